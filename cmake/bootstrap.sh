@@ -1,0 +1,177 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# Sourced by the scripts that build kino from a bare machine. It finds what a build needs and installs what is
+# missing: distribution packages with apt, gems into build/gems-*, never into a directory of the user's. It asks
+# nothing, says what it installs, and is silent when nothing is missing.
+
+kino_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+kino_jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+kino_log=$kino_root/build/bootstrap.log
+kino_wanted=()
+
+say() { printf 'kino: %s\n' "$*" >&2; }
+
+die() {
+  say "$*"
+  exit 1
+}
+
+# logged COMMAND...: runs it out of sight; on failure shows what it said.
+logged() {
+  mkdir -p "${kino_log%/*}"
+  "$@" >"$kino_log" 2>&1 && return
+  tail -n 20 "$kino_log" >&2
+  return 1
+}
+
+# need PACKAGE PROBE...: PACKAGE is wanted unless one PROBE is there: a command, an absolute path, or a header.
+need() {
+  local package=$1 probe prefix
+  shift
+  for probe; do
+    case $probe in
+      /*) [ -e "$probe" ] && return ;;
+      *.h | *.hpp)
+        for prefix in /usr /usr/local /opt/homebrew; do
+          [ -e "$prefix/include/$probe" ] && return
+        done
+        ;;
+      *) command -v "$probe" >/dev/null && return ;;
+    esac
+  done
+  kino_wanted+=("$package")
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n -- "$@"; fi
+}
+
+apt_update() {
+  [ -n "${kino_apt_updated-}" ] && return
+  if ! command -v apt-get >/dev/null; then
+    die "$1 missing (names of Debian packages), and there is no apt-get here to install from: install them and run this again"
+  fi
+  if [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
+    die "$1 missing, and only root may install packages: run 'apt-get install $1' as root and run this again"
+  fi
+  logged as_root apt-get -q update || die "apt-get update failed, so these cannot be installed: $1"
+  kino_apt_updated=yes
+}
+
+# Installs what `need` found missing.
+install_wanted() {
+  [ ${#kino_wanted[@]} -eq 0 ] && return
+  apt_update "${kino_wanted[*]}"
+  say "installing the packages ${kino_wanted[*]}"
+  logged as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y --no-install-recommends install "${kino_wanted[@]}" ||
+    die "apt-get could not install: ${kino_wanted[*]}"
+  kino_wanted=()
+}
+
+need_compiler() {
+  need cmake cmake
+  need ninja-build ninja
+  if [ -n "${CXX-}" ]; then
+    command -v "${CXX%% *}" >/dev/null || die "CXX is '$CXX', which is not there: install it or unset CXX"
+  else
+    need g++ c++
+  fi
+  need libconcurrentqueue-dev concurrentqueue/concurrentqueue.h concurrentqueue/moodycamel/concurrentqueue.h
+}
+
+need_ruby() {
+  if [ -n "${RUBY-}" ]; then
+    command -v "$RUBY" >/dev/null || die "RUBY is '$RUBY', which is not there: install it or unset RUBY"
+  else
+    need ruby ruby
+    command -v ruby >/dev/null || need ruby-dev no-ruby-headers
+  fi
+  need ca-certificates /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem
+}
+
+# After need_ruby and install_wanted: sets kino_ruby, the real path, and kino_ruby_key, one for each ABI.
+find_ruby() {
+  local answers headers
+  mapfile -t answers < <("${RUBY:-ruby}" --disable=gems -rrbconfig -e \
+    'puts RbConfig.ruby, RbConfig::CONFIG.values_at("ruby_version", "arch", "rubyhdrdir")')
+  [ ${#answers[@]} -eq 4 ] || die "'${RUBY:-ruby}' does not run"
+  kino_ruby=${answers[0]} kino_ruby_key=${answers[1]}-${answers[2]} headers=${answers[3]}
+  if [ ! -e "$headers/ruby.h" ]; then
+    case $kino_ruby in
+      /usr/bin/*) need "${kino_ruby##*/}-dev" "$headers/ruby.h" && install_wanted ;;
+      *) die "$kino_ruby has no headers ($headers/ruby.h): install them, or set RUBY to a Ruby that has them" ;;
+    esac
+  fi
+}
+
+# Debian 12 has llhttp as C sources inside node-llhttp, which depends on all of Node.js: the sources are taken
+# out of the package without installing it.
+need_llhttp() {
+  local found
+  for found in /usr{,/local}/include/llhttp.h /opt/homebrew/include/llhttp.h /usr/share/include/llhttp/llhttp.h; do
+    [ -e "$found" ] && return
+  done
+  export CMAKE_PREFIX_PATH=$kino_root/build/llhttp/usr${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
+  [ -e "$kino_root/build/llhttp/usr/share/llhttp/llhttp.c" ] && return
+  apt_update libllhttp-dev
+  if [ -n "$(apt-cache madison libllhttp-dev)" ]; then
+    kino_wanted+=(libllhttp-dev)
+    return
+  fi
+  say "unpacking the sources of llhttp from the package node-llhttp into build/llhttp"
+  rm -rf "$kino_root/build/llhttp"
+  mkdir -p "$kino_root/build/llhttp"
+  (
+    cd "$kino_root/build/llhttp" &&
+      logged apt-get -q download node-llhttp && dpkg-deb -x node-llhttp_*.deb .
+  ) || die "the package node-llhttp, which has the sources of llhttp, could not be had"
+}
+
+# need_gems 'name:requirement'...: into a GEM_HOME of our own what Ruby does not find already.
+need_gems() {
+  local missing
+  export GEM_HOME=$kino_root/build/gems-$kino_ruby_key
+  unset GEM_PATH
+  mapfile -t missing < <("$kino_ruby" -e '
+    puts(ARGV.select { |gem| name, version = gem.split(":"); Gem::Specification.find_all_by_name(name, version).empty? })
+  ' -- "$@")
+  [ ${#missing[@]} -eq 0 ] && return
+  say "installing the gems ${missing[*]} into ${GEM_HOME#"$kino_root"/}"
+  logged "$kino_ruby" -rrubygems/gem_runner -e 'Gem::GemRunner.new.run(ARGV)' -- \
+    install --no-document --conservative "${missing[@]}" ||
+    die "gem could not install: ${missing[*]}"
+}
+
+# build_dir PRESET [KEY]: one directory for each preset, compiler and Ruby, so that nothing mixes.
+build_dir() {
+  local compiler=${CXX:+-${CXX##*/}}
+  printf '%s/build/%s%s%s' "$kino_root" "$1" "${compiler// /}" "${2:+-$2}"
+}
+
+# configure PRESET DIRECTORY [CMAKE ARGUMENT...]: quick and silent when nothing has changed since the last time.
+configure() {
+  local preset=$1 directory=$2 arguments
+  shift 2
+  command -v ccache >/dev/null && set -- "$@" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache
+  arguments="$* ${CMAKE_PREFIX_PATH-}"
+  if [ -e "$directory/build.ninja" ] && [ "$(cat "$directory/configured-with" 2>/dev/null)" = "$arguments" ] &&
+    [ ! "$kino_root/CMakePresets.json" -nt "$directory/configured-with" ]; then
+    return # what changes in list files and globs, the build itself notices
+  fi
+  (cd "$kino_root" && logged cmake --preset "$preset" -B "$directory" "$@") ||
+    die "CMake could not configure ${directory#"$kino_root"/}"
+  printf '%s\n' "$arguments" >"$directory/configured-with"
+}
+
+# one_at_a_time DIRECTORY: until this script ends no other one builds there.
+one_at_a_time() {
+  local lock
+  command -v flock >/dev/null || return 0
+  mkdir -p "$1"
+  exec {lock}>"$1/lock"
+  flock -n "$lock" && return
+  say "waiting for another run in ${1#"$kino_root"/}"
+  flock "$lock"
+}

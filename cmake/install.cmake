@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+#
+# Headers, CMake package and pkg-config file. All of it is independent of the architecture, hence share/.
+
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/kino")
+
+install(TARGETS kino_core kino EXPORT kino-targets FILE_SET HEADERS)
+install(EXPORT kino-targets NAMESPACE kino:: DESTINATION "${package_dir}")
+
+configure_package_config_file(cmake/kino-config.cmake.in kino-config.cmake
+  INSTALL_DESTINATION "${package_dir}"
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/kino-config-version.cmake"
+  COMPATIBILITY SameMinorVersion
+  ARCH_INDEPENDENT)
+install(
+  FILES
+    "${CMAKE_CURRENT_BINARY_DIR}/kino-config.cmake"
+    "${CMAKE_CURRENT_BINARY_DIR}/kino-config-version.cmake"
+    cmake/Findconcurrentqueue.cmake
+    cmake/kino-extension.cmake
+  DESTINATION "${package_dir}")
+
+configure_file(cmake/kino.pc.in kino.pc @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/kino.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")

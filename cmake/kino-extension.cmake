@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+#
+# kino_add_extension(name SOURCES file... [LIBRARIES target...]) builds a Ruby extension from C++.
+#
+# The Ruby is ${KINO_RUBY}: by default $RUBY, or else the `ruby` that comes first on PATH. Its own RbConfig is
+# asked: CMake's FindRuby mixes up the pieces of several Rubies on one machine. Every answer is cached and
+# asked again when KINO_RUBY points elsewhere or has been replaced.
+
+# Defines kino::ruby: the headers, and a HAVE_* definition for each function of `kino_ruby_features`.
+function(kino_find_ruby)
+  if(TARGET kino::ruby)
+    return()
+  endif()
+
+  find_program(KINO_RUBY NAMES $ENV{RUBY} ruby DOC "The Ruby to build extensions for")
+  if(NOT KINO_RUBY)
+    message(FATAL_ERROR "kino: no ruby on PATH. Install it (Debian: ruby-dev), or set KINO_RUBY.")
+  endif()
+
+  file(TIMESTAMP "${KINO_RUBY}" changed "%s")
+  if(NOT KINO_RUBY_ANSWERS_OF STREQUAL "${KINO_RUBY} ${changed}")
+    execute_process(
+      COMMAND "${KINO_RUBY}" --disable=gems -rrbconfig -e
+        "puts RbConfig::CONFIG.values_at(*%w[rubyhdrdir rubyarchhdrdir DLEXT ruby_version arch])"
+      OUTPUT_VARIABLE answers
+      OUTPUT_STRIP_TRAILING_WHITESPACE
+      COMMAND_ERROR_IS_FATAL ANY)
+    string(REPLACE "\n" ";" answers "${answers}")
+    foreach(name IN ITEMS HEADERS ARCH_HEADERS DLEXT ABI ARCH)
+      list(POP_FRONT answers value)
+      set(KINO_RUBY_${name} "${value}" CACHE INTERNAL "")
+    endforeach()
+    if(NOT EXISTS "${KINO_RUBY_HEADERS}/ruby.h")
+      message(FATAL_ERROR
+        "kino: ${KINO_RUBY} has no headers (${KINO_RUBY_HEADERS}/ruby.h). Install them (Debian: ruby-dev).")
+    endif()
+    kino_ruby_features(features)
+    set(KINO_RUBY_FEATURES "${features}" CACHE INTERNAL "")
+    set(KINO_RUBY_ANSWERS_OF "${KINO_RUBY} ${changed}" CACHE INTERNAL "")
+  endif()
+
+  add_library(kino::ruby INTERFACE IMPORTED GLOBAL)
+  target_include_directories(kino::ruby INTERFACE "${KINO_RUBY_HEADERS}" "${KINO_RUBY_ARCH_HEADERS}")
+  target_compile_definitions(kino::ruby INTERFACE ${KINO_RUBY_FEATURES})
+endfunction()
+
+# Lists, as HAVE_* definitions, which of the functions that are not in every supported Ruby this one declares:
+# the names that mkmf's have_func would give, because Ruby's headers have no macros for them.
+function(kino_ruby_features result)
+  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+  set(source "${CMAKE_BINARY_DIR}/CMakeFiles/kino_ruby_feature.cpp")
+  set(found "")
+  foreach(feature IN ITEMS
+      ruby_init
+      rb_thread_lock_native_thread
+      rb_internal_thread_add_event_hook
+      rb_internal_thread_specific_get
+      rb_hash_new_capa
+      rb_hash_bulk_insert)
+    file(WRITE "${source}"
+      "#include <ruby.h>\n#include <ruby/thread.h>\nvoid const* found = reinterpret_cast<void const*>(&${feature});\n")
+    try_compile(declared "${CMAKE_BINARY_DIR}/CMakeFiles/kino_ruby_feature" SOURCES "${source}"
+      CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${KINO_RUBY_HEADERS};${KINO_RUBY_ARCH_HEADERS}"
+      OUTPUT_VARIABLE output)
+    if(feature STREQUAL "ruby_init")  # in every Ruby: is the compiler able to read its headers at all?
+      if(NOT declared)
+        message(FATAL_ERROR
+          "kino: ${CMAKE_CXX_COMPILER} cannot compile the headers of ${KINO_RUBY} in ${KINO_RUBY_HEADERS}:\n${output}")
+      endif()
+    elseif(declared)
+      string(TOUPPER "HAVE_${feature}" definition)
+      list(APPEND found "${definition}")
+    endif()
+  endforeach()
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+function(kino_add_extension name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
+    message(FATAL_ERROR "kino_add_extension(name SOURCES file... [LIBRARIES target...])")
+  endif()
+  kino_find_ruby()
+
+  add_library(${name} MODULE ${arg_SOURCES})
+  target_compile_features(${name} PRIVATE cxx_std_20)
+  target_link_libraries(${name} PRIVATE kino::kino kino::ruby ${arg_LIBRARIES})
+  # Ruby loads extensions with RTLD_GLOBAL: whatever one exports, the next one gets.
+  set_target_properties(${name} PROPERTIES
+    PREFIX ""
+    SUFFIX ".${KINO_RUBY_DLEXT}"
+    C_VISIBILITY_PRESET hidden
+    CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON)
+  if(APPLE)
+    target_link_options(${name} PRIVATE LINKER:-undefined,dynamic_lookup)
+  else()
+    # Ruby's functions come from the process, so the linker cannot miss them; "now" makes the loader do so at
+    # require instead of at the first call. Native threads may outlive any dlclose, hence "nodelete".
+    target_link_options(${name} PRIVATE
+      LINKER:--exclude-libs,ALL LINKER:-z,relro LINKER:-z,now LINKER:-z,nodelete)
+  endif()
+endfunction()

@@ -1,0 +1,47 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+#
+# What is written in two places must agree, and what must be in every file must be there.
+
+require "minitest/autorun"
+
+class ConsistencyTest < Minitest::Test
+  ROOT = File.expand_path("../..", __dir__)
+
+  def read(path) = File.read(File.join(ROOT, path))
+
+  def files(*patterns) = Dir.glob(patterns, base: ROOT).sort
+
+  def version
+    read("include/kino/version.hpp").scan(/^#define KINO_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$/).join(".")
+  end
+
+  def test_the_newest_release_in_the_changelog_is_not_ahead_of_the_version
+    assert_match(/\A\d+\.\d+\.\d+\z/, version)
+    headings = read("CHANGELOG.md").scan(/^## \[(.+?)\]/).flatten
+    assert_equal "Unreleased", headings.first
+    headings.drop(1).first(1).each do |released|
+      assert_operator Gem::Version.new(released), :<=, Gem::Version.new(version)
+    end
+  end
+
+  def test_the_list_file_names_every_header_once
+    listed = read("CMakeLists.txt").scan(%r{^\s+(include/kino/\S+?\.hpp)\)?$}).flatten
+    assert_equal files("include/kino/**/*.hpp"), listed.sort,
+      "each header belongs into the FILE_SET of kino_core (no Ruby) or kino in CMakeLists.txt"
+  end
+
+  def test_every_header_has_its_licence_and_guard
+    files("include/kino/**/*.hpp").each do |path|
+      assert read(path).start_with?("// SPDX-License-Identifier: MIT\n"), "#{path}: no SPDX line first"
+      assert_includes read(path), "\n#pragma once\n", path
+    end
+  end
+
+  def test_scripts_are_executable
+    files("tests/{run,matrix}", ".ci/run", "samples/*/run").each do |path|
+      assert File.executable?(File.join(ROOT, path)), "#{path} is not executable"
+    end
+  end
+end
