@@ -1,0 +1,19 @@
+# frozen_string_literal: true
+
+# Shows which Ractor answered. Run it, and ask it a few times at once:
+#
+#   kino which_ractor.ru
+#   seq 8 | xargs -P8 -I{} curl -s http://127.0.0.1:9292/
+#
+# The app is one frozen object that holds nothing else, so every Ractor can share it.
+class WhichRactor
+  HEADERS = { "content-type" => "text/plain; charset=utf-8" }.freeze
+
+  def call(env)
+    name = Ractor.current.name
+    line = name ? "answered by the Ractor \"#{name}\"" : "answered in the main Ractor"
+    [200, HEADERS.dup, ["#{env["REQUEST_METHOD"]} #{env["PATH_INFO"]} #{line}\n"]]
+  end
+end
+
+run WhichRactor.new.freeze

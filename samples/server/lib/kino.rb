@@ -1,0 +1,23 @@
+# frozen_string_literal: true
+
+require_relative "kino/version"
+require_relative "kino/errors"
+require_relative "kino/options"
+require_relative "kino/native"
+require_relative "kino/server"
+
+# A Rack server whose HTTP front-end is native threads and whose handlers run in Ractors, or in Threads
+# when the app cannot be shared between Ractors. Kino::Server is the way in.
+module Kino
+  # How many handlers can compute at once on the CPUs this process may use: scheduler affinity and the
+  # control group's quota are counted, so it is honest in a container.
+  def self.available_parallelism
+    Native.available_parallelism
+  end
+
+  # Sleeps for exactly +seconds+ by the operating system's clock. Other handlers run meanwhile; an
+  # interrupt (shutdown, Thread#kill) ends it at once.
+  def self.sleep(seconds)
+    Native.sleep(seconds)
+  end
+end

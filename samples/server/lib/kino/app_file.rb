@@ -1,0 +1,23 @@
+# frozen_string_literal: true
+
+require_relative "errors"
+
+module Kino
+  # The app in a rackup file.
+  module AppFile
+    def self.load(path)
+      unless File.file?(path)
+        raise ConfigError, "no rackup file #{path} in #{Dir.pwd}; write one, or name it: kino path/to/config.ru"
+      end
+
+      begin
+        require "rack/builder"
+      rescue LoadError
+        raise ConfigError, "a rackup file needs the rack gem; add it with `gem install rack` or to the Gemfile"
+      end
+      # Rack 2 returns the options of the file's first line, too.
+      app, = Rack::Builder.parse_file(path)
+      app
+    end
+  end
+end

@@ -1,0 +1,47 @@
+# frozen_string_literal: true
+
+module Kino
+  # How long to wait before a dead worker is replaced: not at all for a death now and then, a little when
+  # workers die in a row. A crashing handler costs a request each time, so its waits stay short; a worker
+  # that cannot even be created costs nothing but CPU, so those waits grow long.
+  class Backoff
+    QUIET_SECONDS = 1.0
+    DEATH_STEP = 0.001
+    DEATH_LIMIT = 0.010
+    REFUSAL_STEP = 0.1
+    REFUSAL_LIMIT = 5.0
+
+    def initialize(free_deaths)
+      @free_deaths = free_deaths
+      @deaths = 0
+      @refusals = 0
+      @last_death = nil
+    end
+
+    # A worker died in a handler at +now+ (monotonic seconds); returns seconds to wait.
+    def after_death(now)
+      @deaths = 0 if @last_death && now - @last_death > QUIET_SECONDS
+      @last_death = now
+      @deaths += 1
+      grown(DEATH_STEP, @deaths - @free_deaths, DEATH_LIMIT)
+    end
+
+    # A worker could not be created.
+    def after_refusal
+      @refusals += 1
+      grown(REFUSAL_STEP, @refusals, REFUSAL_LIMIT)
+    end
+
+    def joined
+      @refusals = 0
+    end
+
+    private
+
+    def grown(step, times, limit)
+      return 0 unless times.positive?
+
+      [step * (2**[times - 1, 16].min), limit].min
+    end
+  end
+end

@@ -1,0 +1,86 @@
+# frozen_string_literal: true
+
+require_relative "options"
+
+module Kino
+  # A configuration file: Ruby, one method per option, and `rackup` for the app's file.
+  class ConfigFile
+    PLACES = ["kino.rb", "config/kino.rb"].freeze
+
+    # By option name: the value and where it was given ("kino.rb:3").
+    attr_reader :values
+    attr_reader :path, :rackup
+
+    # The file at +path+, or without one the first of PLACES in +directory+, or nil.
+    def self.find(path = nil, directory: Dir.pwd)
+      if path
+        raise ConfigError, "no configuration file #{path}; write one with `kino --init #{path}`" unless File.file?(path)
+
+        return new(path)
+      end
+      found = PLACES.map { |place| File.join(directory, place) }.find { |place| File.file?(place) }
+      found && new(found)
+    end
+
+    def initialize(path)
+      @path = path
+      @values = {}
+      @rackup = nil
+      Directives.new(self).instance_eval(File.read(path), path, 1)
+    rescue SyntaxError => e
+      raise ConfigError, "#{path} is not valid Ruby: #{e.message}"
+    end
+
+    def directive(name, arguments, place)
+      if name == :rackup
+        raise ConfigError, "#{place}: rackup takes one path" unless arguments.size == 1
+
+        @rackup = arguments[0].to_s
+      else
+        option = Options.fetch(name, place)
+        raise ConfigError, "#{place}: #{name} needs a value" if arguments.empty?
+
+        given = option.type == :list ? arguments.flatten : arguments[0]
+        # Parsed here too, so that the error names the line.
+        @values[name] = [option.parse(given, place), place]
+      end
+    end
+
+    # What a configuration file is evaluated in. Every option is a method of it; anything else is a
+    # mistake worth a good message.
+    class Directives
+      def initialize(file)
+        @kino_file = file
+      end
+
+      [:rackup, *Options.names].each do |name|
+        define_method(name) do |*arguments|
+          place = caller_locations(1, 1).first
+          @kino_file.directive(name, arguments, "#{place.path}:#{place.lineno}")
+        end
+      end
+
+      def method_missing(name, *arguments)
+        return super if arguments.empty? && !name.match?(/\A[a-z_]+\z/)
+
+        place = caller_locations(1, 1).first
+        Options.fetch(name, "#{place.path}:#{place.lineno}")
+      end
+
+      def respond_to_missing?(_name, _include_private = false)
+        false
+      end
+    end
+
+    # The text that --init writes: every option, commented out, at its default.
+    def self.template
+      lines = ["# Configuration of kino, the Rack server. Flags and KINO_* variables win over this file.", "",
+               "# rackup \"config.ru\""]
+      Options::TABLE.each do |option|
+        lines << "" << "# #{option.help} (#{[option.range_text, "default #{option.default_text}"].compact.join("; ")})"
+        lines << "# #{option.name} #{option.default.nil? ? "..." : option.default.inspect}"
+      end
+      "#{lines.join("\n")}\n"
+    end
+  end
+end

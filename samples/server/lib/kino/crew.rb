@@ -1,0 +1,112 @@
+# frozen_string_literal: true
+
+require_relative "worker"
+
+module Kino
+  # How workers come into being in each topology. A seat is one worker's place: #start puts a fresh
+  # worker on it and returns before that worker has joined; the supervisor waits for the join.
+  module Crew
+    # All seats of a server, in the order in which they are started.
+    def self.seats(mode, workers, threads, id, app)
+      return Array.new(workers * threads) { |n| ThreadSeat.new(id, app, n) } if mode == :threaded
+      return Array.new(workers) { |n| RactorSeat.new(id, app, n) } if threads == 1
+
+      Array.new(workers) { |n| Company.new(id, app, n) }.flat_map { |company| Array.new(threads) { company } }
+    end
+
+    # Ruby says once per process that Ractors are experimental. Whoever runs this server knows; any other
+    # warning of that category stays.
+    def self.ractor(*arguments, name:, &block)
+      previous = Warning[:experimental]
+      Warning[:experimental] = false
+      Ractor.new(*arguments, name: name, &block)
+    ensure
+      Warning[:experimental] = previous
+    end
+
+    # A worker that is a Thread of the main Ractor.
+    class ThreadSeat
+      def initialize(id, app, number)
+        @id = id
+        @app = app
+        @name = "kino worker #{number}"
+      end
+
+      def start
+        @thread = Thread.new(@id, @app) do |id, app|
+          Thread.current.report_on_exception = false
+          Worker.run(id, app)
+        end
+        @thread.name = @name
+      end
+
+      # Ends a worker that did not leave in time.
+      def interrupt
+        @thread&.kill
+      end
+
+      def dismiss; end
+    end
+
+    # A worker that is a Ractor of its own.
+    class RactorSeat
+      def initialize(id, app, number)
+        @id = id
+        @app = app
+        @name = "kino worker #{number}"
+      end
+
+      def start
+        Crew.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app) }
+      end
+
+      # Ruby has no way to interrupt another Ractor; the end of the process does.
+      def interrupt; end
+
+      def dismiss; end
+    end
+
+    # A Ractor whose workers are its Threads. Its main thread only starts them, one for each :start it
+    # is sent, so a worker that dies leaves the others of its Ractor alone.
+    class Company
+      def initialize(id, app, number)
+        @id = id
+        @app = app
+        @name = "kino worker #{number}"
+        @ractor = nil
+      end
+
+      def start
+        @ractor ||= found
+        @ractor.send(:start)
+      rescue Ractor::ClosedError
+        # Something in the app ended the whole Ractor.
+        @ractor = found
+        @ractor.send(:start)
+      end
+
+      def interrupt; end
+
+      # Lets the Ractor end; its workers have left already.
+      def dismiss
+        @ractor&.send(:dismiss)
+        @ractor = nil
+      rescue Ractor::ClosedError
+        @ractor = nil
+      end
+
+      private
+
+      def found
+        Crew.ractor(@id, @app, name: @name) do |id, app|
+          while Ractor.receive == :start
+            Thread.new do
+              Thread.current.report_on_exception = false
+              Worker.run(id, app)
+            end
+          end
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,49 @@
+# frozen_string_literal: true
+
+require_relative "address"
+require_relative "errors"
+require_relative "native"
+
+module Kino
+  # The addresses a server listens on, and the files that unix sockets leave behind.
+  class Listeners
+    def initialize(id, wanted)
+      @id = id
+      @wanted = wanted
+      @files = []
+    end
+
+    # Binds all of them; returns the addresses as they are, with the ports the system chose.
+    def open
+      # Only unix sockets need Ruby's socket library.
+      require_relative "unix_socket" if @wanted.any?(&:unix?)
+      @wanted.each { |address| UnixSocket.reclaim(address.path) if address.unix? }
+      bound = Native.listen(@id).map do |host_or_path, port|
+        port ? Address.new(host: host_or_path, port: port) : Address.new(path: host_or_path)
+      end
+      @files = bound.select(&:unix?).map { |address| UnixSocket.new(address.path) }
+      bound
+    rescue SystemCallError => e
+      raise BindError, explain(e)
+    end
+
+    def remove_files
+      @files.each(&:remove)
+    end
+
+    private
+
+    def explain(error)
+      places = @wanted.map(&:url).join(", ")
+      return "cannot listen on #{places}: #{error.message}" unless error.is_a?(Errno::EADDRINUSE)
+
+      require_relative "port_owner"
+      taken = @wanted.lazy.filter_map { |address| (owner = PortOwner.describe(address)) && [address, owner] }.first
+      address, owner = taken
+      return "cannot listen on #{address.url}: #{owner} has it; stop that, or choose another with --port" if taken
+
+      "cannot listen on #{places}: the address is in use (by a process of another user, perhaps); " \
+        "choose another with --port"
+    end
+  end
+end

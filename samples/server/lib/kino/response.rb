@@ -1,0 +1,147 @@
+# frozen_string_literal: true
+
+require_relative "log"
+require_relative "native"
+
+module Kino
+  # Sends the responses that do not fit the one-crossing path: enumerable and callable bodies, bodies
+  # with to_ary, and requests with rack.response_finished callbacks. Runs inside worker Ractors:
+  # everything it reads is shareable.
+  module Response
+    FAILED_HEADERS = Ractor.make_shareable({ "content-type" => "text/plain; charset=utf-8" })
+    FAILED_BODY = Ractor.make_shareable(["Internal Server Error\n"])
+
+    # Answers the slot's current request and returns the next one (nil: no more). Raises only while
+    # nothing has been sent, so that the caller can still answer 500.
+    def self.send(id, slot, env, status, headers, body)
+      if body.respond_to?(:to_ary)
+        # Rack's rule: to_ary of a body that has #close closes it.
+        return complete(id, slot, env, status, headers, body.to_ary)
+      end
+
+      begin
+        error = deliver(id, slot, env, status, headers, body)
+      ensure
+        # Also when this worker is being killed: an open body may hold a lock or a connection.
+        close(body, env)
+      end
+      finish(env, status, headers, error)
+      Native.take(id, slot)
+    end
+
+    # A body that is all there. Callbacks must run between this answer and the next request, so only
+    # for them it takes the way in two steps.
+    def self.complete(id, slot, env, status, headers, chunks)
+      callbacks = env["rack.response_finished"]
+      return Native.answer_and_take(id, slot, status, headers, chunks) if callbacks.nil? || callbacks.empty?
+
+      error = pour(id, slot, env, status, headers, chunks)
+      finish(env, status, headers, error)
+      Native.take(id, slot)
+    end
+
+    # The answer to a request whose handler raised +error+.
+    def self.failed(id, slot, env, error)
+      callbacks = env["rack.response_finished"]
+      if callbacks.nil? || callbacks.empty?
+        return Native.answer_and_take(id, slot, 500, FAILED_HEADERS, FAILED_BODY)
+      end
+
+      pour(id, slot, env, 500, FAILED_HEADERS, FAILED_BODY)
+      finish(env, nil, nil, error)
+      Native.take(id, slot)
+    end
+
+    def self.pour(id, slot, env, status, headers, chunks)
+      length = silent?(env, status) ? declared_length(headers) : chunks.sum(&:bytesize)
+      stream = Native.stream(id, slot, status, headers, length)
+      guard(stream, env) { chunks.each { |chunk| stream.write(chunk) } }
+    end
+
+    def self.deliver(id, slot, env, status, headers, body)
+      if silent?(env, status)
+        head_only(id, slot, env, status, headers)
+      elsif body.respond_to?(:each)
+        enumerate(id, slot, env, status, headers, body)
+      elsif body.respond_to?(:call)
+        converse(id, slot, env, status, headers, body)
+      else
+        raise TypeError, "the app's response body is #{body.class}, which has none of #to_ary, #each " \
+                         "and #call; return an Array of Strings"
+      end
+    end
+
+    # The first chunk opens the stream, so a body that raises before it still becomes a 500.
+    def self.enumerate(id, slot, env, status, headers, body)
+      stream = nil
+      length = declared_length(headers)
+      body.each do |chunk|
+        stream ||= Native.stream(id, slot, status, headers, length)
+        stream.write(chunk)
+      end
+      stream ||= Native.stream(id, slot, status, headers, length || 0)
+      stream.close
+      nil
+    rescue StandardError => e
+      raise unless stream
+
+      cut(stream, env, e)
+    end
+
+    # A callable body has the connection, both ways, until it returns.
+    def self.converse(id, slot, env, status, headers, body)
+      stream = Native.stream(id, slot, status, headers, declared_length(headers))
+      guard(stream, env) { body.call(stream) }
+    end
+
+    # HEAD, 204 and 304: the body's bytes would go nowhere, so it is not asked for them.
+    def self.head_only(id, slot, env, status, headers)
+      stream = Native.stream(id, slot, status, headers, declared_length(headers))
+      guard(stream, env) {}
+    end
+
+    def self.guard(stream, env)
+      yield
+      stream.close
+      nil
+    rescue StandardError => e
+      cut(stream, env, e)
+    end
+
+    # What has been sent cannot be taken back: the connection is cut, so that the client sees a broken
+    # response instead of a short one.
+    def self.cut(stream, env, error)
+      stream.abort
+      # A client that left is not the app's fault and happens all day.
+      Log.error("#{Log.request(env)} broke off in its body", error) unless error.is_a?(Errno::EPIPE)
+      error
+    end
+
+    def self.close(body, env)
+      body.close if body.respond_to?(:close)
+    rescue StandardError => e
+      Log.error("#{Log.request(env)} raised in its body's #close", e)
+    end
+
+    # Rack's rack.response_finished: called in reverse order, each on its own.
+    def self.finish(env, status, headers, error)
+      callbacks = env["rack.response_finished"]
+      return if callbacks.nil? || callbacks.empty?
+
+      callbacks.reverse_each do |callback|
+        callback.call(env, status, headers, error)
+      rescue StandardError => e
+        Log.error("#{Log.request(env)} raised in a rack.response_finished callback", e)
+      end
+    end
+
+    def self.silent?(env, status)
+      status == 204 || status == 304 || env["REQUEST_METHOD"] == "HEAD"
+    end
+
+    def self.declared_length(headers)
+      length = headers["content-length"] || headers["Content-Length"]
+      length && Integer(length.to_s, 10)
+    end
+  end
+end

@@ -1,0 +1,225 @@
+# frozen_string_literal: true
+
+require_relative "address"
+require_relative "banner"
+require_relative "errors"
+require_relative "listeners"
+require_relative "log"
+require_relative "mode"
+require_relative "native"
+require_relative "settings"
+require_relative "signals"
+require_relative "supervisor"
+
+module Kino
+  # A running server and its handle. Every method may be called from any Thread of the main Ractor.
+  #
+  #   server = Kino::Server.new(app, port: 9292)
+  #   server.start       # returns when all workers are ready
+  #   server.url         # => "http://127.0.0.1:9292"
+  #   server.shutdown    # returns when everything accepted has been answered
+  class Server
+    EMBEDDED_DEFAULTS = { port: 0 }.freeze
+    SPARE_SLOTS = 2
+    WORKERS_PER_CPU = 16
+    MOST_DEFAULT_WORKERS = 128
+    # How long workers may take to leave once there is nothing left for them to answer.
+    DEPARTURE_SECONDS = 5
+
+    # Starts a server for +app+, shows its banner, and returns when it has been stopped by a signal.
+    def self.run(app, **options)
+      new(app, **options).run
+    end
+
+    attr_reader :mode, :settings, :addresses
+
+    # +options+ are those of Kino::Options, or one Kino::Settings as +settings+. Raises ConfigError for an
+    # option that is not valid and UnshareableAppError when :ractor is not possible.
+    def initialize(app, settings: nil, **options)
+      raise ArgumentError, "#{app.inspect} is no Rack app: it has no #call" unless app.respond_to?(:call)
+
+      @app = app
+      @settings = settings || Settings.new(options, defaults: EMBEDDED_DEFAULTS)
+      decision = Mode.decide(@settings[:mode], app)
+      @mode = decision.mode
+      warn_of_fallback(decision.reasons) if @mode == :threaded && @settings[:mode] == :auto
+      settle
+      @addresses = []
+      @state = :new
+      @lock = Mutex.new
+      @stopped = ConditionVariable.new
+    end
+
+    # Binds, starts accepting and returns when every worker is ready. Raises BindError when an address
+    # cannot be had.
+    def start
+      @lock.synchronize do
+        raise Error, "this server has been started before; make a new one" unless @state == :new
+
+        @state = :starting
+      end
+      boot
+      self
+    end
+
+    # Serves until a signal asks for the end: INT and TERM finish what is in flight, a second one ends the
+    # process at once, USR1 logs the numbers.
+    def run(banner: $stderr)
+      signals = Signals.new
+      signals.trap
+      start
+      Banner.show(self, banner) if banner
+      warning = Banner.warning(mode)
+      Log.line(warning) if warning
+      until_stop_asked(signals)
+      shutdown
+      self
+    ensure
+      signals&.restore
+    end
+
+    # Returns when the server has stopped.
+    def wait
+      @lock.synchronize { @stopped.wait(@lock) until @state == :stopped || @state == :new }
+      self
+    end
+
+    # Stops: no new connections, everything accepted is answered while +timeout+ seconds last, the rest is
+    # cut off. Returns true when nothing had to be. Further calls wait for the first and return the same.
+    def shutdown(timeout: settings[:shutdown_timeout])
+      first = @lock.synchronize do
+        case @state
+        when :new
+          @state = :stopped
+          @clean = true
+          false
+        when :running
+          @state = :stopping
+          true
+        end
+      end
+      first ? stop(timeout) : wait
+      @clean
+    end
+
+    # Port of the first TCP address, or nil.
+    def port
+      addresses.find { |address| !address.unix? }&.port
+    end
+
+    # URL of the first address.
+    def url
+      addresses.first&.url
+    end
+
+    def urls
+      addresses.map(&:url)
+    end
+
+    def running?
+      @state == :running
+    end
+
+    # The numbers now, or as they were at the end.
+    def stats
+      snapshot = @final_stats
+      return snapshot if snapshot
+      raise Error, "this server has not been started" unless @id && @supervisor
+
+      Native.stats(@id).merge(mode: mode, workers: settings[:workers], threads: settings[:threads],
+                              batch: settings[:batch], lanes: false, respawns: @supervisor.respawns,
+                              alive: @supervisor.alive)
+    end
+
+    private
+
+    def settle
+      cpus = Native.available_parallelism
+      ractor = mode == :ractor
+      settings.settle(:workers) { ractor ? [cpus * WORKERS_PER_CPU, MOST_DEFAULT_WORKERS].min : cpus }
+      settings.settle(:threads) { ractor ? 1 : 3 }
+      settings.settle(:concurrency) { ractor ? cpus : 1 }
+    end
+
+    def boot
+      wanted = settings[:bind].map { |text| Address.parse(text, settings[:port]) }
+      @id = Native.create(native_config(wanted))
+      @listeners = Listeners.new(@id, wanted)
+      @addresses = @listeners.open
+      seats = Crew.seats(mode, settings[:workers], settings[:threads], @id, @app)
+      @supervisor = Supervisor.new(@id, seats)
+      @supervisor.start
+      Native.start(@id)
+      @lock.synchronize { @state = :running }
+    rescue Exception
+      give_up
+      raise
+    end
+
+    # Undoes a start that failed half-way.
+    def give_up
+      @supervisor&.closing
+      if @id
+        Native.close(@id)
+        Native.stop(@id)
+      end
+      @supervisor&.join
+      @listeners&.remove_files
+    ensure
+      stopped(false)
+    end
+
+    def native_config(wanted)
+      own = %i[bind port mode workers threads shutdown_timeout]
+      settings.to_h.reject { |name, value| own.include?(name) || value.nil? }
+              .merge(binds: wanted.map(&:to_native), mode: mode.to_s,
+                     slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
+    end
+
+    def until_stop_asked(signals)
+      loop do
+        case signals.next
+        when :stop then return
+        when :stats then Log.line("stats #{stats}")
+        end
+      end
+    end
+
+    def stop(timeout)
+      Native.stop_accepting(@id)
+      Native.begin_drain(@id)
+      clean = Native.await_idle(@id, timeout)
+      Native.abort(@id) unless clean
+      @supervisor.closing
+      Native.close(@id)
+      clean = depart && clean
+    ensure
+      @final_stats = stats
+      Native.stop(@id)
+      @supervisor.join
+      @listeners.remove_files
+      stopped(clean ? true : false)
+    end
+
+    # Idle workers leave by themselves; one that is stuck in a handler is ended as far as Ruby can.
+    def depart
+      return true if @supervisor.await_departure(DEPARTURE_SECONDS)
+
+      @supervisor.interrupt
+      @supervisor.await_departure(DEPARTURE_SECONDS) && false
+    end
+
+    def stopped(clean)
+      @lock.synchronize do
+        @clean = clean
+        @state = :stopped
+        @stopped.broadcast
+      end
+    end
+
+    def warn_of_fallback(reasons)
+      Log.line("the app cannot run in Ractors, so it runs in Threads (mode :threaded):\n#{Mode.list(reasons)}\n" \
+               "  `kino --check` tells more; mode :threaded, said explicitly, silences this")
+    end
+  end
+end

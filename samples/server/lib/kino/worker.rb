@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+require_relative "log"
+require_relative "native"
+require_relative "response"
+
+module Kino
+  # The loop of one worker: take a request, call the app, answer. It runs in a Ractor or in a Thread and
+  # reads nothing but its arguments and shareable constants; nothing here may require, autoload or touch
+  # a class's instance variables.
+  module Worker
+    # What #run reports when the thread is ended without an exception to show for it.
+    ENDED = "its thread was ended (Thread#kill or Thread.exit)"
+
+    # Serves until the server is closed and drained, or until something that is not a StandardError ends
+    # this worker. Either way the server hears of it from Native.leave, at once.
+    def self.run(id, app)
+      slot = join(id)
+      return unless slot
+
+      reason = ENDED
+      begin
+        serve(id, slot, app)
+        reason = nil
+      rescue Exception => e
+        reason = "#{e.class}: #{Log.message_of(e)}"
+        Log.error("worker #{slot} died", e)
+      ensure
+        Native.leave(id, slot, reason)
+      end
+    end
+
+    # nil when the server was stopped before this worker came up.
+    def self.join(id)
+      Native.join(id)
+    rescue StandardError => e
+      Log.error("a worker could not join", e)
+      nil
+    end
+
+    def self.serve(id, slot, app)
+      env = Native.take(id, slot)
+      env = exchange(id, slot, app, env) while env
+    end
+
+    # One request and its answer; returns the next request.
+    def self.exchange(id, slot, app, env)
+      status, headers, body = app.call(env)
+      if body.instance_of?(Array)
+        Response.complete(id, slot, env, status, headers, body)
+      else
+        Response.send(id, slot, env, status, headers, body)
+      end
+    rescue StandardError => e
+      Log.error("#{Log.request(env)} raised", e)
+      Response.failed(id, slot, env, e)
+    end
+  end
+end
