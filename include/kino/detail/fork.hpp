@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+//
+// How an object learns that it is now in a forked child, where the threads it knew are gone.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+
+#include <cstdint>
+#include <pthread.h>
+#include <system_error>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+inline atomic<std::uint32_t>& fork_count() {
+  static atomic<std::uint32_t> count{0};
+  return count;
+}
+
+// Registered once per extension; the handler only counts, so it is safe in any child.
+inline void count_forks() {
+  static bool const registered = [] {
+    int const failed = pthread_atfork(nullptr, nullptr, [] {
+      // relaxed: a child starts with one thread.
+      fork_count().fetch_add(1, std::memory_order_relaxed);
+    });
+    if (failed) throw std::system_error(failed, std::generic_category(), "pthread_atfork");
+    return true;
+  }();
+  static_cast<void>(registered);
+}
+
+/// A fork_mark remembers the process in which it was made.
+class fork_mark {
+public:
+  fork_mark() { count_forks(); }
+  bool forked() const {
+    return fork_count().load(std::memory_order_relaxed) != mark_;  // as in count_forks
+  }
+
+private:
+  std::uint32_t const mark_ = fork_count().load(std::memory_order_relaxed);
+};
+
+}  // namespace detail
+KINO_NAMESPACE_END

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+//
+// The version of kino, in its only copy: CMake, pkg-config and the gem read it from here.
+
+#pragma once
+
+#define KINO_VERSION_MAJOR 0
+#define KINO_VERSION_MINOR 1
+#define KINO_VERSION_PATCH 0
+
+#define KINO_DETAIL_STRING_OF(x) #x
+#define KINO_DETAIL_STRING(x) KINO_DETAIL_STRING_OF(x)
+
+/// KINO_VERSION is the version as a string literal, "major.minor.patch".
+#define KINO_VERSION                                                                     \
+  KINO_DETAIL_STRING(KINO_VERSION_MAJOR)                                                 \
+  "." KINO_DETAIL_STRING(KINO_VERSION_MINOR) "." KINO_DETAIL_STRING(KINO_VERSION_PATCH)
