@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+//
+// channel<T>: values from many threads to many threads, bounded.
+
+#pragma once
+
+#include <kino/detail/bounded_store.hpp>
+#include <kino/detail/wake_throttle.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+
+/// What became of a push. Only `pushed` moves from the value.
+enum class [[nodiscard]] push_result {
+  pushed,       ///< The value is in the channel.
+  full,         ///< No room, and the call does not wait. Try later, or use `push`.
+  closed,       ///< The channel takes nothing more. Give the value up.
+  timed_out,    ///< No room until the deadline.
+  interrupted,  ///< Somebody interrupted the wait (see wait.hpp). Handle it, then push again.
+};
+
+/// What became of a pop. Only `popped` assigns the value.
+enum class [[nodiscard]] pop_result {
+  popped,       ///< A value was moved out.
+  empty,        ///< Nothing there, and the call does not wait.
+  closed,       ///< Closed and drained: nothing will ever come again.
+  timed_out,    ///< Nothing came until the deadline.
+  interrupted,  ///< Somebody interrupted the wait, and nothing was taken.
+};
+
+/// A channel hands values from many producers to many consumers, FIFO per producer.
+///
+/// Two producers' values have no order between them. The capacity is exact: at most `capacity`
+/// values lie in the channel, and a push beyond that fails or waits (back-pressure). `close`
+/// refuses further pushes and lets consumers drain what is there. Values are stored in
+/// moodycamel's lock-free queue; waiting and waking are kino's own: a push wakes a sleeping
+/// consumer only if no other consumer is already on its way to the work.
+///
+/// T must be default constructible, nothrow movable and nothrow move-assignable.
+///
+/// Threads:    any thread, any Ractor, at the same time. Destroy it when nobody uses it.
+/// GVL:        never needed. A thread that holds it must not use the blocking members; it
+///             waits through wait.hpp, which gives the lock up meanwhile.
+/// Blocks:     `push`, `pop` and their timed forms; the `try_` members never.
+/// Throws:     std::bad_alloc from a push, with the value untouched.
+/// Order:      what happened before a push is visible after the pop of its value.
+/// Fork:       a channel does not survive fork; build a new one in the child.
+///
+/// Example:
+///
+///     kino::channel<int> numbers{2};
+///     assert(numbers.try_push(1) == kino::push_result::pushed);
+///     assert(numbers.try_push(2) == kino::push_result::pushed);
+///     assert(numbers.try_push(3) == kino::push_result::full);
+///     numbers.close();
+///     int number = 0;
+///     assert(numbers.pop(number) == kino::pop_result::popped && number == 1);
+///     assert(numbers.pop(number) == kino::pop_result::popped && number == 2);
+///     assert(numbers.pop(number) == kino::pop_result::closed);
+///
+template <class T>
+class channel {
+public:
+  /// Makes a channel for at most `capacity` values; std::invalid_argument unless that lies
+  /// between 1 and 2147483647.
+  explicit channel(std::size_t capacity) : store_(capacity) {}
+
+  channel(channel const&) = delete;
+  channel& operator=(channel const&) = delete;
+
+  /// Pushes `value` if there is room.
+  push_result try_push(T&& value);
+  /// Pushes `value`, waiting for room without limit.
+  push_result push(T&& value) { return push_until(std::move(value), std::nullopt); }
+  /// Pushes `value`, waiting for room at most `patience`.
+  template <class Rep, class Period>
+  push_result push_for(T&& value, std::chrono::duration<Rep, Period> patience) {
+    return push_until(std::move(value), detail::clock::now() + patience);
+  }
+  /// Moves values out of [first, last) while there is room; returns where it stopped.
+  template <class Iterator>
+  [[nodiscard]] Iterator try_push_bulk(Iterator first, Iterator last);
+
+  /// Pops the next value into `out` if there is one.
+  pop_result try_pop(T& out);
+  /// Pops the next value into `out`, waiting for one without limit.
+  pop_result pop(T& out) { return pop_until(out, std::nullopt); }
+  /// Pops the next value into `out`, waiting for one at most `patience`.
+  template <class Rep, class Period>
+  pop_result pop_for(T& out, std::chrono::duration<Rep, Period> patience) {
+    return pop_until(out, detail::clock::now() + patience);
+  }
+  /// Pops up to `most` values into the places from `out` on; returns how many.
+  template <class Output>
+  [[nodiscard]] std::size_t try_pop_bulk(Output out, std::size_t most);
+
+  /// Closes the channel: no more pushes, everyone who waits in vain wakes. Idempotent.
+  void close();
+
+  /// Whether `close` was called.
+  [[nodiscard]] bool closed() const { return store_.closed(); }
+  /// Whether it is closed and every value is gone: a pop returns `closed`.
+  [[nodiscard]] bool drained() const { return store_.finished(); }
+  /// How many values are ready to be popped; already old when it arrives.
+  [[nodiscard]] std::size_t size() const { return store_.size(); }
+  /// How many values it holds at most.
+  [[nodiscard]] std::size_t capacity() const { return store_.capacity(); }
+
+  /// The forms under wait.hpp: they end at `until` (none: never) or when `self.spot` is
+  /// interrupted by another thread. A value that is there is taken all the same.
+  push_result push_until(T&& value, detail::deadline until, detail::waiter& self);
+  pop_result pop_until(T& out, detail::deadline until, detail::waiter& self);
+
+  /// How many sleeping threads were woken so far: the figure that throttled waking keeps low.
+  [[nodiscard]] std::uint64_t wake_count() const {
+    return consumers_.wake_count() + producers_.wake_count();
+  }
+
+private:
+  push_result push_until(T&& value, detail::deadline until) {
+    detail::waiter self;
+    return push_until(std::move(value), until, self);
+  }
+  pop_result pop_until(T& out, detail::deadline until) {
+    detail::waiter self;
+    return pop_until(out, until, self);
+  }
+
+  template <class Attempt, class Blocked, class Waits>
+  auto wait_in(detail::wake_throttle& line, detail::waiter& self, detail::deadline until,
+               Attempt attempt, Blocked blocked, Waits waits);
+  void popped() {
+    if (store_.finished()) {
+      consumers_.release_all();
+    } else {
+      producers_.notify();
+    }
+  }
+
+  detail::bounded_store<T> store_;
+  detail::wake_throttle consumers_;
+  detail::wake_throttle producers_;
+};
+
+// --- implementation ---------------------------------------------------------
+
+template <class T>
+push_result channel<T>::try_push(T&& value) try {
+  switch (store_.try_push(std::move(value))) {
+    case detail::store_push::pushed: consumers_.notify(); return push_result::pushed;
+    case detail::store_push::full: return push_result::full;
+    case detail::store_push::closed: break;
+  }
+  return push_result::closed;
+} catch (...) {
+  popped();  // The place that was reserved is free again.
+  throw;
+}
+
+template <class T>
+pop_result channel<T>::try_pop(T& out) {
+  switch (store_.try_pop(out)) {
+    case detail::store_pop::popped: popped(); return pop_result::popped;
+    case detail::store_pop::empty: return pop_result::empty;
+    case detail::store_pop::finished: break;
+  }
+  return pop_result::closed;
+}
+
+template <class T>
+template <class Iterator>
+Iterator channel<T>::try_push_bulk(Iterator first, Iterator last) {
+  while (first != last && try_push(std::move(*first)) == push_result::pushed) ++first;
+  return first;
+}
+
+template <class T>
+template <class Output>
+std::size_t channel<T>::try_pop_bulk(Output out, std::size_t most) {
+  std::size_t const taken = store_.try_pop_bulk(out, most);
+  if (taken != 0) popped();
+  return taken;
+}
+
+template <class T>
+push_result channel<T>::push_until(T&& value, detail::deadline until, detail::waiter& self) {
+  return wait_in(
+      producers_, self, until, [&] { return try_push(std::move(value)); }, push_result::full,
+      [&] { return store_.has_room() || store_.closed(); });
+}
+
+template <class T>
+pop_result channel<T>::pop_until(T& out, detail::deadline until, detail::waiter& self) {
+  return wait_in(
+      consumers_, self, until, [&] { return try_pop(out); }, pop_result::empty,
+      [&] { return store_.has_ready() || store_.finished(); });
+}
+
+// The wait of both sides: `attempt` until it gives anything but `blocked`; `waits` says
+// whether an attempt is worth while, and is asked after every change to the line.
+template <class T>
+template <class Attempt, class Blocked, class Waits>
+auto channel<T>::wait_in(detail::wake_throttle& line, detail::waiter& self,
+                         detail::deadline until, Attempt attempt, Blocked blocked,
+                         Waits waits) {
+  auto result = attempt();
+  bool searching = false;
+  auto give_up = Blocked{};
+  bool last_try = false;
+  while (result == blocked && !last_try) {
+    line.enter(self, searching, searching);
+    if (waits()) line.notify();
+    // `close` woke those it found; who comes later must not sleep.
+    bool const missed_close = store_.closed() && waits();
+    auto const woken = missed_close ? detail::park_result::timed_out : self.spot.park(until);
+    if (woken == detail::park_result::notified) {
+      searching = self.granted;
+    } else {
+      searching = !line.leave(self) && self.granted;
+      last_try = !missed_close;
+      give_up = woken == detail::park_result::interrupted ? Blocked::interrupted
+                                                          : Blocked::timed_out;
+    }
+    result = attempt();
+  }
+  if (searching) {
+    line.stop_searching(false);
+    if (waits()) line.notify();
+  }
+  return result == blocked ? give_up : result;
+}
+
+template <class T>
+void channel<T>::close() {
+  if (!store_.close()) return;
+  producers_.release_all();
+  if (store_.finished()) consumers_.release_all();
+}
+
+KINO_NAMESPACE_END

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+//
+// Throttled waking: the line in which threads wait for work, and the rule for waking one.
+//
+// Waking is what costs, not queueing. A push wakes a parked thread only if none is searching
+// already; a searcher that finds work and sees more behind it wakes the next one. This is how
+// the schedulers of Go (`wakep`, "spinning" Ms) and tokio ("searching" workers) do it.
+
+#pragma once
+
+#include <kino/detail/parking.hpp>
+
+#include <cstdint>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+/// A waiter is one thread's place in a line.
+struct waiter {
+  parker spot;
+  waiter* before = nullptr;  // guarded by the line's mutex, like all below
+  waiter* behind = nullptr;
+  bool in_line = false;
+  bool granted = false;  // taken out of the line by `notify`: searching and running count it
+};
+
+/// A wake_throttle wakes one parked thread at a time, and only when that helps.
+///
+/// Three counts live in one word: threads *parked* in the line, threads *searching* (woken and
+/// not yet decided whether there is work), threads *running* (searching ones included), which
+/// never grows past `limit` by a wake-up.
+///
+/// No wake-up is lost: whoever adds work publishes it before it reads the word; whoever parks,
+/// stops searching or stops running changes the word before it looks for work, and calls
+/// `notify` itself if there is some. Both are seq_cst, so one of the two sees the other.
+///
+/// Threads: all members by any thread; a waiter's own by its owner.
+/// Blocks:  never, but for a leaf mutex around the line.
+class wake_throttle {
+public:
+  static constexpr std::uint32_t unlimited = (1u << 20) - 1;
+
+  enum class wake { nobody_parked, already_searching, at_limit, woke };
+
+  struct counts {
+    std::uint32_t parked;
+    std::uint32_t searching;
+    std::uint32_t running;
+  };
+
+  explicit wake_throttle(std::uint32_t limit = unlimited) : limit_(limit) {}
+
+  /// Wakes the thread that has waited longest, if nobody is searching and one more may run.
+  /// Call it after the work is visible.
+  wake notify() {
+    std::uint64_t const seen = word_.load(std::memory_order_seq_cst);
+    wake const verdict = judge(seen);
+    return verdict == wake::woke ? wake_first() : verdict;
+  }
+
+  /// Puts `self` into the line, giving up what it holds. The caller must then look for work,
+  /// call `notify` if there is some, and only then park.
+  void enter(waiter& self, bool searching, bool running) {
+    lock guard(mutex_);
+    self.granted = false;
+    self.in_line = true;
+    self.before = last_;
+    self.behind = nullptr;
+    (last_ ? last_->behind : first_) = &self;
+    last_ = &self;
+    word_.fetch_add(one_parked - (searching ? one_searching : 0) -
+                        (running ? one_running : 0),
+                    std::memory_order_seq_cst);
+  }
+
+  /// Takes `self` out of the line; returns false if somebody else did so before, in which case
+  /// a notification is already there and `self.granted` says whether it came with a grant.
+  bool leave(waiter& self) {
+    lock guard(mutex_);
+    if (!self.in_line) {
+      self.spot.consume_notification();
+      return false;
+    }
+    unlink(self);
+    word_.fetch_sub(one_parked, std::memory_order_seq_cst);
+    return true;
+  }
+
+  /// Wakes everyone without a grant: there will be no more work.
+  void release_all() {
+    lock guard(mutex_);
+    while (first_) {
+      waiter& next = *first_;
+      unlink(next);
+      word_.fetch_sub(one_parked, std::memory_order_seq_cst);
+      wake_count_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
+      next.spot.notify();
+    }
+  }
+
+  /// Ends a search. The caller must then look for work and `notify` if there is some.
+  void stop_searching(bool keep_running) {
+    word_.fetch_sub(one_searching + (keep_running ? 0 : one_running),
+                    std::memory_order_seq_cst);
+  }
+
+  /// Gives up a running place. The caller must then look for work and `notify`.
+  void stop_running() { word_.fetch_sub(one_running, std::memory_order_seq_cst); }
+
+  /// Takes a running place if there is one below the limit.
+  bool try_run() {
+    std::uint64_t seen = word_.load(std::memory_order_seq_cst);
+    do {
+      if (running(seen) >= limit_) return false;
+    } while (!word_.compare_exchange_weak(seen, seen + one_running, std::memory_order_seq_cst));
+    return true;
+  }
+
+  /// Takes a running place, past the limit if need be: for a thread that runs already.
+  void run_anyway() { word_.fetch_add(one_running, std::memory_order_seq_cst); }
+
+  /// Gives up a running place if more than the limit run; no work can be missed by that.
+  bool try_step_back() {
+    std::uint64_t seen = word_.load(std::memory_order_seq_cst);
+    do {
+      if (running(seen) <= limit_) return false;
+    } while (!word_.compare_exchange_weak(seen, seen - one_running, std::memory_order_seq_cst));
+    return true;
+  }
+
+  bool over_limit() const {
+    // relaxed: a hint on the hot path; try_step_back decides.
+    return running(word_.load(std::memory_order_relaxed)) > limit_;
+  }
+
+  counts read() const {
+    std::uint64_t const seen = word_.load(std::memory_order_seq_cst);
+    return {parked(seen), searching(seen), running(seen)};
+  }
+
+  std::uint32_t limit() const { return limit_; }
+
+  /// How many threads were woken so far.
+  std::uint64_t wake_count() const { return wake_count_.load(std::memory_order_relaxed); }
+
+private:
+  static constexpr std::uint64_t one_parked = 1;
+  static constexpr std::uint64_t one_searching = std::uint64_t{1} << 20;
+  static constexpr std::uint64_t one_running = std::uint64_t{1} << 40;
+  static constexpr std::uint32_t mask = (1u << 20) - 1;
+
+  static constexpr std::uint32_t parked(std::uint64_t word) {
+    return static_cast<std::uint32_t>(word) & mask;
+  }
+  static constexpr std::uint32_t searching(std::uint64_t word) {
+    return static_cast<std::uint32_t>(word >> 20) & mask;
+  }
+  static constexpr std::uint32_t running(std::uint64_t word) {
+    return static_cast<std::uint32_t>(word >> 40) & mask;
+  }
+
+  wake judge(std::uint64_t word) const {
+    if (parked(word) == 0) return wake::nobody_parked;
+    if (searching(word) != 0) return wake::already_searching;
+    if (running(word) >= limit_) return wake::at_limit;
+    return wake::woke;
+  }
+
+  wake wake_first() {
+    lock guard(mutex_);
+    std::uint64_t seen = word_.load(std::memory_order_seq_cst);
+    wake verdict;
+    do {
+      verdict = judge(seen);
+      if (verdict != wake::woke) return verdict;
+    } while (!word_.compare_exchange_weak(seen, seen - one_parked + one_searching + one_running,
+                                          std::memory_order_seq_cst));
+    // `parked` changes under the mutex only, so somebody is first.
+    waiter& next = *first_;
+    unlink(next);
+    next.granted = true;
+    wake_count_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
+    next.spot.notify();
+    return verdict;
+  }
+
+  void unlink(waiter& out) {
+    (out.before ? out.before->behind : first_) = out.behind;
+    (out.behind ? out.behind->before : last_) = out.before;
+    out.in_line = false;
+  }
+
+  std::uint32_t const limit_;
+  mutex mutex_;
+  waiter* first_ = nullptr;
+  waiter* last_ = nullptr;
+  atomic<std::uint64_t> wake_count_{0};
+  alignas(cache_line) atomic<std::uint64_t> word_{0};
+};
+
+}  // namespace detail
+KINO_NAMESPACE_END
