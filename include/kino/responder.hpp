@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+//
+// responder<T>: the right to answer one request, once; and the ends it belongs to.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+#include <kino/detail/claim.hpp>
+#include <kino/detail/parking.hpp>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+
+/// An outcome is what came of a request: a value, or the reason why there is none.
+template <class T>
+class outcome {
+public:
+  explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {}
+  explicit outcome(ending why) : ending_(why) { KINO_ASSERT(why != ending::answered); }
+
+  /// Whether there is a value.
+  [[nodiscard]] bool answered() const { return ending_ == ending::answered; }
+  /// How the request ended.
+  [[nodiscard]] ending kind() const { return ending_; }
+  /// The value; only if `answered()`.
+  [[nodiscard]] T& value() {
+    KINO_ASSERT(value_);
+    return *value_;
+  }
+
+private:
+  ending ending_;
+  std::optional<T> value_;
+};
+
+/// An answerable is the place where one answer arrives; derive from it to choose the place.
+///
+/// `delivered` is called exactly once, in the thread that made the claim, whatever thread that
+/// is: it must not block, throw or touch Ruby. `released` is called when the last responder and
+/// the last weak_responder are gone, and never before `delivered`; the object may then be
+/// destroyed or, after `rearm`, used for another request. No allocation takes place.
+template <class T>
+class answerable : public detail::claim {
+public:
+  /// Receives the outcome.
+  virtual void delivered(outcome<T>&& result) noexcept = 0;
+
+private:
+  void conclude(ending why) noexcept final { delivered(outcome<T>(why)); }
+};
+
+/// A weak_responder can end a request without an answer, and does not keep it open.
+///
+/// It is what a supervisor keeps: a crashed worker's requests are abandoned at once, although
+/// the responder itself may lie in an object that the garbage collector frees much later.
+///
+/// Threads: distinct objects may be used by any thread; one object by one thread at a time.
+class weak_responder {
+public:
+  weak_responder() = default;
+  weak_responder(weak_responder&& other) noexcept
+      : claim_(std::exchange(other.claim_, nullptr)) {}
+  weak_responder& operator=(weak_responder&& other) noexcept {
+    std::swap(claim_, other.claim_);
+    return *this;
+  }
+  ~weak_responder() {
+    if (claim_) claim_->drop_weak();
+  }
+
+  /// Ends the request as abandoned; returns whether this call was the one that ended it.
+  bool abandon() const noexcept { return claim_ && claim_->end(ending::abandoned); }
+  /// Ends the request as expired; returns whether this call was the one that ended it.
+  bool expire() const noexcept { return claim_ && claim_->end(ending::expired); }
+  /// Whether the request is over; false may be old when it arrives.
+  [[nodiscard]] bool ended() const noexcept { return !claim_ || claim_->ended(); }
+  /// Whether it belongs to a request at all.
+  explicit operator bool() const noexcept { return claim_ != nullptr; }
+
+  /// Gives up the claim and hands it to the caller, for an atomic that several threads empty.
+  [[nodiscard]] detail::claim* release() noexcept { return std::exchange(claim_, nullptr); }
+  /// Takes back what `release` gave.
+  [[nodiscard]] static weak_responder adopt(detail::claim* claim) noexcept {
+    return weak_responder(claim);
+  }
+
+private:
+  template <class T>
+  friend class responder;
+  explicit weak_responder(detail::claim* claim) noexcept : claim_(claim) {}
+
+  detail::claim* claim_ = nullptr;
+};
+
+/// A responder carries the right to answer one request; whoever claims first, answers.
+///
+/// Copies share the right: a worker, a timer and a shutdown may each hold one. The first
+/// `answer`, `abandon` or `expire` wins; for all others it returns false, and a value stays
+/// with its caller. Dropping the last responder unanswered delivers `abandoned`, so the asking
+/// side never waits for nobody.
+///
+/// Threads:    distinct objects may be used by any thread at the same time; one object by one
+///             thread at a time.
+/// GVL:        never needed, never taken: safe in a free function of the garbage collector.
+/// Blocks:     never.
+/// Throws:     nothing.
+/// Order:      what happened before the winning call is visible where the outcome arrives.
+///
+/// Example:
+///
+///     auto [answer, respond] = kino::make_response<int>();
+///     assert(respond.answer(42));
+///     assert(!respond.answer(43));
+///     assert(answer.wait().value() == 42);
+///
+/// and the other outcome:
+///
+///     auto [answer, respond] = kino::make_response<int>();
+///     { auto last = std::move(respond); }
+///     assert(answer.wait().kind() == kino::ending::abandoned);
+///
+template <class T>
+class responder {
+public:
+  responder() = default;
+  /// Opens `place`, which nobody has opened before, or not since its `rearm`.
+  explicit responder(answerable<T>& place) noexcept : place_(&place) { place.open(); }
+
+  responder(responder const& other) noexcept : place_(other.place_) {
+    if (place_) place_->add_strong();
+  }
+  responder(responder&& other) noexcept : place_(std::exchange(other.place_, nullptr)) {}
+  responder& operator=(responder other) noexcept {
+    std::swap(place_, other.place_);
+    return *this;
+  }
+  ~responder() {
+    if (place_) place_->drop_strong();
+  }
+
+  /// Answers with `value` if nobody has ended the request; moves from it only then.
+  bool answer(T&& value) const noexcept {
+    if (!place_ || !place_->try_claim(ending::answered)) return false;
+    place_->delivered(outcome<T>(std::move(value)));
+    return true;
+  }
+  /// Ends the request as abandoned; returns whether this call was the one.
+  bool abandon() const noexcept { return place_ && place_->end(ending::abandoned); }
+  /// Ends the request as expired; returns whether this call was the one.
+  bool expire() const noexcept { return place_ && place_->end(ending::expired); }
+  /// Whether the request is over; false may be old when it arrives.
+  [[nodiscard]] bool ended() const noexcept { return !place_ || place_->ended(); }
+  /// Whether it belongs to a request at all.
+  explicit operator bool() const noexcept { return place_ != nullptr; }
+  /// A handle that can end the request but does not keep it open.
+  [[nodiscard]] weak_responder weak() const noexcept {
+    if (place_) place_->add_weak();
+    return weak_responder(place_);
+  }
+  /// The place the answer goes to, for the code that made it; null if there is none.
+  [[nodiscard]] answerable<T>* place() const noexcept { return place_; }
+
+private:
+  answerable<T>* place_ = nullptr;
+};
+
+namespace detail {
+
+// The place behind make_response: keeps the outcome until the one thread that asks takes it.
+template <class T>
+class mailbox final : public answerable<T> {
+public:
+  void delivered(outcome<T>&& result) noexcept override {
+    result_.emplace(std::move(result));
+    // release: pairs with the acquire in `arrived`.
+    arrived_.store(true, std::memory_order_release);
+    arrival_.notify();
+  }
+  void released() noexcept override { delete this; }
+
+  bool arrived() const { return arrived_.load(std::memory_order_acquire); }  // see delivered
+  outcome<T>& result() { return *result_; }
+  parker& arrival() { return arrival_; }
+
+private:
+  parker arrival_;
+  std::optional<outcome<T>> result_;
+  atomic<bool> arrived_{false};
+};
+
+}  // namespace detail
+
+/// A pending_answer is the asking end of one request: it waits for the outcome.
+///
+/// Threads: one thread at a time. Ruby threads wait through wait.hpp.
+/// Blocks:  `wait`, until the outcome is there; `wait_for` at most that long.
+template <class T>
+class pending_answer {
+public:
+  explicit pending_answer(detail::mailbox<T>& box) noexcept : box_(&box) { box.add_weak(); }
+  pending_answer(pending_answer&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
+  pending_answer& operator=(pending_answer&& other) noexcept {
+    std::swap(box_, other.box_);
+    return *this;
+  }
+  ~pending_answer() {
+    if (box_) box_->drop_weak();
+  }
+
+  /// Whether the outcome is there, so that `wait` returns at once.
+  [[nodiscard]] bool ready() const { return box_->arrived(); }
+  /// Waits for the outcome and returns it, by reference into this object.
+  [[nodiscard]] outcome<T>& wait() {
+    while (!ready()) static_cast<void>(box_->arrival().park(std::nullopt));
+    return box_->result();
+  }
+  /// Waits at most `patience`; null if there is still none.
+  template <class Rep, class Period>
+  [[nodiscard]] outcome<T>* wait_for(std::chrono::duration<Rep, Period> patience) {
+    detail::deadline const until = detail::clock::now() + patience;
+    while (!ready()) {
+      if (arrival().park(until) == detail::park_result::timed_out) break;
+    }
+    return ready() ? &box_->result() : nullptr;
+  }
+
+  /// For wait.hpp: where the outcome's arrival is announced.
+  [[nodiscard]] detail::parker& arrival() { return box_->arrival(); }
+
+private:
+  detail::mailbox<T>* box_;
+};
+
+/// Both ends of one request, made by `make_response`.
+template <class T>
+struct response_ends {
+  pending_answer<T> answer;
+  responder<T> respond;
+};
+
+/// Makes both ends of one request: `answer` waits for what `respond` says. One allocation.
+template <class T>
+[[nodiscard]] response_ends<T> make_response() {
+  auto& box = *new detail::mailbox<T>;
+  responder<T> respond(box);
+  pending_answer<T> answer(box);
+  return {std::move(answer), std::move(respond)};
+}
+
+KINO_NAMESPACE_END
