@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+//
+// registry<T>: integers that Ruby may hold, and the native state they stand for.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+KINO_NAMESPACE_BEGIN
+
+namespace detail {
+
+// Each registry of an extension starts with another salt, so that an id of one is a miss in
+// another; it repeats after 1,023 registries.
+inline std::uint64_t next_registry_salt() {
+  static atomic<std::uint32_t> last{0};
+  // relaxed: only the numbers' difference matters.
+  return last.fetch_add(1, std::memory_order_relaxed) % 1023 + 1;
+}
+
+}  // namespace detail
+
+/// A registry gives shared native state a 64-bit id that any Ractor may keep and look up.
+///
+/// An id is a positive Fixnum on 64-bit Rubies (62 bits: salt of the registry, generation,
+/// index) and is never given out twice: each reuse of a place counts its generation up, and a
+/// place whose generations are used up retires. A stale id, an id of another registry or plain
+/// nonsense is a miss. Lookup takes no lock: it pins the place with one compare-and-swap, and
+/// an erased object lives until its last pin is gone.
+///
+/// A registry is an object that your code builds, not a hidden global.
+///
+/// Threads:  any thread, any Ractor, at the same time. Destroy it when no pin is left.
+/// GVL:      never needed. ~T runs in the thread that drops the last pin: it must not need Ruby.
+/// Blocks:   `insert` and the end of an erased object take a leaf mutex; `find` never does.
+/// Throws:   std::bad_alloc and what T's constructor throws, from `insert`;
+///           std::length_error beyond 16,777,216 places.
+///
+/// Example:
+///
+///     kino::registry<std::string> names;
+///     std::uint64_t id = names.insert("amber");
+///     if (auto name = names.find(id)) assert(*name == "amber");
+///     assert(names.erase(id));
+///     assert(!names.find(id));
+///
+template <class T>
+class registry {
+  struct place;
+
+public:
+  /// A pin keeps one registered object alive while it is in use; empty for a miss.
+  class pin {
+  public:
+    pin() = default;
+    pin(pin&& other) noexcept
+        : owner_(other.owner_), place_(std::exchange(other.place_, nullptr)) {}
+    pin& operator=(pin&& other) noexcept {
+      std::swap(owner_, other.owner_);
+      std::swap(place_, other.place_);
+      return *this;
+    }
+    ~pin() {
+      if (place_) owner_->unpin(*place_);
+    }
+
+    explicit operator bool() const { return place_ != nullptr; }
+    T& operator*() const { return *place_->object(); }
+    T* operator->() const { return place_->object(); }
+
+  private:
+    friend registry;
+    pin(registry& owner, place& pinned) : owner_(&owner), place_(&pinned) {}
+    registry* owner_ = nullptr;
+    place* place_ = nullptr;
+  };
+
+  registry() = default;
+  registry(registry const&) = delete;
+  registry& operator=(registry const&) = delete;
+  ~registry();
+
+  /// Builds a T from `arguments` and returns its id.
+  template <class... Arguments>
+  [[nodiscard]] std::uint64_t insert(Arguments&&... arguments);
+
+  /// Pins the object that `id` stands for; an empty pin if there is none (any more).
+  [[nodiscard]] pin find(std::uint64_t id);
+
+  /// Makes `id` stale; the object dies with its last pin. Returns whether this call did it.
+  bool erase(std::uint64_t id);
+
+private:
+  // word: generation in the upper half; in the lower one "live" (1) plus two per pin. An
+  // object exists while the lower half is not zero.
+  static constexpr std::uint64_t live = 1;
+  static constexpr std::uint64_t one_pin = 2;
+  static constexpr unsigned index_bits = 24;
+  static constexpr unsigned generation_bits = 28;
+  static constexpr std::uint32_t last_generation = (1u << generation_bits) - 1;
+  static constexpr std::size_t first_segment = 64;
+  static constexpr unsigned segments = index_bits - 5;  // 64 + 64 + 128 + ... = 2^24
+
+  struct place {
+    detail::atomic<std::uint64_t> word{0};
+    std::uint32_t index = 0;
+    alignas(T) unsigned char storage[sizeof(T)];
+    T* object() { return std::launder(reinterpret_cast<T*>(storage)); }
+  };
+
+  static std::uint32_t generation_of(std::uint64_t word) {
+    return static_cast<std::uint32_t>(word >> 32);
+  }
+  static unsigned segment_of(std::size_t index) {
+    return static_cast<unsigned>(std::bit_width(index / first_segment));
+  }
+  static std::size_t segment_start(unsigned segment) {
+    return segment == 0 ? 0 : first_segment << (segment - 1);
+  }
+  static std::size_t segment_size(unsigned segment) {
+    return segment == 0 ? first_segment : first_segment << (segment - 1);
+  }
+
+  place* place_of(std::uint64_t id) const;
+  place& free_place();
+  void unpin(place& pinned);
+
+  std::uint64_t const salt_ = detail::next_registry_salt();
+  detail::atomic<place*> segments_[segments] = {};
+  detail::mutex mutex_;           // guards the three below and the growth of segments_
+  std::vector<place*> free_;
+  std::size_t used_ = 0;
+};
+
+// --- implementation ---------------------------------------------------------
+
+template <class T>
+registry<T>::~registry() {
+  for (unsigned segment = 0; segment < segments; ++segment) {
+    // relaxed: whoever destroys the registry has synchronised with everyone who used it.
+    place* places = segments_[segment].load(std::memory_order_relaxed);
+    if (!places) break;
+    for (std::size_t i = 0; i < segment_size(segment); ++i) {
+      if (places[i].word.load(std::memory_order_relaxed) & 0xffffffff) {
+        places[i].object()->~T();
+      }
+    }
+    delete[] places;
+  }
+}
+
+template <class T>
+template <class... Arguments>
+std::uint64_t registry<T>::insert(Arguments&&... arguments) {
+  place& fresh = free_place();
+  try {
+    ::new (static_cast<void*>(fresh.storage)) T(std::forward<Arguments>(arguments)...);
+  } catch (...) {
+    detail::lock guard(mutex_);
+    free_.push_back(&fresh);  // Has room: free_place keeps it for every place there is.
+    throw;
+  }
+  // relaxed: a free place's word is written by its one owner, and reached it by the mutex.
+  std::uint32_t const generation =
+      generation_of(fresh.word.load(std::memory_order_relaxed)) + 1;
+  // release: pairs with the acquire in find, which must see a whole object.
+  fresh.word.store(std::uint64_t{generation} << 32 | live, std::memory_order_release);
+  return salt_ << (generation_bits + index_bits) | std::uint64_t{generation} << index_bits |
+         fresh.index;
+}
+
+template <class T>
+typename registry<T>::place* registry<T>::place_of(std::uint64_t id) const {
+  if (id >> (generation_bits + index_bits) != salt_) return nullptr;
+  std::size_t const index = id & ((std::uint64_t{1} << index_bits) - 1);
+  unsigned const segment = segment_of(index);
+  // acquire: pairs with the release in free_place that publishes a new segment.
+  place* const places = segments_[segment].load(std::memory_order_acquire);
+  return places ? &places[index - segment_start(segment)] : nullptr;
+}
+
+template <class T>
+typename registry<T>::pin registry<T>::find(std::uint64_t id) {
+  place* const found = place_of(id);
+  if (!found) return {};
+  std::uint32_t const generation = (id >> index_bits) & last_generation;
+  // acquire: pairs with the release in insert.
+  std::uint64_t seen = found->word.load(std::memory_order_acquire);
+  do {
+    if (generation_of(seen) != generation || !(seen & live)) return {};
+  } while (!found->word.compare_exchange_weak(seen, seen + one_pin, std::memory_order_acquire,
+                                              std::memory_order_acquire));
+  return pin(*this, *found);
+}
+
+template <class T>
+bool registry<T>::erase(std::uint64_t id) {
+  pin held = find(id);
+  if (!held) return false;
+  place& gone = *held.place_;
+  // Whoever takes the live bit away has erased it. relaxed: the drop of the pin below, which
+  // every eraser holds, releases.
+  return gone.word.fetch_and(~live, std::memory_order_relaxed) & live;
+}
+
+template <class T>
+void registry<T>::unpin(place& pinned) {
+  // acq_rel: every holder releases its use of the object, the last one acquires them all.
+  std::uint64_t const before = pinned.word.fetch_sub(one_pin, std::memory_order_acq_rel);
+  if ((before & 0xffffffff) != one_pin) return;
+  pinned.object()->~T();
+  if (generation_of(before) == last_generation) return;  // Used up: the place retires.
+  detail::lock guard(mutex_);
+  free_.push_back(&pinned);  // Has room, see free_place.
+}
+
+template <class T>
+typename registry<T>::place& registry<T>::free_place() {
+  detail::lock guard(mutex_);
+  if (!free_.empty()) {
+    place& reused = *free_.back();
+    free_.pop_back();
+    return reused;
+  }
+  if (used_ >> index_bits) throw std::length_error("kino: a registry is full (16,777,216)");
+  unsigned const segment = segment_of(used_);
+  if (used_ == segment_start(segment)) {
+    std::size_t const size = segment_size(segment);
+    free_.reserve(used_ + size);  // So that giving a place back never allocates.
+    auto places = std::make_unique<place[]>(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      places[i].index = static_cast<std::uint32_t>(used_ + i);
+    }
+    // release: pairs with the acquire in place_of.
+    segments_[segment].store(places.release(), std::memory_order_release);
+  }
+  // relaxed: only the mutex's holder stores segments, and we hold it.
+  place* const places = segments_[segment].load(std::memory_order_relaxed);
+  return places[used_++ - segment_start(segment)];
+}
+
+KINO_NAMESPACE_END
