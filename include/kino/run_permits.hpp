@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+//
+// run_permits: which of many workers may compute now.
+
+#pragma once
+
+#include <kino/detail/fork.hpp>
+#include <kino/detail/wake_throttle.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+
+KINO_NAMESPACE_BEGIN
+
+/// A run_permits lets at most `concurrency` workers run handlers, however many there are.
+///
+/// Parked workers cost nothing, computing ones do: with more of them than cores every garbage
+/// collection waits for threads that the kernel has put aside. So a worker takes work only with
+/// a permit. One that blocks inside its handler lends the permit (`lend`), and the next worker
+/// starts at once; when it comes back (`reclaim`) the count may exceed the limit until the next
+/// `acquire` evens it out. One that computes longer than a slice while work waits stops
+/// counting, so that a slow computation per core never starves fast handlers. It is what Go's
+/// scheduler does around system calls (`entersyscall`, `handoffp`) and long-running goroutines
+/// (`sysmon`, `retake`).
+///
+/// A watcher thread measures slices. It sleeps unless work waits that nobody may start.
+///
+/// The life of a worker: `acquire`; if true look for work; if there is some, `begin`, run the
+/// handler (`lend` and `reclaim` around what blocks), `end`, and again; else `wait`.
+///
+/// Threads:    a permit's members by its worker, `lend` and `reclaim` too; `work_arrived`,
+///             `stop` and the observers by anyone.
+/// GVL:        never needed. `lend` and `reclaim` are called by Ruby's thread events, with
+///             locks of Ruby held: they take leaf locks only.
+/// Blocks:     `wait`.
+/// Fork:       a run_permits does not survive fork; it can be destroyed in the child.
+///
+/// Example:
+///
+///     kino::channel<int> work{8};
+///     kino::run_permits permits{{.workers = 2, .concurrency = 1},
+///                               [&] { return work.size() != 0; }};
+///     assert(work.try_push(1) == kino::push_result::pushed);
+///     assert(permits.acquire(permits[0]));
+///     int item = 0;
+///     assert(work.try_pop(item) == kino::pop_result::popped);
+///     permits.begin(permits[0]);
+///     assert(!permits.acquire(permits[1]));  // one core, and it computes
+///     permits.lend(permits[0]);              // ... now it sleeps
+///     assert(permits.acquire(permits[1]));
+///
+class run_permits {
+public:
+  struct options {
+    std::size_t workers = 1;      ///< How many permits there are, one per worker.
+    std::uint32_t concurrency = 1;  ///< How many of them may run at a time; 0: all of them.
+    std::chrono::milliseconds slice{10};  ///< How long one may compute while work waits.
+  };
+
+  /// What ended a `wait`.
+  enum class [[nodiscard]] waited {
+    granted,      ///< There may be work for you: `acquire` will succeed.
+    stopped,      ///< `stop` was called: look for work once more, then go.
+    interrupted,  ///< Somebody interrupted the permit.
+    timed_out,    ///< The deadline passed.
+  };
+
+  /// One worker's permit.
+  class permit {
+  public:
+    /// Ends the current or next `wait` of this permit. Sticky; any thread.
+    void interrupt() { place_.spot.interrupt(); }
+    /// Forgets an interruption; before a wait is announced to Ruby.
+    void clear_interruption() { place_.spot.clear_interruption(); }
+
+  private:
+    friend run_permits;
+    enum class state : std::uint8_t { idle, searching, running, lent, expired };
+
+    detail::waiter place_;
+    alignas(detail::cache_line) detail::atomic<state> state_{state::idle};
+    detail::atomic<std::uint32_t> since_{0};  // the slice in which it began
+    detail::atomic<bool> in_handler_{false};
+  };
+
+  /// `work_waits` says whether there is work to take; it is called from any thread and must
+  /// not block or throw. Throws std::system_error if the watcher cannot be started.
+  run_permits(options chosen, std::function<bool()> work_waits);
+  run_permits(run_permits const&) = delete;
+  run_permits& operator=(run_permits const&) = delete;
+  ~run_permits();
+
+  /// The permit of worker `index`.
+  permit& operator[](std::size_t index) { return permits_[index]; }
+
+  /// Says that work was added, after it is visible. Wakes at most one worker.
+  void work_arrived() {
+    if (wake() == verdict::short_of_permits) call_watcher();
+  }
+
+  /// Whether `mine` may look for work now. If not, the worker has to `wait`, even if there is
+  /// work: as many as may run do.
+  [[nodiscard]] bool acquire(permit& mine);
+  /// Says that work was found and its handler begins.
+  void begin(permit& mine);
+  /// Says that the handler is done.
+  void end(permit& mine) {
+    mine.in_handler_.store(false, std::memory_order_relaxed);  // see permit_events
+  }
+  /// Gives up the permit and sleeps until it is this worker's turn, an interruption or `until`.
+  waited wait(permit& mine, detail::deadline until = std::nullopt);
+  /// Gives up the permit: the worker leaves.
+  void release(permit& mine);
+
+  /// The worker blocks inside its handler: somebody else may run. Ignored outside a handler.
+  void lend(permit& mine);
+  /// The worker goes on after blocking. Ignored unless it lent.
+  void reclaim(permit& mine);
+
+  /// Wakes every waiting worker, now and later: there will be no more work.
+  void stop();
+
+  /// How many workers hold a permit that counts.
+  [[nodiscard]] std::uint32_t running() const { return throttle_.read().running; }
+  /// How many workers sleep in `wait`.
+  [[nodiscard]] std::uint32_t parked() const { return throttle_.read().parked; }
+  /// How many workers were woken so far.
+  [[nodiscard]] std::uint64_t wake_count() const { return throttle_.wake_count(); }
+  /// How many times the watcher woke so far; it stands still while no work waits.
+  [[nodiscard]] std::uint64_t watcher_wake_count() const {
+    return ticks_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
+  }
+
+private:
+  using state = permit::state;
+  enum class verdict { fine, short_of_permits };
+
+  verdict wake() {
+    switch (throttle_.notify()) {
+      case detail::wake_throttle::wake::already_searching:
+      case detail::wake_throttle::wake::at_limit: return verdict::short_of_permits;
+      default: return verdict::fine;
+    }
+  }
+  // After something was given up: a push may have counted on it and woken nobody.
+  void pass_on() {
+    if (work_waits_()) work_arrived();
+  }
+  void call_watcher() {
+    // seq_cst: work was published before this load, and the watcher looks for work after it
+    // stores false; one of the two sees the other.
+    if (!watching_.load(std::memory_order_seq_cst) &&
+        !watching_.exchange(true, std::memory_order_seq_cst)) {
+      watcher_spot_.notify();
+    }
+  }
+  void watch();
+  void expire_long_runners();
+
+  std::function<bool()> const work_waits_;
+  std::chrono::milliseconds const slice_length_;
+  std::size_t const count_;
+  std::unique_ptr<permit[]> const permits_;
+  detail::wake_throttle throttle_;
+  detail::atomic<bool> stopped_{false};
+  detail::atomic<bool> watching_{false};
+  detail::atomic<std::uint64_t> ticks_{0};
+  alignas(detail::cache_line) detail::atomic<std::uint32_t> slice_{0};
+  detail::parker watcher_spot_;
+  detail::fork_mark const born_;
+  std::thread watcher_;
+};
+
+// --- implementation ---------------------------------------------------------
+
+inline run_permits::run_permits(options chosen, std::function<bool()> work_waits)
+    : work_waits_(std::move(work_waits)),
+      slice_length_(chosen.slice),
+      count_(chosen.workers),
+      permits_(std::make_unique<permit[]>(chosen.workers)),
+      throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited),
+      watcher_([this] { watch(); }) {}
+
+inline run_permits::~run_permits() {
+  if (born_.forked()) {
+    watcher_.detach();  // It stayed in the parent.
+    return;
+  }
+  watcher_spot_.interrupt();
+  watcher_.join();
+}
+
+inline bool run_permits::acquire(permit& mine) {
+  // relaxed: only this thread moves its permit from these states, but for the watcher, which
+  // moves running and searching to expired by the compare-and-swaps that decide below.
+  state now = mine.state_.load(std::memory_order_relaxed);
+  if (now == state::searching) return true;
+  if (now == state::running) {
+    if (!throttle_.over_limit()) return true;
+    // Idle first, so that the watcher cannot take away the place that we are giving up.
+    if (mine.state_.compare_exchange_strong(now, state::idle, std::memory_order_relaxed)) {
+      if (throttle_.try_step_back()) return false;
+      mine.state_.store(state::running, std::memory_order_relaxed);
+      return true;
+    }
+  }
+  if (!throttle_.try_run()) {
+    mine.state_.store(state::idle, std::memory_order_relaxed);
+    return false;
+  }
+  // release: pairs with the acquire of the watcher, which must not see this state without the
+  // slice; the count was taken before.
+  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  mine.state_.store(state::running, std::memory_order_release);
+  return true;
+}
+
+inline void run_permits::begin(permit& mine) {
+  // relaxed: the watcher compares with it once a slice; a late view costs one slice.
+  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  state expected = state::searching;
+  if (mine.state_.load(std::memory_order_relaxed) == expected &&
+      mine.state_.compare_exchange_strong(expected, state::running,
+                                          std::memory_order_relaxed)) {
+    throttle_.stop_searching(true);
+    pass_on();
+  }
+  mine.in_handler_.store(true, std::memory_order_relaxed);
+}
+
+inline run_permits::waited run_permits::wait(permit& mine, detail::deadline until) {
+  // relaxed: against the watcher's compare-and-swap only, atomicity decides.
+  state const held = mine.state_.exchange(state::idle, std::memory_order_relaxed);
+  bool const searching = held == state::searching;
+  throttle_.enter(mine.place_, searching, searching || held == state::running);
+  pass_on();
+  // seq_cst: `stop` stores it before it wakes those in line.
+  bool const stopped = stopped_.load(std::memory_order_seq_cst);
+  auto const woken = stopped ? detail::park_result::timed_out : mine.place_.spot.park(until);
+  if (woken != detail::park_result::notified && throttle_.leave(mine.place_)) {
+    if (stopped) return waited::stopped;
+    return woken == detail::park_result::interrupted ? waited::interrupted : waited::timed_out;
+  }
+  if (!mine.place_.granted) return waited::stopped;
+  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  mine.state_.store(state::searching, std::memory_order_release);  // as in acquire
+  return waited::granted;
+}
+
+inline void run_permits::release(permit& mine) {
+  mine.in_handler_.store(false, std::memory_order_relaxed);
+  state const held = mine.state_.exchange(state::idle, std::memory_order_relaxed);
+  if (held == state::searching) {
+    throttle_.stop_searching(false);
+  } else if (held == state::running) {
+    throttle_.stop_running();
+  } else {
+    return;
+  }
+  pass_on();
+}
+
+inline void run_permits::lend(permit& mine) {
+  if (!mine.in_handler_.load(std::memory_order_relaxed)) return;  // own thread's store
+  if (mine.state_.exchange(state::lent, std::memory_order_relaxed) == state::running) {
+    throttle_.stop_running();
+    pass_on();
+  }
+}
+
+inline void run_permits::reclaim(permit& mine) {
+  if (mine.state_.load(std::memory_order_relaxed) != state::lent) return;
+  if (!mine.in_handler_.load(std::memory_order_relaxed)) return;
+  throttle_.run_anyway();
+  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  mine.state_.store(state::running, std::memory_order_release);  // as in acquire
+}
+
+inline void run_permits::stop() {
+  stopped_.store(true, std::memory_order_seq_cst);
+  throttle_.release_all();
+}
+
+inline void run_permits::expire_long_runners() {
+  // relaxed: this thread alone counts slices; the workers copy the number.
+  std::uint32_t const slice = slice_.fetch_add(1, std::memory_order_relaxed) + 1;
+  for (std::size_t i = 0; i < count_; ++i) {
+    permit& other = permits_[i];
+    // acquire: pairs with the releases that set the state; since_ is then at least as new.
+    state seen = other.state_.load(std::memory_order_acquire);
+    if (seen != state::running && seen != state::searching) continue;
+    // Two ticks apart: it has had one whole slice at least.
+    if (slice - other.since_.load(std::memory_order_relaxed) < 2) continue;
+    if (!other.state_.compare_exchange_strong(seen, state::expired,
+                                              std::memory_order_relaxed)) {
+      continue;
+    }
+    if (seen == state::searching) {
+      throttle_.stop_searching(false);
+    } else {
+      throttle_.stop_running();
+    }
+    static_cast<void>(wake());
+  }
+}
+
+inline void run_permits::watch() {
+  for (;;) {
+    if (watcher_spot_.park(std::nullopt) == detail::park_result::interrupted) return;
+    while (watching_.load(std::memory_order_relaxed)) {  // own thread's store, or our caller's
+      if (watcher_spot_.park(detail::clock::now() + slice_length_) ==
+          detail::park_result::interrupted) {
+        return;
+      }
+      ticks_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
+      if (!work_waits_()) {
+        watching_.store(false, std::memory_order_seq_cst);  // pairs with call_watcher
+        if (work_waits_() && wake() == verdict::short_of_permits) {
+          watching_.store(true, std::memory_order_seq_cst);
+        }
+        continue;
+      }
+      expire_long_runners();
+    }
+  }
+}
+
+KINO_NAMESPACE_END
