@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+//
+// Counters and a latency histogram that cost one relaxed atomic per event, and their text form.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+KINO_NAMESPACE_BEGIN
+
+/// A counter counts events.
+///
+/// Threads: any thread, any Ractor. Never blocks, never throws. Figures of different counters
+/// are not taken at one moment.
+class counter {
+public:
+  void add(std::uint64_t more = 1) noexcept {
+    total_.fetch_add(more, std::memory_order_relaxed);  // pairs with nothing: a statistic
+  }
+  [[nodiscard]] std::uint64_t total() const noexcept {
+    return total_.load(std::memory_order_relaxed);
+  }
+
+private:
+  detail::atomic<std::uint64_t> total_{0};
+};
+
+/// A latency_histogram counts durations in buckets of powers of two, from 1 microsecond up.
+///
+/// Bucket i holds durations up to 2^i microseconds; the last one holds everything longer, which
+/// is over 67 seconds. `quantile` is therefore exact to a factor of two.
+///
+/// Threads: any thread, any Ractor. Never blocks, never throws.
+///
+/// Example:
+///
+///     kino::latency_histogram waits;
+///     waits.record(std::chrono::microseconds{100});
+///     assert(waits.count() == 1);
+///     assert(waits.quantile(0.5) == std::chrono::microseconds{128});
+///
+class latency_histogram {
+public:
+  static constexpr std::size_t buckets = 28;
+
+  void record(std::chrono::nanoseconds duration) noexcept {
+    std::int64_t const ns = duration.count() > 0 ? duration.count() : 0;
+    // Rounded up, so that a bucket's bound includes it.
+    auto const us = (static_cast<std::uint64_t>(ns) + 999) / 1000;
+    std::size_t const bucket =
+        us <= 1 ? 0 : static_cast<std::size_t>(std::bit_width(us - 1));
+    // relaxed: statistics; a reader may see the parts of one event at different moments.
+    counts_[bucket < buckets ? bucket : buckets - 1].fetch_add(1, std::memory_order_relaxed);
+    sum_ns_.fetch_add(static_cast<std::uint64_t>(ns), std::memory_order_relaxed);
+  }
+
+  /// How many durations were recorded.
+  [[nodiscard]] std::uint64_t count() const noexcept {
+    std::uint64_t all = 0;
+    for (auto const& bucket : counts_) all += bucket.load(std::memory_order_relaxed);
+    return all;
+  }
+  /// Their sum.
+  [[nodiscard]] std::chrono::nanoseconds sum() const noexcept {
+    return std::chrono::nanoseconds{sum_ns_.load(std::memory_order_relaxed)};
+  }
+  /// How many lie in bucket `index`, without those below.
+  [[nodiscard]] std::uint64_t in_bucket(std::size_t index) const noexcept {
+    return counts_[index].load(std::memory_order_relaxed);
+  }
+  /// The longest duration that bucket `index` holds; for the last one, the one before's double.
+  [[nodiscard]] static std::chrono::microseconds bound(std::size_t index) noexcept {
+    return std::chrono::microseconds{std::int64_t{1} << index};
+  }
+  /// The bound under which a `share` (0 to 1) of all durations lies; 0 if there are none.
+  [[nodiscard]] std::chrono::microseconds quantile(double share) const noexcept {
+    std::uint64_t const all = count();
+    if (all == 0) return std::chrono::microseconds{0};
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < buckets; ++i) {
+      seen += in_bucket(i);
+      if (static_cast<double>(seen) >= share * static_cast<double>(all)) return bound(i);
+    }
+    return bound(buckets - 1);
+  }
+
+private:
+  std::array<detail::atomic<std::uint64_t>, buckets> counts_{};
+  detail::atomic<std::uint64_t> sum_ns_{0};
+};
+
+/// A metrics_text writes figures in Prometheus' text format (version 0.0.4).
+///
+/// Names and labels are the caller's: `labels` is written as given, like `slot="3"`; escape
+/// what comes from outside.
+///
+/// Threads: one thread at a time. Throws std::bad_alloc.
+///
+/// Example:
+///
+///     kino::metrics_text text;
+///     text.counter("kino_served_total", "Requests served.", 7);
+///     assert(text.str() == "# HELP kino_served_total Requests served.\n"
+///                          "# TYPE kino_served_total counter\n"
+///                          "kino_served_total 7\n");
+///
+class metrics_text {
+public:
+  /// Writes HELP and TYPE lines; then `sample` its lines.
+  void family(std::string_view name, std::string_view help, std::string_view type) {
+    put({"# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n"});
+  }
+  void sample(std::string_view name, std::string_view labels, std::uint64_t value) {
+    begin_sample(name, labels);
+    put({std::to_string(value), "\n"});
+  }
+  void sample(std::string_view name, std::string_view labels, double value) {
+    char digits[32];
+    int const length = std::snprintf(digits, sizeof digits, "%.9g", value);
+    begin_sample(name, labels);
+    put({std::string_view(digits, static_cast<std::size_t>(length)), "\n"});
+  }
+  /// A family of one counter.
+  void counter(std::string_view name, std::string_view help, std::uint64_t value) {
+    family(name, help, "counter");
+    sample(name, "", value);
+  }
+  /// A family of one gauge.
+  void gauge(std::string_view name, std::string_view help, double value) {
+    family(name, help, "gauge");
+    sample(name, "", value);
+  }
+  /// A family of one histogram, in seconds.
+  void histogram(std::string_view name, std::string_view help,
+                 latency_histogram const& figures);
+
+  [[nodiscard]] std::string const& str() const { return text_; }
+
+private:
+  void begin_sample(std::string_view name, std::string_view labels) {
+    put({name});
+    if (!labels.empty()) put({"{", labels, "}"});
+    put({" "});
+  }
+  void put(std::initializer_list<std::string_view> parts) {
+    for (std::string_view part : parts) text_ += part;
+  }
+
+  std::string text_;
+};
+
+// --- implementation ---------------------------------------------------------
+
+inline void metrics_text::histogram(std::string_view name, std::string_view help,
+                                    latency_histogram const& figures) {
+  family(name, help, "histogram");
+  std::string const bucket = std::string(name) + "_bucket";
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < latency_histogram::buckets; ++i) {
+    below += figures.in_bucket(i);
+    bool const last = i + 1 == latency_histogram::buckets;
+    char label[40];
+    std::snprintf(label, sizeof label, "le=\"%.6g\"",
+                  std::chrono::duration<double>(latency_histogram::bound(i)).count());
+    sample(bucket, last ? "le=\"+Inf\"" : label, below);
+  }
+  sample(std::string(name) + "_sum", "",
+         std::chrono::duration<double>(figures.sum()).count());
+  sample(std::string(name) + "_count", "", below);
+}
+
+KINO_NAMESPACE_END

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+//
+// worker_slots: what a supervisor knows of each worker.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+#include <kino/detail/parking.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+KINO_NAMESPACE_BEGIN
+
+/// A worker_slots keeps a fixed number of places for workers, with the figures of each.
+///
+/// A place outlives its workers: when one dies, its successor takes the lowest free place and
+/// counts on, so a metric per slot never becomes a new series. What was in flight when a worker
+/// left is forgotten with it, so a reused place shows no phantom work. A worker that is stuck
+/// can be marked `quarantined`; it keeps its place until it leaves.
+///
+/// Threads: `began` and `finished` by the slot's worker, everything else by anyone.
+/// GVL:     never needed.
+/// Blocks:  never, but for a leaf mutex in `claim` and `vacate`.
+/// Throws:  std::bad_alloc, from the constructor and `snapshot`.
+///
+/// Example:
+///
+///     kino::worker_slots slots{4};
+///     std::size_t mine = slots.claim();           // 0
+///     slots.began(mine);
+///     assert(slots.snapshot()[0].in_flight == 1);
+///     slots.finished(mine);
+///     slots.vacate(mine);
+///     assert(slots.claim() == 0);
+///     assert(slots.snapshot()[0].served == 1);    // counted on
+///
+class worker_slots {
+public:
+  /// What `claim` returns when every place is taken.
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  /// The figures of one place at one moment.
+  struct view {
+    std::size_t index;
+    bool occupied;
+    bool quarantined;
+    std::uint32_t in_flight;         ///< Taken and not finished.
+    std::uint64_t served;            ///< Finished, by all workers of this place.
+    std::uint64_t workers;           ///< How many workers have had this place.
+    std::chrono::milliseconds busy;  ///< How long the oldest in flight has been; 0 if idle.
+  };
+
+  explicit worker_slots(std::size_t count)
+      : count_(count), slots_(std::make_unique<slot[]>(count)) {}
+
+  /// Takes the lowest free place; `none` if there is none.
+  [[nodiscard]] std::size_t claim() {
+    detail::lock guard(mutex_);
+    for (std::size_t i = 0; i < count_; ++i) {
+      slot& found = slots_[i];
+      if (found.occupied.load(std::memory_order_relaxed)) continue;  // written under the mutex
+      found.in_flight.store(0, std::memory_order_relaxed);
+      found.quarantined.store(false, std::memory_order_relaxed);
+      add(found.workers, 1);
+      // release: pairs with the acquire in view_of; a reader sees the fresh figures.
+      found.occupied.store(true, std::memory_order_release);
+      return i;
+    }
+    return none;
+  }
+
+  /// Gives the place back; what was in flight is forgotten.
+  void vacate(std::size_t index) {
+    detail::lock guard(mutex_);
+    slots_[index].in_flight.store(0, std::memory_order_relaxed);
+    slots_[index].quarantined.store(false, std::memory_order_relaxed);
+    slots_[index].occupied.store(false, std::memory_order_release);  // as in claim
+  }
+
+  /// Counts one more in flight. Reads the clock only if nothing was.
+  void began(std::size_t index) {
+    slot& mine = slots_[index];
+    // relaxed loads and stores instead of read-modify-writes: one writer per slot.
+    std::uint32_t const before = mine.in_flight.load(std::memory_order_relaxed);
+    if (before == 0) {
+      mine.since.store(detail::clock::now().time_since_epoch().count(),
+                       std::memory_order_relaxed);
+    }
+    mine.in_flight.store(before + 1, std::memory_order_relaxed);
+  }
+
+  /// Counts one in flight as served.
+  void finished(std::size_t index) {
+    slot& mine = slots_[index];
+    std::uint32_t const before = mine.in_flight.load(std::memory_order_relaxed);
+    KINO_ASSERT(before > 0);
+    mine.in_flight.store(before - 1, std::memory_order_relaxed);
+    add(mine.served, 1);
+  }
+
+  /// Marks the place's worker as stuck, or takes the mark away.
+  void quarantine(std::size_t index, bool on) {
+    slots_[index].quarantined.store(on, std::memory_order_relaxed);  // a mark, orders nothing
+  }
+
+  [[nodiscard]] std::size_t size() const { return count_; }
+
+  /// The figures of place `index`, each exact, together as of about now.
+  [[nodiscard]] view view_of(std::size_t index) const {
+    slot const& seen = slots_[index];
+    bool const occupied = seen.occupied.load(std::memory_order_acquire);  // pairs with claim
+    std::uint32_t const in_flight = seen.in_flight.load(std::memory_order_relaxed);
+    detail::clock::time_point const since{
+        detail::clock::duration{seen.since.load(std::memory_order_relaxed)}};
+    auto const busy = in_flight == 0 ? std::chrono::milliseconds{0}
+                                     : std::chrono::duration_cast<std::chrono::milliseconds>(
+                                           detail::clock::now() - since);
+    return {index,
+            occupied,
+            seen.quarantined.load(std::memory_order_relaxed),
+            in_flight,
+            seen.served.load(std::memory_order_relaxed),
+            seen.workers.load(std::memory_order_relaxed),
+            busy};
+  }
+
+  /// The figures of every place.
+  [[nodiscard]] std::vector<view> snapshot() const {
+    std::vector<view> views;
+    views.reserve(count_);
+    for (std::size_t i = 0; i < count_; ++i) views.push_back(view_of(i));
+    return views;
+  }
+
+private:
+  struct alignas(detail::cache_line) slot {
+    detail::atomic<std::uint64_t> served{0};
+    detail::atomic<std::uint64_t> workers{0};
+    detail::atomic<detail::clock::rep> since{0};
+    detail::atomic<std::uint32_t> in_flight{0};
+    detail::atomic<bool> occupied{false};
+    detail::atomic<bool> quarantined{false};
+  };
+
+  static void add(detail::atomic<std::uint64_t>& figure, std::uint64_t more) {
+    figure.store(figure.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+
+  std::size_t const count_;
+  std::unique_ptr<slot[]> const slots_;
+  detail::mutex mutex_;  // makes claim and vacate exclusive; figures are read without it
+};
+
+KINO_NAMESPACE_END
