@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+//
+// The only file that includes <ruby.h>, and the one place where Ruby's versions differ.
+//
+// Functions that only newer Rubies have are declared here once more, as templates in a namespace
+// of their own. A call through `using namespace kino_newer_ruby` finds Ruby's function where
+// there is one (a plain function is a better match than a template) and the stand-in where there
+// is none: features are detected by the compiler, without version numbers and without a
+// configure step. The namespace lies outside kino because a using-directive makes names visible
+// in the innermost namespace around both, which has to be the global one, where Ruby's are.
+
+#pragma once
+
+#include <kino/detail/config.hpp>
+
+#include <ruby.h>
+
+#include <ruby/encoding.h>
+#include <ruby/ractor.h>
+#include <ruby/thread.h>
+
+#include <type_traits>
+
+// ruby.h defines names of the C library as macros; C++ code after it must not see them.
+#undef accept
+#undef bind
+#undef close
+#undef connect
+#undef dup
+#undef dup2
+#undef fclose
+#undef fopen
+#undef getaddrinfo
+#undef listen
+#undef memcpy
+#undef open
+#undef read
+#undef recv
+#undef rename
+#undef select
+#undef send
+#undef shutdown
+#undef sleep
+#undef socket
+#undef stat
+#undef snprintf
+#undef vsnprintf
+#undef write
+
+namespace kino_newer_ruby __attribute__((visibility("hidden"))) {
+
+struct absent {};
+
+// 3.4: keeps a thread on its own native thread for good.
+template <class... None>
+absent rb_thread_lock_native_thread(None...) {
+  return {};
+}
+
+// 3.2: a Hash with room.
+template <class Capacity>
+VALUE rb_hash_new_capa(Capacity) {
+  return rb_hash_new();
+}
+
+// 3.3: what belongs to a thread, readable without the GVL.
+template <class... None>
+int rb_internal_thread_specific_key_create(None...) {
+  return -1;
+}
+template <class Thread, class Key>
+void* rb_internal_thread_specific_get(Thread, Key) {
+  return nullptr;
+}
+template <class Thread, class Key, class Data>
+absent rb_internal_thread_specific_set(Thread, Key, Data) {
+  return {};
+}
+
+}  // namespace kino_newer_ruby
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+// Whether threads can be pinned to a native thread.
+inline constexpr bool ruby_pins_threads = [] {
+  using namespace kino_newer_ruby;
+  return !std::is_same_v<decltype(rb_thread_lock_native_thread()),
+                         kino_newer_ruby::absent>;
+}();
+
+// Whether a thread can carry data that is read without the GVL.
+inline constexpr bool ruby_has_thread_storage = [] {
+  using namespace kino_newer_ruby;
+  return std::is_void_v<decltype(rb_internal_thread_specific_set(VALUE{}, 0, nullptr))>;
+}();
+
+// Whether Ruby says when a thread gives up its lock and takes it back.
+#ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
+inline constexpr bool ruby_has_thread_events = true;
+#else
+inline constexpr bool ruby_has_thread_events = false;
+#endif
+
+/// Keeps the current Ruby thread on its native thread for good, where Ruby can. Without that,
+/// threads of non-main Ractors share a few native threads and starve each other in long waits.
+inline void pin_thread() {
+  using namespace kino_newer_ruby;
+  static_cast<void>(rb_thread_lock_native_thread());
+}
+
+inline VALUE new_hash(long capacity) {
+  using namespace kino_newer_ruby;
+  return rb_hash_new_capa(capacity);
+}
+
+}  // namespace detail
+KINO_NAMESPACE_END

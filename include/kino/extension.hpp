@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+//
+// KINO_EXTENSION, methods and native objects: how C++ shows itself to Ruby.
+
+#pragma once
+
+#include <kino/detail/boundary.hpp>
+
+#include <concepts>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+/// KINO_EXTENSION(name) { ... } is the entry point of the extension `name`.
+///
+/// Ruby calls the body when it requires `name`, with `gvl const& held` in scope. It exports
+/// exactly `Init_name`, marks the extension as safe for Ractors before any method is defined,
+/// and turns C++ exceptions into Ruby ones. Whoever writes it vouches that the methods are
+/// safe: they keep their shared state in kino's classes or in their own atomics and locks.
+///
+/// Example (needs Ruby):
+///
+///     VALUE twice(kino::gvl const&, VALUE, VALUE number) {
+///       return LONG2NUM(2 * NUM2LONG(number));
+///     }
+///
+///     KINO_EXTENSION(example) {
+///       kino::define_function<twice>(rb_define_module("Example"), "twice");
+///     }
+///
+#define KINO_EXTENSION(name)                                                             \
+  static void kino_extension_##name(::kino::gvl const& held);                            \
+  extern "C" {                                                                           \
+  RUBY_FUNC_EXPORTED void Init_##name(void);                                             \
+  void Init_##name(void) {                                                               \
+    ::kino::detail::start_extension(&kino_extension_##name);                             \
+  }                                                                                      \
+  }                                                                                      \
+  static void kino_extension_##name([[maybe_unused]] ::kino::gvl const& held)
+
+KINO_NAMESPACE_BEGIN
+
+/// The arguments of a method that takes any number of them.
+using arguments = std::span<VALUE const>;
+
+namespace detail {
+
+inline void start_extension(void (*body)(gvl const&)) {
+  rb_ext_ractor_safe(true);
+  boundary([body]() -> VALUE {
+    body(gvl::assume());
+    return Qnil;
+  });
+}
+
+template <auto Function>
+struct method;
+
+template <std::same_as<VALUE>... Values, VALUE (*Function)(gvl const&, VALUE, Values...)>
+struct method<Function> {
+  static constexpr int arity = sizeof...(Values);
+  static VALUE call(VALUE self, Values... values) {
+    return boundary([=]() -> VALUE { return Function(gvl::assume(), self, values...); });
+  }
+};
+
+template <VALUE (*Function)(gvl const&, VALUE, arguments)>
+struct method<Function> {
+  static constexpr int arity = -1;
+  static VALUE call(int count, VALUE const* values, VALUE self) {
+    return boundary([=]() -> VALUE {
+      return Function(gvl::assume(), self, {values, static_cast<std::size_t>(count)});
+    });
+  }
+};
+
+template <auto Function>
+auto entry() {
+  return reinterpret_cast<VALUE (*)(ANYARGS)>(&method<Function>::call);
+}
+
+}  // namespace detail
+
+/// define_function<Function>(module, name) gives `module` a function: Module.name(...).
+///
+/// `Function` is `VALUE (gvl const& held, VALUE self, VALUE a, VALUE b, ...)`, or
+/// `VALUE (gvl const& held, VALUE self, kino::arguments all)` for any number of arguments.
+/// What it throws becomes a Ruby exception: kino::raise of the class it names,
+/// std::invalid_argument ArgumentError, std::out_of_range IndexError, std::system_error an Errno,
+/// std::bad_alloc NoMemoryError, anything else RuntimeError.
+///
+/// Inside it, Ruby calls that may raise leave by longjmp: make them through `kino::protect`, or
+/// where no destructor that matters is pending.
+template <auto Function>
+void define_function(VALUE module, char const* name) {
+  // In parentheses: Ruby's C++ headers wrap the name in a macro that cannot take our types.
+  (rb_define_singleton_method)(module, name, detail::entry<Function>(),
+                               detail::method<Function>::arity);
+}
+
+/// define_method<Function>(klass, name) gives instances of `klass` a method, as above.
+template <auto Function>
+void define_method(VALUE klass, char const* name) {
+  (rb_define_method)(klass, name, detail::entry<Function>(), detail::method<Function>::arity);
+}
+
+/// A native_object<T> is a Ruby object that owns a C++ one.
+///
+/// T names itself: `static constexpr char const* ruby_name`. Its destructor runs in whatever
+/// thread collects garbage, with every Ractor stopped: it must not touch Ruby, block, or take a
+/// lock that a thread may hold while it calls Ruby. If `static constexpr bool ruby_shareable =
+/// true`, a frozen object may be shared between Ractors, and T must stand several threads.
+///
+/// Objects that hold VALUEs have `void mark() const noexcept`, which calls rb_gc_mark for each.
+///
+/// Threads: `wrap` and `get` need the GVL of the object's Ractor.
+template <class T>
+class native_object {
+public:
+  /// A new instance of `klass` that owns `object`. `klass` needs rb_undef_alloc_func, so that
+  /// Ruby code cannot make an empty one.
+  [[nodiscard]] static VALUE wrap(gvl const& held, VALUE klass, std::unique_ptr<T> object) {
+    VALUE const wrapped = protect(
+        held, [klass] { return rb_data_typed_object_wrap(klass, nullptr, &type); });
+    RTYPEDDATA_DATA(wrapped) = object.release();
+    return wrapped;
+  }
+
+  /// The C++ object of `value`. Throws ruby_error (TypeError) for anything else.
+  [[nodiscard]] static T& get(gvl const& held, VALUE value) {
+    if (!rb_typeddata_is_kind_of(value, &type)) {
+      protect(held, [value] { rb_check_typeddata(value, &type); });
+    }
+    auto* const object = static_cast<T*>(RTYPEDDATA_DATA(value));
+    if (!object) throw raise(rb_eTypeError, std::string(T::ruby_name) + " is not initialized");
+    return *object;
+  }
+
+private:
+  static constexpr bool shareable = [] {
+    if constexpr (requires { T::ruby_shareable; }) {
+      return T::ruby_shareable;
+    } else {
+      return false;
+    }
+  }();
+  static constexpr bool marks = requires(T const& object) { object.mark(); };
+
+  static void free(void* data) { delete static_cast<T*>(data); }
+  static void mark(void* data) {
+    if constexpr (marks) {
+      if (data) static_cast<T const*>(data)->mark();
+    }
+  }
+
+  static rb_data_type_t make_type() {
+    rb_data_type_t made{};
+    made.wrap_struct_name = T::ruby_name;
+    made.function.dmark = marks ? &mark : nullptr;
+    made.function.dfree = &free;
+    made.flags = RUBY_TYPED_FREE_IMMEDIATELY;
+    // Unprotected objects take the VM's lock when they are made; those that hold no VALUEs have
+    // nothing to protect. The others would need a barrier for every VALUE they store.
+    if (!marks) made.flags |= RUBY_TYPED_WB_PROTECTED;
+    if (shareable) made.flags |= RUBY_TYPED_FROZEN_SHAREABLE;
+    return made;
+  }
+  static inline rb_data_type_t const type = make_type();
+};
+
+KINO_NAMESPACE_END

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+//
+// Who holds the GVL: a token that proves it, and the way out of it and back.
+
+#pragma once
+
+#include <kino/detail/ruby.hpp>
+
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+
+/// A ruby_error is a Ruby exception, `throw` or `Thread#kill` on its way through C++ frames.
+///
+/// It is thrown where a protected Ruby call was left, and turned back by the method boundary
+/// (extension.hpp) once every C++ frame is unwound. Do not swallow it: it may be a kill. Run no
+/// Ruby code while you catch it.
+class ruby_error : public std::exception {
+public:
+  /// `state` is what rb_protect reported.
+  explicit ruby_error(int state) noexcept : state_(state) {}
+  [[nodiscard]] int state() const noexcept { return state_; }
+  [[nodiscard]] char const* what() const noexcept override {
+    return "a Ruby exception passes through C++";
+  }
+
+private:
+  int state_;
+};
+
+/// A gvl proves that this thread is a Ruby thread and holds its Ractor's GVL.
+///
+/// A function that needs the lock takes a `gvl const&`; so the question is answered by the
+/// signature. Methods and KINO_EXTENSION get theirs from kino. Do not store one.
+///
+/// There is one GVL per Ractor: holding it protects nothing that two Ractors share.
+class gvl {
+public:
+  /// Claims the proof without one: for C callbacks that Ruby calls. The caller answers for it.
+  [[nodiscard]] static gvl assume() noexcept { return gvl(); }
+
+  /// Runs what waits for this thread: signal handlers, Thread#raise, Thread#kill, Timeout.
+  /// Throws ruby_error if one of them leaves.
+  void check_interrupts() const;
+
+private:
+  gvl() = default;
+};
+
+/// protect calls `body`, in which Ruby may raise, and throws ruby_error if it does.
+///
+/// Ruby leaves `body` by longjmp, so nothing in it may have a destructor that matters. Returns
+/// what `body` returns: a VALUE, or nothing.
+///
+/// Example (needs Ruby):
+///
+///     VALUE text = kino::protect(held, [&] { return rb_obj_as_string(object); });
+///
+template <class Body>
+auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
+  using result = std::invoke_result_t<Body&>;
+  static_assert(std::is_void_v<result> || std::is_same_v<result, VALUE>,
+                "the body of kino::protect returns a VALUE or nothing");
+  int state = 0;
+  VALUE const value = rb_protect(
+      [](VALUE argument) -> VALUE {
+        auto& called = *reinterpret_cast<std::remove_reference_t<Body>*>(argument);
+        if constexpr (std::is_void_v<result>) {
+          called();
+          return Qnil;
+        } else {
+          return called();
+        }
+      },
+      reinterpret_cast<VALUE>(&body), &state);
+  if (state) throw ruby_error(state);
+  if constexpr (!std::is_void_v<result>) return value;
+}
+
+inline void gvl::check_interrupts() const {
+  protect(*this, [] { rb_thread_check_ints(); });
+}
+
+/// Says aloud that a piece of work cannot be woken: Ctrl-C, Timeout and Thread#kill wait for it.
+struct uninterruptible_t {};
+inline constexpr uninterruptible_t uninterruptible{};
+
+namespace detail {
+
+// Releases the GVL around `work`, once, unless an interrupt is pending. Returns whether it ran.
+// `work` must not throw and `unblock` must only wake it: Ruby calls it from any thread, with
+// locks of its own held, any number of times, even before `work` has started.
+template <class Work, class Unblock>
+[[nodiscard]] bool try_without_gvl(gvl const&, Work& work, Unblock& unblock) {
+  struct call {
+    Work* work;
+    bool ran;
+  } todo{&work, false};
+  rb_nogvl(
+      [](void* argument) -> void* {
+        call& mine = *static_cast<call*>(argument);
+        mine.ran = true;
+        (*mine.work)();
+        return nullptr;
+      },
+      &todo, [](void* argument) { (*static_cast<Unblock*>(argument))(); }, &unblock,
+      RB_NOGVL_INTR_FAIL);
+  return todo.ran;
+}
+
+}  // namespace detail
+
+/// without_gvl runs `work` with the GVL released, and returns what it returns.
+///
+///  1. If interrupts are pending, runs them; throws ruby_error if one of them leaves.
+///  2. Releases the GVL. Other threads of this Ractor run.
+///  3. Calls `work`. It must not touch Ruby. If an interrupt arrives meanwhile, another thread
+///     calls `unblock`, perhaps before `work` has begun, perhaps several times.
+///  4. Takes the GVL again.
+///  5. If `work` threw, rethrows that here, with the lock held.
+///  6. Returns. Interrupts that came meanwhile are still pending: `check_interrupts` them where
+///     your state allows it.
+///
+/// `unblock` makes `work` return soon; it must be sticky (a flag and a wake-up, not a wake-up
+/// alone), take leaf locks at most, and not touch Ruby. Pass `kino::uninterruptible` instead if
+/// the work is short or cannot be stopped.
+template <class Work, class Unblock>
+auto without_gvl(gvl const& held, Work&& work, Unblock&& unblock)
+    -> std::invoke_result_t<Work&> {
+  using result = std::invoke_result_t<Work&>;
+  using stored = std::conditional_t<std::is_void_v<result>, char, result>;
+  std::optional<stored> value;
+  std::exception_ptr thrown;
+  auto guarded = [&]() noexcept {
+    try {
+      if constexpr (std::is_void_v<result>) {
+        work();
+        value.emplace();
+      } else {
+        value.emplace(work());
+      }
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+  };
+  auto wake = [&]() noexcept {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<Unblock>, uninterruptible_t>) unblock();
+  };
+  while (!detail::try_without_gvl(held, guarded, wake)) held.check_interrupts();
+  if (thrown) std::rethrow_exception(thrown);
+  if constexpr (!std::is_void_v<result>) return std::move(*value);
+}
+
+KINO_NAMESPACE_END

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+//
+// Blocking waits for Ruby threads: the GVL released, woken by the event, the deadline or Ruby.
+
+#pragma once
+
+#include <kino/channel.hpp>
+#include <kino/gvl.hpp>
+#include <kino/responder.hpp>
+
+#include <chrono>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+
+namespace detail {
+
+// Parks natively until `finish` has a result other than an interruption. Ruby's unblock function
+// interrupts `spot`; the interruption is forgotten before each wait is announced to Ruby, so
+// one that comes between that and the sleep still counts.
+template <class Finish>
+auto wait_without_gvl(gvl const& held, parker& spot, Finish finish) {
+  auto unblock = [&spot]() noexcept { spot.interrupt(); };
+  for (;;) {
+    spot.clear_interruption();
+    decltype(finish()) result{};
+    auto work = [&]() noexcept { result = finish(); };
+    if (try_without_gvl(held, work, unblock) &&
+        result != decltype(finish())::interrupted) {
+      return result;
+    }
+    held.check_interrupts();
+  }
+}
+
+template <class Rep, class Period>
+deadline deadline_after(std::chrono::duration<Rep, Period> patience) {
+  return clock::now() + std::chrono::duration_cast<clock::duration>(patience);
+}
+
+template <class T>
+pop_result pop_until(gvl const& held, channel<T>& from, T& out, deadline until) {
+  pop_result const ready = from.try_pop(out);
+  if (ready != pop_result::empty) return ready;
+  waiter self;
+  return wait_without_gvl(held, self.spot,
+                          [&]() noexcept { return from.pop_until(out, until, self); });
+}
+
+template <class T>
+push_result push_until(gvl const& held, channel<T>& to, T&& value, deadline until) {
+  push_result const ready = to.try_push(std::move(value));
+  if (ready != push_result::full) return ready;
+  waiter self;
+  return wait_without_gvl(held, self.spot, [&]() noexcept {
+    return to.push_until(std::move(value), until, self);
+  });
+}
+
+template <class T>
+outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline until) {
+  while (!answer.ready()) {
+    parker& arrival = answer.arrival();
+    park_result const woken = wait_without_gvl(
+        held, arrival, [&]() noexcept { return arrival.park(until); });
+    if (woken == park_result::timed_out) break;
+  }
+  return answer.ready() ? &answer.wait() : nullptr;
+}
+
+}  // namespace detail
+
+/// pop waits for a value of `from` without holding the GVL.
+///
+///  1. Takes what is ready, without giving the GVL up.
+///  2. Otherwise releases the GVL and sleeps until a push, `close`, or Ruby's interrupt: Ctrl-C,
+///     Timeout, Thread#raise, Thread#kill and the end of the process wake it at once.
+///  3. Takes the GVL again.
+///  4. On an interrupt, runs it. If it leaves, ruby_error is thrown, and nothing was taken. If
+///     it does not leave, waits on.
+///
+/// A value that was taken is returned before any interrupt is looked at: none is lost.
+/// Returns `popped` or `closed`.
+template <class T>
+pop_result pop(gvl const& held, channel<T>& from, T& out) {
+  return detail::pop_until(held, from, out, std::nullopt);
+}
+
+/// pop_for is `pop` for at most `patience`; returns `timed_out` as well.
+template <class T, class Rep, class Period>
+pop_result pop_for(gvl const& held, channel<T>& from, T& out,
+                   std::chrono::duration<Rep, Period> patience) {
+  return detail::pop_until(held, from, out, detail::deadline_after(patience));
+}
+
+/// push waits for room in `to` without holding the GVL, with the steps of `pop`.
+///
+/// Moves from `value` only if it returns `pushed`; the other result is `closed`. If ruby_error
+/// is thrown, `value` is untouched.
+template <class T>
+push_result push(gvl const& held, channel<T>& to, T&& value) {
+  return detail::push_until(held, to, std::move(value), std::nullopt);
+}
+
+/// push_for is `push` for at most `patience`; returns `timed_out` as well.
+template <class T, class Rep, class Period>
+push_result push_for(gvl const& held, channel<T>& to, T&& value,
+                     std::chrono::duration<Rep, Period> patience) {
+  return detail::push_until(held, to, std::move(value), detail::deadline_after(patience));
+}
+
+/// wait waits for the outcome of a request, with the steps of `pop`. Throws ruby_error if an
+/// interrupt leaves; the request goes on then, and its answer stays with `answer`.
+template <class T>
+outcome<T>& wait(gvl const& held, pending_answer<T>& answer) {
+  return *detail::wait_until(held, answer, std::nullopt);
+}
+
+/// wait_for is `wait` for at most `patience`; null if there is no outcome by then.
+template <class T, class Rep, class Period>
+outcome<T>* wait_for(gvl const& held, pending_answer<T>& answer,
+                     std::chrono::duration<Rep, Period> patience) {
+  return detail::wait_until(held, answer, detail::deadline_after(patience));
+}
+
+/// sleep sleeps `duration` by the operating system's clock, with the steps of `pop`.
+///
+/// Ruby's own sleep is coarse in Ractors whose threads are not pinned: on some Rubies 1 ms and
+/// less return at once, and more is rounded up to whole milliseconds.
+template <class Rep, class Period>
+void sleep(gvl const& held, std::chrono::duration<Rep, Period> duration) {
+  detail::parker spot;
+  detail::deadline const until = detail::deadline_after(duration);
+  static_cast<void>(detail::wait_without_gvl(held, spot,
+                                             [&]() noexcept { return spot.park(until); }));
+}
+
+KINO_NAMESPACE_END
