@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+//
+// frozen_string_cache: bytes to frozen, shareable Strings, the same one every time.
+
+#pragma once
+
+#include <kino/gvl.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <vector>
+
+KINO_NAMESPACE_BEGIN
+
+/// A frozen_string_cache keeps one frozen, shareable String per byte sequence, for all Ractors.
+///
+/// Two parts: a fixed set, built with the cache and looked up without any lock; and a bounded
+/// set of what else is asked for, least recently used out first, in small sets of eight places
+/// with a leaf mutex each. The Strings are Ruby's interned ones: as keys of a Hash they are the
+/// same objects as the literals in Ruby code, which makes such look-ups fast.
+///
+/// Build it once, while an extension is initialised or a server boots, on the main Ractor:
+/// registering a GC root while other Ractors run is a crash on Ruby 4.0. The root is one object,
+/// made by the constructor; no VALUE is registered later. The cache is not for secrets: a value
+/// may stay in memory long after its request.
+///
+/// Threads:    `find`, `size` and `intern` in any Ractor at the same time.
+/// GVL:        taken as proof by what makes Strings; `find` needs it because a String that only
+///             native code sees is not marked.
+/// Blocks:     never; leaf mutexes for a few instructions.
+/// Interrupts: none are observed.
+/// Throws:     std::bad_alloc; ruby_error (NoMemoryError).
+///
+/// Example (needs Ruby):
+///
+///     static kino::frozen_string_cache* keys;   // set up in KINO_EXTENSION
+///     keys = new kino::frozen_string_cache(held, {"REQUEST_METHOD", "PATH_INFO"});
+///     VALUE key = keys->find("PATH_INFO");      // never a new object
+///     VALUE value = keys->intern(held, "localhost:9292");
+///
+class frozen_string_cache {
+public:
+  struct options {
+    rb_encoding* encoding = rb_utf8_encoding();  ///< Of every String in the cache.
+    std::size_t capacity = 1024;  ///< How many beside the fixed ones; rounded up to 8 * 2^n.
+    std::size_t longest = 256;    ///< In bytes; longer ones are made anew each time.
+  };
+
+  frozen_string_cache(gvl const& held, std::initializer_list<std::string_view> fixed)
+      : frozen_string_cache(held, std::span(fixed.begin(), fixed.size()), options{}) {}
+  frozen_string_cache(gvl const& held, std::span<std::string_view const> fixed,
+                      options chosen);
+  frozen_string_cache(frozen_string_cache const&) = delete;
+  frozen_string_cache& operator=(frozen_string_cache const&) = delete;
+  /// Needs no GVL. The Strings live on where Ruby refers to them.
+  ~frozen_string_cache() { root_->cache = nullptr; }
+
+  /// The String of `bytes` if it is in the fixed set, else Qundef.
+  [[nodiscard]] VALUE find(std::string_view bytes) const noexcept;
+
+  /// The String of `bytes`, from either part, made and remembered if need be.
+  [[nodiscard]] VALUE intern(gvl const& held, std::string_view bytes);
+
+  /// How many Strings the cache holds now.
+  [[nodiscard]] std::size_t size() const;
+
+private:
+  static constexpr std::size_t ways = 8;
+
+  struct fixed_entry {
+    std::uint64_t hash = 0;
+    VALUE string = 0;  // 0: no entry
+  };
+  struct entry {
+    std::uint64_t hash = 0;
+    VALUE string = 0;
+    std::uint32_t last_use = 0;
+  };
+  struct set {
+    std::mutex mutex;
+    std::uint32_t uses = 0;
+    entry entries[ways];
+  };
+  // What Ruby's collector knows: marks the cache as long as there is one.
+  struct root {
+    frozen_string_cache* cache;
+  };
+
+  static void mark_root(void* data) {
+    if (auto const* cache = static_cast<root*>(data)->cache) cache->mark();
+  }
+  static rb_data_type_t root_type() {
+    rb_data_type_t made{};
+    made.wrap_struct_name = "kino::frozen_string_cache";
+    made.function.dmark = &mark_root;
+    return made;
+  }
+
+  static std::uint64_t hash_of(std::string_view bytes) noexcept;
+  static bool is(VALUE string, std::string_view bytes) noexcept {
+    return static_cast<std::size_t>(RSTRING_LEN(string)) == bytes.size() &&
+           std::memcmp(RSTRING_PTR(string), bytes.data(), bytes.size()) == 0;
+  }
+  static entry* entry_of(set& searched, std::uint64_t hash, std::string_view bytes) noexcept;
+  static entry& oldest_of(set& searched) noexcept;
+  VALUE make(gvl const& held, std::string_view bytes) const;
+  void mark() const;
+
+  rb_encoding* const encoding_;
+  std::size_t const longest_;
+  std::vector<fixed_entry> fixed_;  // open addressing, at most half full, never changed
+  std::size_t const set_count_;
+  std::unique_ptr<set[]> const sets_;
+  root* root_ = nullptr;
+};
+
+// --- implementation ---------------------------------------------------------
+
+inline frozen_string_cache::frozen_string_cache(gvl const& held,
+                                                std::span<std::string_view const> fixed,
+                                                options chosen)
+    : encoding_(chosen.encoding),
+      longest_(chosen.longest),
+      fixed_(std::bit_ceil(2 * fixed.size() + 1)),
+      set_count_(std::bit_ceil((chosen.capacity + ways - 1) / ways)),
+      sets_(std::make_unique<set[]>(set_count_)) {
+  static rb_data_type_t const type = root_type();
+  auto kept = std::make_unique<root>(root{nullptr});
+  protect(held, [&] {
+    VALUE const object = rb_data_typed_object_wrap(0, kept.get(), &type);
+    rb_gc_register_mark_object(object);
+  });
+  root_ = kept.release();  // Immortal, like the object that refers to it.
+  root_->cache = this;
+  try {
+    for (std::string_view bytes : fixed) {
+      if (find(bytes) != Qundef) continue;
+      VALUE const string = make(held, bytes);
+      std::uint64_t const hash = hash_of(bytes);
+      std::size_t at = hash & (fixed_.size() - 1);
+      while (fixed_[at].string) at = (at + 1) & (fixed_.size() - 1);
+      fixed_[at] = {hash, string};
+    }
+  } catch (...) {
+    root_->cache = nullptr;
+    throw;
+  }
+}
+
+inline VALUE frozen_string_cache::find(std::string_view bytes) const noexcept {
+  std::uint64_t const hash = hash_of(bytes);
+  for (std::size_t at = hash & (fixed_.size() - 1);; at = (at + 1) & (fixed_.size() - 1)) {
+    fixed_entry const& seen = fixed_[at];
+    if (!seen.string) return Qundef;
+    if (seen.hash == hash && is(seen.string, bytes)) return seen.string;
+  }
+}
+
+inline VALUE frozen_string_cache::intern(gvl const& held, std::string_view bytes) {
+  VALUE const fixed = find(bytes);
+  if (fixed != Qundef) return fixed;
+  if (bytes.size() > longest_) return make(held, bytes);
+  std::uint64_t const hash = hash_of(bytes);
+  set& home = sets_[(hash >> 32) & (set_count_ - 1)];
+  {
+    std::lock_guard guard(home.mutex);
+    if (entry* known = entry_of(home, hash, bytes)) return known->string;
+  }
+  // Ruby allocates with no lock of ours held. Two Ractors may make the same String at the same
+  // time: it is interned, so it is one. It is on this stack until the set refers to it.
+  VALUE string = make(held, bytes);
+  {
+    std::lock_guard guard(home.mutex);
+    if (entry* known = entry_of(home, hash, bytes)) return known->string;
+    oldest_of(home) = {hash, string, ++home.uses};
+  }
+  RB_GC_GUARD(string);
+  return string;
+}
+
+inline std::size_t frozen_string_cache::size() const {
+  std::size_t held = 0;
+  for (fixed_entry const& each : fixed_) held += each.string != 0;
+  for (std::size_t i = 0; i < set_count_; ++i) {
+    std::lock_guard guard(sets_[i].mutex);
+    for (entry const& each : sets_[i].entries) held += each.string != 0;
+  }
+  return held;
+}
+
+// FNV-1a with a final mix (the xor-shift of MurmurHash3's finaliser): the low bits choose the
+// place, the high ones the set.
+inline std::uint64_t frozen_string_cache::hash_of(std::string_view bytes) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  hash ^= hash >> 33;
+  hash *= 0xff51afd7ed558ccd;
+  return hash ^ hash >> 33;
+}
+
+inline frozen_string_cache::entry* frozen_string_cache::entry_of(
+    set& searched, std::uint64_t hash, std::string_view bytes) noexcept {
+  for (entry& each : searched.entries) {
+    if (each.string && each.hash == hash && is(each.string, bytes)) {
+      each.last_use = ++searched.uses;
+      return &each;
+    }
+  }
+  return nullptr;
+}
+
+inline frozen_string_cache::entry& frozen_string_cache::oldest_of(set& searched) noexcept {
+  entry* oldest = &searched.entries[0];
+  for (entry& each : searched.entries) {
+    if (!each.string) return each;
+    // The difference, not the number: it survives the counter's wrap.
+    if (searched.uses - each.last_use > searched.uses - oldest->last_use) oldest = &each;
+  }
+  return *oldest;
+}
+
+inline VALUE frozen_string_cache::make(gvl const& held, std::string_view bytes) const {
+  return protect(held, [&] {
+    VALUE const string = rb_enc_interned_str(bytes.data(), static_cast<long>(bytes.size()),
+                                             encoding_);
+    return rb_ractor_make_shareable(string);
+  });
+}
+
+// Called by the collector. Whoever holds a set's mutex never reaches a point where Ruby could
+// stop it, so waiting for it here cannot deadlock. rb_gc_mark pins: `is` reads the bytes of
+// Strings that must not move.
+inline void frozen_string_cache::mark() const {
+  for (fixed_entry const& each : fixed_) {
+    if (each.string) rb_gc_mark(each.string);
+  }
+  for (std::size_t i = 0; i < set_count_; ++i) {
+    std::lock_guard guard(sets_[i].mutex);
+    for (entry const& each : sets_[i].entries) {
+      if (each.string) rb_gc_mark(each.string);
+    }
+  }
+}
+
+KINO_NAMESPACE_END
