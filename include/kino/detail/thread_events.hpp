@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+//
+// Ruby's thread events to run_permits: a worker that gives up its GVL lends its permit.
+
+#pragma once
+
+#include <kino/detail/ruby.hpp>
+#include <kino/run_permits.hpp>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+/// A seat is the permit that the current thread works under.
+struct seat {
+  run_permits* permits = nullptr;
+  run_permits::permit* permit = nullptr;
+};
+
+#ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
+
+// Where a thread's seat is kept. On a Ruby that cannot pin threads but moves them between native
+// threads (3.3) it belongs to the Ruby thread; else to the native one, which is cheaper to read.
+inline constexpr bool seats_belong_to_ruby_threads =
+    !ruby_pins_threads && ruby_has_thread_storage;
+
+struct seating {
+  int key = -1;
+};
+inline seating& the_seating() {
+  static seating made;
+  return made;
+}
+inline seat& native_seat() {
+  static thread_local seat mine;
+  return mine;
+}
+
+// A template, because the event's data names the thread only on Rubies that have its storage.
+template <class Data>
+seat const* seat_of(Data const& event) {
+  if constexpr (seats_belong_to_ruby_threads) {
+    using namespace kino_newer_ruby;
+    return static_cast<seat const*>(
+        rb_internal_thread_specific_get(event.thread, the_seating().key));
+  } else {
+    static_cast<void>(event);
+    return &native_seat();
+  }
+}
+
+// Called by Ruby on the thread concerned, with or without the GVL, with locks of Ruby's
+// scheduler held: leaf locks only from here on.
+inline void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data_t const* data,
+                            void*) {
+  seat const* const mine = seat_of(*data);
+  if (!mine || !mine->permits) return;
+  if (event == RUBY_INTERNAL_THREAD_EVENT_SUSPENDED) {
+    mine->permits->lend(*mine->permit);
+  } else {
+    mine->permits->reclaim(*mine->permit);
+  }
+}
+
+// Once per extension, before the first worker: the key must exist before a second Ractor does.
+inline void hear_thread_events() {
+  static bool const installed = [] {
+    if constexpr (seats_belong_to_ruby_threads) {
+      using namespace kino_newer_ruby;
+      the_seating().key = rb_internal_thread_specific_key_create();
+    }
+    rb_internal_thread_add_event_hook(
+        &on_thread_event,
+        RUBY_INTERNAL_THREAD_EVENT_SUSPENDED | RUBY_INTERNAL_THREAD_EVENT_RESUMED, nullptr);
+    return true;
+  }();
+  static_cast<void>(installed);
+}
+
+// `mine` must stay where it is until `leave_seat`.
+inline void take_seat(seat& mine) {
+  if constexpr (seats_belong_to_ruby_threads) {
+    using namespace kino_newer_ruby;
+    rb_internal_thread_specific_set(rb_thread_current(), the_seating().key, &mine);
+  } else {
+    native_seat() = mine;
+  }
+}
+inline void leave_seat() {
+  if constexpr (seats_belong_to_ruby_threads) {
+    using namespace kino_newer_ruby;
+    rb_internal_thread_specific_set(rb_thread_current(), the_seating().key,
+                                    static_cast<void*>(nullptr));
+  } else {
+    native_seat() = seat{};
+  }
+}
+
+#else
+
+inline void hear_thread_events() {}
+inline void take_seat(seat&) {}
+inline void leave_seat() {}
+
+#endif
+
+}  // namespace detail
+KINO_NAMESPACE_END

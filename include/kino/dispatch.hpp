@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+//
+// All of kino: native threads hand work to Ruby Ractors.
+
+#pragma once
+
+#include <kino/channel.hpp>
+#include <kino/dispatcher.hpp>
+#include <kino/extension.hpp>
+#include <kino/frozen_strings.hpp>
+#include <kino/gvl.hpp>
+#include <kino/registry.hpp>
+#include <kino/responder.hpp>
+#include <kino/run_permits.hpp>
+#include <kino/stats.hpp>
+#include <kino/version.hpp>
+#include <kino/wait.hpp>
+#include <kino/worker_slots.hpp>
