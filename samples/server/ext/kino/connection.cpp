@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+
+#include "connection.hpp"
+
+#include "front_end.hpp"
+#include "io_thread.hpp"
+#include "log.hpp"
+#include "response_head.hpp"
+
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/socket.h>
+#include <utility>
+
+namespace kino::server {
+
+namespace {
+constexpr char const* client_left = "the client closed the connection in the middle of the body";
+}
+
+/// Keeps a connection for one asynchronous operation.
+class connection::reference {
+public:
+  explicit reference(connection& to) noexcept : to_(&to) { to.hold(); }
+  reference(reference&& other) noexcept : to_(std::exchange(other.to_, nullptr)) {}
+  reference& operator=(reference&&) = delete;
+  ~reference() {
+    if (to_) to_->drop();
+  }
+  connection* operator->() const { return to_; }
+
+private:
+  connection* to_;
+};
+
+connection::connection(io_thread& home, int socket, endpoint peer, endpoint const& local)
+    : home_(home),
+      limits_(home.front().settings().connection),
+      outlet_(*this, socket),
+      parser_(*this, limits_.max_header_size),
+      peer_(std::move(peer)),
+      local_(local),
+      socket_(socket),
+      events_(std::in_place, home.context(), socket),
+      timer_(std::in_place, home.context()) {}
+
+void connection::hold() noexcept {
+  // relaxed: whoever counts up holds a reference already.
+  references_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void connection::drop() noexcept {
+  // acq_rel: the last one to go acquires what all the others did.
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+bool connection::draining() const { return home_.front().draining(); }
+
+int connection::status_for(kino::ending how, exchange& unanswered) const {
+  return home_.front().status_for(how, unanswered);
+}
+
+void connection::start() {
+  set_alarm(clock::now() + limits_.header_timeout);
+  wait_readable();
+}
+
+// --- what other threads ask for -------------------------------------------------
+
+void connection::wake() noexcept {
+  try {
+    asio::post(home_.context(), [self = reference(*this)] { self->attend(); });
+  } catch (std::exception const& e) {
+    // Without memory for a notice nothing more can be promised; the clock will find it.
+    log_line(e.what());
+  }
+}
+
+void connection::attend() {
+  unsigned const wishes = outlet_.take_wishes();
+  if (!events_) return;
+  if (wishes & outlet::hang_up) return close();
+  if (wishes & outlet::linger) return linger();
+  if (wishes & outlet::wait_writable) wait_writable();
+  if (wishes & outlet::read_on) read_on();
+}
+
+// --- reading ----------------------------------------------------------------------
+
+bool connection::wants_bytes() const {
+  return lingering_ || (!body_full_ && !line_full_ && !peer_ended_);
+}
+
+void connection::wait_readable() {
+  if (reading_ || !events_ || !wants_bytes()) return;
+  reading_ = true;
+  events_->async_wait(asio::posix::stream_descriptor::wait_read,
+                      [self = reference(*this)](asio::error_code const& error) {
+                        self->reading_ = false;
+                        if (error || !self->events_) return;
+                        try {
+                          self->read();
+                          self->wait_readable();
+                        } catch (std::exception const& e) {
+                          self->log({0, e.what()});
+                          self->close();
+                        }
+                      });
+}
+
+void connection::wait_writable() {
+  if (writing_ || !events_) return;
+  writing_ = true;
+  set_alarm(clock::now() + limits_.body_timeout);
+  events_->async_wait(asio::posix::stream_descriptor::wait_write,
+                      [self = reference(*this)](asio::error_code const& error) {
+                        self->writing_ = false;
+                        if (error || !self->events_) return;
+                        self->outlet_.writable();
+                      });
+}
+
+void connection::read() {
+  std::span<char> const buffer = home_.read_buffer();
+  for (;;) {
+    ssize_t const length = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (length > 0) {
+      received({buffer.data(), static_cast<std::size_t>(length)});
+      return;  // What is left is announced again.
+    }
+    if (length == 0) return read_ended();
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    return close();
+  }
+}
+
+void connection::read_ended() {
+  peer_ended_ = true;
+  if (lingering_) return close();
+  outlet_.peer_ended();
+  last_request_ = true;
+  if (current_) {  // A request that was not complete never will be.
+    exchange& cut_off = *std::exchange(current_, nullptr);
+    if (std::exchange(body_held_, false)) {
+      cut_off.body().fail(client_left);
+      cut_off.drop_weak();
+    } else if (!parser_.in_head()) {
+      reply_.answer({{}, true, false});  // When its turn comes, it ends the connection.
+    }
+    reply_ = {};
+  }
+  // Requests before it are still answered: the client may have ended its own side only.
+  outlet_.close_after_last();
+}
+
+void connection::received(std::string_view bytes) {
+  while (!bytes.empty() && !lingering_ && !last_request_ && events_) {
+    if (!current_ && !begin_request()) {
+      if (!last_request_) unparsed_.append(bytes);
+      return;
+    }
+    bool const had_started = parser_.started();
+    auto const result = parser_.parse(bytes);
+    bytes.remove_prefix(result.consumed);
+    switch (result.what) {
+      case http_parser::state::complete: request_complete(); break;
+      case http_parser::state::rejected: refuse(parser_.why()); return;
+      case http_parser::state::incomplete:
+        if (!had_started || !parser_.in_head()) receiving_since_ = clock::now();
+        if (hand_over_due_) hand_over();
+        set_alarm(receiving_since_ +
+                  (parser_.in_head() ? limits_.header_timeout : limits_.body_timeout));
+        break;
+    }
+  }
+}
+
+bool connection::begin_request() {
+  if (line_full_) {
+    line_full_ = outlet_.full();
+    if (line_full_) return false;
+  }
+  current_ = &home_.exchanges().acquire();
+  reply_ = exchange::reply(*current_);
+  hold();
+  current_->connection_ = this;
+  current_->ordinal_ = ++ordinal_;
+  body_bytes_ = 0;
+  parser_.start(current_->head_);
+  return true;
+}
+
+rejection connection::on_head() {
+  request const& head = current_->head();
+  std::size_t const waiting = outlet_.attach(*current_);
+  if (waiting == 0) {
+    last_request_ = true;
+    return {503, ""};  // An answer before this one ends the connection: nobody will see it.
+  }
+  line_full_ = waiting == tuning::pipeline_depth;
+  if (head.content_length.value_or(0) > limits_.max_body_size) {
+    return {413, "Content-Length is larger than max_body_size", limits_.max_body_size,
+            *head.content_length};
+  }
+  if (head.expects_continue && head.has_body()) {
+    // The body is collected before a worker sees the request, so the client is asked for it
+    // here, in the order of the answers.
+    current_->write_interim("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  return {};
+}
+
+rejection connection::on_body(std::string_view bytes) {
+  body_bytes_ += bytes.size();
+  if (body_bytes_ > limits_.max_body_size) {
+    return {413, "the body is larger than max_body_size", limits_.max_body_size, body_bytes_};
+  }
+  bool const room = current_->body().push(bytes);
+  if (room) return {};
+  if (!body_held_) {
+    hand_over_due_ = true;
+  } else {
+    body_full_ = true;
+  }
+  return {};
+}
+
+// Gives the request to the handler. Its body may still be on the way.
+void connection::hand_over() {
+  hand_over_due_ = false;
+  // A small body that came with its head has never been waited for; nor has none.
+  current_->ready_at_ = clock::now();
+  current_->add_weak();
+  body_held_ = true;
+  body_full_ = true;  // That is why it is due now; the worker's reading clears it.
+  home_.front().handle(std::move(reply_));
+}
+
+void connection::request_complete() {
+  exchange& complete = *std::exchange(current_, nullptr);
+  last_request_ = !complete.head().keep_alive || complete.ordinal_ >= limits_.max_keep_alive;
+  complete.body().finish();
+  hand_over_due_ = body_full_ = false;
+  if (std::exchange(body_held_, false)) {
+    complete.drop_weak();
+    return;
+  }
+  complete.ready_at_ = clock::now();
+  home_.front().handle(std::move(reply_));
+}
+
+void connection::refuse(rejection const& why) {
+  last_request_ = true;
+  if (!*why.reason) {  // Came after the last request that is answered.
+    reply_ = {};
+    current_ = nullptr;
+    return;
+  }
+  log(why);
+  exchange& refused = *std::exchange(current_, nullptr);
+  if (std::exchange(body_held_, false)) {
+    // A worker has it: reading tells it, and its answer, if it has one, ends the connection.
+    refused.body().fail(why.reason);
+    outlet_.close_after_last();
+    refused.drop_weak();
+    return;
+  }
+  if (!refused.out_.attached && outlet_.attach(refused) == 0) {
+    reply_ = {};
+    return;
+  }
+  byte_buffer brief;
+  response_head::brief(brief, why.status, refused.head().head_only());
+  iovec one = piece(brief.view());
+  std::exchange(reply_, {}).answer({{&one, 1}, true, false});
+  home_.front().count_refused(why.status);
+}
+
+void connection::read_on() {
+  if (body_full_ && current_) {
+    body_full_ = false;
+    receiving_since_ = clock::now();
+    set_alarm(receiving_since_ + limits_.body_timeout);
+  }
+  if (line_full_) line_full_ = outlet_.full();
+  if (!unparsed_.empty() && !line_full_) {
+    byte_buffer waiting = std::move(unparsed_);
+    received(waiting.view());
+  }
+  wait_readable();
+}
+
+// --- ending -------------------------------------------------------------------------
+
+// The last answer has gone out: waits for the client to close its side too.
+void connection::linger() {
+  if (peer_ended_) return close();
+  lingering_ = true;
+  if (std::exchange(live_, false)) home_.front().leave_live();
+  linger_until_ = clock::now() + tuning::linger;
+  set_alarm(linger_until_);
+  wait_readable();
+}
+
+void connection::drain() {
+  if (!events_ || current_) return;
+  outlet_.close_after_last();
+}
+
+void connection::close() {
+  if (!events_) return;
+  // Given back to us first: Asio must not close it, the outlet does so under its lock.
+  events_->release();
+  events_.reset();
+  timer_.reset();
+  outlet_.close();
+  if (current_) {
+    if (body_held_) {
+      current_->body().fail(client_left);
+      current_->drop_weak();
+    }
+    current_ = nullptr;
+  }
+  reply_ = {};
+  home_.closed(*this);
+  drop();
+}
+
+// --- the clock ------------------------------------------------------------------------
+
+void connection::set_alarm(clock::time_point when) {
+  // Only ever moved forward by a new phase; what passed meanwhile is seen when it rings.
+  if (when >= alarm_ || !timer_) return;
+  alarm_ = when;
+  timer_->expires_at(when);
+  timer_->async_wait([self = reference(*this)](asio::error_code const& error) {
+    if (error || !self->timer_) return;
+    self->look_at_clock();
+  });
+}
+
+void connection::look_at_clock() {
+  alarm_ = clock::time_point::max();
+  clock::time_point const now = clock::now();
+  clock::time_point const due = next_deadline(now);
+  if (due > now) return set_alarm(due);
+  too_late();
+}
+
+clock::time_point connection::next_deadline(clock::time_point now) {
+  auto const status = outlet_.now();
+  if (lingering_) return linger_until_;
+  if (status.stalled) return status.since + limits_.body_timeout;
+  if (current_ && parser_.in_head()) return receiving_since_ + limits_.header_timeout;
+  if (current_ && !body_full_) return receiving_since_ + limits_.body_timeout;
+  if (status.waiting == 0) {
+    return status.since + (ordinal_ == 0 ? limits_.header_timeout : limits_.keep_alive_timeout);
+  }
+  // A worker is busy with it, which is not for us to limit. Look again later, when the
+  // connection may be idle.
+  return now + limits_.keep_alive_timeout;
+}
+
+void connection::too_late() {
+  if (!lingering_ && outlet_.now().stalled) log({0, "the client does not read its answer"});
+  if (lingering_ || !current_ || outlet_.now().stalled) return close();
+  if (parser_.in_head()) return refuse({408, "the head did not arrive within header_timeout"});
+  refuse({408, "the body stopped for longer than body_timeout"});
+}
+
+void connection::log(rejection const& why) const {
+  std::string line = peer_.address + (peer_.port.empty() ? "" : ":" + peer_.port) + ": ";
+  if (why.status != 0) line += std::to_string(why.status) + ", ";
+  line += why.reason;
+  if (why.limit != 0) {
+    line += " (limit " + std::to_string(why.limit) + ", seen " + std::to_string(why.value) + ")";
+  }
+  log_line(line);
+}
+
+}  // namespace kino::server

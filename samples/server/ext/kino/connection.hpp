@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+//
+// The reading half of a connection, and its clock.
+
+#pragma once
+
+#include "http_parser.hpp"
+#include "outlet.hpp"
+
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace kino::server {
+
+class front_end;
+class io_thread;
+
+/// An endpoint is one side of a connection, as a Rack environment names it.
+struct endpoint {
+  std::string address;
+  std::string port;
+};
+
+/// A connection reads requests from one socket, hands them out and keeps the deadlines.
+///
+/// Answers do not come back through it: they go out through its `outlet`, from whatever thread
+/// has them, and only when that needs the I/O thread does it `wake` the connection. Reading
+/// stops while as many requests as the outlet holds are unanswered, while a body is not being
+/// read by its worker, and for good after a request that asks for the connection's end.
+///
+/// Threads: its I/O thread, except `out`, `drop`, `hold`, `wake` and what exchanges ask.
+/// Lifetime: counted. The open connection counts for one, so does each of its exchanges and
+/// each pending asynchronous operation.
+class connection final : private outlet::owner, private http_parser::sink {
+public:
+  connection(io_thread& home, int socket, endpoint peer, endpoint const& local);
+
+  void start();
+  [[nodiscard]] outlet& out() { return outlet_; }
+  [[nodiscard]] endpoint const& peer() const { return peer_; }
+  [[nodiscard]] endpoint const& local() const { return local_; }
+  [[nodiscard]] limits const& limit() const { return limits_; }
+  [[nodiscard]] bool draining() const;
+  /// Which status an exchange gets that nobody answered.
+  [[nodiscard]] int status_for(kino::ending how, exchange& unanswered) const;
+
+  void hold() noexcept;
+  void drop() noexcept;
+
+  /// Closes the connection when what has been received is answered; at once if that is nothing.
+  void drain();
+  /// Closes the connection, whatever is going on.
+  void close();
+
+private:
+  friend class io_thread;
+  class reference;
+
+  ~connection() = default;
+
+  void wake() noexcept override;
+  rejection on_head() override;
+  rejection on_body(std::string_view bytes) override;
+
+  void attend();
+  void read();
+  void read_ended();
+  void received(std::string_view bytes);
+  bool begin_request();
+  void hand_over();
+  void request_complete();
+  void refuse(rejection const& why);
+  void read_on();
+  void linger();
+  void wait_readable();
+  void wait_writable();
+  [[nodiscard]] bool wants_bytes() const;
+
+  void look_at_clock();
+  [[nodiscard]] clock::time_point next_deadline(clock::time_point now);
+  void too_late();
+  void set_alarm(clock::time_point when);
+  void log(rejection const& why) const;
+
+  std::atomic<std::uint32_t> references_{1};
+  io_thread& home_;
+  limits const& limits_;
+  outlet outlet_;
+  http_parser parser_;
+  endpoint const peer_;
+  endpoint const& local_;
+  int const socket_;
+
+  // Gone once the connection is closed: what is left of it may outlive the I/O thread.
+  std::optional<asio::posix::stream_descriptor> events_;
+  std::optional<asio::steady_timer> timer_;
+
+  exchange* current_ = nullptr;  // being received
+  exchange::reply reply_;        // its reply, until it is handed over
+  bool body_held_ = false;       // current_ has been handed over, and is held for its body
+  byte_buffer unparsed_;         // bytes behind a full line
+  std::size_t ordinal_ = 0;
+  std::uint64_t body_bytes_ = 0;
+
+  bool reading_ = false;         // an asynchronous wait is pending
+  bool writing_ = false;         // likewise
+  bool line_full_ = false;       // perhaps; the outlet knows
+  bool body_full_ = false;       // the worker has to read first
+  bool last_request_ = false;    // nothing after this one is parsed
+  bool lingering_ = false;       // what comes is thrown away
+  bool peer_ended_ = false;
+  bool hand_over_due_ = false;
+
+  clock::time_point alarm_ = clock::time_point::max();
+  clock::time_point receiving_since_{};  // of the head, or of the last piece of the body
+  clock::time_point linger_until_{};
+
+  bool live_ = true;             // counted as such by the front end
+  connection* previous_ = nullptr;  // in its I/O thread's list
+  connection* next_ = nullptr;
+};
+
+}  // namespace kino::server

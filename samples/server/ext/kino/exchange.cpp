@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+
+#include "exchange.hpp"
+
+#include "connection.hpp"
+#include "front_end.hpp"
+#include "log.hpp"
+#include "response_head.hpp"
+
+#include <utility>
+
+namespace kino::server {
+
+endpoint const& exchange::peer() const { return connection_->peer(); }
+endpoint const& exchange::local() const { return connection_->local(); }
+
+bool exchange::decide_keep_alive() {
+  if (!head_.keep_alive || ordinal_ >= connection_->limit().max_keep_alive) return false;
+  if (!connection_->draining()) return true;
+  // While draining, what was read ahead is still answered: only the last one closes.
+  return !connection_->out().end_after(*this);
+}
+
+bool exchange::write(std::span<iovec> pieces, bool last, bool keep_alive) {
+  return connection_->out().deliver(*this, {pieces, last, keep_alive});
+}
+
+bool exchange::write_interim(std::string_view bytes) {
+  iovec one = piece(bytes);
+  return connection_->out().deliver(*this, {{&one, 1}, false, true});
+}
+
+bool exchange::await_room() { return connection_->out().await_room(*this); }
+
+void exchange::cut() { connection_->out().cut(); }
+
+body_pipe::taken exchange::read(char* out, std::size_t room) {
+  auto const got = body_.take(out, room);
+  if (got.room_again) connection_->out().resume_reading();
+  return got;
+}
+
+void exchange::discard_body() {
+  if (body_.discard()) connection_->out().resume_reading();
+}
+
+bool exchange::client_gone() const { return connection_->out().gave_up(ready_at_); }
+
+void exchange::delivered(kino::outcome<answer>&& result) noexcept {
+  if (result.answered()) {
+    answer const given = result.value();
+    connection_->out().deliver(*this, given);
+    if (given.last) discard_body();
+    return;
+  }
+  // Never handed over: its connection is ending, or has said so itself.
+  if (ready_at_ == clock::time_point{}) return;
+  // The draft still belongs to the worker that lost, so this answer has a buffer of its own.
+  try {
+    byte_buffer brief;
+    response_head::brief(brief, connection_->status_for(result.kind(), *this), head_.head_only());
+    iovec one = piece(brief.view());
+    connection_->out().deliver(*this, {{&one, 1}, true, false});
+  } catch (std::exception const&) {
+    cut();
+  }
+  discard_body();
+}
+
+void exchange::released() noexcept {
+  connection* const was = std::exchange(connection_, nullptr);
+  head_.clear();
+  body_.reset();
+  draft_.clear(tuning::kept_capacity);
+  out_.bytes.clear(tuning::kept_capacity);
+  out_.attached = out_.last = out_.writer_waits = false;
+  out_.keep_alive = true;
+  ready_at_ = {};
+  departures_.consume_notification();
+  departures_.clear_interruption();
+  rearm();
+  pool_.recycle(*this);
+  if (was) was->drop();
+}
+
+// --- exchange_pool ------------------------------------------------------------
+
+namespace {
+// What `returned_` points to once the pool is closed: no exchange has this address.
+exchange* closed_mark() {
+  static char mark;
+  return reinterpret_cast<exchange*>(&mark);
+}
+}  // namespace
+
+exchange& exchange_pool::acquire() {
+  if (!ready_) {
+    // acquire: pairs with the release in recycle, the exchange's contents come with it.
+    ready_ = returned_.exchange(nullptr, std::memory_order_acquire);
+  }
+  if (ready_) {
+    exchange& again = *ready_;
+    ready_ = again.next_;
+    return again;
+  }
+  // relaxed: counting up publishes nothing, and the owner's one is still in.
+  alive_.fetch_add(1, std::memory_order_relaxed);
+  try {
+    return *new exchange(*this);
+  } catch (...) {
+    alive_.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+void exchange_pool::recycle(exchange& done) noexcept {
+  // Pushed by many, emptied at once by one: the head cannot come back unchanged underneath.
+  exchange* head = returned_.load(std::memory_order_relaxed);  // the exchange below decides
+  do {
+    if (head == closed_mark()) {
+      delete &done;
+      forget();
+      return;
+    }
+    done.next_ = head;
+    // release: pairs with the acquire in acquire and close.
+  } while (!returned_.compare_exchange_weak(head, &done, std::memory_order_release,
+                                            std::memory_order_relaxed));
+}
+
+void exchange_pool::close() noexcept {
+  // acquire: as in `acquire`.
+  exchange* lists[] = {std::exchange(ready_, nullptr),
+                       returned_.exchange(closed_mark(), std::memory_order_acquire)};
+  for (exchange* list : lists) {
+    while (list) {
+      delete std::exchange(list, list->next_);
+      forget();
+    }
+  }
+  forget();
+}
+
+void exchange_pool::forget() noexcept {
+  // acq_rel: the last one to go acquires what all the others did.
+  if (alive_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+exchange_pool::~exchange_pool() = default;
+
+}  // namespace kino::server

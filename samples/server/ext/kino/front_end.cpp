@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+
+#include "front_end.hpp"
+
+#include "connection.hpp"
+#include "listener.hpp"
+
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace kino::server {
+
+front_end::front_end(options const& settings, request_handler& handler)
+    : settings_(settings), handler_(handler) {
+  for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
+    threads_.push_back(std::make_unique<io_thread>(*this));
+  }
+}
+
+front_end::~front_end() { stop(); }
+
+void front_end::listen() {
+  for (bind_address const& where : settings_.binds) {
+    listeners_.push_back(std::make_unique<listener>(*this, threads_.front()->context(), where));
+  }
+}
+
+std::vector<bind_address> front_end::addresses() const {
+  std::vector<bind_address> all;
+  for (auto const& one : listeners_) all.push_back(one->where());
+  return all;
+}
+
+void front_end::start() {
+  running_ = true;
+  for (auto const& thread : threads_) thread->start();
+  asio::post(threads_.front()->context(), [this] {
+    for (auto const& one : listeners_) one->start();
+  });
+}
+
+void front_end::stop_accepting() {
+  asio::post(threads_.front()->context(), [this] {
+    for (auto const& one : listeners_) one->stop();
+  });
+}
+
+void front_end::begin_drain() {
+  draining_.store(true, std::memory_order_relaxed);  // see draining
+  for (auto const& thread : threads_) thread->drain_all();
+}
+
+void front_end::close_connections() {
+  closing_.store(true, std::memory_order_relaxed);  // see closing
+  for (auto const& thread : threads_) thread->close_all();
+}
+
+void front_end::stop() {
+  if (std::exchange(running_, false)) {
+    stop_accepting();
+    close_connections();
+    for (auto const& thread : threads_) thread->stop();
+  }
+  listeners_.clear();
+}
+
+bool front_end::admit() {
+  // seq_cst, all of it: either we see the place that connection_closed makes, or it sees that
+  // somebody was turned away.
+  for (;;) {
+    if (connections_.fetch_add(1) < settings_.connection.max_connections) return true;
+    turned_away_.store(true);
+    if (connections_.fetch_sub(1) > settings_.connection.max_connections) return false;
+    if (!turned_away_.exchange(false)) return false;  // somebody resumes us already
+  }
+}
+
+void front_end::connected(int socket, endpoint peer, endpoint const& local) {
+  live_.fetch_add(1, std::memory_order_relaxed);  // the decrement in leave_live decides
+  io_thread& next = *threads_[next_thread_++ % threads_.size()];
+  next.adopt(socket, std::move(peer), local);
+}
+
+void front_end::connection_closed(bool was_live) {
+  connections_.fetch_sub(1);  // seq_cst, as is what follows: see admit
+  if (turned_away_.exchange(false)) {
+    asio::post(threads_.front()->context(), [this] {
+      for (auto const& one : listeners_) one->resume();
+    });
+  }
+  if (was_live) leave_live();
+}
+
+void front_end::leave_live() {
+  // acq_rel: whoever sees none left sees what they did.
+  if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1) handler_.quiet();
+}
+
+}  // namespace kino::server

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+//
+// HTTP/1 requests out of bytes: llhttp, and what it leaves to be checked.
+
+#pragma once
+
+#include "line_guard.hpp"
+#include "request.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <llhttp.h>
+#include <string_view>
+
+namespace kino::server {
+
+/// An http_parser turns the bytes of one connection into one request after the other.
+///
+/// It holds no bytes back: what belongs to the head goes into the request's arena, body bytes
+/// go to the sink at once. What it lets through is one well-formed request whose end every
+/// other HTTP implementation sees at the same place, or it is a rejection.
+///
+/// Threads: none; it belongs to its connection.
+class http_parser {
+public:
+  /// What happens while a request is being parsed; called from `parse`.
+  class sink {
+  public:
+    /// The head is complete and sound. A rejection ends the parsing.
+    [[nodiscard]] virtual rejection on_head() = 0;
+    /// The next bytes of the body. A rejection ends the parsing.
+    [[nodiscard]] virtual rejection on_body(std::string_view bytes) = 0;
+
+  protected:
+    ~sink() = default;
+  };
+
+  enum class state { incomplete, complete, rejected };
+  struct result {
+    state what;
+    std::size_t consumed;
+  };
+
+  http_parser(sink& events, std::size_t max_header_size);
+
+  /// Begins the next request, into `fresh`.
+  void start(request& fresh);
+
+  /// Parses `bytes` up to the end of the request or of the bytes.
+  [[nodiscard]] result parse(std::string_view bytes);
+
+  /// Whether a byte of this request has been seen.
+  [[nodiscard]] bool started() const { return head_bytes_ != 0; }
+  /// Whether the head is still incomplete.
+  [[nodiscard]] bool in_head() const { return phase_ == phase::head; }
+  /// Why, after `rejected`.
+  [[nodiscard]] rejection const& why() const { return why_; }
+
+private:
+  enum class phase { head, body, trailers };
+  friend struct http_parser_callbacks;
+
+  int refuse(rejection const& why);
+  int on_headers_complete();
+  bool guard(std::string_view bytes);
+
+  sink& events_;
+  std::size_t const max_header_size_;
+  llhttp_t parser_{};
+  line_guard lines_;
+  request* request_ = nullptr;
+  std::size_t head_bytes_ = 0;
+  std::size_t extension_bytes_ = 0;
+  phase phase_ = phase::head;
+  bool complete_ = false;
+  bool trailers_due_ = false;
+  rejection why_;
+};
+
+}  // namespace kino::server

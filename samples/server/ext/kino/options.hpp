@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//
+// What the server can be told, as the native side sees it. Ruby's option table has the
+// defaults that users see; those here are for native programs and tests.
+
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kino::server {
+
+using clock = std::chrono::steady_clock;
+
+/// A bind is one address to listen on: a host and a port, or the path of a Unix socket.
+struct bind_address {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string path;
+
+  [[nodiscard]] bool local() const { return !path.empty(); }
+  /// As in a log line: "127.0.0.1:9292", "[::1]:9292" or "unix:/run/app.sock".
+  [[nodiscard]] std::string text() const {
+    if (local()) return "unix:" + path;
+    bool const six = host.find(':') != std::string::npos;
+    return (six ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  }
+};
+
+/// Limits of one connection and of the requests on it.
+struct limits {
+  std::size_t max_header_size = 64 * 1024;
+  std::uint64_t max_body_size = 50 * 1024 * 1024;
+  std::size_t max_keep_alive = 1000;
+  std::size_t max_connections = 1024;
+  clock::duration header_timeout = std::chrono::seconds(15);
+  clock::duration body_timeout = std::chrono::seconds(30);
+  clock::duration keep_alive_timeout = std::chrono::seconds(65);
+};
+
+/// The numbers that nobody had a reason to change yet.
+namespace tuning {
+/// Requests of one connection that are read ahead of their answers.
+inline constexpr std::size_t pipeline_depth = 16;
+/// Bytes of a request body that are collected before a worker gets the request.
+inline constexpr std::size_t body_buffer = 64 * 1024;
+/// Bytes of an answer that may wait for the client before its writer has to wait too.
+inline constexpr std::size_t write_buffer = 128 * 1024;
+/// Bytes that one read takes from a socket at most.
+inline constexpr std::size_t read_size = 64 * 1024;
+/// Memory that an idle request object keeps for its next use, per buffer.
+inline constexpr std::size_t kept_capacity = 16 * 1024;
+/// How long a connection is kept after the last answer so that the client can read it.
+inline constexpr std::chrono::seconds linger{2};
+/// A client that half-closes does so along with its request. One that closes this long after
+/// it has given up waiting, and its request is not worth starting any more.
+inline constexpr std::chrono::milliseconds half_close_grace{100};
+}  // namespace tuning
+
+struct options {
+  std::vector<bind_address> binds;
+  limits connection;
+  unsigned io_threads = 1;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+
+#include "outlet.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+namespace kino::server {
+
+namespace {
+
+// Writes without waiting and without SIGPIPE. Bytes, or -1 with errno.
+ssize_t send_some(int socket, iovec* pieces, std::size_t count) {
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = count;
+  for (;;) {
+    ssize_t const sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0 || errno != EINTR) return sent;
+  }
+}
+
+constexpr std::size_t most_pieces = 64;
+
+}  // namespace
+
+std::size_t outlet::attach(exchange& next) {
+  std::lock_guard guard(mutex_);
+  if (closing_ || refusing_ || length_ == line_.size()) return 0;
+  next.add_weak();
+  next.out_.attached = true;
+  line_[(first_ + length_) % line_.size()] = &next;
+  return ++length_;
+}
+
+bool outlet::full() {
+  std::lock_guard guard(mutex_);
+  reader_waits_ = length_ == line_.size();
+  return reader_waits_;
+}
+
+bool outlet::end_after(exchange& last) {
+  std::lock_guard guard(mutex_);
+  bool const is_last =
+      length_ != 0 && line_[(first_ + length_ - 1) % line_.size()] == &last;
+  refusing_ |= is_last;
+  return is_last;
+}
+
+bool outlet::deliver(exchange& from, answer const& bytes) noexcept {
+  settlement then;
+  bool accepted = false;
+  {
+    std::lock_guard guard(mutex_);
+    if (from.out_.attached && !closing_) {
+      bool const our_turn = &front() == &from;
+      std::size_t sent = 0;
+      if (our_turn && !stalled_ && from.out_.bytes.empty()) {
+        sent = send_pieces(bytes.pieces, then);
+      }
+      try {
+        for (iovec const& piece : bytes.pieces) {
+          std::size_t const skipped = std::min(sent, piece.iov_len);
+          sent -= skipped;
+          from.out_.bytes.append(
+              {static_cast<char const*>(piece.iov_base) + skipped, piece.iov_len - skipped});
+        }
+        if (bytes.last) {
+          from.out_.last = true;
+          from.out_.keep_alive = bytes.keep_alive;
+        }
+      } catch (std::bad_alloc const&) {
+        closing_ = true;  // A gap in an answer cannot be mended.
+        wish_for(hang_up, then);
+      }
+      if (our_turn) pump(then);
+      accepted = !reset_;
+    }
+  }
+  settle(then);
+  return accepted;
+}
+
+// Returns how many bytes the kernel took.
+std::size_t outlet::send_pieces(std::span<iovec> pieces, settlement& then) {
+  std::size_t total = 0;
+  for (iovec const& piece : pieces) total += piece.iov_len;
+  if (total == 0) return 0;
+  ssize_t const sent = send_some(socket_, pieces.data(), std::min(pieces.size(), most_pieces));
+  if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    reset_ = closing_ = true;
+    wish_for(hang_up, then);
+    return total;
+  }
+  // What is left is appended and sent by `pump`, which finds out whether the kernel is full.
+  return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+}
+
+void outlet::pump(settlement& then) {
+  while (length_ != 0 && !stalled_ && !closing_) {
+    exchange::outgoing& out = front().out_;
+    if (!out.bytes.empty()) {
+      iovec all{out.bytes.data(), out.bytes.size()};
+      std::size_t const sent = send_pieces({&all, 1}, then);
+      if (closing_) break;
+      out.bytes.consume(sent);
+      if (sent != 0) since_ = clock::now();
+      if (!out.bytes.empty()) {
+        stalled_ = true;
+        wish_for(wait_writable, then);
+      }
+    }
+    if (out.writer_waits && out.bytes.size() <= tuning::write_buffer / 2) {
+      out.writer_waits = false;
+      front().add_weak();
+      then.roomy = &front();
+    }
+    if (!out.last || !out.bytes.empty()) break;
+    finish_front(then);
+  }
+}
+
+void outlet::finish_front(settlement& then) {
+  exchange& done = front();
+  bool const keep = done.out_.keep_alive;
+  done.out_.attached = false;
+  done.next_ = std::exchange(then.finished, &done);
+  first_ = (first_ + 1) % line_.size();
+  --length_;
+  since_ = clock::now();
+  if (!keep || (end_when_empty_ && length_ == 0)) {
+    end_output(then);
+  } else if (reader_waits_ && length_ <= line_.size() / 2) {
+    reader_waits_ = false;
+    wish_for(read_on, then);
+  }
+}
+
+void outlet::end_output(settlement& then) {
+  // The client reads the answer up to its end, then our end of stream; only when it has
+  // closed too, or after a while, is the socket closed. Closing at once while bytes of the
+  // client lie unread would reset the connection and take the answer with it.
+  closing_ = true;
+  ::shutdown(socket_, SHUT_WR);
+  drop_line(then);
+  wish_for(linger, then);
+}
+
+void outlet::close_after_last() {
+  settlement then;
+  {
+    std::lock_guard guard(mutex_);
+    refusing_ = end_when_empty_ = true;
+    if (length_ == 0 && !closing_) end_output(then);
+  }
+  settle(then);
+}
+
+void outlet::drop_line(settlement& then) {
+  for (; length_ != 0; --length_, first_ = (first_ + 1) % line_.size()) {
+    exchange& dropped = front();
+    dropped.out_.attached = false;
+    dropped.next_ = std::exchange(then.finished, &dropped);
+  }
+}
+
+bool outlet::await_room(exchange& writer) {
+  std::lock_guard guard(mutex_);
+  writer.out_.writer_waits = writer.out_.attached && !closing_ &&
+                             writer.out_.bytes.size() > tuning::write_buffer;
+  return writer.out_.writer_waits;
+}
+
+void outlet::cut() {
+  settlement then;
+  {
+    std::lock_guard guard(mutex_);
+    if (socket_ < 0 || reset_) return;
+    reset_ = closing_ = true;
+    wish_for(hang_up, then);
+  }
+  settle(then);
+}
+
+void outlet::writable() {
+  settlement then;
+  {
+    std::lock_guard guard(mutex_);
+    stalled_ = false;
+    pump(then);
+  }
+  settle(then);
+}
+
+void outlet::peer_ended() {
+  std::lock_guard guard(mutex_);
+  peer_ended_ = true;
+  peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
+  peer_ended_at_ = clock::now();
+}
+
+bool outlet::gave_up(clock::time_point ready) {
+  // relaxed: only a hint that the lock is worth taking; an old answer means "not yet".
+  if (!peer_left_.load(std::memory_order_relaxed)) return false;
+  std::lock_guard guard(mutex_);
+  if (reset_ || socket_ < 0) return true;
+  return peer_ended_ && peer_ended_at_ - ready > tuning::half_close_grace;
+}
+
+outlet::status outlet::now() {
+  std::lock_guard guard(mutex_);
+  return {length_, stalled_, closing_, since_};
+}
+
+unsigned outlet::take_wishes() {
+  std::lock_guard guard(mutex_);
+  return std::exchange(wishes_, nothing);
+}
+
+void outlet::close() noexcept {
+  settlement then;
+  {
+    std::lock_guard guard(mutex_);
+    if (socket_ < 0) return;
+    if (length_ != 0) {
+      // An end of stream would look like the end of an answer to HTTP/1.0: reset instead.
+      ::linger const at_once{1, 0};
+      ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    closing_ = reset_ = true;
+    peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
+    ::close(std::exchange(socket_, -1));
+    drop_line(then);
+  }
+  settle(then);
+}
+
+void outlet::ask(unsigned what) {
+  settlement then;
+  {
+    std::lock_guard guard(mutex_);
+    if (socket_ >= 0) wish_for(what, then);
+  }
+  settle(then);
+}
+
+void outlet::wish_for(unsigned what, settlement& then) {
+  // The owner clears all wishes when it comes: only the first one has to call it.
+  then.wake |= wishes_ == nothing;
+  wishes_ |= what;
+}
+
+void outlet::settle(settlement& then) noexcept {
+  if (then.roomy) {
+    then.roomy->departures().notify();
+    then.roomy->drop_weak();
+  }
+  if (then.wake) owner_.wake();
+  while (exchange* const done = then.finished) {
+    then.finished = done->next_;
+    // Nobody touches this flag once the exchange is out of the line. A writer that sleeps has
+    // to learn that nothing more goes out.
+    if (std::exchange(done->out_.writer_waits, false)) done->departures().notify();
+    done->drop_weak();  // Last: it may be what keeps the connection, and us.
+  }
+}
+
+}  // namespace kino::server

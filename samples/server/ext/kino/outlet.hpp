@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+//
+// The writing half of a connection: answers go out here, in order, from any thread.
+
+#pragma once
+
+#include "exchange.hpp"
+#include "options.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <mutex>
+
+namespace kino::server {
+
+/// An outlet sends the answers of one connection in the order of its requests.
+///
+/// Whoever has an answer for the request at the head of the line writes it to the socket
+/// itself, without waiting. That costs no wake-up of the I/O thread, which is asked for only
+/// if the kernel does not take everything. An answer whose turn has not come is kept and sent
+/// by the thread that completes the one before it.
+///
+/// The socket is closed under the same lock under which it is written to, so a worker can
+/// never write into a file descriptor that has become something else.
+///
+/// Threads: any. `close`, `writable` and `attach` by the I/O thread only.
+/// Blocks:  never; a leaf lock is held around the non-blocking system call.
+/// Callers hold a reference on the connection, if only through the exchange they pass.
+class outlet {
+public:
+  /// What only the I/O thread can do, as a set of bits.
+  enum wish : unsigned { nothing = 0, wait_writable = 1, read_on = 2, linger = 4, hang_up = 8 };
+
+  /// Whom the outlet asks for it; called without any lock, from any thread.
+  class owner {
+  public:
+    virtual void wake() noexcept = 0;
+
+  protected:
+    ~owner() = default;
+  };
+
+  outlet(owner& o, int socket) : owner_(o), socket_(socket), since_(clock::now()) {}
+
+  /// Puts a request at the end of the line and keeps a reference to it. Returns the length of
+  /// the line, or 0 if no further request is accepted.
+  [[nodiscard]] std::size_t attach(exchange& next);
+  /// Sends bytes of an answer or keeps them until it can. False: the client will not get them.
+  bool deliver(exchange& from, answer const& bytes) noexcept;
+  /// Refuses further requests if `last` is the last one in line; returns whether it is.
+  bool end_after(exchange& last);
+  /// See exchange::await_room.
+  bool await_room(exchange& writer);
+  /// Makes the end of the connection visible as an error, now.
+  void cut();
+
+  /// Refuses further requests and ends the connection when the line is empty.
+  void close_after_last();
+
+  /// Asks the I/O thread to read on.
+  void resume_reading() { ask(read_on); }
+  /// Whether the line is full; if so, the I/O thread is asked to read on once it is not.
+  [[nodiscard]] bool full();
+
+  // --- for the I/O thread ---
+
+  /// The kernel takes bytes again.
+  void writable();
+  [[nodiscard]] unsigned take_wishes();
+  /// The client will send no more.
+  void peer_ended();
+  /// Whether the client had gone when a request that was ready at `ready` might have been
+  /// begun: it reset the connection, or ended its side so late that it had given up.
+  [[nodiscard]] bool gave_up(clock::time_point ready);
+
+  struct status {
+    std::size_t waiting;      // requests in line
+    bool stalled;             // bytes wait for the client
+    bool closing;             // no answer goes out any more
+    clock::time_point since;  // of the last progress
+  };
+  [[nodiscard]] status now();
+
+  /// Closes the socket and lets everybody go who waits for it.
+  void close() noexcept;
+
+private:
+  struct settlement {
+    exchange* finished = nullptr;  // in line no more; one reference each
+    exchange* roomy = nullptr;     // still in line, its writer waits for room; one reference
+    bool wake = false;
+  };
+
+  void ask(unsigned what);
+  void wish_for(unsigned what, settlement& then);
+  std::size_t send_pieces(std::span<iovec> pieces, settlement& then);
+  void pump(settlement& then);
+  void finish_front(settlement& then);
+  void end_output(settlement& then);
+  void drop_line(settlement& then);
+  void settle(settlement& then) noexcept;
+  exchange& front() { return *line_[first_]; }
+
+  owner& owner_;
+  std::mutex mutex_;
+  int socket_;
+  std::array<exchange*, tuning::pipeline_depth> line_{};
+  std::size_t first_ = 0;
+  std::size_t length_ = 0;
+  unsigned wishes_ = nothing;
+  bool stalled_ = false;  // the kernel is full; the I/O thread will call `writable`
+  bool closing_ = false;  // the last answer has gone out, or none can
+  bool refusing_ = false;
+  bool end_when_empty_ = false;
+  bool reader_waits_ = false;
+  bool reset_ = false;
+  bool peer_ended_ = false;
+  std::atomic<bool> peer_left_{false};  // reset_ or peer_ended_, to be asked without the lock
+  clock::time_point peer_ended_at_{};
+  clock::time_point since_;
+};
+
+}  // namespace kino::server
