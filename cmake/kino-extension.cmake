@@ -4,7 +4,7 @@
 #
 # The Ruby is ${KINO_RUBY}: by default $RUBY, or else the `ruby` that comes first on PATH. Its own RbConfig is
 # asked: CMake's FindRuby mixes up the pieces of several Rubies on one machine. Every answer is cached and
-# asked again when KINO_RUBY points elsewhere or has been replaced.
+# asked again when KINO_RUBY points elsewhere, or it or this file has been replaced.
 
 # Defines kino::ruby: the headers, and a HAVE_* definition for each function of `kino_ruby_features`.
 function(kino_find_ruby)
@@ -17,8 +17,10 @@ function(kino_find_ruby)
     message(FATAL_ERROR "kino: no ruby on PATH. Install it (Debian: ruby-dev), or set KINO_RUBY.")
   endif()
 
-  file(TIMESTAMP "${KINO_RUBY}" changed "%s")
-  if(NOT KINO_RUBY_ANSWERS_OF STREQUAL "${KINO_RUBY} ${changed}")
+  file(TIMESTAMP "${KINO_RUBY}" ruby_changed "%s")
+  file(TIMESTAMP "${CMAKE_CURRENT_FUNCTION_LIST_FILE}" questions_changed "%s")
+  set(asked "${KINO_RUBY} ${ruby_changed} ${questions_changed}")
+  if(NOT KINO_RUBY_ANSWERS_OF STREQUAL asked)
     execute_process(
       COMMAND "${KINO_RUBY}" --disable=gems -rrbconfig -e
         "puts RbConfig::CONFIG.values_at(*%w[rubyhdrdir rubyarchhdrdir DLEXT ruby_version arch])"
@@ -36,7 +38,7 @@ function(kino_find_ruby)
     endif()
     kino_ruby_features(features)
     set(KINO_RUBY_FEATURES "${features}" CACHE INTERNAL "")
-    set(KINO_RUBY_ANSWERS_OF "${KINO_RUBY} ${changed}" CACHE INTERNAL "")
+    set(KINO_RUBY_ANSWERS_OF "${asked}" CACHE INTERNAL "")
   endif()
 
   add_library(kino::ruby INTERFACE IMPORTED GLOBAL)
