@@ -1,59 +1,42 @@
 // SPDX-License-Identifier: MIT
 //
-// The smallest use of kino: a native thread asks, Ruby Ractors answer.
+// The smallest use of kino: a thread that Ruby does not know asks, Ractors answer.
 
 #include <kino/dispatch.hpp>
 
 #include <thread>
-#include <vector>
-
-namespace {
 
 struct question {
   long number = 0;
   kino::responder<long> reply;
 };
-kino::dispatcher<question>* questions;
+static kino::dispatcher<question>* questions;
 
-// In each Ractor: HelloRactor.serve { |number| ... }
-VALUE serve(kino::gvl const& held, VALUE) {
+// HelloRactor.serve { |number| answer }: answers in this Ractor until HelloRactor.stop.
+static VALUE serve(kino::gvl const& held, VALUE) {
   questions->serve(held, [&](question& asked) {
-    VALUE const number = LONG2NUM(asked.number);
     long answer = 0;
-    kino::protect(held, [&] { answer = NUM2LONG(rb_yield(number)); });
+    kino::protect(held, [&] { answer = NUM2LONG(rb_yield(LONG2NUM(asked.number))); });
     asked.reply.answer(std::move(answer));
   });
   return Qnil;
 }
 
-// HelloRactor.ask(count): a thread that Ruby does not know asks for 1 to count.
-VALUE ask(kino::gvl const& held, VALUE, VALUE count) {
-  std::vector<kino::pending_answer<long>> answers;
-  std::vector<question> asked;
-  for (long number = 1; number <= FIX2LONG(count); ++number) {
-    auto [answer, respond] = kino::make_response<long>();
-    answers.push_back(std::move(answer));
-    asked.push_back({number, std::move(respond)});
-  }
-  std::thread([asked = std::move(asked)]() mutable {
-    for (question& each : asked) {
-      if (questions->submit(std::move(each), std::chrono::seconds(5)) != kino::push_result::pushed) return;
-    }
+// HelloRactor.ask(number): hands it over from a native thread, waits without the GVL.
+static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
+  auto [answer, reply] = kino::make_response<long>();
+  std::thread([asked = question{FIX2LONG(number), std::move(reply)}]() mutable {
+    static_cast<void>(questions->try_submit(std::move(asked)));
   }).detach();
-  VALUE const results = kino::protect(held, [] { return rb_ary_new(); });
-  for (auto& answer : answers) {
-    auto& outcome = kino::wait(held, answer);
-    rb_ary_push(results, outcome.answered() ? LONG2NUM(outcome.value()) : Qnil);
-  }
-  return results;
+  auto& outcome = kino::wait(held, answer);
+  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "nobody answered");
+  return LONG2NUM(outcome.value());
 }
 
-VALUE stop(kino::gvl const&, VALUE) {
+static VALUE stop(kino::gvl const&, VALUE) {
   questions->close();
   return Qnil;
 }
-
-}  // namespace
 
 KINO_EXTENSION(hello_ractor) {
   questions = new kino::dispatcher<question>(held);

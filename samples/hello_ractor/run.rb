@@ -2,12 +2,9 @@
 
 require "hello_ractor"
 
-Warning[:experimental] = false
-workers = Array.new(2) { Ractor.new { HelloRactor.serve { |number| number * number } } }
-
-puts "asked by a native thread, answered by #{workers.size} Ractors:"
-puts HelloRactor.ask(10).join(" ")
+ractors = Array.new(2) { Ractor.new { HelloRactor.serve { |number| number * number } } }
+puts (1..8).map { |number| HelloRactor.ask(number) }.join(" ")
 
 HelloRactor.stop
-workers.each { |worker| worker.respond_to?(:value) ? worker.value : worker.take }
-puts "all Ractors have left"
+ractors.each { |ractor| ractor.respond_to?(:join) ? ractor.join : ractor.take }
+puts "both Ractors have left"
