@@ -87,7 +87,8 @@ function(kino_add_extension name)
   add_library(${name} MODULE ${arg_SOURCES})
   target_compile_features(${name} PRIVATE cxx_std_20)
   target_link_libraries(${name} PRIVATE kino::kino kino::ruby ${arg_LIBRARIES})
-  # Ruby loads extensions with RTLD_GLOBAL: whatever one exports, the next one gets.
+  # Ruby loads extensions with RTLD_GLOBAL: whatever one exports, the next one gets. Hidden visibility covers
+  # our own code, the linker the templates of the standard library, which declares itself visible.
   set_target_properties(${name} PROPERTIES
     PREFIX ""
     SUFFIX ".${KINO_RUBY_DLEXT}"
@@ -95,11 +96,14 @@ function(kino_add_extension name)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
   if(APPLE)
-    target_link_options(${name} PRIVATE LINKER:-undefined,dynamic_lookup)
+    target_link_options(${name} PRIVATE LINKER:-undefined,dynamic_lookup LINKER:-exported_symbol,_Init_*)
   else()
+    set(exports "${CMAKE_CURRENT_BINARY_DIR}/${name}.exports")
+    file(CONFIGURE OUTPUT "${exports}" CONTENT "{ global: Init_*; local: *; };\n")
     # Ruby's functions come from the process, so the linker cannot miss them; "now" makes the loader do so at
     # require instead of at the first call. Native threads may outlive any dlclose, hence "nodelete".
     target_link_options(${name} PRIVATE
-      LINKER:--exclude-libs,ALL LINKER:-z,relro LINKER:-z,now LINKER:-z,nodelete)
+      "LINKER:--version-script,${exports}" LINKER:-z,relro LINKER:-z,now LINKER:-z,nodelete)
+    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS "${exports}")
   endif()
 endfunction()
