@@ -160,7 +160,7 @@ configure() {
     [ ! "$kino_root/CMakePresets.json" -nt "$directory/configured-with" ]; then
     return # what changes in list files and globs, the build itself notices
   fi
-  (cd "$kino_root" && logged cmake --preset "$preset" -B "$directory" "$@") ||
+  (cd "$kino_root" && logged cmake --fresh --preset "$preset" -B "$directory" "$@") ||
     die "CMake could not configure ${directory#"$kino_root"/}"
   printf '%s\n' "$arguments" >"$directory/configured-with"
 }
