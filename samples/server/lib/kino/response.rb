@@ -88,10 +88,17 @@ module Kino
       cut(stream, env, e)
     end
 
-    # A callable body has the connection, both ways, until it returns.
+    # A callable body has the connection, both ways, until it returns. One that raises before its first
+    # write becomes a 500, too.
     def self.converse(id, slot, env, status, headers, body)
       stream = Native.stream(id, slot, status, headers, declared_length(headers))
-      guard(stream, env) { body.call(stream) }
+      body.call(stream)
+      stream.close
+      nil
+    rescue StandardError => e
+      raise unless stream&.head_sent?
+
+      cut(stream, env, e)
     end
 
     # HEAD, 204 and 304: the body's bytes would go nowhere, so it is not asked for them.

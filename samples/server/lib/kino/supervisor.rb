@@ -115,6 +115,20 @@ module Kino
       end
     end
 
+    # The worker on its way found no place.
+    def refused(reason)
+      closing = @lock.synchronize do
+        @empty_seats.push(@joining) if @joining
+        @joining = nil
+        @changed.broadcast
+        @closing
+      end
+      return if closing
+
+      @delay = @backoff.after_refusal
+      Log.line("a worker could not join (#{reason}); trying again in #{@delay} s")
+    end
+
     # Waits, but not longer than until the server closes; true if there is still a seat to fill then.
     def pause(seconds)
       deadline = now + seconds
@@ -140,6 +154,8 @@ module Kino
     end
 
     def exited(slot, reason)
+      return refused(reason) if slot == Worker::NO_SLOT
+
       seat = nil
       closing = @lock.synchronize do
         seat = @taken.delete(slot)

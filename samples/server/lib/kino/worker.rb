@@ -9,6 +9,9 @@ module Kino
   # reads nothing but its arguments and shareable constants; nothing here may require, autoload or touch
   # a class's instance variables.
   module Worker
+    # In place of a slot: a worker that never had one.
+    NO_SLOT = -1
+
     # What #run reports when the thread is ended without an exception to show for it.
     ENDED = "its thread was ended (Thread#kill or Thread.exit)"
 
@@ -30,11 +33,18 @@ module Kino
       end
     end
 
-    # nil when the server was stopped before this worker came up.
+    # nil when there is no place for this worker, or no server any more.
     def self.join(id)
       Native.join(id)
     rescue StandardError => e
-      Log.error("a worker could not join", e)
+      refused(id, e)
+    end
+
+    # Without this the supervisor would wait for ever for a worker that never comes.
+    def self.refused(id, error)
+      Native.leave(id, NO_SLOT, "#{error.class}: #{Log.message_of(error)}")
+    rescue StandardError
+      # The server is gone, and nobody waits.
       nil
     end
 

@@ -1,0 +1,122 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# A require or an autoload inside a handler. In another Ractor it is carried out by the main one, on the
+# main Thread, which must therefore never be stuck in a wait; on Rubies without that the handler gets an
+# error and the server goes on.
+class AutoloadTest < ServerTest
+  # Loads files written for the test; the query names them.
+  class Loading < Apps::Router
+    def index(_env)
+      Apps.text("hello")
+    end
+
+    def required(env)
+      require env["QUERY_STRING"]
+      Apps.text(KinoAutoloadTest::Required::ANSWER)
+    end
+
+    def autoloaded(_env)
+      Apps.text(KinoAutoloadTest::Autoloaded::ANSWER)
+    end
+
+    def digest(_env)
+      Apps.text(Digest::SHA256.hexdigest("kino"))
+    end
+  end
+
+  # Whether this Ruby lets a Ractor require at all.
+  def self.require_in_ractor?
+    return @require_in_ractor if defined?(@require_in_ractor)
+
+    Dir.mktmpdir("kino") do |directory|
+      path = File.join(directory, "probe.rb")
+      File.write(path, "")
+      previous, Warning[:experimental] = Warning[:experimental], false
+      ractor = Ractor.new(path) do |file|
+        Thread.current.report_on_exception = false
+        require file
+        true
+      rescue StandardError
+        false
+      end
+      @require_in_ractor = ractor.respond_to?(:value) ? ractor.value : ractor.take
+    ensure
+      Warning[:experimental] = previous
+    end
+  end
+
+  def setup
+    super
+    @directory = Dir.mktmpdir("kino")
+    Object.const_set(:KinoAutoloadTest, Module.new)
+    KinoAutoloadTest.autoload(:Autoloaded, file("Autoloaded"))
+  end
+
+  def teardown
+    super
+    Object.send(:remove_const, :KinoAutoloadTest)
+    FileUtils.rm_rf(@directory)
+  end
+
+  def file(name)
+    File.join(@directory, "#{name.downcase}.rb").tap do |path|
+      File.write(path, "module KinoAutoloadTest\n  module #{name}\n    ANSWER = 'from the file #{name}'.freeze\n  end\nend\n")
+    end
+  end
+
+  def need_require_in(mode)
+    return if mode == :threaded || self.class.require_in_ractor?
+
+    skip "this Ruby (#{RUBY_VERSION}) cannot require in a Ractor"
+  end
+
+  test "a require in a handler" do |mode|
+    need_require_in(mode)
+    server = serve(Loading.new, mode)
+    path = file("Required")
+    Client.open(server.port) { |client| assert_equal "from the file Required", client.get("/required?#{path}").body }
+    assert_healthy(server)
+  end
+
+  test "an autoload in a handler" do |mode|
+    need_require_in(mode)
+    server = serve(Loading.new, mode)
+    Client.open(server.port) { |client| assert_equal "from the file Autoloaded", client.get("/autoloaded").body }
+    assert_healthy(server)
+  end
+
+  test "an autoload that the main thread meets in Server#wait" do |mode|
+    need_require_in(mode)
+    # In a process of its own, whose main Thread does nothing but wait.
+    script = <<~RUBY
+      require "kino"
+      require "digest"
+      module Lazy; end
+      Lazy.autoload(:Thing, #{file("Thing").inspect})
+      module KinoAutoloadTest; end
+      class App
+        def call(_env) = [200, {}, [Lazy.autoload?(:Thing) ? (require #{file("Thing").inspect}; KinoAutoloadTest::Thing::ANSWER) : "no"]]
+      end
+      Kino::Server.run(App.new.freeze, mode: #{mode.inspect}, workers: 2)
+    RUBY
+    child = Child.ruby("-e", script)
+    Client.open(child.port) { |client| assert_equal "from the file Thing", client.get("/").body }
+    child.signal("TERM")
+    assert_equal 0, child.status
+  ensure
+    child&.finish
+  end
+
+  test "on a Ruby without it the handler gets an error and the server goes on", modes: [:ractor] do |mode|
+    skip "this Ruby (#{RUBY_VERSION}) can require in a Ractor" if self.class.require_in_ractor?
+    server = serve(Loading.new, mode)
+    path = file("Required")
+    log = logged do
+      Client.open(server.port) { |client| 3.times { assert_equal 500, client.get("/required?#{path}").status } }
+    end
+    assert_match(/IsolationError/, log)
+    assert_healthy(server)
+  end
+end

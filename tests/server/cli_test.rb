@@ -1,0 +1,194 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# The kino command, as a user meets it.
+class CliTest < ServerTest
+  KINO = File.join(Child::ROOT, "exe/kino")
+
+  def setup
+    super
+    @directory = Dir.mktmpdir("kino")
+  end
+
+  def teardown
+    super
+    @child&.finish
+    FileUtils.rm_rf(@directory)
+  end
+
+  def kino(*arguments, env: {})
+    Child.output(KINO, *arguments, env: env, chdir: @directory)
+  end
+
+  def write(name, text)
+    path = File.join(@directory, name)
+    FileUtils.mkdir_p(File.dirname(path))
+    File.write(path, text)
+    path
+  end
+
+  HELLO = <<~RUBY
+    class Hello
+      def call(env) = [200, { "content-type" => "text/plain" }, ["hello from \#{env["PATH_INFO"]}"]]
+    end
+    run Hello.new.freeze
+  RUBY
+
+  def serve_child(*arguments, env: {})
+    @child = Child.kino(*arguments, env: env, chdir: @directory)
+  end
+
+  def test_help_and_version_load_no_native_code
+    %w[--help -h --version -v].each do |flag|
+      script = "ARGV.replace([#{flag.inspect}]); at_exit { puts $LOADED_FEATURES.grep(/kino_native|kino\\/server|socket\\.so/).inspect }; load #{KINO.inspect}"
+      status, output = Child.output("-e", script)
+      assert_equal 0, status, output
+      assert_equal "[]", output.lines.last.chomp, "#{flag} loaded native code"
+    end
+    # The same question with an answer that is not empty, so that the check itself is checked.
+    _, output = Child.output("-e", "require 'kino'; puts $LOADED_FEATURES.grep(/kino_native/).size")
+    assert_equal "1", output.strip
+  end
+
+  def test_help_shows_every_option_with_variable_range_and_default
+    status, output = kino("--help")
+    assert_equal 0, status
+    flat = output.gsub(/\s+/, " ")
+    Kino::Options::TABLE.each do |option|
+      assert_includes flat, option.long_flag
+      facts = [option.env, option.range_text, "default #{option.default_text}"].compact.join("; ")
+      assert_includes flat, "(#{facts})"
+    end
+  end
+
+  def test_version
+    assert_equal [0, "kino #{Kino::VERSION} (ruby #{RUBY_VERSION})\n"], kino("--version")
+  end
+
+  def test_mistakes_are_one_clear_line_and_status_1
+    write("config.ru", HELLO)
+    {
+      ["--wokers", "3"] => /invalid option: --wokers/,
+      ["-w", "many"] => /--workers.*"many".*integer, 1 to 1024/,
+      ["-w", "0"] => /--workers.*"0".*1 to 1024/,
+      ["-m", "fibers"] => /--mode.*"fibers".*auto, ractor, threaded/,
+      ["-p", "70000"] => /--port.*0 to 65535/,
+      ["-b", "not an address"] => /cannot listen on "not an address"/,
+      ["nowhere.ru"] => /no rackup file nowhere\.ru/,
+      ["-C", "nowhere.rb"] => /no configuration file nowhere\.rb/,
+      ["a.ru", "b.ru"] => /one rackup file at most/
+    }.each do |arguments, message|
+      status, output = kino(*arguments)
+      assert_equal 1, status, arguments.inspect
+      assert_match(/\Akino: /, output)
+      assert_match(message, output)
+      refute_match(/\.rb:\d+:in/, output, "a backtrace for #{arguments.inspect}")
+    end
+  end
+
+  def test_a_missing_config_ru
+    status, output = kino
+    assert_equal 1, status
+    assert_match(/no rackup file config\.ru/, output)
+    assert_equal 1, output.lines.size
+  end
+
+  def test_a_port_in_use_names_its_owner
+    write("config.ru", HELLO)
+    taken = TCPServer.new("127.0.0.1", 0)
+    status, output = kino("-p", taken.addr[1].to_s)
+    assert_equal 1, status
+    assert_match(/cannot listen on http:\/\/127\.0\.0\.1:#{taken.addr[1]}: pid #{Process.pid} \(.+\) has it/, output)
+  ensure
+    taken&.close
+  end
+
+  def test_serving_with_banner
+    write("config.ru", HELLO)
+    child = serve_child("-w", "3", "-t", "2", env: { "KINO_QUEUE_DEPTH" => "99" })
+    Client.open(child.port) { |client| assert_equal "hello from /x", client.get("/x").body }
+    banner = child.log.lines.grep_v(/^kino: /)
+    assert_operator banner.size, :<=, 6
+    assert_match(/^kino #{Kino::VERSION} on ruby #{RUBY_VERSION}/, child.log)
+    assert_match(/ractor: 3 Ractors of 2 Threads/, child.log)
+    assert_match(/workers 3 \(flag\)/, child.log)
+    assert_match(/queue_depth 99 \(KINO_QUEUE_DEPTH\)/, child.log)
+    assert_match(/pid +#{child.pid}/, child.log)
+    refute_match(/\e\[/, child.log)
+    child.signal("INT")
+    assert_equal 0, child.status
+  end
+
+  def test_a_configuration_file
+    write("config/kino.rb", "workers 2\nthreads 3\nmode :threaded\nrackup 'other.ru'\nkeep_alive_timeout '5m'\n")
+    write("other.ru", HELLO)
+    child = serve_child("-w", "1", env: { "KINO_THREADS" => "2" })
+    Client.open(child.port) { |client| assert_equal 200, client.get("/").status }
+    assert_match(/threaded: 1 worker of 2 Threads/, child.log)
+    assert_match(%r{keep_alive_timeout 300.* \(\S*config/kino\.rb:5\)}, child.log)
+    child.signal("TERM")
+    assert_equal 0, child.status
+  end
+
+  def test_a_mistake_in_a_configuration_file_names_the_line
+    write("config.ru", HELLO)
+    write("kino.rb", "workers 2\n\nthread 3\n")
+    status, output = kino
+    assert_equal 1, status
+    assert_match(/kino\.rb:3: unknown option thread; did you mean threads\?/, output)
+    write("kino.rb", "\nworkers 'lots'\n")
+    assert_match(/kino\.rb:2: "lots" is no value for workers/, kino.last)
+    write("kino.rb", "workers (\n")
+    assert_match(/kino\.rb is not valid Ruby/, kino.last)
+  end
+
+  def test_init_writes_a_file_that_works_and_overwrites_nothing
+    status, output = kino("--init")
+    assert_equal [0, "wrote kino.rb\n"], [status, output]
+    text = File.read(File.join(@directory, "kino.rb"))
+    Kino::Options.names.each { |name| assert_match(/^# #{name} /, text) }
+    # Every line that has a default is valid as it stands.
+    active = text.lines.grep(/^# (#{Kino::Options.names.join("|")}) (?!\.\.\.)/).map { |line| line.delete_prefix("# ") }
+    path = write("active.rb", active.join)
+    assert_operator Kino::ConfigFile.new(path).values.size, :>, 10
+    status, output = kino("--init")
+    assert_equal 1, status
+    assert_match(/kino\.rb is there already/, output)
+    assert_equal text, File.read(File.join(@directory, "kino.rb"))
+  end
+
+  def test_check
+    write("config.ru", HELLO)
+    assert_equal [0, "The app can run in Ractors.\n"], kino("--check")
+    write("config.ru", "names = []\nrun(proc { |env| names << env; [200, {}, []] })\n")
+    status, output = kino("--check")
+    assert_equal 1, status
+    assert_match(/config\.ru:2/, output)
+  end
+
+  def test_which_ractor_shows_the_ractors
+    child = serve_child("-m", "ractor", "-w", "4", File.join(Child::ROOT, "examples/which_ractor.ru"))
+    answers = Array.new(8) { Client.open(child.port) { |client| client.get("/").body } }
+    answers.each { |answer| assert_match(/\AGET \/ answered by the Ractor "kino worker \d"\n\z/, answer) }
+    child.signal("TERM")
+    assert_equal 0, child.status
+    child = serve_child("-m", "threaded", File.join(Child::ROOT, "examples/which_ractor.ru"))
+    Client.open(child.port) { |client| assert_match(/main Ractor/, client.get("/").body) }
+    child.signal("TERM")
+    assert_equal 0, child.status
+  end
+
+  def test_rackup
+    Gem::Specification.find_by_name("rackup")
+    write("config.ru", HELLO)
+    @child = Child.ruby("-r", "rackup", "-e", "Rackup::Server.start", "--", "-s", "kino", "-E", "none", "-p", "0", "-O", "Workers=2",
+                        "-O", "mode=ractor", chdir: @directory)
+    assert_match(/ractor: 2 Ractors/, @child.log)
+    Client.open(@child.port) { |client| assert_equal 200, client.get("/").status }
+    @child.signal("INT")
+    assert_equal 0, @child.status, @child.log
+  rescue Gem::MissingSpecError
+    skip "the rackup gem is not installed"
+  end
+end

@@ -1,0 +1,178 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# The life of a connection: keep-alive, pipelining, HTTP/1.0, limits and deadlines.
+class ConnectionTest < ServerTest
+  # Answers with the number in the path, the even ones only when the gate lets them.
+  class Numbers < Apps::Router
+    def call(env)
+      Gate.enter(env["QUERY_STRING"]) if env["QUERY_STRING"].include?("pass=")
+      Apps.text(env["PATH_INFO"])
+    end
+  end
+
+  test "a connection serves many requests" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      50.times do
+        response = client.get("/")
+        assert_equal [200, "hello"], [response.status, response.body]
+        refute response.closes?
+      end
+    end
+    assert_equal 50, server.stats[:served]
+  end
+
+  test "pipelined requests are answered in order" do |mode|
+    server = serve(Numbers.new, mode, workers: 4)
+    Client.open(server.port) do |client|
+      client.send_raw((1..100).map { |n| "GET /#{n} HTTP/1.1\r\nHost: x\r\n\r\n" }.join)
+      (1..100).each { |n| assert_equal "/#{n}", client.read_response.body }
+    end
+  end
+
+  test "a later pipelined answer waits for the earlier one" do |mode|
+    server = serve(Numbers.new, mode, workers: 2)
+    slow = gate
+    quick = gate
+    Client.open(server.port) do |client|
+      client.send_raw("GET /slow?#{slow.query} HTTP/1.1\r\nHost: x\r\n\r\n" \
+                      "GET /quick?#{quick.query} HTTP/1.1\r\nHost: x\r\n\r\n")
+      slow.await
+      # Both run at once; the second is done first and must still come second.
+      quick.await
+      quick.pass
+      eventually("the second handler is done") { server.stats[:worker_status].count { |w| w[:in_flight] == 1 } == 1 }
+      slow.pass
+      assert_equal "/slow", client.read_response.body
+      assert_equal "/quick", client.read_response.body
+    end
+  end
+
+  test "a request in many small pieces" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde".each_char { |char| client.send_raw(char) }
+      assert_equal "abcde", client.read_response.body
+    end
+  end
+
+  test "connection close is honoured and said" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      response = client.get("/", headers: { "Connection" => "close" })
+      assert_equal 200, response.status
+      assert response.closes?
+      assert client.closed_by_server?
+    end
+  end
+
+  test "HTTP 1.0 closes unless asked to stay" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      response = client.get("/", version: "HTTP/1.0")
+      assert_equal "hello", response.body
+      assert client.closed_by_server?
+    end
+    Client.open(server.port) do |client|
+      2.times do
+        response = client.get("/", version: "HTTP/1.0", headers: { "Connection" => "keep-alive" })
+        assert_equal "hello", response.body
+        assert_match(/keep-alive/i, response["connection"].to_s)
+      end
+    end
+  end
+
+  test "a connection serves no more than max_keep_alive requests" do |mode|
+    server = serve(Apps::Basic.new, mode, max_keep_alive: 3)
+    Client.open(server.port) do |client|
+      assert_equal [false, false, true], Array.new(3) { client.get("/").closes? }
+      assert client.closed_by_server?
+    end
+  end
+
+  test "an idle connection is closed" do |mode|
+    server = serve(Apps::Basic.new, mode, keep_alive_timeout: 0.2)
+    Client.open(server.port) do |client|
+      assert_equal 200, client.get("/").status
+      assert client.closed_by_server?
+    end
+  end
+
+  test "a head that does not arrive gets 408" do |mode|
+    server = serve(Apps::Basic.new, mode, header_timeout: 0.2)
+    Client.open(server.port) do |client|
+      client.send_raw("GET / HTTP/1.1\r\nHost:")
+      response = client.read_response
+      assert_equal 408, response.status
+      assert response.closes?
+      assert client.closed_by_server?
+    end
+    assert_healthy(server)
+  end
+
+  test "a slow head owns no worker" do |mode|
+    server = serve(Apps::Basic.new, mode, workers: 1)
+    slow = Array.new(20) { Client.new(server.port).send_raw("GET / HTTP/1.1\r\nX:") }
+    Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
+    slow.each { |client| client.send_raw(" y\r\nHost: x\r\n\r\n") }
+    slow.each { |client| assert_equal 200, client.read_response.status }
+  ensure
+    slow&.each(&:close)
+  end
+
+  test "a unix socket" do |mode|
+    Dir.mktmpdir("kino") do |directory|
+      path = File.join(directory, "kino.sock")
+      server = serve(Apps::Basic.new, mode, bind: "unix://#{path}")
+      assert_equal "unix://#{path}", server.url
+      Client.open(path) { |client| 3.times { assert_equal 200, client.get("/").status } }
+      server.shutdown
+      refute File.exist?(path), "the socket file is removed"
+    end
+  end
+
+  test "a stale unix socket is taken over and a live one refused" do |mode|
+    Dir.mktmpdir("kino") do |directory|
+      path = File.join(directory, "kino.sock")
+      UNIXServer.new(path).close
+      serve(Apps::Basic.new, mode, bind: "unix://#{path}")
+      error = assert_raises(Kino::BindError) { serve(Apps::Basic.new, mode, bind: "unix://#{path}") }
+      assert_match(/pid #{Process.pid}/, error.message)
+      Client.open(path) { |client| assert_equal 200, client.get("/").status }
+      File.write(File.join(directory, "file"), "")
+      error = assert_raises(Kino::BindError) { serve(Apps::Basic.new, mode, bind: "unix://#{directory}/file") }
+      assert_match(/no socket/, error.message)
+    end
+  end
+
+  test "several binds" do |mode|
+    server = serve(Apps::Basic.new, mode, bind: ["127.0.0.1:0", "127.0.0.1:0"])
+    ports = server.addresses.map(&:port)
+    assert_equal 2, ports.uniq.size
+    ports.each { |port| Client.open(port) { |client| assert_equal 200, client.get("/").status } }
+  end
+
+  test "IPv6" do |mode|
+    skip "no IPv6 loopback here" unless Socket.ip_address_list.any?(&:ipv6_loopback?)
+    server = serve(Apps::Basic.new, mode, bind: "[::1]")
+    assert_equal "http://[::1]:#{server.port}", server.url
+    Client.open(server.port, "::1") { |client| assert_match(/^REMOTE_ADDR=::1$/, client.get("/env").body) }
+  end
+
+  test "connections over max_connections wait or are turned away and the others go on" do |mode|
+    server = serve(Apps::Basic.new, mode, max_connections: 4)
+    held = Array.new(4) { Client.new(server.port).tap { |client| client.get("/") } }
+    extra = Client.new(server.port)
+    extra.send_request("GET", "/")
+    assert_equal 200, held.first.get("/").status
+    held.each(&:close)
+    # What became of the extra one is the server's choice; a new one must be served.
+    extra.close
+    assert_healthy(server)
+  ensure
+    held&.each(&:close)
+    extra&.close
+  end
+end

@@ -1,0 +1,95 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# What an app finds in its env, with Rack::Lint looking on.
+class EnvTest < ServerTest
+  def env_of(response)
+    response.body.lines.to_h { |line| line.chomp.split("=", 2) }
+  end
+
+  test "every key of the request line and the connection" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      env = env_of(client.get("/env?a=1&b=%20x", headers: { "Host" => "example.org:8080" }))
+      assert_equal "GET", env["REQUEST_METHOD"]
+      assert_equal "", env["SCRIPT_NAME"]
+      assert_equal "/env", env["PATH_INFO"]
+      assert_equal "a=1&b=%20x", env["QUERY_STRING"]
+      assert_equal "HTTP/1.1", env["SERVER_PROTOCOL"]
+      assert_equal "example.org", env["SERVER_NAME"]
+      assert_equal "8080", env["SERVER_PORT"]
+      assert_equal "example.org:8080", env["HTTP_HOST"]
+      assert_equal "127.0.0.1", env["REMOTE_ADDR"]
+      assert_equal "http", env["rack.url_scheme"]
+    end
+  end
+
+  test "a host without a port" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      env = env_of(client.get("/env", headers: { "Host" => "example.org" }))
+      assert_equal "example.org", env["SERVER_NAME"]
+      assert_match(/\A\d+\z/, env["SERVER_PORT"])
+      env = env_of(client.get("/env", headers: { "Host" => "[::1]:99" }))
+      assert_equal ["[::1]", "99"], env.values_at("SERVER_NAME", "SERVER_PORT")
+    end
+  end
+
+  test "an absolute target and a percent-encoded path" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      env = env_of(client.get("http://example.net/env?q", headers: { "Host" => "example.net" }))
+      assert_equal ["/env", "q", "example.net"], env.values_at("PATH_INFO", "QUERY_STRING", "SERVER_NAME")
+      assert_equal 404, client.get("/%65nv").status, "PATH_INFO is not decoded"
+    end
+  end
+
+  test "header fields" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      headers = { "X-One" => "1", "x-many" => ["a", "b"], "Cookie" => ["c=1", "d=2"], "X-Empty" => "",
+                  "X-Spaces" => "  in side\t ", "Content-Type" => "text/plain" }
+      env = env_of(client.request("POST", "/env", headers: headers, body: "12345"))
+      assert_equal "1", env["HTTP_X_ONE"]
+      assert_equal "a, b", env["HTTP_X_MANY"]
+      assert_equal "c=1; d=2", env["HTTP_COOKIE"]
+      assert_equal "", env["HTTP_X_EMPTY"]
+      assert_equal "in side", env["HTTP_X_SPACES"]
+      assert_equal "text/plain", env["CONTENT_TYPE"]
+      assert_equal "5", env["CONTENT_LENGTH"]
+      refute_includes env, "HTTP_CONTENT_TYPE"
+      refute_includes env, "HTTP_CONTENT_LENGTH"
+    end
+  end
+
+  test "nothing of one request shows in the next" do |mode|
+    server = serve(Apps::Basic.new, mode, workers: 1)
+    Client.open(server.port) do |client|
+      client.get("/env?secret=1", headers: { "X-Secret" => "yes", "Cookie" => "a=b" })
+      env = env_of(client.get("/env"))
+      assert_equal "", env["QUERY_STRING"]
+      assert_empty env.keys.grep(/SECRET|COOKIE/)
+    end
+  end
+
+  test "methods" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      %w[GET POST PUT PATCH DELETE OPTIONS].each do |method|
+        assert_equal method, env_of(client.request(method, "/env"))["REQUEST_METHOD"]
+      end
+    end
+  end
+
+  test "many header fields of many names" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      300.times do |round|
+        headers = (0...20).to_h { |n| ["X-N#{round}-#{n}", "v#{round * n}"] }
+        env = env_of(client.get("/env", headers: headers))
+        headers.each { |name, value| assert_equal value, env["HTTP_#{name.upcase.tr("-", "_")}"] }
+      end
+    end
+  end
+end

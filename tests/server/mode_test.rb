@@ -1,0 +1,157 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# Where handlers run, and what is said when they cannot run in Ractors.
+class ModeTest < ServerTest
+  # An app with something mutable deep inside.
+  class Deep
+    def initialize
+      @routes = { "/" => ["start", +"unfrozen"].freeze }.freeze
+    end
+
+    def call(_env)
+      [200, {}, ["deep"]]
+    end
+  end
+
+  # A class as the app, with state that other Ractors cannot read.
+  class Stateful
+    @hits = []
+
+    def self.call(_env)
+      @hits << 1
+      [200, {}, [@hits.size.to_s]]
+    end
+  end
+
+  # A class as the app, without state.
+  module Plain
+    def self.call(_env)
+      [200, {}, [Ractor.current.name.to_s]]
+    end
+  end
+
+  def start(app, **options)
+    server = Kino::Server.new(app, workers: 1, threads: 1, **options)
+    (@servers ||= []) << server
+    server.start
+  end
+
+  def get(server)
+    Client.open(server.port) { |client| client.get("/").body }
+  end
+
+  def test_auto_takes_ractors_for_a_shareable_app
+    log = logged do
+      server = start(Plain)
+      assert_equal :ractor, server.mode
+      assert_equal :ractor, server.stats[:mode]
+      assert_equal "kino worker 0", get(server)
+    end
+    assert_empty log
+  end
+
+  def test_auto_falls_back_to_threads_and_says_why
+    log = logged do
+      server = start(Deep.new.freeze)
+      assert_equal :threaded, server.mode
+      assert_equal "deep", get(server)
+    end
+    assert_match(/runs in Threads/, log)
+    assert_match(/the app\.@routes\["\/"\]\[1\] is an unfrozen String \("unfrozen"\)/, log)
+    assert_match(/kino --check/, log)
+  end
+
+  def test_auto_falls_back_for_a_class_with_state
+    log = logged do
+      server = start(Stateful)
+      assert_equal :threaded, server.mode
+      assert_equal "1", get(server)
+    end
+    assert_match(/class-level @hits/, log)
+  end
+
+  def test_auto_falls_back_for_a_block
+    captured = []
+    log = logged do
+      server = start(proc { |_env| captured << 1; [200, {}, ["block"]] })
+      assert_equal :threaded, server.mode
+      assert_equal "block", get(server)
+    end
+    assert_match(/mode_test\.rb:\d+/, log)
+  end
+
+  def test_threaded_is_not_warned_about
+    log = logged { assert_equal "deep", get(start(Deep.new, mode: :threaded)) }
+    assert_empty log
+  end
+
+  def test_ractor_refuses_what_cannot_be_shared_and_changes_nothing
+    app = Deep.new
+    error = assert_raises(Kino::UnshareableAppError) { Kino::Server.new(app, mode: :ractor) }
+    assert_match(/@routes\["\/"\]\[1\]/, error.message)
+    refute app.frozen?
+    refute app.instance_variable_get(:@routes)["/"][1].frozen?
+    error = assert_raises(Kino::UnshareableAppError) { Kino::Server.new(Object.new.tap { |o| def o.call(_) = nil }, mode: :ractor) }
+    assert_match(/the app is an unfrozen Object/, error.message)
+  end
+
+  def test_a_shareable_block
+    block = proc { |_env| [200, {}, ["shared block"]] }
+    app = if Ractor.respond_to?(:shareable_proc)
+            Ractor.shareable_proc { |_env| [200, {}, ["shared block"]] }
+          else
+            nil.instance_exec { Ractor.make_shareable(proc { |_env| [200, {}, ["shared block"]] }) }
+          end
+    refute Ractor.shareable?(block)
+    server = start(app)
+    assert_equal [:ractor, "shared block"], [server.mode, get(server)]
+  end
+
+  def test_an_app_without_call_is_refused
+    assert_raises(ArgumentError) { Kino::Server.new(Object.new) }
+  end
+
+  def test_creating_ractors_warns_of_nothing_and_leaves_the_setting_alone
+    previous, Warning[:experimental] = Warning[:experimental], true
+    status, output = Child.output("-W:experimental", "-e", <<~RUBY)
+      require "kino"
+      server = Kino::Server.new(Module.new { def self.call(_env) = [200, {}, []] }, mode: :ractor, workers: 2).start
+      puts Warning[:experimental]
+      server.shutdown
+    RUBY
+    assert_equal [0, "true\n"], [status, output]
+  ensure
+    Warning[:experimental] = previous
+  end
+
+  def test_defaults_of_each_mode
+    cpus = Kino.available_parallelism
+    assert_operator cpus, :>=, 1
+    ractor = Kino::Server.new(Plain, mode: :ractor).settings
+    assert_equal [[cpus * 16, 128].min, 1, cpus], %i[workers threads concurrency].map { |name| ractor[name] }
+    threaded = Kino::Server.new(Plain, mode: :threaded).settings
+    assert_equal [cpus, 3, 1], %i[workers threads concurrency].map { |name| threaded[name] }
+  end
+
+  def test_the_default_number_of_ractors_serves
+    server = Kino::Server.new(Plain, mode: :ractor)
+    (@servers ||= []) << server
+    server.start
+    assert_equal server.settings[:workers], server.stats[:alive]
+    names = Array.new(50) { get(server) }
+    assert(names.all? { |name| name.start_with?("kino worker ") })
+  end
+
+  def test_kino_sleep
+    started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    Kino.sleep(0.01)
+    assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC) - started, :>=, 0.01
+    sleeper = Thread.new { Kino.sleep(60) }
+    sleeper.report_on_exception = false
+    Thread.pass until sleeper.stop? || sleeper.status == "sleep"
+    sleeper.kill
+    assert sleeper.join(20), "Kino.sleep cannot be interrupted"
+  end
+end

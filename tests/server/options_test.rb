@@ -1,0 +1,125 @@
+# frozen_string_literal: true
+
+require "minitest/autorun"
+require "tmpdir"
+
+require "kino/address"
+require "kino/backoff"
+require "kino/config_file"
+require "kino/settings"
+require "kino/version"
+
+# The option table and what reads it; no server, and no native code.
+class OptionsTest < Minitest::Test
+  def settings(given = {}, env: {}, file: nil, **rest)
+    Kino::Settings.new(given, env: env, file: file, **rest)
+  end
+
+  def config(text)
+    Dir.mktmpdir("kino") do |directory|
+      path = File.join(directory, "kino.rb")
+      File.write(path, text)
+      yield Kino::ConfigFile.new(path)
+    end
+  end
+
+  def test_keywords_before_environment_before_file_before_default
+    config("threads 4\nworkers 4\nqueue_depth 4\n") do |file|
+      result = settings({ threads: 2 }, env: { "KINO_THREADS" => "3", "KINO_WORKERS" => "3" }, file: file)
+      assert_equal [2, 3, 4, 1], %i[threads workers queue_depth batch].map { |name| result[name] }
+      sources = result.chosen.to_h { |name, _, source| [name, source] }
+      assert_equal ["keyword", "KINO_WORKERS"], sources.values_at(:threads, :workers)
+      assert_match(/kino\.rb:3\z/, sources[:queue_depth])
+      refute_includes sources, :batch
+    end
+  end
+
+  def test_every_default_is_valid_and_every_value_survives_its_text
+    Kino::Options::TABLE.each do |option|
+      next if option.default.nil?
+
+      value = option.parse(option.default, "default")
+      text = value.is_a?(Array) ? value.join(",") : value.to_s
+      assert_equal value, option.parse(text, "text"), option.name
+    end
+  end
+
+  def test_every_row_is_complete
+    Kino::Options::TABLE.each do |option|
+      refute_empty option.help.to_s, option.name
+      refute_empty option.default_text, "#{option.name} does not say its default"
+      refute_nil option.range, option.name unless %i[list boolean].include?(option.type)
+    end
+    assert_equal Kino::Options.names.uniq, Kino::Options.names
+    flags = Kino::Options::TABLE.filter_map(&:flag)
+    assert_equal flags.uniq, flags
+    assert_empty flags & %w[-C -v -h]
+  end
+
+  def test_units
+    seconds = Kino::Options.fetch(:queue_timeout)
+    assert_equal [0.5, 5, 300, 3600, 2.5], ["500ms", "5", "5m", "1h", 2.5].map { |text| seconds.parse(text, "test") }
+    bytes = Kino::Options.fetch(:max_body_size)
+    assert_equal [1024, 5 << 20, 1 << 30, 1536, 7], ["1k", "5MB", "1g", "1.5K", 7].map { |text| bytes.parse(text, "test") }
+    ["5x", "", "m", "1..2", "-1", nil, :a, []].each do |wrong|
+      assert_raises(Kino::ConfigError) { seconds.parse(wrong, "test") }
+    end
+  end
+
+  def test_unknown_options_and_values_say_what_was_meant
+    error = assert_raises(Kino::ConfigError) { settings({ wokers: 1 }) }
+    assert_match(/keyword: unknown option wokers; did you mean workers\?/, error.message)
+    error = assert_raises(Kino::ConfigError) { settings(env: { "KINO_MODE" => "fast" }) }
+    assert_match(/KINO_MODE: "fast" is no value for mode; it takes auto, ractor, threaded/, error.message)
+    error = assert_raises(Kino::ConfigError) { settings({ threads: 65 }) }
+    assert_match(/1 to 64/, error.message)
+    assert_raises(Kino::ConfigError) { settings({ workers: 2.5 }) }
+  end
+
+  def test_an_empty_variable_is_no_value
+    assert_equal :auto, settings(env: { "KINO_MODE" => "" })[:mode]
+  end
+
+  def test_settle_fills_only_what_is_open
+    result = settings({ workers: 3 })
+    result.settle(:workers) { 9 }
+    result.settle(:threads) { 9 }
+    assert_equal [3, 9], [result[:workers], result[:threads]]
+    refute_includes result.chosen.map(&:first), :threads
+  end
+
+  def test_addresses
+    {
+      "127.0.0.1" => "http://127.0.0.1:80", "localhost:8080" => "http://localhost:8080", "::1" => "http://[::1]:80",
+      "[::1]:81" => "http://[::1]:81", "[::]" => "http://[::]:80", "tcp://0.0.0.0:1" => "http://0.0.0.0:1",
+      "http://127.0.0.1:2/" => "http://127.0.0.1:2", "unix:///run/kino.sock" => "unix:///run/kino.sock"
+    }.each { |text, url| assert_equal url, Kino::Address.parse(text, 80).url, text }
+    ["", "a b", "host:", "host:x", "host:70000", "[::1", "unix://relative", "ftp://x"].each do |wrong|
+      assert_raises(Kino::ConfigError, wrong) { Kino::Address.parse(wrong, 80) }
+    end
+  end
+
+  def test_backoff_is_free_at_first_and_grows_to_its_limit
+    backoff = Kino::Backoff.new(3)
+    delays = Array.new(20) { backoff.after_death(10.0) }
+    assert_equal [0, 0, 0], delays.first(3)
+    assert_equal delays.sort, delays
+    assert_operator delays[3], :>, 0
+    assert_equal Kino::Backoff::DEATH_LIMIT, delays.last
+    assert_equal 0, backoff.after_death(10.0 + 2 * Kino::Backoff::QUIET_SECONDS), "a quiet time forgets"
+  end
+
+  def test_refused_creations_back_off_until_one_succeeds
+    backoff = Kino::Backoff.new(3)
+    delays = Array.new(20) { backoff.after_refusal }
+    assert_equal [Kino::Backoff::REFUSAL_STEP, Kino::Backoff::REFUSAL_LIMIT], delays.values_at(0, -1)
+    backoff.joined
+    assert_equal Kino::Backoff::REFUSAL_STEP, backoff.after_refusal
+  end
+
+  def test_the_version_is_the_library_s
+    header = File.read(File.expand_path("../../include/kino/version.hpp", __dir__))
+    numbers = %w[MAJOR MINOR PATCH].map { |part| header[/#define +KINO_VERSION_#{part} +(\d+)/, 1] }
+    assert_equal Kino::VERSION, numbers.join(".")
+  end
+end

@@ -1,0 +1,264 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# Request bodies: every framing, every way of reading them, back-pressure and limits.
+class RequestBodyTest < ServerTest
+  TEN_MEGABYTES = 10 << 20
+
+  # Reads rack.input as the path says.
+  class Readers < Apps::Router
+    def index(_env)
+      Apps.text("hello")
+    end
+
+    def pieces(env)
+      input = env["rack.input"]
+      buffer = +""
+      Apps.text([input.read(3), input.read(4, buffer), buffer.dup, input.read(0), input.read, input.read,
+                 input.read(1)].inspect)
+    end
+
+    def lines(env)
+      lines = []
+      while (line = env["rack.input"].gets)
+        lines << line
+      end
+      Apps.text(lines.inspect)
+    end
+
+    def each(env)
+      bytes = +""
+      env["rack.input"].each { |chunk| bytes << chunk }
+      Apps.text(bytes)
+    end
+
+    def encoding(env)
+      Apps.text(env["rack.input"].read.encoding.to_s)
+    end
+
+    def raising(env)
+      env["rack.input"].read
+      Apps.text("read it all")
+    rescue StandardError => e
+      Apps.text(e.class.name, 413)
+    end
+
+    def closing(env)
+      env["rack.input"].close
+      Apps.text("closed")
+    end
+  end
+
+  def checksum(bytes)
+    "#{bytes.bytesize} #{bytes.sum(32) & 0xffffffff}"
+  end
+
+  test "a body with a length" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      ["x", "", "\0\xff\r\n".b, "y" * 70_000].each do |body|
+        assert_equal body.b, client.request("POST", "/echo", body: body).body.b
+      end
+    end
+  end
+
+  test "a chunked body" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      [["a"], %w[abc de f], [], ["z" * 100_000, "y"]].each do |chunks|
+        assert_equal chunks.join, client.request("POST", "/echo", body: chunks).body
+      end
+    end
+  end
+
+  test "chunk extensions and trailers are accepted and not part of the body" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      client.send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" \
+                      "3;name=value\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n")
+      assert_equal "abc", client.read_response.body
+      assert_equal "hello", client.get("/").body
+    end
+  end
+
+  test "reading in every way" do |mode|
+    server = serve(Readers.new, mode)
+    Client.open(server.port) do |client|
+      assert_equal ["abc", "defg", "defg", "", "hij", "", nil].inspect,
+                   client.request("POST", "/pieces", body: "abcdefghij").body
+      assert_equal ["one\n", "\n", "three"].inspect, client.request("POST", "/lines", body: "one\n\nthree").body
+      assert_equal "a" * 50_000, client.request("POST", "/each", body: ["a" * 25_000] * 2).body
+      assert_equal "ASCII-8BIT", client.request("POST", "/encoding", body: "x").body.sub("BINARY", "ASCII-8BIT")
+    end
+  end
+
+  test "no body reads as empty" do |mode|
+    server = serve(Readers.new, mode)
+    Client.open(server.port) do |client|
+      assert_equal [nil, nil, "", "", "", "", nil].inspect, client.get("/pieces").body
+      assert_equal "[]", client.get("/lines").body
+      assert_equal "", client.get("/each").body
+    end
+  end
+
+  test "ten megabytes with a length" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    body = Random.new(1).bytes(TEN_MEGABYTES)
+    Client.open(server.port) do |client|
+      assert_equal checksum(body), client.request("POST", "/digest", body: body).body
+      assert_equal 200, client.get("/").status
+    end
+  end
+
+  test "ten megabytes chunked" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    body = Random.new(2).bytes(TEN_MEGABYTES)
+    chunks = []
+    0.step(body.bytesize - 1, 99_991) { |at| chunks << body.byteslice(at, 99_991) }
+    Client.open(server.port) do |client|
+      assert_equal checksum(body), client.request("POST", "/digest", body: chunks).body
+      assert_equal 200, client.get("/").status
+    end
+  end
+
+  test "a body that nobody reads is held back, not buffered" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    held = gate
+    size = 40 << 20
+    Client.open(server.port) do |client|
+      client.send_raw("POST /sink?#{held.query} HTTP/1.1\r\nHost: x\r\nContent-Length: #{size}\r\n\r\n")
+      sent = 0
+      piece = "x" * (256 << 10)
+      # Until the kernel takes nothing for a second although the server is idle: the server has stopped reading.
+      while sent < size
+        written = client.socket.write_nonblock(piece, exception: false)
+        if written == :wait_writable
+          break unless IO.select(nil, [client.socket], nil, 1)
+        else
+          sent += written
+        end
+      end
+      assert_operator sent, :<, size / 2, "the server took #{sent} bytes that no handler asked for"
+      held.await(2)
+      held.open
+      client.send_raw("x" * (size - sent))
+      assert_equal size.to_s, client.read_response.body
+      assert_equal 200, client.get("/").status
+    end
+  end
+
+  test "a body that the handler ignores does not confuse the next request" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      assert_equal "ignored", client.request("POST", "/ignore", body: "GET /evil HTTP/1.1\r\nHost: x\r\n\r\n").body
+      assert_equal "hello", client.get("/").body
+    end
+    # A large rest may be read to its end or the connection closed; it must never be taken for a request.
+    Client.open(server.port) do |client|
+      client.send_raw("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
+      client.send_raw("GET /evil HTTP/1.1\r\nHost: x\r\n\r\n".ljust(200_000))
+      response = client.read_response
+      assert_equal "ignored", response.body
+      if response.closes?
+        assert_equal "", client.read_to_end
+      else
+        assert_equal "hello", client.get("/").body
+      end
+    rescue Errno::ECONNRESET, Errno::EPIPE
+      # Closed while the rest was still on its way.
+      assert_equal "ignored", response.body if response
+    end
+    assert_healthy(server)
+  end
+
+  test "a handler may close its input" do |mode|
+    server = serve(Readers.new, mode)
+    Client.open(server.port) do |client|
+      assert_equal "closed", client.request("POST", "/closing", body: "abc").body
+      assert_equal "hello", client.get("/").body
+    end
+  end
+
+  test "100-continue" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      2.times do
+        client.send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert_equal 100, client.read_response.status
+        client.send_raw("abc")
+        response = client.read_response
+        assert_equal [200, "abc"], [response.status, response.body]
+      end
+    end
+  end
+
+  test "100-continue is not sent to HTTP 1.0, nor for an unknown expectation" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      client.send_raw("POST /echo HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc")
+      assert_equal 200, client.read_response.status
+    end
+    Client.open(server.port) do |client|
+      client.send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: tea\r\n\r\n")
+      assert_includes [400, 417], client.read_response.status
+    end
+  end
+
+  test "a length over the limit gets 413 before the app" do |mode|
+    server = serve(Apps::Basic.new, mode, max_body_size: 1000)
+    Client.open(server.port) do |client|
+      assert_equal 200, client.request("POST", "/echo", body: "x" * 1000).status
+      client.send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
+      response = client.read_response
+      assert_equal 413, response.status
+      assert response.closes?
+    end
+    assert_equal 1, server.stats[:served]
+    assert_healthy(server)
+  end
+
+  test "a small chunked body over the limit gets 413" do |mode|
+    server = serve(Apps::Basic.new, mode, max_body_size: 1000)
+    Client.open(server.port) do |client|
+      client.send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+      client.send_chunk("x" * 1001)
+      assert_equal 413, client.read_response.status
+    end
+    assert_healthy(server)
+  end
+
+  test "a long chunked body over the limit makes reading raise" do |mode|
+    server = serve(Readers.new, mode, max_body_size: 200_000)
+    Client.open(server.port) do |client|
+      client.send_raw("POST /raising HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+      begin
+        30.times { client.send_chunk("x" * 10_000) }
+      rescue Errno::EPIPE, Errno::ECONNRESET
+        nil
+      end
+      response = client.read_response
+      assert_equal 413, response.status
+      refute_equal "read it all", response.body
+    end
+    assert_healthy(server)
+  end
+
+  test "a body that stops arriving does not hold its worker for ever" do |mode|
+    server = serve(Apps::Basic.new, mode, workers: 1, body_timeout: 0.2)
+    Client.open(server.port) do |client|
+      client.send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}")
+      assert_healthy(server)
+    end
+  end
+
+  test "a short body that is slow owns no worker" do |mode|
+    server = serve(Apps::Basic.new, mode, workers: 1)
+    slow = Array.new(10) { Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab") }
+    Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
+    slow.each { |client| client.send_raw("cd") }
+    slow.each { |client| assert_equal "abcd", client.read_response.body }
+  ensure
+    slow&.each(&:close)
+  end
+end

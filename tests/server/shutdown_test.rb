@@ -1,0 +1,244 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# The end of a server: what has been accepted is answered, nothing new is taken, stragglers are cut off.
+class ShutdownTest < ServerTest
+  # Handlers of all lengths.
+  class Busy < Apps::Basic
+    def stream(env)
+      query = env["QUERY_STRING"]
+      body = Enumerator.new do |out|
+        out << "first"
+        Gate.enter(query)
+        out << "last"
+      end
+      [200, { "content-type" => "text/plain" }, body]
+    end
+  end
+
+  def refused?(port)
+    Client.new(port).close
+    false
+  rescue Errno::ECONNREFUSED
+    true
+  end
+
+  # Calls shutdown on a Thread and returns that when the server does not accept any more.
+  def shutdown_under_way(server, **options)
+    stopping = Thread.new { server.shutdown(**options) }
+    eventually("new connections are refused") { refused?(server.port) }
+    stopping
+  end
+
+  test "an idle server stops at once and for good" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    port = server.port
+    idle = Client.new(port)
+    idle.get("/")
+    assert server.shutdown
+    assert idle.closed_by_server?
+    assert refused?(port)
+    assert server.shutdown, "a second call is harmless"
+    refute server.running?
+    assert_equal 1, server.stats[:served], "the numbers stay"
+    server.wait
+    assert_raises(Kino::Error) { server.start }
+  ensure
+    idle&.close
+  end
+
+  test "what is in flight is finished and told to close" do |mode|
+    server = serve(Busy.new, mode, workers: 3)
+    held = gate
+    client = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
+    streaming = Client.new(server.port).send_request("GET", "/stream?#{held.query}")
+    held.await(2)
+    stopping = shutdown_under_way(server)
+    assert stopping.alive?
+    held.open
+    response = client.read_response
+    assert_equal [200, "held", true], [response.status, response.body, response.closes?]
+    response = streaming.read_response
+    assert_equal ["firstlast", true], [response.body, response.complete]
+    assert stopping.value, "nothing had to be cut off"
+  ensure
+    [client, streaming].compact.each(&:close)
+  end
+
+  test "what is queued is served" do |mode|
+    server = serve(Busy.new, mode, workers: 1)
+    held = gate
+    clients = Array.new(6) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
+    held.await
+    eventually("five wait") { server.stats[:queued] == 5 }
+    stopping = shutdown_under_way(server)
+    held.open
+    clients.each { |client| assert_equal [200, "held"], client.read_response.then { |r| [r.status, r.body] } }
+    assert stopping.value
+    assert_equal 6, server.stats[:served]
+  ensure
+    clients&.each(&:close)
+  end
+
+  test "a worker that dies while the server drains is replaced and the queue served" do |mode|
+    server = serve(Dying.new, mode, workers: 1)
+    held = gate
+    dying = Client.new(server.port).send_request("GET", "/die?#{held.query}")
+    held.await
+    queued = Array.new(3) { Client.new(server.port).send_request("GET", "/") }
+    eventually("three wait") { server.stats[:queued] == 3 }
+    stopping = shutdown_under_way(server)
+    logged do
+      held.pass
+      assert_equal 500, dying.read_response.status
+      queued.each { |client| assert_equal 200, client.read_response.status }
+      assert stopping.value
+    end
+  ensure
+    [dying, *queued].compact.each(&:close)
+  end
+
+  # A handler that waits, and then takes its worker along.
+  class Dying < Apps::Basic
+    def die(env)
+      Gate.enter(env["QUERY_STRING"])
+      raise Exception, "while draining"
+    end
+  end
+
+  test "stragglers are cut off when the time is over" do |mode|
+    server = serve(Busy.new, mode, workers: 3)
+    held = gate
+    waiting = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
+    streaming = Client.new(server.port).send_request("GET", "/stream?#{held.query}")
+    held.await(2)
+    streaming.read_head
+    assert_equal "first", streaming.read_chunk
+    stopping = Thread.new { server.shutdown(timeout: 0.1) }
+    response = waiting.read_response
+    assert_equal [500, true], [response.status, response.closes?]
+    assert_raises(EOFError, Errno::ECONNRESET) { streaming.read_chunk }
+    held.open
+    refute stopping.value, "it says that something was cut off"
+  ensure
+    [waiting, streaming].compact.each(&:close)
+  end
+
+  test "a start that fails leaves nothing behind" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    error = assert_raises(Kino::BindError) { serve(Apps::Basic.new, mode, port: server.port) }
+    assert_match(/pid #{Process.pid}/, error.message)
+    # The failed one is stopped, and its shutdown is harmless.
+    @servers.last.shutdown
+    @servers.last.wait
+    assert_healthy(server)
+  end
+
+  test "twenty servers one after the other, and three at once" do |mode|
+    20.times do
+      server = serve(Apps::Basic.new, mode)
+      Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
+      assert server.shutdown
+    end
+    servers = Array.new(3) { serve(Apps::Basic.new, mode) }
+    servers.each { |server| assert_healthy(server) }
+  end
+
+  # From here on: processes, which are stopped by signals.
+
+  def child(mode, app, **rest)
+    path = File.join(Dir.mktmpdir("kino"), "config.ru")
+    File.write(path, <<~RUBY)
+      require #{File.expand_path("support/apps", __dir__).inspect}
+      class Busy < Apps::Basic
+        # Files and not pipes, because another process has no access to this one's.
+        def hold(env)
+          env["QUERY_STRING"] =~ /file=(.*)/
+          File.write("\#$1.arrived", "")
+          sleep 0.005 until File.exist?($1)
+          Apps.text("held")
+        end
+        def forever(env)
+          env["QUERY_STRING"] =~ /file=(.*)/
+          File.write("\#$1.arrived", "")
+          sleep
+        end
+        def spin(env)
+          env["QUERY_STRING"] =~ /file=(.*)/
+          File.write("\#$1.arrived", "")
+          loop { Thread.pass }
+        end
+      end
+      run Busy.new.freeze
+    RUBY
+    @paths = (@paths || []) << File.dirname(path)
+    (@children ||= []).push(Child.kino("-m", mode.to_s, "-w", "2", "-t", "1", *app, path, **rest)).last
+  end
+
+  def teardown
+    super
+    @children&.each(&:finish)
+    @paths&.each { |path| FileUtils.rm_rf(path) }
+  end
+
+  def arrive(client, action)
+    file = File.join(@paths.last, "gate")
+    client.send_request("GET", "/#{action}?file=#{file}")
+    eventually("the handler runs") { File.exist?("#{file}.arrived") }
+    file
+  end
+
+  %w[INT TERM].each do |signal|
+    test "#{signal} ends the process with 0" do |mode|
+      process = child(mode, [])
+      Client.open(process.port) { |client| assert_equal 200, client.get("/").status }
+      process.signal(signal)
+      assert_equal 0, process.status, process.log
+    end
+  end
+
+  test "a signal lets what is in flight finish" do |mode|
+    process = child(mode, [])
+    Client.open(process.port) do |client|
+      file = arrive(client, "hold")
+      process.signal("TERM")
+      eventually("new connections are refused") { refused?(process.port) }
+      File.write(file, "")
+      assert_equal "held", client.read_response.body
+    end
+    assert_equal 0, process.status, process.log
+  end
+
+  test "a second signal ends the process at once with 1" do |mode|
+    process = child(mode, [])
+    Client.open(process.port) do |client|
+      arrive(client, "forever")
+      process.signal("TERM")
+      eventually("new connections are refused") { refused?(process.port) }
+      process.signal("INT")
+      assert_equal 1, process.status, process.log
+    end
+  end
+
+  %w[forever spin].each do |action|
+    test "a handler that #{action == "spin" ? "spins" : "sleeps"} for ever cannot hold the process" do |mode|
+      process = child(mode, ["--shutdown-timeout", "0.1"])
+      Client.open(process.port) do |client|
+        arrive(client, action)
+        process.signal("TERM")
+        assert_equal 500, client.read_response.status
+      end
+      assert_equal 0, process.status, process.log
+    end
+  end
+
+  test "USR1 logs the numbers" do |mode|
+    process = child(mode, [])
+    Client.open(process.port) { |client| client.get("/") }
+    process.signal("USR1")
+    assert_match(/served/, process.await_line(/^kino: stats .*$/)[0])
+    process.signal("TERM")
+    assert_equal 0, process.status, process.log
+  end
+end

@@ -1,0 +1,89 @@
+# frozen_string_literal: true
+
+require "rbconfig"
+require "timeout"
+
+# A server in a process of its own. Its log is read until the banner says where it listens, and kept.
+class Child
+  ROOT = File.expand_path("../../../samples/server", __dir__)
+  WAIT = 30
+
+  attr_reader :pid, :log, :port
+
+  # kino with these arguments, on a free port.
+  def self.kino(*arguments, **rest)
+    ruby(File.join(ROOT, "exe/kino"), "-p", "0", *arguments, **rest)
+  end
+
+  # Any Ruby program that starts one server and shows its banner.
+  def self.ruby(*arguments, **rest)
+    new([RbConfig.ruby, "-W:no-experimental", "-w", *arguments], **rest).tap(&:await_banner)
+  end
+
+  # Runs a command to its end: [exit status, standard output and error].
+  def self.output(*arguments, env: {}, chdir: Dir.pwd)
+    child = new([RbConfig.ruby, "-w", *arguments], env: env, chdir: chdir)
+    child.read_to_end
+    [child.status, child.log]
+  end
+
+  def initialize(command, env: {}, chdir: Dir.pwd)
+    @reader, writer = IO.pipe
+    @log = +""
+    paths = $LOAD_PATH.select { |path| path.include?("kino") || File.exist?(File.join(path, "kino_native.so")) || File.exist?(File.join(path, "kino.rb")) }
+    env = { "RUBYLIB" => [*paths, ENV["RUBYLIB"]].compact.uniq.join(":"), "NO_COLOR" => "1" }.merge(env)
+    @pid = Process.spawn(env, *command, out: writer, err: writer, in: File::NULL, chdir: chdir)
+    writer.close
+  end
+
+  def await_banner
+    @port = await_line(%r{^ +listening http://\S*?:(\d+)})[1].to_i
+    # The banner's last line: the server has said all it has to say at start.
+    await_line(/^ +pid +\d+/)
+  end
+
+  # Reads the log until a line matches; the MatchData.
+  def await_line(pattern)
+    Timeout.timeout(WAIT) do
+      loop do
+        match = @log.match(pattern)
+        return match if match && @log.index("\n", match.end(0) - 1)
+
+        @log << @reader.readpartial(65_536)
+      end
+    end
+  rescue EOFError
+    finish
+    raise "the child ended without a line like #{pattern.inspect}:\n#{@log}"
+  end
+
+  def read_to_end
+    Timeout.timeout(WAIT) { @log << @reader.read }
+  end
+
+  def signal(name)
+    Process.kill(name, @pid)
+  end
+
+  # Waits for the end: the exit status, or the signal's name.
+  def status
+    @status ||= Timeout.timeout(WAIT) do
+      _, status = Process.wait2(@pid)
+      @log << @reader.read
+      status.exitstatus || "SIG#{Signal.signame(status.termsig)}"
+    end
+  end
+
+  # Whatever happened, nothing of it stays.
+  def finish
+    return if @status
+
+    Process.kill("KILL", @pid)
+    Process.wait(@pid)
+    @status = "SIGKILL"
+  rescue Errno::ESRCH, Errno::ECHILD
+    nil
+  ensure
+    @reader.close unless @reader.closed?
+  end
+end
