@@ -9,6 +9,7 @@ kino_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 kino_jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 kino_log=$kino_root/build/bootstrap.log
 kino_wanted=()
+kino_locks=()
 
 say() { printf 'kino: %s\n' "$*" >&2; }
 
@@ -171,7 +172,16 @@ one_at_a_time() {
   command -v flock >/dev/null || return 0
   mkdir -p "$1"
   exec {lock}>"$1/lock"
+  kino_locks+=("$lock")
   flock -n "$lock" && return
   say "waiting for another run in ${1#"$kino_root"/}"
   flock "$lock"
 }
+
+# without_locks COMMAND...: so that a process which the command leaves behind keeps nobody waiting.
+without_locks() (
+  for lock in ${kino_locks[@]+"${kino_locks[@]}"}; do
+    exec {lock}>&-
+  done
+  exec "$@"
+)
