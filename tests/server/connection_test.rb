@@ -21,7 +21,7 @@ class ConnectionTest < ServerTest
         refute response.closes?
       end
     end
-    assert_equal 50, server.stats[:served]
+    eventually("fifty served") { server.stats[:served] == 50 }
   end
 
   test "pipelined requests are answered in order" do |mode|

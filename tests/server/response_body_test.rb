@@ -161,14 +161,14 @@ class ResponseBodyTest < ServerTest
 
   # What Lint would stop before the server sees it.
   class Wrong < Apps::Router
-    RESPONSES = Ractor.make_shareable(
+    RESPONSES = Ractor.make_shareable({
       "status_string" => ["oops", {}, []], "status_low" => [99, {}, []], "status_high" => [1000, {}, []],
       "headers_nil" => [200, nil, []], "headers_array" => [200, [], []],
       "splitting" => [200, { "x" => "a\r\nset-cookie: b" }, []], "nul" => [200, { "x" => "a\0b" }, []],
       "name" => [200, { "x y" => "a" }, []], "name_split" => [200, { "x\r\ny" => "a" }, []],
       "body_string" => [200, {}, "text"], "body_nil" => [200, {}, nil], "body_numbers" => [200, {}, [1, 2]],
       "no_array" => 200, "nothing" => nil
-    )
+    })
 
     def call(env)
       return Apps.text("hello") if env["PATH_INFO"] == "/"

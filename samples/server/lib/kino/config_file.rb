@@ -77,7 +77,7 @@ module Kino
       lines = ["# Configuration of kino, the Rack server. Flags and KINO_* variables win over this file.", "",
                "# rackup \"config.ru\""]
       Options::TABLE.each do |option|
-        lines << "" << "# #{option.help} (#{[option.range_text, "default #{option.default_text}"].compact.join("; ")})"
+        lines << "" << "# #{option.help[0].upcase}#{option.help[1..]} (#{[option.range_text, "default #{option.default_text}"].compact.join("; ")})"
         lines << "# #{option.name} #{option.default.nil? ? "..." : option.default.inspect}"
       end
       "#{lines.join("\n")}\n"
