@@ -57,6 +57,9 @@ public:
   /// Closes everything and joins the I/O threads.
   void stop();
 
+  /// The first I/O thread's, for timers of the handler's own.
+  [[nodiscard]] asio::io_context& context() { return threads_.front()->context(); }
+
   /// How many connections have something going on, or may soon.
   [[nodiscard]] std::size_t live() const { return live_.load(std::memory_order_acquire); }
   [[nodiscard]] std::size_t connections() const {

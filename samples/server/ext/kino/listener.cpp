@@ -13,7 +13,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <system_error>
 #include <unistd.h>
@@ -60,14 +59,6 @@ listener::listener(front_end& front, asio::io_context& context, bind_address con
   if (::listen(socket_.native_handle(), SOMAXCONN) != 0) fail("listen on", errno);
 }
 
-listener::~listener() {
-  if (!where_.local() || inode_ == 0) return;
-  struct stat now {};
-  if (::lstat(where_.path.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_) {
-    ::unlink(where_.path.c_str());
-  }
-}
-
 void listener::fail(char const* doing, int error) const {
   throw std::system_error(error, std::generic_category(),
                           std::string("kino: cannot ") + doing + " " + where_.text());
@@ -109,27 +100,7 @@ void listener::bind_local() {
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   socket_.assign(open_socket(AF_UNIX));
   int const socket = socket_.native_handle();
-  if (::bind(socket, generic, sizeof address) != 0) {
-    int const error = errno;
-    struct stat there {};
-    if (error != EADDRINUSE || ::lstat(where_.path.c_str(), &there) != 0 ||
-        !S_ISSOCK(there.st_mode)) {
-      fail("listen on", error);
-    }
-    // A socket file that nobody listens on any more was left by a crash.
-    asio::posix::stream_descriptor probe(socket_.get_executor(), open_socket(AF_UNIX));
-    if (::connect(probe.native_handle(), generic, sizeof address) == 0 ||
-        errno != ECONNREFUSED) {
-      fail("listen on", EADDRINUSE);
-    }
-    ::unlink(where_.path.c_str());
-    if (::bind(socket, generic, sizeof address) != 0) fail("listen on", errno);
-  }
-  struct stat ours {};
-  if (::lstat(where_.path.c_str(), &ours) == 0) {
-    device_ = ours.st_dev;
-    inode_ = ours.st_ino;
-  }
+  if (::bind(socket, generic, sizeof address) != 0) fail("listen on", errno);
   local_ = {"localhost", "80"};
 }
 

@@ -12,7 +12,6 @@
 #include <asio/steady_timer.hpp>
 
 #include <string>
-#include <sys/types.h>
 
 namespace kino::server {
 
@@ -22,13 +21,13 @@ class front_end;
 ///
 /// What goes wrong while accepting is logged and waited out; it never ends the process.
 ///
+/// The file of a Unix socket is its user's to remove, before and after.
+///
 /// Threads: the constructor and destructor anywhere, the rest on `context`'s thread.
 /// Throws:  std::system_error with the address, from the constructor.
 class listener {
 public:
   listener(front_end& front, asio::io_context& context, bind_address const& where);
-  ~listener();
-
   listener(listener const&) = delete;
 
   /// What was bound: a port 0 has become the one the system chose.
@@ -52,8 +51,6 @@ private:
   endpoint local_;
   asio::posix::stream_descriptor socket_;
   asio::steady_timer pause_;
-  dev_t device_ = 0;  // of a Unix socket's file, to remove our own only
-  ino_t inode_ = 0;
   bool waiting_ = false;
 };
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+//
+// An answer whose body is written bit by bit.
+
+#pragma once
+
+#include "exchange.hpp"
+#include "response_head.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace kino::server {
+
+/// An answer_writer frames the pieces of one answer and knows whether it is complete.
+///
+/// The head lies in the exchange's draft until the first piece, so that until then the answer
+/// may still be replaced by another one.
+///
+/// Threads: the worker's.  Throws: std::bad_alloc.
+class answer_writer {
+public:
+  enum class result {
+    ok,
+    gone,      ///< The client left, or somebody else has answered.
+    too_long,  ///< More bytes than Content-Length announced; none of them was sent.
+    too_short, ///< Fewer; the connection was cut.
+  };
+
+  answer_writer() = default;
+  /// Begins an answer to `to`, whose draft holds a finished head.
+  answer_writer(exchange::reply const& to, framing how, std::uint64_t length, bool keep_alive)
+      : reply_(to), how_(how), left_(length), keep_alive_(keep_alive), begun_(true) {}
+
+  /// Sends `bytes` or keeps them for the I/O thread to send.
+  [[nodiscard]] result write(std::string_view bytes);
+  /// Sends the head if it has not gone out.
+  [[nodiscard]] result flush();
+  /// Ends the answer.
+  [[nodiscard]] result finish();
+  /// Ends it so that the client sees it is incomplete. Before the head has gone out there is
+  /// nothing to cut: then this forgets the answer.
+  void abort();
+
+  /// Whether there is an answer, complete or not.
+  [[nodiscard]] bool begun() const { return begun_; }
+  [[nodiscard]] bool head_sent() const { return head_sent_; }
+  [[nodiscard]] bool finished() const { return finished_; }
+  /// Whether an end is due, or the client would take what it has for all.
+  [[nodiscard]] bool open() const { return head_sent_ && !finished_; }
+  [[nodiscard]] exchange& to() const { return exchange::of(reply_); }
+
+private:
+  result send(std::span<iovec> pieces, bool last);
+
+  exchange::reply reply_;
+  framing how_ = framing::none;
+  std::uint64_t left_ = 0;
+  bool keep_alive_ = false;
+  bool begun_ = false;
+  bool head_sent_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace kino::server

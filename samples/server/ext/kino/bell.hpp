@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// Something that threads wait for and that may happen again and again.
+
+#pragma once
+
+#include <kino/detail/parking.hpp>
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+namespace kino::server {
+
+/// A bell wakes every thread that listens when it is rung.
+///
+/// A listener enters, looks whether what it waits for is true, and parks if not: what happens
+/// after it has entered wakes it.
+///
+/// Threads: any.  Blocks: never, but for a leaf mutex.
+class bell {
+public:
+  void ring() {
+    std::lock_guard guard(mutex_);
+    // Under the lock: a listener that leaves takes its parker away. The parker's own lock is
+    // held for a few instructions, by `notify`, which never looks for ours.
+    for (kino::detail::parker* one : listeners_) one->notify();
+  }
+
+  /// One thread that listens, for as long as this lives.
+  class listener {
+  public:
+    explicit listener(bell& to) : bell_(to) {
+      std::lock_guard guard(bell_.mutex_);
+      bell_.listeners_.push_back(&spot_);
+    }
+    ~listener() {
+      std::lock_guard guard(bell_.mutex_);
+      std::erase(bell_.listeners_, &spot_);
+    }
+    listener(listener const&) = delete;
+    [[nodiscard]] kino::detail::parker& spot() { return spot_; }
+
+  private:
+    bell& bell_;
+    kino::detail::parker spot_;
+  };
+
+private:
+  std::mutex mutex_;
+  std::vector<kino::detail::parker*> listeners_;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+//
+// Kino::Native: the table of functions through which Ruby sees the native server.
+
+#include "config.hpp"
+#include "rack_env.hpp"
+#include "rack_input.hpp"
+#include "rack_response.hpp"
+#include "rack_stream.hpp"
+#include "server.hpp"
+
+#include <kino/detail/usable_cpus.hpp>
+#include <kino/extension.hpp>
+#include <kino/registry.hpp>
+#include <kino/wait.hpp>
+
+#include <optional>
+#include <string>
+
+namespace {
+
+using namespace kino::server;
+using kino::gvl;
+
+using servers = kino::registry<server>;
+
+// Never destroyed: at the end of the process workers may still be on their way out.
+servers* running = nullptr;
+rack_env* environments = nullptr;
+
+long number_of(gvl const& held, VALUE value) {
+  if (FIXNUM_P(value)) return FIX2LONG(value);
+  long number = 0;
+  kino::protect(held, [&] { number = NUM2LONG(value); });
+  return number;
+}
+
+servers::pin server_of(gvl const& held, VALUE id) {
+  servers::pin found = running->find(static_cast<std::uint64_t>(number_of(held, id)));
+  if (!found) throw std::invalid_argument("kino: there is no such server, or it was stopped");
+  return found;
+}
+
+std::size_t slot_of(gvl const& held, VALUE slot) {
+  return static_cast<std::size_t>(number_of(held, slot));
+}
+
+std::optional<double> seconds_of(gvl const& held, VALUE value) {
+  if (NIL_P(value)) return std::nullopt;
+  double seconds = 0;
+  kino::protect(held, [&] { seconds = NUM2DBL(value); });
+  if (!(seconds >= 0)) throw std::invalid_argument("kino: a time to wait cannot be negative");
+  return std::min(seconds, 1e9);
+}
+
+VALUE symbol(char const* name) { return ID2SYM(rb_intern(name)); }
+
+// --- life -----------------------------------------------------------------------
+
+VALUE create(gvl const& held, VALUE, VALUE settings) {
+  std::uint64_t const id = running->insert(held, read_config(held, settings), *environments);
+  return kino::protect(held, [id] { return ULL2NUM(id); });
+}
+
+VALUE listen_all(gvl const& held, VALUE, VALUE id) {
+  auto const addresses = server_of(held, id)->listen();
+  return kino::protect(held, [&addresses] {
+    VALUE const all = rb_ary_new();
+    for (bind_address const& one : addresses) {
+      VALUE const pair = rb_ary_new();
+      rb_ary_push(all, pair);
+      std::string const& name = one.local() ? one.path : one.host;
+      rb_ary_push(pair, rb_utf8_str_new(name.data(), static_cast<long>(name.size())));
+      if (!one.local()) rb_ary_push(pair, INT2FIX(one.port));
+    }
+    return all;
+  });
+}
+
+VALUE start(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->start();
+  return Qnil;
+}
+
+VALUE stop_accepting(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->stop_accepting();
+  return Qnil;
+}
+
+VALUE begin_drain(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->begin_drain();
+  return Qnil;
+}
+
+VALUE await_idle(gvl const& held, VALUE, VALUE id, VALUE seconds) {
+  std::optional<clock::time_point> until;
+  if (auto const patience = seconds_of(held, seconds)) {
+    until = clock::now() + std::chrono::duration_cast<clock::duration>(
+                               std::chrono::duration<double>(*patience));
+  }
+  return server_of(held, id)->await_idle(held, until) ? Qtrue : Qfalse;
+}
+
+VALUE close_queue(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->close();
+  return Qnil;
+}
+
+VALUE abort_all(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->abort();
+  return Qnil;
+}
+
+VALUE stop(gvl const& held, VALUE, VALUE id) {
+  auto const number = static_cast<std::uint64_t>(number_of(held, id));
+  servers::pin const found = running->find(number);
+  if (!found) return Qnil;  // already stopped
+  found->stop(held);
+  if (found->deserted()) running->erase(number);
+  return Qnil;
+}
+
+// --- workers ----------------------------------------------------------------------
+
+VALUE join(gvl const& held, VALUE, VALUE id) {
+  return LONG2FIX(static_cast<long>(server_of(held, id)->join(held)));
+}
+
+VALUE leave(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE reason) {
+  servers::pin const from = server_of(held, id);
+  std::optional<std::string> why;
+  if (!NIL_P(reason)) {
+    kino::protect(held, [reason] { Check_Type(reason, T_STRING); });
+    why.emplace(RSTRING_PTR(reason), static_cast<std::size_t>(RSTRING_LEN(reason)));
+  }
+  from->leave(held, slot_of(held, slot), std::move(why));
+  if (from->deserted()) running->erase(static_cast<std::uint64_t>(number_of(held, id)));
+  return Qnil;
+}
+
+VALUE take(gvl const& held, VALUE, VALUE id, VALUE slot) {
+  servers::pin const from = server_of(held, id);
+  return from->take(held, from->seat_at(slot_of(held, slot)));
+}
+
+VALUE answer_and_take(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE status, VALUE headers,
+                      VALUE body) {
+  servers::pin const from = server_of(held, id);
+  seat& at = from->busy_seat_at(slot_of(held, slot));
+  at.writer = {};
+  answer_complete(held, at, status, headers, body);
+  return from->take(held, at);
+}
+
+VALUE stream(gvl const& held, VALUE, kino::arguments all) {
+  if (all.size() != 5) {
+    throw std::invalid_argument("kino: stream takes id, slot, status, headers, length or nil");
+  }
+  servers::pin const from = server_of(held, all[0]);
+  seat& at = from->busy_seat_at(slot_of(held, all[1]));
+  std::optional<std::uint64_t> length;
+  if (!NIL_P(all[4])) {
+    long const given = number_of(held, all[4]);
+    if (given < 0) throw std::invalid_argument("kino: a body cannot be shorter than nothing");
+    length = static_cast<std::uint64_t>(given);
+  }
+  at.writer = {};
+  answer_writer begun = begin_answer(held, at, all[2], all[3], length);
+  VALUE const made = rack_stream::make(held, at);
+  at.writer = std::move(begun);
+  return made;
+}
+
+// --- supervision --------------------------------------------------------------------
+
+VALUE next_event(gvl const& held, VALUE, VALUE id) {
+  servers::pin const from = running->find(static_cast<std::uint64_t>(number_of(held, id)));
+  if (!from) return Qnil;
+  std::optional<event> const next = from->next_event(held);
+  if (!next) return Qnil;
+  return kino::protect(held, [&next] {
+    switch (next->what) {
+      case event::kind::worker_joined:
+        return rb_ary_new_from_args(2, symbol("worker_joined"), LONG2FIX(next->number));
+      case event::kind::worker_exited:
+        return rb_ary_new_from_args(
+            3, symbol("worker_exited"), LONG2FIX(next->number),
+            next->reason.empty() ? Qnil
+                                 : rb_utf8_str_new(next->reason.data(),
+                                                   static_cast<long>(next->reason.size())));
+      default: return rb_ary_new_from_args(2, symbol("signal"), LONG2FIX(next->number));
+    }
+  });
+}
+
+VALUE post_signal(gvl const& held, VALUE, VALUE id, VALUE number) {
+  server_of(held, id)->post({event::kind::signal, number_of(held, number), {}});
+  return Qnil;
+}
+
+VALUE stats(gvl const& held, VALUE, VALUE id) {
+  auto const now = server_of(held, id)->stats();
+  return kino::protect(held, [&now] {
+    VALUE const all = rb_hash_new();
+    auto const set = [](VALUE hash, char const* name, VALUE value) {
+      rb_hash_aset(hash, symbol(name), value);
+    };
+    set(all, "queued", ULL2NUM(now.queued));
+    set(all, "in_flight", ULL2NUM(now.in_flight));
+    set(all, "served", ULL2NUM(now.served));
+    set(all, "rejected", ULL2NUM(now.rejected));
+    set(all, "timeouts", INT2FIX(0));
+    set(all, "client_gone", ULL2NUM(now.client_gone));
+    set(all, "connections", ULL2NUM(now.connections));
+    set(all, "lane_depths", rb_ary_new());
+    VALUE const waited = rb_hash_new();
+    set(waited, "count", ULL2NUM(now.waited_count));
+    set(waited, "sum_seconds", DBL2NUM(now.waited_seconds));
+    set(all, "queue_time", waited);
+    VALUE const workers = rb_ary_new();
+    long quarantined = 0;
+    for (auto const& one : now.slots) {
+      if (!one.occupied && one.workers == 0) continue;
+      VALUE const worker = rb_hash_new();
+      rb_ary_push(workers, worker);
+      set(worker, "index", ULL2NUM(one.index));
+      set(worker, "occupied", one.occupied ? Qtrue : Qfalse);
+      set(worker, "served", ULL2NUM(one.served));
+      set(worker, "in_flight", UINT2NUM(one.in_flight));
+      set(worker, "busy_ms", LL2NUM(one.busy.count()));
+      set(worker, "quarantined", one.quarantined ? Qtrue : Qfalse);
+      quarantined += one.quarantined;
+    }
+    set(all, "worker_status", workers);
+    set(all, "quarantined", LONG2NUM(quarantined));
+    return all;
+  });
+}
+
+// --- the machine ----------------------------------------------------------------------
+
+VALUE available_parallelism(gvl const&, VALUE) {
+  return INT2FIX(static_cast<int>(kino::detail::usable_cpus()));
+}
+
+VALUE sleep_exactly(gvl const& held, VALUE, VALUE seconds) {
+  auto const duration = seconds_of(held, seconds);
+  if (!duration) throw std::invalid_argument("kino: sleep needs a number of seconds");
+  kino::sleep(held, std::chrono::duration<double>(*duration));
+  return Qnil;
+}
+
+VALUE features(gvl const& held, VALUE) {
+  return kino::protect(held, [] {
+    VALUE const all = rb_hash_new();
+    rb_hash_aset(all, symbol("pinning"), kino::detail::ruby_pins_threads ? Qtrue : Qfalse);
+    rb_hash_aset(all, symbol("run_permits"),
+                 kino::detail::ruby_has_thread_events ? Qtrue : Qfalse);
+    return all;
+  });
+}
+
+}  // namespace
+
+KINO_EXTENSION(kino_native) {
+  VALUE const native = rb_define_module_under(rb_define_module("Kino"), "Native");
+  running = new servers;
+  environments = new rack_env(held);
+  rack_input::define(held, native);
+  rack_stream::define(native);
+
+  kino::define_function<create>(native, "create");
+  kino::define_function<listen_all>(native, "listen");
+  kino::define_function<start>(native, "start");
+  kino::define_function<stop_accepting>(native, "stop_accepting");
+  kino::define_function<begin_drain>(native, "begin_drain");
+  kino::define_function<await_idle>(native, "await_idle");
+  kino::define_function<close_queue>(native, "close");
+  kino::define_function<abort_all>(native, "abort");
+  kino::define_function<stop>(native, "stop");
+
+  kino::define_function<join>(native, "join");
+  kino::define_function<leave>(native, "leave");
+  kino::define_function<take>(native, "take");
+  kino::define_function<answer_and_take>(native, "answer_and_take");
+  kino::define_function<stream>(native, "stream");
+
+  kino::define_function<next_event>(native, "next_event");
+  kino::define_function<post_signal>(native, "post_signal");
+  kino::define_function<stats>(native, "stats");
+
+  kino::define_function<available_parallelism>(native, "available_parallelism");
+  kino::define_function<sleep_exactly>(native, "sleep");
+  kino::define_function<features>(native, "features");
+}

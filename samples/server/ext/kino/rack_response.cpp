@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+
+#include "rack_response.hpp"
+
+#include "response_head.hpp"
+
+#include <kino/detail/boundary.hpp>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kino::server {
+
+namespace {
+
+using problem = response_head::problem;
+
+std::string_view bytes_of(VALUE string) {
+  return {RSTRING_PTR(string), static_cast<std::size_t>(RSTRING_LEN(string))};
+}
+
+// What one reading of a response found. Trivially destructible: Ruby code that is called on
+// the way (each, to_s) may leave it by longjmp.
+struct reading {
+  response_head head;
+  problem found = problem::none;
+  bool no_memory = false;
+  VALUE name = Qnil;
+  VALUE value = Qnil;
+
+  // Called between Ruby frames, which no C++ exception may cross.
+  void add(VALUE string) noexcept {
+    value = string;
+    try {
+      found = head.header(bytes_of(name), bytes_of(string));
+    } catch (std::bad_alloc const&) {
+      no_memory = true;
+    }
+  }
+  [[nodiscard]] bool stopped() const { return found != problem::none || no_memory; }
+};
+
+void add_value(reading& into, VALUE value) {
+  into.add(RB_TYPE_P(value, T_STRING) ? value : rb_obj_as_string(value));
+}
+
+int add_header(VALUE name, VALUE value, VALUE argument) {
+  reading& into = *reinterpret_cast<reading*>(argument);
+  into.name = RB_TYPE_P(name, T_STRING) ? name : rb_obj_as_string(name);
+  // rack.hijack and the like are words between the application and its server.
+  if (bytes_of(into.name).substr(0, 5) == "rack." || NIL_P(value)) return ST_CONTINUE;
+  if (RB_TYPE_P(value, T_ARRAY)) {
+    for (long i = 0; i < RARRAY_LEN(value) && !into.stopped(); ++i) {
+      add_value(into, RARRAY_AREF(value, i));
+    }
+  } else {
+    add_value(into, value);
+  }
+  return into.stopped() ? ST_STOP : ST_CONTINUE;
+}
+
+std::string inspected(gvl const& held, VALUE object) {
+  VALUE const text = kino::protect(held, [&] { return rb_inspect(object); });
+  return std::string(bytes_of(text).substr(0, 100));
+}
+
+[[noreturn]] void refuse(gvl const& held, reading const& seen) {
+  if (seen.no_memory) throw std::bad_alloc();
+  std::string const header = inspected(held, seen.name) + " => " + inspected(held, seen.value);
+  switch (seen.found) {
+    case problem::bad_name:
+      throw kino::raise(rb_eArgError, "kino: the response header " + header +
+                                          " has a name that HTTP does not allow");
+    case problem::bad_length:
+      throw kino::raise(rb_eArgError,
+                        "kino: the response header " + header + " is not one length");
+    default:
+      throw kino::raise(rb_eArgError, "kino: the response header " + header +
+                                          " has a line break or another control character; "
+                                          "for several values use an Array");
+  }
+}
+
+// Writes status line and headers into the draft.
+response_head read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
+  to.draft().clear(tuning::kept_capacity);
+  reading seen{response_head(to.draft())};
+  long code = 0;
+  kino::protect(held, [&] {
+    code = FIXNUM_P(status) ? FIX2LONG(status) : NUM2LONG(rb_Integer(status));
+  });
+  if (seen.head.status(code) != problem::none) {
+    throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
+                                        " is not between 200 and 999");
+  }
+  kino::protect(held, [&] {
+    VALUE const hash = rb_check_hash_type(headers);
+    if (NIL_P(hash)) Check_Type(headers, T_HASH);  // raises TypeError
+    rb_hash_foreach(hash, add_header, reinterpret_cast<VALUE>(&seen));
+  });
+  if (seen.stopped()) refuse(held, seen);
+  return seen.head;
+}
+
+// A body's Strings as pieces of an answer. The first piece is the head's.
+class pieces_of_body {
+public:
+  pieces_of_body(gvl const& held, VALUE body) {
+    if (NIL_P(body)) return;
+    if (RB_TYPE_P(body, T_STRING)) {
+      add(body);
+      return;
+    }
+    kino::protect(held, [body] { Check_Type(body, T_ARRAY); });
+    long const length = RARRAY_LEN(body);
+    for (long i = 0; i < length; ++i) {
+      VALUE const one = RARRAY_AREF(body, i);
+      if (!RB_TYPE_P(one, T_STRING)) {
+        throw kino::raise(rb_eTypeError, "kino: the response body's element " +
+                                             std::to_string(i) + " is no String but " +
+                                             inspected(held, one));
+      }
+      add(one);
+    }
+  }
+  [[nodiscard]] std::uint64_t length() const { return total_; }
+  [[nodiscard]] std::span<iovec> with_head(std::string_view head) {
+    all()[0] = piece(head);
+    return {all(), count_};
+  }
+
+private:
+  [[nodiscard]] iovec* all() { return many_.empty() ? few_.data() : many_.data(); }
+  void add(VALUE string) {
+    std::string_view const bytes = bytes_of(string);
+    if (bytes.empty()) return;
+    total_ += bytes.size();
+    if (count_ == few_.size() && many_.empty()) many_.assign(few_.begin(), few_.end());
+    if (many_.empty()) {
+      few_[count_] = piece(bytes);
+    } else {
+      many_.push_back(piece(bytes));
+    }
+    ++count_;
+  }
+
+  std::array<iovec, 16> few_;
+  std::vector<iovec> many_;
+  std::size_t count_ = 1;
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace
+
+void answer_complete(gvl const& held, seat& at, VALUE status, VALUE headers, VALUE body) {
+  exchange& to = exchange::of(at.current.reply);
+  response_head head = read_head(held, to, status, headers);
+  bool const silent = to.head().head_only() || head.bodiless();
+  // Read last: up to here the application's own code may have run and changed the body.
+  pieces_of_body pieces(held, body);
+  if (!silent && head.content_length().value_or(pieces.length()) != pieces.length()) {
+    throw kino::raise(rb_eArgError, "kino: the response has content-length " +
+                                        std::to_string(*head.content_length()) +
+                                        " and a body of " + std::to_string(pieces.length()) +
+                                        " bytes");
+  }
+  bool const keep_alive = !head.wants_close() && to.decide_keep_alive();
+  framing how = framing::length;
+  if (silent) {
+    // HEAD: as GET would be answered. A body that was not made says nothing about its length.
+    bool const known = !head.bodiless() && !head.content_length() && pieces.length() != 0;
+    how = known ? framing::length : framing::none;
+  }
+  head.finish({how, pieces.length(), keep_alive, to.head().minor_version == 0});
+  auto all = pieces.with_head(to.draft().view());
+  at.current.reply.answer({silent ? all.first(1) : all, true, keep_alive});
+  RB_GC_GUARD(body);
+}
+
+answer_writer begin_answer(gvl const& held, seat& at, VALUE status, VALUE headers,
+                           std::optional<std::uint64_t> length) {
+  exchange& to = exchange::of(at.current.reply);
+  response_head head = read_head(held, to, status, headers);
+  if (length && head.content_length().value_or(*length) != *length) {
+    throw kino::raise(rb_eArgError, "kino: the response has two lengths, " +
+                                        std::to_string(*length) + " and content-length " +
+                                        std::to_string(*head.content_length()));
+  }
+  if (!length) length = head.content_length();
+  bool const old = to.head().minor_version == 0;
+  framing const how = to.head().head_only() || head.bodiless() ? framing::none
+                      : length                                 ? framing::length
+                      : old                                    ? framing::closing
+                                                               : framing::chunked;
+  bool const keep_alive =
+      !head.wants_close() && how != framing::closing && to.decide_keep_alive();
+  head.finish({how, length.value_or(0), keep_alive, old});
+  return {at.current.reply, how, length.value_or(0), keep_alive};
+}
+
+}  // namespace kino::server

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+//
+// Kino::Native::Stream: an answer that is written bit by bit.
+
+#pragma once
+
+#include "byte_buffer.hpp"
+#include "seat.hpp"
+
+#include <kino/extension.hpp>
+
+namespace kino::server {
+
+/// A rack_stream is what a callable body gets: it writes the answer and reads the request.
+///
+/// It is valid until its worker takes the next request; afterwards it is closed. Writing waits,
+/// with the GVL released and open to interrupts, while the client is slower than the writer.
+class rack_stream {
+public:
+  static constexpr char const* ruby_name = "Kino::Native::Stream";
+
+  explicit rack_stream(seat& at) : tie_(at.stream, at) {}
+
+  static void define(VALUE native);
+  /// A Stream for the answer that the writer of `at` has begun.
+  [[nodiscard]] static VALUE make(gvl const& held, seat& at);
+
+private:
+  static VALUE write(gvl const& held, VALUE self, VALUE bytes);
+  static VALUE append(gvl const& held, VALUE self, VALUE bytes);
+  static VALUE flush(gvl const& held, VALUE self);
+  static VALUE close(gvl const& held, VALUE self);
+  static VALUE close_read(gvl const& held, VALUE self);
+  static VALUE close_write(gvl const& held, VALUE self);
+  static VALUE closed(gvl const& held, VALUE self);
+  static VALUE abort(gvl const& held, VALUE self);
+  static VALUE head_sent(gvl const& held, VALUE self);
+  static VALUE read(gvl const& held, VALUE self, kino::arguments all);
+
+  attachment tie_;
+  byte_buffer ahead_;
+  bool writing_ = false;  // a thread waits in write
+  bool head_sent_ = false;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+//
+// What one worker has in its hands.
+
+#pragma once
+
+#include "answer_writer.hpp"
+#include "exchange.hpp"
+
+#include <kino/dispatcher.hpp>
+
+#include <atomic>
+#include <cstdint>
+
+namespace kino::server {
+
+/// A job is what the dispatcher carries.
+struct job {
+  exchange::reply reply;
+};
+
+using queue = kino::dispatcher<job>;
+
+struct seat;
+
+/// An attachment is the tie between a seat and a Ruby object that works on its request.
+///
+/// The Ruby object may live on, in a variable of the application or until the next garbage
+/// collection, when the request is long over; and it may be collected before. Whoever goes
+/// first unties, so neither is left with a dangling pointer.
+///
+/// Threads: those of one Ractor, with the GVL; the collector, which stops them.
+class attachment {
+public:
+  explicit attachment(attachment*& place, seat& at) : place_(&place), seat_(&at) {
+    if (place) place->untie();
+    place = this;
+  }
+  attachment(attachment const&) = delete;
+  ~attachment() { untie(); }
+
+  void untie() {
+    if (place_) *place_ = nullptr;
+    place_ = nullptr;
+    seat_ = nullptr;
+  }
+  /// Where the request is; null once it is over.
+  [[nodiscard]] seat* at() const { return seat_; }
+
+private:
+  attachment** place_;
+  seat* seat_;
+};
+
+/// A seat belongs to one slot of the dispatcher and is used by the worker that has joined it.
+struct seat {
+  queue::worker* worker = nullptr;  // null: nobody sits here
+  job current;
+  answer_writer writer;
+  attachment* input = nullptr;   // the Ruby object that reads the body
+  attachment* stream = nullptr;  // the Ruby object that writes the answer
+
+  // How long requests have waited. One writer, read by anyone: relaxed, they order nothing.
+  std::atomic<std::uint64_t> waited_count{0};
+  std::atomic<std::uint64_t> waited_ns{0};
+
+  void count_wait(clock::duration waited) {
+    waited_count.store(waited_count.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
+    waited_ns.store(waited_ns.load(std::memory_order_relaxed) +
+                        static_cast<std::uint64_t>(
+                            std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count()),
+                    std::memory_order_relaxed);
+  }
+
+  /// Parts with the request: what is incomplete is cut, what is unanswered is abandoned.
+  void let_go() {
+    if (input) input->untie();
+    if (stream) stream->untie();
+    if (!current.reply) return;
+    if (writer.open()) writer.abort();
+    writer = {};
+    exchange::of(current.reply).discard_body();
+    current.reply = {};
+  }
+};
+
+/// Keeps an exchange for as long as one call works on it, whatever its seat does meanwhile.
+class exchange_hold {
+public:
+  explicit exchange_hold(exchange& held) : held_(held) { held_.add_weak(); }
+  ~exchange_hold() { held_.drop_weak(); }
+  exchange_hold(exchange_hold const&) = delete;
+
+private:
+  exchange& held_;
+};
+
+}  // namespace kino::server

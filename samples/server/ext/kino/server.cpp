@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+
+#include "server.hpp"
+
+#include "log.hpp"
+
+#include <kino/wait.hpp>
+
+#include <stdexcept>
+#include <utility>
+
+namespace kino::server {
+
+server::server(gvl const& held, config const& settings, rack_env& environments)
+    : environments_(environments),
+      front_(settings.front, *this),
+      queue_(held, {.capacity = settings.queue_depth,
+                    .slots = settings.slots,
+                    .concurrency = settings.concurrency,
+                    .permits = settings.run_permits}),
+      seats_(settings.slots),
+      waiting_(front_.context(), settings.queue_timeout, [this](exchange::reply& reply) {
+        job offered{std::move(reply)};
+        switch (queue_.try_submit(std::move(offered))) {
+          case kino::push_result::pushed: return waiting_room::fate::accepted;
+          case kino::push_result::closed:
+            reply = std::move(offered.reply);
+            return waiting_room::fate::closed;
+          default: reply = std::move(offered.reply); return waiting_room::fate::full;
+        }
+      }) {}
+
+std::vector<bind_address> server::listen() {
+  front_.listen();
+  return front_.addresses();
+}
+
+void server::handle(exchange::reply&& reply) noexcept {
+  try {
+    waiting_.enter(std::move(reply));
+  } catch (std::exception const& e) {
+    log_line(std::string("a request was dropped: ") + e.what());
+    reply.expire();
+  }
+}
+
+// Expired: it never got to a worker. Abandoned: the worker that had it is gone.
+int server::status_for(kino::ending how, exchange&) noexcept {
+  if (how != kino::ending::expired) return 500;
+  rejected_.add();
+  return 503;
+}
+
+bool server::await_idle(gvl const& held, std::optional<clock::time_point> until) {
+  bell::listener here(quiet_);
+  while (front_.live() != 0) {
+    auto const woken = kino::detail::wait_without_gvl(
+        held, here.spot(), [&]() noexcept { return here.spot().park(until); });
+    if (woken == kino::detail::park_result::timed_out) break;
+  }
+  return front_.live() == 0;
+}
+
+void server::close() {
+  queue_.close();
+  waiting_.close();
+}
+
+void server::abort() {
+  close();
+  for (std::size_t slot = 0; slot < seats_.size(); ++slot) queue_.abandon(slot);
+  front_.close_connections();
+}
+
+void server::stop(gvl const& held) {
+  close();
+  // The I/O threads need no GVL to end, and do not wait for anybody.
+  kino::without_gvl(held, [this] { front_.stop(); }, kino::uninterruptible);
+  events_.close();
+  stopped_ = true;
+}
+
+std::size_t server::join(gvl const& held) {
+  queue::worker& joined = queue_.join(held);
+  joined_.fetch_add(1);
+  seats_[joined.index()].worker = &joined;
+  post({event::kind::worker_joined, static_cast<long>(joined.index()), {}});
+  return joined.index();
+}
+
+void server::leave(gvl const& held, std::size_t slot, std::optional<std::string> reason) {
+  seat& at = seat_at(slot);
+  queue::worker& gone = *std::exchange(at.worker, nullptr);
+  at.let_go();
+  queue_.leave(held, gone);
+  waiting_.room_again();
+  post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or("")});
+  joined_.fetch_sub(1);
+}
+
+seat& server::seat_at(std::size_t slot) {
+  if (slot >= seats_.size() || !seats_[slot].worker) {
+    throw std::invalid_argument("kino: no worker has joined as slot " + std::to_string(slot));
+  }
+  return seats_[slot];
+}
+
+seat& server::busy_seat_at(std::size_t slot) {
+  seat& at = seat_at(slot);
+  if (!at.current.reply) {
+    throw kino::raise(rb_eRuntimeError,
+                      "kino: slot " + std::to_string(slot) + " has no request to answer");
+  }
+  if (at.writer.head_sent()) {
+    throw kino::raise(rb_eRuntimeError, "kino: the request of slot " + std::to_string(slot) +
+                                            " has an answer already, at least in part");
+  }
+  return at;
+}
+
+VALUE server::take(gvl const& held, seat& at) {
+  for (;;) {
+    at.let_go();
+    if (queue_.take(held, *at.worker, at.current) == kino::take_result::closed) return Qnil;
+    waiting_.room_again();
+    exchange& taken = exchange::of(at.current.reply);
+    if (!taken.client_gone()) {
+      at.count_wait(clock::now() - taken.ready_at());
+      return environments_.make(held, at);
+    }
+    client_gone_.add();
+  }
+}
+
+void server::post(event&& happened) {
+  if (events_.try_push(std::move(happened)) == kino::push_result::full) {
+    log_line("nobody listens to the server's events; one was dropped");
+  }
+}
+
+std::optional<event> server::next_event(gvl const& held) {
+  event next;
+  if (kino::pop(held, events_, next) != kino::pop_result::popped) return std::nullopt;
+  return next;
+}
+
+server::figures server::stats() const {
+  figures all{};
+  all.slots = queue_.slots().snapshot();
+  for (auto const& one : all.slots) {
+    all.served += one.served;
+    all.in_flight += one.in_flight;
+  }
+  std::uint64_t waited = 0;
+  for (seat const& one : seats_) {
+    all.waited_count += one.waited_count.load(std::memory_order_relaxed);  // see seat
+    waited += one.waited_ns.load(std::memory_order_relaxed);
+  }
+  all.waited_seconds = static_cast<double>(waited) / 1e9;
+  all.queued = queue_.queued() + waiting_.size();
+  all.rejected = rejected_.total();
+  all.client_gone = client_gone_.total();
+  all.connections = front_.connections();
+  return all;
+}
+
+}  // namespace kino::server

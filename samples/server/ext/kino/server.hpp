@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+//
+// The front end, the queue and the workers, put together.
+
+#pragma once
+
+#include "bell.hpp"
+#include "config.hpp"
+#include "front_end.hpp"
+#include "rack_env.hpp"
+#include "seat.hpp"
+#include "waiting_room.hpp"
+
+#include <kino/channel.hpp>
+#include <kino/dispatcher.hpp>
+#include <kino/stats.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kino::server {
+
+/// An event is what a supervisor hears of.
+struct event {
+  enum class kind { none, worker_joined, worker_exited, signal };
+  kind what = kind::none;
+  long number = 0;     // slot or signal
+  std::string reason;  // of an exit; empty: the worker came to its end
+};
+
+/// A server takes requests off the front end and hands them to Ruby workers, one queue for all.
+///
+/// Threads: workers call `join`, `take`, `leave`, each with its own slot; one thread calls
+///          `start` and `stop`; all else is for any thread.
+/// GVL:     where `held` is asked for; the destructor needs none.
+/// Order:   requests reach workers in the order in which they became complete, per I/O thread.
+class server final : private request_handler {
+public:
+  server(gvl const& held, config const& settings, rack_env& environments);
+  /// Every worker must have left, and `stop` have been called if `start` was.
+  ~server() = default;
+
+  /// Binds all addresses. Throws std::system_error naming the address.
+  [[nodiscard]] std::vector<bind_address> listen();
+  void start() { front_.start(); }
+  void stop_accepting() { front_.stop_accepting(); }
+  void begin_drain() { front_.begin_drain(); }
+  /// Waits until everything that was accepted is answered; false when `until` comes first.
+  [[nodiscard]] bool await_idle(gvl const& held, std::optional<clock::time_point> until);
+  /// No more requests: workers finish what is queued and leave.
+  void close();
+  /// Ends everything that is going on, now.
+  void abort();
+  void stop(gvl const& held);
+  /// Whether it was stopped and the last worker has left: nothing needs it any more. A worker
+  /// that was busy when the server stopped finds its seat, and finds that it is over.
+  [[nodiscard]] bool deserted() const { return stopped_ && joined_ == 0; }
+
+  // --- workers ---
+
+  [[nodiscard]] std::size_t join(gvl const& held);
+  void leave(gvl const& held, std::size_t slot, std::optional<std::string> reason);
+  /// The seat of a joined worker. Throws std::invalid_argument.
+  [[nodiscard]] seat& seat_at(std::size_t slot);
+  /// The seat of a worker that has a request to answer. Throws kino::raise.
+  [[nodiscard]] seat& busy_seat_at(std::size_t slot);
+  /// Parts with the request of `at` and waits for the next; its environment, or nil.
+  [[nodiscard]] VALUE take(gvl const& held, seat& at);
+
+  // --- supervision ---
+
+  void post(event&& happened);
+  [[nodiscard]] std::optional<event> next_event(gvl const& held);
+
+  struct figures {
+    std::uint64_t served;
+    std::uint64_t rejected;
+    std::uint64_t in_flight;
+    std::uint64_t queued;
+    std::uint64_t waited_count;
+    double waited_seconds;
+    std::uint64_t client_gone;
+    std::size_t connections;
+    std::vector<kino::worker_slots::view> slots;
+  };
+  [[nodiscard]] figures stats() const;
+
+private:
+  void handle(exchange::reply&& reply) noexcept override;
+  int status_for(kino::ending how, exchange& unanswered) noexcept override;
+  void refused(int) noexcept override {}
+  void quiet() noexcept override { quiet_.ring(); }
+
+  // In the order of who needs whom: what comes later is destroyed first.
+  rack_env& environments_;
+  kino::counter rejected_;
+  kino::counter client_gone_;
+  bell quiet_;
+  kino::channel<event> events_{4096};
+  front_end front_;
+  queue queue_;
+  std::vector<seat> seats_;
+  waiting_room waiting_;
+  std::atomic<std::size_t> joined_{0};
+  std::atomic<bool> stopped_{false};
+};
+
+}  // namespace kino::server

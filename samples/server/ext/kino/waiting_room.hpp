@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//
+// Where requests wait when the queue is full.
+
+#pragma once
+
+#include "exchange.hpp"
+#include "options.hpp"
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+
+namespace kino::server {
+
+/// A waiting_room keeps requests, in order, until the queue has room or they have waited too
+/// long and expire. No thread waits with them.
+///
+/// Threads: any.  Blocks: never; the lock is not held while a request is offered or expires.
+class waiting_room {
+public:
+  /// What became of a request that was offered to the queue.
+  enum class fate { accepted, full, closed };
+  /// Takes the request only if it returns `accepted`. Any thread; must not block.
+  using offer = std::function<fate(exchange::reply&)>;
+
+  waiting_room(asio::io_context& context, clock::duration patience, offer to_queue);
+
+  /// Lets `reply` through to the queue, or in. Requests that wait already go first.
+  void enter(exchange::reply&& reply);
+  /// Says that the queue has become shorter. Cheap if nobody waits.
+  void room_again() {
+    // The fence orders the queue's change before the look at the count; `enter` counts before
+    // it looks at the queue again. One of the two sees the other.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (count_.load(std::memory_order_relaxed) != 0) let_in();
+  }
+  /// Expires everybody, now and later.
+  void close();
+  [[nodiscard]] std::size_t size() const { return count_.load(std::memory_order_relaxed); }
+
+private:
+  struct guest {
+    exchange::reply reply;
+    clock::time_point until;
+  };
+
+  void let_in();
+  void expire_late();
+  void set_alarm(clock::time_point when);
+
+  clock::duration const patience_;
+  offer const offer_;
+  asio::steady_timer timer_;
+  std::mutex mutex_;
+  std::deque<guest> guests_;
+  std::atomic<std::size_t> count_{0};
+  bool letting_in_ = false;
+  bool again_ = false;
+  bool alarm_set_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace kino::server
