@@ -1,0 +1,70 @@
+# frozen_string_literal: true
+
+require "minitest/autorun"
+require "open3"
+require "rbconfig"
+require "timeout"
+
+Warning[:experimental] = false
+Thread.report_on_exception = false
+
+# What the tests of the headers share: what a Ruby can, Ractors of every Ruby, child processes, GC modes.
+class RubyTest < Minitest::Test
+  # "stress" collects at every allocation, "compact" moves what may move at every major collection.
+  GC_MODE = ENV.fetch("KINO_TEST_GC", "none")
+  THREAD_EVENTS = RbConfig::CONFIG["host_os"] && File.read(File.join(RbConfig::CONFIG["rubyhdrdir"], "ruby/thread.h")).include?("INTERNAL_THREAD_EVENT_SUSPENDED")
+  REQUIRE_IN_RACTORS = Ractor.respond_to?(:_require, true)
+
+  def setup
+    case GC_MODE
+    when "stress" then GC.stress = true
+    when "compact"
+      skip "this Ruby cannot compact" unless GC.respond_to?(:auto_compact=)
+      GC.auto_compact = true
+    end
+  end
+
+  def teardown
+    GC.stress = false
+    GC.auto_compact = false if GC.respond_to?(:auto_compact=)
+  end
+
+  # How many times to do what is done many times: few where each allocation is a collection.
+  def times(many)
+    GC_MODE == "stress" ? [many / 200, 3].max : many
+  end
+
+  def shareable(object)
+    Ractor.make_shareable(object)
+  end
+
+  # What the Ractor's block returned.
+  def result_of(ractor)
+    ractor.respond_to?(:value) ? ractor.value : ractor.take
+  end
+
+  # Waits for the end of a Ractor, however it ended.
+  def await_end(ractor)
+    result_of(ractor)
+  rescue Ractor::RemoteError
+    nil
+  end
+
+  # Waits until something that is under way has happened; the limit is that of the whole test.
+  def await
+    Thread.pass until yield
+  end
+
+  # A thread that waits in native code, or for a lock.
+  def await_waiting(thread)
+    await { thread.status == "sleep" || !thread.alive? }
+  end
+
+  # Runs Ruby code in a process of its own, which has the same load path; returns what it printed. The caller's
+  # ctest limit is the only one: a child that hangs is a failure.
+  def child(code, *arguments, env: {})
+    printed, status = Open3.capture2e(env, RbConfig.ruby, "-W:no-experimental", "-e", code, *arguments)
+    assert status.success?, "the child ended with #{status}:\n#{printed}"
+    printed
+  end
+end

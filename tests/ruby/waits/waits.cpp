@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+//
+// gvl.hpp and wait.hpp for the tests: every wait as one Ruby method, with a C++ object alive in it.
+
+#include <kino/dispatch.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+namespace {
+
+using std::chrono::milliseconds;
+
+VALUE truth(bool value) { return value ? Qtrue : Qfalse; }
+
+// Counts those of its kind that are alive: zero proves that destructors ran.
+std::atomic<long> alive{0};
+struct witness {
+  witness() { ++alive; }
+  witness(witness const&) = delete;
+  ~witness() { --alive; }
+};
+
+milliseconds milliseconds_of(kino::gvl const& held, VALUE number) {
+  long count = 0;
+  kino::protect(held, [&] { count = NUM2LONG(number); });
+  return milliseconds{count};
+}
+
+// --- Waits::Channel: integers ---
+
+struct numbers {
+  static constexpr char const* ruby_name = "Waits::Channel";
+  static constexpr bool ruby_shareable = true;
+  explicit numbers(std::size_t capacity) : channel(capacity) {}
+  kino::channel<long> channel;
+};
+using channel_object = kino::native_object<numbers>;
+
+VALUE result_of(kino::pop_result result, long number) {
+  switch (result) {
+    case kino::pop_result::popped: return LONG2FIX(number);
+    case kino::pop_result::closed: return ID2SYM(rb_intern("closed"));
+    case kino::pop_result::timed_out: return ID2SYM(rb_intern("timed_out"));
+    default: return ID2SYM(rb_intern("empty"));
+  }
+}
+VALUE result_of(kino::push_result result) {
+  switch (result) {
+    case kino::push_result::pushed: return ID2SYM(rb_intern("pushed"));
+    case kino::push_result::closed: return ID2SYM(rb_intern("closed"));
+    case kino::push_result::timed_out: return ID2SYM(rb_intern("timed_out"));
+    default: return ID2SYM(rb_intern("full"));
+  }
+}
+
+VALUE channel_make(kino::gvl const& held, VALUE klass, VALUE capacity) {
+  return channel_object::wrap(
+      held, klass, std::make_unique<numbers>(static_cast<std::size_t>(FIX2LONG(capacity))));
+}
+VALUE channel_pop(kino::gvl const& held, VALUE self) {
+  witness const here;
+  long number = 0;
+  kino::pop_result const result = kino::pop(held, channel_object::get(held, self).channel, number);
+  return result_of(result, number);
+}
+VALUE channel_pop_for(kino::gvl const& held, VALUE self, VALUE patience) {
+  witness const here;
+  long number = 0;
+  kino::pop_result const result = kino::pop_for(held, channel_object::get(held, self).channel,
+                                                number, milliseconds_of(held, patience));
+  return result_of(result, number);
+}
+VALUE channel_try_pop(kino::gvl const& held, VALUE self) {
+  long number = 0;
+  return result_of(channel_object::get(held, self).channel.try_pop(number), number);
+}
+VALUE channel_push(kino::gvl const& held, VALUE self, VALUE value) {
+  witness const here;
+  long number = FIX2LONG(value);
+  return result_of(
+      kino::push(held, channel_object::get(held, self).channel, std::move(number)));
+}
+VALUE channel_push_for(kino::gvl const& held, VALUE self, VALUE value, VALUE patience) {
+  witness const here;
+  long number = FIX2LONG(value);
+  return result_of(kino::push_for(held, channel_object::get(held, self).channel,
+                                  std::move(number), milliseconds_of(held, patience)));
+}
+VALUE channel_close(kino::gvl const& held, VALUE self) {
+  channel_object::get(held, self).channel.close();
+  return Qnil;
+}
+VALUE channel_size(kino::gvl const& held, VALUE self) {
+  return SIZET2NUM(channel_object::get(held, self).channel.size());
+}
+VALUE channel_wake_count(kino::gvl const& held, VALUE self) {
+  return ULL2NUM(channel_object::get(held, self).channel.wake_count());
+}
+
+// --- Waits::Answer: one request's two ends ---
+
+struct asked {
+  static constexpr char const* ruby_name = "Waits::Answer";
+  static constexpr bool ruby_shareable = true;
+  explicit asked(kino::response_ends<long> ends)
+      : answer(std::move(ends.answer)), respond(std::move(ends.respond)) {}
+  kino::pending_answer<long> answer;
+  kino::responder<long> respond;
+};
+using answer_object = kino::native_object<asked>;
+
+VALUE result_of(kino::outcome<long>* outcome) {
+  if (!outcome) return Qnil;
+  switch (outcome->kind()) {
+    case kino::ending::answered: return LONG2FIX(outcome->value());
+    case kino::ending::abandoned: return ID2SYM(rb_intern("abandoned"));
+    default: return ID2SYM(rb_intern("expired"));
+  }
+}
+
+VALUE answer_make(kino::gvl const& held, VALUE klass) {
+  return answer_object::wrap(held, klass, std::make_unique<asked>(kino::make_response<long>()));
+}
+VALUE answer_wait(kino::gvl const& held, VALUE self) {
+  witness const here;
+  return result_of(&kino::wait(held, answer_object::get(held, self).answer));
+}
+VALUE answer_wait_for(kino::gvl const& held, VALUE self, VALUE patience) {
+  witness const here;
+  return result_of(kino::wait_for(held, answer_object::get(held, self).answer,
+                                  milliseconds_of(held, patience)));
+}
+VALUE answer_answer(kino::gvl const& held, VALUE self, VALUE number) {
+  return truth(answer_object::get(held, self).respond.answer(FIX2LONG(number)));
+}
+VALUE answer_abandon(kino::gvl const& held, VALUE self) {
+  return truth(answer_object::get(held, self).respond.abandon());
+}
+
+// --- functions ---
+
+VALUE sleep_for(kino::gvl const& held, VALUE, VALUE patience) {
+  witness const here;
+  kino::sleep(held, milliseconds_of(held, patience));
+  return Qtrue;
+}
+
+// Blocks in native code of the caller's own until Ruby interrupts, and says so.
+VALUE until_unblocked(kino::gvl const& held, VALUE) {
+  witness const here;
+  std::atomic<bool> asked_to_stop{false};
+  kino::without_gvl(
+      held,
+      [&] {
+        witness const there;
+        asked_to_stop.wait(false);
+      },
+      [&] {
+        asked_to_stop = true;
+        asked_to_stop.notify_all();
+      });
+  held.check_interrupts();
+  return ID2SYM(rb_intern("unblocked"));
+}
+
+VALUE throw_without_gvl(kino::gvl const& held, VALUE) {
+  witness const here;
+  int const nothing = kino::without_gvl(
+      held,
+      []() -> int {
+        witness const there;
+        throw std::out_of_range("thrown without the lock");
+      },
+      kino::uninterruptible);
+  return INT2FIX(nothing);
+}
+
+// Calls the block with C++ objects on both sides of it.
+VALUE yield_under_witness(kino::gvl const& held, VALUE) {
+  witness const outer;
+  VALUE const result = kino::protect(held, [] { return rb_yield(Qnil); });
+  witness const inner;
+  return result;
+}
+
+// Pops again and again, yielding each number, until the channel is closed.
+VALUE each_popped(kino::gvl const& held, VALUE, VALUE channel) {
+  witness const here;
+  kino::channel<long>& source = channel_object::get(held, channel).channel;
+  for (;;) {
+    witness const there;
+    long number = 0;
+    if (kino::pop(held, source, number) != kino::pop_result::popped) return Qnil;
+    kino::protect(held, [number] { rb_yield(LONG2FIX(number)); });
+  }
+}
+
+VALUE count_alive(kino::gvl const&, VALUE) { return LONG2NUM(alive.load()); }
+
+VALUE pin(kino::gvl const&, VALUE) {
+  kino::detail::pin_thread();
+  return Qnil;
+}
+
+}  // namespace
+
+KINO_EXTENSION(waits) {
+  VALUE const waits = rb_define_module("Waits");
+  kino::define_function<sleep_for>(waits, "sleep_for");
+  kino::define_function<until_unblocked>(waits, "until_unblocked");
+  kino::define_function<throw_without_gvl>(waits, "throw_without_gvl");
+  kino::define_function<yield_under_witness>(waits, "yield_under_witness");
+  kino::define_function<each_popped>(waits, "each_popped");
+  kino::define_function<count_alive>(waits, "alive");
+  kino::define_function<pin>(waits, "pin");
+
+  VALUE const channel = rb_define_class_under(waits, "Channel", rb_cObject);
+  rb_undef_alloc_func(channel);
+  kino::define_function<channel_make>(channel, "make");
+  kino::define_method<channel_pop>(channel, "pop");
+  kino::define_method<channel_pop_for>(channel, "pop_for");
+  kino::define_method<channel_try_pop>(channel, "try_pop");
+  kino::define_method<channel_push>(channel, "push");
+  kino::define_method<channel_push_for>(channel, "push_for");
+  kino::define_method<channel_close>(channel, "close");
+  kino::define_method<channel_size>(channel, "size");
+  kino::define_method<channel_wake_count>(channel, "wake_count");
+
+  VALUE const answer = rb_define_class_under(waits, "Answer", rb_cObject);
+  rb_undef_alloc_func(answer);
+  kino::define_function<answer_make>(answer, "make");
+  kino::define_method<answer_wait>(answer, "wait");
+  kino::define_method<answer_wait_for>(answer, "wait_for");
+  kino::define_method<answer_answer>(answer, "answer");
+  kino::define_method<answer_abandon>(answer, "abandon");
+  static_cast<void>(held);
+}

@@ -1,0 +1,155 @@
+# frozen_string_literal: true
+
+require_relative "support/ruby_test"
+require_relative "support/waiting"
+
+# What ends each wait: kill, raise, Timeout and signals; in threads and in threads of Ractors.
+class WaitsTest < RubyTest
+  def teardown
+    super
+    assert_equal 0, Waits.alive, "a C++ object has outlived its frame"
+  end
+
+  Waiting::NAMES.each do |name|
+    {
+      kill: [:ensure], raise_in: ["raised", :ensure], raise_before: ["raised before", :ensure], time_out: [:timeout]
+    }.each do |ending, expected|
+      define_method("test_#{ending}_ends_#{name}_in_a_thread") do
+        assert_equal expected, Waiting.public_send(ending, name)
+      end
+
+      define_method("test_#{ending}_ends_#{name}_in_a_ractor") do
+        skip "this Ruby's Timeout does not work in a Ractor" if ending == :time_out && !timeout_in_ractors?
+        ractor = Ractor.new(ending, name) { |how, what| Waiting.public_send(how, what) }
+        assert_equal expected, result_of(ractor)
+      end
+    end
+
+    define_method("test_a_trap_runs_while_the_main_thread_is_in_#{name}") do
+      main = Thread.current
+      trapped = Waits::Channel.make(1)
+      before = trap(:USR1) { trapped.push(1) }
+      helper = Thread.new do
+        await_waiting(main)
+        Process.kill(:USR1, Process.pid)
+        trapped.pop
+        main.raise(Waiting::Ended, "after the trap")
+      end
+      returned = begin
+        Waiting.for_ever(name)
+      rescue Waiting::Ended => e
+        e.message
+      end
+      # Native code of one's own ends when it is asked to stop; all others go on waiting after the trap.
+      assert_includes ["after the trap", *(:unblocked if name == "without_gvl")], returned
+      begin
+        helper.join
+      rescue Waiting::Ended
+        helper.join
+      end
+    ensure
+      trap(:USR1, before)
+    end
+  end
+
+  def test_an_interruption_that_is_masked_does_not_end_a_wait
+    assert_equal [7, "raised"], Waiting.raise_masked
+    assert_equal [7, "raised"], result_of(Ractor.new { Waiting.raise_masked })
+  end
+
+  def test_wakeup_alone_does_not_end_a_wait
+    channel = Waits::Channel.make(1)
+    waiting = Thread.new { channel.pop }
+    await_waiting(waiting)
+    times(200).times { waiting.wakeup }
+    channel.push(5)
+    assert_equal 5, waiting.value
+  end
+
+  def test_what_is_ready_is_taken_without_a_wait
+    channel = Waits::Channel.make(2)
+    assert_equal %i[pushed pushed], [channel.push(1), channel.push(2)]
+    assert_equal [1, 2], [channel.pop, channel.pop_for(Waiting::HOUR)]
+    answer = Waits::Answer.make
+    assert answer.answer(9)
+    refute answer.answer(10)
+    assert_equal [9, 9], [answer.wait, answer.wait_for(Waiting::HOUR)]
+  end
+
+  def test_a_push_a_pop_and_an_answer_end_waits
+    channel = Waits::Channel.make(1)
+    popping = Thread.new { channel.pop }
+    await_waiting(popping)
+    channel.push(1)
+    assert_equal 1, popping.value
+
+    channel.push(2)
+    pushing = Thread.new { channel.push(3) }
+    await_waiting(pushing)
+    assert_equal 2, channel.pop
+    assert_equal [:pushed, 3], [pushing.value, channel.pop]
+
+    answer = Waits::Answer.make
+    asking = Thread.new { answer.wait }
+    await_waiting(asking)
+    answer.answer(4)
+    assert_equal 4, asking.value
+    assert_equal :abandoned, Waits::Answer.make.tap(&:abandon).wait
+  end
+
+  def test_between_ractors
+    channel = shareable(Waits::Channel.make(4))
+    producers = Array.new(2) do |first|
+      Ractor.new(channel, first, times(2000)) do |to, start, count|
+        Waits.pin
+        count.times { |i| to.push(2 * i + start) }
+      end
+    end
+    popped = Array.new(2 * times(2000)) { channel.pop }
+    producers.each { |producer| await_end(producer) }
+    assert_equal (0...2 * times(2000)).to_a, popped.sort
+    assert_equal popped.select(&:even?), popped.select(&:even?).sort, "FIFO per producer"
+  end
+
+  def test_close_ends_waits
+    channel = Waits::Channel.make(1)
+    popping = Array.new(3) { Thread.new { channel.pop } }.each { |thread| await_waiting(thread) }
+    channel.close
+    assert_equal [:closed] * 3, popping.map(&:value)
+
+    channel = Waiting.full
+    pushing = Array.new(3) { Thread.new { channel.push(2) } }.each { |thread| await_waiting(thread) }
+    channel.close
+    assert_equal [:closed] * 3, pushing.map(&:value)
+    assert_equal [1, :closed], [channel.pop, channel.pop]
+  end
+
+  def test_deadlines
+    channel = Waits::Channel.make(1)
+    assert_equal [:timed_out, :timed_out], [channel.pop_for(1), channel.pop_for(0)]
+    assert_equal :timed_out, Waiting.full.push_for(2, 1)
+    assert_nil Waits::Answer.make.wait_for(1)
+    assert Waits.sleep_for(1)
+  end
+
+  def test_a_patience_beyond_the_clock_is_no_deadline
+    longest = (1 << 63) - 1
+    [-> { Waits::Channel.make(1).pop_for(longest) }, -> { Waiting.full.push_for(2, longest) },
+     -> { Waits::Answer.make.wait_for(longest) }, -> { Waits.sleep_for(longest) }].each do |wait|
+      assert_raises(Timeout::Error) { Timeout.timeout(0.02) { wait.call } }
+    end
+  end
+
+  def test_a_cpp_exception_comes_back_with_the_lock
+    error = assert_raises(IndexError) { Waits.throw_without_gvl }
+    assert_equal "thrown without the lock", error.message
+  end
+
+  private
+
+  def timeout_in_ractors?
+    result_of(Ractor.new { Waiting.timeout_works? })
+  rescue Ractor::RemoteError
+    false
+  end
+end
