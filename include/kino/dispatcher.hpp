@@ -347,6 +347,8 @@ void dispatcher<Request>::wait_for_turn(gvl const& held, worker& self) {
   auto work = [&]() noexcept { result = permits_.wait(permit); };
   auto unblock = [&]() noexcept { permit.interrupt(); };
   permit.clear_interruption();
+  // What Thread.handle_interrupt lets through only `:on_blocking` may have come long before.
+  held.check_interrupts();
   bool const waited = detail::try_without_gvl(held, work, unblock);
   if (waited && result != run_permits::waited::interrupted) return;
   // What interrupts may run for long, and may not come back: others need the permit more.

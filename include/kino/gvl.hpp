@@ -149,7 +149,11 @@ auto without_gvl(gvl const& held, Work&& work, Unblock&& unblock)
   auto wake = [&]() noexcept {
     if constexpr (!std::is_same_v<std::remove_cvref_t<Unblock>, uninterruptible_t>) unblock();
   };
-  while (!detail::try_without_gvl(held, guarded, wake)) held.check_interrupts();
+  // Checked before, too: Thread.handle_interrupt's `:on_blocking` lets through only here what
+  // came earlier, and that does not keep try_without_gvl from starting.
+  do {
+    held.check_interrupts();
+  } while (!detail::try_without_gvl(held, guarded, wake));
   if (thrown) std::rethrow_exception(thrown);
   if constexpr (!std::is_void_v<result>) return std::move(*value);
 }

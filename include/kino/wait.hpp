@@ -17,11 +17,14 @@ namespace detail {
 
 // Parks natively until `finish` has a result other than an interruption. Ruby's unblock function
 // interrupts `spot`; the interruption is forgotten before each wait is announced to Ruby, so
-// one that comes between that and the sleep still counts.
+// one that comes between that and the sleep still counts. Ruby's own are looked at first: what
+// Thread.handle_interrupt lets through only `:on_blocking` may have come long before, and does
+// not keep try_without_gvl from sleeping.
 template <class Finish>
 auto wait_without_gvl(gvl const& held, parker& spot, Finish finish) {
   auto unblock = [&spot]() noexcept { spot.interrupt(); };
   for (;;) {
+    held.check_interrupts();
     spot.clear_interruption();
     decltype(finish()) result{};
     auto work = [&]() noexcept { result = finish(); };
@@ -29,13 +32,7 @@ auto wait_without_gvl(gvl const& held, parker& spot, Finish finish) {
         result != decltype(finish())::interrupted) {
       return result;
     }
-    held.check_interrupts();
   }
-}
-
-template <class Rep, class Period>
-deadline deadline_after(std::chrono::duration<Rep, Period> patience) {
-  return clock::now() + std::chrono::duration_cast<clock::duration>(patience);
 }
 
 template <class T>
