@@ -78,7 +78,7 @@ public:
   /// Pushes `value`, waiting for room at most `patience`.
   template <class Rep, class Period>
   push_result push_for(T&& value, std::chrono::duration<Rep, Period> patience) {
-    return push_until(std::move(value), detail::clock::now() + patience);
+    return push_until(std::move(value), detail::deadline_after(patience));
   }
   /// Moves values out of [first, last) while there is room; returns where it stopped.
   template <class Iterator>
@@ -91,7 +91,7 @@ public:
   /// Pops the next value into `out`, waiting for one at most `patience`.
   template <class Rep, class Period>
   pop_result pop_for(T& out, std::chrono::duration<Rep, Period> patience) {
-    return pop_until(out, detail::clock::now() + patience);
+    return pop_until(out, detail::deadline_after(patience));
   }
   /// Pops up to `most` values into the places from `out` on; returns how many.
   template <class Output>

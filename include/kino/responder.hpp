@@ -220,7 +220,7 @@ public:
   /// Waits at most `patience`; null if there is still none.
   template <class Rep, class Period>
   [[nodiscard]] outcome<T>* wait_for(std::chrono::duration<Rep, Period> patience) {
-    detail::deadline const until = detail::clock::now() + patience;
+    detail::deadline const until = detail::deadline_after(patience);
     while (!ready()) {
       if (arrival().park(until) == detail::park_result::timed_out) break;
     }

@@ -16,6 +16,15 @@ namespace detail {
 using clock = std::chrono::steady_clock;
 using deadline = std::optional<clock::time_point>;  // none: for ever
 
+// A century and more is for ever: callers say so with the largest duration they have, and the
+// clock could not count that far.
+template <class Rep, class Period>
+deadline deadline_after(std::chrono::duration<Rep, Period> patience) {
+  if (patience > std::chrono::hours(24 * 36525)) return std::nullopt;
+  if (patience <= patience.zero()) return clock::now();
+  return clock::now() + std::chrono::duration_cast<clock::duration>(patience);
+}
+
 enum class [[nodiscard]] park_result { notified, timed_out, interrupted };
 
 /// A parker lets one thread sleep until another notifies or interrupts it, or a deadline passes.
