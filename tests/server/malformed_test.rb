@@ -76,6 +76,9 @@ class MalformedTest < ServerTest
     "a bare line feed in a chunk extension" => "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\na\r\n0\r\n\r\n"
   }.freeze
 
+  # A version that is not spoken here may be told so with a status of its own.
+  VERSIONS = ["HTTP/0.9", "an unknown version", "HTTP/2 in the wrong place", "another protocol"].freeze
+
   # Apps here see what gets through.
   class Witness < Apps::Router
     def call(env)
@@ -111,7 +114,7 @@ class MalformedTest < ServerTest
       response, rest = nil
       log = logged { response, rest = converse(shared.port, bytes.b + SMUGGLED) }
       refute_nil response, "no answer at all"
-      assert_equal 400, response.status
+      assert_includes VERSIONS.include?(what) ? [400, 505] : [400], response.status
       assert response.closes?, "the answer does not say that the connection closes"
       assert_equal "", rest, "something was answered after the 400"
       assert_match(/127\.0\.0\.1/, log, "the log does not name the peer")

@@ -17,7 +17,7 @@ module ShareableRack
       value = mod.const_get(name, false)
       if value.is_a?(Module)
         freeze_constants(value, seen) if value.name&.start_with?("Rack::")
-      elsif !Ractor.shareable?(value)
+      elsif !Ractor.shareable?(value) && !value.is_a?(Proc)
         Ractor.make_shareable(value)
       end
     end

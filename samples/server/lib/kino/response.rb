@@ -53,7 +53,7 @@ module Kino
     end
 
     def self.pour(id, slot, env, status, headers, chunks)
-      length = silent?(env, status) ? declared_length(headers) : chunks.sum(&:bytesize)
+      length = silent?(env, status) ? nil : chunks.sum(&:bytesize)
       stream = Native.stream(id, slot, status, headers, length)
       guard(stream, env) { chunks.each { |chunk| stream.write(chunk) } }
     end
@@ -74,12 +74,11 @@ module Kino
     # The first chunk opens the stream, so a body that raises before it still becomes a 500.
     def self.enumerate(id, slot, env, status, headers, body)
       stream = nil
-      length = declared_length(headers)
       body.each do |chunk|
-        stream ||= Native.stream(id, slot, status, headers, length)
+        stream ||= Native.stream(id, slot, status, headers, nil)
         stream.write(chunk)
       end
-      stream ||= Native.stream(id, slot, status, headers, length || 0)
+      stream ||= Native.stream(id, slot, status, headers, 0)
       stream.close
       nil
     rescue StandardError => e
@@ -91,7 +90,7 @@ module Kino
     # A callable body has the connection, both ways, until it returns. One that raises before its first
     # write becomes a 500, too.
     def self.converse(id, slot, env, status, headers, body)
-      stream = Native.stream(id, slot, status, headers, declared_length(headers))
+      stream = Native.stream(id, slot, status, headers, nil)
       body.call(stream)
       stream.close
       nil
@@ -103,7 +102,7 @@ module Kino
 
     # HEAD, 204 and 304: the body's bytes would go nowhere, so it is not asked for them.
     def self.head_only(id, slot, env, status, headers)
-      stream = Native.stream(id, slot, status, headers, declared_length(headers))
+      stream = Native.stream(id, slot, status, headers, nil)
       guard(stream, env) {}
     end
 
@@ -144,11 +143,6 @@ module Kino
 
     def self.silent?(env, status)
       status == 204 || status == 304 || env["REQUEST_METHOD"] == "HEAD"
-    end
-
-    def self.declared_length(headers)
-      length = headers["content-length"] || headers["Content-Length"]
-      length && Integer(length.to_s, 10)
     end
   end
 end

@@ -47,7 +47,7 @@ module Kino
       @addresses = []
       @state = :new
       @lock = Mutex.new
-      @stopped = ConditionVariable.new
+      @state_changed = ConditionVariable.new
     end
 
     # Binds, starts accepting and returns when every worker is ready. Raises BindError when an address
@@ -80,7 +80,7 @@ module Kino
 
     # Returns when the server has stopped.
     def wait
-      @lock.synchronize { @stopped.wait(@lock) until @state == :stopped || @state == :new }
+      @lock.synchronize { @state_changed.wait(@lock) until @state == :stopped || @state == :new }
       self
     end
 
@@ -88,15 +88,11 @@ module Kino
     # cut off. Returns true when nothing had to be. Further calls wait for the first and return the same.
     def shutdown(timeout: settings[:shutdown_timeout])
       first = @lock.synchronize do
-        case @state
-        when :new
-          @state = :stopped
-          @clean = true
-          false
-        when :running
-          @state = :stopping
-          true
-        end
+        @state_changed.wait(@lock) while @state == :starting
+        from = @state
+        @state = :stopping if from == :running
+        @state, @clean = :stopped, true if from == :new
+        from == :running
       end
       first ? stop(timeout) : wait
       @clean
@@ -150,7 +146,7 @@ module Kino
       @supervisor = Supervisor.new(@id, seats)
       @supervisor.start
       Native.start(@id)
-      @lock.synchronize { @state = :running }
+      become(:running)
     rescue Exception
       give_up
       raise
@@ -166,7 +162,8 @@ module Kino
       @supervisor&.join
       @listeners&.remove_files
     ensure
-      stopped(false)
+      @clean = false
+      become(:stopped)
     end
 
     def native_config(wanted)
@@ -198,7 +195,8 @@ module Kino
       Native.stop(@id)
       @supervisor.join
       @listeners.remove_files
-      stopped(clean ? true : false)
+      @clean = clean ? true : false
+      become(:stopped)
     end
 
     # Idle workers leave by themselves; one that is stuck in a handler is ended as far as Ruby can.
@@ -209,11 +207,10 @@ module Kino
       @supervisor.await_departure(DEPARTURE_SECONDS) && false
     end
 
-    def stopped(clean)
+    def become(state)
       @lock.synchronize do
-        @clean = clean
-        @state = :stopped
-        @stopped.broadcast
+        @state = state
+        @state_changed.broadcast
       end
     end
 

@@ -18,7 +18,10 @@ module Kino
       @lock = Mutex.new
       @changed = ConditionVariable.new
       @empty_seats = seats.dup
-      @taken = {}
+      # By slot. A slot is free again a moment before its worker's end is reported, so for that moment the
+      # next worker can be in it, too.
+      @taken = Hash.new { |hash, slot| hash[slot] = [] }
+      @alive = 0
       @joining = nil
       @delay = 0
       @respawns = 0
@@ -47,7 +50,7 @@ module Kino
     def await_departure(seconds)
       deadline = now + seconds
       @lock.synchronize do
-        until (@taken.empty? && @joining.nil?) || @ended
+        until (@alive.zero? && @joining.nil?) || @ended
           left = deadline - now
           return false if left <= 0
 
@@ -59,7 +62,7 @@ module Kino
 
     # Ends the workers that are still there, as far as Ruby can.
     def interrupt
-      @lock.synchronize { @taken.values }.each(&:interrupt)
+      @lock.synchronize { @taken.values.flatten }.each(&:interrupt)
     end
 
     # After the native side has stopped, which ends the event loop.
@@ -69,7 +72,7 @@ module Kino
     end
 
     def alive
-      @lock.synchronize { @taken.size }
+      @lock.synchronize { @alive }
     end
 
     private
@@ -146,9 +149,10 @@ module Kino
     def joined(slot)
       @backoff.joined
       @lock.synchronize do
-        @taken[slot] = @joining
+        @taken[slot].push(@joining)
+        @alive += 1
         @joining = nil
-        @booted = true if @taken.size == @seats.size
+        @booted = true if @alive == @seats.size
         @changed.broadcast
       end
     end
@@ -158,11 +162,12 @@ module Kino
 
       seat = nil
       closing = @lock.synchronize do
-        seat = @taken.delete(slot)
+        seat = @taken[slot].shift
+        @alive -= 1
         @changed.broadcast
         @closing
       end
-      return if closing || seat.nil?
+      return if closing
 
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1

@@ -29,8 +29,16 @@ module Kino
         reason = "#{e.class}: #{Log.message_of(e)}"
         Log.error("worker #{slot} died", e)
       ensure
-        Native.leave(id, slot, reason)
+        Native.leave(id, slot, reason) unless gone?(id)
       end
+    end
+
+    # Whether the server was stopped without waiting for this worker, whose handler took too long.
+    def self.gone?(id)
+      Native.stats(id)
+      false
+    rescue ArgumentError
+      true
     end
 
     # nil when there is no place for this worker, or no server any more.
@@ -62,6 +70,8 @@ module Kino
         Response.send(id, slot, env, status, headers, body)
       end
     rescue StandardError => e
+      return if gone?(id)
+
       Log.error("#{Log.request(env)} raised", e)
       Response.failed(id, slot, env, e)
     end
