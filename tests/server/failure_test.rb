@@ -152,8 +152,8 @@ class FailureTest < ServerTest
       result = Load.new(server.port, connections: 16, requests: 1000, path: ->(n) { "/sometimes?#{n}" }).run
       assert_equal({ 200 => 500, 500 => 500 }, result.statuses)
       assert_empty result.errors
+      eventually("500 respawns and 4 workers") { server.stats.values_at(:respawns, :alive) == [500, 4] }
     end
-    eventually("500 respawns and 4 workers") { server.stats.values_at(:respawns, :alive) == [500, 4] }
     assert_healthy(server)
     assert_operator server.stats[:worker_status].size, :<=, 4 + Kino::Server::SPARE_SLOTS, "the slots grew with the deaths"
   end

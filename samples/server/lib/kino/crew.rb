@@ -40,9 +40,10 @@ module Kino
         @thread.name = @name
       end
 
-      # Ends a worker that did not leave in time.
+      # Ends a worker that did not leave in time; false where Ruby cannot.
       def interrupt
-        @thread&.kill
+        @thread.kill
+        true
       end
 
       def dismiss; end
@@ -61,7 +62,9 @@ module Kino
       end
 
       # Ruby has no way to interrupt another Ractor; the end of the process does.
-      def interrupt; end
+      def interrupt
+        false
+      end
 
       def dismiss; end
     end
@@ -85,7 +88,9 @@ module Kino
         @ractor.send(:start)
       end
 
-      def interrupt; end
+      def interrupt
+        false
+      end
 
       # Lets the Ractor end; its workers have left already.
       def dismiss

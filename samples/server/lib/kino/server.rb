@@ -23,8 +23,10 @@ module Kino
     SPARE_SLOTS = 2
     WORKERS_PER_CPU = 16
     MOST_DEFAULT_WORKERS = 128
-    # How long workers may take to leave once there is nothing left for them to answer.
+    # How long workers may take to leave once there is nothing left for them to answer, and how long when
+    # shutdown_timeout is over and they have been told so.
     DEPARTURE_SECONDS = 5
+    GRACE_SECONDS = 1
 
     # Starts a server for +app+, shows its banner, and returns when it has been stopped by a signal.
     def self.run(app, **options)
@@ -189,7 +191,7 @@ module Kino
       Native.abort(@id) unless clean
       @supervisor.closing
       Native.close(@id)
-      clean = depart && clean
+      clean = depart(clean) && clean
     ensure
       @final_stats = stats
       Native.stop(@id)
@@ -200,11 +202,11 @@ module Kino
     end
 
     # Idle workers leave by themselves; one that is stuck in a handler is ended as far as Ruby can.
-    def depart
-      return true if @supervisor.await_departure(DEPARTURE_SECONDS)
+    def depart(clean)
+      return true if @supervisor.await_departure(clean ? DEPARTURE_SECONDS : GRACE_SECONDS)
 
-      @supervisor.interrupt
-      @supervisor.await_departure(DEPARTURE_SECONDS) && false
+      @supervisor.await_departure(GRACE_SECONDS) if @supervisor.interrupt
+      false
     end
 
     def become(state)

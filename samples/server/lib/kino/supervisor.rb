@@ -60,9 +60,9 @@ module Kino
       true
     end
 
-    # Ends the workers that are still there, as far as Ruby can.
+    # Ends the workers that are still there, as far as Ruby can; whether that was any.
     def interrupt
-      @lock.synchronize { @taken.values.flatten }.each(&:interrupt)
+      @lock.synchronize { @taken.values.flatten }.map(&:interrupt).any?
     end
 
     # After the native side has stopped, which ends the event loop.
