@@ -249,6 +249,8 @@ void connection::request_complete() {
     return;
   }
   complete.ready_at_ = clock::now();
+  // Usually later than the alarm that is set; then this costs nothing.
+  set_alarm(complete.ready_at_ + limits_.keep_alive_timeout);
   home_.front().handle(std::move(reply_));
 }
 

@@ -138,6 +138,9 @@ bool http_parser::guard(std::string_view bytes) {
     case line_guard::verdict::folded:
       why_ = {400, "a header is folded over two lines"};
       return false;
+    case line_guard::verdict::not_http:
+      why_ = {400, "the request line does not end in a version of HTTP"};
+      return false;
     default: break;
   }
   if (head_bytes_ > max_header_size_) {

@@ -2,6 +2,7 @@
 
 #include "line_guard.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace kino::server {
@@ -14,6 +15,7 @@ line_guard::result line_guard::scan(std::string_view bytes) {
       return {verdict::folded, static_cast<std::size_t>(at - begin)};
     }
     auto const* feed = static_cast<char const*>(std::memchr(at, '\n', end - at));
+    if (!seen_line_) remember(at, feed ? feed - at : end - at);
     if (!feed) {
       line_length_ += end - at;
       last_ = end[-1];
@@ -27,12 +29,25 @@ line_guard::result line_guard::scan(std::string_view bytes) {
     at = feed + 1;
     line_length_ = 0;
     if (length > 1) {
+      if (!seen_line_ && !ends_in_http()) {
+        return {verdict::not_http, static_cast<std::size_t>(at - begin)};
+      }
       seen_line_ = in_headers_ = true;
     } else if (seen_line_) {
       return {verdict::finished, static_cast<std::size_t>(at - begin)};
     }
   }
   return {verdict::more, bytes.size()};
+}
+
+void line_guard::remember(char const* bytes, std::size_t length) {
+  std::size_t const fresh = std::min(length, sizeof tail_);
+  std::memmove(tail_, tail_ + fresh, sizeof tail_ - fresh);
+  std::memcpy(tail_ + sizeof tail_ - fresh, bytes + length - fresh, fresh);
+}
+
+bool line_guard::ends_in_http() const {
+  return std::memcmp(tail_, "HTTP/", 5) == 0 && tail_[8] == '\r';
 }
 
 }  // namespace kino::server

@@ -10,14 +10,15 @@
 namespace kino::server {
 
 /// A line_guard refuses the two line shapes on which servers and proxies disagree: a line feed
-/// without a carriage return, and a header continued on the next line (obs-fold).
+/// without a carriage return, and a header continued on the next line (obs-fold). It also
+/// refuses a request line that does not end in HTTP's name.
 ///
-/// llhttp 8 accepts both and 9 can be told to, and neither shows line ends to callbacks. A
-/// disagreement about where a line ends is how requests are smuggled, so this is looked at
+/// llhttp 8 accepts the former and 9 can be told to, both take RTSP and ICE for HTTP, and
+/// neither shows callbacks the difference. A disagreement about where a line ends is how requests are smuggled, so this is looked at
 /// before the parser sees the bytes. It scans by line with memchr, which costs next to nothing.
 class line_guard {
 public:
-  enum class verdict { more, finished, bare_line_feed, folded };
+  enum class verdict { more, finished, bare_line_feed, folded, not_http };
   struct result {
     verdict what;
     std::size_t length;  // of the given bytes, what belongs to the head
@@ -35,6 +36,10 @@ public:
   [[nodiscard]] result scan(std::string_view bytes);
 
 private:
+  void remember(char const* bytes, std::size_t length);
+  [[nodiscard]] bool ends_in_http() const;
+
+  char tail_[9] = {};  // the last bytes of the request line
   std::size_t line_length_ = 0;  // without the line feed
   char last_ = '\0';
   bool seen_line_ = false;

@@ -40,6 +40,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view lower) {
 void request::clear() {
   arena_.clear(tuning::kept_capacity);
   headers_.clear();
+  current_ = {};
   method = {};
   minor_version = 1;
   keep_alive = true;
@@ -78,7 +79,7 @@ void request::append_name(std::string_view bytes) {
 }
 
 void request::end_name() {
-  if (current_.key_length == 0) {  // llhttp 8 lets ": value" through.
+  if (current_.key_length <= key_prefix.size()) {  // llhttp 8 lets ": value" through.
     bad_name_ = true;
     append_name("-");
   }
