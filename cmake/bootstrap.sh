@@ -51,7 +51,7 @@ as_root() {
 apt_update() {
   [ -n "${kino_apt_updated-}" ] && return
   if ! command -v apt-get >/dev/null; then
-    die "$1 missing (names of Debian packages), and there is no apt-get here to install from: install them and run this again"
+    die "missing, by the names of Debian's packages: $1; there is no apt-get here, so install them by your own means"
   fi
   if [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
     die "$1 missing, and only root may install packages: run 'apt-get install $1' as root and run this again"
@@ -136,7 +136,7 @@ need_gems() {
   export GEM_HOME=$kino_root/build/gems-$kino_ruby_key
   unset GEM_PATH
   mapfile -t missing < <("$kino_ruby" -e '
-    puts(ARGV.select { |gem| name, version = gem.split(":"); Gem::Specification.find_all_by_name(name, version).empty? })
+    puts(ARGV.select { |gem| Gem::Specification.find_all_by_name(*gem.split(":")).empty? })
   ' -- "$@")
   [ ${#missing[@]} -eq 0 ] && return
   say "installing the gems ${missing[*]} into ${GEM_HOME#"$kino_root"/}"
