@@ -1,0 +1,202 @@
+# frozen_string_literal: true
+
+require_relative "support/dispatching"
+require "tmpdir"
+
+# A dispatcher's workers take, answer, share the permits and leave.
+class DispatcherWorkersTest < DispatcherTest
+  test_with_workers "a question is answered" do |kind|
+    make
+    public_send(kind, 1, "n * n")
+    assert_equal [4, 9], [@dispatcher.submit(2).wait, @dispatcher.submit(3).wait]
+  end
+
+  test_with_workers "more workers than permits answer everything exactly once" do |kind|
+    make(capacity: 32, concurrency: 2)
+    public_send(kind, 6, "2 * n")
+    count = times(6000)
+    assert_equal [count, 0, 0], @dispatcher.ask_many(count, 3).wait
+    await { @dispatcher.slots.sum { |_, in_flight,| in_flight }.zero? }
+    assert_equal count, @dispatcher.slots.sum { |_, _, served,| served }
+  end
+
+  test_with_workers "workers without permits answer everything exactly once" do |kind|
+    make(capacity: 32, permits: false)
+    public_send(kind, 4, "2 * n")
+    refute @dispatcher.permits_in_use?
+    count = times(4000)
+    assert_equal [count, 0, 0], @dispatcher.ask_many(count, 2).wait
+  end
+
+  # Without lending, the first one would keep the only permit and wait for ever for the others.
+  test_with_workers "a worker that blocks lends its place" do |kind|
+    make(concurrency: 1)
+    assert_equal THREAD_EVENTS, @dispatcher.permits_in_use?
+    meeting = gate(5)
+    public_send(kind, 5, "a.meet; n", meeting)
+    answers = Array.new(5) { |n| @dispatcher.submit(n) }
+    assert_equal [0, 1, 2, 3, 4], answers.map(&:wait)
+  end
+
+  test_with_workers "a worker that sleeps or waits for a Queue lends its place" do |kind|
+    make(concurrency: 1)
+    done = counter
+    public_send(kind, 3, <<~RUBY, done)
+      case n
+      when 0 then Thread.new { Thread.pass until a.value == 2 }.join
+      when 1 then Queue.new.then { |q| Thread.new { Thread.pass until a.value == 1; q.push(1) }; q.pop; a.add }
+      when 2 then sleep(0.001) && a.add
+      end
+      n
+    RUBY
+    assert_equal [0, 1, 2], Array.new(3) { |n| @dispatcher.submit(n) }.map(&:wait)
+  end
+
+  # Without the end of its slice, the first one would keep the only permit until the second has run: for ever.
+  test_with_workers "a worker that computes for long does not keep others from their turn" do |kind|
+    make(concurrency: 1)
+    flag = counter
+    public_send(kind, 2, "n == 0 ? (nil until a.value == 1) : a.add; n", flag)
+    long = @dispatcher.submit(0)
+    await { @dispatcher.queued.zero? }
+    assert_equal 1, @dispatcher.submit(1).wait
+    assert_equal 0, long.wait
+  end
+
+  # After blocked and long-running handlers the permits are as before: everything can be done again.
+  test_with_workers "permits are neither lost nor gained" do |kind|
+    make(concurrency: 1)
+    meeting = gate(3)
+    public_send(kind, 3, "n.zero? ? a.meet : nil; n", meeting)
+    assert_equal [0] * 3, Array.new(3) { @dispatcher.submit(0) }.map(&:wait)
+    assert_equal (1..times(500)).to_a, (1..times(500)).map { |n| @dispatcher.submit(n) }.map(&:wait)
+    await { @dispatcher.parked == 3 }
+    assert_equal 0, @dispatcher.running
+  end
+
+  test_with_workers "idle workers sleep until there is something for them" do |kind|
+    make
+    public_send(kind, 4, "n")
+    await { @dispatcher.parked == 4 }
+    before = [@dispatcher.wake_count, @dispatcher.watcher_wake_count]
+    other = Dispatching::Dispatcher.make(4, 1, 1, true)
+    times(1000).times do |i|
+      other.submit(i)
+      Thread.new { i }.join if (i % 50).zero?
+      Ractor.new { 1 }.then { |ractor| result_of(ractor) } if (i % 250).zero?
+    end
+    assert_equal before, [@dispatcher.wake_count, @dispatcher.watcher_wake_count]
+    assert_equal 1, @dispatcher.submit(1).wait
+    assert_equal before.first + 1, @dispatcher.wake_count
+  end
+
+  test_with_workers "close drains what is queued and turns away what comes after" do |kind|
+    make(concurrency: 1)
+    go = gate(2)
+    public_send(kind, 1, "n.zero? ? a.meet : nil; n", go)
+    answers = Array.new(20) { |n| @dispatcher.submit(n) }
+    await { go.arrived == 1 }
+    @dispatcher.close
+    assert_equal :closed, @dispatcher.submit(99)
+    go.meet
+    assert_equal (0...20).to_a, answers.map(&:wait)
+    await { occupied.zero? }
+  end
+
+  test_with_workers "close wakes idle workers" do |kind|
+    make
+    public_send(kind, 4, "n")
+    await { @dispatcher.parked == 4 }
+    @dispatcher.close
+    await { occupied.zero? }
+  end
+
+  def test_a_full_queue_says_so
+    make(capacity: 2)
+    kept = Array.new(2) { |n| @dispatcher.submit(n) }
+    assert_equal :full, @dispatcher.submit(2)
+    threads(1, "n")
+    assert_equal [0, 1], kept.map(&:wait)
+  end
+
+  test_with_workers "a question that has ended while it was queued never reaches a worker" do |kind|
+    make
+    go = gate(2)
+    seen = counter
+    public_send(kind, 1, "n.zero? ? a.meet : b.add; n", go, seen)
+    first = @dispatcher.submit(0)
+    await { go.arrived == 1 }
+    expired = Array.new(5) { |n| @dispatcher.submit_and_keep(n + 1) }
+    assert(expired.all?(&:expire))
+    last = @dispatcher.submit(7)
+    go.meet
+    assert_equal [0, 7], [first.wait, last.wait]
+    assert_equal [:expired] * 5, expired.map(&:wait)
+    assert_equal [5, 1], [@dispatcher.dropped, seen.value]
+  end
+
+  def test_closed_with_nothing_but_ended_questions
+    make
+    assert @dispatcher.submit_and_keep(1).expire
+    @dispatcher.close
+    threads = Array.new(2) { Thread.new { @dispatcher.serve { flunk } } }
+    assert_equal [nil, nil], threads.map(&:value)
+    assert_equal 1, @dispatcher.dropped
+  end
+
+  def test_a_worker_step_by_step
+    make(slots: 2)
+    worker = @dispatcher.join
+    assert_equal 0, worker.index
+    answers = Array.new(30) { |n| @dispatcher.submit(n) }
+    assert_equal 0, worker.take
+    assert worker.answer(10)
+    refute worker.answer(11)
+    assert_equal 1, worker.take
+    assert_equal 2, worker.answer_and_take(20)
+    assert_equal 3, worker.answer_and_take(30)
+    assert worker.answer(40)
+    assert_equal (4..8).to_a, worker.take_batch(5)
+    assert_equal [true, 5, 4, 1], @dispatcher.slots[0]
+    assert_equal 5, worker.answer_batch(50)
+    assert_equal (9..24).to_a, worker.take_batch(1000), "at most batch_limit"
+    assert_equal 16, worker.answer_batch(60)
+    assert_equal (25..29).to_a, worker.take_batch(16)
+    worker.leave
+    assert_equal [10, 20, 30, 40] + [50] * 5 + [60] * 16 + [:abandoned] * 5, answers.map(&:wait)
+    assert_equal [[false, 0, 25, 1], [false, 0, 0, 0]], @dispatcher.slots
+  end
+
+  def test_no_free_slot
+    make(slots: 1)
+    worker = @dispatcher.join
+    error = assert_raises(ThreadError) { @dispatcher.serve { flunk } }
+    assert_match(/all 1 worker slots are taken; choose more slots/, error.message)
+    worker.leave
+    again = @dispatcher.join
+    assert_equal 0, again.index
+    again.leave
+    assert_equal [[false, 0, 0, 2]], @dispatcher.slots
+  end
+
+  # Its client must not wait until another question comes along and takes the forgotten one's place.
+  def test_a_question_that_the_handler_forgets_is_abandoned_although_no_other_follows
+    make
+    start(1) { @threads << Thread.new { @dispatcher.serve_some { nil } } }
+    assert_equal :abandoned, @dispatcher.submit(1).wait
+  end
+
+  # A Ractor's handler may load code, which the main Ractor does while it waits for the answer.
+  def test_require_in_a_ractor_while_main_waits
+    skip "this Ruby cannot require in a Ractor" unless REQUIRE_IN_RACTORS
+    make
+    Dir.mktmpdir do |directory|
+      File.write(File.join(directory, "loaded_late.rb"), "module LoadedLate\n  NUMBER = 42\nend\n")
+      File.write(File.join(directory, "required_late.rb"), "module RequiredLate\n  NUMBER = 43\nend\n")
+      Object.autoload(:LoadedLate, File.join(directory, "loaded_late.rb"))
+      ractors(1, "n == 1 ? LoadedLate::NUMBER : (require a; RequiredLate::NUMBER)",
+              File.join(directory, "required_late.rb").freeze)
+      assert_equal [42, 43], [@dispatcher.submit(1).wait, @dispatcher.submit(2).wait]
+    end
+  end
+end
