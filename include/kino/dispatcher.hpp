@@ -145,7 +145,8 @@ public:
   }
 
   /// Joins, calls `handle(request)` for every request until the dispatcher is closed, and leaves,
-  /// also when `handle` or an interrupt throws; the exception goes on to the caller then.
+  /// also when `handle` or an interrupt throws; the exception goes on to the caller then. A
+  /// request that `handle` neither answers nor keeps is abandoned when it returns.
   template <class Handler>
   void serve(gvl const& held, Handler handle);
 
@@ -318,7 +319,10 @@ void dispatcher<Request>::serve(gvl const& held, Handler handle) {
     ~membership() { joined.leave(held, self); }
   } const here{held, *this, join(held)};
   Request request;
-  while (take(held, here.self, request) == take_result::taken) handle(request);
+  while (take(held, here.self, request) == take_result::taken) {
+    handle(request);
+    request = Request();  // If nobody keeps it, its client learns now, not with the next one.
+  }
 }
 
 template <dispatchable Request>
