@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+#include <kino/detail/parking.hpp>
+
+#include "../support/await.hpp"
+#include "../support/private_access.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+
+using steady = kino::detail::clock;
+using kino::detail::park_result;
+using kino::detail::parker;
+
+KINO_TEST_REACH(sleeping, parker, sleeping_)
+KINO_TEST_REACH(mutex_of, parker, mutex_)
+
+namespace {
+
+void await_sleep(parker& spot) {
+  await([&] {
+    kino::detail::lock guard(mutex_of(spot));
+    return sleeping(spot);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a notification ends a sleep") {
+  parker spot;
+  park_result result = park_result::timed_out;
+  std::thread sleeper([&] { result = spot.park(std::nullopt); });
+  await_sleep(spot);
+  spot.notify();
+  sleeper.join();
+  CHECK(result == park_result::notified);
+}
+
+TEST_CASE("an interruption ends a sleep") {
+  parker spot;
+  park_result result = park_result::timed_out;
+  std::thread sleeper([&] { result = spot.park(std::nullopt); });
+  await_sleep(spot);
+  spot.interrupt();
+  sleeper.join();
+  CHECK(result == park_result::interrupted);
+}
+
+TEST_CASE("a deadline ends a sleep, and one that is past does not start it") {
+  parker spot;
+  CHECK(spot.park(steady::now() + std::chrono::milliseconds(1)) == park_result::timed_out);
+  CHECK(spot.park(steady::now() - std::chrono::hours(1)) == park_result::timed_out);
+  CHECK(spot.park(steady::time_point::min()) == park_result::timed_out);
+}
+
+TEST_CASE("a notification that comes first ends the next sleep, once") {
+  parker spot;
+  spot.notify();
+  spot.notify();
+  CHECK(spot.park(std::nullopt) == park_result::notified);
+  CHECK(spot.park(steady::now()) == park_result::timed_out);
+}
+
+TEST_CASE("an interruption that comes first ends every sleep until it is forgotten") {
+  parker spot;
+  spot.interrupt();
+  CHECK(spot.park(std::nullopt) == park_result::interrupted);
+  CHECK(spot.park(std::nullopt) == park_result::interrupted);
+  spot.clear_interruption();
+  CHECK(spot.park(steady::now()) == park_result::timed_out);
+}
+
+TEST_CASE("a notification outranks an interruption, which stays") {
+  parker spot;
+  spot.interrupt();
+  spot.notify();
+  CHECK(spot.park(std::nullopt) == park_result::notified);
+  CHECK(spot.park(std::nullopt) == park_result::interrupted);
+}
+
+TEST_CASE("signals outrank a deadline") {
+  parker spot;
+  spot.notify();
+  CHECK(spot.park(steady::time_point::min()) == park_result::notified);
+  spot.interrupt();
+  CHECK(spot.park(steady::time_point::min()) == park_result::interrupted);
+}
+
+TEST_CASE("a notification that is consumed ends no sleep") {
+  parker spot;
+  spot.notify();
+  spot.consume_notification();
+  CHECK(spot.park(steady::now()) == park_result::timed_out);
+}
+
+TEST_CASE("a parker may be destroyed as soon as its sleep has ended") {
+  for (int i = 0; i < 2000; ++i) {
+    auto spot = std::make_unique<parker>();
+    parker& seen = *spot;
+    std::thread waker([&seen] { seen.notify(); });
+    CHECK(spot->park(std::nullopt) == park_result::notified);
+    spot.reset();
+    waker.join();
+  }
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+
+#include <kino/registry.hpp>
+
+#include "../support/private_access.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+using names = kino::registry<std::string>;
+
+KINO_TEST_REACH(segments_of, names, segments_)
+KINO_TEST_REACH(used_of, names, used_)
+
+namespace {
+
+constexpr unsigned index_bits = 24;
+constexpr unsigned generation_bits = 28;
+
+std::uint64_t index_of(std::uint64_t id) {
+  return id & ((std::uint64_t{1} << index_bits) - 1);
+}
+std::uint64_t generation_of(std::uint64_t id) {
+  return id >> index_bits & ((std::uint64_t{1} << generation_bits) - 1);
+}
+
+// Knows how many of its kind there are.
+struct counted {
+  static inline std::atomic<int> alive{0};
+  std::uint64_t number;
+  explicit counted(std::uint64_t n) : number(n) { ++alive; }
+  counted(counted const&) = delete;
+  counted& operator=(counted const&) = delete;
+  ~counted() {
+    number = 0;
+    --alive;
+  }
+};
+
+struct unbuildable {
+  explicit unbuildable(bool fail) {
+    if (fail) throw std::runtime_error("no");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an id finds its object until it is erased, once") {
+  names registry;
+  auto const id = registry.insert("amber");
+  auto const other = registry.insert(3u, 'x');
+  CHECK(id != other);
+  REQUIRE(registry.find(id));
+  CHECK(*registry.find(id) == "amber");
+  CHECK(registry.find(other)->size() == 3);
+  CHECK(registry.erase(id));
+  CHECK(!registry.find(id));
+  CHECK(!registry.erase(id));
+  CHECK(*registry.find(other) == "xxx");
+}
+
+TEST_CASE("an id is a positive Fixnum") {
+  for (int i = 0; i < 1100; ++i) {  // more registries than there are salts
+    names registry;
+    auto const id = registry.insert("a");
+    CHECK(id > 0);
+    CHECK(id < std::uint64_t{1} << 62);
+  }
+}
+
+TEST_CASE("a stale id misses the object that took its place") {
+  names registry;
+  auto const first = registry.insert("first");
+  CHECK(registry.erase(first));
+  auto const second = registry.insert("second");
+  CHECK(index_of(first) == index_of(second));
+  CHECK(first != second);
+  CHECK(!registry.find(first));
+  CHECK(!registry.erase(first));
+  CHECK(*registry.find(second) == "second");
+}
+
+TEST_CASE("an id of another registry is a miss") {
+  names one;
+  names two;
+  auto const id = one.insert("one");
+  auto const other = two.insert("two");
+  CHECK(index_of(id) == index_of(other));
+  CHECK(!two.find(id));
+  CHECK(!two.erase(id));
+  CHECK(*one.find(id) == "one");
+}
+
+TEST_CASE("nonsense is a miss") {
+  names registry;
+  auto const id = registry.insert("a");
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    CAPTURE(bit);
+    CHECK(!registry.find(id ^ std::uint64_t{1} << bit));
+    CHECK(!registry.erase(id ^ std::uint64_t{1} << bit));
+  }
+  CHECK(!registry.find(0));
+  CHECK(!registry.find(std::numeric_limits<std::uint64_t>::max()));
+  // The last index there can be, in a segment that does not exist.
+  CHECK(!registry.find(id | ((std::uint64_t{1} << index_bits) - 1)));
+  names empty;
+  CHECK(!empty.find(id));
+}
+
+TEST_CASE("each reuse of a place counts its generation up") {
+  names registry;
+  std::set<std::uint64_t> seen;
+  std::uint64_t last = 0;
+  for (int i = 0; i < 1000; ++i) {
+    auto const id = registry.insert("a");
+    CHECK(seen.insert(id).second);
+    CHECK(generation_of(id) == last + 1);
+    last = generation_of(id);
+    CHECK(registry.erase(id));
+  }
+}
+
+TEST_CASE("a place whose generations are used up retires") {
+  names registry;
+  auto const id = registry.insert("a");
+  CHECK(registry.erase(id));
+  // As if it had been used until one generation is left.
+  std::uint64_t const last = (std::uint64_t{1} << generation_bits) - 1;
+  segments_of(registry)[0].load()->word.store((last - 1) << 32);
+  auto const final_id = registry.insert("last");
+  CHECK(index_of(final_id) == index_of(id));
+  CHECK(generation_of(final_id) == last);
+  CHECK(*registry.find(final_id) == "last");
+  CHECK(registry.erase(final_id));
+  CHECK(!registry.find(final_id));
+  CHECK(index_of(registry.insert("next")) != index_of(id));
+}
+
+TEST_CASE("an erased object lives until its last pin is gone") {
+  kino::registry<counted> registry;
+  auto const id = registry.insert(7u);
+  {
+    auto pin = registry.find(id);
+    auto second = registry.find(id);
+    CHECK(registry.erase(id));
+    CHECK(!registry.find(id));
+    CHECK(counted::alive == 1);
+    CHECK(pin->number == 7);
+    auto const fresh = registry.insert(8u);
+    CHECK(index_of(fresh) != index_of(id));
+    CHECK(registry.erase(fresh));
+    pin = {};
+    CHECK(counted::alive == 1);
+    CHECK(second->number == 7);
+  }
+  CHECK(counted::alive == 0);
+  CHECK(index_of(registry.insert(9u)) <= 1);
+}
+
+TEST_CASE("a pin moves") {
+  kino::registry<counted> registry;
+  auto const id = registry.insert(7u);
+  auto pin = registry.find(id);
+  auto moved = std::move(pin);
+  CHECK(!pin);  // NOLINT: that is the question
+  CHECK(moved->number == 7);
+  kino::registry<counted>::pin assigned;
+  CHECK(!assigned);
+  assigned = std::move(moved);
+  CHECK((*assigned).number == 7);
+  CHECK(registry.erase(id));
+  CHECK(counted::alive == 1);
+}
+
+TEST_CASE("a registry destroys what was not erased") {
+  CHECK(counted::alive == 0);
+  {
+    kino::registry<counted> registry;
+    for (std::uint64_t i = 0; i < 300; ++i) static_cast<void>(registry.insert(i));
+    CHECK(counted::alive == 300);
+  }
+  CHECK(counted::alive == 0);
+}
+
+TEST_CASE("many objects keep their ids while the registry grows") {
+  kino::registry<std::uint64_t> registry;
+  std::vector<std::uint64_t> ids;
+  for (std::uint64_t i = 0; i < 5000; ++i) ids.push_back(registry.insert(i));
+  for (std::uint64_t i = 0; i < ids.size(); ++i) REQUIRE(*registry.find(ids[i]) == i);
+  CHECK(std::set(ids.begin(), ids.end()).size() == ids.size());
+}
+
+TEST_CASE("an object that cannot be built takes no place") {
+  kino::registry<unbuildable> registry;
+  CHECK_THROWS_AS(static_cast<void>(registry.insert(true)), std::runtime_error);
+  auto const id = registry.insert(false);
+  CHECK(index_of(id) == 0);
+  CHECK(registry.find(id));
+}
+
+TEST_CASE("a full registry says so") {
+  names registry;
+  auto const id = registry.insert("a");
+  used_of(registry) = std::size_t{1} << index_bits;
+  CHECK_THROWS_AS(static_cast<void>(registry.insert("b")), std::length_error);
+  CHECK(registry.erase(id));
+  CHECK(registry.find(registry.insert("c")));
+}
+
+TEST_CASE("threads that find, erase and insert see whole objects only") {
+  constexpr int places = 4;
+  constexpr int rounds = 20'000;
+  kino::registry<counted> registry;
+  std::atomic<std::uint64_t> ids[places] = {};
+  std::atomic<int> torn{0};
+  std::atomic<int> inserted{0};
+  std::atomic<int> erased{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < rounds; ++i) {
+          auto& shared = ids[(i + t) % places];
+          auto const id = shared.load();
+          if (auto pin = registry.find(id); pin && pin->number != 42) ++torn;
+          if (i % 3 == t) {
+            auto const fresh = registry.insert(42u);
+            ++inserted;
+            // Each id leaves the table once, but a reader may have erased it before.
+            auto gone = shared.exchange(fresh);
+            if (registry.erase(gone)) ++erased;
+          } else if (i % 7 == 0) {
+            if (registry.erase(id)) ++erased;
+          }
+        }
+      });
+    }
+  }
+  CHECK(torn == 0);
+  CHECK(counted::alive == inserted - erased);
+  CHECK(counted::alive <= places);
+}

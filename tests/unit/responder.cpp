@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+
+#include <kino/responder.hpp>
+
+#include "../support/await.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+using kino::ending;
+
+namespace {
+thread_local std::size_t allocations = 0;
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* const memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace {
+
+// A place that lives here, so that what happens to it can be seen.
+struct visible_place final : kino::answerable<int> {
+  std::vector<ending> kinds;
+  std::optional<int> value;
+  std::thread::id thread;
+  int releases = 0;
+  bool released_too_soon = false;
+  bool in_delivery = false;
+
+  visible_place() { kinds.reserve(8); }
+  void delivered(kino::outcome<int>&& result) noexcept override {
+    in_delivery = true;
+    kinds.push_back(result.kind());
+    if (result.answered()) value = result.value();
+    thread = std::this_thread::get_id();
+    in_delivery = false;
+  }
+  void released() noexcept override {
+    released_too_soon = released_too_soon || in_delivery || kinds.empty();
+    ++releases;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the first answer wins, and the others keep their values") {
+  auto [answer, respond] = kino::make_response<std::unique_ptr<int>>();
+  auto const copy = respond;
+  auto first = std::make_unique<int>(1);
+  auto second = std::make_unique<int>(2);
+  CHECK(!answer.ready());
+  CHECK(respond.answer(std::move(first)));
+  CHECK(!copy.answer(std::move(second)));
+  CHECK(!first);
+  REQUIRE(second);
+  CHECK(!copy.abandon());
+  CHECK(!copy.expire());
+  CHECK(copy.ended());
+  CHECK(answer.ready());
+  auto& outcome = answer.wait();
+  REQUIRE(outcome.answered());
+  CHECK(outcome.kind() == ending::answered);
+  CHECK(*outcome.value() == 1);
+}
+
+TEST_CASE("a request that was ended otherwise takes no answer") {
+  for (bool expire : {false, true}) {
+    auto [answer, respond] = kino::make_response<int>();
+    CHECK(expire ? respond.expire() : respond.abandon());
+    CHECK(!respond.answer(1));
+    CHECK(!answer.wait().answered());
+    CHECK(answer.wait().kind() == (expire ? ending::expired : ending::abandoned));
+  }
+}
+
+TEST_CASE("dropping the last responder unanswered delivers abandoned") {
+  auto [answer, respond] = kino::make_response<int>();
+  auto copy = std::make_optional(respond);
+  respond = {};
+  CHECK(!answer.ready());
+  copy.reset();
+  CHECK(answer.ready());
+  CHECK(answer.wait().kind() == ending::abandoned);
+}
+
+TEST_CASE("dropping the last responder after an answer changes nothing") {
+  auto [answer, respond] = kino::make_response<int>();
+  CHECK(respond.answer(5));
+  respond = {};
+  CHECK(answer.wait().value() == 5);
+}
+
+TEST_CASE("an empty responder belongs to no request") {
+  kino::responder<int> empty;
+  CHECK(!empty);
+  CHECK(!empty.answer(1));
+  CHECK(!empty.abandon());
+  CHECK(!empty.expire());
+  CHECK(empty.ended());
+  CHECK(empty.place() == nullptr);
+  CHECK(!empty.weak());
+  auto copy = empty;
+  CHECK(!copy);
+
+  kino::weak_responder const weak;
+  CHECK(!weak);
+  CHECK(!weak.abandon());
+  CHECK(!weak.expire());
+  CHECK(weak.ended());
+}
+
+TEST_CASE("moving a responder moves the right") {
+  auto [answer, respond] = kino::make_response<int>();
+  auto moved = std::move(respond);
+  CHECK(!respond);  // NOLINT: that is the question
+  CHECK(moved);
+  moved = std::move(moved);  // NOLINT: onto itself
+  CHECK(!answer.ready());
+  CHECK(moved.answer(1));
+}
+
+TEST_CASE("a weak responder does not keep a request open") {
+  auto [answer, respond] = kino::make_response<int>();
+  auto const weak = respond.weak();
+  CHECK(weak);
+  CHECK(!weak.ended());
+  respond = {};
+  CHECK(answer.wait().kind() == ending::abandoned);
+  CHECK(weak.ended());
+  CHECK(!weak.abandon());
+}
+
+TEST_CASE("a weak responder ends a request whose responders are still there") {
+  for (bool expire : {false, true}) {
+    auto [answer, respond] = kino::make_response<int>();
+    auto const weak = respond.weak();
+    CHECK(expire ? weak.expire() : weak.abandon());
+    CHECK(!weak.expire());
+    CHECK(!respond.answer(1));
+    CHECK(answer.wait().kind() == (expire ? ending::expired : ending::abandoned));
+  }
+}
+
+TEST_CASE("a weak responder can be kept as a pointer and taken back") {
+  visible_place place;
+  {
+    kino::responder<int> respond(place);
+    auto weak = respond.weak();
+    auto* const kept = weak.release();
+    CHECK(!weak);
+    respond = {};
+    CHECK(place.releases == 0);
+    auto const again = kino::weak_responder::adopt(kept);
+    CHECK(again.ended());
+  }
+  CHECK(place.releases == 1);
+}
+
+TEST_CASE("a place is told the outcome once, in the thread that decided it") {
+  visible_place place;
+  kino::responder<int> respond(place);
+  CHECK(respond.place() == &place);
+  std::thread::id other;
+  std::thread thread([&, copy = respond] {
+    other = std::this_thread::get_id();
+    CHECK(copy.answer(3));
+  });
+  thread.join();
+  CHECK(!respond.answer(4));
+  CHECK(place.kinds == std::vector{ending::answered});
+  CHECK(place.value == 3);
+  CHECK(place.thread == other);
+}
+
+TEST_CASE("a place is released after its last responder, weak ones included, and reused") {
+  visible_place place;
+  for (int round = 1; round <= 3; ++round) {
+    kino::responder<int> respond(place);
+    auto weak = respond.weak();
+    if (round != 2) {
+      CHECK(respond.answer(std::move(round)));
+    }
+    respond = {};
+    CHECK(place.releases == round - 1);
+    weak = {};
+    CHECK(place.releases == round);
+    place.rearm();
+  }
+  CHECK(place.kinds == std::vector{ending::answered, ending::abandoned, ending::answered});
+  CHECK(!place.released_too_soon);
+}
+
+TEST_CASE("responding allocates nothing, and making a response allocates once") {
+  visible_place place;
+  std::size_t before = allocations;
+  {
+    kino::responder<int> respond(place);
+    auto const copy = respond;
+    auto const weak = copy.weak();
+    static_cast<void>(respond.answer(1));
+  }
+  CHECK(allocations == before);
+  before = allocations;
+  {
+    auto [answer, respond] = kino::make_response<int>();
+    static_cast<void>(respond.answer(1));
+    static_cast<void>(answer.wait());
+  }
+  CHECK(allocations == before + 1);
+}
+
+TEST_CASE("waiting for an answer ends with its arrival") {
+  for (int round = 0; round < 200; ++round) {
+    auto [answer, respond] = kino::make_response<int>();
+    int written = 0;  // not atomic: ThreadSanitizer checks the order
+    std::thread worker([&written, respond = std::move(respond)] {
+      written = 9;
+      static_cast<void>(respond.answer(1));
+    });
+    CHECK(answer.wait().value() == 1);
+    CHECK(written == 9);
+    worker.join();
+  }
+}
+
+TEST_CASE("waiting for an answer ends when its last responder goes") {
+  auto [answer, respond] = kino::make_response<int>();
+  std::thread worker([respond = std::move(respond)] {});
+  CHECK(answer.wait().kind() == ending::abandoned);
+  worker.join();
+}
+
+TEST_CASE("a timed wait ends without an outcome, and a later one with it") {
+  auto [answer, respond] = kino::make_response<int>();
+  CHECK(answer.wait_for(1ms) == nullptr);
+  CHECK(respond.answer(2));
+  auto* const outcome = answer.wait_for(0ms);
+  REQUIRE(outcome);
+  CHECK(outcome->value() == 2);
+}
+
+TEST_CASE("an interruption neither ends a native wait nor makes it endless") {
+  auto [answer, respond] = kino::make_response<int>();
+  answer.arrival().interrupt();
+  CHECK(answer.wait_for(1ms) == nullptr);
+  answer.arrival().interrupt();
+  CHECK(respond.answer(2));
+  CHECK(answer.wait().value() == 2);
+}
+
+TEST_CASE("a wait for an answer may last as long as a duration can say") {
+  auto [answer, respond] = kino::make_response<int>();
+  std::thread worker([respond = std::move(respond)] { static_cast<void>(respond.answer(1)); });
+  auto* const outcome = answer.wait_for(std::chrono::hours::max());
+  REQUIRE(outcome);
+  CHECK(outcome->value() == 1);
+  worker.join();
+}
+
+TEST_CASE("nobody has to wait for an outcome") {
+  kino::responder<int> respond;
+  {
+    auto ends = kino::make_response<int>();
+    respond = std::move(ends.respond);
+  }
+  CHECK(!respond.ended());
+  CHECK(respond.answer(1));
+}
+
+TEST_CASE("of many threads that end a request one succeeds") {
+  constexpr int threads = 4;
+  for (int round = 0; round < 300; ++round) {
+    visible_place place;
+    std::atomic<int> wins{0};
+    std::atomic<int> ready{0};
+    {
+      std::vector<std::jthread> racers;
+      kino::responder<int> respond(place);
+      for (int i = 0; i < threads; ++i) {
+        racers.emplace_back([&, i, mine = respond, weak = respond.weak()]() mutable {
+          ++ready;
+          await([&] { return ready == threads; });
+          bool won = false;
+          if (i == 0) won = mine.answer(1);
+          if (i == 1) won = mine.expire();
+          if (i == 2) won = weak.abandon();
+          wins += won;
+          mine = {};
+        });
+      }
+    }
+    CHECK(wins <= 1);
+    CHECK(place.kinds.size() == 1);
+    CHECK(place.releases == 1);
+    CHECK(!place.released_too_soon);
+  }
+}

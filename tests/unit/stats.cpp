@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+
+#include <kino/stats.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using kino::latency_histogram;
+
+TEST_CASE("a counter counts from many threads") {
+  kino::counter events;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10'000; ++i) events.add();
+      });
+    }
+  }
+  events.add(5);
+  CHECK(events.total() == 40'005);
+}
+
+TEST_CASE("a bucket holds durations up to its bound, included") {
+  latency_histogram figures;
+  for (std::size_t i = 0; i < latency_histogram::buckets; ++i) {
+    CAPTURE(i);
+    auto const before = figures.in_bucket(i);
+    figures.record(latency_histogram::bound(i));
+    CHECK(figures.in_bucket(i) == before + 1);
+    if (i + 1 < latency_histogram::buckets) {
+      auto const next = figures.in_bucket(i + 1);
+      figures.record(latency_histogram::bound(i) + 1ns);
+      CHECK(figures.in_bucket(i + 1) == next + 1);
+    }
+  }
+}
+
+TEST_CASE("durations that are no time, negative or endless are counted") {
+  latency_histogram figures;
+  figures.record(0ns);
+  figures.record(-5s);
+  figures.record(1ns);
+  CHECK(figures.in_bucket(0) == 3);
+  CHECK(figures.sum() == 1ns);
+  figures.record(24h);
+  CHECK(figures.in_bucket(latency_histogram::buckets - 1) == 1);
+  CHECK(figures.count() == 4);
+  CHECK(figures.sum() == 24h + 1ns);
+}
+
+TEST_CASE("the last bucket begins after 67 seconds") {
+  CHECK(latency_histogram::bound(latency_histogram::buckets - 2) > 67s);
+  CHECK(latency_histogram::bound(latency_histogram::buckets - 2) < 68s);
+}
+
+TEST_CASE("a quantile is exact to a factor of two") {
+  latency_histogram figures;
+  CHECK(figures.quantile(0.5) == 0us);
+  for (int i = 0; i < 90; ++i) figures.record(100us);
+  for (int i = 0; i < 10; ++i) figures.record(10ms);
+  CHECK(figures.quantile(0.5) == 128us);
+  CHECK(figures.quantile(0.9) == 128us);
+  CHECK(figures.quantile(0.91) == 16384us);
+  CHECK(figures.quantile(1) == 16384us);
+}
+
+TEST_CASE("counters, gauges and labelled samples are written in Prometheus' text format") {
+  kino::metrics_text text;
+  text.counter("kino_served_total", "Requests served.", 7);
+  text.gauge("kino_load", "Load.", 0.5);
+  text.family("kino_slot_served_total", "Served by slot.", "counter");
+  text.sample("kino_slot_served_total", "slot=\"0\"", std::uint64_t{18446744073709551615u});
+  text.sample("kino_slot_served_total", "slot=\"1\"", std::uint64_t{0});
+  CHECK(text.str() ==
+        "# HELP kino_served_total Requests served.\n"
+        "# TYPE kino_served_total counter\n"
+        "kino_served_total 7\n"
+        "# HELP kino_load Load.\n"
+        "# TYPE kino_load gauge\n"
+        "kino_load 0.5\n"
+        "# HELP kino_slot_served_total Served by slot.\n"
+        "# TYPE kino_slot_served_total counter\n"
+        "kino_slot_served_total{slot=\"0\"} 18446744073709551615\n"
+        "kino_slot_served_total{slot=\"1\"} 0\n");
+}
+
+TEST_CASE("a histogram's buckets are cumulative, end with +Inf and agree with its count") {
+  latency_histogram figures;
+  figures.record(1us);
+  figures.record(3us);
+  figures.record(4us);
+  figures.record(2h);
+  kino::metrics_text text;
+  text.histogram("wait_seconds", "Waits.", figures);
+
+  std::istringstream lines(text.str());
+  std::string line;
+  std::vector<std::string> all;
+  while (std::getline(lines, line)) all.push_back(line);
+  REQUIRE(all.size() == 2 + latency_histogram::buckets + 2);
+  CHECK(all[0] == "# HELP wait_seconds Waits.");
+  CHECK(all[1] == "# TYPE wait_seconds histogram");
+  CHECK(all[2] == "wait_seconds_bucket{le=\"1e-06\"} 1");
+  CHECK(all[3] == "wait_seconds_bucket{le=\"2e-06\"} 1");
+  CHECK(all[4] == "wait_seconds_bucket{le=\"4e-06\"} 3");
+  CHECK(all[latency_histogram::buckets] == "wait_seconds_bucket{le=\"67.1089\"} 3");
+  CHECK(all[latency_histogram::buckets + 1] == "wait_seconds_bucket{le=\"+Inf\"} 4");
+  CHECK(all[latency_histogram::buckets + 2] == "wait_seconds_sum 7200.00001");
+  CHECK(all[latency_histogram::buckets + 3] == "wait_seconds_count 4");
+
+  std::uint64_t last = 0;
+  for (std::size_t i = 2; i < 2 + latency_histogram::buckets; ++i) {
+    auto const value = std::stoull(all[i].substr(all[i].rfind(' ') + 1));
+    CHECK(value >= last);
+    last = value;
+  }
+}

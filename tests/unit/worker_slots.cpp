@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+
+#include <kino/worker_slots.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+TEST_CASE("workers get the lowest free place, and none when all are taken") {
+  kino::worker_slots slots{3};
+  CHECK(slots.size() == 3);
+  CHECK(slots.claim() == 0);
+  CHECK(slots.claim() == 1);
+  CHECK(slots.claim() == 2);
+  CHECK(slots.claim() == kino::worker_slots::none);
+  slots.vacate(1);
+  slots.vacate(0);
+  CHECK(slots.claim() == 0);
+  CHECK(slots.claim() == 1);
+}
+
+TEST_CASE("a place shows who is there and what is in flight") {
+  kino::worker_slots slots{2};
+  auto const mine = slots.claim();
+  auto view = slots.view_of(mine);
+  CHECK(view.index == mine);
+  CHECK(view.occupied);
+  CHECK(view.in_flight == 0);
+  CHECK(view.served == 0);
+  CHECK(view.workers == 1);
+  CHECK(view.busy.count() == 0);
+
+  slots.began(mine);
+  slots.began(mine);
+  view = slots.view_of(mine);
+  CHECK(view.in_flight == 2);
+  CHECK(view.busy.count() >= 0);
+  CHECK(view.busy < std::chrono::hours(1));
+  slots.finished(mine);
+  slots.finished(mine);
+  view = slots.view_of(mine);
+  CHECK(view.in_flight == 0);
+  CHECK(view.served == 2);
+  CHECK(view.busy.count() == 0);
+}
+
+TEST_CASE("a successor counts on and inherits no phantom work") {
+  kino::worker_slots slots{1};
+  auto const first = slots.claim();
+  slots.began(first);
+  slots.finished(first);
+  slots.began(first);
+  slots.quarantine(first, true);
+  slots.vacate(first);
+  auto view = slots.view_of(first);
+  CHECK(!view.occupied);
+  CHECK(!view.quarantined);
+  CHECK(view.in_flight == 0);
+
+  CHECK(slots.claim() == first);
+  view = slots.view_of(first);
+  CHECK(view.occupied);
+  CHECK(view.in_flight == 0);
+  CHECK(view.served == 1);
+  CHECK(view.workers == 2);
+}
+
+TEST_CASE("a quarantined worker keeps its place until it leaves") {
+  kino::worker_slots slots{1};
+  auto const mine = slots.claim();
+  slots.quarantine(mine, true);
+  CHECK(slots.view_of(mine).quarantined);
+  CHECK(slots.claim() == kino::worker_slots::none);
+  slots.quarantine(mine, false);
+  CHECK(!slots.view_of(mine).quarantined);
+}
+
+TEST_CASE("a snapshot has every place in order") {
+  kino::worker_slots slots{3};
+  static_cast<void>(slots.claim());
+  auto const all = slots.snapshot();
+  REQUIRE(all.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(all[i].index == i);
+  CHECK(all[0].occupied);
+  CHECK(!all[1].occupied);
+  CHECK(kino::worker_slots{0}.snapshot().empty());
+}
+
+TEST_CASE("concurrent workers never share a place, and all they served is counted") {
+  constexpr int threads = 4;
+  constexpr int rounds = 2000;
+  kino::worker_slots slots{threads};
+  std::vector<std::atomic<int>> inside(threads);
+  std::atomic<int> shared{0};
+  std::atomic<bool> done{false};
+  std::jthread observer([&] {
+    while (!done) {
+      for (auto const& view : slots.snapshot()) {
+        if (view.in_flight > 1 || view.busy > std::chrono::hours(1)) ++shared;
+      }
+    }
+  });
+  {
+    std::vector<std::jthread> workers;
+    for (int t = 0; t < threads; ++t) {
+      workers.emplace_back([&] {
+        for (int i = 0; i < rounds; ++i) {
+          auto const mine = slots.claim();
+          if (inside[mine].fetch_add(1) != 0) ++shared;
+          slots.began(mine);
+          slots.finished(mine);
+          inside[mine].fetch_sub(1);
+          slots.vacate(mine);
+        }
+      });
+    }
+  }
+  done = true;
+  observer.join();
+  CHECK(shared == 0);
+  std::uint64_t served = 0;
+  for (auto const& view : slots.snapshot()) served += view.served;
+  CHECK(served == threads * rounds);
+}
