@@ -206,29 +206,35 @@ template <class Attempt, class Blocked, class Waits>
 auto channel<T>::wait_in(detail::wake_throttle& line, detail::waiter& self,
                          detail::deadline until, Attempt attempt, Blocked blocked,
                          Waits waits) {
+  // A search ends however the wait does: a push that throws must not keep the line waiting.
+  struct search {
+    detail::wake_throttle& line;
+    Waits& waits;
+    bool on = false;
+    ~search() {
+      if (!on) return;
+      line.stop_searching(false);
+      if (waits()) line.notify();
+    }
+  } searching{line, waits};
   auto result = attempt();
-  bool searching = false;
   auto give_up = Blocked{};
   bool last_try = false;
   while (result == blocked && !last_try) {
-    line.enter(self, searching, searching);
+    line.enter(self, searching.on, searching.on);
     if (waits()) line.notify();
     // `close` woke those it found; who comes later must not sleep.
     bool const missed_close = store_.closed() && waits();
     auto const woken = missed_close ? detail::park_result::timed_out : self.spot.park(until);
     if (woken == detail::park_result::notified) {
-      searching = self.granted;
+      searching.on = self.granted;
     } else {
-      searching = !line.leave(self) && self.granted;
+      searching.on = !line.leave(self) && self.granted;
       last_try = !missed_close;
       give_up = woken == detail::park_result::interrupted ? Blocked::interrupted
                                                           : Blocked::timed_out;
     }
     result = attempt();
-  }
-  if (searching) {
-    line.stop_searching(false);
-    if (waits()) line.notify();
   }
   return result == blocked ? give_up : result;
 }
