@@ -214,7 +214,7 @@ public:
   [[nodiscard]] bool ready() const { return box_->arrived(); }
   /// Waits for the outcome and returns it, by reference into this object.
   [[nodiscard]] outcome<T>& wait() {
-    while (!ready()) static_cast<void>(box_->arrival().park(std::nullopt));
+    while (!ready()) static_cast<void>(park(std::nullopt));
     return box_->result();
   }
   /// Waits at most `patience`; null if there is still none.
@@ -222,7 +222,7 @@ public:
   [[nodiscard]] outcome<T>* wait_for(std::chrono::duration<Rep, Period> patience) {
     detail::deadline const until = detail::deadline_after(patience);
     while (!ready()) {
-      if (arrival().park(until) == detail::park_result::timed_out) break;
+      if (park(until) == detail::park_result::timed_out) break;
     }
     return ready() ? &box_->result() : nullptr;
   }
@@ -231,6 +231,14 @@ public:
   [[nodiscard]] detail::parker& arrival() { return box_->arrival(); }
 
 private:
+  // An interruption that wait.hpp left behind is nothing to a native wait, and would turn it
+  // into a loop that no deadline ends.
+  detail::park_result park(detail::deadline until) {
+    auto const woken = arrival().park(until);
+    if (woken == detail::park_result::interrupted) arrival().clear_interruption();
+    return woken;
+  }
+
   detail::mailbox<T>* box_;
 };
 
