@@ -156,7 +156,7 @@ private:
     // stores false; one of the two sees the other.
     if (!watching_.load(std::memory_order_seq_cst) &&
         !watching_.exchange(true, std::memory_order_seq_cst)) {
-      watcher_spot_.notify();
+      watcher_spot_->notify();
     }
   }
   void watch();
@@ -165,13 +165,13 @@ private:
   std::function<bool()> const work_waits_;
   std::chrono::milliseconds const slice_length_;
   std::size_t const count_;
-  std::unique_ptr<permit[]> const permits_;
+  std::unique_ptr<permit[]> permits_;
   detail::wake_throttle throttle_;
   detail::atomic<bool> stopped_{false};
   detail::atomic<bool> watching_{false};
   detail::atomic<std::uint64_t> ticks_{0};
   alignas(detail::cache_line) detail::atomic<std::uint32_t> slice_{0};
-  detail::parker watcher_spot_;
+  std::unique_ptr<detail::parker> watcher_spot_ = std::make_unique<detail::parker>();
   detail::fork_mark const born_;
   std::thread watcher_;
 };
@@ -188,10 +188,14 @@ inline run_permits::run_permits(options chosen, std::function<bool()> work_waits
 
 inline run_permits::~run_permits() {
   if (born_.forked()) {
-    watcher_.detach();  // It stayed in the parent.
+    // The threads that sleep here stayed in the parent, and destroying a condition variable
+    // waits for its sleepers: what has one is left alone.
+    watcher_.detach();
+    static_cast<void>(watcher_spot_.release());
+    static_cast<void>(permits_.release());
     return;
   }
-  watcher_spot_.interrupt();
+  watcher_spot_->interrupt();
   watcher_.join();
 }
 
@@ -311,9 +315,9 @@ inline void run_permits::expire_long_runners() {
 
 inline void run_permits::watch() {
   for (;;) {
-    if (watcher_spot_.park(std::nullopt) == detail::park_result::interrupted) return;
+    if (watcher_spot_->park(std::nullopt) == detail::park_result::interrupted) return;
     while (watching_.load(std::memory_order_relaxed)) {  // own thread's store, or our caller's
-      if (watcher_spot_.park(detail::clock::now() + slice_length_) ==
+      if (watcher_spot_->park(detail::clock::now() + slice_length_) ==
           detail::park_result::interrupted) {
         return;
       }
