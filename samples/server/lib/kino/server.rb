@@ -96,7 +96,10 @@ module Kino
         @state, @clean = :stopped, true if from == :new
         from == :running
       end
-      first ? stop(timeout) : wait
+      # On a Thread of its own, so that the caller waits in Ruby: Rubies before 3.3 look for signals only in
+      # a main Thread that waits there, and a second signal must find it.
+      Thread.new { stop(timeout) }.name = "kino shutdown" if first
+      wait
       @clean
     end
 
