@@ -163,7 +163,8 @@ void outlet::drop_line(settlement& then) {
   for (; length_ != 0; --length_, first_ = (first_ + 1) % line_.size()) {
     exchange& dropped = front();
     dropped.out_.attached = false;
-    dropped.next_ = std::exchange(then.finished, &dropped);
+    dropped.out_.writer_waits = false;
+    dropped.next_ = std::exchange(then.dropped, &dropped);
   }
 }
 
@@ -259,12 +260,15 @@ void outlet::settle(settlement& then) noexcept {
     then.roomy->drop_weak();
   }
   if (then.wake) owner_.wake();
+  // Last: these references may be what keeps the connection, and us.
+  while (exchange* const done = then.dropped) {
+    then.dropped = done->next_;
+    done->departures().notify();  // Nothing more goes out; nobody is hurt by hearing it twice.
+    done->drop_weak();
+  }
   while (exchange* const done = then.finished) {
     then.finished = done->next_;
-    // Nobody touches this flag once the exchange is out of the line. A writer that sleeps has
-    // to learn that nothing more goes out.
-    if (std::exchange(done->out_.writer_waits, false)) done->departures().notify();
-    done->drop_weak();  // Last: it may be what keeps the connection, and us.
+    done->drop_weak();
   }
 }
 

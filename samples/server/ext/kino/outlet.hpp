@@ -88,6 +88,7 @@ public:
 private:
   struct settlement {
     exchange* finished = nullptr;  // in line no more; one reference each
+    exchange* dropped = nullptr;   // likewise, unanswered; a writer may sleep for room
     exchange* roomy = nullptr;     // still in line, its writer waits for room; one reference
     bool wake = false;
   };
