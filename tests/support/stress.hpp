@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+//
+// What the stress programs share: how much to do, chance, the record of what arrived, and a
+// watchdog that says how far things were when they stopped.
+
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#if defined(__SANITIZE_THREAD__)
+#define KINO_TEST_SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KINO_TEST_SLOW 1
+#endif
+#endif
+
+namespace stress {
+
+/// How many of `full` to do in this build: ThreadSanitizer gets a fifth.
+constexpr std::uint32_t scaled(std::uint32_t full) {
+#ifdef KINO_TEST_SLOW
+  return full / 5;
+#else
+  return full;
+#endif
+}
+
+/// Cheap, repeatable chance, one per thread.
+class dice {
+public:
+  explicit dice(std::uint32_t seed) : state_(seed * 2654435761u + 1) {}
+  /// True once in `many` times.
+  bool once_in(std::uint32_t many) { return next() % many == 0; }
+  std::uint32_t below(std::uint32_t end) { return next() % end; }
+
+private:
+  std::uint32_t next() {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 17;
+    state_ ^= state_ << 5;
+    return state_ >> 3;
+  }
+  std::uint32_t state_;
+};
+
+/// One of the values that a producer numbers through.
+struct item {
+  std::uint32_t producer = 0;
+  std::uint32_t number = 0;
+};
+
+/// Knows how often each item has arrived.
+class arrivals {
+public:
+  arrivals(std::uint32_t producers, std::uint32_t each) : seen_(producers) {
+    for (auto& row : seen_) row = std::vector<std::atomic<std::uint8_t>>(each);
+  }
+  void note(item const& arrived) {
+    seen_[arrived.producer][arrived.number].fetch_add(1, std::memory_order_relaxed);
+    total_.fetch_add(1, std::memory_order_relaxed);
+  }
+  std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
+  /// How many items arrived another number of times than once; for after the joins.
+  std::uint64_t wrong() const {
+    std::uint64_t found = 0;
+    for (auto const& row : seen_) {
+      found += static_cast<std::uint64_t>(std::count_if(
+          row.begin(), row.end(), [](auto const& times) { return times.load() != 1; }));
+    }
+    return found;
+  }
+
+private:
+  std::vector<std::vector<std::atomic<std::uint8_t>>> seen_;
+  std::atomic<std::uint64_t> total_{0};
+};
+
+/// Ends the program, with a diagnosis, if it is not destroyed in time: somebody sleeps for ever.
+class watchdog {
+public:
+  explicit watchdog(std::function<std::string()> describe)
+      : thread_([this, describe = std::move(describe)] {
+          std::unique_lock guard(mutex_);
+          if (done_.wait_for(guard, std::chrono::seconds(150), [this] { return ended_; })) return;
+          std::fprintf(stderr, "stress: no end in sight: %s\n", describe().c_str());
+          std::abort();
+        }) {}
+  ~watchdog() {
+    {
+      std::lock_guard guard(mutex_);
+      ended_ = true;
+    }
+    done_.notify_one();
+    thread_.join();
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable done_;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+}  // namespace stress
