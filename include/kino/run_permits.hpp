@@ -38,7 +38,8 @@ KINO_NAMESPACE_BEGIN
 /// GVL:        never needed. `lend` and `reclaim` are called by Ruby's thread events, with
 ///             locks of Ruby held: they take leaf locks only.
 /// Blocks:     `wait`.
-/// Fork:       a run_permits does not survive fork; it can be destroyed in the child.
+/// Fork:       a run_permits does not survive fork. In the child `release`, `lend` and `reclaim`
+///             do nothing, and it can be destroyed.
 ///
 /// Example:
 ///
@@ -189,8 +190,9 @@ inline run_permits::run_permits(options chosen, std::function<bool()> work_waits
 inline run_permits::~run_permits() {
   if (born_.forked()) {
     // The threads that sleep here stayed in the parent, and destroying a condition variable
-    // waits for its sleepers: what has one is left alone.
-    watcher_.detach();
+    // waits for its sleepers: what has one is left alone. So is the watcher's handle: its number
+    // may by now be that of a thread which the child has started.
+    std::construct_at(&watcher_);
     static_cast<void>(watcher_spot_.release());
     static_cast<void>(permits_.release());
     return;
@@ -257,6 +259,7 @@ inline run_permits::waited run_permits::wait(permit& mine, detail::deadline unti
 }
 
 inline void run_permits::release(permit& mine) {
+  if (born_.forked()) return;  // as in lend
   mine.in_handler_.store(false, std::memory_order_relaxed);
   state const held = mine.state_.exchange(state::idle, std::memory_order_relaxed);
   if (held == state::searching) {
@@ -271,6 +274,8 @@ inline void run_permits::release(permit& mine) {
 
 inline void run_permits::lend(permit& mine) {
   if (!mine.in_handler_.load(std::memory_order_relaxed)) return;  // own thread's store
+  // A child that was forked in a handler: what the parent's threads had locked stays locked.
+  if (born_.forked()) return;
   if (mine.state_.exchange(state::lent, std::memory_order_relaxed) == state::running) {
     throttle_.stop_running();
     pass_on();
@@ -279,7 +284,7 @@ inline void run_permits::lend(permit& mine) {
 
 inline void run_permits::reclaim(permit& mine) {
   if (mine.state_.load(std::memory_order_relaxed) != state::lent) return;
-  if (!mine.in_handler_.load(std::memory_order_relaxed)) return;
+  if (!mine.in_handler_.load(std::memory_order_relaxed) || born_.forked()) return;
   throttle_.run_anyway();
   mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   mine.state_.store(state::running, std::memory_order_release);  // as in acquire
