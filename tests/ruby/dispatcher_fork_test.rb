@@ -1,0 +1,127 @@
+# frozen_string_literal: true
+
+require_relative "support/dispatching"
+
+# A forked child of a process that has a dispatcher.
+class DispatcherForkTest < DispatcherTest
+  def setup
+    skip "this platform cannot fork" unless Process.respond_to?(:fork)
+    super
+  end
+
+  # Runs the block in a forked child, which ends as any program does; returns what it printed.
+  def forked
+    reader, writer = IO.pipe
+    child = fork do
+      reader.close
+      # Minitest would run again at the end of the child.
+      Minitest.class_variable_set(:@@after_run, [])
+      Minitest.singleton_class.send(:define_method, :run) { |*| true }
+      GC.stress = false
+      writer.write(yield)
+    rescue Exception => e
+      writer.write("#{e.class}: #{e.message}")
+    ensure
+      writer.close
+    end
+    writer.close
+    printed = reader.read
+    _, status = Process.wait2(child)
+    assert status.success?, "the child ended with #{status} after #{printed}"
+    printed
+  end
+
+  test_with_workers "a child is told that it cannot use its parent's dispatcher" do |kind|
+    make
+    public_send(kind, 2, "n")
+    await { @dispatcher.parked == 2 }
+    expected = "RuntimeError: kino: this dispatcher was made before fork; make one in the child"
+    assert_equal expected, forked { @dispatcher.join }
+    assert_equal expected, forked { @dispatcher.serve { flunk } }
+    assert_equal 1, @dispatcher.submit(1).wait
+  end
+
+  test_with_workers "a child makes its own and ends cleanly" do |kind|
+    make
+    public_send(kind, 2, "n")
+    await { @dispatcher.parked == 2 }
+    printed = forked do
+      inherited = @ractors + @threads
+      @ractors = []
+      @threads = []
+      make
+      public_send(kind, 2, "n * 3")
+      answers = Array.new(10) { |n| @dispatcher.submit(n) }.map(&:wait)
+      @dispatcher.close
+      @ractors.each { |ractor| await_end(ractor) }
+      @threads.each(&:join)
+      inherited.clear
+      answers.inspect
+    end
+    assert_equal "[0, 3, 6, 9, 12, 15, 18, 21, 24, 27]", printed
+    assert_equal 1, @dispatcher.submit(1).wait
+  end
+
+  # What a child inherits may be freed there although its parent's threads sleep in it.
+  test_with_workers "a child can collect its parent's dispatcher" do |kind|
+    make
+    public_send(kind, 2, "n")
+    await { @dispatcher.parked == 2 }
+    assert_equal "collected", forked {
+      remove_instance_variable(:@dispatcher)
+      @ractors = @threads = nil
+      GC.start
+      "collected"
+    }
+  end
+
+  # The thread that forks is a worker: it keeps its permit in the parent and is nobody in the child.
+  def test_fork_in_a_handler
+    make
+    start(2) do
+      @threads << Thread.new { @dispatcher.serve { |n| forked { 5.times { sleep(0) }; "child #{n}" }.size } }
+    end
+    assert_equal [7, 7, 7], Array.new(3) { |n| @dispatcher.submit(n) }.map(&:wait)
+  end
+
+  # The child's thread still sits in the parent's dispatcher when it blocks. Nothing there may be waited for: what
+  # other threads had locked at the moment of the fork stays locked.
+  def test_children_block_where_their_parent_was_busy
+    make(capacity: 256, concurrency: 1)
+    forks = 0
+    ractors(3, "2 * n")
+    start(1) do
+      @threads << Thread.new do
+        @dispatcher.serve do |n|
+          if (n % 10).zero?
+            Process.wait(fork { 20.times { sleep(0) } && exit!(0) })
+            forks += 1
+          end
+          2 * n
+        end
+      end
+    end
+    while forks < times(200)
+      assert_equal [2000, 0, 0], @dispatcher.ask_many(2000, 2).wait
+    end
+  end
+
+  # A child that goes on where its parent's worker was leaves `serve` by the same exception.
+  def test_fork_without_a_block_in_a_handler
+    make
+    reader, writer = IO.pipe
+    parent = Process.pid
+    thread = Thread.new do
+      @dispatcher.serve { |n| fork ? Process.wait && n : 0 }
+    rescue RuntimeError => e
+      writer.write(e.message)
+    ensure
+      exit!(0) if Process.pid != parent
+    end
+    assert_equal 3, @dispatcher.submit(3).wait
+    @dispatcher.close
+    thread.join
+    writer.close
+    assert_equal "kino: this dispatcher was made before fork; make one in the child", reader.read
+  end
+end

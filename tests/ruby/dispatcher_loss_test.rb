@@ -1,0 +1,146 @@
+# frozen_string_literal: true
+
+require_relative "support/dispatching"
+
+# Workers that die, however they die: what they had is abandoned at once, and their slots are free.
+class DispatcherLossTest < DispatcherTest
+  Crash = Class.new(StandardError)
+
+  # The request is still referred to, by its Answer: only the clean-up of its worker can end it.
+  { "raises" => "raise 'broken'", "raises beyond StandardError" => "raise NoMemoryError, 'broken'",
+    "is killed" => "Thread.current.kill", "throws" => "throw :out" }.each do |how, source|
+    test_with_workers "a worker that #{how} abandons what it had" do |kind|
+      make
+      public_send(kind, 1, source)
+      assert_equal :abandoned, @dispatcher.submit_and_keep(1).wait
+      await { occupied.zero? }
+    end
+  end
+
+  def test_break_out_of_serve_abandons_and_leaves
+    make
+    thread = Thread.new { @dispatcher.serve { |n| break n + 1 } }
+    assert_equal :abandoned, @dispatcher.submit_and_keep(1).wait
+    assert_equal 2, thread.value
+    await { occupied.zero? }
+  end
+
+  def test_throw_to_a_catch_outside_of_serve
+    make
+    thread = Thread.new { catch(:out) { @dispatcher.serve { throw :out, 7 } } }
+    assert_equal :abandoned, @dispatcher.submit_and_keep(1).wait
+    assert_equal 7, thread.value
+  end
+
+  # From outside, in the handler and while waiting.
+  def test_a_thread_that_is_killed_or_raised_in
+    [->(thread) { thread.kill }, ->(thread) { thread.raise(Crash) }].each do |interrupt|
+      make
+      inside = gate(2)
+      start(2) { @threads << Thread.new { @dispatcher.serve { inside.meet } } }
+      await { @dispatcher.parked == 2 }
+      answer = @dispatcher.submit_and_keep(1)
+      await { inside.arrived == 1 }
+      @threads.each(&interrupt)
+      assert_equal :abandoned, answer.wait
+      await { occupied.zero? }
+      @threads.each { |thread| assert_raises(Crash) { thread.value } if thread.status.nil? }
+      @threads.clear
+    end
+  end
+
+  def test_a_ractor_that_ends_while_one_of_its_threads_serves
+    make
+    inside = gate(2)
+    ractor = Ractor.new(@dispatcher, inside) do |dispatcher, meeting|
+      Thread.new { dispatcher.serve { meeting.meet } }
+      Thread.pass until meeting.arrived == 1
+    end
+    answer = @dispatcher.submit_and_keep(1)
+    assert_equal :abandoned, answer.wait
+    await_end(ractor)
+    await { occupied.zero? }
+  end
+
+  def test_a_supervisor_abandons_and_the_worker_goes_on
+    make(slots: 1)
+    inside = gate(2)
+    threads(1, "n == 1 ? a.meet : nil; n", inside)
+    answer = @dispatcher.submit_and_keep(1)
+    await { inside.arrived == 1 }
+    assert_equal 1, @dispatcher.abandon(0)
+    assert_equal 0, @dispatcher.abandon(0)
+    assert_equal :abandoned, answer.wait
+    inside.meet
+    assert_equal 2, @dispatcher.submit(2).wait
+  end
+
+  def test_slots_are_used_again_without_phantoms
+    make(slots: 2)
+    times(200).times do |i|
+      thread = Thread.new { @dispatcher.serve { raise Crash } }
+      assert_equal :abandoned, @dispatcher.submit_and_keep(i).wait
+      assert_raises(Crash) { thread.value }
+    end
+    assert_equal [[false, 0, 0, times(200)], [false, 0, 0, 0]], @dispatcher.slots
+    assert_equal [0, 0], [@dispatcher.running, @dispatcher.parked]
+    threads(2, "n")
+    assert_equal (0...50).to_a, Array.new(50) { |n| @dispatcher.submit(n) }.map(&:wait)
+  end
+
+  # Workers die and are replaced while thousands of questions are under way: each of them ends, and an answer is
+  # the right one. What was queued is never lost: only what a dying worker held is abandoned.
+  def test_a_storm_of_kills
+    [1, 2].each do |concurrency|
+      make(capacity: 64, slots: 6, concurrency: concurrency)
+      work = -> { @dispatcher.serve { |n| (n % 7).zero? ? sleep(0) && 2 * n : 2 * n } }
+      start(4) { @threads << Thread.new(&work) }
+      count = times(2000)
+      random = Random.new(concurrency)
+      kills = sum = lost = 0
+      until kills >= times(300)
+        flood = @dispatcher.ask_many(count, 3)
+        waiter = Thread.new { flood.wait }
+        while waiter.alive?
+          index = random.rand(4)
+          @threads[index].kill.join
+          kills += 1
+          @threads[index] = Thread.new(&work)
+          random.rand(50).times { Thread.pass }
+        end
+        right, wrong, abandoned = waiter.value
+        assert_equal [count, 0], [right + abandoned, wrong]
+        lost += abandoned
+        sum += count
+      end
+      assert_operator lost, :<=, kills
+      await { @dispatcher.parked == 4 }
+      assert_equal [0, sum - lost], [@dispatcher.running, @dispatcher.slots.sum { |_, _, served,| served }]
+      @dispatcher.close
+      @threads.each(&:join).clear
+    end
+  end
+
+  # The same with Ractors that raise, each replaced by the next one, beside a worker that stays.
+  def test_a_storm_of_dying_ractors
+    make(capacity: 64, slots: 4, concurrency: 2)
+    count = times(4000)
+    keeper = Thread.new do
+      died = 0
+      loop do
+        ractor = Ractor.new(@dispatcher) do |dispatcher|
+          dispatcher.serve { |n| n % 50 == 7 ? raise("broken") : 2 * n }
+        end
+        result_of(ractor)
+        break died
+      rescue Ractor::RemoteError
+        died += 1
+      end
+    end
+    await { occupied == 1 }
+    threads(1, "2 * n")
+    right, wrong, abandoned = @dispatcher.ask_many(count, 2).wait
+    @dispatcher.close
+    assert_equal [count, 0, abandoned], [right + abandoned, wrong, keeper.value]
+  end
+end
