@@ -93,7 +93,8 @@ class ConnectionTest < ServerTest
   end
 
   test "an idle connection is closed" do |mode|
-    server = serve(Apps::Basic.new, mode, keep_alive_timeout: 0.2)
+    # The other deadline is far away, so that it cannot be the one that is met.
+    server = serve(Apps::Basic.new, mode, keep_alive_timeout: 0.2, header_timeout: 3600)
     Client.open(server.port) do |client|
       assert_equal 200, client.get("/").status
       assert client.closed_by_server?

@@ -245,7 +245,7 @@ class RequestBodyTest < ServerTest
   end
 
   test "a body that stops arriving does not hold its worker for ever" do |mode|
-    server = serve(Apps::Basic.new, mode, workers: 1, body_timeout: 0.2)
+    server = serve(Apps::Basic.new, mode, workers: 1, body_timeout: 0.2, header_timeout: 3600)
     Client.open(server.port) do |client|
       client.send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}")
       assert_healthy(server)
