@@ -1,0 +1,65 @@
+# frozen_string_literal: true
+
+require "json"
+
+# The application of all server benchmarks. One frozen object without state, so that every server may run it
+# wherever it likes: in processes, Threads, Fibers or Ractors.
+class BenchmarkApp
+  TEXT = { "content-type" => "text/plain" }.freeze
+  JSON_TYPE = { "content-type" => "application/json" }.freeze
+  HELLO = "Hello, World!"
+  TEN_K = ("0123456789abcdef" * 640).freeze
+  CHUNK = "#{"." * 127}\n".freeze
+
+  # A body that is only known bit by bit.
+  class Chunks
+    def each
+      100.times { yield CHUNK }
+    end
+  end
+  CHUNKS = Chunks.new.freeze
+
+  def call(env)
+    case env["PATH_INFO"]
+    when "/plaintext" then text(HELLO)
+    when "/10k" then text(TEN_K)
+    when "/cpu" then text(fib(20).to_s)
+    when "/io"
+      sleep 0.005
+      text("waited")
+    when "/io_native"
+      self.class.native_sleep(0.005)
+      text("waited")
+    when "/json" then [200, JSON_TYPE.dup, [JSON.generate({ message: HELLO, numbers: [1, 2, 3], nested: { ok: true } })]]
+    when "/upload"
+      body = env["rack.input"].read
+      text("#{body.bytesize} bytes, the last #{body.byteslice(-8, 8)}")
+    when "/headers" then text("#{env["HTTP_COOKIE"].to_s.bytesize} bytes of cookies")
+    when "/stream" then [200, TEXT.dup, CHUNKS]
+    when "/slow"
+      ending = now + 2
+      fib(12) while now < ending
+      text("computed")
+    else [404, TEXT.dup, ["not found"]]
+    end
+  end
+
+  def fib(n)
+    n < 2 ? n : fib(n - 1) + fib(n - 2)
+  end
+
+  # What the server offers instead of Kernel#sleep, if it does.
+  def self.native_sleep(seconds)
+    defined?(::Kino) && ::Kino.respond_to?(:sleep) ? ::Kino.sleep(seconds) : sleep(seconds)
+  end
+
+  private
+
+  def now
+    Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+
+  def text(body)
+    [200, TEXT.dup, [body]]
+  end
+end

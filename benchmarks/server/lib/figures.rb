@@ -1,0 +1,29 @@
+# frozen_string_literal: true
+
+module Bench
+  # Numbers for people.
+  module Figures
+    module_function
+
+    def whole(number)
+      number.round.to_s.reverse.scan(/\d{1,3}/).join(",").reverse
+    end
+
+    def short(number)
+      return format(number < 10 && number % 1 != 0 ? "%.1f" : "%.0f", number) if number < 1000
+
+      number < 100_000 ? format("%.1fk", number / 1000.0) : format("%.0fk", number / 1000.0)
+    end
+
+    # From microseconds.
+    def duration(microseconds)
+      case microseconds
+      when 0...1000 then format("%.0f µs", microseconds)
+      when 1000...1_000_000 then format("%.4g ms", microseconds / 1000.0)
+      else format("%.3g s", microseconds / 1e6)
+      end
+    end
+
+    def percent(share) = format("%.0f %%", 100 * share)
+  end
+end

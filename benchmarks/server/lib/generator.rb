@@ -1,0 +1,51 @@
+# frozen_string_literal: true
+
+require "json"
+
+module Bench
+  # Runs the load generator against a server and judges what came of it.
+  class Generator
+    BINARY = File.join(ENV.fetch("KINO_BENCH_NATIVE"), "load")
+
+    # What one run measured, plus what is wrong with it.
+    def self.run(port, endpoint, connections:, seconds:, warmup:, rate: nil)
+      result = JSON.parse(IO.popen(command(port, endpoint, connections, seconds, warmup, rate), &:read), symbolize_names: true)
+      result.merge(judge(result))
+    rescue JSON::ParserError
+      { failed: "the load generator said nothing" }
+    end
+
+    def self.command(port, endpoint, connections, seconds, warmup, rate)
+      threads = (Machine.load_cpus || [0]).size
+      given = [BINARY, "--port", port.to_s, "--connections", connections.to_s, "--threads", [threads, connections].min.to_s,
+               "--seconds", seconds.to_s, "--warmup", warmup.to_s, *endpoint.load_options]
+      given += ["--rate", format("%.2f", rate)] if rate
+      Machine.pinned(Machine.load_cpus, given)
+    end
+
+    # An error makes a run worthless; a note says how to read it.
+    def self.judge(result)
+      errors = result[:errors].reject { |_, count| count.zero? }
+      return { failed: errors.map { |kind, count| "#{count} #{kind} errors" }.join(", ") } if errors.any?
+      return { failed: "no answers" } if result[:requests].zero?
+
+      { notes: result[:asked_rate].zero? ? closed_loop_notes(result) : open_loop_notes(result) }
+    end
+
+    def self.closed_loop_notes(result)
+      notes = []
+      busy = result[:rate] * result[:latency_us][:mean] / 1e6
+      least, most = result[:per_connection].values_at(:least, :most)
+      notes << format("busy connections %.0f of %d", busy, result[:connections]) unless (busy / result[:connections]).between?(0.9, 1.1)
+      notes << "per connection #{least} to #{most}" if most >= 20 && least * 5 < most
+      notes
+    end
+
+    def self.open_loop_notes(result)
+      notes = []
+      notes << "#{result[:unfinished]} unanswered" if result[:unfinished].positive?
+      notes << format("only %.0f/s", result[:rate]) if result[:rate] < 0.97 * result[:asked_rate]
+      notes
+    end
+  end
+end

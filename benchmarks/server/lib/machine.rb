@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+require "etc"
+require "rbconfig"
+
+module Bench
+  # What the numbers depend on besides the servers.
+  module Machine
+    module_function
+
+    def cpus
+      Etc.nprocessors
+    end
+
+    def jit?
+      return @jit unless @jit.nil?
+
+      @jit = system(RbConfig.ruby, "--yjit", "-e", "exit RubyVM::YJIT.enabled?", err: File::NULL) ? true : false
+    end
+
+    # The generator gets a quarter of the CPUs to itself where there are enough of them.
+    def load_cpus
+      return nil if cpus < 4
+
+      ((cpus - [cpus / 4, 1].max)...cpus).to_a
+    end
+
+    def server_cpus
+      load_cpus && (0...load_cpus.first).to_a
+    end
+
+    def server_cpu_count
+      server_cpus ? server_cpus.size : cpus
+    end
+
+    def pinned(cpu_list, command)
+      cpu_list ? ["taskset", "-c", cpu_list.join(","), *command] : command
+    end
+
+    def facts
+      {
+        commit: commit, date: Time.now.utc.strftime("%Y-%m-%d %H:%M UTC"), cpus: cpus, cpu: cpu_model,
+        kernel: File.read("/proc/sys/kernel/osrelease").strip, memory_mb: File.read("/proc/meminfo")[/^MemTotal:\s+(\d+)/, 1].to_i / 1024,
+        ruby: RUBY_DESCRIPTION, jit: jit? ? "YJIT, for every server" : "none",
+        pinning: server_cpus ? "servers on CPUs #{list(server_cpus)}, generator on #{list(load_cpus)}" : "none: #{cpus} CPUs are too few, servers and generator share them",
+        load_average: File.read("/proc/loadavg").split.first(3).join(" "), access_logs: "off"
+      }
+    end
+
+    def commit
+      git = ["git", "-C", __dir__]
+      head = IO.popen([*git, "rev-parse", "--short", "HEAD"], err: File::NULL, &:read).strip
+      return "unknown" if head.empty?
+
+      dirty = !IO.popen([*git, "status", "--porcelain", "--untracked-files=no"], err: File::NULL, &:read).strip.empty?
+      dirty ? "#{head} with changes" : head
+    end
+
+    def cpu_model
+      File.foreach("/proc/cpuinfo").grep(/^model name/).first.to_s.split(": ").last.to_s.strip
+    end
+
+    def list(numbers)
+      numbers.size > 1 ? "#{numbers.first}-#{numbers.last}" : numbers.first.to_s
+    end
+  end
+end

@@ -1,0 +1,131 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "rbconfig"
+
+module Bench
+  # A server: where its gem comes from and how it is started. Every peer has a GEM_HOME of its own: one of them
+  # has the name of our own gem.
+  Peer = Struct.new(:name, :gem, :say, :command, :helpers, keyword_init: true) do
+    # The command line that serves +rackup+ on +port+, in processes and threads as the variant says.
+    def command_for(port, rackup, **variant)
+      instance_exec(port, rackup, variant, &command)
+    end
+  end
+
+  # Every server of the comparison. Where processes can be set there are as many as CPUs, where threads can,
+  # 3 in each, unless the variant says otherwise. All else is each server's default; access logs are off.
+  module Peers
+    ROOT = File.expand_path("../../..", __dir__)
+    HERE = File.expand_path("..", __dir__)
+
+    module_function
+
+    def ours(name, say, mode)
+      Peer.new(name: name, say: say, command: lambda { |port, rackup, variant|
+        workers = variant[:workers] ? ["-w", variant[:workers].to_s] : []
+        ["-W:no-experimental", "#{ROOT}/samples/server/exe/kino", "-b", "127.0.0.1", "-p", port.to_s, "-m", variant[:mode] || mode, *workers, rackup]
+      })
+    end
+
+    def puma(name, say, threads, cluster: true)
+      Peer.new(name: name, gem: "puma", say: say, command: lambda { |port, rackup, variant|
+        workers = variant[:workers] || (cluster ? Machine.server_cpu_count : 0)
+        ["-S", "puma", "-q", "-b", "tcp://127.0.0.1:#{port}", "-e", "production", "-w", workers.to_s, "-t", "#{threads}:#{threads}", rackup]
+      })
+    end
+
+    def rust_kino(name, say, elastic: nil)
+      Peer.new(name: name, gem: "kino", say: say, command: lambda { |port, rackup, variant|
+        config = File.join(Endpoint.scratch, "#{name}.rb")
+        File.write(config, elastic && !variant[:workers] ? "max_workers #{elastic}\n" : "")
+        workers = variant[:workers] ? ["-w", variant[:workers].to_s] : []
+        ["-W:no-experimental", "-S", "kino", "-C", config, "-b", "127.0.0.1", "-p", port.to_s, "-m", variant[:mode] || "ractor", *workers, rackup]
+      })
+    end
+
+    def hyperion(name, say, extra = [])
+      Peer.new(name: name, gem: "hyperion-rb", helpers: %w[logger fiddle openssl], say: say, command: lambda { |port, rackup, variant|
+        workers = variant[:workers] || Machine.server_cpu_count
+        ["-S", "hyperion", "-b", "127.0.0.1", "-p", port.to_s, "-w", workers.to_s, "-t", "3", "--no-log-requests", *extra, rackup]
+      })
+    end
+
+    def all
+      @all ||= build.to_h { |peer| [peer.name, peer] }
+    end
+
+    def build
+      cpus = Machine.server_cpu_count
+      [
+        ours("kino", "kino, default (:ractor)", "ractor"),
+        ours("kino-threaded", "kino :threaded", "threaded"),
+        puma("puma", "Puma cluster, #{cpus} × 3", 3),
+        puma("puma-5", "Puma cluster, #{cpus} × 5", 5),
+        puma("puma-threads", "Puma, 1 × 16", 16, cluster: false),
+        puma("puma-threads-32", "Puma, 1 × 32", 32, cluster: false),
+        rust_kino("rust-kino", "Kino (Rust), default"),
+        rust_kino("rust-kino-32", "Kino (Rust), up to 32 workers", elastic: 32),
+        Peer.new(name: "falcon", gem: "falcon", say: "Falcon, #{cpus}", command: lambda { |port, rackup, variant|
+          ["-S", "falcon", "serve", "--bind", "http://127.0.0.1:#{port}", "--count", (variant[:workers] || cpus).to_s, "-c", rackup]
+        }),
+        Peer.new(name: "iodine", gem: "iodine", say: "Iodine, #{cpus} × 3", command: lambda { |port, rackup, variant|
+          ["-S", "iodine", "-b", "127.0.0.1", "-p", port.to_s, "-w", (variant[:workers] || cpus).to_s, "-t", "3", rackup]
+        }),
+        Peer.new(name: "agoo", gem: "agoo", helpers: %w[logger rackup:~>2.0], say: "Agoo, #{cpus} × 3", command: lambda { |port, rackup, variant|
+          ["-S", "rackup", "-s", "agoo", "-E", "production", "-o", "127.0.0.1", "-p", port.to_s, "-O", "wc=#{variant[:workers] || cpus}",
+           "-O", "thread_count=3", "-O", "silent", rackup]
+        }),
+        Peer.new(name: "itsi", gem: "itsi", say: "Itsi, #{cpus} × 3", command: lambda { |port, rackup, variant|
+          ["-S", "itsi", "start", "-b", "http://127.0.0.1:#{port}", "-w", (variant[:workers] || cpus).to_s, "-t", "3", "-r", rackup]
+        }),
+        Peer.new(name: "pitchfork", gem: "pitchfork", say: "Pitchfork, #{cpus * 3} × 1", command: lambda { |port, rackup, variant|
+          config = File.join(Endpoint.scratch, "pitchfork.rb")
+          File.write(config, "worker_processes #{(variant[:workers] || cpus) * 3}\n")
+          ["-S", "pitchfork", "-l", "127.0.0.1:#{port}", "-E", "production", "-c", config, rackup]
+        }),
+        hyperion("hyperion", "Hyperion, #{cpus} × 3"),
+        hyperion("hyperion-async", "Hyperion --async-io, #{cpus} × 3", ["--async-io"]),
+        Peer.new(name: "bare", say: "bare C++ server, no Ruby", command: lambda { |port, _rackup, _variant|
+          [ENV.fetch("KINO_BENCH_NATIVE") + "/bare_server", port.to_s]
+        })
+      ]
+    end
+  end
+
+  # Puts the gems of peers where only they see them.
+  class Installer
+    def initialize(directory)
+      @directory = directory
+    end
+
+    def home(gem)
+      File.join(@directory, gem)
+    end
+
+    # nil, or in one line why the peer cannot be had.
+    def problem_with(peer)
+      return unless peer.gem
+
+      install(peer.gem, [peer.gem, "rack:~>3.0", *peer.helpers])
+    end
+
+    # Returns nil or a reason. A failure is remembered until the directory is removed: some take minutes.
+    def install(name, gems)
+      home = home(name)
+      return if File.exist?("#{home}/complete")
+      return File.read("#{home}/failed") if File.exist?("#{home}/failed")
+
+      $stderr.puts "kino: installing the gems #{gems.join(" ")} into #{home}"
+      FileUtils.mkdir_p(home)
+      log = "#{home}/install.log"
+      done = system({ "GEM_HOME" => home, "GEM_PATH" => "", "RUBYOPT" => nil }, "timeout", "900", RbConfig.ruby, "-rrubygems/gem_runner",
+                    "-e", "Gem::GemRunner.new.run(ARGV)", "--", "install", "--no-document", "--conservative", *gems, in: File::NULL, %i[out err] => log)
+      return FileUtils.touch("#{home}/complete") && nil if done
+
+      reason = File.readlines(log).map(&:strip).reject(&:empty?).grep(/ERROR|rror:|requires|not find/).first || "gem install failed, see #{log}"
+      File.write("#{home}/failed", reason[0, 200])
+      reason[0, 200]
+    end
+  end
+end

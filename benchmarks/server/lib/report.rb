@@ -1,0 +1,155 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "json"
+
+require_relative "figures"
+require_relative "plots"
+require_relative "targets"
+
+module Bench
+  # Turns rows into results.json, results.md and pictures.
+  class Report
+    OURS = %w[kino kino-threaded].freeze
+
+    def initialize(settings, peers, rows, baseline)
+      @settings = settings
+      @peers = peers
+      @rows = rows
+      @baseline = baseline
+      @facts = Machine.facts.merge(connections: settings.connections, rounds: settings.rounds, seconds: settings.seconds)
+    end
+
+    # Returns the Markdown.
+    def write
+      directory = @settings.output
+      FileUtils.mkdir_p(directory)
+      File.write(File.join(directory, "results.json"), JSON.pretty_generate(json))
+      File.write(File.join(directory, "results.md"), text = markdown)
+      pictures = Plots.new(@peers, @rows).write(directory)
+      "#{text}\nWritten: #{directory}/results.json, results.md#{pictures.map { |name| ", #{name}" }.join}\n"
+    end
+
+    def ours_failed?
+      @rows.any? { |row| OURS.include?(row[:server]) && row.failed }
+    end
+
+    private
+
+    def json
+      { machine: @facts, not_measured: @settings.missing, one_thread_fib_rates: @baseline&.rates,
+        servers: @peers.to_h { |peer| [peer.name, peer.say] }, rows: @rows.map(&:to_h) }
+    end
+
+    def markdown
+      parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
+               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, second_opinion, failures]
+      parts << Targets.new(@rows, @baseline, @peers).table
+      "#{parts.compact.join("\n\n")}\n"
+    end
+
+    def heading
+      lines = @facts.map { |name, value| "| #{name.to_s.tr("_", " ")} | #{value} |" }
+      lines << "| not measured | #{@settings.missing.join("; ")} |" if @settings.missing.any?
+      "| | |\n| --- | --- |\n#{lines.join("\n")}"
+    end
+
+    def of(section) = @rows.select { |row| row[:section] == section }
+
+    def say(name) = @peers.find { |peer| peer.name == name }.say
+
+    def table(title, header, lines)
+      return if lines.empty?
+
+      "## #{title}\n\n| #{header.join(" | ")} |\n|#{" --- |" * header.size}\n#{lines.map { |line| "| #{line.join(" | ")} |" }.join("\n")}"
+    end
+
+    def rate_cell(row)
+      return "" unless row
+      return row.results.empty? ? "" : "failed" if !row.measured?
+
+      low, high = row.spread(:rate)
+      spread = row.results.size > 1 ? " (#{Figures.short(low)} to #{Figures.short(high)})" : ""
+      "#{Figures.whole(row.median(:rate))}#{spread}#{" *" if row.notes.any?}"
+    end
+
+    def by_server(rows) = @peers.map { |peer| [peer, rows.select { |row| row[:server] == peer.name }] }.reject { |_, own| own.empty? }
+
+    def rates
+      rows = of("closed")
+      names = rows.map { |row| row[:endpoint] }.uniq
+      table("Requests per second, closed loop", ["server", *names.map { |name| "/#{name}" }], by_server(rows).map do |peer, own|
+        [peer.say, *names.map { |name| rate_cell(own.find { |row| row[:endpoint] == name }) }]
+      end)
+    end
+
+    def details
+      rows = of("closed").select(&:measured?)
+      table("Closed loop in detail", ["endpoint", "server", "mean", "p50", "p99", "p99.9", "per connection", "server CPU per request", "PSS", "generator CPU", "notes"],
+            rows.sort_by { |row| [Endpoint::ALL.keys.index(row[:endpoint]), -row.median(:rate)] }.map do |row|
+        ["/#{row[:endpoint]}", say(row[:server]), *%i[mean p50 p99 p999].map { |name| Figures.duration(row.median(:latency_us, name)) },
+         "#{row.median(:per_connection, :least).round} to #{row.median(:per_connection, :most).round}",
+         "#{Figures.whole(row.median(:cpu_us_per_request))} µs", "#{row.median(:pss_mb).round} MB", Figures.percent(row.median(:generator_cpu)), row.notes.join("; ")]
+      end)
+    end
+
+    def open_loop
+      rows = of("open").select(&:measured?)
+      table("Open loop: /plaintext at a constant rate", ["of its own best rate", "server", "requests/s", "p50", "p90", "p99", "p99.9", "worst", "notes"],
+            rows.sort_by { |row| [row[:share], row.median(:latency_us, :p99)] }.map do |row|
+        [Figures.percent(row[:share]), say(row[:server]), Figures.whole(row.median(:asked_rate)),
+         *%i[p50 p90 p99 p999 max].map { |name| Figures.duration(row.median(:latency_us, name)) }, row.notes.join("; ")]
+      end)
+    end
+
+    def sweep(section, title)
+      rows = of(section)
+      counts = rows.map { |row| row[:count] }.uniq
+      pairs = rows.map { |row| row.key.values_at(:endpoint, :server) }.uniq
+      table(title, ["endpoint", "server", *counts.map(&:to_s)], pairs.map do |endpoint, server|
+        ["/#{endpoint}", say(server), *counts.map { |count| rate_cell(rows.find { |row| row.key.values_at(:endpoint, :server, :count) == [endpoint, server, count] }) }]
+      end)
+    end
+
+    def against_connections
+      rows = of("connections")
+      counts = rows.map { |row| row[:connections] }.uniq
+      table("Rate against connections, /plaintext", ["server", *counts.map(&:to_s)], by_server(rows).map do |peer, own|
+        [peer.say, *counts.map { |count| rate_cell(own.find { |row| row[:connections] == count }) }]
+      end)
+    end
+
+    def memory
+      table("Proportional memory (PSS) of the whole process tree with 8 workers, after /plaintext", %w[server PSS],
+            of("memory").select(&:measured?).map { |row| [say(row[:server]), "#{row.median(:pss_mb).round} MB"] })
+    end
+
+    def slow
+      rows = of("slow").select(&:measured?).sort_by { |row| row.median(:latency_us, :p99) }
+      table("/plaintext, 200 times a second, while one request per CPU computes for 2 s", %w[server p50 p90 p99 worst notes], rows.map do |row|
+        [say(row[:server]), *%i[p50 p90 p99 max].map { |name| Figures.duration(row.median(:latency_us, name)) }, row.notes.join("; ")]
+      end)
+    end
+
+    def frameworks
+      rows = of("frameworks")
+      names = rows.map { |row| row[:framework] }.uniq
+      table("Hello of frameworks, requests per second (kino and Kino choose the mode)", ["server", *names], by_server(rows).map do |peer, own|
+        [peer.say, *names.map { |name| rate_cell(own.find { |row| row[:framework] == name }) }]
+      end)
+    end
+
+    def second_opinion
+      table("/plaintext: our generator and wrk on the same process", %w[server ours wrk], by_server(of("wrk")).map do |peer, own|
+        [peer.say, *own.partition { |row| row[:tool] }.flatten.map { |row| rate_cell(row) }]
+      end)
+    end
+
+    def failures
+      lines = @rows.select(&:failed).map { |row| "* #{row.key.compact.map { |name, value| "#{name} #{value}" }.join(", ")}: #{row.failed}" }
+      return if lines.empty? && @rows.none? { |row| row.notes.any? }
+
+      "## Failed rows\n\n#{lines.empty? ? "None." : lines.join("\n")}\n\n`*` marks a rate with a note in the details: connections that were starved, or a generator that waited for nothing."
+    end
+  end
+end

@@ -1,0 +1,132 @@
+# frozen_string_literal: true
+
+require "rbconfig"
+require "socket"
+
+module Bench
+  # A server under test, started on a free port of 127.0.0.1 in a process group of its own.
+  class ServerProcess
+    class Failed < StandardError; end
+
+    RUNNING = []
+    at_exit { RUNNING.dup.each(&:stop) }
+
+    attr_reader :port, :pid
+
+    def initialize(peer, installer:, rackup: File.join(Peers::HERE, "app.ru"), cpus: Machine.server_cpus, gems: nil, **variant)
+      @peer = peer
+      @installer = installer
+      @rackup = rackup
+      @cpus = cpus
+      @gems = gems
+      @variant = variant
+    end
+
+    # Returns when the server answers; raises Failed with the end of its log when it does not.
+    def start(probe)
+      @port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
+      @log = File.join(Endpoint.scratch, "#{@peer.name}.log")
+      @pid = Process.spawn(environment, *command, pgroup: true, chdir: Peers::HERE, in: File::NULL, %i[out err] => @log)
+      RUNNING << self
+      deadline = now + 40
+      until answers?(probe)
+        raise Failed, "#{@peer.name} ended at its start: #{last_words}" if Process.wait(@pid, Process::WNOHANG) && (@pid = nil || true)
+        raise Failed, "#{@peer.name} did not answer within 40 s: #{last_words}" if now > deadline
+
+        sleep 0.05
+      end
+      self
+    rescue Failed
+      stop
+      raise
+    end
+
+    def stop
+      return unless RUNNING.delete(self)
+
+      begin
+        Process.kill(:TERM, @pid)
+        ended = within(6) { Process.wait(@pid, Process::WNOHANG) }
+      rescue Errno::ESRCH, Errno::ECHILD
+        ended = true
+      end
+      # Workers that outlive their master, and those who do not listen.
+      Process.kill(:KILL, -@pid)
+      Process.wait(@pid) unless ended
+    rescue Errno::ESRCH, Errno::ECHILD
+      nil
+    end
+
+    # Proportional memory of all processes, in MB.
+    def pss
+      tree.sum { |pid| File.read("/proc/#{pid}/smaps_rollup")[/^Pss:\s+(\d+)/, 1].to_i rescue 0 } / 1024.0
+    end
+
+    # CPU seconds of all processes that still live.
+    def cpu_seconds
+      tree.sum { |pid| stat(pid)&.then { |fields| fields[11].to_i + fields[12].to_i } || 0 } / Float(Etc.sysconf(Etc::SC_CLK_TCK))
+    end
+
+    private
+
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+    def within(seconds)
+      deadline = now + seconds
+      until (result = yield)
+        return if now > deadline
+
+        sleep 0.02
+      end
+      result
+    end
+
+    def command
+      given = @peer.command_for(@port, @rackup, **@variant)
+      given = [RbConfig.ruby, *given] unless @peer.name == "bare"
+      given[1..2] = ["#{@installer.home(@peer.gem)}/bin/#{given[2]}"] if @peer.gem && given[1] == "-S"
+      given[2..3] = ["#{@installer.home(@peer.gem)}/bin/#{given[3]}"] if @peer.gem && given[2] == "-S"
+      Machine.pinned(@cpus, given)
+    end
+
+    def environment
+      own = { "RUBYOPT" => (Machine.jit? ? "--yjit" : nil), "RACK_ENV" => "production", "BUNDLE_GEMFILE" => nil }
+      gems = [@gems && @installer.home(@gems)].compact
+      if @peer.gem
+        home = @installer.home(@peer.gem)
+        own.merge("GEM_HOME" => home, "GEM_PATH" => [home, *gems].join(":"), "RUBYLIB" => nil)
+      else
+        own.merge("GEM_PATH" => [ENV["GEM_HOME"], *gems].compact.join(":"), "RUBYLIB" => ENV.fetch("KINO_BENCH_RUBYLIB", nil))
+      end
+    end
+
+    def answers?(path)
+      Socket.tcp("127.0.0.1", @port, connect_timeout: 1) do |socket|
+        socket.timeout = 5 if socket.respond_to?(:timeout=)
+        socket.write("GET #{path} HTTP/1.1\r\nhost: 127.0.0.1:#{@port}\r\nconnection: close\r\n\r\n")
+        socket.wait_readable(5) && socket.readpartial(4096).start_with?("HTTP/1.1 200")
+      end
+    rescue SystemCallError, EOFError, IOError
+      false
+    end
+
+    def last_words
+      File.readlines(@log, chomp: true).reject { |line| line.strip.empty? }.last(3).join(" / ")[0, 400]
+    rescue SystemCallError
+      "nothing"
+    end
+
+    # /proc/PID/stat after the name, which may contain anything: state, parent, group, ...
+    def stat(pid)
+      File.read("/proc/#{pid}/stat").rpartition(")").last.split
+    rescue SystemCallError
+      nil
+    end
+
+    def tree
+      parents = Dir.children("/proc").grep(/\A\d+\z/).to_h { |pid| [pid.to_i, stat(pid)&.at(1).to_i] }
+      found = [@pid]
+      found.each { |parent| found.concat(parents.select { |_, other| other == parent }.keys) }
+    end
+  end
+end

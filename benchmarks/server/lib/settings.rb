@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+require "optparse"
+
+module Bench
+  # What is measured, and for how long.
+  class Settings
+    attr_reader :servers, :endpoints, :sections, :rounds, :sweep_rounds, :seconds, :warmup, :connections, :worker_counts,
+                :connection_counts, :rails, :output, :missing, :quick
+
+    def self.parse(arguments) = new.tap { |settings| settings.parse(arguments) }
+
+    def initialize
+      @servers = Peers.all.keys
+      @endpoints = Endpoint::ALL.keys - ["slow"]
+      @sections = Sections::NAMES
+      @rounds = 3
+      @sweep_rounds = 3
+      @seconds = 10.0
+      @warmup = 1.0
+      @connections = 64
+      @worker_counts = [1, 2, 4, 8, 16, 32]
+      @connection_counts = [1, 8, 64, 256, 1024]
+      @missing = []
+    end
+
+    def parse(arguments)
+      parser.parse!(arguments)
+      raise OptionParser::InvalidArgument, arguments.join(" ") if arguments.any?
+
+      @output ||= File.join(Peers::ROOT, "build", "benchmarks", "#{Time.now.strftime("%Y%m%d-%H%M%S")}-#{Machine.commit.tr(" ", "-")}-ruby-#{RUBY_VERSION}")
+    rescue OptionParser::ParseError => e
+      abort "#{e.message}; --help lists the options"
+    end
+
+    def installer = @installer ||= Installer.new(ENV.fetch("KINO_BENCH_PEERS"))
+
+    private
+
+    def parser
+      OptionParser.new do |options|
+        options.banner = "Usage: benchmarks/run [options]"
+        options.on("--quick", "a first impression: short, one round, few steps") { shorten }
+        options.on("--only LIST", Array, "of #{Sections::NAMES.join(", ")}") { |list| @sections = known(list, Sections::NAMES) }
+        options.on("--servers LIST", Array, "of #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
+        options.on("--endpoints LIST", Array, "of #{@endpoints.join(", ")}") { |list| @endpoints = known(list, Endpoint::ALL.keys) }
+        options.on("--rounds N", Integer, "interleaved rounds (#{@rounds})") { |count| @rounds = @sweep_rounds = count }
+        options.on("--seconds S", Float, "per measurement (#{@seconds})") { |value| @seconds = value }
+        options.on("--warmup S", Float, "before each (#{@warmup})") { |value| @warmup = value }
+        options.on("--connections N", Integer, "(#{@connections})") { |count| @connections = count }
+        options.on("--rails", "Rails hello, too; installs it") { @rails = true }
+        options.on("--output DIR", "where the results go (build/benchmarks/...)") { |path| @output = File.expand_path(path) }
+      end
+    end
+
+    def shorten
+      @quick = true
+      @rounds = @sweep_rounds = 1
+      @seconds = 1.0
+      @warmup = 0.3
+      @worker_counts = [2, 8, 32]
+      @connection_counts = [8, 64, 256]
+    end
+
+    def known(list, names)
+      strangers = list - names
+      raise OptionParser::InvalidArgument, strangers.join(", ") if strangers.any?
+
+      list
+    end
+  end
+end

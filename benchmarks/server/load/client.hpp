@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// One thread of the load generator and its connections.
+
+#pragma once
+
+#include "histogram.hpp"
+#include "response_reader.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace load {
+
+struct plan {
+  int port = 0;
+  std::string request;         // all of it, sent again and again
+  std::string const* expected = nullptr;
+  double rate = 0;             // requests per second of all connections; 0: closed loop
+  std::size_t connections = 64;
+  std::int64_t begin = 0;      // of the measured time, monotonic nanoseconds
+  std::int64_t end = 0;
+  std::int64_t grace = 0;      // after `end`, for open-loop requests that are still due
+};
+
+struct result {
+  histogram latency;
+  std::uint64_t completed = 0;  // within the measured time
+  std::uint64_t connect_errors = 0;
+  std::uint64_t socket_errors = 0;   // a connection that broke while a request was under way
+  std::uint64_t status_errors = 0;   // anything but 200
+  std::uint64_t body_errors = 0;     // a body other than the expected one, or no HTTP
+  std::uint64_t reconnects = 0;      // because the server had said `connection: close`
+  std::uint64_t unfinished = 0;      // open loop: due, but not answered when the grace was over
+  std::int64_t oldest = 0;           // closed loop: age of the oldest request under way at the end
+  std::vector<std::uint64_t> per_connection;
+};
+
+[[nodiscard]] std::int64_t now();
+
+/// A client keeps its connections busy by one of two rules.
+///
+/// Closed loop: each connection asks again as soon as it has its answer. The latency is that of
+/// the exchange; a reconnection counts into it.
+///
+/// Open loop: every connection has a timetable, independent of the answers. The latency of a
+/// request begins when it was due, sent or not, so a server that stalls cannot make the client
+/// ask less; requests that are never answered count with the time they have waited.
+class client {
+public:
+  /// Connections `first`, `first + stride`, ... of all that `p` describes.
+  client(plan const& p, std::size_t first, std::size_t stride);
+  ~client();
+  client(client const&) = delete;
+  client& operator=(client const&) = delete;
+
+  void run();
+  [[nodiscard]] result const& figures() const { return result_; }
+
+private:
+  struct connection {
+    explicit connection(std::string const* expected) : reader(expected) {}
+    int socket = -1;
+    std::size_t number = 0;    // among all connections
+    std::size_t sent = 0;      // bytes of the request
+    bool busy = false;         // a request is under way
+    std::int64_t since = 0;    // when it was begun, or due
+    std::uint64_t turn = 0;    // open loop: how many were due before the next one
+    std::uint64_t completed = 0;
+    response_reader reader;
+  };
+
+  void connect(connection& c);
+  void disconnect(connection& c);
+  void begin_request(connection& c, std::int64_t time);
+  void send_some(connection& c);
+  void read_some(connection& c);
+  void complete(connection& c, bool usable);
+  void broken(connection& c);
+  void next(connection& c, std::int64_t time);
+  [[nodiscard]] std::int64_t due(connection const& c, std::uint64_t turn) const;
+  [[nodiscard]] bool open_loop() const { return plan_.rate > 0; }
+  [[nodiscard]] std::int64_t start_due(std::int64_t time);
+  [[nodiscard]] bool all_answered() const;
+  void count_waiting(std::int64_t time);
+
+  plan const plan_;
+  int epoll_ = -1;
+  std::int64_t start_ = 0;
+  std::size_t timetable_ = 0;  // the connection whose turn is next
+  std::vector<connection> connections_;
+  std::vector<char> buffer_;
+  result result_;
+};
+
+}  // namespace load
