@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+
+#include "body_pipe.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <thread>
+
+using kino::server::body_pipe;
+namespace tuning = kino::server::tuning;
+
+namespace {
+
+std::string take(body_pipe& from, std::size_t room) {
+  std::string bytes(room, '\0');
+  bytes.resize(from.take(bytes.data(), room).length);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("bytes come out as they went in") {
+  body_pipe pipe;
+  CHECK(pipe.push("hello "));
+  CHECK(pipe.push("world"));
+  CHECK(pipe.ready() == 11);
+  CHECK(take(pipe, 4) == "hell");
+  CHECK(take(pipe, 100) == "o world");
+  CHECK(pipe.what() == body_pipe::state::open);
+}
+
+TEST_CASE("the end is reported with the last bytes and ever after") {
+  body_pipe pipe;
+  pipe.push("ab");
+  pipe.finish();
+  std::array<char, 2> room{};
+  CHECK(pipe.take(room.data(), 1).what == body_pipe::state::open);
+  CHECK(pipe.take(room.data(), 1).what == body_pipe::state::complete);
+  CHECK(pipe.take(room.data(), 1).what == body_pipe::state::complete);
+  CHECK(!pipe.await());
+}
+
+TEST_CASE("bytes that arrived before a failure are read before it is seen") {
+  body_pipe pipe;
+  pipe.push("ab");
+  pipe.fail("for a reason");
+  pipe.finish();  // Too late to change anything.
+  CHECK(take(pipe, 1) == "a");
+  std::array<char, 1> room{};
+  CHECK(pipe.take(room.data(), 1).what == body_pipe::state::broken);
+  CHECK(pipe.why() == std::string("for a reason"));
+}
+
+TEST_CASE("a full pipe stops its writer once, and half empty lets it go on once") {
+  body_pipe pipe;
+  std::string const half(tuning::body_buffer / 2, 'x');
+  CHECK(pipe.push(half));
+  CHECK(!pipe.push(half));
+  std::string room(tuning::body_buffer, '\0');
+  CHECK(!pipe.take(room.data(), half.size() - 1).room_again);
+  CHECK(pipe.take(room.data(), 1).room_again);
+  CHECK(!pipe.take(room.data(), 1).room_again);
+}
+
+TEST_CASE("a discarded pipe takes everything and keeps nothing") {
+  body_pipe pipe;
+  CHECK(!pipe.push(std::string(tuning::body_buffer, 'x')));
+  CHECK(pipe.discard());   // the writer waited
+  CHECK(!pipe.discard());  // and has been told
+  CHECK(pipe.push(std::string(tuning::body_buffer, 'x')));
+  CHECK(pipe.ready() == 0);
+}
+
+TEST_CASE("a reader that waits is woken by bytes and by each kind of end") {
+  for (int how = 0; how < 3; ++how) {
+    body_pipe pipe;
+    REQUIRE(pipe.await());
+    std::thread writer([&] {
+      if (how == 0) pipe.push("a");
+      if (how == 1) pipe.finish();
+      if (how == 2) pipe.fail("gone");
+    });
+    CHECK(pipe.arrivals().park(std::nullopt) == kino::detail::park_result::notified);
+    CHECK(!pipe.await());
+    writer.join();
+  }
+}
+
+TEST_CASE("a long body goes through a bounded pipe whole, with the writer stopping and going on") {
+  body_pipe pipe;
+  kino::detail::parker room;
+  constexpr std::size_t pieces = 2000;
+  std::thread writer([&] {
+    for (std::size_t i = 0; i < pieces; ++i) {
+      if (!pipe.push(std::string(1000, static_cast<char>('a' + i % 26)))) {
+        static_cast<void>(room.park(std::nullopt));
+      }
+    }
+    pipe.finish();
+  });
+  std::string all;
+  std::size_t most = 0;
+  std::string buffer(7777, '\0');
+  for (;;) {
+    most = std::max(most, pipe.ready());
+    auto const got = pipe.take(buffer.data(), buffer.size());
+    all.append(buffer, 0, got.length);
+    if (got.room_again) room.notify();
+    if (got.length != 0) continue;
+    if (got.what == body_pipe::state::complete) break;
+    while (pipe.await()) static_cast<void>(pipe.arrivals().park(std::nullopt));
+  }
+  writer.join();
+  CHECK(all.size() == pieces * 1000);
+  bool in_order = true;
+  for (std::size_t i = 0; i < all.size(); ++i) in_order &= all[i] == static_cast<char>('a' + i / 1000 % 26);
+  CHECK(in_order);
+  CHECK(most < tuning::body_buffer + 1000);
+}
+
+TEST_CASE("a pipe that is reset is as good as new") {
+  body_pipe pipe;
+  pipe.push("left over");
+  pipe.fail("gone");
+  static_cast<void>(pipe.discard());
+  pipe.reset();
+  CHECK(pipe.what() == body_pipe::state::open);
+  CHECK(pipe.ready() == 0);
+  pipe.push("new");
+  CHECK(take(pipe, 10) == "new");
+}
