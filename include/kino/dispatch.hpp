@@ -9,6 +9,7 @@
 #include <kino/extension.hpp>
 #include <kino/frozen_strings.hpp>
 #include <kino/gvl.hpp>
+#include <kino/native_thread.hpp>
 #include <kino/registry.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
