@@ -147,8 +147,13 @@ public:
   /// Joins, calls `handle(request)` for every request until the dispatcher is closed, and leaves,
   /// also when `handle` or an interrupt throws; the exception goes on to the caller then. A
   /// request that `handle` neither answers nor keeps is abandoned when it returns.
+  /// Calls `joined()` before the first: whoever creates the next worker's Ractor waits for that.
+  template <class Handler, class Joined>
+  void serve(gvl const& held, Handler handle, Joined joined);
   template <class Handler>
-  void serve(gvl const& held, Handler handle);
+  void serve(gvl const& held, Handler handle) {
+    serve(held, std::move(handle), [] {});
+  }
 
   // --- supervision, any thread ---
 
@@ -310,14 +315,15 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
 }
 
 template <dispatchable Request>
-template <class Handler>
-void dispatcher<Request>::serve(gvl const& held, Handler handle) {
+template <class Handler, class Joined>
+void dispatcher<Request>::serve(gvl const& held, Handler handle, Joined joined) {
   struct membership {
     gvl const& held;
     dispatcher& joined;
     worker& self;
     ~membership() { joined.leave(held, self); }
   } const here{held, *this, join(held)};
+  joined();
   Request request;
   while (take(held, here.self, request) == take_result::taken) {
     handle(request);
