@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+//
+// A line server whose network is an Asio thread outside Ruby and whose handlers run in Ractors.
+
+#include <kino/dispatch.hpp>
+
+#include <asio/buffer.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
+#include <asio/read_until.hpp>
+#include <asio/write.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using asio::ip::tcp;
+
+struct request {
+  std::string line;
+  kino::responder<std::string> reply;
+};
+
+kino::dispatcher<request>* requests;
+kino::channel<char>* arrivals;  // of workers
+
+// One client: reads a line, submits it, writes the answer, reads the next line. The answer's
+// place is part of the connection, so a request allocates nothing but its line.
+class connection final : public kino::answerable<std::string>,
+                         public std::enable_shared_from_this<connection> {
+public:
+  explicit connection(tcp::socket socket) : socket_(std::move(socket)) {}
+
+  void read() {
+    asio::async_read_until(socket_, asio::dynamic_buffer(input_, longest_line), '\n',
+                           [self = shared_from_this()](std::error_code error, std::size_t length) {
+                             if (!error) self->submit(length);
+                           });
+  }
+
+  // The client's lines end here; the answer that is due is still written.
+  void stop_reading() {
+    std::error_code gone_already;
+    socket_.shutdown(tcp::socket::shutdown_receive, gone_already);
+  }
+
+private:
+  static constexpr std::size_t longest_line = 64 * 1024;
+
+  void submit(std::size_t length) {
+    in_use_ = shared_from_this();
+    busy_.emplace(socket_.get_executor());
+    request asked{input_.substr(0, length - 1), kino::responder<std::string>(*this)};
+    input_.erase(0, length);
+    // One that is refused is dropped at the end of this function: delivered as abandoned.
+    static_cast<void>(requests->try_submit(std::move(asked)));
+  }
+
+  // In whatever thread answers. `in_use_` keeps this object until `released`, which comes later.
+  void delivered(kino::outcome<std::string>&& result) noexcept override {
+    output_ = result.answered() ? std::move(result.value()) : "nobody answered";
+    output_ += '\n';
+    asio::post(socket_.get_executor(), [this] { write(); });
+  }
+
+  void released() noexcept override {
+    asio::post(socket_.get_executor(), [self = std::move(in_use_)] { self->one_end(); });
+  }
+
+  void write() {
+    asio::async_write(socket_, asio::buffer(output_),
+                      [self = shared_from_this()](std::error_code error, std::size_t) {
+                        if (!error) self->one_end();
+                      });
+  }
+
+  // The place is free when the answer is written and nobody has a hold of the request any more.
+  void one_end() {
+    if (++ends_ < 2) return;
+    ends_ = 0;
+    busy_.reset();
+    rearm();
+    read();
+  }
+
+  tcp::socket socket_;
+  std::string input_;
+  std::string output_;
+  std::shared_ptr<connection> in_use_;
+  // While a Ractor has the request, Asio has nothing to do and would let its thread go.
+  std::optional<asio::executor_work_guard<tcp::socket::executor_type>> busy_;
+  int ends_ = 0;
+};
+
+class server {
+public:
+  server() : acceptor_(context_, {asio::ip::address_v4::loopback(), 0}) {
+    auto [ended, running] = kino::make_response<char>();
+    ended_.emplace(std::move(ended));
+    accept();
+    // The thread answers nothing: that its responder is dropped is the news of its end.
+    thread_ = kino::start_thread([this, until_the_end = std::move(running)] { context_.run(); });
+  }
+
+  [[nodiscard]] int port() const { return port_; }
+
+  // Answers what was accepted, then ends the thread. May be interrupted, and called again.
+  void stop(kino::gvl const& held) {
+    asio::post(context_, [this] {
+      std::error_code closed_already;
+      acceptor_.close(closed_already);
+      for (auto const& known : connections_) {
+        if (auto const open = known.lock()) open->stop_reading();
+      }
+    });
+    requests->close();
+    static_cast<void>(kino::wait(held, *ended_));
+    if (thread_.joinable()) thread_.join();
+  }
+
+private:
+  void accept() {
+    acceptor_.async_accept([this](std::error_code error, tcp::socket socket) {
+      if (!acceptor_.is_open()) return;
+      if (!error) {
+        std::erase_if(connections_, [](auto const& known) { return known.expired(); });
+        auto const fresh = std::make_shared<connection>(std::move(socket));
+        connections_.push_back(fresh);
+        fresh->read();
+      }
+      accept();
+    });
+  }
+
+  asio::io_context context_{1};
+  tcp::acceptor acceptor_;
+  int const port_ = acceptor_.local_endpoint().port();
+  std::vector<std::weak_ptr<connection>> connections_;
+  std::optional<kino::pending_answer<char>> ended_;
+  std::thread thread_;
+};
+server* listening;  // never destroyed: a process may end without stopping it
+
+// AsioEcho.start: starts the Asio thread; returns the port.
+VALUE start(kino::gvl const&, VALUE) {
+  if (listening) throw kino::raise(rb_eRuntimeError, "AsioEcho listens already");
+  listening = new server;
+  return INT2FIX(listening->port());
+}
+
+// AsioEcho.serve { |line| answer }: answers in this Ractor until AsioEcho.stop.
+VALUE serve(kino::gvl const& held, VALUE) {
+  requests->serve(
+      held,
+      [&](request& asked) {
+        VALUE answer = kino::protect(held, [&] {
+          std::string const& line = asked.line;
+          return rb_obj_as_string(rb_yield(rb_utf8_str_new(line.data(), static_cast<long>(line.size()))));
+        });
+        asked.reply.answer({RSTRING_PTR(answer), static_cast<std::size_t>(RSTRING_LEN(answer))});
+        RB_GC_GUARD(answer);
+      },
+      [] { static_cast<void>(arrivals->try_push(1)); });
+  return Qnil;
+}
+
+// AsioEcho.await_worker: waits until one more worker has joined.
+VALUE await_worker(kino::gvl const& held, VALUE) {
+  char arrived = 0;
+  static_cast<void>(kino::pop(held, *arrivals, arrived));
+  return Qnil;
+}
+
+// AsioEcho.stop: stops listening, answers what was asked, lets the workers go.
+VALUE stop(kino::gvl const& held, VALUE) {
+  if (listening) listening->stop(held);
+  return Qnil;
+}
+
+}  // namespace
+
+KINO_EXTENSION(asio_echo_native) {
+  requests = new kino::dispatcher<request>(held);
+  arrivals = new kino::channel<char>(requests->slots().size());
+  VALUE const echo = rb_define_module("AsioEcho");
+  kino::define_function<start>(echo, "start");
+  kino::define_function<serve>(echo, "serve");
+  kino::define_function<await_worker>(echo, "await_worker");
+  kino::define_function<stop>(echo, "stop");
+}
