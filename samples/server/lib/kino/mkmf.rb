@@ -1,0 +1,114 @@
+# frozen_string_literal: true
+
+# For the extconf.rb of a gem whose extension uses kino's headers:
+#
+#   require "kino/mkmf"
+#   have_kino
+#   create_makefile("my_gem")
+
+require "mkmf"
+
+module MakeMakefile # :nodoc:
+  private
+
+  # Prepares the Makefile of a C++ extension that includes <kino/...>, or ends extconf.rb and says why not.
+  #
+  # Sets the C++ standard, kino's include directory, hidden visibility and an export list of Init_* alone, and
+  # rebuilds the extension when a header of kino changes. +std+ asks for a later standard (23, 26).
+  #
+  # The headers are those that came with this file; --with-kino-dir=DIR names another prefix or a checkout.
+  # The compiler is the environment's CXX, or else the one that Ruby was built with. Returns true.
+  def have_kino(std: 20)
+    headers = kino_include_directory
+    kino_choose_compiler
+    # Ruby's own flags may have nothing for C++, and mkmf would then compile without optimisation.
+    $CXXFLAGS += " $(optflags) $(debugflags)" unless $CXXFLAGS.match?(/(?:\A|\s)-O/)
+    $CXXFLAGS += " #{kino_standard(std)} -fvisibility=hidden -fvisibility-inlines-hidden -pthread"
+    # As system headers: a gem's own warning flags do not reach into them.
+    $CXXFLAGS += " -isystem #{headers.quote}"
+    kino_check(headers)
+    kino_limit_exports
+    $headers.concat(Dir[File.join(headers, "kino/**/*.hpp")].sort.map(&:quote))
+    true
+  end
+
+  def kino_include_directory
+    if (asked = with_config("kino-dir"))
+      asked = File.expand_path(asked.to_s)
+      tried = [File.join(asked, "include"), asked]
+    else
+      # In the gem this is lib/kino/mkmf.rb, in a checkout samples/server/lib/kino/mkmf.rb.
+      tried = %w[../../include ../../../../include].map { |path| File.expand_path(path, __dir__) }
+    end
+    found = tried.find { |path| File.file?(File.join(path, "kino/version.hpp")) }
+    return found if found
+
+    kino_give_up("there are no headers of kino (kino/version.hpp) in #{tried.join(" or ")}.",
+                 if asked
+                   "--with-kino-dir names a directory that has include/kino: a checkout or a prefix."
+                 else
+                   "Reinstall the gem with `gem pristine kino`, or name a checkout with --with-kino-dir=DIR."
+                 end)
+  end
+
+  def kino_choose_compiler
+    # A Ruby that was built without a C++ compiler names none.
+    compiler = [ENV["CXX"], RbConfig::CONFIG["CXX"], "c++"].find { |name| name && !name.strip.empty? }
+    RbConfig.fire_update!("CXX", compiler)
+    return if MakeMakefile["C++"].have_devel?
+
+    kino_give_up("the C++ compiler `#{compiler}` cannot build an empty program.", *kino_compiler_errors,
+                 "Install one (Debian: g++), or name another: CXX=clang++.")
+  end
+
+  def kino_standard(std)
+    # Compilers that learned a standard early know it by the year's draft name alone.
+    drafts = { 20 => "2a", 23 => "2b", 26 => "2c" }
+    flags = [std, drafts[std]].compact.map { |name| "-std=c++#{name}" }
+    flags.find { |flag| MakeMakefile["C++"].try_compile("", flag) } ||
+      kino_give_up("`#{RbConfig::CONFIG["CXX"]}` does not know C++#{std} (#{flags.join(", ")}).",
+                   "Use a later compiler (CXX=...), or ask have_kino for an earlier standard; 20 is the least.")
+  end
+
+  def kino_check(headers)
+    return if checking_for("kino in #{headers}") do
+      MakeMakefile["C++"].try_compile("#include <kino/dispatch.hpp>\n", "-O0")
+    end
+
+    kino_give_up("`#{RbConfig::CONFIG["CXX"]}` cannot compile <kino/dispatch.hpp> from #{headers}:",
+                 *kino_compiler_errors,
+                 "kino needs g++ 12, clang 14 or later, and Ruby's headers; CXX=... names another compiler.")
+  end
+
+  # Ruby loads extensions with RTLD_GLOBAL: what one exports, the next one gets. Hidden visibility covers the
+  # gem's own code, the list also the templates of the standard library, which declares itself visible.
+  def kino_limit_exports
+    File.write("kino.exports", "{ global: Init_*; local: *; };\n")
+    $distcleanfiles << "kino.exports"
+    exports = ["-Wl,--version-script=kino.exports", "-Wl,-exported_symbol,_Init_*"]
+    exports = exports.find { |flag| MakeMakefile["C++"].try_link(MAIN_DOES_NOTHING, "-shared -fPIC #{flag}") } ||
+              kino_give_up("the linker takes no list of exports (#{exports.join(", ")}).",
+                           "Use the linker of GNU, LLVM or Apple.")
+    # "now" makes the loader miss a function at require, not at its first call; native threads may outlive a
+    # dlclose, hence "nodelete".
+    optional = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,nodelete"].select do |flag|
+      MakeMakefile["C++"].try_link(MAIN_DOES_NOTHING, flag)
+    end
+    $DLDFLAGS += " -pthread #{[exports, *optional].join(" ")}"
+  end
+
+  # What the compiler said the last time, as far as mkmf.log has it.
+  def kino_compiler_errors
+    # A command starts with its environment and is in quotes; what follows it is what it said.
+    said = File.read("mkmf.log", encoding: "UTF-8").scrub.split(/^(?:\w+=\S* )*"/).last.to_s.lines.drop(1)
+    said.grep(/error:|not found/).first(3).map { |line| "  #{line.strip}" }
+  rescue Errno::ENOENT
+    []
+  end
+
+  def kino_give_up(what, *more)
+    lines = ["kino: #{what}", *more]
+    lines << "Every command and what it printed: #{File.expand_path("mkmf.log")}" if File.exist?("mkmf.log")
+    abort(lines.join("\n"))
+  end
+end
