@@ -1,0 +1,146 @@
+# frozen_string_literal: true
+
+require_relative "support/ruby_test"
+require_relative "support/waiting"
+
+# Threads are killed and raised in while they wait, thousands of times: every value is popped once, or still there.
+class WaitStormTest < RubyTest
+  # Consumers and producers that record what they got and gave before an interruption can reach them: interruptions
+  # are let through only where a thread waits. Each dies many times and has a successor.
+  module Storm
+    def self.consumer(channel, taken)
+      Thread.new do
+        Thread.handle_interrupt(Object => :on_blocking) do
+          while (number = channel.pop) != :closed
+            taken << number
+          end
+        end
+      rescue Waiting::Ended
+        nil
+      end
+    end
+
+    def self.producer(channel, numbers, given)
+      Thread.new do
+        Thread.handle_interrupt(Object => :on_blocking) do
+          until numbers.empty?
+            number = numbers.last
+            break unless channel.push(number) == :pushed
+
+            numbers.pop
+            given << number
+          end
+        end
+      rescue Waiting::Ended
+        nil
+      end
+    end
+
+    def self.end_one(thread, random)
+      random.rand(2).zero? ? thread.kill : thread.raise(Waiting::Ended)
+      thread.join
+    rescue Waiting::Ended
+      nil # it came before the mask
+    end
+
+    # Whether all numbers came through exactly once.
+    def self.consumers(count, seed)
+      channel = Waits::Channel.make(16)
+      taken = []
+      random = Random.new(seed)
+      threads = Array.new(4) { consumer(channel, taken) }
+      count.times do |number|
+        channel.push(number)
+        next unless (number % 13).zero?
+
+        index = random.rand(4)
+        end_one(threads[index], random)
+        threads[index] = consumer(channel, taken)
+      end
+      channel.close
+      threads.each(&:join)
+      taken.sort == (0...count).to_a
+    end
+
+    def self.producers(count, seed)
+      channel = Waits::Channel.make(16)
+      random = Random.new(seed)
+      shares = (0...count).group_by { |number| number % 4 }.values
+      given = []
+      taken = []
+      threads = shares.map { |share| producer(channel, share, given) }
+      count.times do |i|
+        taken << channel.pop
+        next unless (i % 13).zero?
+
+        index = random.rand(4)
+        end_one(threads[index], random)
+        threads[index] = producer(channel, shares[index], given)
+      end
+      threads.each(&:join)
+      taken.sort == (0...count).to_a && given.sort == taken.sort
+    end
+  end
+
+  def teardown
+    super
+    assert_equal 0, Waits.alive, "a C++ object has outlived its frame"
+  end
+
+  %i[consumers producers].each do |side|
+    define_method("test_#{side}_that_die_in_threads") do
+      assert Storm.public_send(side, times(20_000), 1)
+    end
+
+    define_method("test_#{side}_that_die_in_ractors") do
+      ractors = Array.new(2) do |seed|
+        Ractor.new(side, times(10_000), seed) { |which, count, start| Storm.public_send(which, count, start) }
+      end
+      assert_equal [true, true], ractors.map { |ractor| result_of(ractor) }
+    end
+  end
+
+  # Ractors that take and die, one after the other, while the main Ractor pushes: what was popped was yielded.
+  def test_ractors_that_die
+    channel = shareable(Waits::Channel.make(8))
+    count = times(4000)
+    taken = []
+    consuming = Thread.new do
+      until taken.size == count
+        ractor = Ractor.new(channel, taken.size) do |from, before|
+          mine = []
+          begin
+            Waits.each_popped(from) do |number|
+              mine << number
+              break if mine.size == 50
+              raise "broken" if mine.size == 49 && before.odd?
+            end
+          rescue RuntimeError
+            nil
+          end
+          mine
+        end
+        taken.concat(result_of(ractor))
+      end
+    end
+    count.times { |number| channel.push(number) }
+    channel.close
+    consuming.join
+    assert_equal (0...count).to_a, taken
+  end
+
+  def test_timeouts
+    channel = Waits::Channel.make(8)
+    count = times(2000)
+    producer = Thread.new { count.times { |number| channel.push(number) && (Thread.pass if (number % 3).zero?) } }
+    taken = []
+    while taken.size < count
+      case number = channel.pop_for(0)
+      when Integer then taken << number
+      else assert_equal :timed_out, number
+      end
+    end
+    producer.join
+    assert_equal (0...count).to_a, taken
+  end
+end
