@@ -35,8 +35,19 @@ enum class [[nodiscard]] park_result { notified, timed_out, interrupted };
 ///
 /// Threads:  `park` and `clear_interruption` by the owner, the others by anyone.
 /// Blocks:   `park` only; `notify` and `interrupt` hold a leaf lock for a few instructions.
+///
+/// Fork:     may be destroyed in a child whose parent's thread sleeps in it.
 class parker {
 public:
+  parker() : condition_() {}
+  parker(parker const&) = delete;
+  parker& operator=(parker const&) = delete;
+  // Destroying a condition variable waits for its sleepers. Nobody sleeps here in the process of
+  // the owner; in a forked child the sleeper stayed in the parent and would never come back.
+  ~parker() {
+    if (!sleeping_) condition_.~condition();
+  }
+
   park_result park(deadline until) {
     lock guard(mutex_);
     sleeping_ = true;
@@ -84,7 +95,9 @@ public:
 
 private:
   mutex mutex_;
-  condition condition_;
+  union {
+    condition condition_;
+  };
   bool notified_ = false;
   bool interrupted_ = false;
   bool sleeping_ = false;
