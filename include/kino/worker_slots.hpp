@@ -90,7 +90,8 @@ public:
       mine.since.store(detail::clock::now().time_since_epoch().count(),
                        std::memory_order_relaxed);
     }
-    mine.in_flight.store(before + 1, std::memory_order_relaxed);
+    // release: pairs with the acquire in view_of, which must not see this work without its time.
+    mine.in_flight.store(before + 1, std::memory_order_release);
   }
 
   /// Counts one in flight as served.
@@ -113,7 +114,7 @@ public:
   [[nodiscard]] view view_of(std::size_t index) const {
     slot const& seen = slots_[index];
     bool const occupied = seen.occupied.load(std::memory_order_acquire);  // pairs with claim
-    std::uint32_t const in_flight = seen.in_flight.load(std::memory_order_relaxed);
+    std::uint32_t const in_flight = seen.in_flight.load(std::memory_order_acquire);  // began
     detail::clock::time_point const since{
         detail::clock::duration{seen.since.load(std::memory_order_relaxed)}};
     auto const busy = in_flight == 0 ? std::chrono::milliseconds{0}
