@@ -6,6 +6,7 @@
 
 #include <kino/detail/atomic.hpp>
 
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -20,9 +21,10 @@ KINO_NAMESPACE_BEGIN
 namespace detail {
 
 // Each registry of an extension starts with another salt, so that an id of one is a miss in
-// another; it repeats after 1,023 registries.
+// another; it repeats after 1,023 registries. Not detail/atomic.hpp's: it outlives what a
+// model checker runs.
 inline std::uint64_t next_registry_salt() {
-  static atomic<std::uint32_t> last{0};
+  static std::atomic<std::uint32_t> last{0};
   // relaxed: only the numbers' difference matters.
   return last.fetch_add(1, std::memory_order_relaxed) % 1023 + 1;
 }

@@ -174,7 +174,7 @@ private:
   alignas(detail::cache_line) detail::atomic<std::uint32_t> slice_{0};
   std::unique_ptr<detail::parker> watcher_spot_ = std::make_unique<detail::parker>();
   detail::fork_mark const born_;
-  std::thread watcher_;
+  detail::thread watcher_;
 };
 
 // --- implementation ---------------------------------------------------------
@@ -211,7 +211,7 @@ inline bool run_permits::acquire(permit& mine) {
     // Idle first, so that the watcher cannot take away the place that we are giving up.
     if (mine.state_.compare_exchange_strong(now, state::idle, std::memory_order_relaxed)) {
       if (throttle_.try_step_back()) return false;
-      mine.state_.store(state::running, std::memory_order_relaxed);
+      mine.state_.store(state::running, std::memory_order_release);  // as below
       return true;
     }
   }

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 KINO_NAMESPACE_BEGIN
 namespace detail {
@@ -25,6 +26,7 @@ using atomic = std::atomic<T>;
 using mutex = std::mutex;
 using lock = std::unique_lock<std::mutex>;
 using condition = std::condition_variable;
+using thread = std::thread;
 
 }  // namespace detail
 KINO_NAMESPACE_END

@@ -4,8 +4,9 @@
 
 #pragma once
 
-#include <kino/detail/atomic.hpp>
+#include <kino/detail/config.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <pthread.h>
 #include <system_error>
@@ -13,8 +14,9 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-inline atomic<std::uint32_t>& fork_count() {
-  static atomic<std::uint32_t> count{0};
+// Not detail/atomic.hpp's: it outlives what a model checker runs.
+inline std::atomic<std::uint32_t>& fork_count() {
+  static std::atomic<std::uint32_t> count{0};
   return count;
 }
 
