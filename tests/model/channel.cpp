@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+//
+// channel: a value that is pushed reaches whoever waits, and nobody sleeps on work or room.
+
+#include "model.hpp"
+
+#include <kino/channel.hpp>
+
+using kino::pop_result;
+using kino::push_result;
+
+namespace {
+
+// More values than places: producers wait for room, consumers for values.
+struct back_pressure : rl::test_suite<back_pressure, 4> {
+  kino::channel<int> channel{1};
+  int popped = 0;
+
+  void thread(unsigned index) {
+    if (index < 2) {
+      RL_ASSERT(channel.push(1) == push_result::pushed);
+    } else {
+      int value = 0;
+      RL_ASSERT(channel.pop(value) == pop_result::popped);
+      popped += value;
+    }
+  }
+  void after() {
+    RL_ASSERT(popped == 2);
+    RL_ASSERT(channel.size() == 0);
+  }
+};
+
+// One push finds the other's searcher and wakes nobody; the searcher has to pass it on.
+struct two_sleepers : rl::test_suite<two_sleepers, 3> {
+  kino::channel<int> channel{2};
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      RL_ASSERT(channel.try_push(1) == push_result::pushed);
+      RL_ASSERT(channel.try_push(2) == push_result::pushed);
+    } else {
+      int value = 0;
+      RL_ASSERT(channel.pop(value) == pop_result::popped);
+    }
+  }
+};
+
+// close against a push, a waiting producer and two consumers.
+struct closing : rl::test_suite<closing, 4> {
+  kino::channel<int> channel{1};
+  int pushed = 0;
+  int popped = 0;
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      channel.close();
+    } else if (index == 1) {
+      for (int i = 0; i < 2; ++i) {
+        if (channel.push(1) == push_result::pushed) ++pushed;
+      }
+    } else {
+      int value = 0;
+      while (channel.pop(value) == pop_result::popped) popped += value;
+    }
+  }
+  void after() {
+    RL_ASSERT(channel.drained());
+    RL_ASSERT(pushed == popped);
+  }
+};
+
+// A consumer is interrupted, or its time runs out, while the value is on its way to it: then
+// the value must find the other one.
+struct leaving : rl::test_suite<leaving, 4> {
+  kino::channel<int> channel{1};
+  kino::detail::waiter self;
+
+  void thread(unsigned index) {
+    int value = 0;
+    if (index == 0) {
+      RL_ASSERT(channel.try_push(1) == push_result::pushed);
+    } else if (index == 1) {
+      self.spot.interrupt();
+    } else if (index == 2) {
+      auto const result = channel.pop_until(value, kino::detail::clock::time_point::max(), self);
+      if (result == pop_result::popped) {
+        channel.close();
+      } else {
+        RL_ASSERT(result == pop_result::interrupted || result == pop_result::timed_out);
+      }
+    } else {
+      // Ends by the value or, if the other one has it, by close.
+      auto const result = channel.pop(value);
+      RL_ASSERT(result == pop_result::popped || result == pop_result::closed);
+    }
+  }
+};
+
+// A value that does not come through: the producer that was woken fails.
+struct brittle {
+  bool fails = false;
+  brittle() = default;
+  explicit brittle(bool f) : fails(f) {}
+  brittle(brittle&& other) : fails(other.fails) {  // NOLINT: throwing is its purpose
+    if (fails) throw std::bad_alloc();
+  }
+  brittle& operator=(brittle&&) noexcept = default;
+};
+
+struct failing_push : rl::test_suite<failing_push, 3> {
+  kino::channel<brittle> channel{1};
+
+  void before() { RL_ASSERT(channel.try_push(brittle{}) == push_result::pushed); }
+  void thread(unsigned index) {
+    if (index == 0) {
+      brittle value;
+      RL_ASSERT(channel.pop(value) == pop_result::popped);
+      RL_ASSERT(channel.pop(value) == pop_result::popped);
+    } else if (index == 1) {
+      try {
+        static_cast<void>(channel.push(brittle(true)));
+        RL_ASSERT(false);
+      } catch (std::bad_alloc const&) {
+      }
+    } else {
+      RL_ASSERT(channel.push(brittle{}) == push_result::pushed);
+    }
+  }
+};
+
+}  // namespace
+
+int main() {
+  bool good = model::holds<back_pressure>("back pressure", 30'000);
+  good &= model::holds<two_sleepers>("two sleepers", 30'000);
+  good &= model::holds<closing>("closing", 30'000);
+  good &= model::holds<leaving>("leaving", 30'000);
+  good &= model::holds<failing_push>("a failing push", 10'000);
+  return model::verdict(good);
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+//
+// Include this first in a model: it puts relacy under kino's headers and runs scenarios.
+//
+// A scenario is an rl::test_suite: its constructor and destructor run once per execution, before
+// and after its threads. RL_ASSERT states what must hold; a deadlock, a data race on an rl::var,
+// a leak or a use after free fails by itself.
+
+#pragma once
+
+#define KINO_MODEL_CHECKER "relacy.hpp"
+#include <kino/detail/atomic.hpp>
+
+#include <cstddef>
+#include <cstdio>
+#include <new>
+#include <ostream>
+#include <streambuf>
+
+// relacy replaces the unsized forms, so that it sees leaks and uses after free. A model is one
+// translation unit; these need not be inline.
+void operator delete(void* memory, std::size_t) noexcept { ::operator delete(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { ::operator delete[](memory); }
+
+namespace model {
+
+// relacy counts every allocation while it runs, so what it says is kept without one.
+class transcript : public std::streambuf {
+public:
+  transcript() { setp(text_, text_ + sizeof text_); }
+  void print() const { std::fwrite(pbase(), 1, static_cast<std::size_t>(pptr() - pbase()), stdout); }
+
+private:
+  char text_[1 << 18];
+};
+
+/// Runs `executions` random schedules of a scenario; returns whether all went well.
+template <class Scenario>
+bool holds(char const* name, unsigned executions) {
+  transcript text;
+  std::ostream said(&text);
+  rl::test_params params;
+  params.iteration_count = executions;
+  params.search_type = rl::random_scheduler_type;
+  params.execution_depth_limit = 20'000;
+  params.output_stream = &said;
+  params.progress_stream = &said;
+  rl::simulate<Scenario>(params);
+  bool const good = params.test_result == rl::test_result_success;
+  std::printf("%s: %s after %llu executions\n", name, rl::test_result_str(params.test_result),
+              static_cast<unsigned long long>(params.stop_iteration));
+#ifndef KINO_MODEL_MUTANT
+  if (!good) text.print();
+#endif
+  return good;
+}
+
+/// The verdict of a program: in a mutant, which is broken on purpose, something must be found.
+inline int verdict(bool all_hold) {
+#ifdef KINO_MODEL_MUTANT
+  if (all_hold) std::puts("this program is broken, and no scenario shows it");
+  return all_hold ? 1 : 0;
+#else
+  return all_hold ? 0 : 1;
+#endif
+}
+
+}  // namespace model

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+//
+// registry: an id leads to a whole object or to none, and an object dies after its last user.
+
+#include "model.hpp"
+
+#include <kino/registry.hpp>
+
+namespace {
+
+// relacy reports a race if anyone can meet an object that is being built or destroyed.
+struct object {
+  rl::var<int> content;
+  int* deaths;
+  object(int value, int& counter) : deaths(&counter) { content(RL_INFO) = value; }
+  ~object() {
+    content(RL_INFO) = 0;
+    ++*deaths;
+  }
+  int read() { return static_cast<int>(content(RL_INFO)); }
+};
+
+// The id goes by a way that orders nothing, as an integer in a Ruby object might.
+struct publishing : rl::test_suite<publishing, 2> {
+  kino::registry<object> registry;
+  kino::detail::atomic<std::uint64_t> id{0};
+  int deaths = 0;
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      id.store(registry.insert(1, deaths), std::memory_order_relaxed);
+    } else if (auto pin = registry.find(id.load(std::memory_order_relaxed))) {
+      RL_ASSERT(pin->read() == 1);
+    }
+  }
+};
+
+// Two that use and erase the same id, and one whose object gets the place.
+struct erasing : rl::test_suite<erasing, 3> {
+  kino::registry<object> registry;
+  std::uint64_t id = 0;
+  int deaths = 0;
+  int erased = 0;
+
+  void before() { id = registry.insert(1, deaths); }
+  void thread(unsigned index) {
+    if (index == 2) {
+      auto const next = registry.insert(2, deaths);
+      auto pin = registry.find(next);
+      RL_ASSERT(pin);
+      RL_ASSERT(pin->read() == 2);
+      return;
+    }
+    if (auto pin = registry.find(id)) RL_ASSERT(pin->read() == 1);
+    if (registry.erase(id)) ++erased;
+  }
+  void after() {
+    RL_ASSERT(erased == 1);
+    RL_ASSERT(deaths == 1);
+    RL_ASSERT(!registry.find(id));
+  }
+};
+
+}  // namespace
+
+int main() {
+  bool good = model::holds<publishing>("publishing", 20'000);
+  good &= model::holds<erasing>("erasing", 30'000);
+  return model::verdict(good);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+//
+// run_permits: whatever lending, expiring, leaving and sleeping do to one another, work does
+// not wait while a worker sleeps and a permit is free, and the counts come out even.
+//
+// The watcher is the real one. Its sleeps may end at any moment, so a slice is as short as any
+// schedule needs it to be.
+
+#include "model.hpp"
+
+#include <kino/run_permits.hpp>
+
+#include <kino/detail/bounded_store.hpp>
+
+#include "../support/private_access.hpp"
+
+using kino::run_permits;
+using kino::detail::bounded_store;
+using kino::detail::store_pop;
+using kino::detail::store_push;
+using waited = run_permits::waited;
+
+KINO_TEST_REACH(watcher_of, run_permits, watcher_spot_)
+
+namespace {
+
+// Workers as in dispatcher.hpp's take, one pusher, and the watcher in a thread of relacy's.
+template <class Scenario, unsigned workers, unsigned items, std::uint32_t concurrency = 1>
+struct shop : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)> {
+  bounded_store<int> store{items};
+  run_permits permits{{.workers = workers, .concurrency = concurrency},
+                      [this] { return store.has_ready(); }};
+  unsigned handled = 0;
+  unsigned present = workers + 1;  // plain: relacy's threads are fibers of one thread
+
+  void thread(unsigned index) {
+    if (index == workers + 1) {
+      kino::detail::thread::run();
+      return;
+    }
+    if (index == workers) {
+      for (unsigned i = 0; i < items; ++i) {
+        RL_ASSERT(store.try_push(1) == store_push::pushed);
+        permits.work_arrived();
+      }
+      store.close();
+      if (store.finished()) permits.stop();
+    } else {
+      auto& mine = permits[index];
+      int item = 0;
+      while (take(mine, item)) {
+        ++handled;
+        static_cast<Scenario*>(this)->handle(mine, index);
+      }
+    }
+    if (--present == 0) watcher_of(permits)->interrupt();
+  }
+
+  bool take(run_permits::permit& mine, int& item) {
+    permits.end(mine);
+    for (;;) {
+      bool const may_run = permits.acquire(mine);
+      if (may_run || store.finished()) {
+        store_pop const popped = store.try_pop(item);
+        if (popped == store_pop::finished) {
+          permits.release(mine);
+          permits.stop();
+          return false;
+        }
+        if (popped == store_pop::popped) {
+          permits.begin(mine);
+          if (store.finished()) permits.stop();
+          return true;
+        }
+      }
+      wait(mine);
+    }
+  }
+
+  // The model has no other way out of a sleep than work, stop and an interruption: no deadline
+  // hides a wake-up that is lost.
+  void wait(run_permits::permit& mine) {
+    if (permits.wait(mine) == waited::interrupted) mine.clear_interruption();
+  }
+
+  void after() {
+    RL_ASSERT(handled == items);
+    RL_ASSERT(permits.running() == 0);
+    RL_ASSERT(permits.parked() == 0);
+  }
+};
+
+struct computing : shop<computing, 2, 2> {
+  void handle(run_permits::permit&, unsigned) {}
+};
+
+struct blocking : shop<blocking, 2, 2> {
+  void handle(run_permits::permit& mine, unsigned) {
+    permits.lend(mine);
+    permits.reclaim(mine);
+  }
+};
+
+struct leaving : shop<leaving, 2, 2> {
+  void handle(run_permits::permit& mine, unsigned index) {
+    if (index == 0) permits.lend(mine);
+    permits.release(mine);
+  }
+};
+
+struct interrupting : shop<interrupting, 2, 2> {
+  void handle(run_permits::permit&, unsigned index) { permits[1 - index].interrupt(); }
+};
+
+struct two_permits : shop<two_permits, 3, 3, 2> {
+  void handle(run_permits::permit& mine, unsigned index) {
+    if (index == 0) {
+      permits.lend(mine);
+      permits.reclaim(mine);
+    }
+  }
+};
+
+// The one permit is held until the waiting item has been handled by somebody else: only the
+// watcher can bring that about. `searching`: its holder was woken and never arrives; else it
+// computes in a handler.
+template <class Scenario, bool searching>
+struct hoarding : rl::test_suite<Scenario, 4> {
+  bounded_store<int> store{1};
+  run_permits permits{{.workers = 2, .concurrency = 1}, [this] { return store.has_ready(); }};
+  kino::detail::parker other_done;
+  unsigned present = 3;
+
+  void before() {
+    if (searching) {
+      push();
+      RL_ASSERT(permits.wait(permits[0]) == waited::granted);
+    } else {
+      RL_ASSERT(permits.acquire(permits[0]));
+      permits.begin(permits[0]);
+    }
+  }
+  void push() {
+    RL_ASSERT(store.try_push(1) == store_push::pushed);
+    permits.work_arrived();
+  }
+  void thread(unsigned index) {
+    if (index == 0) {
+      static_cast<void>(other_done.park(std::nullopt));
+      // Too late, and nothing to be confused by.
+      permits.begin(permits[0]);
+      permits.lend(permits[0]);
+      permits.reclaim(permits[0]);
+      permits.end(permits[0]);
+      permits.release(permits[0]);
+    } else if (index == 1) {
+      int item = 0;
+      while (!permits.acquire(permits[1]) || store.try_pop(item) != store_pop::popped) {
+        static_cast<void>(permits.wait(permits[1]));
+      }
+      permits.begin(permits[1]);
+      permits.end(permits[1]);
+      permits.release(permits[1]);
+      other_done.notify();
+    } else if (index == 2) {
+      if (!searching) push();
+    } else {
+      kino::detail::thread::run();
+      return;
+    }
+    if (--present == 0) watcher_of(permits)->interrupt();
+  }
+  void after() {
+    RL_ASSERT(permits.running() == 0);
+    RL_ASSERT(permits.parked() == 0);
+  }
+};
+
+struct hoarding_handler : hoarding<hoarding_handler, false> {};
+struct hoarding_searcher : hoarding<hoarding_searcher, true> {};
+
+}  // namespace
+
+int main() {
+  bool good = model::holds<computing>("handlers that compute", 20'000);
+  good &= model::holds<blocking>("handlers that lend", 20'000);
+  good &= model::holds<leaving>("workers that leave", 20'000);
+  good &= model::holds<interrupting>("workers that are interrupted", 20'000);
+  good &= model::holds<two_permits>("two permits for three", 20'000);
+  good &= model::holds<hoarding_handler>("a handler that never ends", 20'000);
+  good &= model::holds<hoarding_searcher>("a searcher that never arrives", 20'000);
+  return model::verdict(good);
+}
