@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 #
-# Defines concurrentqueue::concurrentqueue, moodycamel's lock-free queue. Its own CMake package is taken
-# where there is one; Debian ships the headers alone. Which of the include spellings holds is settled by
-# kino/detail/concurrent_queue.hpp.
+# Defines concurrentqueue::concurrentqueue, moodycamel's lock-free queue: CONCURRENTQUEUE_INCLUDE_DIR where that
+# is set, its own CMake package where there is one, or else the headers, which Debian 12 ships alone. Which of the
+# include spellings holds is settled by kino/detail/concurrent_queue.hpp.
 
-find_package(concurrentqueue CONFIG QUIET)
+if(NOT CONCURRENTQUEUE_INCLUDE_DIR)
+  find_package(concurrentqueue CONFIG QUIET)
+endif()
 if(NOT TARGET concurrentqueue::concurrentqueue)
   find_path(CONCURRENTQUEUE_INCLUDE_DIR
     NAMES

@@ -6,8 +6,8 @@ include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/kino")
 
-install(TARGETS kino_core kino EXPORT kino-targets FILE_SET HEADERS)
-install(EXPORT kino-targets NAMESPACE kino:: DESTINATION "${package_dir}")
+install(TARGETS kino_core kino EXPORT kino-targets FILE_SET HEADERS COMPONENT kino_development)
+install(EXPORT kino-targets NAMESPACE kino:: DESTINATION "${package_dir}" COMPONENT kino_development)
 
 configure_package_config_file(cmake/kino-config.cmake.in kino-config.cmake
   INSTALL_DESTINATION "${package_dir}"
@@ -21,7 +21,9 @@ install(
     "${CMAKE_CURRENT_BINARY_DIR}/kino-config-version.cmake"
     cmake/Findconcurrentqueue.cmake
     cmake/kino-extension.cmake
-  DESTINATION "${package_dir}")
+  DESTINATION "${package_dir}"
+  COMPONENT kino_development)
 
 configure_file(cmake/kino.pc.in kino.pc @ONLY)
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/kino.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/kino.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig"
+  COMPONENT kino_development)

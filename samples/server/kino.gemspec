@@ -1,25 +1,35 @@
 # frozen_string_literal: true
 
+# Packed by the build (target `gem`), which stages the headers and the sources that the extension needs beside
+# this file. With a compiled lib/kino_native it describes the gem for this Ruby's ABI and platform.
+
 require_relative "lib/kino/version"
 
 Gem::Specification.new do |spec|
   spec.name = "kino"
   spec.version = Kino::VERSION
-  spec.summary = "A Rack server whose handlers run in parallel Ractors"
-  spec.description = "Native threads read and write HTTP; handlers run in Ractors, or in Threads when the app " \
-                     "cannot be shared. The reference server of the kino C++ library."
+  spec.summary = "Native threads hand work to Ractors: a Rack server, and the C++ headers it is made of"
+  spec.description = <<~TEXT
+    The server's native threads read and write HTTP; handlers run in parallel Ractors, or in Threads when the app
+    cannot be shared. Its headers are a C++20 library for other gems: require "kino/mkmf" in extconf.rb.
+  TEXT
   spec.authors = ["The kino authors"]
-  spec.license = "MIT"
-  # 3.1 is the first Ruby it is tested on.
-  spec.required_ruby_version = ">= 3.1"
+  spec.licenses = %w[MIT BSD-2-Clause BSL-1.0]
 
-  spec.files = Dir.chdir(__dir__) do
-    Dir["lib/**/*.rb", "ext/**/*.{rb,cpp,hpp,c,h}", "include/**/*.hpp", "examples/*.ru", "exe/*", "README.md", "LICENSE*"]
-  end
+  spec.files = Dir.glob("{examples,exe,ext,include,lib,licenses,share,vendor}/**/*", base: __dir__)
+                  .select { |path| File.file?(File.join(__dir__, path)) } + %w[CHANGELOG.md LICENSE README.md]
   spec.bindir = "exe"
   spec.executables = ["kino"]
-  spec.require_paths = ["lib"]
-  spec.extensions = ["ext/kino/extconf.rb"]
+
+  if Dir[File.join(__dir__, "lib/kino_native.*")].any?
+    local = Gem::Platform.local
+    spec.platform = [local.cpu, local.os, *("musl" if local.version.to_s.start_with?("musl"))].join("-")
+    spec.required_ruby_version = "~> #{RbConfig::CONFIG["ruby_version"][/\A[\d.]+/]}"
+  else
+    spec.extensions = ["ext/kino/extconf.rb"]
+    # 3.1 is the first Ruby it is tested on.
+    spec.required_ruby_version = ">= 3.1"
+  end
 
   spec.add_dependency "rack", ">= 3.0", "< 4"
   spec.metadata["rubygems_mfa_required"] = "true"

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+#
+# The target `gem` makes two gems in ${PROJECT_BINARY_DIR}/gem:
+#
+#   kino-VERSION.gem            compiles the server's extension when it is installed
+#   kino-VERSION-PLATFORM.gem   has it compiled, for the Ruby of this build
+#
+# Each is the install prefix of install.cmake with the server beside it, so that one artefact serves mkmf, CMake
+# and pkg-config. What a user would have to install first travels along, taken from this machine now and with
+# its licence: moodycamel's queue as a header of both, the sources of Asio and llhttp in the first.
+
+# kino_gem_licence(name file... PATHS directory...): finds the licence text that goes along.
+function(kino_gem_licence name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "NAMES;PATHS")
+  string(TOUPPER "${name}_LICENCE" variable)
+  find_file(${variable} NAMES ${arg_NAMES} LICENSE LICENSE.md LICENSE.txt copyright PATHS ${arg_PATHS}
+    NO_DEFAULT_PATH DOC "The licence of ${name}")
+  mark_as_advanced(${variable})
+  if(${variable})
+    install(FILES "${${variable}}" DESTINATION licenses RENAME ${name}.txt COMPONENT kino_gem EXCLUDE_FROM_ALL)
+  else()
+    string(APPEND kino_gem_lacks "\n  the licence of ${name}: set ${variable}")
+    set(kino_gem_lacks "${kino_gem_lacks}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+set(kino_gem_lacks "")
+set(kino_gem_server "${PROJECT_SOURCE_DIR}/samples/server")
+set(kino_gem_directory "${PROJECT_BINARY_DIR}/gem")
+
+# What both gems have.
+install(DIRECTORY "${kino_gem_server}/lib" "${kino_gem_server}/exe" "${kino_gem_server}/examples"
+  DESTINATION . USE_SOURCE_PERMISSIONS COMPONENT kino_gem EXCLUDE_FROM_ALL
+  PATTERN version.rb EXCLUDE)
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_SOURCE_DIR}/CHANGELOG.md" "${kino_gem_server}/README.md"
+    "${kino_gem_server}/kino.gemspec"
+  DESTINATION . COMPONENT kino_gem EXCLUDE_FROM_ALL)
+file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/CMakeFiles/version.rb" CONTENT
+"# frozen_string_literal: true
+
+module Kino
+  VERSION = \"@PROJECT_VERSION@\"
+end
+" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/CMakeFiles/version.rb" DESTINATION lib/kino COMPONENT kino_gem EXCLUDE_FROM_ALL)
+
+# The queue lies where the first #include of kino/detail/concurrent_queue.hpp looks, so that it wins over
+# another release that the user has installed.
+get_target_property(queue_directories concurrentqueue::concurrentqueue INTERFACE_INCLUDE_DIRECTORIES)
+find_file(CONCURRENTQUEUE_HEADER
+  NAMES
+    concurrentqueue/moodycamel/concurrentqueue.h
+    concurrentqueue/concurrentqueue.h
+    moodycamel/concurrentqueue.h
+    concurrentqueue.h
+  PATHS ${queue_directories} NO_DEFAULT_PATH)
+mark_as_advanced(CONCURRENTQUEUE_HEADER)
+cmake_path(GET CONCURRENTQUEUE_HEADER PARENT_PATH queue_directory)
+kino_gem_licence(concurrentqueue PATHS
+  ${queue_directory} ${queue_directory}/.. ${queue_directories}
+  /usr/share/doc/libconcurrentqueue-dev)
+install(FILES "${CONCURRENTQUEUE_HEADER}"
+  DESTINATION include/concurrentqueue/moodycamel COMPONENT kino_gem EXCLUDE_FROM_ALL)
+
+# What only the source gem has.
+install(DIRECTORY "${kino_gem_server}/ext" DESTINATION . COMPONENT kino_gem_source EXCLUDE_FROM_ALL)
+kino_gem_licence(asio NAMES LICENSE_1_0.txt PATHS
+  "${ASIO_INCLUDE_DIR}" "${ASIO_INCLUDE_DIR}/.." "${ASIO_INCLUDE_DIR}/../share/doc/libasio-dev")
+install(FILES "${ASIO_INCLUDE_DIR}/asio.hpp" DESTINATION vendor/asio COMPONENT kino_gem_source EXCLUDE_FROM_ALL)
+install(DIRECTORY "${ASIO_INCLUDE_DIR}/asio" DESTINATION vendor/asio COMPONENT kino_gem_source EXCLUDE_FROM_ALL
+  PATTERN ssl EXCLUDE)
+if(LLHTTP_SOURCE_DIR)
+  kino_gem_licence(llhttp NAMES LICENSE-MIT PATHS
+    "${LLHTTP_SOURCE_DIR}" "${LLHTTP_SOURCE_DIR}/.." "${LLHTTP_SOURCE_DIR}/../doc/node-llhttp")
+  install(
+    FILES
+      "${LLHTTP_INCLUDE_DIR}/llhttp.h"
+      "${LLHTTP_SOURCE_DIR}/api.c"
+      "${LLHTTP_SOURCE_DIR}/http.c"
+      "${LLHTTP_SOURCE_DIR}/llhttp.c"
+    DESTINATION vendor/llhttp COMPONENT kino_gem_source EXCLUDE_FROM_ALL)
+else()
+  string(APPEND kino_gem_lacks
+    "\n  the sources of llhttp: set LLHTTP_SOURCE_DIR and LLHTTP_INCLUDE_DIR (Debian 12: node-llhttp)")
+endif()
+if(LLHTTP_LIBRARY)
+  string(APPEND kino_gem_lacks
+    "\n  a kino_native that needs no library of llhttp: set LLHTTP_LIBRARY to nothing and LLHTTP_SOURCE_DIR")
+endif()
+
+# What only the native gem has.
+install(TARGETS kino_native LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+
+if(kino_gem_lacks)
+  add_custom_target(gem
+    COMMAND "${CMAKE_COMMAND}" -E echo "kino: no gem can be made here; it lacks${kino_gem_lacks}"
+    COMMAND "${CMAKE_COMMAND}" -E false
+    VERBATIM)
+  return()
+endif()
+
+set(stage "${CMAKE_COMMAND}" --install "${PROJECT_BINARY_DIR}" --strip --prefix)
+set(build "${KINO_RUBY}" "${PROJECT_SOURCE_DIR}/cmake/gem_build.rb")
+add_custom_target(gem
+  COMMAND "${CMAKE_COMMAND}" -E rm -rf "${kino_gem_directory}"
+  COMMAND ${stage} "${kino_gem_directory}/source" --component kino_development
+  COMMAND ${stage} "${kino_gem_directory}/source" --component kino_gem
+  COMMAND "${CMAKE_COMMAND}" -E copy_directory "${kino_gem_directory}/source" "${kino_gem_directory}/native"
+  COMMAND ${stage} "${kino_gem_directory}/source" --component kino_gem_source
+  COMMAND ${stage} "${kino_gem_directory}/native" --component kino_gem_native
+  COMMAND ${build} "${kino_gem_directory}/source" "${kino_gem_directory}"
+  COMMAND ${build} "${kino_gem_directory}/native" "${kino_gem_directory}"
+  DEPENDS kino_native
+  USES_TERMINAL
+  VERBATIM)

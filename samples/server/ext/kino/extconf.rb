@@ -1,0 +1,19 @@
+# frozen_string_literal: true
+
+# Compiles the server's extension when the gem is installed, from nothing but what is in the gem.
+
+require_relative "../../lib/kino/mkmf"
+
+vendor = File.expand_path("../../vendor", __dir__)
+unless File.directory?(vendor)
+  abort "kino: #{vendor} is missing. In a checkout CMake builds the extension, and the gem that has this " \
+        "directory: cmake --build DIRECTORY --target gem"
+end
+
+have_kino
+$defs.push(*%w[ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_DISABLE_VISIBILITY ASIO_ENABLE_VERSION_NAMESPACE
+               LLHTTP_STRICT_MODE=1 NDEBUG].map { |name| "-D#{name}" })
+$CPPFLAGS += %w[asio llhttp].map { |name| " -isystem #{File.join(vendor, name).quote}" }.join
+$VPATH << File.join(vendor, "llhttp")
+$srcs = Dir[File.join(__dir__, "*.cpp"), File.join(vendor, "llhttp/*.c")].sort
+create_makefile("kino_native")
