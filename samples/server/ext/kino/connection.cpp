@@ -93,6 +93,10 @@ bool connection::wants_bytes() const {
   return lingering_ || (!body_full_ && !line_full_ && !peer_ended_);
 }
 
+// One epoll_ctl per request goes into Asio's waiting anew. A set of our own, edge-triggered and
+// watched as a whole, was tried: 2 % less CPU time per request with 64 busy connections, 7 %
+// more with one. Asio's reading into a buffer would cost a fruitless recv instead, and a buffer
+// per connection.
 void connection::wait_readable() {
   if (reading_ || !events_ || !wants_bytes()) return;
   reading_ = true;

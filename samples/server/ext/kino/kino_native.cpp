@@ -211,6 +211,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "rejected", ULL2NUM(now.rejected));
     set(all, "timeouts", INT2FIX(0));
     set(all, "client_gone", ULL2NUM(now.client_gone));
+    set(all, "refused", ULL2NUM(now.refused));
     set(all, "connections", ULL2NUM(now.connections));
     set(all, "lane_depths", rb_ary_new());
     VALUE const waited = rb_hash_new();

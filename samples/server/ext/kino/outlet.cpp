@@ -107,7 +107,7 @@ void outlet::pump(settlement& then) {
       std::size_t const sent = send_pieces({&all, 1}, then);
       if (closing_) break;
       out.bytes.consume(sent);
-      if (sent != 0) since_ = clock::now();
+      if (sent != 0) since_ = coarse_now();
       if (!out.bytes.empty()) {
         stalled_ = true;
         wish_for(wait_writable, then);
@@ -130,7 +130,7 @@ void outlet::finish_front(settlement& then) {
   done.next_ = std::exchange(then.finished, &done);
   first_ = (first_ + 1) % line_.size();
   --length_;
-  since_ = clock::now();
+  since_ = coarse_now();
   if (!keep || (end_when_empty_ && length_ == 0)) {
     end_output(then);
   } else if (reader_waits_ && length_ <= line_.size() / 2) {

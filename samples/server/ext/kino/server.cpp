@@ -160,6 +160,7 @@ server::figures server::stats() const {
   all.queued = queue_.queued() + waiting_.size();
   all.rejected = rejected_.total();
   all.client_gone = client_gone_.total();
+  all.refused = refused_.total();
   all.connections = front_.connections();
   return all;
 }

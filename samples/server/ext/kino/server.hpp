@@ -82,7 +82,8 @@ public:
     std::uint64_t queued;
     std::uint64_t waited_count;
     double waited_seconds;
-    std::uint64_t client_gone;
+    std::uint64_t client_gone;  // before a worker began
+    std::uint64_t refused;      // before they were requests: 4xx of the parser
     std::size_t connections;
     std::vector<kino::worker_slots::view> slots;
   };
@@ -91,13 +92,14 @@ public:
 private:
   void handle(exchange::reply&& reply) noexcept override;
   int status_for(kino::ending how, exchange& unanswered) noexcept override;
-  void refused(int) noexcept override {}
+  void refused(int) noexcept override { refused_.add(); }
   void quiet() noexcept override { quiet_.ring(); }
 
   // In the order of who needs whom: what comes later is destroyed first.
   rack_env& environments_;
   kino::counter rejected_;
   kino::counter client_gone_;
+  kino::counter refused_;
   bell quiet_;
   kino::channel<event> events_{4096};
   front_end front_;
