@@ -7,6 +7,7 @@
 #include <kino/channel.hpp>
 #include <kino/detail/boundary.hpp>
 #include <kino/detail/fork.hpp>
+#include <kino/detail/in_flight.hpp>
 #include <kino/detail/thread_events.hpp>
 #include <kino/detail/usable_cpus.hpp>
 #include <kino/gvl.hpp>
@@ -14,7 +15,6 @@
 #include <kino/run_permits.hpp>
 #include <kino/worker_slots.hpp>
 
-#include <array>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -79,7 +79,7 @@ public:
   };
 
   /// Requests that one worker may have at a time.
-  static constexpr std::size_t batch_limit = 16;
+  static constexpr std::size_t batch_limit = detail::in_flight::limit;
 
   /// A worker is one joined Ruby thread.
   class worker {
@@ -89,11 +89,8 @@ public:
   private:
     friend dispatcher;
     std::size_t index_ = 0;
-    std::size_t taken_ = 0;
     detail::seat seat_;
-    // What is in flight, as weak references. The worker fills and empties them; `abandon` may
-    // empty them from another thread.
-    std::array<detail::atomic<detail::claim*>, batch_limit> in_flight_{};
+    detail::in_flight in_flight_;
   };
 
   /// Throws std::invalid_argument for a capacity or slots of 0, std::system_error.
@@ -106,10 +103,14 @@ public:
   // --- native threads ---
 
   /// Queues `request` if there is room. `pushed`, `full` or `closed`; moves only if pushed.
-  push_result try_submit(Request&& request);
+  push_result try_submit(Request&& request) {
+    return submit_with([&] { return queue_.try_push(std::move(request)); });
+  }
   /// Queues `request`, waiting for room at most `patience`. Not for threads with the GVL.
   template <class Rep, class Period>
-  push_result submit(Request&& request, std::chrono::duration<Rep, Period> patience);
+  push_result submit(Request&& request, std::chrono::duration<Rep, Period> patience) {
+    return submit_with([&] { return queue_.push_for(std::move(request), patience); });
+  }
 
   // --- workers ---
 
@@ -158,9 +159,14 @@ public:
   // --- supervision, any thread ---
 
   /// Refuses further requests; workers drain what is queued, then `take` returns `closed`.
-  void close();
+  void close() {
+    queue_.close();
+    stop_if_drained();
+  }
   /// Ends what worker `index` has in flight as abandoned; returns how many requests that were.
-  std::size_t abandon(std::size_t index) noexcept;
+  std::size_t abandon(std::size_t index) noexcept {
+    return workers_[index].in_flight_.abandon();
+  }
   /// Marks worker `index` as stuck, or takes the mark away.
   void quarantine(std::size_t index, bool on) { slots_.quarantine(index, on); }
 
@@ -185,9 +191,16 @@ private:
                   "kino: this dispatcher was made before fork; make one in the child");
     }
   }
-  void submitted() { permits_.work_arrived(); }
-  void began(worker& self, Request const& request);
-  void finish(worker& self) noexcept;
+  template <class Push>
+  push_result submit_with(Push push);
+  void stop_if_drained() {
+    if (queue_.drained()) permits_.stop();
+  }
+  void finish(worker& self) noexcept {
+    for (std::size_t taken = self.in_flight_.clear(); taken > 0; --taken) {
+      slots_.finished(self.index_);
+    }
+  }
   void wait_for_turn(gvl const& held, worker& self);
 
   bool const permits_in_use_;
@@ -227,23 +240,18 @@ dispatcher<Request>::dispatcher(gvl const&, options chosen)
 }
 
 template <dispatchable Request>
-push_result dispatcher<Request>::try_submit(Request&& request) {
-  push_result const result = queue_.try_push(std::move(request));
-  if (result == push_result::pushed) submitted();
+template <class Push>
+push_result dispatcher<Request>::submit_with(Push push) try {
+  push_result const result = push();
+  if (result == push_result::pushed) permits_.work_arrived();
   return result;
+} catch (...) {
+  stop_if_drained();  // `close` may have waited for what was not pushed in the end.
+  throw;
 }
 
 template <dispatchable Request>
-template <class Rep, class Period>
-push_result dispatcher<Request>::submit(Request&& request,
-                                        std::chrono::duration<Rep, Period> patience) {
-  push_result const result = queue_.push_for(std::move(request), patience);
-  if (result == push_result::pushed) submitted();
-  return result;
-}
-
-template <dispatchable Request>
-typename dispatcher<Request>::worker& dispatcher<Request>::join(gvl const& held) {
+typename dispatcher<Request>::worker& dispatcher<Request>::join(gvl const&) {
   check_process();
   std::size_t const index = slots_.claim();
   if (index == worker_slots::none) {
@@ -251,8 +259,7 @@ typename dispatcher<Request>::worker& dispatcher<Request>::join(gvl const& held)
                                      " worker slots are taken; choose more slots");
   }
   worker& self = workers_[index];
-  self.taken_ = 0;
-  protect(held, [] { detail::pin_thread(); });
+  detail::pin_thread();
   if (permits_in_use_) detail::take_seat(self.seat_);
   return self;
 }
@@ -260,7 +267,8 @@ typename dispatcher<Request>::worker& dispatcher<Request>::join(gvl const& held)
 template <dispatchable Request>
 void dispatcher<Request>::leave(gvl const&, worker& self) noexcept {
   if (permits_in_use_) detail::leave_seat();
-  abandon(self.index_);
+  self.in_flight_.abandon();
+  self.in_flight_.clear();
   permits_.release(*self.seat_.permit);
   slots_.vacate(self.index_);
 }
@@ -301,13 +309,14 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
         *out = Request();
         continue;
       }
-      began(self, *out);
+      slots_.began(self.index_);
+      self.in_flight_.add(out->reply.weak());
       ++count;
       ++out;
     }
     if (count != 0) {
       permits_.begin(permit);
-      if (queue_.drained()) permits_.stop();
+      stop_if_drained();
       return take_result::taken;
     }
     wait_for_turn(held, self);
@@ -332,25 +341,6 @@ void dispatcher<Request>::serve(gvl const& held, Handler handle, Joined joined) 
 }
 
 template <dispatchable Request>
-void dispatcher<Request>::began(worker& self, Request const& request) {
-  slots_.began(self.index_);
-  // release: pairs with the acquire of the exchange that empties the place.
-  self.in_flight_[self.taken_++].store(request.reply.weak().release(),
-                                       std::memory_order_release);
-}
-
-template <dispatchable Request>
-void dispatcher<Request>::finish(worker& self) noexcept {
-  for (std::size_t i = 0; i < self.taken_; ++i) {
-    // acquire: against `abandon`, which may have emptied it.
-    static_cast<void>(weak_responder::adopt(
-        self.in_flight_[i].exchange(nullptr, std::memory_order_acquire)));
-    slots_.finished(self.index_);
-  }
-  self.taken_ = 0;
-}
-
-template <dispatchable Request>
 void dispatcher<Request>::wait_for_turn(gvl const& held, worker& self) {
   run_permits::permit& permit = *self.seat_.permit;
   auto result = run_permits::waited::interrupted;
@@ -364,24 +354,6 @@ void dispatcher<Request>::wait_for_turn(gvl const& held, worker& self) {
   // What interrupts may run for long, and may not come back: others need the permit more.
   if (!waited) permits_.release(permit);
   held.check_interrupts();
-}
-
-template <dispatchable Request>
-void dispatcher<Request>::close() {
-  queue_.close();
-  if (queue_.drained()) permits_.stop();
-}
-
-template <dispatchable Request>
-std::size_t dispatcher<Request>::abandon(std::size_t index) noexcept {
-  std::size_t abandoned = 0;
-  for (auto& place : workers_[index].in_flight_) {
-    // acquire: pairs with the release in `began`.
-    auto const found =
-        weak_responder::adopt(place.exchange(nullptr, std::memory_order_acquire));
-    abandoned += found && found.abandon();
-  }
-  return abandoned;
 }
 
 KINO_NAMESPACE_END

@@ -4,10 +4,9 @@
 
 #pragma once
 
-#include <kino/detail/config.hpp>
+#include <kino/detail/atomic.hpp>
 
 #include <csignal>
-#include <thread>
 #include <utility>
 
 KINO_NAMESPACE_BEGIN
@@ -31,7 +30,7 @@ KINO_NAMESPACE_BEGIN
 ///     assert(answer == 42);
 ///
 template <class Work>
-[[nodiscard]] std::thread start_thread(Work&& work) {
+[[nodiscard]] detail::thread start_thread(Work&& work) {
   struct masked {
     sigset_t before;
     masked() {
@@ -41,7 +40,7 @@ template <class Work>
     }
     ~masked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
   } const inherited;
-  return std::thread(std::forward<Work>(work));
+  return detail::thread(std::forward<Work>(work));
 }
 
 KINO_NAMESPACE_END

@@ -6,6 +6,7 @@
 
 #include <kino/detail/fork.hpp>
 #include <kino/detail/wake_throttle.hpp>
+#include <kino/native_thread.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -185,7 +186,7 @@ inline run_permits::run_permits(options chosen, std::function<bool()> work_waits
       count_(chosen.workers),
       permits_(std::make_unique<permit[]>(chosen.workers)),
       throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited),
-      watcher_([this] { watch(); }) {}
+      watcher_(start_thread([this] { watch(); })) {}
 
 inline run_permits::~run_permits() {
   if (born_.forked()) {
