@@ -1,0 +1,135 @@
+# frozen_string_literal: true
+
+begin
+  require "prism"
+rescue LoadError
+  require "ripper"
+end
+
+# Figures of every method in Ruby source: its lines, and its cyclomatic complexity (McCabe: one, and one more for
+# each decision: if, unless, while, until, for, when, in, rescue, ?:, && and ||).
+class Complexity
+  Figure = Struct.new(:name, :line, :lines, :complexity)
+
+  # How many methods there are of each complexity, over all files of this session.
+  attr_reader :state
+
+  def initialize
+    @state = {}
+  end
+
+  def call(path)
+    source = File.read(path, encoding: "UTF-8")
+    figures = figures_of(source, path)
+    figures.each { |figure| @state[figure.complexity] = @state.fetch(figure.complexity, 0) + 1 }
+  end
+
+  if defined?(Prism)
+    def figures_of(source, path)
+      parsed = Prism.parse(source)
+      raise SyntaxError, "#{File.basename(path)}: #{parsed.errors.first.message}" if parsed.failure?
+
+      visitor = Visitor.new
+      parsed.value.accept(visitor)
+      visitor.figures.sort_by(&:line)
+    end
+
+    # Methods are counted by themselves: a decision belongs to the innermost one.
+    class Visitor < Prism::Visitor
+      attr_reader :figures
+
+      def initialize
+        super
+        @figures = []
+        @decisions = 0
+      end
+
+      def visit_def_node(node)
+        outside = @decisions
+        @decisions = 0
+        super
+        place = node.location
+        @figures << Figure.new(node.name.to_s, place.start_line, place.end_line - place.start_line + 1, @decisions + 1)
+        @decisions = outside
+      end
+
+      %w[and or if unless while until for when in rescue rescue_modifier].each do |decision|
+        class_eval <<~RUBY, __FILE__, __LINE__ + 1
+          def visit_#{decision}_node(node)
+            @decisions += 1
+            super
+          end
+        RUBY
+      end
+    end
+  else
+    def figures_of(source, path)
+      parser = Parser.new(source)
+      parser.parse
+      raise SyntaxError, "#{File.basename(path)}: #{parser.problem}" if parser.error?
+
+      parser.figures.sort_by(&:line)
+    end
+
+    # Ripper calls these as it goes; the decisions of a method are those between its `def` and its end.
+    class Parser < Ripper
+      attr_reader :figures, :problem
+
+      def initialize(source)
+        super
+        @figures = []
+        @open = []
+        @decisions = 0
+      end
+
+      def on_kw(keyword)
+        return keyword unless keyword == "def" && state.allbits?(EXPR_FNAME)
+
+        @open << [lineno, @decisions]
+        @decisions = 0
+        keyword
+      end
+
+      def on_def(name, *) = close(name)
+
+      def on_defs(_receiver, _dot, name, *) = close(name)
+
+      def on_ident(name) = name
+      alias on_const on_ident
+      alias on_op on_ident
+      alias on_backtick on_ident
+
+      def on_binary(_left, operator, _right)
+        @decisions += 1 if %i[&& || and or].include?(operator)
+        nil
+      end
+
+      def on_parse_error(message) = @problem = message
+
+      %w[if if_mod ifop elsif unless unless_mod while while_mod until until_mod for when in rescue
+         rescue_mod].each do |decision|
+        class_eval <<~RUBY, __FILE__, __LINE__ + 1
+          def on_#{decision}(*)
+            @decisions += 1
+            nil
+          end
+        RUBY
+      end
+
+      private
+
+      def close(name)
+        line, outside = @open.pop
+        @figures << Figure.new(name, line, lineno - line + 1, @decisions + 1)
+        @decisions = outside
+        nil
+      end
+    end
+  end
+
+  # The figures of all files, by path, with how many methods have each complexity.
+  def self.of(paths, **options)
+    sum = proc { |one, other| one.merge(other) { |_, here, there| here + there } }
+    WorkPool.map(paths, session: Complexity, merge: sum, **options) { |session, path| session.call(path) }
+  end
+end

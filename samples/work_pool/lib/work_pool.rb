@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+require "etc"
+require "work_pool_native"
+require_relative "work_pool/audit"
+require_relative "work_pool/forks"
+require_relative "work_pool/job"
+require_relative "work_pool/ractors"
+require_relative "work_pool/result"
+
+# Parallel map for Ruby code that computes.
+#
+#   figures = WorkPool.map(paths, session: Analyser, configuration: { limit: 10 }) do |analyser, path|
+#     analyser.call(path)
+#   end
+#   figures.values    # in the order of the paths, whatever finished first
+#   figures.backend   # :ractor, :fork or :sequential, and `reason` says why it is not the one before
+module WorkPool
+  # Nothing can do the work the way it was asked for; the message has the audit's findings, one per line.
+  class Unfit < StandardError
+  end
+
+  # Below this it does not pay to bring workers in, in seconds.
+  WORTH_WORKERS = 0.005
+
+  module_function
+
+  # Calls the block with a session and an input for each of `inputs`; returns a Result.
+  #
+  # * `session` is a class and `configuration` what its `new` gets, unless it is nil: every worker builds its
+  #   own session, once. Live sessions never cross. Without a session the block gets nil.
+  # * An input or configuration that is not shareable is copied and frozen, for every backend, so that none
+  #   behaves unlike the others.
+  # * What the block raises becomes a Failure in that input's place and stops nothing.
+  # * `backend` is :ractor, :fork or :sequential; none: the first of these that can do it. A backend that is
+  #   named is used, or Unfit is raised.
+  # * `progress` is called in the caller's thread with the number of inputs that are done and of all.
+  # * `merge` combines two of what sessions return from `state` when the work is done; the order is not fixed.
+  # * The caller works alone for `head_start` seconds, or one input longer, and brings workers in only if enough
+  #   is left: a small job does not pay for Ractors. Make it 0 for few inputs that each take long.
+  #
+  # Ctrl-C, Timeout, Thread#kill and whatever `progress` raises end the map at once: forked workers are killed,
+  # Ractors finish the input they have and leave.
+  def map(inputs, session: nil, configuration: nil, workers: Etc.nprocessors, backend: nil, progress: nil,
+    merge: nil, head_start: 0.01, &block)
+    raise ArgumentError, "WorkPool.map needs a block" unless block
+    raise ArgumentError, "workers must be at least 1, not #{workers.inspect}" unless workers.is_a?(Integer) && workers >= 1
+    unless [nil, :ractor, :fork, :sequential].include?(backend)
+      raise ArgumentError, "backend is :ractor, :fork or :sequential, not #{backend.inspect}"
+    end
+
+    inputs, configuration, copied = Job.copies(inputs.to_a, configuration)
+    job = Job.new(session, configuration, block)
+    Run.new(job, inputs, workers, progress, copied).with(backend, head_start).result(merge)
+  end
+
+  # Every reason why `block`, and the other things by name, cannot go to a Ractor; empty if nothing is in the way.
+  def audit(block, **others)
+    Audit.new.of_proc(block).of(others).findings
+  end
+end
+
+require_relative "work_pool/run"

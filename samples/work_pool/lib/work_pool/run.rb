@@ -1,0 +1,125 @@
+# frozen_string_literal: true
+
+module WorkPool
+  # One map from beginning to end: the caller's head start, then the first backend that can do the rest.
+  class Run
+    BACKENDS = %i[ractor fork sequential].freeze
+
+    def initialize(job, inputs, workers, progress, copy_error)
+      @job = job
+      @inputs = inputs
+      @workers = workers
+      @progress = progress
+      @copy_error = copy_error
+      @values = Array.new(inputs.size)
+      @states = []
+      @reasons = []
+      @done = 0
+    end
+
+    def with(backend, head_start)
+      candidates = backend ? [backend] : BACKENDS
+      candidates = candidates.drop_while { |name| unfit?(name, backend) }
+      if candidates.first == :sequential
+        alone
+      elsif alone(head_start)
+        @reasons << "done within the head start" unless @inputs.empty?
+      else
+        @backend = candidates.find { |name| done_by?(name, backend) }
+      end
+      self
+    end
+
+    def result(merge)
+      state = merge ? @states.compact.reduce(&merge) : @states.compact
+      Result.new(@values, state, @backend || :sequential, @reasons.empty? ? nil : @reasons.join("; "))
+    end
+
+    attr_reader :inputs, :workers
+
+    # For the backends: what became of the input.
+    def store(index, value) = @values[index] = value
+
+    def store_state(state) = @states << state
+
+    # For the backends: one more is done. In the caller's thread.
+    def done(count = 1)
+      @done += count
+      @progress&.call(@done, @inputs.size)
+    end
+
+    private
+
+    # Works in the caller's thread, to the end or, if `seconds` are given, until workers are worth while. Returns
+    # whether it was to the end.
+    def alone(seconds = nil)
+      started = now
+      session = nil
+      until (finished = @done == @inputs.size) || (seconds && worth_workers?(started, seconds))
+        session ||= @job.session
+        store(@done, @job.run(session, @inputs[@done], Job::RAISED_BY_BLOCKS))
+        done
+      end
+      store_state(@job.state(session)) if session
+      finished
+    end
+
+    def worth_workers?(started, seconds)
+      elapsed = now - started
+      return seconds.zero? if @done.zero?
+
+      left = @inputs.size - @done
+      elapsed >= seconds && left > 1 && left * elapsed / @done >= WORTH_WORKERS
+    end
+
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+    # Whether the backend is out of the question from the start; raises if it was asked for.
+    def unfit?(name, asked)
+      reason =
+        case name
+        when :ractor then @copy_error ? audit(@copy_error) : make_shareable
+        when :fork then "this platform cannot fork" unless Process.respond_to?(:fork)
+        end
+      give_up(name, reason, asked) if reason
+      !reason.nil?
+    end
+
+    def make_shareable
+      @shareable = @job.shareable
+      nil
+    rescue StandardError => e
+      audit(e)
+    end
+
+    def audit(error)
+      findings = WorkPool.audit(@job.block, configuration: @job.configuration, inputs: @inputs)
+      findings.empty? ? "#{error.class}: #{error.message}" : findings.join("\n")
+    end
+
+    def give_up(name, reason, asked)
+      raise Unfit, "WorkPool cannot use #{name}:\n#{reason}" if asked
+
+      @reasons << "#{name}: #{reason}"
+      false
+    end
+
+    # Does the rest; false if it turns out on the way that this backend cannot.
+    def done_by?(name, asked)
+      case name
+      when :ractor
+        reason = Ractors.new(self, @shareable, tolerant: !asked).call(before = @done)
+        return true unless reason
+
+        @done = before
+        give_up(name, reason, asked)
+      when :fork
+        return false if unfit?(name, asked)
+
+        Forks.new(self, @job).call(@done)
+        true
+      when :sequential then alone
+      end
+    end
+  end
+end

@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+# ruby rails.rb [rounds]: the figures of every Ruby file of the installed Rails, by each backend. They must agree;
+# how long each takes is printed: first in this process, and then the shortest of so many rounds.
+
+require "work_pool"
+require_relative "complexity"
+
+GEMS = %w[actioncable actionmailbox actionmailer actionpack actiontext actionview activejob activemodel activerecord
+          activestorage activesupport railties].freeze
+PATHS = GEMS.flat_map { |gem| Dir[File.join(Gem::Specification.find_by_name(gem).gem_dir, "**/*.rb")] }.sort
+SMALL = PATHS.sort_by { |path| [File.size(path), path] }.slice(PATHS.size / 2, 10)
+ROUNDS = Integer(ARGV.fetch(0, 3))
+
+def timed
+  started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  result = yield
+  [Process.clock_gettime(Process::CLOCK_MONOTONIC) - started, result]
+end
+
+# The figures by each backend, a Failure as its text: backtraces tell backends apart.
+def comparable(result)
+  [result.values.map { |value| value.is_a?(WorkPool::Failure) ? value.to_s : value.map(&:to_a) }, result.state]
+end
+
+# Results are not kept: what lives makes every later collection longer.
+def compare(paths, backends, rounds)
+  times = backends.to_h { |backend| [backend, []] }
+  done_by = {}
+  figures = []
+  rounds.times do
+    backends.each do |backend|
+      GC.start
+      seconds, result = timed { Complexity.of(paths, backend: backend == :best ? nil : backend) }
+      times[backend] << seconds
+      done_by[backend] = [result.backend, result.reason].compact.join(": ")
+      figures |= [Marshal.dump(comparable(result)).hash]
+    end
+  end
+  abort "the backends disagree" unless figures.size == 1
+
+  puts "#{paths.size} files, #{(paths.sum { |path| File.size(path) } / 1e6).round(2)} MB, the same figures from each:"
+  times.each do |backend, taken|
+    puts format("  %-10s first %7.1f ms, best %7.1f ms, %.2f times as fast as sequential (%s)", backend, taken.first * 1e3,
+      taken.min * 1e3, times[:sequential].min / taken.min, done_by[backend])
+  end
+end
+
+compare(SMALL, %i[sequential best], ROUNDS * 10)
+compare(PATHS, %i[sequential fork best], ROUNDS)

@@ -1,0 +1,266 @@
+# frozen_string_literal: true
+
+require "minitest/autorun"
+require "timeout"
+require "work_pool"
+
+# What a map does with each backend, and what it does when things go wrong.
+class WorkPoolTest < Minitest::Test
+  BACKENDS = %i[sequential ractor fork].freeze
+
+  class Tally
+    attr_reader :state
+
+    def initialize(limit = 0)
+      raise ArgumentError, "no limit below 0" if limit.negative?
+
+      @limit = limit
+      @state = { seen: 0 }
+    end
+
+    def over?(number)
+      @state[:seen] += 1
+      number > @limit
+    end
+  end
+
+  # The blocks stand in a module: a Ruby without shareable_proc sends a block's self with it.
+  module Blocks
+    def self.squares(numbers, **options, &progress)
+      WorkPool.map(numbers, progress: progress, **options) { |_, number| number * number }
+    end
+
+    def self.over(numbers, limit, **options)
+      WorkPool.map(numbers, session: Tally, configuration: limit, **options) { |tally, number| tally.over?(number) }
+    end
+
+    def self.raising(numbers, **options)
+      WorkPool.map(numbers, **options) do |_, number|
+        case number
+        when 1 then raise ArgumentError, "one"
+        when 2 then raise NotImplementedError, "two"
+        when 3 then exit
+        when 4 then throw :four
+        else number
+        end
+      end
+    end
+
+    def self.upcase(words, **options)
+      WorkPool.map(words, **options) { |_, word| word.frozen? ? word.upcase : "not frozen" }
+    end
+
+    # The first one waits until a byte can be read from the pipe, so that all others finish before it.
+    def self.first_one_last(count, descriptor, **options)
+      WorkPool.map(0...count, workers: 2, head_start: 0, **options) do |_, number|
+        IO.for_fd(descriptor, autoclose: false).read(1) if number.zero?
+        number
+      end
+    end
+
+    def self.endless(inputs, **options)
+      WorkPool.map(inputs, workers: 2, head_start: 0, **options) do |_, descriptor|
+        IO.for_fd(descriptor, autoclose: false).syswrite("x")
+        number = 0
+        number += 1 until number.negative?
+      end
+    end
+
+    def self.class_variable(numbers, **options)
+      WorkPool.map(numbers, head_start: 0, **options) { |_, number| [SECRETS.size, number] }
+    end
+
+    def self.ending_their_worker(numbers, **options)
+      WorkPool.map(numbers, workers: 2, head_start: 0, **options) do |_, number|
+        Thread.current.kill if number == 2
+        number
+      end
+    end
+
+    def self.dying(numbers, **options)
+      WorkPool.map(numbers, workers: 2, head_start: 0, backend: :fork, **options) do |_, number|
+        Process.kill(:KILL, Process.pid) if number == 2
+        number
+      end
+    end
+  end
+  SECRETS = [+"not shareable"]
+
+  BACKENDS.each do |backend|
+    define_method("test_#{backend}_gives_results_in_the_order_of_the_inputs") do
+      result = Blocks.squares(1..100, backend: backend, workers: 3, head_start: 0)
+      assert_equal((1..100).map { |number| number * number }, result.values)
+      assert_equal [backend, nil], [result.backend, result.reason]
+      assert_equal result.values, result.to_a
+    end
+
+    define_method("test_#{backend}_maps_nothing_to_nothing") do
+      assert_equal [], Blocks.squares([], backend: backend, head_start: 0).values
+    end
+
+    define_method("test_#{backend}_makes_what_is_raised_a_result") do
+      result = Blocks.raising(0..6, backend: backend, head_start: 0)
+      assert_equal [0, 5, 6], result.values.grep(Integer)
+      assert_equal %w[ArgumentError NotImplementedError SystemExit UncaughtThrowError], result.failures.map(&:error_class)
+      assert_equal %w[one two], result.failures.map(&:message).first(2)
+      assert_match(/work_pool_test\.rb:\d+/, result.failures.first.backtrace.first)
+    end
+
+    define_method("test_#{backend}_merges_what_each_session_has_seen") do
+      sum = proc { |one, other| one.merge(other) { |_, here, there| here + there } }
+      result = Blocks.over(1..50, 40, backend: backend, workers: 4, merge: sum, head_start: 0)
+      assert_equal 10, result.count(true)
+      assert_equal({ seen: 50 }, result.state)
+    end
+
+    define_method("test_#{backend}_gives_blocks_frozen_copies_and_leaves_the_originals_alone") do
+      words = [+"one", +"two"]
+      assert_equal %w[ONE TWO], Blocks.upcase(words, backend: backend, head_start: 0).values
+      refute words.any?(&:frozen?)
+    end
+
+    define_method("test_#{backend}_tells_progress_in_the_callers_thread") do
+      seen = []
+      here = Thread.current
+      Blocks.squares(1..20, backend: backend, head_start: 0) { |done, all| seen << [done, all, Thread.current == here] }
+      assert_equal((1..20).map { |done| [done, 20, true] }, seen)
+    end
+
+    define_method("test_#{backend}_ends_with_what_progress_raises") do
+      assert_raises(IOError) { Blocks.squares(1..1000, backend: backend, head_start: 0) { raise IOError } }
+    end
+
+    define_method("test_#{backend}_raises_what_the_caller_cannot_build_a_session_from") do
+      expected = backend == :ractor ? WorkPool::Unfit : ArgumentError
+      expected = WorkPool::Unfit if backend == :fork
+      error = assert_raises(expected) { Blocks.over(1..3, -1, backend: backend, head_start: 0) }
+      assert_includes error.message, "no limit below 0"
+    end
+
+    next if backend == :sequential
+
+    define_method("test_#{backend}_hands_inputs_out_one_at_a_time") do
+      reader, writer = IO.pipe
+      seen = []
+      progress = lambda do |done, all|
+        seen << done
+        writer.write("x") if done == all - 1 # all but the first are done
+      end
+      assert_equal (0...20).to_a, Blocks.first_one_last(20, reader.fileno, backend: backend, progress: progress).values
+      assert_equal (1..20).to_a, seen
+    end
+
+    { timeout: Timeout::Error, kill: nil, raise: IOError }.each do |how, error|
+      define_method("test_#{backend}_is_ended_by_#{how}") do
+        reader, writer = IO.pipe
+        code = lambda do
+          Blocks.endless([writer.fileno] * 4, backend: backend)
+        end
+        run_and_end(how, code, reader, error)
+      end
+    end
+  end
+
+  # A Ractor in an endless loop ends only with its process, so each case has a process of its own.
+  def run_and_end(how, code, reader, error)
+    child = fork do
+      map = Thread.new do
+        Thread.current.report_on_exception = false
+        how == :timeout ? Timeout.timeout(0.2) { code.call } : code.call
+      end
+      reader.read(2) unless how == :timeout # both workers are in their loop
+      map.kill if how == :kill
+      map.raise(IOError) if how == :raise
+      ended = begin
+        map.join
+        nil
+      rescue StandardError => e
+        e.class
+      end
+      exit!(ended == error)
+    end
+    assert_predicate Process.wait2(child).last, :success?
+  end
+
+  def test_what_a_ractor_may_not_do_is_done_by_processes_and_the_reason_is_said
+    result = Blocks.class_variable(1..4)
+    assert_equal [[1, 1], [1, 2], [1, 3], [1, 4]], result.values
+    assert_equal :fork, result.backend
+    assert_match(/\Aractor: Ractor::IsolationError: .*SECRETS.*work_pool_test\.rb:\d+/, result.reason)
+  end
+
+  def test_what_a_ractor_may_not_do_is_a_failure_where_ractors_were_asked_for
+    result = Blocks.class_variable(1..2, backend: :ractor)
+    assert_equal ["Ractor::IsolationError"] * 2, result.failures.map(&:error_class)
+  end
+
+  def test_a_captured_variable_keeps_the_block_out_of_ractors
+    counts = Hash.new(0)
+    line = __LINE__ + 1
+    block = proc { |_, number| number + counts.size }
+    result = WorkPool.map(1..3, head_start: 0, &block)
+    assert_equal [:fork, [1, 2, 3]], [result.backend, result.values]
+    assert_includes result.reason, "#{__FILE__}:#{line}: the block uses counts, a Hash, which is not shareable"
+    error = assert_raises(WorkPool::Unfit) { WorkPool.map(1..3, backend: :ractor, &block) }
+    assert_includes error.message, "counts"
+  end
+
+  def test_inputs_that_cannot_be_copied_stay_in_the_family_of_processes
+    result = WorkPool.map([[1, { lock: Mutex.new }]], head_start: 0) { |_, input| input.last[:lock].locked? }
+    assert_equal [:fork, [false]], [result.backend, result.values]
+    assert_includes result.reason, "inputs[0][1][:lock]: "
+  end
+
+  def test_the_audit_names_variables_self_and_paths
+    log = $stderr
+    counter = 0
+    block = proc do |_, number|
+      [number].each { counter += 1 }
+      log.puts(@prefix)
+    end
+    findings = WorkPool.audit(block, configuration: { "sinks" => [Thread.current] })
+    first = block.source_location.last
+    assert_includes findings, "#{__FILE__}:#{first + 1}: the block assigns counter, a variable from outside it"
+    assert_includes findings, "#{__FILE__}:#{first + 2}: the block uses log, an IO, which is not shareable"
+    assert_includes findings, 'configuration["sinks"][0]: a Thread cannot be shared or copied'
+    assert(findings.any? { |finding| finding.match?(/self, a WorkPoolTest,/) })
+  end
+
+  def test_the_audit_finds_nothing_where_nothing_is_wrong
+    block = Blocks.instance_exec do
+      factor = 3
+      proc { |_, number| (1..number).map { |n| n * factor }.sum }
+    end
+    assert_empty WorkPool.audit(block, configuration: { limit: 1..3 })
+  end
+
+  def test_a_ractor_that_ends_itself_loses_its_results_and_nothing_else
+    result = Blocks.ending_their_worker(0...10, backend: :ractor)
+    lost = result.failures
+    assert_equal 10, lost.size + result.values.grep(Integer).size
+    assert_equal ["WorkPool::WorkerLost"], lost.map(&:error_class).uniq
+    assert_kind_of WorkPool::Failure, result.values[2]
+  end
+
+  def test_a_process_that_dies_loses_its_input_and_another_goes_on
+    result = Blocks.dying(0...10)
+    assert_equal [0, 1, 3, 4, 5, 6, 7, 8, 9], result.values.grep(Integer)
+    assert_equal "its worker ended: SIGKILL (signal 9)", result.values[2].message
+  end
+
+  def test_a_small_job_is_done_by_the_caller
+    result = Blocks.squares(1..10)
+    assert_equal [:sequential, "done within the head start"], [result.backend, result.reason]
+  end
+
+  def test_processes_leave_nothing_behind
+    Blocks.squares(1..10, backend: :fork, head_start: 0)
+    assert_raises(Errno::ECHILD) { Process.wait }
+  end
+
+  def test_what_was_asked_for_must_make_sense
+    assert_raises(ArgumentError) { WorkPool.map([1]) }
+    assert_raises(ArgumentError) { Blocks.squares([1], workers: 0) }
+    assert_raises(ArgumentError) { Blocks.squares([1], backend: :threads) }
+  end
+end

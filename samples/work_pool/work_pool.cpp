@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+//
+// The native half of WorkPool: what the caller and the workers of one map share.
+
+#include <kino/dispatch.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+
+namespace {
+
+// A feed hands the indices of inputs out, one at a time, and brings back word of each that is
+// done. It holds integers only: inputs and results never leave Ruby.
+class feed {
+public:
+  static constexpr char const* ruby_name = "WorkPool::Feed";
+  static constexpr bool ruby_shareable = true;
+
+  feed(long first, long count, long workers)
+      : indices_(static_cast<std::size_t>(count)),
+        news_(static_cast<std::size_t>(count + workers)),
+        present_(workers) {
+    for (long index = first; index < first + count; ++index) {
+      static_cast<void>(indices_.try_push(long{index}));
+    }
+    indices_.close();
+  }
+
+  // The next index, or nil.
+  VALUE take() {
+    long index = 0;
+    bool const taken = !stopped_ && indices_.try_pop(index) == kino::pop_result::popped;
+    return taken ? LONG2NUM(index) : Qnil;
+  }
+
+  // There is room for one piece of news of each input and of each worker.
+  void done(long index) { static_cast<void>(news_.try_push(long{index})); }
+  void leave() {
+    if (--present_ == 0) news_.close();
+  }
+
+  // The next index that is done, or nil when every worker has left.
+  VALUE wait(kino::gvl const& held) {
+    long index = 0;
+    bool const more = kino::pop(held, news_, index) == kino::pop_result::popped;
+    return more ? LONG2NUM(index) : Qnil;
+  }
+
+  // Workers finish the input they have and take no other.
+  void stop() { stopped_ = true; }
+
+private:
+  kino::channel<long> indices_;
+  kino::channel<long> news_;
+  std::atomic<long> present_;
+  std::atomic<bool> stopped_{false};
+};
+using feed_object = kino::native_object<feed>;
+
+VALUE make(kino::gvl const& held, VALUE klass, VALUE first, VALUE count, VALUE workers) {
+  long const numbers[] = {NUM2LONG(first), NUM2LONG(count), NUM2LONG(workers)};
+  if (numbers[1] < 1 || numbers[2] < 1) {
+    throw kino::raise(rb_eArgError, "WorkPool::Feed: at least one input and one worker");
+  }
+  VALUE const made = feed_object::wrap(
+      held, klass, std::make_unique<feed>(numbers[0], numbers[1], numbers[2]));
+  return kino::protect(held, [made] { return rb_obj_freeze(made); });
+}
+
+VALUE take(kino::gvl const& held, VALUE self) { return feed_object::get(held, self).take(); }
+
+VALUE done(kino::gvl const& held, VALUE self, VALUE index) {
+  feed_object::get(held, self).done(NUM2LONG(index));
+  return Qnil;
+}
+
+VALUE leave(kino::gvl const& held, VALUE self) {
+  feed_object::get(held, self).leave();
+  return Qnil;
+}
+
+VALUE wait(kino::gvl const& held, VALUE self) { return feed_object::get(held, self).wait(held); }
+
+VALUE stop(kino::gvl const& held, VALUE self) {
+  feed_object::get(held, self).stop();
+  return Qnil;
+}
+
+}  // namespace
+
+KINO_EXTENSION(work_pool_native) {
+  VALUE const pool = rb_define_module("WorkPool");
+  VALUE const klass = rb_define_class_under(pool, "Feed", rb_cObject);
+  rb_undef_alloc_func(klass);
+  kino::define_function<make>(klass, "make");
+  kino::define_method<take>(klass, "take");
+  kino::define_method<done>(klass, "done");
+  kino::define_method<leave>(klass, "leave");
+  kino::define_method<wait>(klass, "wait");
+  kino::define_method<stop>(klass, "stop");
+}
