@@ -16,7 +16,7 @@ if(NOT TARGET concurrentqueue::concurrentqueue)
     DOC "The directory that contains concurrentqueue/concurrentqueue.h")
   mark_as_advanced(CONCURRENTQUEUE_INCLUDE_DIR)
   if(CONCURRENTQUEUE_INCLUDE_DIR)
-    add_library(concurrentqueue::concurrentqueue INTERFACE IMPORTED)
+    add_library(concurrentqueue::concurrentqueue INTERFACE IMPORTED GLOBAL)
     target_include_directories(concurrentqueue::concurrentqueue
       INTERFACE "${CONCURRENTQUEUE_INCLUDE_DIR}")
   endif()

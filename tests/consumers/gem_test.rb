@@ -1,0 +1,30 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+#
+# The source gem: installing it needs a compiler and nothing else.
+
+require_relative "support/installed_gem"
+
+class GemTest < ConsumerTest
+  include InstalledGem
+
+  def packed = File.join(BUILD, "gem/kino-#{VERSION}.gem")
+
+  def installing = {}
+
+  def test_any_supported_ruby_may_install_it
+    spec = Gem::Package.new(packed).spec
+    assert_equal [Gem::Requirement.new(">= 3.1"), "ruby"], [spec.required_ruby_version, spec.platform]
+  end
+
+  # mkmf looked into no directory of this machine but Ruby's, the gem's own and the compiler's.
+  def test_the_extension_was_compiled_from_the_gem_alone
+    makefile = Dir[File.join(gems["GEM_HOME"], "extensions/**/kino-#{VERSION}/mkmf.log")].first
+    included = File.read(makefile).scan(/-(?:I|isystem) ?(\S+)/).flatten.map { |path| path.delete("\"'") }.uniq
+    strangers = included.reject do |path|
+      path.start_with?(gems["GEM_HOME"], RbConfig::CONFIG["rubyhdrdir"], RbConfig::CONFIG["rubyarchhdrdir"], ".")
+    end
+    assert_empty strangers
+  end
+end

@@ -1,0 +1,35 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+#
+# The native gem: installing it needs no compiler, and it runs with the C and C++ runtime alone.
+
+require_relative "support/installed_gem"
+
+class NativeGemTest < ConsumerTest
+  include InstalledGem
+
+  # libgcc_s and the loader are parts of the runtime, libm and libpthread of libc.
+  RUNTIME = /\A(lib(c|m|pthread|stdc\+\+|gcc_s)|ld-linux[\w-]*)\.so/
+
+  def packed = Dir[File.join(BUILD, "gem/kino-#{VERSION}-*.gem")].first.to_s
+
+  def installing = { "PATH" => "/nowhere" }
+
+  def test_only_the_ruby_it_was_built_for_may_install_it
+    spec = Gem::Package.new(packed).spec
+    assert spec.required_ruby_version.satisfied_by?(Gem.ruby_version)
+    major, minor = RbConfig::CONFIG["ruby_version"].split(".").map(&:to_i)
+    ["#{major}.#{minor + 1}.0", "#{major}.#{minor - 1}.9", "#{major + 1}.0.0"].each do |other|
+      refute spec.required_ruby_version.satisfied_by?(Gem::Version.new(other)), other
+    end
+    assert Gem::Platform.match_spec?(spec), "#{spec.platform} is this machine"
+    assert_empty spec.extensions
+  end
+
+  def test_it_needs_the_runtime_libraries_alone
+    needed = run!("readelf", "-d", File.join(installed, "lib/kino_native.so")).scan(/NEEDED.*\[(.+)\]/).flatten
+    refute_empty needed
+    assert_empty needed.grep_v(RUNTIME)
+  end
+end

@@ -1,0 +1,70 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+#
+# The installed prefix, where it was installed and after it was moved, through CMake and pkg-config; and the
+# sources as a part of another project.
+
+require_relative "support/consumer_test"
+
+class PrefixTest < ConsumerTest
+  once(:installed) do
+    sandbox("installed").tap { |prefix| install(prefix) }
+  end
+
+  once(:moved) do
+    install(sandbox("first"))
+    FileUtils.mv(sandbox("first"), sandbox("second"))
+    sandbox("second")
+  end
+
+  def install(prefix)
+    run!(CMAKE, "--install", BUILD, "--prefix", prefix)
+  end
+
+  %w[installed moved].each do |state|
+    define_method("test_find_package_without_ruby_from_the_#{state}_prefix") do
+      build = cmake!(project("core", copy_as: "core-#{state}"), "-DCMAKE_PREFIX_PATH=#{__send__(state)}")
+      assert_equal "#{EXPECTED}36\n", run!(File.join(build, "core"))
+    end
+
+    define_method("test_find_package_with_kino_add_extension_from_the_#{state}_prefix") do
+      assert_runs cmake!(project("extension", copy_as: "extension-#{state}"), "-DCMAKE_PREFIX_PATH=#{__send__(state)}")
+    end
+
+    define_method("test_pkg_config_from_the_#{state}_prefix") do
+      env = { "PKG_CONFIG_PATH" => File.join(__send__(state), "share/pkgconfig") }
+      flags = run!("pkg-config", "--cflags", "--libs", "kino", env: env).split
+      assert_includes flags, "-I#{File.join(__send__(state), "share/pkgconfig/../../include")}"
+      assert_equal VERSION, run!("pkg-config", "--modversion", "kino", env: env).chomp
+      run!(COMPILER, "-std=c++20", File.join(HERE, "core/core.cpp"), "-o", sandbox("core-#{state}-pc"), *flags)
+      assert_equal "#{EXPECTED}36\n", run!(sandbox("core-#{state}-pc"))
+    end
+  end
+
+  def test_the_prefix_names_no_other_place
+    Dir.glob("**/*", base: moved).each do |path|
+      file = File.join(moved, path)
+      next unless File.file?(file)
+
+      refute_match(/#{Regexp.escape(ROOT)}|#{Regexp.escape(sandbox("first"))}/, File.read(file), path)
+    end
+  end
+
+  def test_another_minor_version_is_refused
+    source = project("core", copy_as: "core-newer")
+    list = File.join(source, "CMakeLists.txt")
+    File.write(list, File.read(list).sub("kino 0.1", "kino 99.1"))
+    output = fail!(CMAKE, "-S", source, "-B", "#{source}-build", "-DCMAKE_PREFIX_PATH=#{installed}")
+    assert_match(/99\.1.*#{Regexp.escape(VERSION)}/m, output)
+  end
+
+  def test_add_subdirectory
+    project("core")
+    project("extension")
+    build = cmake!(project("subdirectory"), "-DKINO_SOURCE_DIR=#{ROOT}")
+    assert_equal "#{EXPECTED}36\n", run!(File.join(build, "core"))
+    assert_runs build
+    refute_path_exists File.join(build, "kino/tests"), "a project that uses kino does not configure its tests"
+  end
+end

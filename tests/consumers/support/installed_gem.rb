@@ -1,0 +1,116 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+require_relative "consumer_test"
+require "rubygems/package"
+
+# ctest takes this line for a skipped test.
+lacks = File.join(ConsumerTest::BUILD, "gem/lacks.txt")
+if File.exist?(lacks)
+  $stdout.write(File.read(lacks))
+  $stdout.flush
+  exit! 0
+end
+
+# What holds after `gem install`, whichever of the two gems it was. A test class says which with `packed`, and in
+# `installing` what the environment is while it installs.
+module InstalledGem
+  def self.included(test)
+    # A GEM_HOME with nothing in it but kino and what it depends on.
+    test.once(:gems) do
+      assert_path_exists packed, "cmake --build #{ConsumerTest::BUILD} --target gem packs it"
+      only_here = { "GEM_HOME" => sandbox("gems"), "GEM_PATH" => sandbox("gems") }
+      rack = ConsumerTest::GEM_CACHES.flat_map { |cache| Dir[File.join(cache, "rack-3.*.gem")] }.first
+      gem!("install", "--no-document", *(["--local", rack] if rack), packed, env: only_here.merge(installing))
+      only_here
+    end
+  end
+
+  def installed = File.join(gems["GEM_HOME"], "gems", File.basename(packed, ".gem"))
+
+  # The command, with no compiler in sight.
+  def kino(*arguments)
+    [{ **ConsumerTest::STRANGER, **gems, "PATH" => "/nowhere" }, RbConfig.ruby, "-W:no-experimental",
+     File.join(gems["GEM_HOME"], "bin/kino"), *arguments]
+  end
+
+  def test_the_command_says_its_version
+    output, status = Open3.capture2e(*kino("--version"), chdir: sandbox)
+    assert_equal ["kino #{ConsumerTest::VERSION} (ruby #{RUBY_VERSION})\n", 0], [output, status.exitstatus]
+  end
+
+  def test_the_server_serves_a_request
+    reader, writer = IO.pipe
+    pid = Process.spawn(*kino("-p", "0", File.join(installed, "examples/which_ractor.ru")),
+                        chdir: sandbox, out: writer, err: writer)
+    writer.close
+    log = +""
+    Timeout.timeout(60) { log << reader.readpartial(4096) until log =~ %r{listening (http://127\.0\.0\.1:\d+)\n} }
+    assert_match(/answered by/, Net::HTTP.get(URI($1)))
+    Process.kill("TERM", pid)
+    Timeout.timeout(60) { log << reader.read }
+    assert_equal 0, Process.wait2(pid).last.exitstatus, log
+    pid = nil
+  rescue EOFError
+    flunk "the server ended and said:\n#{log}"
+  ensure
+    Process.kill("KILL", pid) && Process.wait(pid) if pid
+    reader.close
+  end
+
+  def test_everything_that_is_loaded_is_in_the_gem
+    loaded = ruby!("-e", 'require "kino"; puts $LOADED_FEATURES.grep(/kino/)', env: gems).lines.map(&:chomp)
+    refute_empty loaded.grep(/kino_native/)
+    assert_empty loaded.reject { |path| path.start_with?(gems["GEM_HOME"]) }
+  end
+
+  def test_the_extension_exports_its_entry_point_alone
+    assert_exports_only_init File.join(installed, "lib/kino_native.#{RbConfig::CONFIG["DLEXT"]}")
+  end
+
+  def test_the_licence_of_what_comes_along_comes_along
+    assert_equal %w[asio.txt concurrentqueue.txt llhttp.txt], Dir.children(File.join(installed, "licenses")).sort
+    assert_path_exists File.join(installed, "LICENSE")
+  end
+
+  def test_a_gem_with_an_extconf
+    directory = sandbox("hello_ractor")
+    FileUtils.cp_r(File.join(ConsumerTest::ROOT, "samples/hello_ractor"), directory)
+    gem!("build", "hello_ractor.gemspec", chdir: directory, env: gems)
+    gem!("install", "--local", "--no-document", "hello_ractor-0.1.0.gem", chdir: directory, env: gems)
+    assert_equal File.read(File.join(directory, "expected.txt")),
+                 ruby!(File.join(directory, "run.rb"), env: gems)
+    built = Dir[File.join(gems["GEM_HOME"], "gems/hello_ractor-0.1.0/**/hello_ractor.#{RbConfig::CONFIG["DLEXT"]}")]
+    refute_empty built
+    built.each { |library| assert_exports_only_init(library) }
+  end
+
+  # The queue's header is the gem's own, although there may be another one on this machine.
+  def test_an_extconf_finds_every_header_in_the_gem
+    directory = project("extension", copy_as: "extconf")
+    ruby!("extconf.rb", chdir: directory, env: gems)
+    flags = run!("make", "-n", chdir: directory)[/ -isystem (\S+)/, 1]
+    assert_equal File.realpath(File.join(installed, "include")), File.realpath(flags)
+    assert_path_exists File.join(flags, "concurrentqueue/moodycamel/concurrentqueue.h")
+    run!("make", chdir: directory)
+    assert_runs directory
+  end
+
+  def test_a_project_with_cmake
+    directory = project("extension", copy_as: "cmake")
+    build = cmake!(directory, "-DCMAKE_PREFIX_PATH=#{installed}")
+    assert_runs build
+    used = run!("ninja", "-C", build, "-t", "deps") if File.exist?(File.join(build, "build.ninja"))
+    used ||= Dir[File.join(build, "**/*.d")].map { |file| File.read(file) }.join
+    assert_includes used, File.join(installed, "include/concurrentqueue/moodycamel/concurrentqueue.h")
+  end
+
+  def test_a_gem_with_a_cmake_list
+    directory = project("cmake_gem")
+    FileUtils.cp(File.join(ConsumerTest::HERE, "extension/consumer.cpp"), File.join(directory, "ext"))
+    gem!("build", "consumer.gemspec", chdir: directory, env: gems)
+    gem!("install", "--local", "--no-document", "consumer-0.1.0.gem", chdir: directory, env: gems)
+    assert_equal "#{ConsumerTest::EXPECTED}42\n", ruby!(File.join(ConsumerTest::HERE, "extension/run.rb"), env: gems)
+  end
+end
