@@ -19,7 +19,7 @@ settings.missing.each { |line| warn "not measured: #{line}" }
 %w[INT TERM].each { |signal| trap(signal) { exit 130 } }
 sections = Bench::Sections.new(settings, peers)
 runner = Bench::Runner.new(settings, installer)
-phases = settings.sections.to_h { |name| [name, sections.public_send(name)] }.reject { |_, blocks| blocks.empty? }
+phases = (settings.sections - Bench::Sections::PROGRAMS).to_h { |name| [name, sections.public_send(name)] }.reject { |_, blocks| blocks.empty? }
 rounds = phases.to_h { |name, _| [name, name == "closed" ? settings.rounds : settings.sweep_rounds] }
 phases.each { |name, blocks| runner.plan(blocks.sum(&:seconds) * rounds[name]) }
 
@@ -29,7 +29,11 @@ phases.each do |name, blocks|
   runner.run(blocks, rounds[name])
 end
 runner.finish
+others = (settings.sections & Bench::Sections::PROGRAMS).to_h do |name|
+  warn "kino: benchmarks/#{name}"
+  [name, IO.popen([File.join(Bench::Peers::ROOT, "benchmarks", name, "run"), *settings.for_program], &:read)]
+end
 
-report = Bench::Report.new(settings, peers, phases.values.flatten.flat_map(&:rows), baseline)
+report = Bench::Report.new(settings, peers, phases.values.flatten.flat_map(&:rows), baseline, others)
 puts report.write
 exit 1 if report.ours_failed?

@@ -27,7 +27,7 @@ module Bench
     end
 
     def bar_panel(svg, x, y, width, name, bars, unit)
-      svg.text(x, y, name, size: 14, weight: 600)
+      svg.text(x, y, name, size: 14, weight: 600) if name
       room = width - LEFT - 80
       most = bars.map { |_, value, (_, high)| [value, high].compact.max }.compact.max || 1
       bars.each_with_index do |(label, value, (low, high), color), index|
@@ -68,23 +68,26 @@ module Bench
     # +panels+: {"title" => {label => [[[x, y], ...], color]}}; x in even steps.
     def lines(title, panels, xlabel:)
       columns = [panels.size, 3].min
-      svg = Svg.new(columns * 420 + 20, (panels.size / columns.to_f).ceil * 330 + 60 + 20 * (panels.values.first.size / 4.0).ceil, title)
+      panel = columns == 1 ? 760 : 420
+      series = panels.values.first
+      svg = Svg.new(columns * panel + 20, (panels.size / columns.to_f).ceil * 310 + 80 + 20 * (series.size / (columns * panel / 210).to_f).ceil, title)
       panels.each_with_index do |(name, series), index|
-        line_panel(svg, 70 + index % columns * 420, 70 + index / columns * 330, name, series, xlabel)
+        line_panel(svg, 70 + index % columns * panel, 70 + index / columns * 310, panel - 90, name, series, xlabel)
       end
-      legend(svg, panels.values.first)
+      legend(svg, series, columns * panel / 210)
       svg
     end
 
-    def line_panel(svg, x, y, name, series, xlabel)
-      width, height = 330, 220
+    def line_panel(svg, x, y, width, name, series, xlabel)
+      height = 220
       svg.text(x, y, name, size: 14, weight: 600)
       top = y + 18
       steps = series.values.flat_map { |points, _| points.map(&:first) }.uniq.sort
       most = series.values.flat_map { |points, _| points.map(&:last) }.max || 1
-      at = ->(step, value) { [x + (steps.size > 1 ? width * steps.index(step) / (steps.size - 1.0) : width / 2), top + height * (1 - value / (most * 1.05))] }
-      (0..4).each do |quarter|
-        value = most * 1.05 * quarter / 4
+      tick = Figures.step_below(most / 3.0)
+      ceiling = (most * 1.02 / tick).ceil * tick
+      at = ->(step, value) { [x + (steps.size > 1 ? width * steps.index(step) / (steps.size - 1.0) : width / 2), top + height * (1 - value / ceiling.to_f)] }
+      (0..ceiling).step(tick).each do |value|
         svg.line(x, at.(steps.first, value)[1], x + width, at.(steps.first, value)[1])
         svg.text(x - 6, at.(steps.first, value)[1] + 4, Figures.short(value), anchor: "end", size: 10, fill: Svg::FAINT)
       end
@@ -96,10 +99,10 @@ module Bench
       end
     end
 
-    def legend(svg, series)
+    def legend(svg, series, columns)
       series.each_with_index do |(label, (_, color)), index|
-        x = 40 + index % 4 * ((svg.width - 60) / 4)
-        y = svg.height - 14 - 20 * ((series.size - 1) / 4 - index / 4)
+        x = 40 + index % columns * 210
+        y = svg.height - 14 - 20 * ((series.size - 1) / columns - index / columns)
         svg.dot(x, y - 4, 5, fill: color)
         svg.text(x + 12, y, label, size: 11)
       end

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "fileutils"
 require "rack/mock_request"
 require "tmpdir"
 
@@ -48,7 +49,11 @@ module Bench
 
     # A file with the expected body.
     def expectation
-      @expectation ||= File.join(Endpoint.scratch, name).tap { |file| File.binwrite(file, expected_body) }
+      @expectation ||= Endpoint.scratch_file(name, expected_body)
+    end
+
+    def self.scratch_file(name, content)
+      File.join(scratch, name).tap { |path| File.binwrite(path, content) }
     end
 
     def self.scratch

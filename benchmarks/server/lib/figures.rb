@@ -12,7 +12,13 @@ module Bench
     def short(number)
       return format(number < 10 && number % 1 != 0 ? "%.1f" : "%.0f", number) if number < 1000
 
-      number < 100_000 ? format("%.1fk", number / 1000.0) : format("%.0fk", number / 1000.0)
+      number < 100_000 ? format("%.1fk", number / 1000.0).sub(".0k", "k") : format("%.0fk", number / 1000.0)
+    end
+
+    # The largest of 1, 2, 5, 10, 20, ... that is not above +number+.
+    def step_below(number)
+      power = 10**Math.log10([number, 1].max).floor
+      [5, 2, 1].map { |factor| factor * power }.find { |step| step <= number } || 1
     end
 
     # From microseconds.

@@ -37,17 +37,18 @@ module Bench
 
     def rust_kino(name, say, elastic: nil)
       Peer.new(name: name, gem: "kino", say: say, command: lambda { |port, rackup, variant|
-        config = File.join(Endpoint.scratch, "#{name}.rb")
-        File.write(config, elastic && !variant[:workers] ? "max_workers #{elastic}\n" : "")
+        config = Endpoint.scratch_file("#{name}.rb", elastic && !variant[:workers] ? "max_workers #{elastic}\n" : "")
         workers = variant[:workers] ? ["-w", variant[:workers].to_s] : []
         ["-W:no-experimental", "-S", "kino", "-C", config, "-b", "127.0.0.1", "-p", port.to_s, "-m", variant[:mode] || "ractor", *workers, rackup]
       })
     end
 
-    def hyperion(name, say, extra = [])
-      Peer.new(name: name, gem: "hyperion-rb", helpers: %w[logger fiddle openssl], say: say, command: lambda { |port, rackup, variant|
+    # With --async-io it wants a library that is made for it to be loaded.
+    def hyperion(name, say, extra = [], config: "")
+      Peer.new(name: name, gem: "hyperion-rb", helpers: %w[logger fiddle async-http], say: say, command: lambda { |port, rackup, variant|
         workers = variant[:workers] || Machine.server_cpu_count
-        ["-S", "hyperion", "-b", "127.0.0.1", "-p", port.to_s, "-w", workers.to_s, "-t", "3", "--no-log-requests", *extra, rackup]
+        file = Endpoint.scratch_file("#{name}.rb", config)
+        ["-S", "hyperion", "-C", file, "-b", "127.0.0.1", "-p", port.to_s, "-w", workers.to_s, "-t", "3", "--no-log-requests", *extra, rackup]
       })
     end
 
@@ -80,12 +81,11 @@ module Bench
           ["-S", "itsi", "start", "-b", "http://127.0.0.1:#{port}", "-w", (variant[:workers] || cpus).to_s, "-t", "3", "-r", rackup]
         }),
         Peer.new(name: "pitchfork", gem: "pitchfork", say: "Pitchfork, #{cpus * 3} × 1", command: lambda { |port, rackup, variant|
-          config = File.join(Endpoint.scratch, "pitchfork.rb")
-          File.write(config, "worker_processes #{(variant[:workers] || cpus) * 3}\n")
+          config = Endpoint.scratch_file("pitchfork.rb", "worker_processes #{(variant[:workers] || cpus) * 3}\n")
           ["-S", "pitchfork", "-l", "127.0.0.1:#{port}", "-E", "production", "-c", config, rackup]
         }),
         hyperion("hyperion", "Hyperion, #{cpus} × 3"),
-        hyperion("hyperion-async", "Hyperion --async-io, #{cpus} × 3", ["--async-io"]),
+        hyperion("hyperion-async", "Hyperion --async-io, #{cpus} × 3", ["--async-io"], config: "require 'async/http'\n"),
         Peer.new(name: "bare", say: "bare C++ server, no Ruby", command: lambda { |port, _rackup, _variant|
           [ENV.fetch("KINO_BENCH_NATIVE") + "/bare_server", port.to_s]
         })

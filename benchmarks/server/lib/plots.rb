@@ -49,7 +49,7 @@ module Bench
 
       closed = rows.first[:section] == "closed"
       bars = rows.map { |row| bar(row, :pss_mb) }.sort_by { |_, value,| value }
-      Charts.bars("Proportional memory of all processes#{closed ? ", the most of all endpoints" : ", 8 workers, after /plaintext"}", { "MB" => bars }, unit: " MB")
+      Charts.bars("Proportional memory of all processes#{closed ? ", the most of all endpoints" : ", 8 workers, after /plaintext"}", { nil => bars }, unit: " MB")
     end
 
     def latency
@@ -66,7 +66,7 @@ module Bench
       rows = of(section).select(&:measured?)
       return if rows.empty?
 
-      panels = rows.group_by { |row| row[:endpoint] }.to_h { |endpoint, own| ["/#{endpoint}, requests/s", series(own, :count)] }
+      panels = rows.group_by { |row| row[:endpoint] }.to_h { |endpoint, own| ["/#{endpoint}, requests/s", series(own, :count) { |name| say(name)[/\A[^,]+/] }] }
       Charts.lines("Rate against #{xlabel}", panels, xlabel: xlabel)
     end
 
@@ -78,7 +78,7 @@ module Bench
     end
 
     def series(rows, step)
-      rows.group_by { |row| row[:server] }.to_h { |server, own| [say(server), [own.map { |row| [row[step], row.median(:rate)] }.sort, @colors[server]]] }
+      rows.group_by { |row| row[:server] }.to_h { |server, own| [block_given? ? yield(server) : say(server), [own.map { |row| [row[step], row.median(:rate)] }.sort, @colors[server]]] }
     end
   end
 end

@@ -12,11 +12,12 @@ module Bench
   class Report
     OURS = %w[kino kino-threaded].freeze
 
-    def initialize(settings, peers, rows, baseline)
+    def initialize(settings, peers, rows, baseline, others)
       @settings = settings
       @peers = peers
       @rows = rows
       @baseline = baseline
+      @others = others
       @facts = Machine.facts.merge(connections: settings.connections, rounds: settings.rounds, seconds: settings.seconds)
     end
 
@@ -38,13 +39,14 @@ module Bench
 
     def json
       { machine: @facts, not_measured: @settings.missing, one_thread_fib_rates: @baseline&.rates,
-        servers: @peers.to_h { |peer| [peer.name, peer.say] }, rows: @rows.map(&:to_h) }
+        servers: @peers.to_h { |peer| [peer.name, peer.say] }, rows: @rows.map(&:to_h), others: @others }
     end
 
     def markdown
       parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
                sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, second_opinion, failures]
       parts << Targets.new(@rows, @baseline, @peers).table
+      @others.each { |name, text| parts << "## benchmarks/#{name}\n\n#{text.strip}" }
       "#{parts.compact.join("\n\n")}\n"
     end
 
@@ -107,7 +109,7 @@ module Bench
       counts = rows.map { |row| row[:count] }.uniq
       pairs = rows.map { |row| row.key.values_at(:endpoint, :server) }.uniq
       table(title, ["endpoint", "server", *counts.map(&:to_s)], pairs.map do |endpoint, server|
-        ["/#{endpoint}", say(server), *counts.map { |count| rate_cell(rows.find { |row| row.key.values_at(:endpoint, :server, :count) == [endpoint, server, count] }) }]
+        ["/#{endpoint}", say(server)[/\A[^,]+/], *counts.map { |count| rate_cell(rows.find { |row| row.key.values_at(:endpoint, :server, :count) == [endpoint, server, count] }) }]
       end)
     end
 
@@ -121,7 +123,7 @@ module Bench
 
     def memory
       table("Proportional memory (PSS) of the whole process tree with 8 workers, after /plaintext", %w[server PSS],
-            of("memory").select(&:measured?).map { |row| [say(row[:server]), "#{row.median(:pss_mb).round} MB"] })
+            of("memory").select(&:measured?).map { |row| [say(row[:server])[/\A[^,]+/], "#{row.median(:pss_mb).round} MB"] })
     end
 
     def slow
@@ -146,7 +148,10 @@ module Bench
     end
 
     def failures
-      lines = @rows.select(&:failed).map { |row| "* #{row.key.compact.map { |name, value| "#{name} #{value}" }.join(", ")}: #{row.failed}" }
+      lines = @rows.select(&:failed).group_by { |row| [row[:server], row[:section], row.failed[0, 60]] }.map do |(server, section, _), rows|
+        what = rows.map { |row| row.key.except(:server, :section, :connections).values.compact.join(" ") }.uniq.join(", ")
+        "* #{say(server)}, #{section} (#{what}): #{rows.first.failed}"
+      end
       return if lines.empty? && @rows.none? { |row| row.notes.any? }
 
       "## Failed rows\n\n#{lines.empty? ? "None." : lines.join("\n")}\n\n`*` marks a rate with a note in the details: connections that were starved, or a generator that waited for nothing."

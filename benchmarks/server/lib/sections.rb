@@ -4,6 +4,8 @@ module Bench
   # The questions. Each method returns the blocks that answer one of them.
   class Sections
     NAMES = %w[closed open workers connections cores memory slow frameworks wrk].freeze
+    # Programs of their own, which print Markdown.
+    PROGRAMS = %w[micro dispatch].freeze
 
     def initialize(settings, peers)
       @settings = settings

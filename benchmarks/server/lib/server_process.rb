@@ -30,7 +30,7 @@ module Bench
       RUNNING << self
       deadline = now + 40
       until answers?(probe)
-        raise Failed, "#{@peer.name} ended at its start: #{last_words}" if Process.wait(@pid, Process::WNOHANG) && (@pid = nil || true)
+        raise Failed, "#{@peer.name} ended at its start: #{last_words}" if gone?
         raise Failed, "#{@peer.name} did not answer within 40 s: #{last_words}" if now > deadline
 
         sleep 0.05
@@ -44,17 +44,10 @@ module Bench
     def stop
       return unless RUNNING.delete(self)
 
-      begin
-        Process.kill(:TERM, @pid)
-        ended = within(6) { Process.wait(@pid, Process::WNOHANG) }
-      rescue Errno::ESRCH, Errno::ECHILD
-        ended = true
-      end
-      # Workers that outlive their master, and those who do not listen.
-      Process.kill(:KILL, -@pid)
-      Process.wait(@pid) unless ended
-    rescue Errno::ESRCH, Errno::ECHILD
-      nil
+      signal(:TERM, @pid) unless gone?
+      gone = within(6) { gone? }
+      signal(:KILL, -@pid) # workers that outlive their master, and those who do not listen
+      Process.wait(@pid) unless gone
     end
 
     # Proportional memory of all processes, in MB.
@@ -70,6 +63,16 @@ module Bench
     private
 
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+    def signal(name, pid)
+      Process.kill(name, pid)
+    rescue Errno::ESRCH
+      nil
+    end
+
+    def gone?
+      @gone ||= !Process.wait(@pid, Process::WNOHANG).nil?
+    end
 
     def within(seconds)
       deadline = now + seconds
@@ -111,7 +114,8 @@ module Bench
     end
 
     def last_words
-      File.readlines(@log, chomp: true).reject { |line| line.strip.empty? }.last(3).join(" / ")[0, 400]
+      lines = File.readlines(@log, chomp: true).map(&:strip).reject(&:empty?)
+      (lines.grep(/Error|error:/).last(1) + lines.last(1)).uniq.join(" / ")[0, 300]
     rescue SystemCallError
       "nothing"
     end

@@ -13,7 +13,7 @@ module Bench
     def initialize
       @servers = Peers.all.keys
       @endpoints = Endpoint::ALL.keys - ["slow"]
-      @sections = Sections::NAMES
+      @sections = Sections::NAMES + Sections::PROGRAMS
       @rounds = 3
       @sweep_rounds = 3
       @seconds = 10.0
@@ -35,13 +35,16 @@ module Bench
 
     def installer = @installer ||= Installer.new(ENV.fetch("KINO_BENCH_PEERS"))
 
+    # The options of a program that measures something else.
+    def for_program = ["--rounds", @rounds.to_s, *(["--seconds", "0.3"] if @quick)]
+
     private
 
     def parser
       OptionParser.new do |options|
         options.banner = "Usage: benchmarks/run [options]"
         options.on("--quick", "a first impression: short, one round, few steps") { shorten }
-        options.on("--only LIST", Array, "of #{Sections::NAMES.join(", ")}") { |list| @sections = known(list, Sections::NAMES) }
+        options.on("--only LIST", Array, "of #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
         options.on("--servers LIST", Array, "of #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
         options.on("--endpoints LIST", Array, "of #{@endpoints.join(", ")}") { |list| @endpoints = known(list, Endpoint::ALL.keys) }
         options.on("--rounds N", Integer, "interleaved rounds (#{@rounds})") { |count| @rounds = @sweep_rounds = count }
@@ -60,6 +63,7 @@ module Bench
       @warmup = 0.3
       @worker_counts = [2, 8, 32]
       @connection_counts = [8, 64, 256]
+      @sections -= ["dispatch"]
     end
 
     def known(list, names)

@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+# Runs the small measurements in interleaved rounds and prints a Markdown table:
+# run.rb [--rounds N] [--seconds S] [--json FILE]
+# benchmarks/micro/run builds what it needs and calls this.
+
+require "json"
+require "optparse"
+
+require "micro_bench"
+
+rounds = 3
+seconds = 0.5
+json = nil
+OptionParser.new do |options|
+  options.on("--rounds N", Integer) { |value| rounds = value }
+  options.on("--seconds S", Float) { |value| seconds = value }
+  options.on("--json FILE") { |path| json = File.expand_path(path) }
+end.parse!
+
+MICRO = File.join(ENV.fetch("KINO_BENCH_NATIVE"), "micro")
+CALLS = 200_000
+IN_RUBY = {
+  ["a String for 20 known bytes", "kino, fixed set"] => :find,
+  ["a String for 20 known bytes", "kino, learnt"] => :intern,
+  ["a String for 20 known bytes", "rb_interned_str"] => :ruby_interned,
+  ["a String for 20 known bytes", "rb_str_new"] => :ruby_new,
+  ["give the GVL up and take it back", "kino::without_gvl"] => :release,
+  ["give the GVL up and take it back", "rb_thread_call_without_gvl"] => :ruby_release
+}.freeze
+
+def line(text) = text.chomp.split("\t")
+
+figures = Hash.new { |all, key| all[key] = [] }
+count = IO.popen([MICRO, "--list"], &:readlines).size
+rounds.times do |round|
+  count.times do |number|
+    $stderr.print "\r\e[Kround #{round + 1} of #{rounds}, #{number + 1} of #{count} " if $stderr.tty?
+    what, who, value, unit = line(IO.popen([MICRO, number.to_s, seconds.to_s], &:read))
+    figures[[what, who, unit]] << value.to_f
+  end
+  IN_RUBY.each do |(what, who), name|
+    figures[[what, who, "ns"]] << MicroBench.public_send(name, CALLS)
+  end
+  # In a Ractor beside another one, where Ruby's own table of interned Strings takes a lock.
+  Warning[:experimental] = false
+  pair = Array.new(2) { Ractor.new { %i[find ruby_interned].to_h { |name| [name, MicroBench.public_send(name, CALLS)] } } }
+  results = pair.map { |ractor| ractor.respond_to?(:value) ? ractor.value : ractor.take }
+  { find: "kino, fixed set", ruby_interned: "rb_interned_str" }.each do |name, who|
+    figures[["the same in 2 Ractors at once", who, "ns"]] << results.sum { |result| result[name] } / results.size
+  end
+end
+$stderr.print "\r\e[K" if $stderr.tty?
+
+def figure(number) = number < 1000 ? format("%.1f", number) : number.round.to_s.reverse.scan(/\d{1,3}/).join(",").reverse
+
+puts "#{rounds} rounds, interleaved; median (lowest to highest). Not compared: flume and crossbeam, which need a Rust build."
+puts
+puts "| what | who | result |"
+puts "| --- | --- | --- |"
+figures.group_by { |(what, _, _), _| what }.each_value do |same|
+  same.each do |(what, who, unit), values|
+    spread = " (#{figure(values.min)} to #{figure(values.max)})" if values.size > 1
+    puts "| #{what} | #{who} | #{figure(values.sort[values.size / 2])} #{unit}#{spread} |"
+  end
+end
+File.write(json, JSON.generate(figures.map { |(what, who, unit), values| { what: what, who: who, unit: unit, values: values } })) if json
