@@ -12,6 +12,12 @@
 #define KINO_DETAIL_STRING(x) KINO_DETAIL_STRING_OF(x)
 
 /// KINO_VERSION is the version as a string literal, "major.minor.patch".
+///
+/// Example:
+///
+///     static_assert(KINO_VERSION_MAJOR == 0);
+///     assert(std::string(KINO_VERSION).starts_with("0."));
+///
 #define KINO_VERSION                                                                     \
   KINO_DETAIL_STRING(KINO_VERSION_MAJOR)                                                 \
   "." KINO_DETAIL_STRING(KINO_VERSION_MINOR) "." KINO_DETAIL_STRING(KINO_VERSION_PATCH)

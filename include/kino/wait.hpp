@@ -78,6 +78,14 @@ outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline unti
 ///
 /// A value that was taken is returned before any interrupt is looked at: none is lost.
 /// Returns `popped` or `closed`.
+///
+/// Example (needs Ruby):
+///
+///     std::string line;
+///     while (kino::pop(held, lines, line) == kino::pop_result::popped) {
+///       kino::protect(held, [&] { return rb_str_cat(text, line.data(), line.size()); });
+///     }
+///
 template <class T>
 pop_result pop(gvl const& held, channel<T>& from, T& out) {
   return detail::pop_until(held, from, out, std::nullopt);
