@@ -32,12 +32,19 @@ module Bench
       { notes: result[:asked_rate].zero? ? closed_loop_notes(result) : open_loop_notes(result) }
     end
 
+    # "starves" means that some connections were not served, whose requests no percentile knows about.
     def self.closed_loop_notes(result)
       notes = []
       busy = result[:rate] * result[:latency_us][:mean] / 1e6
+      offered = result[:connections]
       least, most = result[:per_connection].values_at(:least, :most)
-      notes << format("busy connections %.0f of %d", busy, result[:connections]) unless (busy / result[:connections]).between?(0.9, 1.1)
-      notes << "per connection #{least} to #{most}" if most >= 20 && least * 5 < most
+      if least.zero? && most >= 20
+        notes << "starves: per connection #{least} to #{most}"
+      elsif most >= 20 && least * 5 < most
+        notes << "uneven: per connection #{least} to #{most}"
+      end
+      notes << format("starves: %.0f of %d connections busy", busy, offered) if busy < 0.9 * offered
+      notes << format("unsteady: rate × mean latency is %.0f for %d connections", busy, offered) if busy > 1.1 * offered
       notes
     end
 

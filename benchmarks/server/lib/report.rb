@@ -154,7 +154,7 @@ module Bench
       end
       return if lines.empty? && @rows.none? { |row| row.notes.any? }
 
-      "## Failed rows\n\n#{lines.empty? ? "None." : lines.join("\n")}\n\n`*` marks a rate with a note in the details: connections that were starved, or a generator that waited for nothing."
+      "## Failed rows\n\n#{lines.empty? ? "None." : lines.join("\n")}\n\n`*` marks a rate with a note, in the details or in results.json."
     end
   end
 end

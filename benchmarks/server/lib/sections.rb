@@ -40,7 +40,7 @@ module Bench
     end
 
     def workers
-      sweep(%w[kino rust-kino puma], "workers", @settings.worker_counts, %w[plaintext json cpu]) { |count| { workers: count } }
+      sweep(%w[kino puma rust-kino-32], "workers", @settings.worker_counts, %w[plaintext json cpu]) { |count| { workers: count } }
     end
 
     def connections
@@ -56,14 +56,14 @@ module Bench
     def cores
       allowed = Machine.server_cpus || (0...Machine.cpus).to_a
       counts = [1, 2, 4, 8, 16, allowed.size].select { |count| count <= allowed.size }.uniq.sort
-      sweep(%w[kino puma falcon rust-kino], "cores", counts, %w[plaintext cpu]) do |count, peer|
+      sweep(%w[kino puma falcon rust-kino-32], "cores", counts, %w[plaintext cpu]) do |count, peer|
         { cpus: allowed.first(count) }.merge(peer.name == "kino" ? {} : { workers: count })
       end
     end
 
     # Proportional memory with 8 workers, after some load.
     def memory
-      sweep(%w[kino puma rust-kino], "memory", [8], %w[plaintext]) { |count| { workers: count } }
+      sweep(%w[kino puma rust-kino-32], "memory", [8], %w[plaintext]) { |count| { workers: count } }
     end
 
     # /plaintext, 200 times a second, while one request per CPU computes for two seconds.
@@ -77,7 +77,7 @@ module Bench
 
     # Our opinion of /plaintext, then wrk's, on the same server process.
     def wrk
-      @peers.reject { |peer| peer.name == "bare" }.map do |peer|
+      @peers.select { |peer| peer.name.match?(/\Akino|\Apuma/) }.map do |peer|
         plaintext = Endpoint::ALL.fetch("plaintext")
         key = { section: "wrk", server: peer.name, endpoint: "plaintext" }
         second = Row.new(duration, key) { |server| Wrk.run(server.port, plaintext.path, connections: @settings.connections, seconds: duration) }

@@ -43,7 +43,7 @@ module Bench
     def parser
       OptionParser.new do |options|
         options.banner = "Usage: benchmarks/run [options]"
-        options.on("--quick", "a first impression: short, one round, few steps") { shorten }
+        options.on("--quick", "a first impression in minutes: one short round; give it first, what follows changes it") { shorten }
         options.on("--only LIST", Array, "of #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
         options.on("--servers LIST", Array, "of #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
         options.on("--endpoints LIST", Array, "of #{@endpoints.join(", ")}") { |list| @endpoints = known(list, Endpoint::ALL.keys) }
@@ -63,7 +63,8 @@ module Bench
       @warmup = 0.3
       @worker_counts = [2, 8, 32]
       @connection_counts = [8, 64, 256]
-      @sections -= ["dispatch"]
+      @sections -= %w[connections cores frameworks wrk micro dispatch]
+      @servers -= %w[puma-5 puma-threads-32 rust-kino hyperion-async]
     end
 
     def known(list, names)

@@ -27,11 +27,11 @@ module Bench
 
     def rate(section, server, **key) = row(section, server, **key)&.median(:rate)
 
-    # Peers whose connections starve are fast for a few of their clients only.
+    # A peer that starves connections is fast for a few of its clients only.
     def rivals(section, **key)
       @rows.select do |row|
         row[:section] == section && !%w[kino kino-threaded bare].include?(row[:server]) && row.measured? && key.all? { |name, value| row[name] == value } &&
-          row.notes.none? { |note| note.start_with?("per connection", "busy") }
+          row.notes.none? { |note| note.start_with?("starves") }
       end
     end
 
