@@ -81,9 +81,9 @@ struct pusher {
 }  // namespace
 
 TEST_CASE("a capacity of 0 and one past the limit are refused") {
-  CHECK_THROWS_AS(int_channel(0), std::invalid_argument);
-  CHECK_THROWS_AS(int_channel(2147483648u), std::invalid_argument);
-  CHECK_THROWS_AS(int_channel(std::numeric_limits<std::size_t>::max()), std::invalid_argument);
+  CHECK_THROWS_AS(int_channel{0}, std::invalid_argument);
+  CHECK_THROWS_AS(int_channel{2147483648u}, std::invalid_argument);
+  CHECK_THROWS_AS(int_channel{std::numeric_limits<std::size_t>::max()}, std::invalid_argument);
   CHECK(int_channel(2147483647).capacity() == 2147483647);
 }
 
