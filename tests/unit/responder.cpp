@@ -85,7 +85,7 @@ TEST_CASE("the first answer wins, and the others keep their values") {
 TEST_CASE("a request that was ended otherwise takes no answer") {
   for (bool expire : {false, true}) {
     auto [answer, respond] = kino::make_response<int>();
-    CHECK(expire ? respond.expire() : respond.abandon());
+    CHECK((expire ? respond.expire() : respond.abandon()));
     CHECK(!respond.answer(1));
     CHECK(!answer.wait().answered());
     CHECK(answer.wait().kind() == (expire ? ending::expired : ending::abandoned));
@@ -153,7 +153,7 @@ TEST_CASE("a weak responder ends a request whose responders are still there") {
   for (bool expire : {false, true}) {
     auto [answer, respond] = kino::make_response<int>();
     auto const weak = respond.weak();
-    CHECK(expire ? weak.expire() : weak.abandon());
+    CHECK((expire ? weak.expire() : weak.abandon()));
     CHECK(!weak.expire());
     CHECK(!respond.answer(1));
     CHECK(answer.wait().kind() == (expire ? ending::expired : ending::abandoned));
