@@ -20,7 +20,7 @@ class NativeGemTest < ConsumerTest
     spec = Gem::Package.new(packed).spec
     assert spec.required_ruby_version.satisfied_by?(Gem.ruby_version)
     major, minor = RbConfig::CONFIG["ruby_version"].split(".").map(&:to_i)
-    ["#{major}.#{minor + 1}.0", "#{major}.#{minor - 1}.9", "#{major + 1}.0.0"].each do |other|
+    ["#{major}.#{minor + 1}.0", "#{major}.#{minor + 1}.0.dev", "#{major - 1}.9.9", "#{major + 1}.0.0"].each do |other|
       refute spec.required_ruby_version.satisfied_by?(Gem::Version.new(other)), other
     end
     assert Gem::Platform.match_spec?(spec), "#{spec.platform} is this machine"
