@@ -26,7 +26,7 @@ module Bench
     def start(probe)
       @port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
       @log = File.join(Endpoint.scratch, "#{@peer.name}.log")
-      @pid = Process.spawn(environment, *command, pgroup: true, chdir: Peers::HERE, in: File::NULL, %i[out err] => @log)
+      @pid = Process.spawn(environment, *command, pgroup: true, chdir: Endpoint.scratch, in: File::NULL, %i[out err] => @log)
       RUNNING << self
       deadline = now + 40
       until answers?(probe)
