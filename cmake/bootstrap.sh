@@ -145,6 +145,22 @@ need_gems() {
     die "gem could not install: ${missing[*]}"
 }
 
+# need_gem_files DIRECTORY 'name:requirement'...: into a directory of their own, which no other gem's discovery
+# looks into, gems of which only the files are wanted; without what they depend on.
+need_gem_files() {
+  local directory=$1
+  shift
+  (
+    one_at_a_time "$directory"
+    [ "$(cat "$directory/installed" 2>/dev/null)" = "$*" ] && exit
+    say "installing the gems $* into ${directory#"$kino_root"/}"
+    logged "$kino_ruby" -rrubygems/gem_runner -e 'Gem::GemRunner.new.run(ARGV)' -- \
+      install --no-document --ignore-dependencies --install-dir "$directory" "$@" ||
+      die "gem could not install: $*"
+    printf '%s\n' "$*" >"$directory/installed"
+  ) || exit
+}
+
 # build_dir PRESET [KEY]: one directory for each preset, compiler and Ruby, so that nothing mixes.
 build_dir() {
   local compiler=${CXX:+-${CXX##*/}}

@@ -38,4 +38,4 @@ log = $stdout
 counter = Hash.new { |hash, key| hash[key] = 0 }
 puts "", "What keeps a block from a Ractor:"
 audit = WorkPool.audit(proc { |_, word| log.puts(counter[word]) }, configuration: { sink: [1, Thread.current] })
-puts(audit.grep_v(/ self, /).map { |finding| "  #{finding.delete_prefix("#{__dir__}/")}" })
+puts(audit.grep_v(/ self, /).map { |finding| "  #{finding.sub(/\A.*(?=run\.rb)/, "")}" })

@@ -18,16 +18,14 @@ module WorkPool
       workers = [@run.workers, count].min
       feed = Feed.make(first, count, workers)
       ractors = start(feed, workers)
-      while feed.wait
-        @run.done
-      end
+      @run.done while feed.wait
       collect(ractors.map { |ractor| value_of(ractor) }, first)
     ensure
       feed&.stop
     end
 
     # In a worker. Returns why it cannot work, or nil, its results and its session's state.
-    def self.work(feed, inputs, job, tolerant)
+    def self.work(feed, inputs, job, tolerant, told)
       results = []
       session = job.session
       while (index = feed.take)
@@ -35,7 +33,7 @@ module WorkPool
         return unfit(feed, value) if tolerant && isolation?(value)
 
         results << [index, value]
-        feed.done(index)
+        feed.done(index) if told
       end
       [nil, results, job.state(session)]
     rescue Exception => e # whatever it was, the caller is told
@@ -59,9 +57,9 @@ module WorkPool
       experimental = Warning[:experimental]
       Warning[:experimental] = false
       Array.new(workers) do
-        Ractor.new(feed, @run.inputs, @job, @tolerant) do |feed, inputs, job, tolerant|
+        Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?) do |*all|
           Thread.current.report_on_exception = false
-          Ractors.work(feed, inputs, job, tolerant)
+          Ractors.work(*all)
         end
       end
     ensure

@@ -42,9 +42,12 @@ module WorkPool
 
     def store_state(state) = @states << state
 
+    # Whether anybody wants to hear of each input. If not, the caller sleeps until all are done.
+    def tells? = !@progress.nil?
+
     # For the backends: one more is done. In the caller's thread.
-    def done(count = 1)
-      @done += count
+    def done
+      @done += 1
       @progress&.call(@done, @inputs.size)
     end
 
