@@ -6,10 +6,24 @@
 
 #include <kino/channel.hpp>
 
+#include "../support/private_access.hpp"
+
+using int_channel = kino::channel<int>;
+KINO_TEST_REACH(consumers_of, int_channel, consumers_)
+KINO_TEST_REACH(producers_of, int_channel, producers_)
+
 using kino::pop_result;
 using kino::push_result;
 
 namespace {
+
+// Nobody is left in a line, and no search without an end: the next push would wake nobody.
+void check_idle(int_channel& channel) {
+  for (auto* line : {&consumers_of(channel), &producers_of(channel)}) {
+    auto const now = line->read();
+    RL_ASSERT(now.parked == 0 && now.searching == 0 && now.running == 0);
+  }
+}
 
 // More values than places: producers wait for room, consumers for values.
 struct back_pressure : rl::test_suite<back_pressure, 4> {
@@ -28,6 +42,7 @@ struct back_pressure : rl::test_suite<back_pressure, 4> {
   void after() {
     RL_ASSERT(popped == 2);
     RL_ASSERT(channel.size() == 0);
+    check_idle(channel);
   }
 };
 
@@ -44,6 +59,7 @@ struct two_sleepers : rl::test_suite<two_sleepers, 3> {
       RL_ASSERT(channel.pop(value) == pop_result::popped);
     }
   }
+  void after() { check_idle(channel); }
 };
 
 // close against a push, a waiting producer and two consumers.
@@ -67,6 +83,7 @@ struct closing : rl::test_suite<closing, 4> {
   void after() {
     RL_ASSERT(channel.drained());
     RL_ASSERT(pushed == popped);
+    check_idle(channel);
   }
 };
 
@@ -95,6 +112,7 @@ struct leaving : rl::test_suite<leaving, 4> {
       RL_ASSERT(result == pop_result::popped || result == pop_result::closed);
     }
   }
+  void after() { check_idle(channel); }
 };
 
 // A value that does not come through: the producer that was woken fails.
@@ -132,10 +150,9 @@ struct failing_push : rl::test_suite<failing_push, 3> {
 }  // namespace
 
 int main() {
-  bool good = model::holds<back_pressure>("back pressure", 30'000);
-  good &= model::holds<two_sleepers>("two sleepers", 30'000);
-  good &= model::holds<closing>("closing", 30'000);
-  good &= model::holds<leaving>("leaving", 30'000);
-  good &= model::holds<failing_push>("a failing push", 10'000);
-  return model::verdict(good);
+  return model::verdict(model::holds<back_pressure>("back pressure", 30'000) &&
+                        model::holds<two_sleepers>("two sleepers", 30'000) &&
+                        model::holds<closing>("closing", 30'000) &&
+                        model::holds<leaving>("leaving", 30'000) &&
+                        model::holds<failing_push>("a failing push", 10'000));
 }

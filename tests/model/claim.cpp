@@ -168,10 +168,9 @@ struct asking : rl::test_suite<asking, 3> {
 }  // namespace
 
 int main() {
-  bool good = model::holds<strong_ones>("an answer, a time-out and a drop", 30'000);
-  good &= model::holds<weak_one>("a supervisor and two drops", 30'000);
-  good &= model::holds<seen_end>("an end that is seen", 20'000);
-  good &= model::holds<reused_place>("a place that is reused", 30'000);
-  good &= model::holds<asking>("asking and answering", 30'000);
-  return model::verdict(good);
+  return model::verdict(model::holds<strong_ones>("an answer, a time-out and a drop", 30'000) &&
+                        model::holds<weak_one>("a supervisor and two drops", 30'000) &&
+                        model::holds<seen_end>("an end that is seen", 20'000) &&
+                        model::holds<reused_place>("a place that is reused", 30'000) &&
+                        model::holds<asking>("asking and answering", 30'000));
 }

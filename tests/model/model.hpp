@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <new>
 #include <ostream>
+#include <sstream>
 #include <streambuf>
 
 // relacy replaces the unsized forms, so that it sees leaks and uses after free. A model is one
@@ -45,12 +46,21 @@ bool holds(char const* name, unsigned executions) {
   params.execution_depth_limit = 20'000;
   params.output_stream = &said;
   params.progress_stream = &said;
-  rl::simulate<Scenario>(params);
-  bool const good = params.test_result == rl::test_result_success;
-  std::printf("%s: %s after %llu executions\n", name, rl::test_result_str(params.test_result),
+  // Not rl::simulate, which compiles every scheduler for every scenario.
+  using scheduler = rl::random_scheduler<Scenario::params::thread_count>;
+  std::ostringstream state;
+  rl::test_result_e const result = rl::run_test<Scenario, scheduler>(params, state, false);
+  bool const good = result == rl::test_result_success;
+  std::printf("%s: %s after %llu executions\n", name, rl::test_result_str(result),
               static_cast<unsigned long long>(params.stop_iteration));
 #ifndef KINO_MODEL_MUTANT
-  if (!good) text.print();
+  if (!good) {  // once more, and said step by step
+    params.initial_state = state.str();
+    params.collect_history = true;
+    std::ostringstream again;
+    static_cast<void>(rl::run_test<Scenario, scheduler>(params, again, true));
+    text.print();
+  }
 #endif
   return good;
 }

@@ -64,7 +64,6 @@ struct erasing : rl::test_suite<erasing, 3> {
 }  // namespace
 
 int main() {
-  bool good = model::holds<publishing>("publishing", 20'000);
-  good &= model::holds<erasing>("erasing", 30'000);
-  return model::verdict(good);
+  return model::verdict(model::holds<publishing>("publishing", 20'000) &&
+                        model::holds<erasing>("erasing", 30'000));
 }

@@ -121,18 +121,30 @@ struct two_permits : shop<two_permits, 3, 3, 2> {
   }
 };
 
-// The one permit is held until the waiting item has been handled by somebody else: only the
-// watcher can bring that about. `searching`: its holder was woken and never arrives; else it
-// computes in a handler.
-template <class Scenario, bool searching>
-struct hoarding : rl::test_suite<Scenario, 4> {
-  bounded_store<int> store{1};
-  run_permits permits{{.workers = 2, .concurrency = 1}, [this] { return store.has_ready(); }};
+// One worker stops where it is until another one has handled the item that waits. How it
+// stops decides who has to bring that about.
+enum class stop_at {
+  handler,  // computes: the watcher takes its permit away
+  search,   // was woken and never arrives: the watcher as well
+  lent,     // blocks: `lend` passes the permit on
+  left,     // `release` does
+  asleep,   // `wait` does, until it is interrupted
+  begun,    // a second permit is free, but it was woken alone: `begin` passes the search on
+};
+
+template <class Scenario, stop_at where>
+struct stopping : rl::test_suite<Scenario, 4> {
+  static constexpr bool watched = where == stop_at::handler || where == stop_at::search;
+  static constexpr bool woken = where == stop_at::search || where == stop_at::begun;
+
+  bounded_store<int> store{2};
+  run_permits permits{{.workers = 2, .concurrency = where == stop_at::begun ? 2u : 1u},
+                      [this] { return store.has_ready(); }};
   kino::detail::parker other_done;
   unsigned present = 3;
 
   void before() {
-    if (searching) {
+    if (woken) {
       push();
       RL_ASSERT(permits.wait(permits[0]) == waited::granted);
     } else {
@@ -144,9 +156,21 @@ struct hoarding : rl::test_suite<Scenario, 4> {
     RL_ASSERT(store.try_push(1) == store_push::pushed);
     permits.work_arrived();
   }
+  void await_other() {
+    if (where == stop_at::begun) permits.begin(permits[0]);
+    if (where == stop_at::lent) permits.lend(permits[0]);
+    if (where == stop_at::left) permits.release(permits[0]);
+    if (where == stop_at::asleep) {
+      permits.end(permits[0]);
+      if (permits.wait(permits[0]) == waited::interrupted) return;
+      // Woken itself, and passes that on: it is not the one who takes.
+      permits.release(permits[0]);
+    }
+    static_cast<void>(other_done.park(std::nullopt));
+  }
   void thread(unsigned index) {
     if (index == 0) {
-      static_cast<void>(other_done.park(std::nullopt));
+      await_other();
       // Too late, and nothing to be confused by.
       permits.begin(permits[0]);
       permits.lend(permits[0]);
@@ -161,11 +185,12 @@ struct hoarding : rl::test_suite<Scenario, 4> {
       permits.begin(permits[1]);
       permits.end(permits[1]);
       permits.release(permits[1]);
+      permits[0].interrupt();
       other_done.notify();
     } else if (index == 2) {
-      if (!searching) push();
+      if (!woken) push();
     } else {
-      kino::detail::thread::run();
+      if (watched) kino::detail::thread::run();
       return;
     }
     if (--present == 0) watcher_of(permits)->interrupt();
@@ -176,18 +201,25 @@ struct hoarding : rl::test_suite<Scenario, 4> {
   }
 };
 
-struct hoarding_handler : hoarding<hoarding_handler, false> {};
-struct hoarding_searcher : hoarding<hoarding_searcher, true> {};
+struct in_handler : stopping<in_handler, stop_at::handler> {};
+struct in_search : stopping<in_search, stop_at::search> {};
+struct lent : stopping<lent, stop_at::lent> {};
+struct left : stopping<left, stop_at::left> {};
+struct asleep : stopping<asleep, stop_at::asleep> {};
+struct begun : stopping<begun, stop_at::begun> {};
 
 }  // namespace
 
 int main() {
-  bool good = model::holds<computing>("handlers that compute", 20'000);
-  good &= model::holds<blocking>("handlers that lend", 20'000);
-  good &= model::holds<leaving>("workers that leave", 20'000);
-  good &= model::holds<interrupting>("workers that are interrupted", 20'000);
-  good &= model::holds<two_permits>("two permits for three", 20'000);
-  good &= model::holds<hoarding_handler>("a handler that never ends", 20'000);
-  good &= model::holds<hoarding_searcher>("a searcher that never arrives", 20'000);
-  return model::verdict(good);
+  return model::verdict(model::holds<lent>("another goes on while one has lent", 20'000) &&
+                        model::holds<left>("another goes on while one has left", 20'000) &&
+                        model::holds<asleep>("another goes on while one sleeps", 20'000) &&
+                        model::holds<begun>("another goes on when one has begun", 20'000) &&
+                        model::holds<in_handler>("a handler that never ends", 20'000) &&
+                        model::holds<in_search>("a searcher that never arrives", 20'000) &&
+                        model::holds<computing>("handlers that compute", 20'000) &&
+                        model::holds<blocking>("handlers that lend", 20'000) &&
+                        model::holds<leaving>("workers that leave", 20'000) &&
+                        model::holds<interrupting>("workers that are interrupted", 20'000) &&
+                        model::holds<two_permits>("two permits for three", 20'000));
 }

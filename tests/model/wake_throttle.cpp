@@ -95,10 +95,9 @@ struct giving_up : rl::test_suite<giving_up, 2> {
 }  // namespace
 
 int main() {
-  bool good = model::holds<one_to_one>("one pusher, one taker", 30'000);
-  good &= model::holds<two_to_one>("two pushers, one taker", 30'000);
-  good &= model::holds<two_to_two>("two pushers, two takers", 30'000);
-  good &= model::holds<two_to_two_limited>("two takers of whom one may run", 30'000);
-  good &= model::holds<giving_up>("giving up", 30'000);
-  return model::verdict(good);
+  return model::verdict(model::holds<one_to_one>("one pusher, one taker", 30'000) &&
+                        model::holds<two_to_one>("two pushers, one taker", 30'000) &&
+                        model::holds<two_to_two>("two pushers, two takers", 30'000) &&
+                        model::holds<two_to_two_limited>("two takers of whom one may run", 30'000) &&
+                        model::holds<giving_up>("giving up", 30'000));
 }
