@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+//
+// extension.hpp for the tests: arities, exceptions in both directions, native objects.
+
+#include <kino/dispatch.hpp>
+
+#include <atomic>
+#include <ios>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+namespace {
+
+// Counts those of its kind that are alive.
+template <class Kind>
+struct witness {
+  static inline std::atomic<long> alive{0};
+  witness() { ++alive; }
+  witness(witness const&) = delete;
+  ~witness() { --alive; }
+};
+struct frame;
+struct object;
+
+VALUE frames(kino::gvl const&, VALUE) { return LONG2NUM(witness<frame>::alive.load()); }
+VALUE objects(kino::gvl const&, VALUE) { return LONG2NUM(witness<object>::alive.load()); }
+
+VALUE none(kino::gvl const&, VALUE) { return INT2FIX(0); }
+VALUE two(kino::gvl const& held, VALUE, VALUE a, VALUE b) {
+  return kino::protect(held, [=] { return rb_ary_new_from_args(2, a, b); });
+}
+VALUE any(kino::gvl const& held, VALUE, kino::arguments all) {
+  return kino::protect(held, [&] {
+    return rb_ary_new_from_values(static_cast<long>(all.size()), all.data());
+  });
+}
+
+VALUE throw_cpp(kino::gvl const& held, VALUE, VALUE which) {
+  witness<frame> const here;
+  std::string const kind(rb_id2name(SYM2ID(which)));
+  if (kind == "invalid_argument") throw std::invalid_argument("an argument");
+  if (kind == "out_of_range") throw std::out_of_range("an index");
+  if (kind == "system_error") throw std::system_error(ENOENT, std::generic_category(), "a file");
+  if (kind == "other_category") {
+    throw std::system_error(1, std::iostream_category(), "a stream");
+  }
+  if (kind == "bad_alloc") throw std::bad_alloc();
+  if (kind == "runtime_error") throw std::runtime_error("anything");
+  if (kind == "number") throw 42;
+  if (kind == "long") throw std::runtime_error(std::string(5000, 'x'));
+  if (kind == "percent") throw std::runtime_error("100%s %n");
+  VALUE const chosen = kino::protect(held, [] {
+    return rb_const_get(rb_cObject, rb_intern("KeyError"));
+  });
+  throw kino::raise(chosen, "a key: \xc3\xa9");
+}
+
+// Calls the block between C++ objects, three frames deep.
+VALUE deep(kino::gvl const& held, int depth) {
+  witness<frame> const here;
+  if (depth > 0) return deep(held, depth - 1);
+  return kino::protect(held, [] { return rb_yield(Qnil); });
+}
+VALUE yield_deep(kino::gvl const& held, VALUE) { return deep(held, 3); }
+
+// Catches nothing, but counts what passes.
+VALUE observe(kino::gvl const& held, VALUE) {
+  int state = 0;
+  try {
+    deep(held, 1);
+  } catch (kino::ruby_error const& error) {
+    state = error.state();
+    if (state == 0) return Qnil;
+    throw;
+  }
+  return Qfalse;
+}
+
+// --- native objects ---
+
+struct counter {
+  static constexpr char const* ruby_name = "Boundary::Counter";
+  static constexpr bool ruby_shareable = true;
+  std::atomic<long> count{0};
+  witness<object> const counted;
+};
+using counter_object = kino::native_object<counter>;
+
+VALUE counter_make(kino::gvl const& held, VALUE klass) {
+  return counter_object::wrap(held, klass, std::make_unique<counter>());
+}
+VALUE counter_add(kino::gvl const& held, VALUE self) {
+  return LONG2NUM(++counter_object::get(held, self).count);
+}
+
+struct box {
+  static constexpr char const* ruby_name = "Boundary::Box";
+  VALUE content;
+  witness<object> const counted;
+  void mark() const noexcept { rb_gc_mark(content); }
+};
+using box_object = kino::native_object<box>;
+
+VALUE box_make(kino::gvl const& held, VALUE klass, VALUE content) {
+  auto made = std::make_unique<box>();
+  made->content = content;
+  return box_object::wrap(held, klass, std::move(made));
+}
+VALUE box_content(kino::gvl const& held, VALUE self) {
+  return box_object::get(held, self).content;
+}
+// What only the C++ object refers to while it is wrapped.
+VALUE box_fresh(kino::gvl const& held, VALUE klass, VALUE number) {
+  auto made = std::make_unique<box>();
+  made->content = Qnil;
+  VALUE const wrapped = box_object::wrap(held, klass, std::move(made));
+  kino::protect(held, [=] {
+    VALUE const text = rb_sprintf("content %ld", FIX2LONG(number));
+    static_cast<box*>(RTYPEDDATA_DATA(wrapped))->content = text;
+  });
+  return wrapped;
+}
+VALUE wrong_receiver(kino::gvl const& held, VALUE, VALUE object) {
+  witness<frame> const here;
+  return LONG2NUM(counter_object::get(held, object).count.load());
+}
+
+}  // namespace
+
+KINO_EXTENSION(boundary) {
+  VALUE const boundary = rb_define_module("Boundary");
+  if (RTEST(rb_gv_get("$boundary_fails"))) throw kino::raise(rb_eLoadError, "not today");
+  kino::define_function<frames>(boundary, "frames");
+  kino::define_function<objects>(boundary, "objects");
+  kino::define_function<none>(boundary, "none");
+  kino::define_function<two>(boundary, "two");
+  kino::define_function<any>(boundary, "any");
+  kino::define_function<throw_cpp>(boundary, "throw_cpp");
+  kino::define_function<yield_deep>(boundary, "yield_deep");
+  kino::define_function<observe>(boundary, "observe");
+  kino::define_function<wrong_receiver>(boundary, "wrong_receiver");
+  VALUE const counter = rb_define_class_under(boundary, "Counter", rb_cObject);
+  rb_undef_alloc_func(counter);
+  kino::define_function<counter_make>(counter, "make");
+  kino::define_method<counter_add>(counter, "add");
+  VALUE const box = rb_define_class_under(boundary, "Box", rb_cObject);
+  rb_undef_alloc_func(box);
+  kino::define_function<box_make>(box, "make");
+  kino::define_function<box_fresh>(box, "fresh");
+  kino::define_method<box_content>(box, "content");
+  static_cast<void>(held);
+}
