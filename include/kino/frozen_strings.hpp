@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <kino/detail/fork_lock.hpp>
 #include <kino/gvl.hpp>
 
 #include <bit>
@@ -23,7 +24,7 @@ KINO_NAMESPACE_BEGIN
 ///
 /// Two parts: a fixed set, built with the cache and looked up without any lock; and a bounded
 /// set of what else is asked for, least recently used out first, in small sets of eight places
-/// with a leaf mutex each. The Strings are Ruby's interned ones: as keys of a Hash they are the
+/// with a leaf lock each. The Strings are Ruby's interned ones: as keys of a Hash they are the
 /// same objects as the literals in Ruby code, which makes such look-ups fast.
 ///
 /// Build it once, while an extension is initialised or a server boots, on the main Ractor:
@@ -34,9 +35,10 @@ KINO_NAMESPACE_BEGIN
 /// Threads:    `find`, `size` and `intern` in any Ractor at the same time.
 /// GVL:        taken as proof by what makes Strings; `find` needs it because a String that only
 ///             native code sees is not marked.
-/// Blocks:     never; leaf mutexes for a few instructions.
+/// Blocks:     never; leaf locks for a few instructions.
 /// Interrupts: none are observed.
 /// Throws:     std::bad_alloc; ruby_error (NoMemoryError).
+/// Fork:       a child goes on with what it inherits.
 ///
 /// Example (needs Ruby):
 ///
@@ -84,7 +86,7 @@ private:
     std::uint32_t last_use = 0;
   };
   struct set {
-    std::mutex mutex;
+    detail::fork_lock lock;
     std::uint32_t uses = 0;
     entry entries[ways];
   };
@@ -170,14 +172,14 @@ inline VALUE frozen_string_cache::intern(gvl const& held, std::string_view bytes
   std::uint64_t const hash = hash_of(bytes);
   set& home = sets_[(hash >> 32) & (set_count_ - 1)];
   {
-    std::lock_guard guard(home.mutex);
+    std::lock_guard guard(home.lock);
     if (entry* known = entry_of(home, hash, bytes)) return known->string;
   }
   // Ruby allocates with no lock of ours held. Two Ractors may make the same String at the same
   // time: it is interned, so it is one. It is on this stack until the set refers to it.
   VALUE string = make(held, bytes);
   {
-    std::lock_guard guard(home.mutex);
+    std::lock_guard guard(home.lock);
     if (entry* known = entry_of(home, hash, bytes)) return known->string;
     oldest_of(home) = {hash, string, ++home.uses};
   }
@@ -189,7 +191,7 @@ inline std::size_t frozen_string_cache::size() const {
   std::size_t held = 0;
   for (fixed_entry const& each : fixed_) held += each.string != 0;
   for (std::size_t i = 0; i < set_count_; ++i) {
-    std::lock_guard guard(sets_[i].mutex);
+    std::lock_guard guard(sets_[i].lock);
     for (entry const& each : sets_[i].entries) held += each.string != 0;
   }
   return held;
@@ -234,7 +236,7 @@ inline VALUE frozen_string_cache::make(gvl const& held, std::string_view bytes) 
   });
 }
 
-// Called by the collector. Whoever holds a set's mutex never reaches a point where Ruby could
+// Called by the collector. Whoever holds a set's lock never reaches a point where Ruby could
 // stop it, so waiting for it here cannot deadlock. rb_gc_mark pins: `is` reads the bytes of
 // Strings that must not move.
 inline void frozen_string_cache::mark() const {
@@ -242,7 +244,7 @@ inline void frozen_string_cache::mark() const {
     if (each.string) rb_gc_mark(each.string);
   }
   for (std::size_t i = 0; i < set_count_; ++i) {
-    std::lock_guard guard(sets_[i].mutex);
+    std::lock_guard guard(sets_[i].lock);
     for (entry const& each : sets_[i].entries) {
       if (each.string) rb_gc_mark(each.string);
     }
