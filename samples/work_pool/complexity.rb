@@ -62,6 +62,8 @@ class Complexity
         RUBY
       end
     end
+    # Prism loads its parts when they are first used. In the midst of parallel work that is the wrong time.
+    Prism.parse("nil").value.accept(Visitor.new)
   else
     def figures_of(source, path)
       parser = Parser.new(source)

@@ -20,8 +20,11 @@ module WorkPool
   class Unfit < StandardError
   end
 
-  # Below this it does not pay to bring workers in, in seconds.
-  WORTH_WORKERS = 0.005
+  # How much work must be left, in seconds, for workers to pay. Bringing them in costs about a millisecond, and Ruby
+  # itself is a little slower from the first Ractor on.
+  WORTH_WORKERS = 0.02
+  # After so many seconds workers are brought in without a guess at what is left.
+  LONGEST_HEAD_START = 0.1
 
   module_function
 
@@ -36,13 +39,14 @@ module WorkPool
   #   named is used, or Unfit is raised.
   # * `progress` is called in the caller's thread with the number of inputs that are done and of all.
   # * `merge` combines two of what sessions return from `state` when the work is done; the order is not fixed.
-  # * The caller works alone for `head_start` seconds, or one input longer, and brings workers in only if enough
-  #   is left: a small job does not pay for Ractors. Make it 0 for few inputs that each take long.
+  # * The caller works alone for `head_start` seconds, and up to a tenth of a second if less work seems to be left
+  #   than workers are worth; in both cases one input longer. So a small job does not pay for Ractors. Make it 0
+  #   for few inputs that each take long.
   #
   # Ctrl-C, Timeout, Thread#kill and whatever `progress` raises end the map at once: forked workers are killed,
   # Ractors finish the input they have and leave.
   def map(inputs, session: nil, configuration: nil, workers: Etc.nprocessors, backend: nil, progress: nil,
-    merge: nil, head_start: 0.01, &block)
+    merge: nil, head_start: 0.003, &block)
     raise ArgumentError, "WorkPool.map needs a block" unless block
     raise ArgumentError, "workers must be at least 1, not #{workers.inspect}" unless workers.is_a?(Integer) && workers >= 1
     unless [nil, :ractor, :fork, :sequential].include?(backend)

@@ -56,23 +56,26 @@ module WorkPool
     # Works in the caller's thread, to the end or, if `seconds` are given, until workers are worth while. Returns
     # whether it was to the end.
     def alone(seconds = nil)
-      started = now
+      began = last = now
+      fastest = Float::INFINITY
       session = nil
-      until (finished = @done == @inputs.size) || (seconds && worth_workers?(started, seconds))
+      until (finished = @done == @inputs.size) || (seconds && worth_workers?(last - began, seconds, fastest))
         session ||= @job.session
         store(@done, @job.run(session, @inputs[@done], Job::RAISED_BY_BLOCKS))
         done
+        fastest = [fastest, now - last].min
+        last = now
       end
       store_state(@job.state(session)) if session
       finished
     end
 
-    def worth_workers?(started, seconds)
-      elapsed = now - started
+    # The first inputs load half of the program and get it compiled: what is to be expected, the fastest one says.
+    def worth_workers?(elapsed, seconds, fastest)
       return seconds.zero? if @done.zero?
 
       left = @inputs.size - @done
-      elapsed >= seconds && left > 1 && left * elapsed / @done >= WORTH_WORKERS
+      left > 1 && (elapsed >= LONGEST_HEAD_START || (elapsed >= seconds && left * fastest >= WORTH_WORKERS))
     end
 
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
