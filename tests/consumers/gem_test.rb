@@ -7,9 +7,10 @@
 require_relative "support/installed_gem"
 
 class GemTest < ConsumerTest
+  include GemHome
   include InstalledGem
 
-  def packed = File.join(BUILD, "gem/kino-#{VERSION}.gem")
+  def packed = source_gem
 
   def installing = {}
 

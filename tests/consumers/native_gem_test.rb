@@ -7,12 +7,13 @@
 require_relative "support/installed_gem"
 
 class NativeGemTest < ConsumerTest
+  include GemHome
   include InstalledGem
 
   # libgcc_s and the loader are parts of the runtime, libm and libpthread of libc.
   RUNTIME = /\A(lib(c|m|pthread|stdc\+\+|gcc_s)|ld-linux[\w-]*)\.so/
 
-  def packed = Dir[File.join(BUILD, "gem/kino-#{VERSION}-*.gem")].first.to_s
+  def packed = native_gem
 
   def installing = { "PATH" => "/nowhere" }
 

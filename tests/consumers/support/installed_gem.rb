@@ -2,33 +2,10 @@
 
 # SPDX-License-Identifier: MIT
 
-require_relative "consumer_test"
-require "rubygems/package"
+require_relative "gem_home"
 
-# ctest takes this line for a skipped test.
-lacks = File.join(ConsumerTest::BUILD, "gem/lacks.txt")
-if File.exist?(lacks)
-  $stdout.write(File.read(lacks))
-  $stdout.flush
-  exit! 0
-end
-
-# What holds after `gem install`, whichever of the two gems it was. A test class says which with `packed`, and in
-# `installing` what the environment is while it installs.
+# What holds after `gem install`, whichever of the two gems it was.
 module InstalledGem
-  def self.included(test)
-    # A GEM_HOME with nothing in it but kino and what it depends on.
-    test.once(:gems) do
-      assert_path_exists packed, "cmake --build #{ConsumerTest::BUILD} --target gem packs it"
-      only_here = { "GEM_HOME" => sandbox("gems"), "GEM_PATH" => sandbox("gems") }
-      rack = ConsumerTest::GEM_CACHES.flat_map { |cache| Dir[File.join(cache, "rack-3.*.gem")] }.first
-      gem!("install", "--no-document", *(["--local", rack] if rack), packed, env: only_here.merge(installing))
-      only_here
-    end
-  end
-
-  def installed = File.join(gems["GEM_HOME"], "gems", File.basename(packed, ".gem"))
-
   # The command, with no compiler in sight.
   def kino(*arguments)
     [{ **ConsumerTest::STRANGER, **gems, "PATH" => "/nowhere" }, RbConfig.ruby, "-W:no-experimental",

@@ -1,0 +1,12 @@
+# frozen_string_literal: true
+
+require "kino/mkmf"
+have_kino
+
+# SANITIZE=address,undefined rake: see the Rakefile.
+if (sanitizers = ENV["SANITIZE"])
+  $CXXFLAGS += " -fsanitize=#{sanitizers} -fno-omit-frame-pointer -O1 -g"
+  $DLDFLAGS += " -fsanitize=#{sanitizers}"
+end
+
+create_makefile("my_gem/my_gem")

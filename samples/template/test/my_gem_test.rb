@@ -1,0 +1,53 @@
+# frozen_string_literal: true
+
+require "minitest/autorun"
+require "my_gem"
+require "timeout"
+
+class MyGemTest < Minitest::Test
+  # What has been stopped stays stopped, so every test has a process of its own.
+  def in_a_process
+    reader, writer = IO.pipe
+    code = yield
+    pid = Process.spawn(RbConfig.ruby, "-W:no-experimental", *$LOAD_PATH.flat_map { |path| ["-I", path] },
+                        "-r", "my_gem", "-r", "timeout", "-e", code, out: writer, err: writer)
+    writer.close
+    output = Timeout.timeout(60) { reader.read }
+    assert Process.wait2(pid).last.success?, output
+    output
+  end
+
+  def test_workers_in_ractors_answer
+    assert_equal "[1, 4, 9, 16]\n", in_a_process { <<~RUBY }
+      ractors = Array.new(2) { Ractor.new { MyGem.serve { |number| number * number } } }
+      p (1..4).map { |number| MyGem.ask(number) }
+      MyGem.stop
+      ractors.each { |ractor| ractor.respond_to?(:join) ? ractor.join : ractor.take }
+    RUBY
+  end
+
+  def test_a_question_that_nobody_can_answer_fails
+    assert_equal "nobody answered\n", in_a_process { <<~RUBY }
+      MyGem.stop
+      begin
+        MyGem.ask(1)
+      rescue RuntimeError => e
+        puts e.message
+      end
+    RUBY
+  end
+
+  def test_a_timeout_wakes_the_wait
+    assert_equal "woken\n", in_a_process { <<~RUBY }
+      begin
+        Timeout.timeout(0.1) { MyGem.ask(1) }
+      rescue Timeout::Error
+        puts "woken"
+      end
+    RUBY
+  end
+
+  def test_an_argument_of_the_wrong_class_is_a_type_error
+    assert_raises(TypeError) { MyGem.ask("one") }
+  end
+end

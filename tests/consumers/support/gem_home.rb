@@ -1,0 +1,34 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+require_relative "consumer_test"
+require "rubygems/package"
+
+# ctest takes this line for a skipped test.
+lacks = File.join(ConsumerTest::BUILD, "gem/lacks.txt")
+if File.exist?(lacks)
+  $stdout.write(File.read(lacks))
+  $stdout.flush
+  exit! 0
+end
+
+# A GEM_HOME with nothing in it but kino and what it depends on. A test class says with `packed` which gem it is and
+# with `installing` what the environment is while it installs.
+module GemHome
+  def self.included(test)
+    test.once(:gems) do
+      assert_path_exists packed, "cmake --build #{ConsumerTest::BUILD} --target gem packs it"
+      only_here = { "GEM_HOME" => sandbox("gems"), "GEM_PATH" => sandbox("gems") }
+      rack = ConsumerTest::GEM_CACHES.flat_map { |cache| Dir[File.join(cache, "rack-3.*.gem")] }.first
+      gem!("install", "--no-document", *(["--local", rack] if rack), packed, env: only_here.merge(installing))
+      only_here
+    end
+  end
+
+  def installed = File.join(gems["GEM_HOME"], "gems", File.basename(packed, ".gem"))
+
+  def source_gem = File.join(ConsumerTest::BUILD, "gem/kino-#{ConsumerTest::VERSION}.gem")
+
+  def native_gem = Dir[File.join(ConsumerTest::BUILD, "gem/kino-#{ConsumerTest::VERSION}-*.gem")].first.to_s
+end
