@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <ostream>
 #include <sstream>
@@ -35,9 +36,13 @@ private:
   char text_[1 << 18];
 };
 
-/// Runs `executions` random schedules of a scenario; returns whether all went well.
+/// Runs `executions` random schedules of a scenario; returns whether all went well. A mutant runs
+/// only the scenario that has to find it out.
 template <class Scenario>
 bool holds(char const* name, unsigned executions) {
+#ifdef KINO_MODEL_MUTANT
+  if (std::strcmp(name, KINO_MODEL_MUTANT) != 0) return true;
+#endif
   transcript text;
   std::ostream said(&text);
   rl::test_params params;

@@ -129,17 +129,17 @@ enum class stop_at {
   lent,     // blocks: `lend` passes the permit on
   left,     // `release` does
   asleep,   // `wait` does, until it is interrupted
-  begun,    // a second permit is free, but it was woken alone: `begin` passes the search on
+  alarmed,  // computes, and the watcher was called for nothing before
 };
 
 template <class Scenario, stop_at where>
 struct stopping : rl::test_suite<Scenario, 4> {
-  static constexpr bool watched = where == stop_at::handler || where == stop_at::search;
-  static constexpr bool woken = where == stop_at::search || where == stop_at::begun;
+  static constexpr bool watched =
+      where == stop_at::handler || where == stop_at::search || where == stop_at::alarmed;
+  static constexpr bool woken = where == stop_at::search;
 
   bounded_store<int> store{2};
-  run_permits permits{{.workers = 2, .concurrency = where == stop_at::begun ? 2u : 1u},
-                      [this] { return store.has_ready(); }};
+  run_permits permits{{.workers = 2, .concurrency = 1}, [this] { return store.has_ready(); }};
   kino::detail::parker other_done;
   unsigned present = 3;
 
@@ -157,7 +157,6 @@ struct stopping : rl::test_suite<Scenario, 4> {
     permits.work_arrived();
   }
   void await_other() {
-    if (where == stop_at::begun) permits.begin(permits[0]);
     if (where == stop_at::lent) permits.lend(permits[0]);
     if (where == stop_at::left) permits.release(permits[0]);
     if (where == stop_at::asleep) {
@@ -188,6 +187,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
       permits[0].interrupt();
       other_done.notify();
     } else if (index == 2) {
+      if (where == stop_at::alarmed) permits.work_arrived();
       if (!woken) push();
     } else {
       if (watched) kino::detail::thread::run();
@@ -206,7 +206,52 @@ struct in_search : stopping<in_search, stop_at::search> {};
 struct lent : stopping<lent, stop_at::lent> {};
 struct left : stopping<left, stop_at::left> {};
 struct asleep : stopping<asleep, stop_at::asleep> {};
-struct begun : stopping<begun, stop_at::begun> {};
+struct alarmed : stopping<alarmed, stop_at::alarmed> {};
+
+// Two items, two permits, two sleepers, and handlers that end together only. The second push
+// leaves it to the worker that is on its way to wake the other one.
+struct together : rl::test_suite<together, 3> {
+  bounded_store<int> store{2};
+  run_permits permits{{.workers = 2, .concurrency = 2}, [this] { return store.has_ready(); }};
+  kino::detail::parker met[2];
+
+  void thread(unsigned index) {
+    if (index == 2) {
+      for (int i = 0; i < 2; ++i) {
+        RL_ASSERT(store.try_push(1) == store_push::pushed);
+        permits.work_arrived();
+      }
+      return;
+    }
+    auto& mine = permits[index];
+    int item = 0;
+    while (!permits.acquire(mine) || store.try_pop(item) != store_pop::popped) {
+      static_cast<void>(permits.wait(mine));
+    }
+    permits.begin(mine);
+    met[1 - index].notify();
+    static_cast<void>(met[index].park(std::nullopt));
+    permits.end(mine);
+    permits.release(mine);
+  }
+  void after() {
+    RL_ASSERT(permits.running() == 0);
+    RL_ASSERT(permits.parked() == 0);
+  }
+};
+
+// A worker that goes to sleep while `stop` wakes the others.
+struct stopped : rl::test_suite<stopped, 2> {
+  run_permits permits{{.workers = 1}, [] { return false; }};
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      RL_ASSERT(permits.wait(permits[0]) == waited::stopped);
+    } else {
+      permits.stop();
+    }
+  }
+};
 
 }  // namespace
 
@@ -214,9 +259,11 @@ int main() {
   return model::verdict(model::holds<lent>("another goes on while one has lent", 20'000) &&
                         model::holds<left>("another goes on while one has left", 20'000) &&
                         model::holds<asleep>("another goes on while one sleeps", 20'000) &&
-                        model::holds<begun>("another goes on when one has begun", 20'000) &&
+                        model::holds<together>("two begin together", 20'000) &&
                         model::holds<in_handler>("a handler that never ends", 20'000) &&
                         model::holds<in_search>("a searcher that never arrives", 20'000) &&
+                        model::holds<alarmed>("a false alarm before", 20'000) &&
+                        model::holds<stopped>("stop", 20'000) &&
                         model::holds<computing>("handlers that compute", 20'000) &&
                         model::holds<blocking>("handlers that lend", 20'000) &&
                         model::holds<leaving>("workers that leave", 20'000) &&
