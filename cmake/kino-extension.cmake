@@ -6,7 +6,7 @@
 # asked: CMake's FindRuby mixes up the pieces of several Rubies on one machine. Every answer is cached and
 # asked again when KINO_RUBY points elsewhere, or it or this file has been replaced.
 
-# Defines kino::ruby: the headers, and a HAVE_* definition for each function of `kino_ruby_features`.
+# Defines kino::ruby, Ruby's headers.
 function(kino_find_ruby)
   if(TARGET kino::ruby)
     return()
@@ -36,45 +36,11 @@ function(kino_find_ruby)
       message(FATAL_ERROR
         "kino: ${KINO_RUBY} has no headers (${KINO_RUBY_HEADERS}/ruby.h). Install them (Debian: ruby-dev).")
     endif()
-    kino_ruby_features(features)
-    set(KINO_RUBY_FEATURES "${features}" CACHE INTERNAL "")
     set(KINO_RUBY_ANSWERS_OF "${asked}" CACHE INTERNAL "")
   endif()
 
   add_library(kino::ruby INTERFACE IMPORTED GLOBAL)
   target_include_directories(kino::ruby INTERFACE "${KINO_RUBY_HEADERS}" "${KINO_RUBY_ARCH_HEADERS}")
-  target_compile_definitions(kino::ruby INTERFACE ${KINO_RUBY_FEATURES})
-endfunction()
-
-# Lists, as HAVE_* definitions, which of the functions that are not in every supported Ruby this one declares:
-# the names that mkmf's have_func would give, because Ruby's headers have no macros for them.
-function(kino_ruby_features result)
-  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
-  set(source "${CMAKE_BINARY_DIR}/CMakeFiles/kino_ruby_feature.cpp")
-  set(found "")
-  foreach(feature IN ITEMS
-      ruby_init
-      rb_thread_lock_native_thread
-      rb_internal_thread_add_event_hook
-      rb_internal_thread_specific_get
-      rb_hash_new_capa
-      rb_hash_bulk_insert)
-    file(WRITE "${source}"
-      "#include <ruby.h>\n#include <ruby/thread.h>\nvoid const* found = reinterpret_cast<void const*>(&${feature});\n")
-    try_compile(declared "${CMAKE_BINARY_DIR}/CMakeFiles/kino_ruby_feature" SOURCES "${source}"
-      CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${KINO_RUBY_HEADERS};${KINO_RUBY_ARCH_HEADERS}"
-      OUTPUT_VARIABLE output)
-    if(feature STREQUAL "ruby_init")  # in every Ruby: is the compiler able to read its headers at all?
-      if(NOT declared)
-        message(FATAL_ERROR
-          "kino: ${CMAKE_CXX_COMPILER} cannot compile the headers of ${KINO_RUBY} in ${KINO_RUBY_HEADERS}:\n${output}")
-      endif()
-    elseif(declared)
-      string(TOUPPER "HAVE_${feature}" definition)
-      list(APPEND found "${definition}")
-    endif()
-  endforeach()
-  set(${result} "${found}" PARENT_SCOPE)
 endfunction()
 
 function(kino_add_extension name)
