@@ -20,6 +20,15 @@ class ReadmeTest < Minitest::Test
     assert_equal sample("run.rb").sub(/\A(#[^\n]*\n)+\n/, ""), block("ruby")
   end
 
+  def test_the_extconf_is_the_sample_s
+    assert_includes README, "```ruby\n#{sample("extconf.rb").sub(/\A(#[^\n]*\n)+\n/, "")}```\n"
+  end
+
+  def test_the_sample_to_be_copied_stays_small
+    files = Dir[File.join(ROOT, "samples/hello_ractor/*")]
+    assert_operator files.sum { |file| File.readlines(file).size }, :<, 100
+  end
+
   def test_the_output_is_what_the_sample_prints
     assert_equal sample("expected.txt"), block("text")
   end
