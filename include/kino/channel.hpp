@@ -112,6 +112,7 @@ public:
   /// The forms under wait.hpp: they end at `until` (none: never) or when `self.spot` is
   /// interrupted by another thread. A value that is there is taken all the same.
   push_result push_until(T&& value, detail::deadline until, detail::waiter& self);
+  /// The same for a pop.
   pop_result pop_until(T& out, detail::deadline until, detail::waiter& self);
 
   /// How many sleeping threads were woken so far: the figure that throttled waking keeps low.

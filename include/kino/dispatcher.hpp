@@ -70,6 +70,7 @@ enum class [[nodiscard]] take_result {
 template <dispatchable Request>
 class dispatcher {
 public:
+  /// What a dispatcher is made with.
   struct options {
     std::size_t capacity = 1024;     ///< Requests queued at most.
     std::size_t slots = 64;          ///< Workers at a time at most.
@@ -84,6 +85,7 @@ public:
   /// A worker is one joined Ruby thread.
   class worker {
   public:
+    /// Its place, below `options::slots`: what supervision calls it by.
     [[nodiscard]] std::size_t index() const { return index_; }
 
   private:
@@ -151,6 +153,7 @@ public:
   /// Calls `joined()` before the first: whoever creates the next worker's Ractor waits for that.
   template <class Handler, class Joined>
   void serve(gvl const& held, Handler handle, Joined joined);
+  /// The same for whoever need not know when it has joined.
   template <class Handler>
   void serve(gvl const& held, Handler handle) {
     serve(held, std::move(handle), [] {});
@@ -170,11 +173,17 @@ public:
   /// Marks worker `index` as stuck, or takes the mark away.
   void quarantine(std::size_t index, bool on) { slots_.quarantine(index, on); }
 
+  /// The worker of place `index`, joined or not.
   [[nodiscard]] worker& worker_at(std::size_t index) { return workers_[index]; }
+  /// The figures of every worker.
   [[nodiscard]] worker_slots const& slots() const { return slots_; }
+  /// Who computes, for figures.
   [[nodiscard]] run_permits const& permits() const { return permits_; }
+  /// Requests that no worker has taken yet; already old when it arrives.
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }
+  /// Requests queued at most.
   [[nodiscard]] std::size_t capacity() const { return queue_.capacity(); }
+  /// Whether `close` was called.
   [[nodiscard]] bool closed() const { return queue_.closed(); }
   /// Whether permits are in use: chosen, and this Ruby has the events.
   [[nodiscard]] bool permits_in_use() const { return permits_in_use_; }

@@ -49,14 +49,17 @@ KINO_NAMESPACE_BEGIN
 ///
 class frozen_string_cache {
 public:
+  /// What a cache is made with.
   struct options {
     rb_encoding* encoding = rb_utf8_encoding();  ///< Of every String in the cache.
     std::size_t capacity = 1024;  ///< How many beside the fixed ones; rounded up to 8 * 2^n.
     std::size_t longest = 256;    ///< In bytes; longer ones are made anew each time.
   };
 
+  /// `fixed` are in the cache for good; on the main Ractor. With the options' defaults.
   frozen_string_cache(gvl const& held, std::initializer_list<std::string_view> fixed)
       : frozen_string_cache(held, std::span(fixed.begin(), fixed.size()), options{}) {}
+  /// The same with options.
   frozen_string_cache(gvl const& held, std::span<std::string_view const> fixed,
                       options chosen);
   frozen_string_cache(frozen_string_cache const&) = delete;

@@ -22,7 +22,9 @@ class ruby_error : public std::exception {
 public:
   /// `state` is what rb_protect reported.
   explicit ruby_error(int state) noexcept : state_(state) {}
+  /// What rb_protect reported, for rb_jump_tag.
   [[nodiscard]] int state() const noexcept { return state_; }
+  /// Says that it is one: its own message is Ruby's.
   [[nodiscard]] char const* what() const noexcept override {
     return "a Ruby exception passes through C++";
   }

@@ -64,8 +64,10 @@ public:
   class pin {
   public:
     pin() = default;
+    /// Takes it over; the other is empty.
     pin(pin&& other) noexcept
         : owner_(other.owner_), place_(std::exchange(other.place_, nullptr)) {}
+    /// Exchanges the two.
     pin& operator=(pin&& other) noexcept {
       std::swap(owner_, other.owner_);
       std::swap(place_, other.place_);
@@ -75,8 +77,11 @@ public:
       if (place_) owner_->unpin(*place_);
     }
 
+    /// Whether it holds an object.
     explicit operator bool() const { return place_ != nullptr; }
+    /// The object; only if there is one.
     T& operator*() const { return *place_->object(); }
+    /// The same.
     T* operator->() const { return place_->object(); }
 
   private:

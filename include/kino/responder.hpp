@@ -18,7 +18,9 @@ KINO_NAMESPACE_BEGIN
 template <class T>
 class outcome {
 public:
+  /// A value.
   explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {}
+  /// No value, and why; not `ending::answered`.
   explicit outcome(ending why) : ending_(why) { KINO_ASSERT(why != ending::answered); }
 
   /// Whether there is a value.
@@ -61,8 +63,10 @@ private:
 class weak_responder {
 public:
   weak_responder() = default;
+  /// Takes it over; the other is empty.
   weak_responder(weak_responder&& other) noexcept
       : claim_(std::exchange(other.claim_, nullptr)) {}
+  /// Exchanges the two.
   weak_responder& operator=(weak_responder&& other) noexcept {
     std::swap(claim_, other.claim_);
     return *this;
@@ -129,10 +133,13 @@ public:
   /// Opens `place`, which nobody has opened before, or not since its `rearm`.
   explicit responder(answerable<T>& place) noexcept : place_(&place) { place.open(); }
 
+  /// One more holder of the same request.
   responder(responder const& other) noexcept : place_(other.place_) {
     if (place_) place_->add_strong();
   }
+  /// Takes it over; the other is empty.
   responder(responder&& other) noexcept : place_(std::exchange(other.place_, nullptr)) {}
+  /// Drops the request it held and holds the other's.
   responder& operator=(responder other) noexcept {
     std::swap(place_, other.place_);
     return *this;
@@ -200,8 +207,11 @@ private:
 template <class T>
 class pending_answer {
 public:
+  /// For make_response.
   explicit pending_answer(detail::mailbox<T>& box) noexcept : box_(&box) { box.add_weak(); }
+  /// Takes it over; the other may only be destroyed or assigned to.
   pending_answer(pending_answer&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
+  /// Exchanges the two.
   pending_answer& operator=(pending_answer&& other) noexcept {
     std::swap(box_, other.box_);
     return *this;
@@ -245,8 +255,8 @@ private:
 /// Both ends of one request, made by `make_response`.
 template <class T>
 struct response_ends {
-  pending_answer<T> answer;
-  responder<T> respond;
+  pending_answer<T> answer;  ///< For who asks.
+  responder<T> respond;      ///< For who answers.
 };
 
 /// Makes both ends of one request: `answer` waits for what `respond` says. One allocation.

@@ -58,6 +58,7 @@ KINO_NAMESPACE_BEGIN
 ///
 class run_permits {
 public:
+  /// What the permits are made with.
   struct options {
     std::size_t workers = 1;      ///< How many permits there are, one per worker.
     std::uint32_t concurrency = 1;  ///< How many of them may run at a time; 0: all of them.

@@ -23,9 +23,11 @@ KINO_NAMESPACE_BEGIN
 /// are not taken at one moment.
 class counter {
 public:
+  /// Counts `more` events.
   void add(std::uint64_t more = 1) noexcept {
     total_.fetch_add(more, std::memory_order_relaxed);  // pairs with nothing: a statistic
   }
+  /// How many there were so far.
   [[nodiscard]] std::uint64_t total() const noexcept {
     return total_.load(std::memory_order_relaxed);
   }
@@ -50,8 +52,10 @@ private:
 ///
 class latency_histogram {
 public:
+  /// How many buckets there are.
   static constexpr std::size_t buckets = 28;
 
+  /// Counts one duration; a negative one as none.
   void record(std::chrono::nanoseconds duration) noexcept {
     std::int64_t const ns = duration.count() > 0 ? duration.count() : 0;
     // Rounded up, so that a bucket's bound includes it.
@@ -119,10 +123,12 @@ public:
   void family(std::string_view name, std::string_view help, std::string_view type) {
     put({"# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n"});
   }
+  /// Writes one line; `labels` as in `code="200"`, or empty.
   void sample(std::string_view name, std::string_view labels, std::uint64_t value) {
     begin_sample(name, labels);
     put({std::to_string(value), "\n"});
   }
+  /// The same with a fraction.
   void sample(std::string_view name, std::string_view labels, double value) {
     char digits[32];
     int const length = std::snprintf(digits, sizeof digits, "%.9g", value);
@@ -143,6 +149,7 @@ public:
   void histogram(std::string_view name, std::string_view help,
                  latency_histogram const& figures);
 
+  /// What was written so far.
   [[nodiscard]] std::string const& str() const { return text_; }
 
 private:

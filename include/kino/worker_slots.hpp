@@ -45,15 +45,16 @@ public:
 
   /// The figures of one place at one moment.
   struct view {
-    std::size_t index;
-    bool occupied;
-    bool quarantined;
+    std::size_t index;               ///< Which place.
+    bool occupied;                   ///< Whether a worker has it.
+    bool quarantined;                ///< Whether that worker is marked as stuck.
     std::uint32_t in_flight;         ///< Taken and not finished.
     std::uint64_t served;            ///< Finished, by all workers of this place.
     std::uint64_t workers;           ///< How many workers have had this place.
     std::chrono::milliseconds busy;  ///< How long the oldest in flight has been; 0 if idle.
   };
 
+  /// `count` places, all free.
   explicit worker_slots(std::size_t count)
       : count_(count), slots_(std::make_unique<slot[]>(count)) {}
 
@@ -108,6 +109,7 @@ public:
     slots_[index].quarantined.store(on, std::memory_order_relaxed);  // a mark, orders nothing
   }
 
+  /// How many places there are.
   [[nodiscard]] std::size_t size() const { return count_; }
 
   /// The figures of place `index`, each exact, together as of about now.
