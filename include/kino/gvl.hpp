@@ -86,6 +86,17 @@ inline void gvl::check_interrupts() const {
   protect(*this, [] { rb_thread_check_ints(); });
 }
 
+/// pin_thread keeps the calling Ruby thread on its native thread for good, where Ruby can (3.4).
+///
+/// Threads of other Ractors than the main one share a few native threads, RUBY_MAX_CPU of them
+/// (8 by default): more do not run in parallel, and who waits in native code keeps others from
+/// running at all. Workers of a dispatcher are pinned by `join`; pin other threads that compute
+/// or wait for long. Create the next Ractor only after the one before is pinned: on Ruby 3.4
+/// and 4.0, pinning the only shared native thread while others wait to be started can hang.
+inline void pin_thread(gvl const& held) {
+  protect(held, [] { detail::pin_thread(); });
+}
+
 /// Says aloud that a piece of work cannot be woken: Ctrl-C, Timeout and Thread#kill wait for it.
 struct uninterruptible_t {};
 inline constexpr uninterruptible_t uninterruptible{};
