@@ -19,12 +19,23 @@ public:
 
   feed(long first, long count, long workers)
       : indices_(static_cast<std::size_t>(count)),
-        news_(static_cast<std::size_t>(count + workers)),
+        news_(static_cast<std::size_t>(count)),
+        arrivals_(static_cast<std::size_t>(workers)),
         present_(workers) {
     for (long index = first; index < first + count; ++index) {
       static_cast<void>(indices_.try_push(long{index}));
     }
     indices_.close();
+  }
+
+  // In a worker, first; and where its Ractor was created, before the next one is.
+  void join(kino::gvl const& held) {
+    kino::pin_thread(held);
+    static_cast<void>(arrivals_.try_push(1));
+  }
+  void await_worker(kino::gvl const& held) {
+    char arrived = 0;
+    static_cast<void>(kino::pop(held, arrivals_, arrived));
   }
 
   // The next index, or nil.
@@ -34,7 +45,7 @@ public:
     return taken ? LONG2NUM(index) : Qnil;
   }
 
-  // There is room for one piece of news of each input and of each worker.
+  // There is room for the news of every input.
   void done(long index) { static_cast<void>(news_.try_push(long{index})); }
   void leave() {
     if (--present_ == 0) news_.close();
@@ -53,6 +64,7 @@ public:
 private:
   kino::channel<long> indices_;
   kino::channel<long> news_;
+  kino::channel<char> arrivals_;
   std::atomic<long> present_;
   std::atomic<bool> stopped_{false};
 };
@@ -66,6 +78,16 @@ VALUE make(kino::gvl const& held, VALUE klass, VALUE first, VALUE count, VALUE w
   VALUE const made = feed_object::wrap(
       held, klass, std::make_unique<feed>(numbers[0], numbers[1], numbers[2]));
   return kino::protect(held, [made] { return rb_obj_freeze(made); });
+}
+
+VALUE join(kino::gvl const& held, VALUE self) {
+  feed_object::get(held, self).join(held);
+  return Qnil;
+}
+
+VALUE await_worker(kino::gvl const& held, VALUE self) {
+  feed_object::get(held, self).await_worker(held);
+  return Qnil;
 }
 
 VALUE take(kino::gvl const& held, VALUE self) { return feed_object::get(held, self).take(); }
@@ -94,6 +116,8 @@ KINO_EXTENSION(work_pool_native) {
   VALUE const klass = rb_define_class_under(pool, "Feed", rb_cObject);
   rb_undef_alloc_func(klass);
   kino::define_function<make>(klass, "make");
+  kino::define_method<join>(klass, "join");
+  kino::define_method<await_worker>(klass, "await_worker");
   kino::define_method<take>(klass, "take");
   kino::define_method<done>(klass, "done");
   kino::define_method<leave>(klass, "leave");

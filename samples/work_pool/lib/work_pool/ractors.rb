@@ -26,6 +26,7 @@ module WorkPool
 
     # In a worker. Returns why it cannot work, or nil, its results and its session's state.
     def self.work(feed, inputs, job, tolerant, told)
+      feed.join
       results = []
       session = job.session
       while (index = feed.take)
@@ -57,10 +58,12 @@ module WorkPool
       experimental = Warning[:experimental]
       Warning[:experimental] = false
       Array.new(workers) do
-        Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?) do |*all|
+        ractor = Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?) do |*all|
           Thread.current.report_on_exception = false
           Ractors.work(*all)
         end
+        feed.await_worker # one by one: see kino::pin_thread
+        ractor
       end
     ensure
       Warning[:experimental] = experimental
