@@ -99,6 +99,7 @@ inline void pin_thread(gvl const& held) {
 
 /// Says aloud that a piece of work cannot be woken: Ctrl-C, Timeout and Thread#kill wait for it.
 struct uninterruptible_t {};
+/// The one value of that type, to be passed in place of an unblock function.
 inline constexpr uninterruptible_t uninterruptible{};
 
 namespace detail {

@@ -4,8 +4,11 @@
 
 #pragma once
 
+/// A new one may break what it likes.
 #define KINO_VERSION_MAJOR 0
+/// While the major one is 0, so may this.
 #define KINO_VERSION_MINOR 1
+/// Compatible with every other one.
 #define KINO_VERSION_PATCH 0
 
 #define KINO_DETAIL_STRING_OF(x) #x
