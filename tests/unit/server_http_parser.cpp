@@ -28,6 +28,8 @@ struct parsing : http_parser::sink {
   http_parser::result last{http_parser::state::incomplete, 0};
   std::size_t consumed = 0;
 
+  virtual ~parsing() = default;
+
   rejection on_head() override {
     headed = true;
     return {};
