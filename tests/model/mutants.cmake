@@ -149,6 +149,9 @@ kino_add_mutant(reclaim_counts run_permits "handlers that lend" run_permits.hpp
   [[  throttle_.run_anyway();
 ]] [[]])
 
+kino_add_mutant(order_of_inserting registry "publishing" registry.hpp
+  [[| live, std::memory_order_release);]]
+  [[| live, std::memory_order_relaxed);]])
 kino_add_mutant(order_of_unpinning registry "erasing" registry.hpp
   [[fetch_sub(one_pin, std::memory_order_acq_rel)]]
   [[fetch_sub(one_pin, std::memory_order_relaxed)]])
