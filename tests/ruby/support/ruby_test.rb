@@ -10,6 +10,8 @@ Thread.report_on_exception = false
 
 # What the tests of the headers share: what a Ruby can, Ractors of every Ruby, child processes, GC modes.
 class RubyTest < Minitest::Test
+  # Major collections at every allocation would take minutes and find little more: what is not marked dies young.
+  MINOR_AT_EACH_ALLOCATION = 1
   # "stress" collects at every allocation, "compact" moves what may move at every major collection.
   GC_MODE = ENV.fetch("KINO_TEST_GC", "none")
   THREAD_EVENTS = RbConfig::CONFIG["host_os"] && File.read(File.join(RbConfig::CONFIG["rubyhdrdir"], "ruby/thread.h")).include?("INTERNAL_THREAD_EVENT_SUSPENDED")
@@ -17,7 +19,7 @@ class RubyTest < Minitest::Test
 
   def setup
     case GC_MODE
-    when "stress" then GC.stress = true
+    when "stress" then GC.stress = MINOR_AT_EACH_ALLOCATION
     when "compact"
       skip "this Ruby cannot compact" unless GC.respond_to?(:auto_compact=)
       GC.auto_compact = true
