@@ -1,0 +1,99 @@
+# frozen_string_literal: true
+
+require_relative "support/ruby_test"
+require "json"
+
+# Three gems built with kino in one process, two of one version and one of another, loaded in every order; and what
+# every extension exports and leaves to the loader.
+class VersionsTest < RubyTest
+  GEMS = %w[kino_one kino_two kino_next].freeze
+  DIRECTORY = $LOAD_PATH.find { |path| File.exist?(File.join(path, "kino_one.#{RbConfig::CONFIG["DLEXT"]}")) }
+  BUILD = File.expand_path("../../..", DIRECTORY)
+  EXTENSIONS = Dir.glob(File.join(BUILD, "{tests,samples}/**/*.#{RbConfig::CONFIG["DLEXT"]}")).freeze
+
+  # What each gem says of itself, in the order of loading.
+  REPORT = <<~RUBY
+    require "json"
+    ARGV.each { |name| require name }
+    gems = ARGV.to_h { |name| [name, Versions.const_get(name.capitalize)] }
+    report = gems.to_h do |name, gem|
+      first = gem.next_salt
+      others = (gems.values - [gem]).each { |other| 7.times { other.next_salt } }
+      begin
+        gem.raises { others.first.raises { nil } }
+      rescue ArgumentError => e
+        inner = e.message
+      end
+      begin
+        gem.knows(others.first.make)
+      rescue TypeError => e
+        confused = e.message
+      end
+      [name, { version: gem.version, salts: gem.next_salt - first, addresses: gem.addresses,
+               thrice: gem.thrice(14), inner: inner, confused: confused }]
+    end
+    if Process.respond_to?(:fork)
+      reader, writer = IO.pipe
+      gems.each_value(&:fork_count)
+      Process.wait(fork { writer.write(gems.transform_values(&:fork_count).to_json); exit!(0) })
+      writer.close
+      report["forks"] = JSON.parse(reader.read)
+    end
+    puts report.to_json
+  RUBY
+
+  GEMS.permutation.each do |order|
+    define_method("test_#{order.join("_")}_keep_apart") do
+      report = JSON.parse(child(REPORT, *order))
+      forks = report.delete("forks")
+      assert_equal order, report.keys
+      one, two, other = report.values_at(*GEMS)
+      assert_equal one["version"], two["version"]
+      refute_equal one["version"], other["version"]
+      assert_equal({ "kino_one" => 1, "kino_two" => 1, "kino_next" => 1000 }, forks) if forks
+      report.each do |name, said|
+        assert_equal 1, said["salts"], "#{name} shares its statics"
+        assert_equal 42, said["thrice"]
+        assert_equal "from #{(order - [name]).first}", said["inner"]
+        assert_match(/wrong argument type/, said["confused"])
+      end
+      addresses = report.values.flat_map { |said| said["addresses"] }
+      assert_equal addresses, addresses.uniq
+    end
+  end
+
+  def test_all_extensions_are_looked_at
+    names = EXTENSIONS.map { |path| File.basename(path, ".*") }
+    assert_empty GEMS + %w[waits dispatching boundary strings handles] - names
+  end
+
+  EXTENSIONS.each do |path|
+    name = File.basename(path, ".*")
+
+    define_method("test_#{name}_exports_its_init_function_and_nothing_else") do
+      symbols = nm(path, "--defined-only").map { |line| line.split.last.sub(/@.*/, "").delete_prefix("_") }
+      assert_equal ["Init_#{name}"], symbols - %w[init fini edata end bss_start _bss_start]
+    end
+
+    # Ruby's inline functions have names of C++ on some versions, and nobody defines them.
+    define_method("test_#{name}_leaves_nothing_of_ruby_mangled") do
+      missing = nm(path, "--undefined-only").map { |line| line.split.last }.grep(/\A_+Z/)
+      assert_empty missing.grep(/rb_|ruby/i)
+    end
+
+    define_method("test_#{name}_loads_with_every_symbol_bound") do
+      printed = child("require ARGV.fetch(0); puts 'loaded'", path, env: { "LD_BIND_NOW" => "1" })
+      assert_equal "loaded\n", printed
+    end
+  end
+
+  private
+
+  def nm(path, which)
+    printed, status = Open3.capture2e("nm", *("-D" unless RbConfig::CONFIG["host_os"].include?("darwin")), which, path)
+    assert status.success?, printed
+    printed.lines(chomp: true).reject(&:empty?)
+  rescue Errno::ENOENT
+    skip "there is no nm here"
+  end
+end
