@@ -11,15 +11,23 @@ struct question {
   kino::responder<long> reply;
 };
 static kino::dispatcher<question>* questions;
+static kino::channel<bool> arrivals{64};
 
 // HelloRactor.serve { |number| answer }: answers in this Ractor until HelloRactor.stop.
 static VALUE serve(kino::gvl const& held, VALUE) {
-  questions->serve(held, [&](question& asked) {
+  auto handle = [&](question& asked) {
     long answer = 0;
     kino::protect(held, [&] { answer = NUM2LONG(rb_yield(LONG2NUM(asked.number))); });
     asked.reply.answer(std::move(answer));
-  });
+  };
+  questions->serve(held, handle, [] { static_cast<void>(arrivals.try_push(true)); });
   return Qnil;
+}
+
+// HelloRactor.await: waits until one more Ractor serves; they are created one by one.
+static VALUE await(kino::gvl const& held, VALUE) {
+  bool arrived = false;
+  return kino::pop(held, arrivals, arrived) == kino::pop_result::popped ? Qtrue : Qfalse;
 }
 
 // HelloRactor.ask(number): hands it over from a native thread, waits without the GVL.
@@ -42,6 +50,7 @@ KINO_EXTENSION(hello_ractor) {
   questions = new kino::dispatcher<question>(held);
   VALUE const hello = rb_define_module("HelloRactor");
   kino::define_function<serve>(hello, "serve");
+  kino::define_function<await>(hello, "await");
   kino::define_function<ask>(hello, "ask");
   kino::define_function<stop>(hello, "stop");
 }

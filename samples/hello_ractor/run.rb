@@ -2,7 +2,9 @@
 
 require "hello_ractor"
 
-ractors = Array.new(2) { Ractor.new { HelloRactor.serve { |number| number * number } } }
+ractors = Array.new(2) do
+  Ractor.new { HelloRactor.serve { |number| number * number } }.tap { HelloRactor.await }
+end
 puts (1..8).map { |number| HelloRactor.ask(number) }.join(" ")
 
 HelloRactor.stop
