@@ -22,12 +22,14 @@ class ConsumerTest < Minitest::Test
   EXPECTED = "kino #{File.read(File.join(ROOT, "include/kino/version.hpp")).scan(/_(?:MAJOR|MINOR|PATCH) (\d+)$/).join(".")}: "
   VERSION = EXPECTED[/\d[\d.]+/]
 
+  # What is built again and again is compiled once, where a directory has the compiler wrapped.
+  WRAPPED = File.executable?(File.join("/usr/lib/ccache", File.basename(COMPILER)))
+
   STRANGER = {
     "RUBYLIB" => nil, "RUBYOPT" => nil, "GEM_HOME" => nil, "GEM_PATH" => nil, "BUNDLE_GEMFILE" => nil,
-    "MAKEFLAGS" => "-j2", "NO_COLOR" => "1", "RUBY" => RbConfig.ruby, "CXX" => COMPILER,
-    # Where the compilers are wrapped, what is built again and again is compiled once.
-    "PATH" => [("/usr/lib/ccache" if File.directory?("/usr/lib/ccache")), ENV.fetch("PATH")].compact.join(":"),
-    "CCACHE_NOHASHDIR" => "1"
+    "MAKEFLAGS" => "-j2", "NO_COLOR" => "1", "RUBY" => RbConfig.ruby,
+    "CXX" => WRAPPED ? File.basename(COMPILER) : COMPILER,
+    "PATH" => [*("/usr/lib/ccache" if WRAPPED), ENV.fetch("PATH")].join(":"), "CCACHE_NOHASHDIR" => "1"
   }.freeze
 
   # One directory for a whole file; what its tests need in common is made once.
