@@ -30,7 +30,7 @@ class DispatcherWorkersTest < DispatcherTest
 
   # Without lending, the first one would keep the only permit and wait for ever for the others.
   test_with_workers "a worker that blocks lends its place" do |kind|
-    make(concurrency: 1)
+    make(concurrency: 1, slice: NO_SLICE)
     assert_equal THREAD_EVENTS, @dispatcher.permits_in_use?
     meeting = gate(5)
     public_send(kind, 5, "a.meet; n", meeting)
@@ -39,7 +39,7 @@ class DispatcherWorkersTest < DispatcherTest
   end
 
   test_with_workers "a worker that sleeps or waits for a Queue lends its place" do |kind|
-    make(concurrency: 1)
+    make(concurrency: 1, slice: NO_SLICE)
     done = counter
     public_send(kind, 3, <<~RUBY, done)
       case n
@@ -79,7 +79,7 @@ class DispatcherWorkersTest < DispatcherTest
     public_send(kind, 4, "n")
     await { @dispatcher.parked == 4 }
     before = [@dispatcher.wake_count, @dispatcher.watcher_wake_count]
-    other = Dispatching::Dispatcher.make(4, 1, 1, true)
+    other = Dispatching::Dispatcher.make(4, 1, 1, true, 10)
     times(1000).times do |i|
       other.submit(i)
       Thread.new { i }.join if (i % 50).zero?

@@ -103,14 +103,16 @@ kino::dispatcher<question>& dispatcher_of(kino::gvl const& held, VALUE self) {
 }
 
 VALUE make(kino::gvl const& held, VALUE klass, VALUE capacity, VALUE slots, VALUE concurrency,
-           VALUE permits) {
+           VALUE permits, VALUE slice) {
   return dispatcher_object::wrap(
       held, klass,
       std::make_unique<dispatching>(held, kino::dispatcher<question>::options{
                                               .capacity = FIX2ULONG(capacity),
                                               .slots = FIX2ULONG(slots),
                                               .concurrency = FIX2UINT(concurrency),
-                                              .permits = RTEST(permits)}));
+                                              .permits = RTEST(permits),
+                                              .slice = std::chrono::milliseconds(
+                                                  FIX2LONG(slice))}));
 }
 
 VALUE submit_question(kino::gvl const& held, VALUE self, VALUE number, bool keep) {

@@ -23,8 +23,11 @@ class DispatcherTest < RubyTest
     assert_empty(@dispatcher.slots.select { |occupied, in_flight,| occupied || in_flight.positive? }) if @dispatcher
   end
 
-  def make(capacity: 1024, slots: 8, concurrency: 1, permits: true)
-    @dispatcher = shareable(Dispatching::Dispatcher.make(capacity, slots, concurrency, permits))
+  # An hour's slice: nobody loses a permit by computing.
+  NO_SLICE = 3_600_000
+
+  def make(capacity: 1024, slots: 8, concurrency: 1, permits: true, slice: 10)
+    @dispatcher = shareable(Dispatching::Dispatcher.make(capacity, slots, concurrency, permits, slice))
   end
 
   def counter
