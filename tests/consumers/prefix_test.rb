@@ -47,7 +47,9 @@ class PrefixTest < ConsumerTest
       file = File.join(moved, path)
       next unless File.file?(file)
 
-      refute_match(/#{Regexp.escape(ROOT)}|#{Regexp.escape(sandbox("first"))}/, File.read(file), path)
+      [ROOT, sandbox("first")].each do |place|
+        refute_match(%r{(?<![\w./}-])#{Regexp.escape(place)}/}, File.read(file), path)
+      end
     end
   end
 
