@@ -48,7 +48,7 @@ class PrefixTest < ConsumerTest
       next unless File.file?(file)
 
       [ROOT, sandbox("first")].each do |place|
-        refute_match(%r{(?<![\w./}-])#{Regexp.escape(place)}/}, File.read(file), path)
+        refute_match(%r|(?<![\w./}-])#{Regexp.escape(place)}/|, File.read(file), path)
       end
     end
   end
