@@ -132,7 +132,7 @@ class ModeTest < ServerTest
     ractor = Kino::Server.new(Plain, mode: :ractor).settings
     assert_equal [[cpus * 16, 128].min, 1, cpus], %i[workers threads concurrency].map { |name| ractor[name] }
     threaded = Kino::Server.new(Plain, mode: :threaded).settings
-    assert_equal [cpus, 3, 1], %i[workers threads concurrency].map { |name| threaded[name] }
+    assert_equal [[cpus * 16, 128].min, 3, 1], %i[workers threads concurrency].map { |name| threaded[name] }
   end
 
   def test_the_default_number_of_ractors_serves

@@ -137,7 +137,7 @@ module Kino
     def settle
       cpus = Native.available_parallelism
       ractor = mode == :ractor
-      settings.settle(:workers) { ractor ? [cpus * WORKERS_PER_CPU, MOST_DEFAULT_WORKERS].min : cpus }
+      settings.settle(:workers) { [cpus * WORKERS_PER_CPU, MOST_DEFAULT_WORKERS].min }
       settings.settle(:threads) { ractor ? 1 : 3 }
       settings.settle(:concurrency) { ractor ? cpus : 1 }
     end
