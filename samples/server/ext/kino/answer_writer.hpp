@@ -7,6 +7,7 @@
 #include "exchange.hpp"
 #include "response_head.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -48,6 +49,10 @@ public:
   [[nodiscard]] bool finished() const { return finished_; }
   /// Whether an end is due, or the client would take what it has for all.
   [[nodiscard]] bool open() const { return head_sent_ && !finished_; }
+  /// Whether with so many bytes more the client has the whole body.
+  [[nodiscard]] bool completed_by(std::size_t more) const {
+    return how_ == framing::length && left_ == more;
+  }
   [[nodiscard]] exchange& to() const { return exchange::of(reply_); }
 
 private:

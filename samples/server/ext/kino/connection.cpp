@@ -281,8 +281,8 @@ void connection::refuse(rejection const& why) {
   byte_buffer brief;
   response_head::brief(brief, why.status, refused.head().head_only());
   iovec one = piece(brief.view());
+  home_.front().count_refused(why.status);  // before the client can know of it
   std::exchange(reply_, {}).answer({{&one, 1}, true, false});
-  home_.front().count_refused(why.status);
 }
 
 void connection::read_on() {

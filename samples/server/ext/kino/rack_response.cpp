@@ -175,6 +175,7 @@ void answer_complete(gvl const& held, seat& at, VALUE status, VALUE headers, VAL
   }
   head.finish({how, pieces.length(), keep_alive, to.head().minor_version == 0});
   auto all = pieces.with_head(to.draft().view());
+  at.count_served();
   at.current.reply.answer({silent ? all.first(1) : all, true, keep_alive});
   RB_GC_GUARD(body);
 }

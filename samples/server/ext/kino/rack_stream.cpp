@@ -91,6 +91,7 @@ VALUE rack_stream::write(gvl const& held, VALUE self, VALUE bytes) {
     answer_writer& writer = open_writer(me.tie_);
     std::string_view const next = rest.substr(0, slice);
     rest.remove_prefix(next.size());
+    if (writer.completed_by(next.size())) me.tie_.at()->count_served();
     result const what = writer.write(next);
     me.head_sent_ = writer.head_sent();
     check(what, writer);
@@ -118,6 +119,7 @@ VALUE rack_stream::close_write(gvl const& held, VALUE self) {
   rack_stream& me = native::get(held, self);
   seat* const at = me.tie_.at();
   if (!at || at->writer.finished()) return Qnil;
+  at->count_served();
   result const what = at->writer.finish();
   me.head_sent_ = at->writer.head_sent();
   // The client's absence is no news to somebody who has nothing more to say.

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 namespace kino::server {
 
@@ -60,10 +61,21 @@ struct seat {
   attachment* input = nullptr;   // the Ruby object that reads the body
   attachment* stream = nullptr;  // the Ruby object that writes the answer
 
-  // How long requests have waited. One writer, read by anyone: relaxed, they order nothing.
+  bool counted = true;  // the current request, as served; none: nothing to count
+
+  // Figures of this slot, whoever sits here. One writer, read by anyone: relaxed, they order
+  // nothing. The system call that sends an answer comes after the figure it belongs to, so a
+  // client that has read the answer finds it counted.
+  std::atomic<std::uint64_t> served{0};
   std::atomic<std::uint64_t> waited_count{0};
   std::atomic<std::uint64_t> waited_ns{0};
 
+  /// Counts the request as served, once. Called before the bytes that complete its answer go
+  /// out, or when its worker parts with it.
+  void count_served() {
+    if (std::exchange(counted, true)) return;
+    served.store(served.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   void count_wait(clock::duration waited) {
     waited_count.store(waited_count.load(std::memory_order_relaxed) + 1,
                        std::memory_order_relaxed);

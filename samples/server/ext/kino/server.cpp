@@ -119,12 +119,14 @@ seat& server::busy_seat_at(std::size_t slot) {
 }
 
 VALUE server::take(gvl const& held, seat& at) {
+  at.count_served();  // if its answer was cut off
   for (;;) {
     at.let_go();
     if (queue_.take(held, *at.worker, at.current) == kino::take_result::closed) return Qnil;
     waiting_.room_again();
     exchange& taken = exchange::of(at.current.reply);
     if (!taken.client_gone()) {
+      at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());
       return environments_.make(held, at);
     }
@@ -147,7 +149,10 @@ std::optional<event> server::next_event(gvl const& held) {
 server::figures server::stats() const {
   figures all{};
   all.slots = queue_.slots().snapshot();
-  for (auto const& one : all.slots) {
+  for (auto& one : all.slots) {
+    // The dispatcher counts when the worker comes back for more: too late for a client that
+    // asks after its answer.
+    one.served = seats_[one.index].served.load(std::memory_order_relaxed);  // see seat
     all.served += one.served;
     all.in_flight += one.in_flight;
   }
