@@ -105,6 +105,10 @@ std::vector<measurement> measurements() {
 #ifdef MICRO_HAS_TBB
   add_store<micro::tbb_store>(all);
 #endif
+#ifdef MICRO_HAS_CRATES
+  add_store<micro::flume_store>(all);
+  add_store<micro::crossbeam_store>(all);
+#endif
   all.push_back({"registry: find one of 1000", "kino::registry", [](double seconds) {
                    kino::registry<int> registry;
                    std::vector<std::uint64_t> ids;

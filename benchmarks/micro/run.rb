@@ -54,7 +54,7 @@ $stderr.print "\r\e[K" if $stderr.tty?
 
 def figure(number) = number < 1000 ? format("%.1f", number) : number.round.to_s.reverse.scan(/\d{1,3}/).join(",").reverse
 
-puts "#{rounds} rounds, interleaved; median (lowest to highest). Not compared: flume and crossbeam, which need a Rust build."
+puts "#{rounds} rounds, interleaved; median (lowest to highest)"
 puts
 puts "| what | who | result |"
 puts "| --- | --- | --- |"

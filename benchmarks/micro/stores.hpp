@@ -116,4 +116,39 @@ struct tbb_store {
 };
 #endif
 
+#ifdef MICRO_HAS_CRATES
+// Of crates/lib.rs. Each call crosses a function that cannot be inlined.
+extern "C" {
+void const* flume_new(std::size_t capacity);
+void flume_push(void const* channel, int value);
+int flume_pop(void const* channel);
+bool flume_try_push(void const* channel, int value);
+bool flume_try_pop(void const* channel, int* value);
+
+void const* crossbeam_new(std::size_t capacity);
+void crossbeam_push(void const* channel, int value);
+int crossbeam_pop(void const* channel);
+bool crossbeam_try_push(void const* channel, int value);
+bool crossbeam_try_pop(void const* channel, int* value);
+}
+
+struct flume_store {
+  static constexpr char const* name = "flume (Rust)";
+  bool try_push(int value) { return flume_try_push(queue, value); }
+  bool try_pop(int& value) { return flume_try_pop(queue, &value); }
+  void push(int value) { flume_push(queue, value); }
+  void pop(int& value) { value = flume_pop(queue); }
+  void const* queue = flume_new(capacity);
+};
+
+struct crossbeam_store {
+  static constexpr char const* name = "crossbeam (Rust)";
+  bool try_push(int value) { return crossbeam_try_push(queue, value); }
+  bool try_pop(int& value) { return crossbeam_try_pop(queue, &value); }
+  void push(int value) { crossbeam_push(queue, value); }
+  void pop(int& value) { value = crossbeam_pop(queue); }
+  void const* queue = crossbeam_new(capacity);
+};
+#endif
+
 }  // namespace micro
