@@ -13,11 +13,19 @@ need wrk wrk
 need_llhttp
 install_wanted
 find_ruby
-export RUBY=$kino_ruby
-"$kino_root/samples/server/run" --version >/dev/null || exit
 need_gems 'rack:~> 3.0'
 
 native=$(build_dir bench-native)
+export RUBY=$kino_ruby
+export KINO_BENCH_NATIVE=$native/benchmarks/bin
+export KINO_BENCH_PEERS=$kino_root/build/peers-$kino_ruby_key
+KINO_BENCH_RUBYLIB=$(build_dir server "$kino_ruby_key")/samples/server/lib:$kino_root/samples/server/lib
+export KINO_BENCH_RUBYLIB
+
+# Nothing has to be built to say what the options are.
+[[ " $* " = *' -h '* || " $* " = *' --help '* ]] && return
+
+"$kino_root/samples/server/run" --version >/dev/null || exit
 (
   one_at_a_time "$native"
   configure release "$native" -DKINO_WITH_RUBY=OFF -DKINO_BUILD_TESTS=OFF -DKINO_BUILD_SAMPLES=OFF
@@ -25,7 +33,3 @@ native=$(build_dir bench-native)
     logged cmake --build "$native" -j "$kino_jobs" --target "$target" || die "$target did not build"
   done
 ) || exit
-export KINO_BENCH_NATIVE=$native/benchmarks/bin
-export KINO_BENCH_PEERS=$kino_root/build/peers-$kino_ruby_key
-KINO_BENCH_RUBYLIB=$(build_dir server "$kino_ruby_key")/samples/server/lib:$kino_root/samples/server/lib
-export KINO_BENCH_RUBYLIB
