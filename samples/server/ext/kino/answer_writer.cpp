@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace kino::server {
 
@@ -17,7 +18,7 @@ answer_writer::result answer_writer::write(std::string_view bytes) {
       [[fallthrough]];
     case framing::closing: {
       std::array pieces{iovec{}, piece(bytes)};
-      return send(pieces, false);
+      return send(pieces, pace::gathering);
     }
     case framing::chunked: break;
   }
@@ -27,13 +28,16 @@ answer_writer::result answer_writer::write(std::string_view bytes) {
   end[1] = '\n';
   std::array pieces{iovec{}, piece({size, static_cast<std::size_t>(end + 2 - size)}),
                     piece(bytes), piece("\r\n")};
-  return send(pieces, false);
+  return send(pieces, pace::gathering);
 }
 
 answer_writer::result answer_writer::flush() {
-  if (head_sent_) return result::ok;
+  if (head_sent_) {
+    to().flush();
+    return result::ok;
+  }
   std::array pieces{iovec{}};
-  return send(pieces, false);
+  return send(pieces, pace::at_once);
 }
 
 answer_writer::result answer_writer::finish() {
@@ -44,23 +48,33 @@ answer_writer::result answer_writer::finish() {
   }
   std::array pieces{iovec{}, piece(how_ == framing::chunked ? "0\r\n\r\n" : "")};
   finished_ = true;
-  return send(pieces, true);
+  return send(pieces, pace::last);
 }
 
 void answer_writer::abort() {
   if (finished_) return;
   finished_ = true;
-  if (head_sent_) to().cut();
+  if (!head_sent_) return;
+  to().flush();  // What has been written belongs to the client all the same.
+  to().cut();
 }
 
 // The first of the pieces is left free for the head.
-answer_writer::result answer_writer::send(std::span<iovec> pieces, bool last) {
-  if (head_sent_) return to().write(pieces.subspan(1), last, keep_alive_) ? result::ok : result::gone;
+answer_writer::result answer_writer::send(std::span<iovec> pieces, pace how) {
+  answer bytes{pieces, how == pace::last, keep_alive_, how == pace::gathering};
+  if (head_sent_) {
+    bytes.pieces = pieces.subspan(1);
+    switch (to().write(bytes)) {
+      case delivery::gone: return result::gone;
+      case delivery::crowded: return result::crowded;
+      default: return result::ok;
+    }
+  }
   head_sent_ = true;
   pieces[0] = piece(to().draft().view());
-  bool const won = reply_.answer({pieces, last, keep_alive_});
-  if (!won) finished_ = true;
-  return won ? result::ok : result::gone;
+  if (reply_.answer(std::move(bytes))) return result::crowded;
+  finished_ = true;
+  return result::gone;
 }
 
 }  // namespace kino::server

@@ -23,6 +23,7 @@ class answer_writer {
 public:
   enum class result {
     ok,
+    crowded,   ///< As ok, but perhaps so much waits that the writer should, too.
     gone,      ///< The client left, or somebody else has answered.
     too_long,  ///< More bytes than Content-Length announced; none of them was sent.
     too_short, ///< Fewer; the connection was cut.
@@ -33,9 +34,9 @@ public:
   answer_writer(exchange::reply const& to, framing how, std::uint64_t length, bool keep_alive)
       : reply_(to), how_(how), left_(length), keep_alive_(keep_alive), begun_(true) {}
 
-  /// Sends `bytes` or keeps them for the I/O thread to send.
+  /// Hands on `bytes`, which may wait a moment for what follows.
   [[nodiscard]] result write(std::string_view bytes);
-  /// Sends the head if it has not gone out.
+  /// Sends the head and what has gathered behind it.
   [[nodiscard]] result flush();
   /// Ends the answer.
   [[nodiscard]] result finish();
@@ -56,7 +57,8 @@ public:
   [[nodiscard]] exchange& to() const { return exchange::of(reply_); }
 
 private:
-  result send(std::span<iovec> pieces, bool last);
+  enum class pace { gathering, at_once, last };
+  result send(std::span<iovec> pieces, pace how);
 
   exchange::reply reply_;
   framing how_ = framing::none;

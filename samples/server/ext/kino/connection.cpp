@@ -78,6 +78,8 @@ void connection::wake() noexcept {
   }
 }
 
+void connection::flush_later() noexcept { home_.flush_later(*this); }
+
 void connection::attend() {
   unsigned const wishes = outlet_.take_wishes();
   if (!events_) return;

@@ -64,6 +64,7 @@ private:
   ~connection() = default;
 
   void wake() noexcept override;
+  void flush_later() noexcept override;
   rejection on_head() override;
   rejection on_body(std::string_view bytes) override;
 

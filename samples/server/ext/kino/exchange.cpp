@@ -21,13 +21,15 @@ bool exchange::decide_keep_alive() {
   return !connection_->out().end_after(*this);
 }
 
-bool exchange::write(std::span<iovec> pieces, bool last, bool keep_alive) {
-  return connection_->out().deliver(*this, {pieces, last, keep_alive});
+delivery exchange::write(answer const& bytes) {
+  return connection_->out().deliver(*this, bytes);
 }
+
+void exchange::flush() { connection_->out().flush(); }
 
 bool exchange::write_interim(std::string_view bytes) {
   iovec one = piece(bytes);
-  return connection_->out().deliver(*this, {{&one, 1}, false, true});
+  return write({{&one, 1}, false, true}) != delivery::gone;
 }
 
 bool exchange::await_room() { return connection_->out().await_room(*this); }

@@ -31,6 +31,14 @@ struct answer {
   std::span<iovec> pieces;
   bool last;        // nothing follows: the answer is complete
   bool keep_alive;  // the connection may serve another request
+  bool gather = false;  // small pieces may wait a moment for what follows, see outlet
+};
+
+/// What became of the bytes of an answer.
+enum class delivery {
+  gone,     // the client will not get them
+  taken,    // they are sent, or will be
+  crowded,  // likewise, but so much waits for the client that its writer should wait, too
 };
 
 inline iovec piece(std::string_view bytes) {
@@ -70,8 +78,10 @@ public:
   /// request of this connection is accepted.
   [[nodiscard]] bool decide_keep_alive();
 
-  /// Goes on with an answer that was begun. False if the client is gone.
-  bool write(std::span<iovec> pieces, bool last, bool keep_alive);
+  /// Goes on with an answer that was begun.
+  delivery write(answer const& bytes);
+  /// Sends what has gathered.
+  void flush();
   /// Sends a 1xx answer ahead of the real one. False if the client is gone.
   bool write_interim(std::string_view bytes);
   /// Whether so much waits for the client that the writer should wait; then `departures` is

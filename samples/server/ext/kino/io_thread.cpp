@@ -8,7 +8,6 @@
 
 #include <asio/post.hpp>
 
-#include <csignal>
 #include <exception>
 #include <unistd.h>
 #include <utility>
@@ -17,20 +16,13 @@ namespace kino::server {
 
 io_thread::io_thread(front_end& front) : front_(front), work_(context_.get_executor()) {}
 
-io_thread::~io_thread() { stop(); }
+io_thread::~io_thread() {
+  stop();
+  for (connection* one : unflushed_) one->drop();  // came too late
+}
 
 void io_thread::start() {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // inherited by the new thread
-  try {
-    thread_ = std::thread([this] { run(); });
-  } catch (...) {
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = kino::start_thread([this] { run(); });
 }
 
 void io_thread::run() noexcept {
@@ -76,6 +68,37 @@ void io_thread::closed(connection& gone) {
   if (gone.next_) gone.next_->previous_ = gone.previous_;
   gone.next_ = gone.previous_ = nullptr;
   front_.connection_closed(std::exchange(gone.live_, false));
+}
+
+void io_thread::flush_later(connection& one) noexcept {
+  try {
+    bool first = false;
+    {
+      std::lock_guard guard(flush_mutex_);
+      first = unflushed_.empty();
+      unflushed_.push_back(&one);
+      one.hold();
+    }
+    if (!first) return;
+    asio::post(context_, [this] {
+      flush_timer_.expires_after(tuning::gather_time);
+      flush_timer_.async_wait([this](asio::error_code const&) { flush_all(); });
+    });
+  } catch (std::exception const&) {
+    one.out().flush_late();  // Without memory for later, now.
+  }
+}
+
+void io_thread::flush_all() {
+  {
+    std::lock_guard guard(flush_mutex_);
+    flushing_.swap(unflushed_);
+  }
+  for (connection* one : flushing_) {
+    one->out().flush_late();
+    one->drop();
+  }
+  flushing_.clear();
 }
 
 template <class Work>

@@ -7,12 +7,16 @@
 #include "exchange.hpp"
 #include "options.hpp"
 
+#include <kino/native_thread.hpp>
+
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
 
 #include <memory>
+#include <mutex>
 #include <span>
-#include <thread>
+#include <vector>
 
 namespace kino::server {
 
@@ -42,6 +46,9 @@ public:
   /// Takes over a connected socket; any thread.
   void adopt(int socket, endpoint peer, endpoint const& local);
   void closed(connection& gone);
+  /// Flushes the connection's outlet in a moment; any thread. However many connections ask,
+  /// the thread wakes once for all of them.
+  void flush_later(connection& one) noexcept;
 
   /// Calls `drain` or `close` of every connection; any thread.
   void drain_all();
@@ -51,6 +58,7 @@ private:
   template <class Work>
   void for_each(Work work);
   void run() noexcept;
+  void flush_all();
 
   front_end& front_;
   asio::io_context context_{1};
@@ -58,7 +66,12 @@ private:
   exchange_pool::owner exchanges_ = exchange_pool::make();
   std::unique_ptr<char[]> buffer_{new char[tuning::read_size]};
   connection* connections_ = nullptr;
-  std::thread thread_;
+
+  asio::steady_timer flush_timer_{context_};
+  std::mutex flush_mutex_;
+  std::vector<connection*> unflushed_;  // counted; with the timer set unless it is empty
+  std::vector<connection*> flushing_;   // the thread's own, kept for its memory
+  kino::detail::thread thread_;
 };
 
 }  // namespace kino::server

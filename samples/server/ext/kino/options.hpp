@@ -63,6 +63,10 @@ inline constexpr std::size_t pipeline_depth = 16;
 inline constexpr std::size_t body_buffer = 64 * 1024;
 /// Bytes of an answer that may wait for the client before its writer has to wait too.
 inline constexpr std::size_t write_buffer = 128 * 1024;
+/// Pieces of an answer smaller than this wait for more, until so much has gathered ...
+inline constexpr std::size_t gather_size = 32 * 1024;
+/// ... or for so long, if nothing else sends them.
+inline constexpr std::chrono::milliseconds gather_time{1};
 /// Bytes that one read takes from a socket at most.
 inline constexpr std::size_t read_size = 64 * 1024;
 /// Memory that an idle request object keeps for its next use, per buffer.

@@ -25,6 +25,12 @@ ssize_t send_some(int socket, iovec* pieces, std::size_t count) {
 
 constexpr std::size_t most_pieces = 64;
 
+std::size_t length_of(std::span<iovec const> pieces) {
+  std::size_t total = 0;
+  for (iovec const& piece : pieces) total += piece.iov_len;
+  return total;
+}
+
 }  // namespace
 
 std::size_t outlet::attach(exchange& next) {
@@ -50,46 +56,82 @@ bool outlet::end_after(exchange& last) {
   return is_last;
 }
 
-bool outlet::deliver(exchange& from, answer const& bytes) noexcept {
+delivery outlet::deliver(exchange& from, answer const& bytes) noexcept {
   settlement then;
-  bool accepted = false;
+  delivery result = delivery::gone;
   {
     std::lock_guard guard(mutex_);
-    if (from.out_.attached && !closing_) {
+    exchange::outgoing& out = from.out_;
+    if (out.attached && !closing_) {
       bool const our_turn = &front() == &from;
-      std::size_t sent = 0;
-      if (our_turn && !stalled_ && from.out_.bytes.empty()) {
-        sent = send_pieces(bytes.pieces, then);
+      bool const gathers =
+          bytes.gather && out.bytes.size() + length_of(bytes.pieces) < tuning::gather_size;
+      take_over(out, bytes, our_turn && !stalled_ && !gathers, then);
+      if (our_turn && !gathers) pump(then);
+      if (our_turn && gathers && !stalled_ && !flush_due_) flush_due_ = then.flush_later = true;
+      if (!reset_) {
+        bool const crowded = out.attached && out.bytes.size() > tuning::write_buffer;
+        result = crowded ? delivery::crowded : delivery::taken;
       }
-      try {
-        for (iovec const& piece : bytes.pieces) {
-          std::size_t const skipped = std::min(sent, piece.iov_len);
-          sent -= skipped;
-          from.out_.bytes.append(
-              {static_cast<char const*>(piece.iov_base) + skipped, piece.iov_len - skipped});
-        }
-        if (bytes.last) {
-          from.out_.last = true;
-          from.out_.keep_alive = bytes.keep_alive;
-        }
-      } catch (std::bad_alloc const&) {
-        closing_ = true;  // A gap in an answer cannot be mended.
-        wish_for(hang_up, then);
-      }
-      if (our_turn) pump(then);
-      accepted = !reset_;
     }
   }
   settle(then);
-  return accepted;
+  return result;
+}
+
+// What is not sent now is kept, behind what was kept before.
+void outlet::take_over(exchange::outgoing& out, answer const& bytes, bool send_now,
+                       settlement& then) {
+  std::size_t sent = 0;
+  if (send_now) {
+    std::array<iovec, most_pieces> all;
+    all[0] = {out.bytes.data(), out.bytes.size()};
+    std::size_t const count = std::min(bytes.pieces.size(), all.size() - 1);
+    std::copy_n(bytes.pieces.begin(), count, all.begin() + 1);
+    sent = send_pieces(std::span(all).first(count + 1), then);
+    std::size_t const kept_before = std::min(sent, out.bytes.size());
+    out.bytes.consume(kept_before);
+    sent -= kept_before;
+  }
+  try {
+    for (iovec const& piece : bytes.pieces) {
+      std::size_t const skipped = std::min(sent, piece.iov_len);
+      sent -= skipped;
+      out.bytes.append(
+          {static_cast<char const*>(piece.iov_base) + skipped, piece.iov_len - skipped});
+    }
+    if (bytes.last) {
+      out.last = true;
+      out.keep_alive = bytes.keep_alive;
+    }
+  } catch (std::bad_alloc const&) {
+    closing_ = true;  // A gap in an answer cannot be mended.
+    wish_for(hang_up, then);
+  }
+}
+
+void outlet::flush() noexcept {
+  settlement then;
+  {
+    std::lock_guard guard(mutex_);
+    pump(then);
+  }
+  settle(then);
+}
+
+void outlet::flush_late() noexcept {
+  {
+    std::lock_guard guard(mutex_);
+    flush_due_ = false;
+  }
+  flush();
 }
 
 // Returns how many bytes the kernel took.
 std::size_t outlet::send_pieces(std::span<iovec> pieces, settlement& then) {
-  std::size_t total = 0;
-  for (iovec const& piece : pieces) total += piece.iov_len;
+  std::size_t const total = length_of(pieces);
   if (total == 0) return 0;
-  ssize_t const sent = send_some(socket_, pieces.data(), std::min(pieces.size(), most_pieces));
+  ssize_t const sent = send_some(socket_, pieces.data(), pieces.size());
   if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
     reset_ = closing_ = true;
     wish_for(hang_up, then);
@@ -260,6 +302,7 @@ void outlet::settle(settlement& then) noexcept {
     then.roomy->drop_weak();
   }
   if (then.wake) owner_.wake();
+  if (then.flush_later) owner_.flush_later();
   // Last: these references may be what keeps the connection, and us.
   while (exchange* const done = then.dropped) {
     then.dropped = done->next_;

@@ -21,6 +21,11 @@ namespace kino::server {
 /// if the kernel does not take everything. An answer whose turn has not come is kept and sent
 /// by the thread that completes the one before it.
 ///
+/// Small pieces of an answer that is written bit by bit gather here, because a system call
+/// costs more than making such a piece. They go out together: when many are there, with the end
+/// of the answer, when the writer's thread gives up its GVL (suspension.hpp), and otherwise
+/// after tuning::gather_time by the I/O thread, so a client waits for none of them longer.
+///
 /// The socket is closed under the same lock under which it is written to, so a worker can
 /// never write into a file descriptor that has become something else.
 ///
@@ -36,6 +41,8 @@ public:
   class owner {
   public:
     virtual void wake() noexcept = 0;
+    /// `flush_late` is to be called in a moment.
+    virtual void flush_later() noexcept = 0;
 
   protected:
     ~owner() = default;
@@ -46,8 +53,10 @@ public:
   /// Puts a request at the end of the line and keeps a reference to it. Returns the length of
   /// the line, or 0 if no further request is accepted.
   [[nodiscard]] std::size_t attach(exchange& next);
-  /// Sends bytes of an answer or keeps them until it can. False: the client will not get them.
-  bool deliver(exchange& from, answer const& bytes) noexcept;
+  /// Sends bytes of an answer or keeps them until it can.
+  delivery deliver(exchange& from, answer const& bytes) noexcept;
+  /// Sends what has gathered, if it is its turn.
+  void flush() noexcept;
   /// Refuses further requests if `last` is the last one in line; returns whether it is.
   bool end_after(exchange& last);
   /// See exchange::await_room.
@@ -65,6 +74,8 @@ public:
 
   // --- for the I/O thread ---
 
+  /// Sends what has gathered since it asked for `flush_later`.
+  void flush_late() noexcept;
   /// The kernel takes bytes again.
   void writable();
   [[nodiscard]] unsigned take_wishes();
@@ -91,10 +102,12 @@ private:
     exchange* dropped = nullptr;   // likewise, unanswered; a writer may sleep for room
     exchange* roomy = nullptr;     // still in line, its writer waits for room; one reference
     bool wake = false;
+    bool flush_later = false;
   };
 
   void ask(unsigned what);
   void wish_for(unsigned what, settlement& then);
+  void take_over(exchange::outgoing& out, answer const& bytes, bool send_now, settlement& then);
   std::size_t send_pieces(std::span<iovec> pieces, settlement& then);
   void pump(settlement& then);
   void finish_front(settlement& then);
@@ -111,6 +124,7 @@ private:
   std::size_t length_ = 0;
   unsigned wishes_ = nothing;
   bool stalled_ = false;  // the kernel is full; the I/O thread will call `writable`
+  bool flush_due_ = false;  // the I/O thread will call `flush_late`
   bool closing_ = false;  // the last answer has gone out, or none can
   bool refusing_ = false;
   bool end_when_empty_ = false;

@@ -22,6 +22,7 @@ constexpr std::size_t piece_size = 16 * 1024;
 
 // Sleeps until the body has bytes or an end.
 void await_bytes(gvl const& held, exchange& from) {
+  from.flush();  // The client may send nothing before it has read what was written for it.
   auto& spot = from.body().arrivals();
   while (from.body().await()) {
     static_cast<void>(kino::detail::wait_without_gvl(

@@ -3,6 +3,7 @@
 #include "rack_stream.hpp"
 
 #include "rack_input.hpp"
+#include "suspension.hpp"
 
 #include <kino/wait.hpp>
 
@@ -29,7 +30,8 @@ constexpr std::size_t slice = 2 * tuning::write_buffer;
 
 void check(result what, answer_writer const& writer) {
   switch (what) {
-    case result::ok: return;
+    case result::ok:
+    case result::crowded: return;
     case result::gone: raise_gone();
     case result::too_long:
       throw kino::raise(rb_eIOError, "kino: the body is longer than its content-length");
@@ -78,27 +80,64 @@ VALUE rack_stream::make(gvl const& held, seat& at) {
   return native::wrap(held, stream_class, std::make_unique<rack_stream>(at));
 }
 
-VALUE rack_stream::write(gvl const& held, VALUE self, VALUE bytes) {
-  rack_stream& me = native::get(held, self);
-  // A frozen copy, which shares its memory: another thread may change the String meanwhile.
-  VALUE text = kino::protect(
-      held, [bytes] { return rb_str_new_frozen(rb_obj_as_string(bytes)); });
-  std::string_view rest(RSTRING_PTR(text), static_cast<std::size_t>(RSTRING_LEN(text)));
-  exchange& to = open_writer(me.tie_).to();
+// Hands `bytes` to the writer; returns whether there is reason to wait for room.
+bool rack_stream::put(std::string_view bytes) {
+  answer_writer& writer = open_writer(tie_);
+  if (writer.completed_by(bytes.size())) tie_.at()->count_served();
+  result const what = writer.write(bytes);
+  head_sent_ = writer.head_sent();
+  check(what, writer);
+  suspension::note(writer.to());
+  return what == result::crowded;
+}
+
+void rack_stream::put_all(gvl const& held, VALUE string) {
+  std::string_view rest(RSTRING_PTR(string), static_cast<std::size_t>(RSTRING_LEN(string)));
+  if (rest.size() <= slice && !writing_) {
+    // Copied or sent before anybody else gets the GVL.
+    if (!put(rest)) return;
+    rest = {};
+  } else {
+    // A frozen copy, which shares its memory: another thread may change the String meanwhile.
+    string = kino::protect(held, [string] { return rb_str_new_frozen(string); });
+  }
+  exchange& to = open_writer(tie_).to();
   exchange_hold const kept(to);
-  single_writer const alone(me.writing_);
-  do {
-    answer_writer& writer = open_writer(me.tie_);
+  single_writer const alone(writing_);
+  await_room(held, to);
+  while (!rest.empty()) {
     std::string_view const next = rest.substr(0, slice);
     rest.remove_prefix(next.size());
-    if (writer.completed_by(next.size())) me.tie_.at()->count_served();
-    result const what = writer.write(next);
-    me.head_sent_ = writer.head_sent();
-    check(what, writer);
-    await_room(held, to);
-  } while (!rest.empty());
-  RB_GC_GUARD(text);
-  return kino::protect(held, [text] { return LONG2NUM(RSTRING_LEN(text)); });
+    if (put(next)) await_room(held, to);
+  }
+  RB_GC_GUARD(string);
+}
+
+VALUE rack_stream::write(gvl const& held, VALUE self, VALUE bytes) {
+  VALUE string = bytes;
+  if (!RB_TYPE_P(bytes, T_STRING)) {
+    string = kino::protect(held, [bytes] { return rb_obj_as_string(bytes); });
+  }
+  long const length = RSTRING_LEN(string);
+  native::get(held, self).put_all(held, string);
+  RB_GC_GUARD(string);
+  return LONG2FIX(length);
+}
+
+// What `pour` passes to `each`: a block without a Ruby frame.
+VALUE rack_stream::pour_block(VALUE piece, VALUE self, int, VALUE const*, VALUE) {
+  return kino::detail::boundary([=]() -> VALUE {
+    write(gvl::assume(), self, piece);
+    return Qnil;
+  });
+}
+
+VALUE rack_stream::pour(gvl const& held, VALUE self, VALUE body) {
+  kino::protect(held, [=] {
+    static ID const each = rb_intern("each");
+    rb_block_call(body, each, 0, nullptr, &pour_block, self);
+  });
+  return native::get(held, self).head_sent_ ? Qtrue : Qfalse;
 }
 
 VALUE rack_stream::append(gvl const& held, VALUE self, VALUE bytes) {
@@ -121,6 +160,7 @@ VALUE rack_stream::close_write(gvl const& held, VALUE self) {
   if (!at || at->writer.finished()) return Qnil;
   at->count_served();
   result const what = at->writer.finish();
+  suspension::forget();
   me.head_sent_ = at->writer.head_sent();
   // The client's absence is no news to somebody who has nothing more to say.
   if (what != result::gone) check(what, at->writer);
@@ -167,6 +207,7 @@ void rack_stream::define(VALUE module) {
   rb_undef_alloc_func(stream_class);
   kino::define_method<&rack_stream::write>(stream_class, "write");
   kino::define_method<&rack_stream::append>(stream_class, "<<");
+  kino::define_method<&rack_stream::pour>(stream_class, "pour");
   kino::define_method<&rack_stream::flush>(stream_class, "flush");
   kino::define_method<&rack_stream::close>(stream_class, "close");
   kino::define_method<&rack_stream::close_read>(stream_class, "close_read");

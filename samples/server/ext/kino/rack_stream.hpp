@@ -9,6 +9,8 @@
 
 #include <kino/extension.hpp>
 
+#include <string_view>
+
 namespace kino::server {
 
 /// A rack_stream is what a callable body gets: it writes the answer and reads the request.
@@ -27,6 +29,8 @@ public:
 
 private:
   static VALUE write(gvl const& held, VALUE self, VALUE bytes);
+  static VALUE pour(gvl const& held, VALUE self, VALUE body);
+  static VALUE pour_block(VALUE piece, VALUE self, int, VALUE const*, VALUE);
   static VALUE append(gvl const& held, VALUE self, VALUE bytes);
   static VALUE flush(gvl const& held, VALUE self);
   static VALUE close(gvl const& held, VALUE self);
@@ -36,6 +40,9 @@ private:
   static VALUE abort(gvl const& held, VALUE self);
   static VALUE head_sent(gvl const& held, VALUE self);
   static VALUE read(gvl const& held, VALUE self, kino::arguments all);
+
+  bool put(std::string_view bytes);
+  void put_all(gvl const& held, VALUE string);
 
   attachment tie_;
   byte_buffer ahead_;

@@ -3,6 +3,7 @@
 #include "server.hpp"
 
 #include "log.hpp"
+#include "suspension.hpp"
 
 #include <kino/wait.hpp>
 
@@ -28,7 +29,9 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
             return waiting_room::fate::closed;
           default: reply = std::move(offered.reply); return waiting_room::fate::full;
         }
-      }) {}
+      }) {
+  if (settings.run_permits) suspension::hear();
+}
 
 std::vector<bind_address> server::listen() {
   front_.listen();

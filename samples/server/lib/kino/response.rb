@@ -71,18 +71,15 @@ module Kino
       end
     end
 
-    # The first chunk opens the stream, so a body that raises before it still becomes a 500.
+    # A body that raises before its first chunk becomes a 500, and one that has none an empty answer with a
+    # length.
     def self.enumerate(id, slot, env, status, headers, body)
-      stream = nil
-      body.each do |chunk|
-        stream ||= Native.stream(id, slot, status, headers, nil)
-        stream.write(chunk)
-      end
-      stream ||= Native.stream(id, slot, status, headers, 0)
+      stream = Native.stream(id, slot, status, headers, nil)
+      stream = Native.stream(id, slot, status, headers, 0) unless stream.pour(body)
       stream.close
       nil
     rescue StandardError => e
-      raise unless stream
+      raise unless stream&.head_sent?
 
       cut(stream, env, e)
     end

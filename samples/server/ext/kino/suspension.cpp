@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+#include "suspension.hpp"
+
+#include <kino/detail/ruby.hpp>
+
+#include <utility>
+
+namespace kino::server::suspension {
+
+#ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
+
+namespace {
+
+// The native thread's, although it is about a Ruby thread: between a write and the next
+// suspension, which empties it, a Ruby thread stays where it is.
+thread_local exchange* written = nullptr;
+
+// Not inlined: a thread-local's address must not be kept across a call into Ruby.
+[[gnu::noinline]] exchange* swap_written(exchange* with) noexcept {
+  return std::exchange(written, with);
+}
+
+// Ruby holds locks of its scheduler: flushing takes leaf locks and makes one system call, which
+// does not wait.
+void on_suspended(rb_event_flag_t, rb_internal_thread_event_data_t const*, void*) {
+  exchange* const to = swap_written(nullptr);
+  if (!to) return;
+  to->flush();
+  to->drop_weak();
+}
+
+}  // namespace
+
+void hear() {
+  static bool const installed = [] {
+    rb_internal_thread_add_event_hook(&on_suspended, RUBY_INTERNAL_THREAD_EVENT_SUSPENDED,
+                                      nullptr);
+    return true;
+  }();
+  static_cast<void>(installed);
+}
+
+void note(exchange& to) noexcept {
+  to.add_weak();  // for the place; often it has been there already
+  if (exchange* const before = swap_written(&to)) before->drop_weak();
+}
+
+void forget() noexcept {
+  if (exchange* const before = swap_written(nullptr)) before->drop_weak();
+}
+
+#else
+
+void hear() {}
+void note(exchange&) noexcept {}
+void forget() noexcept {}
+
+#endif
+
+}  // namespace kino::server::suspension

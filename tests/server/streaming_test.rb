@@ -1,0 +1,308 @@
+# frozen_string_literal: true
+
+require_relative "support/bodies"
+require_relative "support/server_test"
+
+# Responses that are written bit by bit: when their pieces go out, back-pressure, and bodies that break.
+class StreamingTest < ServerTest
+  # Streams of all kinds.
+  class Streams < Apps::Router
+    def index(_env)
+      Apps.text("hello")
+    end
+
+    def enumerable(env)
+      [200, Apps::TEXT.dup, Bodies::Pieces.new(%w[one two three], env["QUERY_STRING"])]
+    end
+
+    def sized(env)
+      [200, Apps::TEXT.merge("content-length" => "11"), Bodies::Pieces.new(%w[one two three], env["QUERY_STRING"])]
+    end
+
+    def nothing(env)
+      [200, Apps::TEXT.dup, Bodies::Pieces.new([], env["QUERY_STRING"])]
+    end
+
+    def call_body(_env)
+      [200, Apps::TEXT.dup, proc { |stream| stream << "one" << "two"; stream.write("three"); stream.close }]
+    end
+
+    def call_unclosed(_env)
+      [200, Apps::TEXT.dup, proc { |stream| stream.write("left open") }]
+    end
+
+    # Answers each piece as it comes, in both directions at once.
+    def duplex(_env)
+      body = proc do |stream|
+        while (piece = stream.read(4))
+          stream.write(piece.upcase)
+          stream.flush
+        end
+        stream.close
+      end
+      [200, { "content-type" => "application/octet-stream" }, body]
+    end
+
+    def step(env)
+      query = env["QUERY_STRING"]
+      body = Enumerator.new do |out|
+        3.times do |n|
+          out << "piece #{n}"
+          Gate.enter(query)
+        end
+      end
+      [200, Apps::TEXT.dup, body]
+    end
+
+    def big_stream(_env)
+      [200, { "content-type" => "application/octet-stream" }, Enumerator.new { |out| 160.times { out << ("0123456789abcdef" * 4096) } }]
+    end
+
+    def endless(env)
+      query = env["QUERY_STRING"]
+      body = Enumerator.new do |out|
+        Gate.arrive(query)
+        loop { out << ("x" * 65_536) }
+      ensure
+        Gate.arrive(query)
+      end
+      [200, { "content-type" => "application/octet-stream" }, body]
+    end
+
+    def half(env)
+      [200, Apps::TEXT.dup, Bodies::Pieces.new(["half", :raise], env["QUERY_STRING"])]
+    end
+
+    def half_sized(env)
+      [200, Apps::TEXT.merge("content-length" => "100"), Bodies::Pieces.new(["half", :raise], env["QUERY_STRING"])]
+    end
+
+    def half_call(_env)
+      [200, Apps::TEXT.dup, proc { |stream| stream.write("half"); stream.flush; raise "the body broke" }]
+    end
+
+    def raise_first(env)
+      [200, Apps::TEXT.dup, Bodies::Pieces.new([:raise], env["QUERY_STRING"])]
+    end
+
+    def raise_first_call(_env)
+      [200, Apps::TEXT.dup, proc { |_stream| raise "the body broke" }]
+    end
+
+    # One piece, and then it computes until the client, who has read that, says so. Nothing in it gives up
+    # the GVL.
+    def compute(env)
+      pass = IO.for_fd(env["QUERY_STRING"][/pass=(\d+)/, 1].to_i, "r", autoclose: false)
+      body = Enumerator.new do |out|
+        out << "first"
+        nil while pass.read_nonblock(1, exception: false) == :wait_readable
+        out << "last"
+      end
+      [200, Apps::TEXT.dup, body]
+    end
+
+    # The same by hand.
+    def call_compute(env)
+      pass = IO.for_fd(env["QUERY_STRING"][/pass=(\d+)/, 1].to_i, "r", autoclose: false)
+      body = proc do |stream|
+        stream << "first"
+        nil while pass.read_nonblock(1, exception: false) == :wait_readable
+        stream << "last"
+      end
+      [200, Apps::TEXT.dup, body]
+    end
+
+    # Pieces from a thread that is not the worker's, which ends before the body does.
+    def thread(env)
+      query = env["QUERY_STRING"]
+      body = proc do |stream|
+        Thread.new { stream << "first" }.join
+        Gate.enter(query)
+        stream << "last"
+      end
+      [200, Apps::TEXT.dup, body]
+    end
+
+    # Pieces of all sizes, as many as there are.
+    def sizes(_env)
+      [200, Apps::TEXT.dup, Enumerator.new { |out| StreamingTest.sizes.each { |size| out << ("x" * size) } }]
+    end
+  end
+
+  def self.sizes
+    (0..17).flat_map { |power| [1, (2**power) - 1, 2**power, (2**power) + 1] }
+  end
+
+  test "enumerable bodies are streamed and closed" do |mode|
+    server = serve(Streams.new, mode)
+    closed = gate
+    Client.open(server.port) do |client|
+      response = client.get("/enumerable?#{closed.query}")
+      assert_equal %w[onetwothree chunked], [response.body, response["transfer-encoding"]]
+      closed.await
+      response = client.get("/sized?#{closed.query}")
+      assert_equal ["onetwothree", ["11"], nil], [response.body, response.all("content-length"), response["transfer-encoding"]]
+      closed.await
+      assert_equal "", client.get("/nothing?#{closed.query}").body
+      closed.await
+    end
+  end
+
+  test "each piece of an enumerable body goes out when it is there" do |mode|
+    server = serve(Streams.new, mode)
+    steps = gate
+    Client.open(server.port) do |client|
+      client.send_request("GET", "/step?#{steps.query}")
+      client.read_head
+      3.times do |n|
+        assert_equal "piece #{n}", client.read_chunk
+        steps.await
+        steps.pass
+      end
+      assert_nil client.read_chunk
+    end
+  end
+
+  test "callable bodies" do |mode|
+    server = serve(Streams.new, mode)
+    Client.open(server.port) do |client|
+      assert_equal "onetwothree", client.get("/call-body").body
+      assert_equal "left open", client.get("/call-unclosed").body
+      assert_equal "hello", client.get("/").body
+    end
+  end
+
+  test "a callable body talks in both directions at once" do |mode|
+    server = serve(Streams.new, mode)
+    Client.open(server.port) do |client|
+      client.send_raw("POST /duplex HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\n")
+      # More than the server buffers before it calls the app; from there on, piece by piece.
+      client.send_raw("abcd" * 19_990)
+      assert_equal 200, client.read_head.status
+      got = +""
+      got << client.read_chunk while got.bytesize < 4 * 19_990
+      assert_equal "ABCD" * 19_990, got
+      10.times do |n|
+        client.send_raw("wxy#{n}")
+        got = +""
+        got << client.read_chunk while got.bytesize < 4
+        assert_equal "WXY#{n}", got
+      end
+      assert_nil client.read_chunk
+      assert_equal "hello", client.get("/").body
+    end
+  end
+
+  test "a client that does not read holds a streaming body back" do |mode|
+    server = serve(Streams.new, mode)
+    ends = gate
+    client = Client.new(server.port)
+    client.send_request("GET", "/endless?#{ends.query}")
+    ends.await
+    # The body never ends by itself: only a write that raises gets its handler out.
+    client.read_exactly(1 << 20)
+    assert_equal 1, server.stats[:in_flight]
+    client.vanish
+    ends.await
+    assert_healthy(server)
+  end
+
+  test "a body that raises half-way breaks the connection off" do |mode|
+    server = serve(Streams.new, mode, workers: 1)
+    closed = gate
+    log = logged do
+      ["/half?#{closed.query}", "/half-sized?#{closed.query}", "/half-call"].each do |path|
+        Client.open(server.port) do |client|
+          response = client.get(path)
+          assert_equal 200, response.status
+          refute response.complete, "#{path} looks complete"
+        end
+      end
+      closed.await(2)
+      # The same worker serves this, so it has logged what was before.
+      assert_healthy(server)
+    end
+    assert_equal 3, log.scan("the body broke").size
+  end
+
+  test "a body that raises at once is a 500 on a connection that stays" do |mode|
+    server = serve(Streams.new, mode)
+    closed = gate
+    logged do
+      Client.open(server.port) do |client|
+        assert_equal 500, client.get("/raise-first?#{closed.query}").status
+        closed.await
+        assert_equal 500, client.get("/raise-first-call").status
+        assert_equal "hello", client.get("/").body
+      end
+    end
+  end
+
+  test "HTTP 1.0 gets no chunks" do |mode|
+    server = serve(Streams.new, mode)
+    Client.open(server.port) do |client|
+      response = client.get("/enumerable?", version: "HTTP/1.0", headers: { "Connection" => "keep-alive" })
+      assert_nil response["transfer-encoding"]
+      assert_equal "onetwothree", response.body
+      assert client.closed_by_server?
+    end
+  end
+
+  # Whoever sends what has gathered: Ruby's thread events, or the clock alone.
+  [true, false].each do |events|
+    test "a piece goes out although its body waits for the client, #{events ? "with" : "without"} thread events" do |mode|
+      server = serve(Streams.new, mode, run_permits: events)
+      steps = gate
+      Client.open(server.port) do |client|
+        20.times do
+          client.send_request("GET", "/step?#{steps.query}")
+          client.read_head
+          3.times do |n|
+            assert_equal "piece #{n}", client.read_chunk
+            steps.pass
+          end
+          assert_nil client.read_chunk
+        end
+      end
+    end
+
+    %w[compute call-compute thread].each do |path|
+      test "a piece of #{path} goes out whatever its body does then, #{events ? "with" : "without"} thread events" do |mode|
+        server = serve(Streams.new, mode, lint: false, run_permits: events)
+        go_on = gate
+        Client.open(server.port) do |client|
+          20.times do
+            client.send_request("GET", "/#{path}?#{go_on.query}")
+            client.read_head
+            assert_equal "first", client.read_chunk
+            go_on.pass
+            assert_equal "last", client.read_chunk
+            assert_nil client.read_chunk
+          end
+        end
+      end
+    end
+  end
+
+  test "pieces of all sizes, in order, in front of each other and behind each other" do |mode|
+    server = serve(Streams.new, mode)
+    expected = StreamingTest.sizes.sum
+    Client.open(server.port) do |client|
+      assert_equal expected, client.get("/sizes").body.bytesize
+      client.send_raw("GET /sizes HTTP/1.1\r\nHost: x\r\n\r\nGET /enumerable? HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+      8.times do
+        assert_equal expected, client.read_response.body.bytesize
+        assert_equal "onetwothree", client.read_response.body
+      end
+    end
+  end
+
+  test "ten megabytes, piece by piece" do |mode|
+    server = serve(Streams.new, mode)
+    expected = "0123456789abcdef" * (10 << 16)
+    Client.open(server.port) do |client|
+      assert_equal expected.hash, client.get("/big-stream").body.hash
+      assert_equal "hello", client.get("/").body
+    end
+  end
+end
