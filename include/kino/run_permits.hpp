@@ -29,7 +29,8 @@ KINO_NAMESPACE_BEGIN
 /// scheduler does around system calls (`entersyscall`, `handoffp`) and long-running goroutines
 /// (`sysmon`, `retake`).
 ///
-/// A watcher thread measures slices. It sleeps unless work waits that nobody may start.
+/// A watcher thread measures slices, also those of a worker that was woken and does not arrive. It
+/// sleeps unless work waits beside a worker that sleeps.
 ///
 /// The life of a worker: `acquire`; if true look for work; if there is some, `begin`, run the
 /// handler (`lend` and `reclaim` around what blocks), `end`, and again; else `wait`.
@@ -103,7 +104,9 @@ public:
 
   /// Says that work was added, after it is visible. Wakes at most one worker.
   void work_arrived() {
-    if (wake() == verdict::short_of_permits) call_watcher();
+    // Whoever was woken has to have its GVL before it can take the work, and may never get it:
+    // as long as anybody sleeps beside work, somebody watches.
+    if (throttle_.notify() != detail::wake_throttle::wake::nobody_parked) call_watcher();
   }
 
   /// Whether `mine` may look for work now. If not, the worker has to `wait`, even if there is
@@ -141,15 +144,7 @@ public:
 
 private:
   using state = permit::state;
-  enum class verdict { fine, short_of_permits };
 
-  verdict wake() {
-    switch (throttle_.notify()) {
-      case detail::wake_throttle::wake::already_searching:
-      case detail::wake_throttle::wake::at_limit: return verdict::short_of_permits;
-      default: return verdict::fine;
-    }
-  }
   // After something was given up: a push may have counted on it and woken nobody.
   void pass_on() {
     if (work_waits_()) work_arrived();
@@ -316,7 +311,7 @@ inline void run_permits::expire_long_runners() {
     } else {
       throttle_.stop_running();
     }
-    static_cast<void>(wake());
+    static_cast<void>(throttle_.notify());
   }
 }
 
@@ -331,7 +326,8 @@ inline void run_permits::watch() {
       ticks_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
       if (!work_waits_()) {
         watching_.store(false, std::memory_order_seq_cst);  // pairs with call_watcher
-        if (work_waits_() && wake() == verdict::short_of_permits) {
+        // What came meanwhile has not called: it saw that somebody watches.
+        if (work_waits_() && throttle_.notify() != detail::wake_throttle::wake::nobody_parked) {
           watching_.store(true, std::memory_order_seq_cst);
         }
         continue;

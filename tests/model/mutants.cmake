@@ -127,10 +127,15 @@ kino_add_mutant(searchers_expire run_permits "a searcher that never arrives" run
   [[if (seen != state::running && seen != state::searching) continue;]]
   [[if (seen != state::running) continue;]])
 kino_add_mutant(watcher run_permits "a handler that never ends" run_permits.hpp
-  [[if (wake() == verdict::short_of_permits) call_watcher();]]
-  [[static_cast<void>(wake());]])
+  [[    if (throttle_.notify() != detail::wake_throttle::wake::nobody_parked) call_watcher();]]
+  [[    static_cast<void>(throttle_.notify());]])
+kino_add_mutant(woken_are_watched run_permits "a wake-up that comes to nothing" run_permits.hpp
+  [[    if (throttle_.notify() != detail::wake_throttle::wake::nobody_parked) call_watcher();]]
+  [[    using wake = detail::wake_throttle::wake;
+    wake const seen = throttle_.notify();
+    if (seen != wake::nobody_parked && seen != wake::woke) call_watcher();]])
 kino_add_mutant(watcher_looks_twice run_permits "a false alarm before" run_permits.hpp
-  [[        if (work_waits_() && wake() == verdict::short_of_permits) {
+  [[        if (work_waits_() && throttle_.notify() != detail::wake_throttle::wake::nobody_parked) {
           watching_.store(true, std::memory_order_seq_cst);
         }
 ]] [[]])

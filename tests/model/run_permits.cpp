@@ -129,14 +129,15 @@ enum class stop_at {
   lent,     // blocks: `lend` passes the permit on
   left,     // `release` does
   asleep,   // `wait` does, until it is interrupted
+  woken,    // was woken after the other one had gone to sleep: the watcher
   alarmed,  // computes, and the watcher was called for nothing before
 };
 
 template <class Scenario, stop_at where>
 struct stopping : rl::test_suite<Scenario, 4> {
   static constexpr bool watched =
-      where == stop_at::handler || where == stop_at::search || where == stop_at::alarmed;
-  static constexpr bool woken = where == stop_at::search;
+      where == stop_at::handler || where == stop_at::search || where == stop_at::alarmed ||
+      where == stop_at::woken;
 
   bounded_store<int> store{2};
   run_permits permits{{.workers = 2, .concurrency = 1}, [this] { return store.has_ready(); }};
@@ -144,7 +145,8 @@ struct stopping : rl::test_suite<Scenario, 4> {
   unsigned present = 3;
 
   void before() {
-    if (woken) {
+    if (where == stop_at::woken) return;
+    if (where == stop_at::search) {
       push();
       RL_ASSERT(permits.wait(permits[0]) == waited::granted);
     } else {
@@ -165,6 +167,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
       // Woken itself, and passes that on: it is not the one who takes.
       permits.release(permits[0]);
     }
+    if (where == stop_at::woken && permits.wait(permits[0]) == waited::interrupted) return;
     static_cast<void>(other_done.park(std::nullopt));
   }
   void thread(unsigned index) {
@@ -188,7 +191,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
       other_done.notify();
     } else if (index == 2) {
       if (where == stop_at::alarmed) permits.work_arrived();
-      if (!woken) push();
+      if (where != stop_at::search) push();
     } else {
       if (watched) kino::detail::thread::run();
       return;
@@ -206,6 +209,7 @@ struct in_search : stopping<in_search, stop_at::search> {};
 struct lent : stopping<lent, stop_at::lent> {};
 struct left : stopping<left, stop_at::left> {};
 struct asleep : stopping<asleep, stop_at::asleep> {};
+struct woken : stopping<woken, stop_at::woken> {};
 struct alarmed : stopping<alarmed, stop_at::alarmed> {};
 
 // Two items, two permits, two sleepers, and handlers that end together only. The second push
@@ -262,6 +266,7 @@ int main() {
                         model::holds<together>("two begin together", 20'000) &&
                         model::holds<in_handler>("a handler that never ends", 20'000) &&
                         model::holds<in_search>("a searcher that never arrives", 20'000) &&
+                        model::holds<woken>("a wake-up that comes to nothing", 20'000) &&
                         model::holds<alarmed>("a false alarm before", 20'000) &&
                         model::holds<stopped>("stop", 20'000) &&
                         model::holds<computing>("handlers that compute", 20'000) &&

@@ -332,6 +332,19 @@ TEST_CASE("a woken worker that never arrives does not block the others") {
   CHECK(place.permits.running() == 1);
 }
 
+// Nothing is pushed and nobody goes to sleep after the wake-up: it alone can call the watcher.
+TEST_CASE("a woken worker that never arrives does not keep the one piece of work") {
+  for (std::uint32_t concurrency : {1u, 2u}) {
+    office place(2, concurrency, 1ms);
+    sleeper first(place, 0);
+    sleeper second(place, 1);
+    place.add_work();
+    CHECK(first.join() == waited::granted);
+    CHECK(second.join() == waited::granted);
+    CHECK(place.permits.running() == 1);
+  }
+}
+
 TEST_CASE("nobody loses a permit while no work waits") {
   office clock(2, 1, 1ms);  // its watcher ticks: time, counted in events
   clock.work = 1;
