@@ -72,6 +72,39 @@ class RequestBodyTest < ServerTest
     end
   end
 
+  # The server reads some of them to their own place, some in two goes, some while a worker reads already.
+  SIZES = [16_384, 65_536, 131_072].flat_map { |size| [size - 300, size - 1, size, size + 1, size + 300] }.freeze
+
+  test "bodies of all sizes, one behind the other" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    bodies = SIZES.map { |size| Random.new(size).bytes(size) }
+    Client.open(server.port) do |client|
+      bodies.each { |body| assert_equal body.hash, client.request("POST", "/echo", body: body).body.b.hash, body.bytesize }
+      bodies.each_slice(3) do |slice|
+        sender = Thread.new { slice.each { |body| client.send_request("POST", "/digest", body: body) } }
+        slice.each { |body| assert_equal checksum(body), client.read_response.body }
+        sender.join
+      end
+      assert_equal "hello", client.get("/").body
+    end
+  end
+
+  test "bodies of all sizes that come in two parts" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      SIZES.each do |size|
+        body = Random.new(size).bytes(size)
+        [1, 8192, size - 1].each do |first|
+          client.send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: #{size}\r\n\r\n")
+          assert_equal 100, client.read_response.status
+          client.send_raw(body.byteslice(0, first))
+          client.send_raw(body.byteslice(first..))
+          assert_equal checksum(body), client.read_response.body
+        end
+      end
+    end
+  end
+
   test "chunk extensions and trailers are accepted and not part of the body" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|

@@ -32,6 +32,36 @@ TEST_CASE("bytes come out as they went in") {
   CHECK(pipe.what() == body_pipe::state::open);
 }
 
+TEST_CASE("bytes may be read to their place") {
+  body_pipe pipe;
+  CHECK(pipe.push("head"));
+  std::string(" and body").copy(pipe.prepare(100), 9);
+  CHECK(pipe.commit(9));
+  CHECK(pipe.ready() == 13);
+  std::string const rest(tuning::body_buffer - 13, 'x');
+  rest.copy(pipe.prepare(rest.size()), rest.size());
+  CHECK_FALSE(pipe.commit(rest.size()));
+  CHECK(take(pipe, 13) == "head and body");
+  std::string half(tuning::body_buffer / 2, '\0');
+  CHECK(pipe.take(half.data(), half.size()).room_again);
+}
+
+TEST_CASE("memory moves from pipe to pipe") {
+  kino::server::byte_buffer memory;
+  {
+    body_pipe pipe;
+    pipe.push(std::string(1000, 'x'));
+    CHECK(take(pipe, 2000).size() == 1000);
+    pipe.swap_memory(memory);
+  }
+  CHECK(memory.capacity() >= 1000);
+  body_pipe pipe;
+  pipe.swap_memory(memory);
+  CHECK(memory.capacity() == 0);
+  pipe.push("again");
+  CHECK(take(pipe, 10) == "again");
+}
+
 TEST_CASE("the end is reported with the last bytes and ever after") {
   body_pipe pipe;
   pipe.push("ab");

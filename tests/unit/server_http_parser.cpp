@@ -292,3 +292,25 @@ TEST_CASE("a rejection by whoever is told of the head ends the parsing") {
   CHECK(p.parser.why().status == 413);
   CHECK(p.body.empty());
 }
+
+TEST_CASE("a body of known length may bypass the parser") {
+  std::string const head = post + "Content-Length: 10\r\n\r\n";
+  parsing p;
+  p.parse(head, head.size());
+  CHECK(p.last.what == http_parser::state::incomplete);
+  CHECK(p.parser.body_left() == 10);
+  CHECK_FALSE(p.parser.skip_body(3));
+  CHECK(p.parser.body_left() == 7);
+  p.last = p.parser.parse("abcd");
+  CHECK(p.last.what == http_parser::state::incomplete);
+  CHECK(p.body == "abcd");
+  CHECK(p.parser.skip_body(3));
+}
+
+TEST_CASE("other bodies have no length to count") {
+  parsing p;
+  p.parse(chunked + "3\r\nab", chunked.size() + 5);
+  CHECK(p.parser.body_left() == 0);
+  p.parse(get + "\r\n", 1);
+  CHECK(p.parser.body_left() == 0);
+}

@@ -27,6 +27,13 @@ bool body_pipe::push(std::string_view bytes) {
   return go_on;
 }
 
+bool body_pipe::commit(std::size_t length) {
+  std::lock_guard guard(mutex_);
+  bytes_.commit(length);
+  writer_waits_ = bytes_.size() >= tuning::body_buffer;
+  return !writer_waits_;
+}
+
 void body_pipe::end(state how, char const* why) {
   bool wake = false;
   {

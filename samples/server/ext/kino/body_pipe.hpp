@@ -42,6 +42,14 @@ public:
 
   /// Appends `bytes`; returns whether the writer may go on. A discarded pipe takes all.
   bool push(std::string_view bytes);
+  /// Room for the next `length` bytes, to be read into without a copy; only as long as nobody
+  /// else knows the pipe.
+  [[nodiscard]] char* prepare(std::size_t length) { return bytes_.prepare(length); }
+  /// As `push` of the first `length` of them.
+  bool commit(std::size_t length);
+  /// Gives an empty pipe memory that it would need anyway, or takes it away.
+  void swap_memory(byte_buffer& with) noexcept { bytes_.swap(with); }
+
   /// There are no more bytes: the body is complete.
   void finish() { end(state::complete, nullptr); }
   /// There are no more bytes although the body is not complete. `why` is a literal.

@@ -38,6 +38,7 @@ public:
 
   [[nodiscard]] bool empty() const { return start_ == end_; }
   [[nodiscard]] std::size_t size() const { return end_ - start_; }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
   [[nodiscard]] char const* data() const { return bytes_ + start_; }
   [[nodiscard]] char* data() { return bytes_ + start_; }
   [[nodiscard]] std::string_view view() const { return {data(), size()}; }

@@ -20,21 +20,6 @@ namespace {
 constexpr char const* client_left = "the client closed the connection in the middle of the body";
 }
 
-/// Keeps a connection for one asynchronous operation.
-class connection::reference {
-public:
-  explicit reference(connection& to) noexcept : to_(&to) { to.hold(); }
-  reference(reference&& other) noexcept : to_(std::exchange(other.to_, nullptr)) {}
-  reference& operator=(reference&&) = delete;
-  ~reference() {
-    if (to_) to_->drop();
-  }
-  connection* operator->() const { return to_; }
-
-private:
-  connection* to_;
-};
-
 connection::connection(io_thread& home, int socket, endpoint peer, endpoint const& local)
     : home_(home),
       limits_(home.front().settings().connection),
@@ -128,13 +113,34 @@ void connection::wait_writable() {
                       });
 }
 
+// Whether what comes next is the rest of a body of known length that no worker knows yet.
+bool connection::reads_into_body() const {
+  return current_ && !body_held_ && !lingering_ && parser_.body_left() != 0;
+}
+
 void connection::read() {
-  std::span<char> const buffer = home_.read_buffer();
   for (;;) {
+    bool const into_body = reads_into_body();
+    std::span<char> buffer = home_.read_buffer();
+    if (into_body) {
+      body_pipe& body = current_->body();
+      std::size_t const room = std::min<std::uint64_t>(parser_.body_left(),
+                                                       tuning::body_buffer - body.ready());
+      buffer = {body.prepare(room), room};
+    } else if (!current_) {
+      buffer = buffer.first(tuning::head_read_size);
+    }
     ssize_t const length = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (length > 0) {
-      received({buffer.data(), static_cast<std::size_t>(length)});
-      return;  // What is left is announced again.
+      auto const got = static_cast<std::size_t>(length);
+      if (into_body) {
+        received_body(got);
+      } else {
+        received({buffer.data(), got});
+      }
+      // The rest of a body is probably there. Anything else that is left is announced again.
+      if (got == buffer.size() && reads_into_body() && events_) continue;
+      return;
     }
     if (length == 0) return read_ended();
     if (errno == EINTR) continue;
@@ -184,6 +190,14 @@ void connection::received(std::string_view bytes) {
   }
 }
 
+void connection::received_body(std::size_t length) {
+  hand_over_due_ = !current_->body().commit(length);
+  if (parser_.skip_body(length)) return request_complete();
+  receiving_since_ = clock::now();
+  if (hand_over_due_) hand_over();
+  set_alarm(receiving_since_ + limits_.body_timeout);
+}
+
 bool connection::begin_request() {
   if (line_full_) {
     line_full_ = outlet_.full();
@@ -215,6 +229,11 @@ rejection connection::on_head() {
     // The body is collected before a worker sees the request, so the client is asked for it
     // here, in the order of the answers.
     current_->write_interim("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  if (head.content_length.value_or(0) > tuning::kept_capacity) {
+    home_.exchanges().lend_memory(current_->body());
+    static_cast<void>(current_->body().prepare(
+        std::min<std::uint64_t>(*head.content_length, tuning::body_buffer)));
   }
   return {};
 }
@@ -335,48 +354,6 @@ void connection::close() {
   reply_ = {};
   home_.closed(*this);
   drop();
-}
-
-// --- the clock ------------------------------------------------------------------------
-
-void connection::set_alarm(clock::time_point when) {
-  // Only ever moved forward by a new phase; what passed meanwhile is seen when it rings.
-  if (when >= alarm_ || !timer_) return;
-  alarm_ = when;
-  timer_->expires_at(when);
-  timer_->async_wait([self = reference(*this)](asio::error_code const& error) {
-    if (error || !self->timer_) return;
-    self->look_at_clock();
-  });
-}
-
-void connection::look_at_clock() {
-  alarm_ = clock::time_point::max();
-  clock::time_point const now = clock::now();
-  clock::time_point const due = next_deadline(now);
-  if (due > now) return set_alarm(due);
-  too_late();
-}
-
-clock::time_point connection::next_deadline(clock::time_point now) {
-  auto const status = outlet_.now();
-  if (lingering_) return linger_until_;
-  if (status.stalled) return status.since + limits_.body_timeout;
-  if (current_ && parser_.in_head()) return receiving_since_ + limits_.header_timeout;
-  if (current_ && !body_full_) return receiving_since_ + limits_.body_timeout;
-  if (status.waiting == 0) {
-    return status.since + (ordinal_ == 0 ? limits_.header_timeout : limits_.keep_alive_timeout);
-  }
-  // A worker is busy with it, which is not for us to limit. Look again later, when the
-  // connection may be idle.
-  return now + limits_.keep_alive_timeout;
-}
-
-void connection::too_late() {
-  if (!lingering_ && outlet_.now().stalled) log({0, "the client does not read its answer"});
-  if (lingering_ || !current_ || outlet_.now().stalled) return close();
-  if (parser_.in_head()) return refuse({408, "the head did not arrive within header_timeout"});
-  refuse({408, "the body stopped for longer than body_timeout"});
 }
 
 void connection::log(rejection const& why) const {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace kino::server {
 
@@ -71,7 +72,9 @@ private:
   void attend();
   void read();
   void read_ended();
+  [[nodiscard]] bool reads_into_body() const;
   void received(std::string_view bytes);
+  void received_body(std::size_t length);
   bool begin_request();
   void hand_over();
   void request_complete();
@@ -124,6 +127,21 @@ private:
   bool live_ = true;             // counted as such by the front end
   connection* previous_ = nullptr;  // in its I/O thread's list
   connection* next_ = nullptr;
+};
+
+/// Keeps a connection for one asynchronous operation.
+class connection::reference {
+public:
+  explicit reference(connection& to) noexcept : to_(&to) { to.hold(); }
+  reference(reference&& other) noexcept : to_(std::exchange(other.to_, nullptr)) {}
+  reference& operator=(reference&&) = delete;
+  ~reference() {
+    if (to_) to_->drop();
+  }
+  connection* operator->() const { return to_; }
+
+private:
+  connection* to_;
 };
 
 }  // namespace kino::server

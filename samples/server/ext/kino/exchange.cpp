@@ -72,6 +72,7 @@ void exchange::delivered(kino::outcome<answer>&& result) noexcept {
 void exchange::released() noexcept {
   connection* const was = std::exchange(connection_, nullptr);
   head_.clear();
+  pool_.take_memory(body_);
   body_.reset();
   draft_.clear(tuning::kept_capacity);
   out_.bytes.clear(tuning::kept_capacity);
@@ -113,6 +114,20 @@ exchange& exchange_pool::acquire() {
     alive_.fetch_sub(1, std::memory_order_relaxed);
     throw;
   }
+}
+
+void exchange_pool::lend_memory(body_pipe& body) noexcept {
+  std::lock_guard guard(spare_mutex_);
+  if (spare_count_ != 0) body.swap_memory(spare_[--spare_count_]);
+}
+
+void exchange_pool::take_memory(body_pipe& body) noexcept {
+  byte_buffer memory;
+  body.swap_memory(memory);
+  memory.clear(2 * tuning::body_buffer);
+  if (memory.capacity() <= tuning::kept_capacity) return body.swap_memory(memory);
+  std::lock_guard guard(spare_mutex_);
+  if (spare_count_ != spare_.size()) spare_[spare_count_++].swap(memory);
 }
 
 void exchange_pool::recycle(exchange& done) noexcept {

@@ -11,10 +11,12 @@
 
 #include <kino/responder.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
@@ -143,6 +145,8 @@ public:
 
   [[nodiscard]] static owner make() { return owner(new exchange_pool); }
   [[nodiscard]] exchange& acquire();
+  /// Gives the body memory that an earlier large body had, if there is some.
+  void lend_memory(body_pipe& body) noexcept;
 
 private:
   friend class exchange;
@@ -150,12 +154,18 @@ private:
   exchange_pool() = default;
   ~exchange_pool();
   void recycle(exchange& done) noexcept;
+  void take_memory(body_pipe& body) noexcept;
   void close() noexcept;
   void forget() noexcept;
 
   exchange* ready_ = nullptr;  // the I/O thread's own
   std::atomic<exchange*> returned_{nullptr};
   std::atomic<std::size_t> alive_{1};  // exchanges, and one for the owner
+
+  // Large bodies are too much for each exchange to keep, and too many to allocate each time.
+  std::mutex spare_mutex_;
+  std::array<byte_buffer, tuning::spare_bodies> spare_;
+  std::size_t spare_count_ = 0;
 };
 
 }  // namespace kino::server

@@ -124,7 +124,11 @@ int http_parser::on_headers_complete() {
   request_->keep_alive = llhttp_should_keep_alive(&parser_) != 0;
   if (int const bad = refuse(request_->finish())) return bad;
   phase_ = phase::body;
-  return refuse(events_.on_head());
+  if (int const bad = refuse(events_.on_head())) return bad;
+  body_left_ = request_->content_length.value_or(0);
+  if (request_->chunked || body_left_ == 0) return HPE_OK;
+  phase_ = phase::counted_body;
+  return HPE_PAUSED;  // for good: there is nothing to parse in the rest
 }
 
 // Returns false, with why_ set, if the lines in front are not those of a sound head.
@@ -150,8 +154,17 @@ bool http_parser::guard(std::string_view bytes) {
   return true;
 }
 
+http_parser::result http_parser::count_body(std::string_view bytes, std::size_t consumed) {
+  std::string_view const mine = bytes.substr(consumed, body_left_);
+  if (mine.empty()) return {state::incomplete, consumed};
+  if (refuse(events_.on_body(mine))) return {state::rejected, consumed};
+  consumed += mine.size();
+  return {skip_body(mine.size()) ? state::complete : state::incomplete, consumed};
+}
+
 http_parser::result http_parser::parse(std::string_view bytes) {
   std::size_t consumed = 0;
+  if (phase_ == phase::counted_body) return count_body(bytes, 0);
   if (phase_ != phase::body && !guard(bytes)) return {state::rejected, 0};
   for (;;) {
     std::string_view const rest = bytes.substr(consumed);
@@ -163,6 +176,7 @@ http_parser::result http_parser::parse(std::string_view bytes) {
     }
     consumed += llhttp_get_error_pos(&parser_) - rest.data();
     if (complete_) return {state::complete, consumed};
+    if (phase_ == phase::counted_body) return count_body(bytes, consumed);
     llhttp_resume(&parser_);
     if (trailers_due_) {
       trailers_due_ = false;

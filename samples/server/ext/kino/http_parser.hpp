@@ -20,6 +20,9 @@ namespace kino::server {
 /// go to the sink at once. What it lets through is one well-formed request whose end every
 /// other HTTP implementation sees at the same place, or it is a rejection.
 ///
+/// A body of known length is only counted: whoever reads it from the socket to where it belongs
+/// says so with `skip_body`.
+///
 /// Threads: none; it belongs to its connection.
 class http_parser {
 public:
@@ -49,6 +52,13 @@ public:
   /// Parses `bytes` up to the end of the request or of the bytes.
   [[nodiscard]] result parse(std::string_view bytes);
 
+  /// How many bytes of a body of known length are missing; 0 for any other.
+  [[nodiscard]] std::uint64_t body_left() const {
+    return phase_ == phase::counted_body ? body_left_ : 0;
+  }
+  /// Counts `length` of them, which did not come through `parse`; returns whether that was all.
+  [[nodiscard]] bool skip_body(std::size_t length) { return (body_left_ -= length) == 0; }
+
   /// Whether a byte of this request has been seen.
   [[nodiscard]] bool started() const { return head_bytes_ != 0; }
   /// Whether the head is still incomplete.
@@ -57,12 +67,13 @@ public:
   [[nodiscard]] rejection const& why() const { return why_; }
 
 private:
-  enum class phase { head, body, trailers };
+  enum class phase { head, body, counted_body, trailers };
   friend struct http_parser_callbacks;
 
   int refuse(rejection const& why);
   int on_headers_complete();
   bool guard(std::string_view bytes);
+  result count_body(std::string_view bytes, std::size_t consumed);
 
   sink& events_;
   std::size_t const max_header_size_;
@@ -71,6 +82,7 @@ private:
   request* request_ = nullptr;
   std::size_t head_bytes_ = 0;
   std::size_t extension_bytes_ = 0;
+  std::uint64_t body_left_ = 0;
   phase phase_ = phase::head;
   bool complete_ = false;
   bool trailers_due_ = false;

@@ -69,8 +69,12 @@ inline constexpr std::size_t gather_size = 32 * 1024;
 inline constexpr std::chrono::milliseconds gather_time{1};
 /// Bytes that one read takes from a socket at most.
 inline constexpr std::size_t read_size = 64 * 1024;
+/// ... and where a head is expected: the body behind it is better read to its own place.
+inline constexpr std::size_t head_read_size = 8 * 1024;
 /// Memory that an idle request object keeps for its next use, per buffer.
 inline constexpr std::size_t kept_capacity = 16 * 1024;
+/// Bodies of the size of body_buffer whose memory an I/O thread keeps.
+inline constexpr std::size_t spare_bodies = 32;
 /// How long a connection is kept after the last answer so that the client can read it.
 inline constexpr std::chrono::seconds linger{2};
 /// A client that half-closes does so along with its request. One that closes this long after

@@ -30,19 +30,27 @@ void await_bytes(gvl const& held, exchange& from) {
   }
 }
 
-// Takes what is there, waiting for the first byte. 0: the body is over.
-std::size_t take_some(gvl const& held, exchange& from, char* out, std::size_t room) {
+// Takes what is there, waiting for the first byte. 0: the body is over. `place` says where to,
+// anew after each wait, in which Ruby may have moved it.
+template <class Place>
+body_pipe::taken take_some(gvl const& held, exchange& from, std::size_t room, Place place) {
   for (;;) {
-    auto const got = from.read(out, room);
-    if (got.length != 0) return got.length;
+    auto const got = from.read(place(), room);
+    if (got.length != 0) return got;
     switch (got.what) {
-      case body_pipe::state::complete: return 0;
+      case body_pipe::state::complete: return got;
       case body_pipe::state::broken:
         throw kino::raise(rb_eIOError,
                           std::string("kino: cannot read the body: ") + from.body().why());
       case body_pipe::state::open: await_bytes(held, from);
     }
   }
+}
+
+std::size_t take_some(gvl const& held, exchange& from, byte_buffer& into, std::size_t room) {
+  auto const got = take_some(held, from, room, [&] { return into.prepare(room); });
+  into.commit(got.length);
+  return got.length;
 }
 
 VALUE new_binary(gvl const& held, std::string_view bytes) {
@@ -84,28 +92,37 @@ VALUE rack_input::read(gvl const& held, seat& at, byte_buffer& ahead, VALUE leng
     if (wanted == 0) return result_in(held, buffer, "");
     most = static_cast<std::size_t>(wanted);
   }
-  byte_buffer bytes = std::move(ahead);
-  byte_buffer rest;
-  if (bytes.size() > most) {
-    rest.append(bytes.view().substr(most));
-    bytes.truncate(most);
+  // What is known to come, within reason: a client can announce anything.
+  std::uint64_t const announced =
+      from.head().content_length.value_or(ahead.size() + from.body().ready());
+  long const expected = static_cast<long>(std::min<std::uint64_t>({announced, most, 1 << 20}));
+  VALUE text = kino::protect(held, [expected] { return rb_str_buf_new(expected); });
+  std::size_t got = std::min(ahead.size(), most);
+  if (got != 0) {
+    kino::protect(held, [&] { rb_str_cat(text, ahead.data(), static_cast<long>(got)); });
+    ahead.consume(got);
   }
-  if (auto const announced = from.head().content_length) {
-    static_cast<void>(bytes.prepare(std::min<std::uint64_t>({*announced, most, 1024 * 1024})));
+  // Straight into the String, which nobody else knows.
+  while (got < most) {
+    std::size_t const ready = from.body().ready();
+    if (ready == 0 && from.body().what() == body_pipe::state::complete) break;
+    std::size_t const room = std::min(most - got, ready != 0 ? ready : piece_size);
+    if (rb_str_capacity(text) - got < room) {
+      kino::protect(held, [&] { rb_str_modify_expand(text, static_cast<long>(got + room)); });
+    }
+    auto const more = take_some(held, from, room, [&] { return RSTRING_PTR(text) + got; });
+    got += more.length;
+    kino::protect(held, [&] { rb_str_set_len(text, static_cast<long>(got)); });
+    if (more.what == body_pipe::state::complete) break;
   }
-  while (bytes.size() < most) {
-    std::size_t const room =
-        std::min(most - bytes.size(), std::max(piece_size, from.body().ready()));
-    std::size_t const got = take_some(held, from, bytes.prepare(room), room);
-    if (got == 0) break;
-    bytes.commit(got);
+  if (!NIL_P(buffer)) {
+    kino::protect(held, [&] {
+      rb_str_replace(buffer, text);
+      rb_enc_associate(buffer, rb_ascii8bit_encoding());
+    });
+    text = buffer;
   }
-  ahead = std::move(rest);
-  if (bytes.empty() && !NIL_P(length)) {
-    if (!NIL_P(buffer)) result_in(held, buffer, "");
-    return Qnil;
-  }
-  return result_in(held, buffer, bytes.view());
+  return got == 0 && !NIL_P(length) ? Qnil : text;
 }
 
 VALUE rack_input::read_method(gvl const& held, VALUE self, kino::arguments all) {
@@ -135,10 +152,7 @@ VALUE rack_input::gets_method(gvl const& held, VALUE self, kino::arguments all) 
     std::size_t length = feed + 1;
     if (feed == seen.npos) {
       searched = seen.size();
-      std::size_t const got =
-          take_some(held, from, me.ahead_.prepare(piece_size), piece_size);
-      me.ahead_.commit(got);
-      if (got != 0) continue;
+      if (take_some(held, from, me.ahead_, piece_size) != 0) continue;
       if (me.ahead_.empty()) return Qnil;
       length = me.ahead_.size();
     }
@@ -161,8 +175,7 @@ VALUE rack_input::each_method(gvl const& held, VALUE self) {
       exchange_hold const kept(from);
       if (me.ahead_.empty()) {
         std::size_t const room = std::max(piece_size, from.body().ready());
-        me.ahead_.commit(take_some(held, from, me.ahead_.prepare(room), room));
-        if (me.ahead_.empty()) return Qnil;
+        if (take_some(held, from, me.ahead_, room) == 0) return Qnil;
       }
       VALUE const all = new_binary(held, me.ahead_.view());
       me.ahead_.clear(0);
