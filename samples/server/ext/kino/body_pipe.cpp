@@ -54,7 +54,7 @@ body_pipe::taken body_pipe::take(char* out, std::size_t room) {
     bytes_.consume(result.length);
   }
   if (bytes_.empty()) result.what = state_;
-  if (writer_waits_ && bytes_.size() <= tuning::body_buffer / 2) {
+  if (writer_waits_ && state_ == state::open && bytes_.size() <= tuning::body_buffer / 2) {
     writer_waits_ = false;
     result.room_again = true;
   }
@@ -64,8 +64,8 @@ body_pipe::taken body_pipe::take(char* out, std::size_t room) {
 bool body_pipe::discard() {
   std::lock_guard guard(mutex_);
   discarded_ = true;
-  bytes_.clear(0);
-  return std::exchange(writer_waits_, false);
+  bytes_.clear(tuning::body_buffer);  // the pool wants the memory back
+  return std::exchange(writer_waits_, false) && state_ == state::open;
 }
 
 std::size_t body_pipe::ready() const {

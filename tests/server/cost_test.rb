@@ -1,0 +1,95 @@
+# frozen_string_literal: true
+
+require "tempfile"
+
+require_relative "support/server_test"
+
+# What a request costs, counted: system calls and allocations of the server's native code, objects of Ruby.
+# Counts do not depend on the machine's mood. Who makes a number smaller states the new one here.
+class CostTest < ServerTest
+  COUNTER = ENV["KINO_COST_COUNTER"]
+  APP = File.join(__dir__, "support/cost.ru")
+  KINDS = %i[recv sendmsg epoll_ctl epoll_wait timerfd_settime wake_up allocation].freeze
+  WARM_UP = 300
+  REQUESTS = 4000
+
+  PLAIN = "GET / HTTP/1.1\r\nHost: test.example\r\nUser-Agent: kino\r\nAccept: */*\r\n\r\n"
+  UPLOAD = "POST /upload HTTP/1.1\r\nHost: test.example\r\nContent-Length: 65536\r\n\r\n#{"x" * 65_536}".freeze
+  STREAM = "GET /stream HTTP/1.1\r\nHost: test.example\r\n\r\n"
+
+  def setup
+    super
+    skip "there is no counter to preload: tests/CMakeLists.txt builds it on Linux" unless COUNTER && File.exist?(COUNTER)
+    @file = Tempfile.new("kino-cost")
+  end
+
+  def teardown
+    super
+    @child&.finish
+    @file&.close!
+  end
+
+  def start(mode)
+    @child = Child.kino("-m", mode.to_s, "-w", "1", "-t", "1", "--max-keep-alive", "1000000", APP,
+                        env: { "LD_PRELOAD" => COUNTER, "KINO_COST_FILE" => @file.path })
+  end
+
+  def counts
+    KINDS.zip(File.binread(@file.path).unpack("Q*")).to_h
+  end
+
+  def objects(client)
+    client.get("/objects").body.to_i
+  end
+
+  # Sends the request so many times, each after the answer to the one before.
+  def ask(client, request, times)
+    times.times do
+      client.send_raw(request)
+      assert_equal 200, client.read_response.status
+    end
+  end
+
+  # What one request costs on average, each kind with its name.
+  def cost(mode, request)
+    start(mode)
+    Client.open(@child.port) do |client|
+      ask(client, request, WARM_UP)
+      before = counts
+      objects_before = objects(client)
+      ask(client, request, REQUESTS)
+      made = objects(client) - objects_before
+      after = counts
+      # Two of the requests were for the number of objects.
+      KINDS.to_h { |kind| [kind, (after[kind] - before[kind]).fdiv(REQUESTS + 2)] }.merge(object: made.fdiv(REQUESTS))
+    end
+  end
+
+  def assert_costs(limits, cost)
+    limits.each do |kind, most|
+      assert_operator cost.fetch(kind), :<=, most, "#{kind} per request; all: #{cost.transform_values { |n| n.round(3) }}"
+    end
+    assert_operator cost[:sendmsg], :>=, 0.99, "the counter counts"
+    assert_operator cost[:object], :>=, 2.9, "Ruby counts"
+  end
+
+  # Hundredths above a whole number are for what happens now and then: a timer, a connection's first request,
+  # and Ruby counts objects in batches. The objects are env, its path and the Array of rack.response_finished.
+  test "a small request" do |mode|
+    assert_costs({ recv: 1.01, sendmsg: 1.01, epoll_ctl: 1.01, epoll_wait: 1.2, timerfd_settime: 0.01, wake_up: 1.3,
+                   allocation: 0.01, object: 3.4 }, cost(mode, PLAIN))
+  end
+
+  # The body and its length are Strings, rack.input has an object in Ruby and one outside. The client may be
+  # slower than the server, which then asks more often.
+  test "an upload" do |mode|
+    assert_costs({ recv: 3, sendmsg: 1.01, epoll_ctl: 2, epoll_wait: 2.2, timerfd_settime: 0.01, wake_up: 1.3,
+                   allocation: 1.01, object: 6.4 }, cost(mode, UPLOAD))
+  end
+
+  # The stream has two objects, too. Once in a millisecond the I/O thread is asked to flush what has gathered.
+  test "a stream of a hundred pieces" do |mode|
+    assert_costs({ recv: 1.01, sendmsg: 1.5, epoll_ctl: 2.1, epoll_wait: 3.1, timerfd_settime: 1.1, allocation: 3.1,
+                   object: 5.4 }, cost(mode, STREAM))
+  end
+end
