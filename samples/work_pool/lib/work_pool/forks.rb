@@ -9,6 +9,15 @@ module WorkPool
     # How the parent tells a child that nothing is left.
     NOTHING_LEFT = -1
 
+    # Why there can be no processes, or nil.
+    def self.hindrance
+      if !Process.respond_to?(:fork)
+        "this platform cannot fork"
+      elsif !Ractors.gone?
+        "other Ractors are running (#{Ractor.count - 1}), and a process that this Ruby forks beside them can hang"
+      end
+    end
+
     def initialize(run, job)
       @run = run
       @job = job

@@ -4,6 +4,10 @@ module WorkPool
   # Workers that are Ractors. A worker keeps its results until it leaves: what a Ractor returns at its end goes to
   # the caller as it is, without a copy.
   class Ractors
+    # Whether fork takes the lock of Ruby's VM, as it does since Ractors have ports. Elsewhere a child that is forked
+    # while a Ractor holds that lock, if only at its very end, waits for ever: the Ractor's thread is not in the child.
+    FORK_LOCKS = Ractor.const_defined?(:Port)
+
     # `tolerant`: work that a Ractor may not do ends the attempt, so that another backend can do it; else the error
     # is that input's result.
     def initialize(run, job, tolerant:)
@@ -19,7 +23,9 @@ module WorkPool
       feed = Feed.make(first, count, workers)
       ractors = start(feed, workers)
       @run.done while feed.wait
-      collect(ractors.map { |ractor| value_of(ractor) }, first)
+      returned = ractors.map { |ractor| value_of(ractor) }
+      Ractors.settled? { ractors.all? { |ractor| ractor.inspect.end_with?(" terminated>") } } unless FORK_LOCKS
+      collect(returned, first)
     ensure
       feed&.stop
     end
@@ -41,6 +47,24 @@ module WorkPool
       unfit(feed, Failure.of(e))
     ensure
       feed.leave
+    end
+
+    # Whether no other Ractor is left, so that this process can fork. They get a second to leave.
+    def self.gone?
+      FORK_LOCKS || settled?(1) { Ractor.count == 1 }
+    end
+
+    # Waits until the block sees that Ractors have ended, at most `patience` seconds, and whoever said so has let go
+    # of the VM's lock. That they have returned their value is not enough, and Ruby tells of their end by nothing else.
+    def self.settled?(patience = Float::INFINITY)
+      deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + patience
+      until yield
+        return false if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+        sleep(0.0001)
+      end
+      "settled".to_sym # takes the lock
+      true
     end
 
     def self.isolation?(value)

@@ -85,7 +85,7 @@ module WorkPool
       reason =
         case name
         when :ractor then @copy_error ? audit(@copy_error) : make_shareable
-        when :fork then "this platform cannot fork" unless Process.respond_to?(:fork)
+        when :fork then Forks.hindrance
         end
       give_up(name, reason, asked) if reason
       !reason.nil?
