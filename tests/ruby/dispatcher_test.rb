@@ -5,6 +5,11 @@ require "tmpdir"
 
 # A dispatcher's workers take, answer, share the permits and leave.
 class DispatcherWorkersTest < DispatcherTest
+  def test_what_this_ruby_has_is_found
+    expected = %w[rb_thread_lock_native_thread rb_internal_thread_specific_set INTERNAL_THREAD_EVENT_SUSPENDED]
+    assert_equal(expected.map { |name| HEADER.include?(name) }, Dispatching.features)
+  end
+
   test_with_workers "a question is answered" do |kind|
     make
     public_send(kind, 1, "n * n")

@@ -3,10 +3,11 @@
 // The only file that includes <ruby.h>, and the one place where Ruby's versions differ.
 //
 // Functions that only newer Rubies have are declared here once more, as templates in a namespace
-// of their own. A call through `using namespace kino_newer_ruby` finds Ruby's function where
-// there is one (a plain function is a better match than a template) and the stand-in where there
-// is none: features are detected by the compiler, without version numbers and without a
-// configure step. The namespace lies outside kino because a using-directive makes names visible
+// of their own, with the same parameters. A call through `using namespace kino_newer_ruby` finds
+// Ruby's function where there is one (of two equal matches the plain function is the better one;
+// a template that deduced its parameters would match more closely) and the stand-in where there is
+// none: features are detected by the compiler, without version numbers and without a configure
+// step. The namespace lies outside kino because a using-directive makes names visible
 // in the innermost namespace around both, which has to be the global one, where Ruby's are.
 
 #pragma once
@@ -52,28 +53,28 @@ namespace kino_newer_ruby __attribute__((visibility("hidden"))) {
 struct absent {};
 
 // 3.4: keeps a thread on its own native thread for good.
-template <class... None>
-absent rb_thread_lock_native_thread(None...) {
+template <class None = void>
+absent rb_thread_lock_native_thread() {
   return {};
 }
 
 // 3.2: a Hash with room.
-template <class Capacity>
-VALUE rb_hash_new_capa(Capacity) {
+template <class None = void>
+VALUE rb_hash_new_capa(long) {
   return rb_hash_new();
 }
 
 // 3.3: what belongs to a thread, readable without the GVL.
-template <class... None>
-int rb_internal_thread_specific_key_create(None...) {
+template <class None = void>
+int rb_internal_thread_specific_key_create() {
   return -1;
 }
-template <class Thread, class Key>
-void* rb_internal_thread_specific_get(Thread, Key) {
+template <class None = void>
+void* rb_internal_thread_specific_get(VALUE, int) {
   return nullptr;
 }
-template <class Thread, class Key, class Data>
-absent rb_internal_thread_specific_set(Thread, Key, Data) {
+template <class None = void>
+absent rb_internal_thread_specific_set(VALUE, int, void*) {
   return {};
 }
 

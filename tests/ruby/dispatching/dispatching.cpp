@@ -334,11 +334,19 @@ VALUE counter_value(kino::gvl const& held, VALUE self) {
   return LONG2NUM(tally_object::get(held, self).count.load());
 }
 
+// What was detected of this Ruby: [pins threads, has thread storage, has thread events].
+VALUE features(kino::gvl const&, VALUE) {
+  return rb_ary_new_from_args(3, truth(kino::detail::ruby_pins_threads),
+                              truth(kino::detail::ruby_has_thread_storage),
+                              truth(kino::detail::ruby_has_thread_events));
+}
+
 }  // namespace
 
 KINO_EXTENSION(dispatching) {
   static_cast<void>(held);
   VALUE const dispatching = rb_define_module("Dispatching");
+  kino::define_function<features>(dispatching, "features");
   auto const define_class = [dispatching](char const* name) {
     VALUE const made = rb_define_class_under(dispatching, name, rb_cObject);
     rb_undef_alloc_func(made);
