@@ -293,6 +293,13 @@ TEST_CASE("a rejection by whoever is told of the head ends the parsing") {
   CHECK(p.body.empty());
 }
 
+TEST_CASE("the words of a request line are one space apart") {
+  rejects("GET  / HTTP/1.1\r\nHost: x\r\n\r\n");
+  rejects("GET /  HTTP/1.1\r\nHost: x\r\n\r\n");
+  rejects("GET / HTTP/1.1 \r\nHost: x\r\n\r\n");
+  accepts("\r\n" + get + "X: a  b \r\n\r\n");
+}
+
 TEST_CASE("a body of known length may bypass the parser") {
   std::string const head = post + "Content-Length: 10\r\n\r\n";
   parsing p;

@@ -142,6 +142,9 @@ bool http_parser::guard(std::string_view bytes) {
     case line_guard::verdict::folded:
       why_ = {400, "a header is folded over two lines"};
       return false;
+    case line_guard::verdict::spaced:
+      why_ = {400, "the request line is not three words with one space between"};
+      return false;
     case line_guard::verdict::not_http:
       why_ = {400, "the request line does not end in a version of HTTP"};
       return false;

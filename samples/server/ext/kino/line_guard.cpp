@@ -32,6 +32,9 @@ line_guard::result line_guard::scan(std::string_view bytes) {
       if (!seen_line_ && !ends_in_http()) {
         return {verdict::not_http, static_cast<std::size_t>(at - begin)};
       }
+      if (!seen_line_ && spaces_ != 2) {
+        return {verdict::spaced, static_cast<std::size_t>(at - begin)};
+      }
       seen_line_ = in_headers_ = true;
     } else if (seen_line_) {
       return {verdict::finished, static_cast<std::size_t>(at - begin)};
@@ -41,6 +44,7 @@ line_guard::result line_guard::scan(std::string_view bytes) {
 }
 
 void line_guard::remember(char const* bytes, std::size_t length) {
+  spaces_ += static_cast<std::size_t>(std::count(bytes, bytes + length, ' '));
   std::size_t const fresh = std::min(length, sizeof tail_);
   std::memmove(tail_, tail_ + fresh, sizeof tail_ - fresh);
   std::memcpy(tail_ + sizeof tail_ - fresh, bytes + length - fresh, fresh);
