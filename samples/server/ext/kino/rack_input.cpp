@@ -17,6 +17,7 @@ using native = kino::native_object<rack_input>;
 
 VALUE input_class = Qnil;
 VALUE empty_input = Qnil;
+VALUE body_error = Qnil;
 
 constexpr std::size_t piece_size = 16 * 1024;
 
@@ -40,7 +41,7 @@ body_pipe::taken take_some(gvl const& held, exchange& from, std::size_t room, Pl
     switch (got.what) {
       case body_pipe::state::complete: return got;
       case body_pipe::state::broken:
-        throw kino::raise(rb_eIOError,
+        throw kino::raise(body_error,
                           std::string("kino: cannot read the body: ") + from.body().why());
       case body_pipe::state::open: await_bytes(held, from);
     }
@@ -193,6 +194,7 @@ VALUE rack_input::close_method(gvl const& held, VALUE self) {
 }
 
 void rack_input::define(gvl const& held, VALUE module) {
+  body_error = rb_define_class_under(rb_define_module("Kino"), "BodyError", rb_eIOError);
   input_class = rb_define_class_under(module, "Input", rb_cObject);
   rb_undef_alloc_func(input_class);
   kino::define_method<&rack_input::read_method>(input_class, "read");

@@ -13,7 +13,9 @@ namespace kino::server {
 
 /// A rack_input reads the body of one request: forward only, as it arrives.
 ///
-/// It is valid while its worker handles the request; afterwards reading raises IOError.
+/// It is valid while its worker handles the request; afterwards reading raises IOError. A body
+/// that does not come to its end, because the client left or broke a rule, raises
+/// Kino::BodyError, an IOError that is not the application's fault.
 /// Reading blocks while the client is slow, with the GVL released, and can be interrupted.
 class rack_input {
 public:

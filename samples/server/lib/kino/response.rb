@@ -116,7 +116,8 @@ module Kino
     def self.cut(stream, env, error)
       stream.abort
       # A client that left is not the app's fault and happens all day.
-      Log.error("#{Log.request(env)} broke off in its body", error) unless error.is_a?(Errno::EPIPE)
+      client_left = error.is_a?(Errno::EPIPE) || error.is_a?(BodyError)
+      Log.error("#{Log.request(env)} broke off in its body", error) unless client_left
       error
     end
 

@@ -69,6 +69,9 @@ module Kino
       else
         Response.send(id, slot, env, status, headers, body)
       end
+    rescue BodyError => e
+      # The client left in its body, or broke a rule that the native side has logged. Not the app's fault.
+      Response.failed(id, slot, env, e) unless gone?(id)
     rescue StandardError => e
       return if gone?(id)
 
