@@ -50,7 +50,7 @@ bool exchange::client_gone() const { return connection_->out().gave_up(ready_at_
 
 void exchange::delivered(kino::outcome<answer>&& result) noexcept {
   if (result.answered()) {
-    answer const given = result.value();
+    answer const& given = result.value();
     connection_->out().deliver(*this, given);
     if (given.last) discard_body();
     return;
