@@ -5,11 +5,7 @@
 #pragma once
 
 #include <kino/channel.hpp>
-#include <kino/detail/boundary.hpp>
-#include <kino/detail/fork.hpp>
-#include <kino/detail/in_flight.hpp>
-#include <kino/detail/thread_events.hpp>
-#include <kino/detail/usable_cpus.hpp>
+#include <kino/detail/crew.hpp>
 #include <kino/gvl.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
@@ -19,7 +15,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -82,18 +78,9 @@ public:
   /// Requests that one worker may have at a time.
   static constexpr std::size_t batch_limit = detail::in_flight::limit;
 
-  /// A worker is one joined Ruby thread.
-  class worker {
-  public:
-    /// Its place, below `options::slots`: what supervision calls it by.
-    [[nodiscard]] std::size_t index() const { return index_; }
-
-  private:
-    friend dispatcher;
-    std::size_t index_ = 0;
-    detail::seat seat_;
-    detail::in_flight in_flight_;
-  };
+  /// A worker is one joined Ruby thread; its `index()` is its place, below `options::slots`: what
+  /// supervision calls it by.
+  using worker = detail::crew_member;
 
   /// Throws std::invalid_argument for a capacity or slots of 0, std::system_error.
   explicit dispatcher(gvl const& held, options chosen = {});
@@ -118,10 +105,10 @@ public:
 
   /// Makes the calling thread a worker and pins it where Ruby can. Raises ThreadError if every
   /// slot is taken.
-  [[nodiscard]] worker& join(gvl const& held);
+  [[nodiscard]] worker& join(gvl const& held) { return crew_.join(held); }
   /// Ends what the worker has in flight as abandoned and frees its slot. Never raises; call it
   /// in an ensure clause of the same thread.
-  void leave(gvl const& held, worker& self) noexcept;
+  void leave(gvl const& held, worker& self) noexcept { crew_.leave(held, self); }
 
   /// Waits for a request and moves it into `out`. What was taken before counts as finished.
   ///
@@ -167,18 +154,16 @@ public:
     stop_if_drained();
   }
   /// Ends what worker `index` has in flight as abandoned; returns how many requests that were.
-  std::size_t abandon(std::size_t index) noexcept {
-    return workers_[index].in_flight_.abandon();
-  }
+  std::size_t abandon(std::size_t index) noexcept { return crew_.abandon(index); }
   /// Marks worker `index` as stuck, or takes the mark away.
-  void quarantine(std::size_t index, bool on) { slots_.quarantine(index, on); }
+  void quarantine(std::size_t index, bool on) { crew_.quarantine(index, on); }
 
   /// The worker of place `index`, joined or not.
-  [[nodiscard]] worker& worker_at(std::size_t index) { return workers_[index]; }
+  [[nodiscard]] worker& worker_at(std::size_t index) { return crew_[index]; }
   /// The figures of every worker.
-  [[nodiscard]] worker_slots const& slots() const { return slots_; }
+  [[nodiscard]] worker_slots const& slots() const { return crew_.slots(); }
   /// Who computes, for figures.
-  [[nodiscard]] run_permits const& permits() const { return permits_; }
+  [[nodiscard]] run_permits const& permits() const { return crew_.permits(); }
   /// Requests that no worker has taken yet; already old when it arrives.
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }
   /// Requests queued at most.
@@ -186,7 +171,7 @@ public:
   /// Whether `close` was called.
   [[nodiscard]] bool closed() const { return queue_.closed(); }
   /// Whether permits are in use: chosen, and this Ruby has the events.
-  [[nodiscard]] bool permits_in_use() const { return permits_in_use_; }
+  [[nodiscard]] bool permits_in_use() const { return crew_.permits_in_use(); }
   /// How many requests had ended before a worker took them.
   [[nodiscard]] std::uint64_t dropped() const {
     return dropped_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
@@ -194,31 +179,15 @@ public:
 
 private:
   static options checked(options chosen);
-  void check_process() const {
-    if (born_.forked()) {
-      throw raise(rb_eRuntimeError,
-                  "kino: this dispatcher was made before fork; make one in the child");
-    }
-  }
   template <class Push>
   push_result submit_with(Push push);
   void stop_if_drained() {
-    if (queue_.drained()) permits_.stop();
+    if (queue_.drained()) crew_.stop();
   }
-  void finish(worker& self) noexcept {
-    for (std::size_t taken = self.in_flight_.clear(); taken > 0; --taken) {
-      slots_.finished(self.index_);
-    }
-  }
-  void wait_for_turn(gvl const& held, worker& self);
 
-  bool const permits_in_use_;
   channel<Request> queue_;
-  worker_slots slots_;
-  std::unique_ptr<worker[]> const workers_;
-  run_permits permits_;
+  detail::crew crew_;
   detail::atomic<std::uint64_t> dropped_{0};
-  detail::fork_mark const born_;
 };
 
 // --- implementation ---------------------------------------------------------
@@ -231,55 +200,20 @@ typename dispatcher<Request>::options dispatcher<Request>::checked(options chose
 
 template <dispatchable Request>
 dispatcher<Request>::dispatcher(gvl const&, options chosen)
-    : permits_in_use_(chosen.permits && detail::ruby_has_thread_events),
-      queue_(checked(chosen).capacity),
-      slots_(chosen.slots),
-      workers_(std::make_unique<worker[]>(chosen.slots)),
-      permits_({.workers = chosen.slots,
-                .concurrency = !permits_in_use_     ? 0
-                               : chosen.concurrency ? chosen.concurrency
-                                                    : detail::usable_cpus(),
-                .slice = chosen.slice},
-               [this] { return queue_.size() != 0; }) {
-  if (permits_in_use_) detail::hear_thread_events();
-  for (std::size_t i = 0; i < chosen.slots; ++i) {
-    workers_[i].index_ = i;
-    workers_[i].seat_ = {&permits_, &permits_[i]};
-  }
-}
+    : queue_(checked(chosen).capacity),
+      crew_(chosen.permits,
+            {.workers = chosen.slots, .concurrency = chosen.concurrency, .slice = chosen.slice},
+            [this] { return queue_.size() != 0; }) {}
 
 template <dispatchable Request>
 template <class Push>
 push_result dispatcher<Request>::submit_with(Push push) try {
   push_result const result = push();
-  if (result == push_result::pushed) permits_.work_arrived();
+  if (result == push_result::pushed) crew_.work_arrived();
   return result;
 } catch (...) {
   stop_if_drained();  // `close` may have waited for what was not pushed in the end.
   throw;
-}
-
-template <dispatchable Request>
-typename dispatcher<Request>::worker& dispatcher<Request>::join(gvl const&) {
-  check_process();
-  std::size_t const index = slots_.claim();
-  if (index == worker_slots::none) {
-    throw raise(rb_eThreadError, "kino: all " + std::to_string(slots_.size()) +
-                                     " worker slots are taken; choose more slots");
-  }
-  worker& self = workers_[index];
-  detail::pin_thread();
-  if (permits_in_use_) detail::take_seat(self.seat_);
-  return self;
-}
-
-template <dispatchable Request>
-void dispatcher<Request>::leave(gvl const&, worker& self) noexcept {
-  if (permits_in_use_) detail::leave_seat();
-  self.in_flight_.abandon();
-  self.in_flight_.clear();
-  permits_.release(*self.seat_.permit);
-  slots_.vacate(self.index_);
 }
 
 template <dispatchable Request>
@@ -292,24 +226,22 @@ template <dispatchable Request>
 template <class Output>
 take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Output out,
                                             std::size_t most, std::size_t& count) {
-  run_permits::permit& permit = *self.seat_.permit;
   count = 0;
-  permits_.end(permit);
-  finish(self);
-  check_process();
+  crew_.finish(self);
+  crew_.check_process();
   most = most < batch_limit ? most : batch_limit;
   for (;;) {
-    bool const may_run = permits_.acquire(permit);
+    bool const may_run = crew_.may_run(self);
     // Drained is drained for everybody, permit or not.
     if (!may_run && !queue_.drained()) {
-      wait_for_turn(held, self);
+      crew_.wait_for_turn(held, self);
       continue;
     }
     while (count < most) {
       pop_result const popped = queue_.try_pop(*out);
       if (popped == pop_result::closed && count == 0) {
-        permits_.release(permit);
-        permits_.stop();
+        crew_.retire(self);
+        crew_.stop();
         return take_result::closed;
       }
       if (popped != pop_result::popped) break;
@@ -318,17 +250,16 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
         *out = Request();
         continue;
       }
-      slots_.began(self.index_);
-      self.in_flight_.add(out->reply.weak());
+      crew_.took(self, out->reply.weak());
       ++count;
       ++out;
     }
     if (count != 0) {
-      permits_.begin(permit);
+      crew_.begin(self);
       stop_if_drained();
       return take_result::taken;
     }
-    wait_for_turn(held, self);
+    crew_.wait_for_turn(held, self);
   }
 }
 
@@ -347,22 +278,6 @@ void dispatcher<Request>::serve(gvl const& held, Handler handle, Joined joined) 
     handle(request);
     request = Request();  // If nobody keeps it, its client learns now, not with the next one.
   }
-}
-
-template <dispatchable Request>
-void dispatcher<Request>::wait_for_turn(gvl const& held, worker& self) {
-  run_permits::permit& permit = *self.seat_.permit;
-  auto result = run_permits::waited::interrupted;
-  auto work = [&]() noexcept { result = permits_.wait(permit); };
-  auto unblock = [&]() noexcept { permit.interrupt(); };
-  permit.clear_interruption();
-  // What Thread.handle_interrupt lets through only `:on_blocking` may have come long before.
-  held.check_interrupts();
-  bool const waited = detail::try_without_gvl(held, work, unblock);
-  if (waited && result != run_permits::waited::interrupted) return;
-  // What interrupts may run for long, and may not come back: others need the permit more.
-  if (!waited) permits_.release(permit);
-  held.check_interrupts();
 }
 
 KINO_NAMESPACE_END

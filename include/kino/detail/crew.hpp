@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+//
+// The Ruby threads that work for one dispatcher: who has joined, what each has taken, whose turn
+// it is. It knows nothing of what requests carry.
+
+#pragma once
+
+#include <kino/detail/boundary.hpp>
+#include <kino/detail/fork.hpp>
+#include <kino/detail/in_flight.hpp>
+#include <kino/detail/thread_events.hpp>
+#include <kino/detail/usable_cpus.hpp>
+#include <kino/gvl.hpp>
+#include <kino/responder.hpp>
+#include <kino/run_permits.hpp>
+#include <kino/worker_slots.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+/// A crew_member is one joined Ruby thread. It stays where it is, joined or not.
+class crew_member {
+public:
+  /// Its place, below the number of slots: what supervision calls it by.
+  [[nodiscard]] std::size_t index() const { return index_; }
+
+private:
+  friend class crew;
+  run_permits::permit& permit() const { return *seat_.permit; }
+
+  std::size_t index_ = 0;
+  seat seat_;
+  in_flight in_flight_;
+};
+
+/// A crew gives joined threads a place, a permit and a record of what they have in flight, so that
+/// somebody else can end that when they are gone.
+///
+/// Threads:    a member's functions by the Ruby thread that joined; `abandon`, `work_arrived`,
+///             `stop` and the observers by anyone.
+/// Blocks:     `wait_for_turn`.
+/// Fork:       in a child `check_process` raises, and so do `join` and everything after it.
+class crew {
+public:
+  /// `permits` asks for permits; they are in use if this Ruby has thread events, too.
+  crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits);
+
+  /// Raises RuntimeError in a forked child.
+  void check_process() const {
+    if (born_.forked()) {
+      throw raise(rb_eRuntimeError,
+                  "kino: this dispatcher was made before fork; make one in the child");
+    }
+  }
+
+  /// Makes the calling thread a member and pins it; raises ThreadError if every slot is taken.
+  [[nodiscard]] crew_member& join(gvl const& held);
+  /// Ends what `self` has in flight as abandoned and frees its slot.
+  void leave(gvl const& held, crew_member& self) noexcept;
+
+  /// Whether `self` may look for a request now; if not, it has to wait for its turn.
+  [[nodiscard]] bool may_run(crew_member& self) { return permits_.acquire(self.permit()); }
+  /// Releases the GVL and the permit and sleeps until it is the turn of `self`, there will be no
+  /// more requests, or Ruby interrupts; throws ruby_error if the interrupt leaves.
+  void wait_for_turn(gvl const& held, crew_member& self);
+
+  /// Notes that `self` has taken this request.
+  void took(crew_member& self, weak_responder request) noexcept {
+    slots_.began(self.index_);
+    self.in_flight_.add(std::move(request));
+  }
+  /// Says that the handler of what was taken begins.
+  void begin(crew_member& self) { permits_.begin(self.permit()); }
+  /// Counts what `self` has taken as finished.
+  void finish(crew_member& self) noexcept {
+    permits_.end(self.permit());
+    for (std::size_t taken = self.in_flight_.clear(); taken > 0; --taken) {
+      slots_.finished(self.index_);
+    }
+  }
+  /// Gives the permit of `self` up for good: there is nothing left to take.
+  void retire(crew_member& self) { permits_.release(self.permit()); }
+
+  /// Ends what member `index` has in flight as abandoned; returns how many requests that were.
+  std::size_t abandon(std::size_t index) noexcept {
+    return members_[index].in_flight_.abandon();
+  }
+  /// Marks member `index` as stuck, or takes the mark away.
+  void quarantine(std::size_t index, bool on) { slots_.quarantine(index, on); }
+
+  /// Says that a request was queued.
+  void work_arrived() { permits_.work_arrived(); }
+  /// Says that there will be no more requests.
+  void stop() { permits_.stop(); }
+
+  [[nodiscard]] crew_member& operator[](std::size_t index) { return members_[index]; }
+  [[nodiscard]] worker_slots const& slots() const { return slots_; }
+  [[nodiscard]] run_permits const& permits() const { return permits_; }
+  [[nodiscard]] bool permits_in_use() const { return permits_in_use_; }
+
+private:
+  bool const permits_in_use_;
+  worker_slots slots_;
+  std::unique_ptr<crew_member[]> const members_;
+  run_permits permits_;
+  fork_mark const born_;
+};
+
+// --- implementation ---------------------------------------------------------
+
+inline crew::crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits)
+    : permits_in_use_(permits && ruby_has_thread_events),
+      slots_(chosen.workers),
+      members_(std::make_unique<crew_member[]>(chosen.workers)),
+      permits_({.workers = chosen.workers,
+                .concurrency = !permits_in_use_     ? 0
+                               : chosen.concurrency ? chosen.concurrency
+                                                    : usable_cpus(),
+                .slice = chosen.slice},
+               std::move(work_waits)) {
+  if (permits_in_use_) hear_thread_events();
+  for (std::size_t i = 0; i < chosen.workers; ++i) {
+    members_[i].index_ = i;
+    members_[i].seat_ = {&permits_, &permits_[i]};
+  }
+}
+
+inline crew_member& crew::join(gvl const&) {
+  check_process();
+  std::size_t const index = slots_.claim();
+  if (index == worker_slots::none) {
+    throw raise(rb_eThreadError, "kino: all " + std::to_string(slots_.size()) +
+                                     " worker slots are taken; choose more slots");
+  }
+  crew_member& self = members_[index];
+  pin_thread();
+  if (permits_in_use_) take_seat(self.seat_);
+  return self;
+}
+
+inline void crew::leave(gvl const&, crew_member& self) noexcept {
+  if (permits_in_use_) leave_seat();
+  self.in_flight_.abandon();
+  self.in_flight_.clear();
+  permits_.release(self.permit());
+  slots_.vacate(self.index_);
+}
+
+inline void crew::wait_for_turn(gvl const& held, crew_member& self) {
+  run_permits::permit& permit = self.permit();
+  auto result = run_permits::waited::interrupted;
+  auto work = [&]() noexcept { result = permits_.wait(permit); };
+  auto unblock = [&]() noexcept { permit.interrupt(); };
+  permit.clear_interruption();
+  // What Thread.handle_interrupt lets through only `:on_blocking` may have come long before.
+  held.check_interrupts();
+  bool const waited = try_without_gvl(held, work, unblock);
+  if (waited && result != run_permits::waited::interrupted) return;
+  // What interrupts may run for long, and may not come back: others need the permit more.
+  if (!waited) permits_.release(permit);
+  held.check_interrupts();
+}
+
+}  // namespace detail
+KINO_NAMESPACE_END
