@@ -181,7 +181,10 @@ inline run_permits::run_permits(options chosen, std::function<bool()> work_waits
       slice_length_(chosen.slice),
       count_(chosen.workers),
       permits_(std::make_unique<permit[]>(chosen.workers)),
-      throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited),
+      // The newest: each Ractor that runs takes heap pages of its own, so the fewer take turns,
+      // the fewer collections stop them all.
+      throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited,
+                detail::wake_throttle::turn::newest),
       watcher_(start_thread([this] { watch(); })) {}
 
 inline run_permits::~run_permits() {

@@ -98,8 +98,12 @@ TEST_CASE("two threads hand one permit to each other") {
       workers.emplace_back([&, w] {
         auto& mine = permits[w];
         while (turn < turns) {
-          if (!permits.acquire(mine) || turn % 2 != w) {
+          if (!permits.acquire(mine)) {
             static_cast<void>(permits.wait(mine));
+            continue;
+          }
+          if (turn % 2 != w) {
+            permits.release(mine);
             continue;
           }
           permits.begin(mine);

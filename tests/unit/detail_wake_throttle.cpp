@@ -33,6 +33,23 @@ TEST_CASE("nobody is woken where nobody sleeps") {
   CHECK(line.wake_count() == 0);
 }
 
+TEST_CASE("the one that parked last is woken first, if that is the order") {
+  wake_throttle line{wake_throttle::unlimited, wake_throttle::turn::newest};
+  std::array<waiter, 3> places;
+  for (auto& place : places) line.enter(place, false, false);
+  CHECK(line.notify() == wake::woke);
+  CHECK(notified(places[2]));
+  line.stop_searching(false);
+  line.enter(places[2], false, false);
+  CHECK(line.leave(places[1]));
+  for (std::size_t expected : {std::size_t{2}, std::size_t{0}}) {
+    CHECK(line.notify() == wake::woke);
+    CHECK(notified(places[expected]));
+    line.stop_searching(false);
+  }
+  check_counts(line, 0, 0, 0);
+}
+
 TEST_CASE("one search wakes one thread, the one that has waited longest") {
   wake_throttle line;
   std::array<waiter, 3> places;

@@ -40,6 +40,8 @@ class wake_throttle {
 public:
   static constexpr std::uint32_t unlimited = (1u << 20) - 1;
 
+  /// Whose turn it is: fair to all, or kind to caches.
+  enum class turn { oldest, newest };
   enum class wake { nobody_parked, already_searching, at_limit, woke };
 
   struct counts {
@@ -48,14 +50,15 @@ public:
     std::uint32_t running;
   };
 
-  explicit wake_throttle(std::uint32_t limit = unlimited) : limit_(limit) {}
+  explicit wake_throttle(std::uint32_t limit = unlimited, turn next = turn::oldest)
+      : limit_(limit), turn_(next) {}
 
-  /// Wakes the thread that has waited longest, if nobody is searching and one more may run.
+  /// Wakes the thread whose turn it is, if nobody is searching and one more may run.
   /// Call it after the work is visible.
   wake notify() {
     std::uint64_t const seen = word_.load(std::memory_order_seq_cst);
     wake const verdict = judge(seen);
-    return verdict == wake::woke ? wake_first() : verdict;
+    return verdict == wake::woke ? wake_one() : verdict;
   }
 
   /// Puts `self` into the line, giving up what it holds. The caller must then look for work,
@@ -166,7 +169,7 @@ private:
     return wake::woke;
   }
 
-  wake wake_first() {
+  wake wake_one() {
     lock guard(mutex_);
     std::uint64_t seen = word_.load(std::memory_order_seq_cst);
     wake verdict;
@@ -175,8 +178,8 @@ private:
       if (verdict != wake::woke) return verdict;
     } while (!word_.compare_exchange_weak(seen, seen - one_parked + one_searching + one_running,
                                           std::memory_order_seq_cst));
-    // `parked` changes under the mutex only, so somebody is first.
-    waiter& next = *first_;
+    // `parked` changes under the mutex only, so somebody is there.
+    waiter& next = turn_ == turn::oldest ? *first_ : *last_;
     unlink(next);
     next.granted = true;
     wake_count_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
@@ -191,6 +194,7 @@ private:
   }
 
   std::uint32_t const limit_;
+  turn const turn_;
   mutex mutex_;
   waiter* first_ = nullptr;
   waiter* last_ = nullptr;

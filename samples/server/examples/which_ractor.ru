@@ -5,11 +5,13 @@
 #   kino which_ractor.ru
 #   seq 8 | xargs -P8 -I{} curl -s http://127.0.0.1:9292/
 #
-# The app is one frozen object that holds nothing else, so every Ractor can share it.
+# The app is one frozen object that holds nothing else, so every Ractor can share it. It waits a little, as for a
+# database: what comes at the same time goes to other Ractors, what comes later to the one that is still warm.
 class WhichRactor
   HEADERS = { "content-type" => "text/plain; charset=utf-8" }.freeze
 
   def call(env)
+    sleep 0.02
     name = Ractor.current.name
     line = name ? "answered by the Ractor \"#{name}\"" : "answered in the main Ractor"
     [200, HEADERS.dup, ["#{env["REQUEST_METHOD"]} #{env["PATH_INFO"]} #{line}\n"]]
