@@ -15,6 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 4> fixed{"REQUEST_METHOD", "PATH_INFO", "", "gr\xc3\xbc\xc3\x9f"};
 kino::frozen_string_cache* cache;
 std::atomic<bool> busy{false};
+std::atomic<int> settled{0};
 
 std::string_view bytes_of(VALUE text) {
   return {RSTRING_PTR(text), static_cast<std::size_t>(RSTRING_LEN(text))};
@@ -32,15 +33,19 @@ VALUE intern(kino::gvl const& held, VALUE, VALUE text) {
 VALUE size(kino::gvl const&, VALUE) { return SIZET2NUM(cache->size()); }
 
 VALUE set_busy(kino::gvl const&, VALUE, VALUE now) {
+  settled = 0;
   busy = RTEST(now);
   return now;
 }
+// How many are in the loop below and make no String any more.
+VALUE count_settled(kino::gvl const&, VALUE) { return INT2FIX(settled.load()); }
 // Interns 16 Strings in turn until it is no longer busy.
 VALUE keep_busy(kino::gvl const& held, VALUE) {
   char text[] = "busy ?";
   for (unsigned i = 0; busy; ++i) {
     text[5] = static_cast<char>('a' + i % 16);
     static_cast<void>(cache->intern(held, text));
+    if (i == 16) ++settled;
     if (i % 1024 == 0) held.check_interrupts();
   }
   return Qnil;
@@ -64,6 +69,7 @@ KINO_EXTENSION(strings) {
   kino::define_function<intern>(strings, "intern");
   kino::define_function<size>(strings, "size");
   kino::define_function<set_busy>(strings, "busy=");
+  kino::define_function<count_settled>(strings, "settled");
   kino::define_function<keep_busy>(strings, "keep_busy");
   kino::define_function<short_lived>(strings, "short_lived");
 }
