@@ -90,22 +90,24 @@ class DispatcherForkTest < DispatcherTest
   # other threads had locked at the moment of the fork stays locked.
   def test_children_block_where_their_parent_was_busy
     make(capacity: 256, concurrency: 1)
-    forks = 0
-    ractors(3, "2 * n")
+    go = gate(2)
     start(1) do
       @threads << Thread.new do
         @dispatcher.serve do |n|
-          if (n % 10).zero?
-            Process.wait(fork { 20.times { sleep(0) } && exit!(0) })
-            forks += 1
+          if n.negative?
+            go.meet
+            times(200).times { Process.wait(fork { 20.times { sleep(0) } && exit!(0) }) }
           end
           2 * n
         end
       end
     end
-    while forks < times(200)
-      assert_equal [2000, 0, 0], @dispatcher.ask_many(2000, 2).wait
-    end
+    forking = @dispatcher.submit(-1)
+    await { go.arrived == 1 }
+    ractors(3, "2 * n")
+    go.meet
+    assert_equal [2000, 0, 0], @dispatcher.ask_many(2000, 2).wait until forking.ready?
+    assert_equal(-2, forking.wait)
   end
 
   # A child that goes on where its parent's worker was leaves `serve` by the same exception.
