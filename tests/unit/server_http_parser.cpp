@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+#include "characters.hpp"
 #include "http_parser.hpp"
 
 #include <doctest/doctest.h>
@@ -298,6 +299,21 @@ TEST_CASE("the words of a request line are one space apart") {
   rejects("GET /  HTTP/1.1\r\nHost: x\r\n\r\n");
   rejects("GET / HTTP/1.1 \r\nHost: x\r\n\r\n");
   accepts("\r\n" + get + "X: a  b \r\n\r\n");
+}
+
+TEST_CASE("each byte of a value is looked at, wherever it stands") {
+  for (std::size_t length = 1; length <= 20; ++length) {
+    for (std::size_t at = 0; at < length; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string value(length, 'v');
+        value[at] = static_cast<char>(byte);
+        REQUIRE(kino::server::characters::all_in_value(value) ==
+                kino::server::characters::in_value(value[at]));
+      }
+    }
+  }
+  CHECK(kino::server::characters::all_in_value(""));
+  CHECK(!kino::server::characters::all_in_value("a\tb\x7f"));
 }
 
 TEST_CASE("a body of known length may bypass the parser") {

@@ -5,6 +5,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace kino::server::characters {
@@ -44,6 +47,25 @@ constexpr char key_of(char c) { return detail::keys[static_cast<unsigned char>(c
 constexpr bool in_value(char c) {
   auto const u = static_cast<unsigned char>(c);
   return (u >= 0x20 && u != 0x7f) || u == '\t';
+}
+/// Whether every byte of `text` may stand in a header value. Eight at a time: cookies are long.
+inline bool all_in_value(std::string_view text) {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t tops = 0x8080808080808080;
+  while (!text.empty()) {
+    std::size_t const length = text.size() < 8 ? text.size() : 8;
+    std::uint64_t word = ones * ' ';
+    std::memcpy(&word, text.data(), length);
+    std::uint64_t const rubout = word ^ ones * 0x7f;
+    // The top bit of a byte: it is below a space; it is DEL. Exact when no bit is set at all.
+    if (((word - ones * ' ') & ~word & tops) | ((rubout - ones) & ~rubout & tops)) {
+      for (char const c : text.substr(0, length)) {
+        if (!in_value(c)) return false;
+      }
+    }
+    text.remove_prefix(length);
+  }
+  return true;
 }
 /// Whether `c` may stand in a registered name (RFC 3986).
 constexpr bool in_host(char c) { return detail::host[static_cast<unsigned char>(c)]; }

@@ -93,7 +93,7 @@ void request::end_name() {
 }
 
 void request::append_value(std::string_view bytes) {
-  for (char const c : bytes) bad_value_ |= !characters::in_value(c);
+  bad_value_ |= !characters::all_in_value(bytes);
   arena_.append(bytes);
 }
 

@@ -114,7 +114,7 @@ response_head::problem response_head::header(std::string_view name, std::string_
   if (name.empty() || !std::all_of(name.begin(), name.end(), characters::in_token)) {
     return problem::bad_name;
   }
-  if (!std::all_of(value.begin(), value.end(), characters::in_value)) return problem::bad_value;
+  if (!characters::all_in_value(value)) return problem::bad_value;
   switch (name.size()) {
     case 4: has_date_ |= same(name, "date"); break;
     case 6: has_server_ |= same(name, "server"); break;
