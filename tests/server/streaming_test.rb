@@ -123,6 +123,19 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, body]
     end
 
+    # A child that is forked between two pieces and waits, as its parent would.
+    def fork(_env)
+      body = Enumerator.new do |out|
+        # Or fork would, and its wait would send the piece before there is a child.
+        $stdout.flush
+        $stderr.flush
+        out << "first"
+        Process.wait(Process.fork { IO.select(nil, nil, nil, 0.01) || exit!(0) })
+        out << "last"
+      end
+      [200, Apps::TEXT.dup, body]
+    end
+
     # Pieces of all sizes, as many as there are.
     def sizes(_env)
       [200, Apps::TEXT.dup, Enumerator.new { |out| StreamingTest.sizes.each { |size| out << ("x" * size) } }]
@@ -281,6 +294,18 @@ class StreamingTest < ServerTest
           end
         end
       end
+    end
+  end
+
+  # Ruby forks in the main Ractor only.
+  test "a forked child sends nothing of what its parent has written", modes: [:threaded] do |mode|
+    server = serve(Streams.new, mode)
+    Client.open(server.port) do |client|
+      client.send_request("GET", "/fork")
+      client.read_head
+      assert_equal %w[first last], [client.read_chunk, client.read_chunk]
+      assert_nil client.read_chunk
+      assert_equal "hello", client.get("/").body
     end
   end
 
