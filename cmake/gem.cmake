@@ -79,13 +79,12 @@ if(LLHTTP_SOURCE_DIR)
       "${LLHTTP_SOURCE_DIR}/http.c"
       "${LLHTTP_SOURCE_DIR}/llhttp.c"
     DESTINATION vendor/llhttp COMPONENT kino_gem_source EXCLUDE_FROM_ALL)
-else()
-  string(APPEND kino_gem_lacks
-    "\n  the sources of llhttp: set LLHTTP_SOURCE_DIR and LLHTTP_INCLUDE_DIR (Debian 12: node-llhttp)")
 endif()
-if(LLHTTP_LIBRARY)
+if(LLHTTP_LIBRARY OR NOT LLHTTP_SOURCE_DIR)
   string(APPEND kino_gem_lacks
-    "\n  a kino_native that needs no library of llhttp: set LLHTTP_LIBRARY to nothing and LLHTTP_SOURCE_DIR")
+    "\n  llhttp as C sources, which gems bring along instead of needing its library: unpack a release of llhttp, or "
+    "Debian 12's package node-llhttp, and configure with -DLLHTTP_LIBRARY= -DLLHTTP_SOURCE_DIR=(where llhttp.c is) "
+    "-DLLHTTP_INCLUDE_DIR=(where llhttp.h is)")
 endif()
 
 # What only the native gem has.
@@ -96,7 +95,7 @@ if(kino_gem_lacks)
   set(kino_gem_lacks "kino: no gem can be made here; this is missing:${kino_gem_lacks}")
   file(WRITE "${kino_gem_directory}/lacks.txt" "${kino_gem_lacks}\n")
   add_custom_target(gem
-    COMMAND "${CMAKE_COMMAND}" -E echo "${kino_gem_lacks}"
+    COMMAND "${CMAKE_COMMAND}" -E cat "${kino_gem_directory}/lacks.txt" # several lines are no argument for Ninja
     COMMAND "${CMAKE_COMMAND}" -E false
     VERBATIM)
   add_custom_target(kino-tests-gem)
