@@ -93,6 +93,7 @@ inline void gvl::check_interrupts() const {
 /// running at all. Workers of a dispatcher are pinned by `join`; pin other threads that compute
 /// or wait for long. Create the next Ractor only after the one before is pinned: on Ruby 3.4
 /// and 4.0, pinning the only shared native thread while others wait to be started can hang.
+/// The native thread gets the Ruby thread's name, as `ps -T` and `top -H` show it (Linux).
 inline void pin_thread(gvl const& held) {
   protect(held, [] { detail::pin_thread(); });
 }

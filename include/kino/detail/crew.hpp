@@ -131,15 +131,15 @@ inline crew::crew(bool permits, run_permits::options chosen, std::function<bool(
   }
 }
 
-inline crew_member& crew::join(gvl const&) {
+inline crew_member& crew::join(gvl const& held) {
   check_process();
+  kino::pin_thread(held);
   std::size_t const index = slots_.claim();
   if (index == worker_slots::none) {
     throw raise(rb_eThreadError, "kino: all " + std::to_string(slots_.size()) +
                                      " worker slots are taken; choose more slots");
   }
   crew_member& self = members_[index];
-  pin_thread();
   if (permits_in_use_) take_seat(self.seat_);
   return self;
 }

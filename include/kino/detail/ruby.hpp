@@ -20,6 +20,10 @@
 #include <ruby/ractor.h>
 #include <ruby/thread.h>
 
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cstring>
 #include <type_traits>
 
 // ruby.h defines names of the C library as macros; C++ code after it must not see them.
@@ -103,11 +107,25 @@ inline constexpr bool ruby_has_thread_events = true;
 inline constexpr bool ruby_has_thread_events = false;
 #endif
 
+/// Gives the native thread the name of the Ruby thread that it belongs to: a native thread starts with
+/// its creator's, and Ruby renames only those that were never shared. May raise.
+inline void name_native_thread() {
+#ifdef __linux__
+  if (gettid() == getpid()) return;  // its name is the process's
+  VALUE name = rb_funcall(rb_thread_current(), rb_intern("name"), 0);
+  if (NIL_P(name)) return;
+  char text[16] = {};  // all that Linux takes
+  std::strncpy(text, StringValueCStr(name), sizeof text - 1);
+  pthread_setname_np(pthread_self(), text);
+#endif
+}
+
 /// Keeps the current Ruby thread on its native thread for good, where Ruby can. Without that,
 /// threads of non-main Ractors share a few native threads and starve each other in long waits.
 inline void pin_thread() {
   using namespace kino_newer_ruby;
   static_cast<void>(rb_thread_lock_native_thread());
+  if constexpr (ruby_pins_threads) name_native_thread();
 }
 
 inline VALUE new_hash(long capacity) {

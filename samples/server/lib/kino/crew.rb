@@ -33,11 +33,10 @@ module Kino
       end
 
       def start
-        @thread = Thread.new(@id, @app) do |id, app|
+        @thread = Thread.new(@id, @app, @name) do |id, app, name|
           Thread.current.report_on_exception = false
-          Worker.run(id, app)
+          Worker.run(id, app, name)
         end
-        @thread.name = @name
       end
 
       # Ends a worker that did not leave in time; false where Ruby cannot.
@@ -58,7 +57,7 @@ module Kino
       end
 
       def start
-        Crew.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app) }
+        Crew.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app, Ractor.current.name) }
       end
 
       # Ruby has no way to interrupt another Ractor; the end of the process does.
@@ -107,7 +106,7 @@ module Kino
           while Ractor.receive == :start
             Thread.new do
               Thread.current.report_on_exception = false
-              Worker.run(id, app)
+              Worker.run(id, app, Ractor.current.name)
             end
           end
         end

@@ -16,8 +16,10 @@ module Kino
     ENDED = "its thread was ended (Thread#kill or Thread.exit)"
 
     # Serves until the server is closed and drained, or until something that is not a StandardError ends
-    # this worker. Either way the server hears of it from Native.leave, at once.
-    def self.run(id, app)
+    # this worker. Either way the server hears of it from Native.leave, at once. `name` is what `ps -T` and
+    # `top -H` call its thread: given before the join, which gives it a native thread of its own.
+    def self.run(id, app, name)
+      Thread.current.name = name
       slot = join(id)
       return unless slot
 

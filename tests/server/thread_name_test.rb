@@ -1,0 +1,37 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# What `ps -T` and `top -H` call the threads of a server: whoever looks at a busy one sees which worker it is.
+class ThreadNameTest < ServerTest
+  HEADER = File.read(File.join(RbConfig::CONFIG["rubyhdrdir"], "ruby/thread.h"))
+  # Threads of Ractors have no native thread of their own that could have a name (3.3).
+  SHARED_THREADS = HEADER.include?("rb_internal_thread_specific_get") && !HEADER.include?("rb_thread_lock_native_thread")
+
+  def setup
+    skip "this platform does not show its threads' names in /proc" unless File.exist?("/proc/self/task")
+    super
+  end
+
+  def names
+    Dir["/proc/self/task/*/comm"].map do |path|
+      File.read(path).chomp
+    rescue Errno::ENOENT, Errno::ESRCH
+      nil # it has ended meanwhile
+    end
+  end
+
+  # Shareable, without state.
+  module Plain
+    def self.call(_env) = [200, {}, ["ok"]]
+  end
+
+  { threaded: 1, ractor: 1, ractor_of_threads: 2 }.each do |how, threads|
+    define_method("test_workers_and_the_supervisor_have_names_in_#{how}") do
+      skip "this Ruby's Ractors share native threads" if how != :threaded && SHARED_THREADS
+      serve(Plain, how == :threaded ? :threaded : :ractor, threads: threads, lint: false)
+      eventually("each worker has its name") { names.grep(/\Akino worker [01]\z/).size == 2 * threads }
+      assert_includes names, "kino supervisor"
+    end
+  end
+end
