@@ -29,8 +29,8 @@ KINO_NAMESPACE_BEGIN
 /// scheduler does around system calls (`entersyscall`, `handoffp`) and long-running goroutines
 /// (`sysmon`, `retake`).
 ///
-/// A watcher thread measures slices, also those of a worker that was woken and does not arrive. It
-/// sleeps unless work waits beside a worker that sleeps.
+/// A watcher thread measures slices, also that of a worker that was woken and does not arrive.
+/// It sleeps unless work waits beside a worker that sleeps.
 ///
 /// The life of a worker: `acquire`; if true look for work; if there is some, `begin`, run the
 /// handler (`lend` and `reclaim` around what blocks), `end`, and again; else `wait`.
