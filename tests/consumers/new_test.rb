@@ -34,6 +34,11 @@ class NewTest < ConsumerTest
     refute_match(/warning/, output)
   end
 
+  # Not from rubygems.org, where the name is somebody else's.
+  def test_bundler_gets_kino_from_here
+    assert_includes File.read(File.join(written, "Gemfile")), %(gem "kino", path: "#{ROOT}/samples/server")
+  end
+
   def test_its_tests_pass_under_sanitizers
     skip "no runtime of the sanitizers" unless run!(COMPILER, "-print-file-name=libasan.so").include?("/")
 
