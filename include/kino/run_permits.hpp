@@ -5,8 +5,8 @@
 #pragma once
 
 #include <kino/detail/fork.hpp>
+#include <kino/detail/slice_watcher.hpp>
 #include <kino/detail/wake_throttle.hpp>
-#include <kino/native_thread.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -106,7 +106,7 @@ public:
   void work_arrived() {
     // Whoever was woken has to have its GVL before it can take the work, and may never get it:
     // as long as anybody sleeps beside work, somebody watches.
-    if (throttle_.notify() != detail::wake_throttle::wake::nobody_parked) call_watcher();
+    if (wake_one()) watcher_.call();
   }
 
   /// Whether `mine` may look for work now. If not, the worker has to `wait`, even if there is
@@ -138,9 +138,7 @@ public:
   /// How many workers were woken so far.
   [[nodiscard]] std::uint64_t wake_count() const { return throttle_.wake_count(); }
   /// How many times the watcher woke so far; it stands still while no work waits.
-  [[nodiscard]] std::uint64_t watcher_wake_count() const {
-    return ticks_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
-  }
+  [[nodiscard]] std::uint64_t watcher_wake_count() const { return watcher_.wake_count(); }
 
 private:
   using state = permit::state;
@@ -149,56 +147,39 @@ private:
   void pass_on() {
     if (work_waits_()) work_arrived();
   }
-  void call_watcher() {
-    // seq_cst: work was published before this load, and the watcher looks for work after it
-    // stores false; one of the two sees the other.
-    if (!watching_.load(std::memory_order_seq_cst) &&
-        !watching_.exchange(true, std::memory_order_seq_cst)) {
-      watcher_spot_->notify();
-    }
+  // Whether somebody sleeps, or has just been woken.
+  bool wake_one() {
+    return throttle_.notify() != detail::wake_throttle::wake::nobody_parked;
   }
-  void watch();
-  void expire_long_runners();
+  void expire_long_runners(std::uint32_t slice);
 
   std::function<bool()> const work_waits_;
-  std::chrono::milliseconds const slice_length_;
   std::size_t const count_;
   std::unique_ptr<permit[]> permits_;
   detail::wake_throttle throttle_;
   detail::atomic<bool> stopped_{false};
-  detail::atomic<bool> watching_{false};
-  detail::atomic<std::uint64_t> ticks_{0};
-  alignas(detail::cache_line) detail::atomic<std::uint32_t> slice_{0};
-  std::unique_ptr<detail::parker> watcher_spot_ = std::make_unique<detail::parker>();
   detail::fork_mark const born_;
-  detail::thread watcher_;
+  detail::slice_watcher watcher_;  // the last: its thread uses all the others
 };
 
 // --- implementation ---------------------------------------------------------
 
 inline run_permits::run_permits(options chosen, std::function<bool()> work_waits)
     : work_waits_(std::move(work_waits)),
-      slice_length_(chosen.slice),
       count_(chosen.workers),
       permits_(std::make_unique<permit[]>(chosen.workers)),
       // The newest: each Ractor that runs takes heap pages of its own, so the fewer take turns,
       // the fewer collections stop them all.
       throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited,
                 detail::wake_throttle::turn::newest),
-      watcher_(start_thread([this] { watch(); })) {}
+      watcher_(chosen.slice,
+               {.work_waits = work_waits_,
+                .wake_one = [this] { return wake_one(); },
+                .inspect = [this](std::uint32_t slice) { expire_long_runners(slice); }}) {}
 
 inline run_permits::~run_permits() {
-  if (born_.forked()) {
-    // The threads that sleep here stayed in the parent, and destroying a condition variable
-    // waits for its sleepers: what has one is left alone. So is the watcher's handle: its number
-    // may by now be that of a thread which the child has started.
-    std::construct_at(&watcher_);
-    static_cast<void>(watcher_spot_.release());
-    static_cast<void>(permits_.release());
-    return;
-  }
-  watcher_spot_->interrupt();
-  watcher_.join();
+  // In a forked child the threads that sleep here stayed in the parent; see slice_watcher.
+  if (born_.forked()) static_cast<void>(permits_.release());
 }
 
 inline bool run_permits::acquire(permit& mine) {
@@ -221,14 +202,14 @@ inline bool run_permits::acquire(permit& mine) {
   }
   // release: pairs with the acquire of the watcher, which must not see this state without the
   // slice; the count was taken before.
-  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
   mine.state_.store(state::running, std::memory_order_release);
   return true;
 }
 
 inline void run_permits::begin(permit& mine) {
   // relaxed: the watcher compares with it once a slice; a late view costs one slice.
-  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
   state expected = state::searching;
   if (mine.state_.load(std::memory_order_relaxed) == expected &&
       mine.state_.compare_exchange_strong(expected, state::running,
@@ -253,7 +234,7 @@ inline run_permits::waited run_permits::wait(permit& mine, detail::deadline unti
     return woken == detail::park_result::interrupted ? waited::interrupted : waited::timed_out;
   }
   if (!mine.place_.granted) return waited::stopped;
-  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
   mine.state_.store(state::searching, std::memory_order_release);  // as in acquire
   return waited::granted;
 }
@@ -286,7 +267,7 @@ inline void run_permits::reclaim(permit& mine) {
   if (mine.state_.load(std::memory_order_relaxed) != state::lent) return;
   if (!mine.in_handler_.load(std::memory_order_relaxed) || born_.forked()) return;
   throttle_.run_anyway();
-  mine.since_.store(slice_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
   mine.state_.store(state::running, std::memory_order_release);  // as in acquire
 }
 
@@ -295,9 +276,7 @@ inline void run_permits::stop() {
   throttle_.release_all();
 }
 
-inline void run_permits::expire_long_runners() {
-  // relaxed: this thread alone counts slices; the workers copy the number.
-  std::uint32_t const slice = slice_.fetch_add(1, std::memory_order_relaxed) + 1;
+inline void run_permits::expire_long_runners(std::uint32_t slice) {
   for (std::size_t i = 0; i < count_; ++i) {
     permit& other = permits_[i];
     // acquire: pairs with the releases that set the state; since_ is then at least as new.
@@ -314,29 +293,7 @@ inline void run_permits::expire_long_runners() {
     } else {
       throttle_.stop_running();
     }
-    static_cast<void>(throttle_.notify());
-  }
-}
-
-inline void run_permits::watch() {
-  for (;;) {
-    if (watcher_spot_->park(std::nullopt) == detail::park_result::interrupted) return;
-    while (watching_.load(std::memory_order_relaxed)) {  // own thread's store, or our caller's
-      if (watcher_spot_->park(detail::clock::now() + slice_length_) ==
-          detail::park_result::interrupted) {
-        return;
-      }
-      ticks_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
-      if (!work_waits_()) {
-        watching_.store(false, std::memory_order_seq_cst);  // pairs with call_watcher
-        // What came meanwhile has not called: it saw that somebody watches.
-        if (work_waits_() && throttle_.notify() != detail::wake_throttle::wake::nobody_parked) {
-          watching_.store(true, std::memory_order_seq_cst);
-        }
-        continue;
-      }
-      expire_long_runners();
-    }
+    static_cast<void>(wake_one());
   }
 }
 

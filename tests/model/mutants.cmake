@@ -15,6 +15,12 @@ function(kino_add_mutant name model scenario header old new)
     message(FATAL_ERROR "tests/model/mutants.cmake: the text that '${name}' changes does not stand exactly once in ${header}; adapt it to the header:\n${old}")
   endif()
   string(REPLACE "${old}" "${new}" text "${text}")
+  # What this mutant changed in an earlier configuration, when the line stood in another header.
+  file(GLOB_RECURSE stale "${include}/*")
+  list(REMOVE_ITEM stale "${include}/kino/${header}")
+  if(stale)
+    file(REMOVE ${stale})
+  endif()
   file(CONFIGURE OUTPUT "${include}/kino/${header}" CONTENT "${text}" @ONLY)
 
   set(target model_${model}_${name})
@@ -127,15 +133,15 @@ kino_add_mutant(searchers_expire run_permits "a searcher that never arrives" run
   [[if (seen != state::running && seen != state::searching) continue;]]
   [[if (seen != state::running) continue;]])
 kino_add_mutant(watcher run_permits "a handler that never ends" run_permits.hpp
-  [[    if (throttle_.notify() != detail::wake_throttle::wake::nobody_parked) call_watcher();]]
-  [[    static_cast<void>(throttle_.notify());]])
+  [[    if (wake_one()) watcher_.call();]]
+  [[    static_cast<void>(wake_one());]])
 kino_add_mutant(woken_are_watched run_permits "a wake-up that comes to nothing" run_permits.hpp
-  [[    if (throttle_.notify() != detail::wake_throttle::wake::nobody_parked) call_watcher();]]
+  [[    if (wake_one()) watcher_.call();]]
   [[    using wake = detail::wake_throttle::wake;
     wake const seen = throttle_.notify();
-    if (seen != wake::nobody_parked && seen != wake::woke) call_watcher();]])
-kino_add_mutant(watcher_looks_twice run_permits "a false alarm before" run_permits.hpp
-  [[        if (work_waits_() && throttle_.notify() != detail::wake_throttle::wake::nobody_parked) {
+    if (seen != wake::nobody_parked && seen != wake::woke) watcher_.call();]])
+kino_add_mutant(watcher_looks_twice run_permits "a false alarm before" detail/slice_watcher.hpp
+  [[        if (duties_.work_waits() && duties_.wake_one()) {
           watching_.store(true, std::memory_order_seq_cst);
         }
 ]] [[]])

@@ -20,7 +20,8 @@ using kino::detail::store_pop;
 using kino::detail::store_push;
 using waited = run_permits::waited;
 
-KINO_TEST_REACH(watcher_of, run_permits, watcher_spot_)
+KINO_TEST_REACH(watcher_of, run_permits, watcher_)
+KINO_TEST_REACH(sleep_of, kino::detail::slice_watcher, spot_)
 
 namespace {
 
@@ -53,7 +54,7 @@ struct shop : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)
         static_cast<Scenario*>(this)->handle(mine, index);
       }
     }
-    if (--present == 0) watcher_of(permits)->interrupt();
+    if (--present == 0) sleep_of(watcher_of(permits))->interrupt();
   }
 
   bool take(run_permits::permit& mine, int& item) {
@@ -196,7 +197,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
       if (watched) kino::detail::thread::run();
       return;
     }
-    if (--present == 0) watcher_of(permits)->interrupt();
+    if (--present == 0) sleep_of(watcher_of(permits))->interrupt();
   }
   void after() {
     RL_ASSERT(permits.running() == 0);
