@@ -19,6 +19,16 @@ class BenchmarkApp
   end
   CHUNKS = Chunks.new.freeze
 
+  # One that pauses; no figure, only the question whether a server streams.
+  class Drip
+    def each
+      yield "drip"
+      sleep 0.6
+      yield "drop"
+    end
+  end
+  DRIP = Drip.new.freeze
+
   def call(env)
     case env["PATH_INFO"]
     when "/plaintext" then text(HELLO)
@@ -36,6 +46,7 @@ class BenchmarkApp
       text("#{body.bytesize} bytes, the last #{body.byteslice(-8, 8)}")
     when "/headers" then text("#{env["HTTP_COOKIE"].to_s.bytesize} bytes of cookies")
     when "/stream" then [200, TEXT.dup, CHUNKS]
+    when "/drip" then [200, TEXT.dup, DRIP]
     when "/slow"
       ending = now + 2
       fib(12) while now < ending

@@ -3,7 +3,7 @@
 # Measures servers and writes what it found: see docs/benchmarks.md. benchmarks/run and benchmarks/server/run
 # build what this needs and call it.
 
-%w[machine endpoint peer server_process generator row sections frameworks runner baseline settings report].each do |name|
+%w[machine endpoint peer server_process generator streaming row sections frameworks runner baseline settings report].each do |name|
   require_relative "lib/#{name}"
 end
 

@@ -118,7 +118,11 @@ module Bench
 
     def load_row(peer, endpoint, connections: @settings.connections, **key)
       key = { section: nil, server: peer.name, endpoint: endpoint.name, connections: connections }.merge(key)
-      Row.new(duration + @settings.warmup, key) { |server| load(server, endpoint, connections: connections) }
+      Row.new(duration + @settings.warmup, key) do |server|
+        result = load(server, endpoint, connections: connections)
+        result[:notes] = [*result[:notes], *Streaming.note(server.port)] if endpoint.name == "stream" && !result[:failed]
+        result
+      end
     end
 
     def load(server, endpoint, connections: @settings.connections, rate: nil)

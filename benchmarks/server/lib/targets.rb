@@ -27,11 +27,11 @@ module Bench
 
     def rate(section, server, **key) = row(section, server, **key)&.median(:rate)
 
-    # A peer that starves connections is fast for a few of its clients only.
+    # A peer that starves connections is fast for a few of its clients only, one that collects bodies does not stream.
     def rivals(section, **key)
       @rows.select do |row|
         row[:section] == section && !%w[kino kino-threaded bare].include?(row[:server]) && row.measured? && key.all? { |name, value| row[name] == value } &&
-          row.notes.none? { |note| note.start_with?("starves") }
+          row.notes.none? { |note| note.start_with?("starves", "collects") }
       end
     end
 
