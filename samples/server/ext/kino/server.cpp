@@ -10,7 +10,23 @@
 #include <stdexcept>
 #include <utility>
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 namespace kino::server {
+
+namespace {
+
+// A handler that sleeps or waits with a time limit is woken by the kernel up to 50 microseconds late, so that timers
+// may go off together. A hundredth of a wait of 5 ms is worth more here than a wake-up saved.
+void wake_exactly() {
+#ifdef __linux__
+  ::prctl(PR_SET_TIMERSLACK, 1UL);  // nanoseconds, of the calling thread
+#endif
+}
+
+}  // namespace
 
 server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
@@ -85,6 +101,7 @@ void server::stop(gvl const& held) {
 
 std::size_t server::join(gvl const& held) {
   queue::worker& joined = queue_.join(held);
+  wake_exactly();
   joined_.fetch_add(1);
   seats_[joined.index()].worker = &joined;
   post({event::kind::worker_joined, static_cast<long>(joined.index()), {}});
