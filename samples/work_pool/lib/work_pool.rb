@@ -5,6 +5,7 @@ require "work_pool_native"
 require_relative "work_pool/audit"
 require_relative "work_pool/forks"
 require_relative "work_pool/job"
+require_relative "work_pool/marking"
 require_relative "work_pool/ractors"
 require_relative "work_pool/result"
 

@@ -63,6 +63,10 @@ class WorkPoolTest < Minitest::Test
       end
     end
 
+    def self.full_marks(numbers, **options)
+      WorkPool.map(numbers, workers: 2, head_start: 0, **options) { GC.config[:rgengc_allow_full_mark] }
+    end
+
     def self.class_variable(numbers, **options)
       WorkPool.map(numbers, head_start: 0, **options) { |_, number| [SECRETS.size, number] }
     end
@@ -154,6 +158,33 @@ class WorkPoolTest < Minitest::Test
         assert_equal [outcome, 0], [said.chomp, status.exitstatus]
       end
     end
+  end
+
+  def test_while_ractors_work_the_collector_marks_what_is_young
+    skip "this Ruby's collector cannot be told" unless GC.respond_to?(:config)
+    assert_equal [false] * 4, Blocks.full_marks(1..4, backend: :ractor).values
+    assert GC.config[:rgengc_allow_full_mark]
+    assert_raises(IOError) { Blocks.full_marks(1..4, backend: :ractor, progress: proc { raise IOError }) }
+    assert GC.config[:rgengc_allow_full_mark]
+  end
+
+  def test_a_heap_past_its_bound_is_marked_as_a_whole_again
+    skip "this Ruby's collector cannot be told" unless GC.respond_to?(:config)
+    WorkPool::Marking.young_only do |limit|
+      WorkPool::Marking.keep_to(limit)
+      refute GC.config[:rgengc_allow_full_mark]
+      WorkPool::Marking.keep_to(0)
+      assert GC.config[:rgengc_allow_full_mark]
+    end
+  end
+
+  def test_a_program_that_marks_only_what_is_young_goes_on_doing_so
+    skip "this Ruby's collector cannot be told" unless GC.respond_to?(:config)
+    GC.config(rgengc_allow_full_mark: false)
+    assert_equal [false], Blocks.full_marks(1..1, backend: :ractor).values
+    refute GC.config[:rgengc_allow_full_mark]
+  ensure
+    GC.config(rgengc_allow_full_mark: true) if GC.respond_to?(:config)
   end
 
   def test_what_a_ractor_may_not_do_is_done_by_processes_and_the_reason_is_said

@@ -21,9 +21,12 @@ module WorkPool
       count = @run.inputs.size - first
       workers = [@run.workers, count].min
       feed = Feed.make(first, count, workers)
-      ractors = start(feed, workers)
-      @run.done while feed.wait
-      returned = ractors.map { |ractor| value_of(ractor) }
+      ractors = returned = nil
+      Marking.young_only do |limit|
+        ractors = start(feed, workers, limit)
+        @run.done while feed.wait
+        returned = ractors.map { |ractor| value_of(ractor) }
+      end
       Ractors.settled? { ractors.all? { |ractor| ractor.inspect.end_with?(" terminated>") } } unless FORK_LOCKS
       collect(returned, first)
     ensure
@@ -31,7 +34,7 @@ module WorkPool
     end
 
     # In a worker. Returns why it cannot work, or nil, its results and its session's state.
-    def self.work(feed, inputs, job, tolerant, told)
+    def self.work(feed, inputs, job, tolerant, told, limit)
       feed.join
       results = []
       session = job.session
@@ -40,6 +43,7 @@ module WorkPool
         return unfit(feed, value) if tolerant && isolation?(value)
 
         results << [index, value]
+        Marking.keep_to(limit)
         feed.done(index) if told
       end
       [nil, results, job.state(session)]
@@ -78,11 +82,11 @@ module WorkPool
 
     private
 
-    def start(feed, workers)
+    def start(feed, workers, limit)
       experimental = Warning[:experimental]
       Warning[:experimental] = false
       Array.new(workers) do
-        ractor = Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?) do |*all|
+        ractor = Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?, limit) do |*all|
           Thread.current.report_on_exception = false
           Ractors.work(*all)
         end
