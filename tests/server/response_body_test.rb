@@ -6,11 +6,7 @@ require_relative "support/server_test"
 # Responses: bodies that are all there, framing, headers, and what is wrong. Streaming has a file of its own.
 class ResponseBodyTest < ServerTest
   # Answers of all kinds.
-  class Answers < Apps::Router
-    def index(_env)
-      Apps.text("hello")
-    end
-
+  class Answers < Bodies::Routes
     def array(_env)
       [200, Apps::TEXT.dup, ["a", "", "b", "c"]]
     end
@@ -19,20 +15,8 @@ class ResponseBodyTest < ServerTest
       [200, Apps::TEXT.dup, []]
     end
 
-    def enumerable(env)
-      [200, Apps::TEXT.dup, Bodies::Pieces.new(%w[one two three], env["QUERY_STRING"])]
-    end
-
-    def sized(env)
-      [200, Apps::TEXT.merge("content-length" => "11"), Bodies::Pieces.new(%w[one two three], env["QUERY_STRING"])]
-    end
-
     def proxy(env)
       [200, Apps::TEXT.dup, Bodies::Proxy.new(%w[a b], env["QUERY_STRING"])]
-    end
-
-    def call_body(_env)
-      [200, Apps::TEXT.dup, proc { |stream| stream << "one" << "two"; stream.write("three"); stream.close }]
     end
 
     def big(_env)

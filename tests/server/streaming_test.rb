@@ -6,25 +6,9 @@ require_relative "support/server_test"
 # Responses that are written bit by bit: when their pieces go out, back-pressure, and bodies that break.
 class StreamingTest < ServerTest
   # Streams of all kinds.
-  class Streams < Apps::Router
-    def index(_env)
-      Apps.text("hello")
-    end
-
-    def enumerable(env)
-      [200, Apps::TEXT.dup, Bodies::Pieces.new(%w[one two three], env["QUERY_STRING"])]
-    end
-
-    def sized(env)
-      [200, Apps::TEXT.merge("content-length" => "11"), Bodies::Pieces.new(%w[one two three], env["QUERY_STRING"])]
-    end
-
+  class Streams < Bodies::Routes
     def nothing(env)
       [200, Apps::TEXT.dup, Bodies::Pieces.new([], env["QUERY_STRING"])]
-    end
-
-    def call_body(_env)
-      [200, Apps::TEXT.dup, proc { |stream| stream << "one" << "two"; stream.write("three"); stream.close }]
     end
 
     def call_unclosed(_env)

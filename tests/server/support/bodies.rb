@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "apps"
 require_relative "gate"
 
 # Response bodies that are no Arrays.
@@ -26,6 +27,25 @@ module Bodies
       @pieces
     ensure
       close
+    end
+  end
+
+  # What tests of whole bodies and of streams both ask for.
+  class Routes < Apps::Router
+    def index(_env)
+      Apps.text("hello")
+    end
+
+    def enumerable(env)
+      [200, Apps::TEXT.dup, Pieces.new(%w[one two three], env["QUERY_STRING"])]
+    end
+
+    def sized(env)
+      [200, Apps::TEXT.merge("content-length" => "11"), Pieces.new(%w[one two three], env["QUERY_STRING"])]
+    end
+
+    def call_body(_env)
+      [200, Apps::TEXT.dup, proc { |stream| stream << "one" << "two"; stream.write("three"); stream.close }]
     end
   end
 end
