@@ -130,7 +130,7 @@ class ModeTest < ServerTest
     cpus = Kino.available_parallelism
     assert_operator cpus, :>=, 1
     ractor = Kino::Server.new(Plain, mode: :ractor).settings
-    assert_equal [[cpus * 16, 128].min, 1, cpus], %i[workers threads concurrency].map { |name| ractor[name] }
+    assert_equal [(cpus * 16).clamp(64, 128), 1, cpus], %i[workers threads concurrency].map { |name| ractor[name] }
     threaded = Kino::Server.new(Plain, mode: :threaded).settings
     assert_equal [[cpus * 16, 128].min, 3, 1], %i[workers threads concurrency].map { |name| threaded[name] }
   end

@@ -15,7 +15,7 @@ module Kino
       Option.new(:mode, :choice, :auto, range: %i[auto ractor threaded], flag: "-m",
                  help: "ractor runs handlers in parallel Ractors and needs a shareable app; threaded runs any " \
                        "app; auto takes ractor when it can"),
-      Option.new(:workers, :integer, nil, range: 1..1024, flag: "-w", default_text: "16 per CPU, at most 128",
+      Option.new(:workers, :integer, nil, range: 1..1024, flag: "-w", default_text: "16 per CPU; 64 to 128 Ractors",
                  help: "Ractors, or groups of Threads in threaded mode"),
       Option.new(:threads, :integer, nil, range: 1..64, flag: "-t", default_text: "1; threaded: 3",
                  help: "Threads per worker"),

@@ -3,6 +3,7 @@
 require_relative "address"
 require_relative "banner"
 require_relative "errors"
+require_relative "heap_room"
 require_relative "listeners"
 require_relative "log"
 require_relative "mode"
@@ -22,6 +23,8 @@ module Kino
     EMBEDDED_DEFAULTS = { port: 0 }.freeze
     SPARE_SLOTS = 2
     WORKERS_PER_CPU = 16
+    # What waits wants workers and no CPU, so that a small machine wants as many Ractors as a larger one.
+    LEAST_DEFAULT_RACTORS = 64
     MOST_DEFAULT_WORKERS = 128
     # How long workers may take to leave once there is nothing left for them to answer, and how long when
     # shutdown_timeout is over and they have been told so.
@@ -137,7 +140,8 @@ module Kino
     def settle
       cpus = Native.available_parallelism
       ractor = mode == :ractor
-      settings.settle(:workers) { [cpus * WORKERS_PER_CPU, MOST_DEFAULT_WORKERS].min }
+      least = ractor ? LEAST_DEFAULT_RACTORS : 1
+      settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
       settings.settle(:threads) { ractor ? 1 : 3 }
       settings.settle(:concurrency) { ractor ? cpus : 1 }
     end
@@ -150,6 +154,7 @@ module Kino
       seats = Crew.seats(mode, settings[:workers], settings[:threads], @id, @app)
       @supervisor = Supervisor.new(@id, seats)
       @supervisor.start
+      HeapRoom.make(settings[:workers]) if mode == :ractor
       Native.start(@id)
       become(:running)
     rescue Exception
