@@ -40,7 +40,8 @@ module Bench
     end
 
     def workers
-      sweep(%w[kino puma rust-kino-32], "workers", @settings.worker_counts, %w[plaintext json cpu]) { |count| { workers: count } }
+      endpoints = @settings.endpoints & %w[plaintext json cpu io]
+      sweep(%w[kino puma rust-kino-32], "workers", @settings.worker_counts, endpoints) { |count| { workers: count } }
     end
 
     def connections
