@@ -8,6 +8,7 @@
 #include <kino/detail/slice_watcher.hpp>
 #include <kino/detail/wake_throttle.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -25,9 +26,11 @@ KINO_NAMESPACE_BEGIN
 /// a permit. One that blocks inside its handler lends the permit (`lend`), and the next worker
 /// starts at once; when it comes back (`reclaim`) the count may exceed the limit until the next
 /// `acquire` evens it out. One that computes longer than a slice while work waits stops
-/// counting, so that a slow computation per core never starves fast handlers. It is what Go's
+/// counting, so that a slow computation per core never starves fast handlers. The more of those
+/// there are, the longer may the next one compute: twice as long for every `concurrency` of
+/// them. So slow handlers alone do not end up all at once on the cores. It is what Go's
 /// scheduler does around system calls (`entersyscall`, `handoffp`) and long-running goroutines
-/// (`sysmon`, `retake`).
+/// (`sysmon`, `retake`), but for the doubling: goroutines that run too long take turns.
 ///
 /// A watcher thread measures slices, also that of a worker that was woken and does not arrive.
 /// It sleeps unless work waits beside a worker that sleeps.
@@ -88,7 +91,7 @@ public:
 
     detail::waiter place_;
     alignas(detail::cache_line) detail::atomic<state> state_{state::idle};
-    detail::atomic<std::uint32_t> since_{0};  // the slice in which it began
+    detail::atomic<std::uint32_t> since_{0};  // the tick after which it began
     detail::atomic<bool> in_handler_{false};
   };
 
@@ -143,6 +146,13 @@ public:
 private:
   using state = permit::state;
 
+  // The more, the less over its slice does a long computation get; each is a wake-up.
+#ifdef KINO_MODEL_CHECKER
+  static constexpr std::uint32_t ticks_per_slice = 1;  // shorter schedules, more of them
+#else
+  static constexpr std::uint32_t ticks_per_slice = 5;
+#endif
+
   // After something was given up: a push may have counted on it and woken nobody.
   void pass_on() {
     if (work_waits_()) work_arrived();
@@ -151,10 +161,18 @@ private:
   bool wake_one() {
     return throttle_.notify() != detail::wake_throttle::wake::nobody_parked;
   }
-  void expire_long_runners(std::uint32_t slice);
+  void expire_long_runners(std::uint32_t tick);
+  // How many compute beside those that count.
+  std::size_t overdue() const;
+  // After how many ticks one has computed too long beside so many: twice as many for every full
+  // set of them. One more than a slice has, because it began between two ticks.
+  std::uint32_t patience_beside(std::size_t late) const {
+    return (ticks_per_slice + 1) << std::min<std::size_t>(late / concurrency_, 20);
+  }
 
   std::function<bool()> const work_waits_;
   std::size_t const count_;
+  std::size_t const concurrency_;
   std::unique_ptr<permit[]> permits_;
   detail::wake_throttle throttle_;
   detail::atomic<bool> stopped_{false};
@@ -167,15 +185,16 @@ private:
 inline run_permits::run_permits(options chosen, std::function<bool()> work_waits)
     : work_waits_(std::move(work_waits)),
       count_(chosen.workers),
+      concurrency_(chosen.concurrency ? chosen.concurrency : chosen.workers),
       permits_(std::make_unique<permit[]>(chosen.workers)),
       // The newest: each Ractor that runs takes heap pages of its own, so the fewer take turns,
       // the fewer collections stop them all.
       throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited,
                 detail::wake_throttle::turn::newest),
-      watcher_(chosen.slice,
+      watcher_(std::chrono::nanoseconds(chosen.slice) / ticks_per_slice,
                {.work_waits = work_waits_,
                 .wake_one = [this] { return wake_one(); },
-                .inspect = [this](std::uint32_t slice) { expire_long_runners(slice); }}) {}
+                .inspect = [this](std::uint32_t tick) { expire_long_runners(tick); }}) {}
 
 inline run_permits::~run_permits() {
   // In a forked child the threads that sleep here stayed in the parent; see slice_watcher.
@@ -202,14 +221,14 @@ inline bool run_permits::acquire(permit& mine) {
   }
   // release: pairs with the acquire of the watcher, which must not see this state without the
   // slice; the count was taken before.
-  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
+  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
   mine.state_.store(state::running, std::memory_order_release);
   return true;
 }
 
 inline void run_permits::begin(permit& mine) {
-  // relaxed: the watcher compares with it once a slice; a late view costs one slice.
-  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
+  // relaxed: the watcher compares with it once a tick; a late view costs one tick.
+  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
   state expected = state::searching;
   if (mine.state_.load(std::memory_order_relaxed) == expected &&
       mine.state_.compare_exchange_strong(expected, state::running,
@@ -234,7 +253,7 @@ inline run_permits::waited run_permits::wait(permit& mine, detail::deadline unti
     return woken == detail::park_result::interrupted ? waited::interrupted : waited::timed_out;
   }
   if (!mine.place_.granted) return waited::stopped;
-  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
+  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
   mine.state_.store(state::searching, std::memory_order_release);  // as in acquire
   return waited::granted;
 }
@@ -267,7 +286,7 @@ inline void run_permits::reclaim(permit& mine) {
   if (mine.state_.load(std::memory_order_relaxed) != state::lent) return;
   if (!mine.in_handler_.load(std::memory_order_relaxed) || born_.forked()) return;
   throttle_.run_anyway();
-  mine.since_.store(watcher_.slice(), std::memory_order_relaxed);
+  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
   mine.state_.store(state::running, std::memory_order_release);  // as in acquire
 }
 
@@ -276,14 +295,26 @@ inline void run_permits::stop() {
   throttle_.release_all();
 }
 
-inline void run_permits::expire_long_runners(std::uint32_t slice) {
+inline std::size_t run_permits::overdue() const {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    // relaxed: one that is counted too early or too late is worth a tick of somebody's time.
+    count += permits_[i].state_.load(std::memory_order_relaxed) == state::expired &&
+             permits_[i].in_handler_.load(std::memory_order_relaxed);
+  }
+  return count;
+}
+
+inline void run_permits::expire_long_runners(std::uint32_t tick) {
+  std::size_t late = overdue();
   for (std::size_t i = 0; i < count_; ++i) {
     permit& other = permits_[i];
     // acquire: pairs with the releases that set the state; since_ is then at least as new.
     state seen = other.state_.load(std::memory_order_acquire);
     if (seen != state::running && seen != state::searching) continue;
-    // Two ticks apart: it has had one whole slice at least.
-    if (slice - other.since_.load(std::memory_order_relaxed) < 2) continue;
+    // A searcher computes nothing: whoever stands in for it makes nobody slower.
+    std::uint32_t const patience = patience_beside(seen == state::searching ? 0 : late);
+    if (tick - other.since_.load(std::memory_order_relaxed) < patience) continue;
     if (!other.state_.compare_exchange_strong(seen, state::expired,
                                               std::memory_order_relaxed)) {
       continue;
@@ -292,6 +323,7 @@ inline void run_permits::expire_long_runners(std::uint32_t slice) {
       throttle_.stop_searching(false);
     } else {
       throttle_.stop_running();
+      ++late;
     }
     static_cast<void>(wake_one());
   }

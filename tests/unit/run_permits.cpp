@@ -299,6 +299,22 @@ TEST_CASE("one that computes longer than a slice while work waits stops counting
   CHECK(place.permits.running() == 1);
 }
 
+TEST_CASE("the more compute too long, the longer may the next one") {
+  office place(4, 1, 1ms);
+  place.start(0);
+  place.work = 1;
+  CHECK(place.permits.wait(place[1]) == waited::granted);
+  // Patience is 6 ticks for the first, 12 for the second, 24 for the third. A wake-up is counted
+  // just before its tick, so that one may be missing from the difference.
+  for (std::uint64_t patience = 12, next = 2; next < 4; patience *= 2, ++next) {
+    auto const before = place.permits.watcher_wake_count();
+    place.permits.begin(place[next - 1]);
+    CHECK(place.permits.wait(place[next]) == waited::granted);
+    CHECK(place.permits.watcher_wake_count() - before >= patience - 1);
+  }
+  CHECK(place.permits.running() == 1);
+}
+
 TEST_CASE("an expired worker lends nothing, and counts again when it comes back") {
   office place(2, 1, 1ms);
   place.start(0);

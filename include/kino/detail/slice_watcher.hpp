@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A thread that counts slices of time, and only while somebody needs that.
+// A thread that counts ticks of time, and only while somebody needs that.
 
 #pragma once
 
@@ -17,12 +17,12 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A slice_watcher looks once a slice for what has lasted too long, and sleeps while nothing can.
+/// A slice_watcher looks once a tick for what has lasted too long, and sleeps while nothing can.
 ///
 /// No call is missed: whoever calls has published the work before it reads `watching_`, and the
 /// watcher looks for work once more after it has said that it watches no longer.
 ///
-/// Threads: `call`, `slice` and `wake_count` by any.
+/// Threads: `call`, `tick` and `wake_count` by any.
 /// Blocks:  never, but for a leaf mutex around the sleeping watcher.
 /// Fork:    a child has no watcher; there it can be destroyed.
 class slice_watcher {
@@ -31,11 +31,11 @@ public:
   struct duties {
     std::function<bool()> work_waits;            ///< Whether there is something to watch over.
     std::function<bool()> wake_one;              ///< Work came late: whether to go on watching.
-    std::function<void(std::uint32_t)> inspect;  ///< Another slice has begun; its number.
+    std::function<void(std::uint32_t)> inspect;  ///< Another tick; its number.
   };
 
   /// Throws std::system_error if the thread cannot be started.
-  slice_watcher(std::chrono::milliseconds length, duties what)
+  slice_watcher(std::chrono::nanoseconds length, duties what)
       : length_(length), duties_(std::move(what)), thread_(start_thread([this] { watch(); })) {}
   slice_watcher(slice_watcher const&) = delete;
   slice_watcher& operator=(slice_watcher const&) = delete;
@@ -61,13 +61,13 @@ public:
       spot_->notify();
     }
   }
-  /// The number of the current slice. It stands still while nobody watches.
-  [[nodiscard]] std::uint32_t slice() const {
-    return slice_.load(std::memory_order_relaxed);  // a late view costs one slice
+  /// The number of the last tick. It stands still while nobody watches.
+  [[nodiscard]] std::uint32_t tick() const {
+    return tick_.load(std::memory_order_relaxed);  // a late view costs one tick
   }
   /// How many times it woke so far.
   [[nodiscard]] std::uint64_t wake_count() const {
-    return ticks_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
+    return wakes_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
   }
 
 private:
@@ -76,10 +76,10 @@ private:
       if (spot_->park(std::nullopt) == park_result::interrupted) return;
       while (watching_.load(std::memory_order_relaxed)) {  // own thread's store, or our caller's
         if (spot_->park(clock::now() + length_) == park_result::interrupted) return;
-        ticks_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
+        wakes_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
         if (duties_.work_waits()) {
-          // relaxed: this thread alone counts slices; the others copy the number.
-          duties_.inspect(slice_.fetch_add(1, std::memory_order_relaxed) + 1);
+          // relaxed: this thread alone counts ticks; the others copy the number.
+          duties_.inspect(tick_.fetch_add(1, std::memory_order_relaxed) + 1);
           continue;
         }
         watching_.store(false, std::memory_order_seq_cst);  // pairs with call
@@ -91,11 +91,11 @@ private:
     }
   }
 
-  std::chrono::milliseconds const length_;
+  std::chrono::nanoseconds const length_;
   duties const duties_;
   atomic<bool> watching_{false};
-  atomic<std::uint64_t> ticks_{0};
-  alignas(cache_line) atomic<std::uint32_t> slice_{0};
+  atomic<std::uint64_t> wakes_{0};
+  alignas(cache_line) atomic<std::uint32_t> tick_{0};
   std::unique_ptr<parker> spot_ = std::make_unique<parker>();
   fork_mark const born_;
   thread thread_;
