@@ -72,26 +72,30 @@ void io_thread::closed(connection& gone) {
 
 void io_thread::flush_later(connection& one) noexcept {
   try {
-    bool first = false;
     {
       std::lock_guard guard(flush_mutex_);
-      first = unflushed_.empty();
       unflushed_.push_back(&one);
       one.hold();
+      if (std::exchange(flush_asked_, true)) return;
     }
-    if (!first) return;
     asio::post(context_, [this] {
       flush_timer_.expires_after(tuning::gather_time);
       flush_timer_.async_wait([this](asio::error_code const&) { flush_all(); });
     });
   } catch (std::exception const&) {
-    one.out().flush_late();  // Without memory for later, now.
+    // Without memory for later, now; those that have relied on this one go with the next.
+    {
+      std::lock_guard guard(flush_mutex_);
+      flush_asked_ = false;
+    }
+    one.out().flush_late();
   }
 }
 
 void io_thread::flush_all() {
   {
     std::lock_guard guard(flush_mutex_);
+    flush_asked_ = false;
     flushing_.swap(unflushed_);
   }
   for (connection* one : flushing_) {

@@ -69,7 +69,8 @@ private:
 
   asio::steady_timer flush_timer_{context_};
   std::mutex flush_mutex_;
-  std::vector<connection*> unflushed_;  // counted; with the timer set unless it is empty
+  bool flush_asked_ = false;            // the timer is set, or about to be
+  std::vector<connection*> unflushed_;  // counted
   std::vector<connection*> flushing_;   // the thread's own, kept for its memory
   kino::detail::thread thread_;
 };
