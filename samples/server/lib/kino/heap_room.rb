@@ -8,30 +8,38 @@ module Kino
   # so much free in them that it does not let the heap grow: 64 workers that wait in turn had a collection every 10
   # requests. Pages that exist stay, because Ruby keeps a number of free ones for every Ractor.
   module HeapRoom
-    # Beside one page of each size class, so that the first full one does not bring a collection.
-    SPARE_PAGES = 1
+    # Of each size class: one to begin with, and one of the most used, so that the first full one brings no collection.
+    PAGES = [2, 1, 1, 1, 1].freeze
+    # What an Array has beside its elements, and what an element takes; one that fits into its slot has no memory else.
+    ARRAY_HEAD = 16
+    ELEMENT = 8
 
     module_function
 
     # Makes room for +ractors+ of them, that exist already. Where Ruby does not tell how its heap is divided, nothing.
     def make(ractors)
-      objects = ractors * pages_per_ractor * GC::INTERNAL_CONSTANTS.fetch(:HEAP_PAGE_OBJ_LIMIT, 0)
       was_disabled = GC.disable
-      fill(objects)
+      size_classes.zip(PAGES) { |size, pages| fill(size, ractors * (pages || 1)) }
       GC.enable
       GC.start
     ensure
       GC.disable if was_disabled
     end
 
-    def pages_per_ractor
-      size_classes = GC::INTERNAL_CONSTANTS[:HEAP_COUNT] || GC::INTERNAL_CONSTANTS[:SIZE_POOL_COUNT] || 1
-      size_classes + SPARE_PAGES
+    # Bytes of a slot in each.
+    def size_classes
+      about = GC::INTERNAL_CONSTANTS
+      least = about[:BASE_SLOT_SIZE] || about[:RVALUE_SIZE]
+      count = about[:HEAP_COUNT] || about[:SIZE_POOL_COUNT]
+      return [] unless least && count && about[:HEAP_PAGE_SIZE]
+
+      Array.new(count) { |n| least << n }
     end
 
-    # All at the same time, and forgotten on return: pages without any object serve every size class.
-    def fill(objects)
-      Array.new(objects) { Object.new }
+    # So many pages at the same time, forgotten on return.
+    def fill(size, pages)
+      elements = (size - ARRAY_HEAD) / ELEMENT
+      Array.new(pages * (GC::INTERNAL_CONSTANTS[:HEAP_PAGE_SIZE] / size)) { Array.new(elements) }
       nil
     end
   end
