@@ -1,32 +1,92 @@
 # frozen_string_literal: true
 
+require_relative "native"
+
 module Kino
-  # Gives Ruby's heap so many pages that every Ractor can have its own.
+  # Gives Ruby's heap so many pages that every Ractor can have its own, once that is what it lacks.
   #
   # A Ractor allocates from pages which no other Ractor may use until the next collection, one of each size class. When
   # there are fewer than the Ractors together want, Ruby collects to get them back, however empty they are, and finds
   # so much free in them that it does not let the heap grow: 64 workers that wait in turn had a collection every 10
   # requests. Pages that exist stay, because Ruby keeps a number of free ones for every Ractor.
-  module HeapRoom
+  #
+  # Not from the start: the more pages, the longer a collection lasts, and where few workers are busy, few pages do.
+  class HeapRoom
     # Of each size class: one to begin with, and one of the most used, so that the first full one brings no collection.
     PAGES = [2, 1, 1, 1, 1].freeze
+    # More collections than one for so many requests are for pages, or will be fewer the more pages there are.
+    REQUESTS_PER_COLLECTION = 50
+    # Requests to judge by.
+    ENOUGH = 256
     # What an Array has beside its elements, and what an element takes; one that fits into its slot has no memory else.
     ARRAY_HEAD = 16
     ELEMENT = 8
 
-    module_function
+    # What one worker notices: that there were collections while it served a few requests. That may be because it is
+    # seldom its turn, so it only asks. Everything here is cheap, and the worker's own.
+    class Watch
+      LOOK_EVERY = 64
+      SUSPICIOUS = 2
+      MOST_QUESTIONS = 8
 
-    # Makes room for +ractors+ of them, that exist already. Where Ruby does not tell how its heap is divided, nothing.
-    def make(ractors)
-      was_disabled = GC.disable
-      size_classes.zip(PAGES) { |size, pages| fill(size, ractors * (pages || 1)) }
-      GC.enable
-      GC.start
-    ensure
-      GC.disable if was_disabled
+      def initialize(server)
+        @server = server
+        @questions = MOST_QUESTIONS
+        look
+      end
+
+      # After each request.
+      def request_done
+        return unless (@left -= 1).zero?
+
+        before = @collections
+        look
+        return if @collections - before < SUSPICIOUS || @questions.zero?
+
+        @questions -= 1
+        Native.post_signal(@server, 0)
+      end
+
+      private
+
+      def look
+        @left = LOOK_EVERY
+        @collections = GC.count
+      end
     end
 
-    # Bytes of a slot in each.
+    # Of the server for which +ractors+ Ractors work; used by its supervisor.
+    def initialize(server, ractors)
+      @server = server
+      @ractors = ractors
+      @made = false
+    end
+
+    # A worker noticed something. Makes room, once, if all requests since it was last asked say the same.
+    def asked
+      return if @made
+
+      served, collections = Native.stats(@server)[:served], GC.count
+      return note(served, collections) unless @served
+      return if served - @served < ENOUGH
+
+      @made = (collections - @collections) * REQUESTS_PER_COLLECTION > served - @served
+      @made ? make : note(served, collections)
+    end
+
+    private
+
+    def note(served, collections)
+      @served = served
+      @collections = collections
+    end
+
+    def make
+      size_classes.zip(PAGES) { |size, pages| fill(size, @ractors * (pages || 1)) }
+      GC.start
+    end
+
+    # Bytes of a slot in each; none where Ruby does not tell how its heap is divided.
     def size_classes
       about = GC::INTERNAL_CONSTANTS
       least = about[:BASE_SLOT_SIZE] || about[:RVALUE_SIZE]

@@ -152,9 +152,9 @@ module Kino
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
       seats = Crew.seats(mode, settings[:workers], settings[:threads], @id, @app)
-      @supervisor = Supervisor.new(@id, seats)
+      room = HeapRoom.new(@id, settings[:workers]) if mode == :ractor
+      @supervisor = Supervisor.new(@id, seats, room)
       @supervisor.start
-      HeapRoom.make(settings[:workers]) if mode == :ractor
       Native.start(@id)
       become(:running)
     rescue Exception

@@ -11,8 +11,10 @@ module Kino
   class Supervisor
     attr_reader :respawns
 
-    def initialize(id, seats)
+    # +room+ is told when workers notice that they collect a lot; nil where they are Threads.
+    def initialize(id, seats, room = nil)
       @id = id
+      @room = room
       @seats = seats
       @backoff = Backoff.new(seats.size * 2)
       @lock = Mutex.new
@@ -96,6 +98,7 @@ module Kino
       case kind
       when :worker_joined then joined(details[0])
       when :worker_exited then exited(*details)
+      when :signal then @room&.asked
       end
     end
 

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "heap_room"
 require_relative "log"
 require_relative "native"
 require_relative "response"
@@ -59,8 +60,12 @@ module Kino
     end
 
     def self.serve(id, slot, app)
+      watch = HeapRoom::Watch.new(id) unless Ractor.current == Ractor.main
       env = Native.take(id, slot)
-      env = exchange(id, slot, app, env) while env
+      while env
+        env = exchange(id, slot, app, env)
+        watch&.request_done
+      end
     end
 
     # One request and its answer; returns the next request.
