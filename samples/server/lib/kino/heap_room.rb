@@ -35,8 +35,8 @@ module Kino
         look
       end
 
-      # After each request.
-      def request_done
+      # Before each request.
+      def request
         return unless (@left -= 1).zero?
 
         before = @collections

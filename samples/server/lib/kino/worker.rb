@@ -63,8 +63,8 @@ module Kino
       watch = HeapRoom::Watch.new(id) unless Ractor.current == Ractor.main
       env = Native.take(id, slot)
       while env
+        watch&.request # now, because the server may be gone when the app is done
         env = exchange(id, slot, app, env)
-        watch&.request_done
       end
     end
 
