@@ -181,20 +181,20 @@ VALUE next_event(gvl const& held, VALUE, VALUE id) {
   return kino::protect(held, [&next] {
     switch (next->what) {
       case event::kind::worker_joined:
-        return rb_ary_new_from_args(2, symbol("worker_joined"), LONG2FIX(next->number));
+        return rb_ary_new_from_args(2, symbol("worker_joined"), LONG2FIX(next->slot));
       case event::kind::worker_exited:
         return rb_ary_new_from_args(
-            3, symbol("worker_exited"), LONG2FIX(next->number),
+            3, symbol("worker_exited"), LONG2FIX(next->slot),
             next->reason.empty() ? Qnil
                                  : rb_utf8_str_new(next->reason.data(),
                                                    static_cast<long>(next->reason.size())));
-      default: return rb_ary_new_from_args(2, symbol("signal"), LONG2FIX(next->number));
+      default: return rb_ary_new_from_args(1, symbol("room_asked"));
     }
   });
 }
 
-VALUE post_signal(gvl const& held, VALUE, VALUE id, VALUE number) {
-  server_of(held, id)->post({event::kind::signal, number_of(held, number), {}});
+VALUE ask_for_room(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->post({event::kind::room_asked, 0, {}});
   return Qnil;
 }
 
@@ -287,7 +287,7 @@ KINO_EXTENSION(kino_native) {
   kino::define_function<stream>(native, "stream");
 
   kino::define_function<next_event>(native, "next_event");
-  kino::define_function<post_signal>(native, "post_signal");
+  kino::define_function<ask_for_room>(native, "ask_for_room");
   kino::define_function<stats>(native, "stats");
 
   kino::define_function<available_parallelism>(native, "available_parallelism");

@@ -25,9 +25,9 @@ namespace kino::server {
 
 /// An event is what a supervisor hears of.
 struct event {
-  enum class kind { none, worker_joined, worker_exited, signal };
+  enum class kind { none, worker_joined, worker_exited, room_asked };
   kind what = kind::none;
-  long number = 0;     // slot or signal
+  long slot = 0;       // of a worker
   std::string reason;  // of an exit; empty: the worker came to its end
 };
 

@@ -44,7 +44,7 @@ module Kino
         return if @collections - before < SUSPICIOUS || @questions.zero?
 
         @questions -= 1
-        Native.post_signal(@server, 0)
+        Native.ask_for_room(@server)
       end
 
       private

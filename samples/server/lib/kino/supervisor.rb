@@ -98,7 +98,7 @@ module Kino
       case kind
       when :worker_joined then joined(details[0])
       when :worker_exited then exited(*details)
-      when :signal then @room&.asked
+      when :room_asked then @room&.asked
       end
     end
 
