@@ -33,6 +33,19 @@ module Bench
       server_cpus ? server_cpus.size : cpus
     end
 
+    # What all CPUs together did so far, as Linux counts it; empty elsewhere.
+    def cpu_times
+      File.foreach("/proc/stat").first.split.drop(1).map(&:to_i)
+    rescue Errno::ENOENT
+      []
+    end
+
+    # Which share of the CPUs the hypervisor has given to other machines since.
+    def stolen_since(before)
+      spent = cpu_times.zip(before).map { |now, earlier| now - earlier }.first(8)
+      spent.sum.positive? ? spent.fetch(7).fdiv(spent.sum) : 0.0
+    end
+
     def pinned(cpu_list, command)
       cpu_list ? ["taskset", "-c", cpu_list.join(","), *command] : command
     end

@@ -97,9 +97,9 @@ module Bench
 
     def open_loop
       rows = of("open").select(&:measured?)
-      table("Open loop: /plaintext at a constant rate", ["of its own best rate", "server", "requests/s", "p50", "p90", "p99", "p99.9", "worst", "notes"],
+      table("Open loop: /plaintext at a constant rate", ["of its own closed-loop rate", "server", "requests/s", "p50", "p90", "p99", "p99.9", "worst", "notes"],
             rows.sort_by { |row| [row[:share], row.median(:latency_us, :p99)] }.map do |row|
-        [Figures.percent(row[:share]), say(row[:server]), Figures.whole(row.median(:asked_rate)),
+        [row[:share] < 1 ? Figures.percent(row[:share]) : "closed loop", say(row[:server]), Figures.whole(row.median(row[:share] < 1 ? :asked_rate : :rate)),
          *%i[p50 p90 p99 p999 max].map { |name| Figures.duration(row.median(:latency_us, name)) }, row.notes.join("; ")]
       end)
     end

@@ -10,32 +10,28 @@ module Bench
     def initialize(settings, peers)
       @settings = settings
       @peers = peers
-      @closed = []
     end
 
     # Every server and endpoint: each connection asks again when it has its answer.
     def closed
-      blocks = @peers.map do |peer|
-        rows = endpoints_of(peer).map { |endpoint| load_row(peer, endpoint, section: "closed") }
-        block(peer, rows)
+      @peers.map do |peer|
+        block(peer, endpoints_of(peer).map { |endpoint| load_row(peer, endpoint, section: "closed") })
       end
-      @closed = blocks.flat_map(&:rows)
-      blocks
     end
 
-    # The same, but requests come at 50 % and 80 % of the rate that this server reached, whatever it does.
+    # The same, but requests come at 50 % and 80 % of the rate that this server has just reached, whatever it does: a machine
+    # that others use too may be another one an hour later.
     def open
+      plaintext = Endpoint::ALL.fetch("plaintext")
       @peers.map do |peer|
-        rows = [0.5, 0.8].map do |share|
-          key = { section: "open", server: peer.name, endpoint: "plaintext", share: share }
-          Row.new(duration + 0.5, key) do |server|
-            best = @closed.find { |row| row[:server] == peer.name && row[:endpoint] == "plaintext" }
-            next { failed: "no closed-loop rate to take a share of" } unless best&.measured?
-
-            load(server, Endpoint::ALL.fetch("plaintext"), rate: share * best.median(:rate))
+        best = load_row(peer, plaintext, section: "open", share: 1.0)
+        shares = [0.5, 0.8].map do |share|
+          Row.new(duration + 0.5, best.key.merge(share: share)) do |server|
+            rate = best.results.last[:rate]
+            rate ? load(server, plaintext, rate: share * rate) : { failed: "no closed-loop rate to take a share of" }
           end
         end
-        block(peer, rows)
+        block(peer, [best, *shares])
       end
     end
 
@@ -127,13 +123,15 @@ module Bench
     end
 
     def load(server, endpoint, connections: @settings.connections, rate: nil)
-      before = server.cpu_seconds
+      before, before_all = server.cpu_seconds, Machine.cpu_times
       warmup = rate ? 0.5 : @settings.warmup
       result = Generator.run(server.port, endpoint, connections: connections, seconds: duration, warmup: warmup, rate: rate)
       return result if result[:failed]
 
       # The warm-up is taken to cost what the rest costs.
       cpu = (server.cpu_seconds - before) * duration / (duration + warmup)
+      stolen = Machine.stolen_since(before_all)
+      result[:notes] = [*result[:notes], "other machines had #{Figures.percent(stolen)} of the CPUs"] if stolen > 0.01
       result.merge(pss_mb: server.pss.round(1), cpu_us_per_request: (cpu * 1e6 / result[:requests]).round(1))
     end
 

@@ -46,7 +46,7 @@ module Bench
         options.on("--quick", "a first impression in minutes: one short round; give it first, what follows changes it") { shorten }
         options.on("--only LIST", Array, "of #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
         options.on("--servers LIST", Array, "of #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
-        options.on("--endpoints LIST", Array, "of #{@endpoints.join(", ")}") { |list| @endpoints = known(list, Endpoint::ALL.keys) }
+        options.on("--endpoints LIST", Array, "of #{@endpoints.join(", ")}") { |list| @endpoints = known(list.map { |path| path.delete_prefix("/") }, Endpoint::ALL.keys) }
         options.on("--rounds N", Integer, "interleaved rounds (#{@rounds})") { |count| @rounds = @sweep_rounds = count }
         options.on("--seconds S", Float, "per measurement (#{@seconds})") { |value| @seconds = value }
         options.on("--warmup S", Float, "before each (#{@warmup})") { |value| @warmup = value }
@@ -69,7 +69,7 @@ module Bench
 
     def known(list, names)
       strangers = list - names
-      raise OptionParser::InvalidArgument, strangers.join(", ") if strangers.any?
+      raise OptionParser::InvalidArgument, "#{strangers.join(", ")} (there is #{names.join(", ")})" if strangers.any?
 
       list
     end
