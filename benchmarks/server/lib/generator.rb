@@ -9,8 +9,9 @@ module Bench
 
     # What one run measured, plus what is wrong with it.
     def self.run(port, endpoint, connections:, seconds:, warmup:, rate: nil)
+      before = Machine.cpu_times
       result = JSON.parse(IO.popen(command(port, endpoint, connections, seconds, warmup, rate), &:read), symbolize_names: true)
-      result.merge(judge(result))
+      result.merge(judge(result, Machine.stolen_since(before)))
     rescue JSON::ParserError
       { failed: "the load generator said nothing" }
     end
@@ -24,12 +25,14 @@ module Bench
     end
 
     # An error makes a run worthless; a note says how to read it.
-    def self.judge(result)
+    def self.judge(result, stolen)
       errors = result[:errors].reject { |_, count| count.zero? }
       return { failed: errors.map { |kind, count| "#{count} #{kind} errors" }.join(", ") } if errors.any?
       return { failed: "no answers" } if result[:requests].zero?
 
-      { notes: result[:asked_rate].zero? ? closed_loop_notes(result) : open_loop_notes(result) }
+      notes = result[:asked_rate].zero? ? closed_loop_notes(result) : open_loop_notes(result)
+      notes << "other machines had #{Figures.percent(stolen)} of the CPUs" if stolen > 0.01
+      { notes: notes }
     end
 
     # "starves" means that some connections were not served, whose requests no percentile knows about.

@@ -123,15 +123,13 @@ module Bench
     end
 
     def load(server, endpoint, connections: @settings.connections, rate: nil)
-      before, before_all = server.cpu_seconds, Machine.cpu_times
+      before = server.cpu_seconds
       warmup = rate ? 0.5 : @settings.warmup
       result = Generator.run(server.port, endpoint, connections: connections, seconds: duration, warmup: warmup, rate: rate)
       return result if result[:failed]
 
       # The warm-up is taken to cost what the rest costs.
       cpu = (server.cpu_seconds - before) * duration / (duration + warmup)
-      stolen = Machine.stolen_since(before_all)
-      result[:notes] = [*result[:notes], "other machines had #{Figures.percent(stolen)} of the CPUs"] if stolen > 0.01
       result.merge(pss_mb: server.pss.round(1), cpu_us_per_request: (cpu * 1e6 / result[:requests]).round(1))
     end
 
