@@ -19,14 +19,12 @@ settings.missing.each { |line| warn "not measured: #{line}" }
 %w[INT TERM].each { |signal| trap(signal) { exit 130 } }
 sections = Bench::Sections.new(settings, peers)
 runner = Bench::Runner.new(settings, installer)
-phases = (settings.sections - Bench::Sections::PROGRAMS).to_h { |name| [name, sections.public_send(name)] }.reject { |_, blocks| blocks.empty? }
-rounds = phases.to_h { |name, _| [name, name == "closed" ? settings.rounds : settings.sweep_rounds] }
-phases.each { |name, blocks| runner.plan(blocks.sum(&:seconds) * rounds[name]) }
-
-baseline = settings.sections.include?("closed") && settings.endpoints.include?("cpu") ? Bench::Baseline.new : nil
-phases.each do |name, blocks|
-  rounds[name].times { baseline&.measure } if name == "closed"
-  runner.run(blocks, rounds[name])
+phases = (settings.sections - Bench::Sections::PROGRAMS).map { |name| sections.public_send(name) }.reject(&:empty?)
+phases.each { |matches| runner.plan(matches.sum(&:seconds) * settings.rounds) }
+phases.each do |matches|
+  runner.run(matches, settings.rounds)
+  # Hours are lost if something ends this early.
+  Bench::Report.new(settings, peers, phases.flatten.flat_map(&:rows), {}).write
 end
 runner.finish
 others = (settings.sections & Bench::Sections::PROGRAMS).to_h do |name|
@@ -34,6 +32,6 @@ others = (settings.sections & Bench::Sections::PROGRAMS).to_h do |name|
   [name, IO.popen([File.join(Bench::Peers::ROOT, "benchmarks", name, "run"), *settings.for_program], &:read)]
 end
 
-report = Bench::Report.new(settings, peers, phases.values.flatten.flat_map(&:rows), baseline, others)
+report = Bench::Report.new(settings, peers, phases.flatten.flat_map(&:rows), others)
 puts report.write
 exit 1 if report.ours_failed?

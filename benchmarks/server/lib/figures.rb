@@ -15,6 +15,15 @@ module Bench
       number < 100_000 ? format("%.1fk", number / 1000.0).sub(".0k", "k") : format("%.0fk", number / 1000.0)
     end
 
+    # Of sorted values, between two of them where none is in place; nil of none.
+    def quantile(values, share)
+      return if values.empty?
+
+      place = share * (values.size - 1)
+      low, high = values.values_at(place.floor, place.ceil)
+      low == high ? low : low + (high - low) * (place - place.floor)
+    end
+
     # The largest of 1, 2, 5, 10, 20, ... that is not above +number+.
     def step_below(number)
       power = 10**Math.log10([number, 1].max).floor

@@ -29,8 +29,12 @@ module Bench
       load_cpus && (0...load_cpus.first).to_a
     end
 
+    def all_server_cpus
+      server_cpus || (0...cpus).to_a
+    end
+
     def server_cpu_count
-      server_cpus ? server_cpus.size : cpus
+      all_server_cpus.size
     end
 
     # What all CPUs together did so far, as Linux counts it; empty elsewhere.

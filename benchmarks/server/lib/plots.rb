@@ -44,19 +44,17 @@ module Bench
 
     def memory
       rows = of("memory").select(&:measured?)
-      rows = of("closed").select(&:measured?).group_by { |row| row[:server] }.values.map { |own| own.max_by { |row| row.median(:pss_mb) } } if rows.empty?
       return if rows.empty?
 
-      closed = rows.first[:section] == "closed"
       bars = rows.map { |row| bar(row, :pss_mb) }.sort_by { |_, value,| value }
-      Charts.bars("Proportional memory of all processes#{closed ? ", the most of all endpoints" : ", 8 workers, after /plaintext"}", { nil => bars }, unit: " MB")
+      Charts.bars("Proportional memory of all processes, 8 workers, after /plaintext", { nil => bars }, unit: " MB")
     end
 
     def latency
       rows = of("open").select { |row| row[:share] == 0.8 && row.measured? }.sort_by { |row| row.median(:latency_us, :p99) }
       return if rows.empty?
 
-      Charts.percentiles("/plaintext at 80 % of the server's own best rate, open loop", rows.map do |row|
+      Charts.percentiles("/plaintext at 80 % of the server's own closed-loop rate", rows.map do |row|
         [say(row[:server]), { "p50" => :p50, "p90" => :p90, "p99" => :p99, "p99.9" => :p999 }.transform_values { |name| row.median(:latency_us, name) },
          row[:server].start_with?("kino") ? Svg::COLORS.first : "#6d87a5"]
       end, "dots from small to large: p50, p90, p99, p99.9")

@@ -12,13 +12,12 @@ module Bench
   class Report
     OURS = %w[kino kino-threaded].freeze
 
-    def initialize(settings, peers, rows, baseline, others)
+    def initialize(settings, peers, rows, others)
       @settings = settings
       @peers = peers
       @rows = rows
-      @baseline = baseline
       @others = others
-      @facts = Machine.facts.merge(connections: settings.connections, rounds: settings.rounds, seconds: settings.seconds)
+      @facts = Machine.facts.merge(connections: settings.connections, rounds: settings.rounds, turns: settings.turns, seconds: settings.seconds)
     end
 
     # Returns the Markdown.
@@ -38,14 +37,14 @@ module Bench
     private
 
     def json
-      { machine: @facts, not_measured: @settings.missing, one_thread_fib_rates: @baseline&.rates,
+      { machine: @facts, not_measured: @settings.missing,
         servers: @peers.to_h { |peer| [peer.name, peer.say] }, rows: @rows.map(&:to_h), others: @others }
     end
 
     def markdown
       parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
                sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, second_opinion, failures]
-      parts << Targets.new(@rows, @baseline, @peers).table
+      parts << Targets.new(@rows).table
       @others.each { |name, text| parts << "## benchmarks/#{name}\n\n#{text.strip}" }
       "#{parts.compact.join("\n\n")}\n"
     end
@@ -87,11 +86,11 @@ module Bench
 
     def details
       rows = of("closed").select(&:measured?)
-      table("Closed loop in detail", ["endpoint", "server", "mean", "p50", "p99", "p99.9", "per connection", "server CPU per request", "PSS", "generator CPU", "notes"],
+      table("Closed loop in detail", ["endpoint", "server", "mean", "p50", "p99", "p99.9", "per connection", "server CPU per request", "generator CPU", "notes"],
             rows.sort_by { |row| [Endpoint::ALL.keys.index(row[:endpoint]), -row.median(:rate)] }.map do |row|
         ["/#{row[:endpoint]}", say(row[:server]), *%i[mean p50 p99 p999].map { |name| Figures.duration(row.median(:latency_us, name)) },
          "#{row.median(:per_connection, :least).round} to #{row.median(:per_connection, :most).round}",
-         "#{Figures.whole(row.median(:cpu_us_per_request))} µs", "#{row.median(:pss_mb).round} MB", Figures.percent(row.median(:generator_cpu)), row.notes.join("; ")]
+         "#{Figures.whole(row.median(:cpu_us_per_request))} µs", Figures.percent(row.median(:generator_cpu)), row.notes.join("; ")]
       end)
     end
 

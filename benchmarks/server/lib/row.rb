@@ -1,7 +1,9 @@
 # frozen_string_literal: true
 
+require_relative "figures"
+
 module Bench
-  # One cell of the results: a server, a situation, and what was measured in each round.
+  # One cell of the results: a server, a situation, and what was measured in each turn.
   class Row
     attr_reader :key, :results
 
@@ -19,13 +21,15 @@ module Bench
 
     def [](name) = @key[name]
 
-    def measure(server)
+    # +turn+ says which turn of which round it is: results of different rows with the same one were measured
+    # within the same minute.
+    def measure(server, turn)
       result = @measure.call(server)
-      @results << result if result
+      @results << result.merge(turn: turn) if result
     end
 
-    def fail(reason)
-      @results << { failed: reason }
+    def fail(reason, turn)
+      @results << { failed: reason, turn: turn }
     end
 
     def failed
@@ -45,21 +49,39 @@ module Bench
       @results.map { |result| result.dig(*path) }.compact.sort
     end
 
-    def median(*path)
-      values = all(*path)
-      return if values.empty?
+    def median(*path) = Figures.quantile(all(*path), 0.5)
 
-      middle = values.size / 2
-      values.size.odd? ? values[middle] : (values[middle - 1] + values[middle]) / 2.0
+    # The lower and the upper quartile: half of the turns are between them.
+    def spread(*path) = [0.25, 0.75].map { |share| Figures.quantile(all(*path), share) }
+
+    # The median of rate / other's rate in the same turn: what slows the machine down for longer than a turn slows both.
+    def ratio_to(other)
+      theirs = other.results.to_h { |result| [result[:turn], result[:rate]] }
+      pairs = @results.map { |result| [result[:rate], theirs[result[:turn]]] }.select(&:all?)
+      Figures.quantile(pairs.map { |own, their| own.fdiv(their) }.sort, 0.5)
     end
-
-    def spread(*path) = all(*path).minmax
 
     def to_h = @key.merge(results: @results)
   end
 
-  # Rows that are measured in one life of a server.
+  # A server and the rows that are measured in one life of it.
   Block = Struct.new(:peer, :options, :rows, :probe) do
-    def seconds = 1.5 + rows.sum(&:seconds)
+    self::START = 1.5 # seconds, about
+
+    def start(installer) = ServerProcess.new(peer, installer: installer, **options).start(probe)
+    def seconds = rows.sum(&:seconds)
+  end
+
+  # Blocks whose servers are all up at once and take turns, so that what the machine does besides meets all of them alike.
+  Match = Struct.new(:blocks, :turns) do
+    # Who is measured when in one turn: the same endpoint of all servers, then the next endpoint. Every turn begins at
+    # another server, so that nobody always has the same neighbour.
+    def schedule(turn)
+      pairs = blocks.rotate(turn).flat_map { |block| block.rows.map { |row| [block, row] } }
+      pairs.group_by { |_, row| row[:endpoint] }.values.flatten(1)
+    end
+
+    def rows = blocks.flat_map(&:rows)
+    def seconds = blocks.size * Block::START + turns * blocks.sum(&:seconds)
   end
 end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Measures blocks in rounds and says how long it will take.
+  # Measures matches in rounds and says how long it will take.
   class Runner
     def initialize(settings, installer)
       @settings = settings
@@ -15,49 +15,59 @@ module Bench
       @planned += seconds
     end
 
-    # Every round visits all blocks and begins at another one, so that nobody always has the same neighbour.
-    def run(blocks, rounds)
+    # Every round visits all matches, with new servers, and begins at another match.
+    def run(matches, rounds)
       rounds.times do |round|
-        blocks.rotate(round * blocks.size / rounds).each do |block|
-          progress(block)
-          visit(block)
-          @done += block.seconds
-        end
+        matches.rotate(round * matches.size / rounds).each { |match| visit(match, round) }
       end
-    end
-
-    def skip(seconds)
-      @done += seconds
-    end
-
-    def progress(block)
-      passed = now - @began
-      pace = @done.positive? ? passed / @done : 1.0
-      left = [@planned - @done, 0].max * pace
-      line = format("%3d %%, about %s left: %s %s", 100 * @done / [@planned, 1].max, duration(left), block.rows.first[:section], block.peer.name)
-      $stderr.tty? ? $stderr.print("\r\e[K#{line}") : $stderr.puts(line)
     end
 
     def finish
       $stderr.print("\r\e[K") if $stderr.tty?
     end
 
-    def duration(seconds)
-      seconds < 90 ? "#{seconds.round} s" : "#{(seconds / 60).round} min"
-    end
-
     private
 
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
-    def visit(block)
-      server = ServerProcess.new(block.peer, installer: @installer, **block.options)
-      server.start(block.probe)
-      block.rows.each { |row| row.measure(server) }
-    rescue ServerProcess::Failed => e
-      block.rows.each { |row| row.fail(e.message) }
+    def visit(match, round)
+      servers = {}
+      match.blocks.each { |block| servers[block] = start(block) }
+      match.turns.times do |turn|
+        match.schedule(turn).each { |block, row| measure(row, servers[block], round * match.turns + turn) }
+      end
     ensure
-      server&.stop
+      servers&.each_value { |server| server.stop if server.respond_to?(:stop) }
+    end
+
+    # The running server, or why there is none.
+    def start(block)
+      @done += Block::START
+      block.start(@installer)
+    rescue ServerProcess::Failed => e
+      e
+    end
+
+    def measure(row, server, turn)
+      progress(row)
+      server.is_a?(ServerProcess::Failed) ? row.fail(server.message, turn) : row.measure(server, turn)
+      @done += row.seconds
+    end
+
+    # On a terminal one line that changes, elsewhere a line for every hundredth of the way.
+    def progress(row)
+      pace = @done.positive? ? (now - @began) / @done : 1.0
+      left = [@planned - @done, 0].max * pace
+      share = (100 * @done / [@planned, 1].max).floor
+      line = format("%3d %%, about %s left: %s %s", share, duration(left), row[:section], row[:server])
+      return $stderr.print("\r\e[K#{line}") if $stderr.tty?
+
+      $stderr.puts(line) if share != @said
+      @said = share
+    end
+
+    def duration(seconds)
+      seconds < 90 ? "#{seconds.round} s" : "#{(seconds / 60).round} min"
     end
   end
 end

@@ -5,7 +5,7 @@ require "optparse"
 module Bench
   # What is measured, and for how long.
   class Settings
-    attr_reader :servers, :endpoints, :sections, :rounds, :sweep_rounds, :seconds, :warmup, :connections, :worker_counts,
+    attr_reader :servers, :endpoints, :sections, :rounds, :turns, :seconds, :warmup, :connections, :worker_counts,
                 :connection_counts, :rails, :output, :missing, :quick
 
     def self.parse(arguments) = new.tap { |settings| settings.parse(arguments) }
@@ -15,9 +15,9 @@ module Bench
       @endpoints = Endpoint::ALL.keys - ["slow"]
       @sections = Sections::NAMES + Sections::PROGRAMS
       @rounds = 3
-      @sweep_rounds = 3
-      @seconds = 10.0
-      @warmup = 1.0
+      @turns = 5
+      @seconds = 2.0
+      @warmup = 0.3
       @connections = 64
       @worker_counts = [1, 2, 4, 8, 16, 32]
       @connection_counts = [1, 8, 64, 256, 1024]
@@ -47,8 +47,9 @@ module Bench
         options.on("--only LIST", Array, "of #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
         options.on("--servers LIST", Array, "of #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
         options.on("--endpoints LIST", Array, "of #{@endpoints.join(", ")}") { |list| @endpoints = known(list.map { |path| path.delete_prefix("/") }, Endpoint::ALL.keys) }
-        options.on("--rounds N", Integer, "interleaved rounds (#{@rounds})") { |count| @rounds = @sweep_rounds = count }
-        options.on("--seconds S", Float, "per measurement (#{@seconds})") { |value| @seconds = value }
+        options.on("--rounds N", Integer, "with new servers in each (#{@rounds})") { |count| @rounds = count }
+        options.on("--turns N", Integer, "of every server in a round (#{@turns})") { |count| @turns = count }
+        options.on("--seconds S", Float, "per turn (#{@seconds})") { |value| @seconds = value }
         options.on("--warmup S", Float, "before each (#{@warmup})") { |value| @warmup = value }
         options.on("--connections N", Integer, "(#{@connections})") { |count| @connections = count }
         options.on("--rails", "Rails hello, too; installs it") { @rails = true }
@@ -58,9 +59,9 @@ module Bench
 
     def shorten
       @quick = true
-      @rounds = @sweep_rounds = 1
+      @rounds = 1
+      @turns = 1
       @seconds = 1.0
-      @warmup = 0.3
       @worker_counts = [2, 8, 32]
       @connection_counts = [8, 64, 256]
       @sections -= %w[connections cores frameworks wrk micro dispatch]
