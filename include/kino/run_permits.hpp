@@ -25,10 +25,11 @@ KINO_NAMESPACE_BEGIN
 /// collection waits for threads that the kernel has put aside. So a worker takes work only with
 /// a permit. One that blocks inside its handler lends the permit (`lend`), and the next worker
 /// starts at once; when it comes back (`reclaim`) the count may exceed the limit until the next
-/// `acquire` evens it out. One that computes longer than a slice while work waits stops
-/// counting, so that a slow computation per core never starves fast handlers. The more of those
-/// there are, the longer may the next one compute: twice as long for every `concurrency` of
-/// them. So slow handlers alone do not end up all at once on the cores. It is what Go's
+/// `acquire` evens it out; so it may when a worker goes on while another one, woken, is on its
+/// way. One that computes longer than a slice while work waits stops counting, so that a slow
+/// computation per core never starves fast handlers. The more of those there are, the longer may
+/// the next one compute: twice as long for every `concurrency` of them. So slow handlers alone
+/// do not end up all at once on the cores. It is what Go's
 /// scheduler does around system calls (`entersyscall`, `handoffp`) and long-running goroutines
 /// (`sysmon`, `retake`), but for the doubling: goroutines that run too long take turns.
 ///

@@ -149,6 +149,22 @@ TEST_CASE("a release wakes everyone and grants nothing") {
   CHECK(!places[0].granted);
 }
 
+TEST_CASE("a searcher takes no place from those who are there") {
+  wake_throttle line{1};
+  waiter other;
+  line.enter(other, false, false);
+  CHECK(line.notify() == wake_throttle::wake::woke);
+  check_counts(line, 0, 1, 1);
+  CHECK(line.try_run());
+  CHECK(!line.over_limit());
+  CHECK(!line.try_step_back());
+  CHECK(!line.try_run());
+  line.stop_searching(true);
+  CHECK(line.over_limit());
+  CHECK(line.try_step_back());
+  check_counts(line, 0, 0, 1);
+}
+
 TEST_CASE("running past the limit is stepped back from, and not below it") {
   wake_throttle line{1};
   CHECK(line.try_run());

@@ -97,6 +97,24 @@ TEST_CASE("whoever lends lets another one run, and comes back past the limit") {
   CHECK(place.permits.running() == 1);
 }
 
+TEST_CASE("a worker that is there makes no room for one that is on its way") {
+  office place(2, 1);
+  place.start(0);
+  place.permits.lend(place[0]);
+  sleeper other(place, 1);
+  place.add_work(2);
+  CHECK(other.join() == waited::granted);  // ... and may now wait for the GVL of the first
+  place.permits.reclaim(place[0]);
+  CHECK(place.permits.running() == 2);
+
+  place.permits.end(place[0]);
+  CHECK(place.permits.acquire(place[0]));
+  // Once it has arrived, there is one too many.
+  place.permits.begin(place[1]);
+  CHECK(!place.permits.acquire(place[0]));
+  CHECK(place.permits.running() == 1);
+}
+
 TEST_CASE("lending twice and reclaiming twice counts once") {
   office place(2, 2);
   place.start(0);

@@ -110,11 +110,12 @@ public:
   /// Gives up a running place. The caller must then look for work and `notify`.
   void stop_running() { word_.fetch_sub(one_running, std::memory_order_seq_cst); }
 
-  /// Takes a running place if there is one below the limit.
+  /// Takes a running place if there is one below the limit. A searcher has none yet: it may still
+  /// wait for a lock (Ruby's GVL) that the caller has.
   bool try_run() {
     std::uint64_t seen = word_.load(std::memory_order_seq_cst);
     do {
-      if (running(seen) >= limit_) return false;
+      if (arrived(seen) >= limit_) return false;
     } while (!word_.compare_exchange_weak(seen, seen + one_running, std::memory_order_seq_cst));
     return true;
   }
@@ -122,18 +123,19 @@ public:
   /// Takes a running place, past the limit if need be: for a thread that runs already.
   void run_anyway() { word_.fetch_add(one_running, std::memory_order_seq_cst); }
 
-  /// Gives up a running place if more than the limit run; no work can be missed by that.
+  /// Gives up a running place if more than the limit run, searchers not counted; no work can be
+  /// missed by that.
   bool try_step_back() {
     std::uint64_t seen = word_.load(std::memory_order_seq_cst);
     do {
-      if (running(seen) <= limit_) return false;
+      if (arrived(seen) <= limit_) return false;
     } while (!word_.compare_exchange_weak(seen, seen - one_running, std::memory_order_seq_cst));
     return true;
   }
 
   bool over_limit() const {
     // relaxed: a hint on the hot path; try_step_back decides.
-    return running(word_.load(std::memory_order_relaxed)) > limit_;
+    return arrived(word_.load(std::memory_order_relaxed)) > limit_;
   }
 
   counts read() const {
@@ -160,6 +162,10 @@ private:
   }
   static constexpr std::uint32_t running(std::uint64_t word) {
     return static_cast<std::uint32_t>(word >> 40) & mask;
+  }
+  // Running, and not on their way only.
+  static constexpr std::uint32_t arrived(std::uint64_t word) {
+    return running(word) - searching(word);
   }
 
   wake judge(std::uint64_t word) const {
