@@ -29,9 +29,9 @@ KINO_NAMESPACE_BEGIN
 /// way. One that computes longer than a slice while work waits stops counting, so that a slow
 /// computation per core never starves fast handlers. The more of those there are, the longer may
 /// the next one compute: twice as long for every `concurrency` of them. So slow handlers alone
-/// do not end up all at once on the cores. It is what Go's
-/// scheduler does around system calls (`entersyscall`, `handoffp`) and long-running goroutines
-/// (`sysmon`, `retake`), but for the doubling: goroutines that run too long take turns.
+/// do not end up all at once on the cores. It is what Go's scheduler does around system calls
+/// (`entersyscall`, `handoffp`) and long-running goroutines (`sysmon`, `retake`), but for the
+/// doubling: goroutines that run too long take turns.
 ///
 /// A watcher thread measures slices, also that of a worker that was woken and does not arrive.
 /// It sleeps unless work waits beside a worker that sleeps.
