@@ -182,6 +182,8 @@ struct stopping : rl::test_suite<Scenario, 4> {
       permits.release(permits[0]);
     } else if (index == 1) {
       int item = 0;
+      // Whoever asks goes on beside a searcher; whoever sleeps has to be woken in its place.
+      if (where == stop_at::search) static_cast<void>(permits.wait(permits[1]));
       while (!permits.acquire(permits[1]) || store.try_pop(item) != store_pop::popped) {
         static_cast<void>(permits.wait(permits[1]));
       }

@@ -302,7 +302,7 @@ TEST_CASE("stop ends every wait, now and later") {
 }
 
 TEST_CASE("one that computes longer than a slice while work waits stops counting") {
-  office place(2, 1, 1ms);
+  office place(2, 1, 20ms);
   place.start(0);
   place.work = 1;
   // Nothing but the watcher can end this wait.
@@ -310,6 +310,8 @@ TEST_CASE("one that computes longer than a slice while work waits stops counting
   CHECK(place.permits.running() == 1);
   CHECK(place.permits.watcher_wake_count() > 0);
 
+  place.work = 0;
+  place.permits.begin(place[1]);
   place.permits.end(place[0]);
   CHECK(!place.permits.acquire(place[0]));
   place.permits.release(place[1]);
@@ -334,11 +336,12 @@ TEST_CASE("the more compute too long, the longer may the next one") {
 }
 
 TEST_CASE("an expired worker lends nothing, and counts again when it comes back") {
-  office place(2, 1, 1ms);
+  office place(2, 1, 20ms);
   place.start(0);
   place.work = 1;
   CHECK(place.permits.wait(place[1]) == waited::granted);
   place.work = 0;
+  place.permits.begin(place[1]);
   place.permits.lend(place[0]);
   CHECK(place.permits.running() == 1);
   place.permits.reclaim(place[0]);
