@@ -42,7 +42,8 @@ enum class [[nodiscard]] take_result {
 /// Ruby thread, usually one per Ractor: it joins, takes requests until the dispatcher is closed,
 /// and leaves. As many workers run handlers as there are CPUs (run_permits.hpp): one that
 /// blocks lends its place to the next, so one setting serves fast, computing and waiting
-/// handlers. On Rubies without thread events (3.1) all may run, and only waking is throttled.
+/// handlers. On Rubies without thread events (3.1) all may run, and only waking is throttled;
+/// threads that share a GVL take turns between two requests, a slice each.
 ///
 /// What a worker took and did not answer when it leaves, or when `abandon` is told that it is
 /// gone, is answered `abandoned` at once, whoever still holds the request. A request that has
@@ -112,7 +113,8 @@ public:
 
   /// Waits for a request and moves it into `out`. What was taken before counts as finished.
   ///
-  ///  1. Takes what is ready, without giving the GVL up, if the worker may run.
+  ///  1. Takes what is ready, without giving the GVL up, if the worker may run. (Without permits,
+  ///     after a slice, others of its Ractor get the GVL first.)
   ///  2. Otherwise releases the GVL, and the permit with it, and sleeps until it is this
   ///     worker's turn, the dispatcher is closed and drained, or Ruby interrupts.
   ///  3. Takes the GVL again.
@@ -229,6 +231,7 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
   count = 0;
   crew_.finish(self);
   crew_.check_process();
+  crew_.share_gvl(held, self);
   most = most < batch_limit ? most : batch_limit;
   for (;;) {
     bool const may_run = crew_.may_run(self);

@@ -33,6 +33,25 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [count, 0, 0], @dispatcher.ask_many(count, 2).wait
   end
 
+  # Ruby alone would switch after 100 ms, and in the middle of a request: here about once a round.
+  def test_without_permits_threads_take_turns_between_requests
+    make(slots: 2, permits: false, slice: 0)
+    round = Struct.new(:gate, :turns).new
+    threads(2, "n.zero? ? a.gate.meet : a.turns << Thread.current; n", round)
+    changes = 0
+    20.times do
+      round.gate = gate(3)
+      round.turns = []
+      answers = Array.new(502) { |n| @dispatcher.submit(n < 2 ? 0 : 1) }
+      await { round.gate.arrived == 2 }
+      round.gate.meet
+      answers.each(&:wait)
+      changes += round.turns.each_cons(2).count { |one, other| one != other }
+      break if changes >= 200
+    end
+    assert_operator changes, :>=, 200
+  end
+
   # Without lending, the first one would keep the only permit and wait for ever for the others.
   test_with_workers "a worker that blocks lends its place" do |kind|
     make(concurrency: 1, slice: NO_SLICE)

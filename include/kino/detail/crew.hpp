@@ -15,6 +15,7 @@
 #include <kino/run_permits.hpp>
 #include <kino/worker_slots.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -37,6 +38,7 @@ private:
   std::size_t index_ = 0;
   seat seat_;
   in_flight in_flight_;
+  std::chrono::steady_clock::time_point has_gvl_since_;  // or later; only without permits
 };
 
 /// A crew gives joined threads a place, a permit and a record of what they have in flight, so that
@@ -69,6 +71,12 @@ public:
   /// Releases the GVL and the permit and sleeps until it is the turn of `self`, there will be no
   /// more requests, or Ruby interrupts; throws ruby_error if the interrupt leaves.
   void wait_for_turn(gvl const& held, crew_member& self);
+
+  /// Between two requests. Without permits only Ruby ends the turn of a thread that computes,
+  /// after 100 ms and in the middle of a request, whose client then waits until all other
+  /// threads of the Ractor have had their turns. So after a slice the GVL goes to the next one
+  /// here. Throws ruby_error if an interrupt leaves.
+  void share_gvl(gvl const& held, crew_member& self);
 
   /// Notes that `self` has taken this request.
   void took(crew_member& self, weak_responder request) noexcept {
@@ -106,6 +114,7 @@ public:
 
 private:
   bool const permits_in_use_;
+  std::chrono::milliseconds const slice_;
   worker_slots slots_;
   std::unique_ptr<crew_member[]> const members_;
   run_permits permits_;
@@ -116,6 +125,7 @@ private:
 
 inline crew::crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits)
     : permits_in_use_(permits && ruby_has_thread_events),
+      slice_(chosen.slice),
       slots_(chosen.workers),
       members_(std::make_unique<crew_member[]>(chosen.workers)),
       permits_({.workers = chosen.workers,
@@ -161,10 +171,19 @@ inline void crew::wait_for_turn(gvl const& held, crew_member& self) {
   // What Thread.handle_interrupt lets through only `:on_blocking` may have come long before.
   held.check_interrupts();
   bool const waited = try_without_gvl(held, work, unblock);
+  if (!permits_in_use_) self.has_gvl_since_ = std::chrono::steady_clock::now();
   if (waited && result != run_permits::waited::interrupted) return;
   // What interrupts may run for long, and may not come back: others need the permit more.
   if (!waited) permits_.release(permit);
   held.check_interrupts();
+}
+
+inline void crew::share_gvl(gvl const& held, crew_member& self) {
+  if (permits_in_use_) return;
+  using clock = std::chrono::steady_clock;
+  if (clock::now() - self.has_gvl_since_ < slice_) return;
+  protect(held, [] { rb_thread_schedule(); });
+  self.has_gvl_since_ = clock::now();
 }
 
 }  // namespace detail
