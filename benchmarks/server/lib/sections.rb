@@ -43,9 +43,9 @@ module Bench
     end
 
     def workers
-      endpoints = @settings.endpoints & %w[plaintext json cpu io]
-      sweep(%w[kino], "workers", @settings.worker_counts, endpoints) { |count| { workers: count } } +
-        sweep(%w[puma rust-kino-32], "workers", @settings.worker_counts, endpoints & %w[plaintext cpu]) { |count| { workers: count } }
+      all = @settings.endpoints & %w[plaintext json cpu io]
+      some = all & %w[plaintext cpu]
+      [match(counted({ "kino" => all, "puma" => some, "rust-kino-32" => some }, "workers", @settings.worker_counts) { |count| { workers: count } })]
     end
 
     def connections
@@ -60,14 +60,16 @@ module Bench
     def cores
       allowed = Machine.all_server_cpus
       counts = [1, 2, 4, 8, 16, allowed.size].select { |count| count <= allowed.size }.uniq.sort
-      sweep(%w[kino puma falcon rust-kino-32], "cores", counts, %w[plaintext cpu]) do |count, peer|
+      endpoints = %w[kino puma falcon rust-kino-32].to_h { |name| [name, %w[plaintext cpu]] }
+      [match(counted(endpoints, "cores", counts) do |count, peer|
         { cpus: allowed.first(count) }.merge(peer.name == "kino" ? {} : { workers: count })
-      end
+      end)]
     end
 
     # Proportional memory with 8 workers, after some load. One server at a time: what servers share counts as a part only.
     def memory
-      sweep(%w[kino puma rust-kino-32], "memory", [8], %w[plaintext], turns: 1) { |count| { workers: count } }
+      endpoints = %w[kino puma rust-kino-32].to_h { |name| [name, %w[plaintext]] }
+      counted(endpoints, "memory", [8]) { |count| { workers: count } }.map { |one| match([one], turns: 1) }
     end
 
     # /plaintext, 200 times a second, while one request per CPU computes for two seconds. One server at a time: some
@@ -107,13 +109,11 @@ module Bench
 
     def match(blocks, turns: @settings.turns) = Match.new(blocks, turns)
 
-    # One match per server, between its counts.
-    def sweep(servers, section, counts, endpoints, turns: @settings.turns)
-      @peers.select { |peer| servers.include?(peer.name) }.map do |peer|
-        match(counts.map do |count|
-          rows = endpoints.map { |name| load_row(peer, Endpoint::ALL.fetch(name), section: section, count: count) }
-          Block.new(peer, yield(count, peer), rows, "/plaintext")
-        end, turns: turns)
+    # A block for each count of each server; `endpoints` are those of each, by name.
+    def counted(endpoints, section, counts)
+      @peers.select { |peer| endpoints.key?(peer.name) }.product(counts).map do |peer, count|
+        rows = endpoints[peer.name].map { |name| load_row(peer, Endpoint::ALL.fetch(name), section: section, count: count) }
+        Block.new(peer, yield(count, peer), rows, "/plaintext")
       end
     end
 
