@@ -27,12 +27,17 @@ module Bench
     # An error makes a run worthless; a note says how to read it.
     def self.judge(result, stolen)
       errors = result[:errors].reject { |_, count| count.zero? }
-      return { failed: errors.map { |kind, count| "#{count} #{kind} errors" }.join(", ") } if errors.any?
+      return { failed: what_failed(errors, result[:strange]) } if errors.any?
       return { failed: "no answers" } if result[:requests].zero?
 
       notes = result[:asked_rate].zero? ? closed_loop_notes(result) : open_loop_notes(result)
       notes << "other machines had #{Figures.percent(stolen)} of the CPUs" if stolen > 0.01
       { notes: notes }
+    end
+
+    def self.what_failed(errors, strange)
+      counts = errors.map { |kind, count| "#{count} #{kind} #{count == 1 ? "error" : "errors"}" }.join(", ")
+      strange.empty? ? counts : "#{counts}, the first one in #{strange.inspect}"
     end
 
     # "starves" means that some connections were not served, whose requests no percentile knows about.

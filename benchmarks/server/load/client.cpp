@@ -111,24 +111,19 @@ void client::read_some(connection& c) {
   for (;;) {
     ssize_t const got = recv(c.socket, buffer_.data(), buffer_.size(), 0);
     if (got > 0) {
-      auto const length = static_cast<std::size_t>(got);
-      auto const state = c.busy ? c.reader.feed({buffer_.data(), length}) : response_reader::state::malformed;
-      if (state == response_reader::state::malformed) {
-        ++result_.body_errors;
-        complete(c, false);
-        return;
-      }
-      if (state == response_reader::state::complete) {
-        complete(c, true);
+      std::string_view const bytes(buffer_.data(), static_cast<std::size_t>(got));
+      auto const state = c.busy ? c.reader.feed(bytes) : response_reader::state::malformed;
+      if (state != response_reader::state::incomplete) {
+        complete(c, state == response_reader::state::complete, bytes);
         return;  // a further edge tells when the server closes
       }
-      if (length < buffer_.size()) return;
+      if (bytes.size() < buffer_.size()) return;
     } else if (got < 0 && errno == EINTR) {
       continue;
     } else if (got < 0 && (errno == EAGAIN || errno == ENOTCONN)) {
       return;
     } else if (got == 0 && c.busy && c.reader.ended_by_close()) {
-      complete(c, true);
+      complete(c, true, {});
       return;
     } else {
       broken(c);
@@ -137,12 +132,18 @@ void client::read_some(connection& c) {
   }
 }
 
-void client::complete(connection& c, bool usable) {
+void client::count_error(std::uint64_t& kind, std::string_view bytes) {
+  ++kind;
+  if (result_.strange.empty()) result_.strange = bytes.substr(0, 300);
+}
+
+void client::complete(connection& c, bool usable, std::string_view bytes) {
   std::int64_t const time = now();
   c.busy = false;
+  if (!usable) count_error(result_.body_errors, bytes);
   if (usable) {
-    if (c.reader.status() != 200) ++result_.status_errors;
-    else if (!c.reader.body_is_right()) ++result_.body_errors;
+    if (c.reader.status() != 200) count_error(result_.status_errors, bytes);
+    else if (!c.reader.body_is_right()) count_error(result_.body_errors, bytes);
     bool const timely = open_loop() ? c.since >= plan_.begin && c.since < plan_.end
                                     : time >= plan_.begin && time < plan_.end;
     if (timely) result_.latency.add(time - c.since);

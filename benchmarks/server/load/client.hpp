@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace load {
@@ -36,6 +37,7 @@ struct result {
   std::uint64_t unfinished = 0;      // open loop: due, but not answered when the grace was over
   std::int64_t oldest = 0;           // closed loop: age of the oldest request under way at the end
   std::vector<std::uint64_t> per_connection;
+  std::string strange;               // what came last of the first answer with a status or body error
 };
 
 [[nodiscard]] std::int64_t now();
@@ -77,7 +79,8 @@ private:
   void begin_request(connection& c, std::int64_t time);
   void send_some(connection& c);
   void read_some(connection& c);
-  void complete(connection& c, bool usable);
+  void complete(connection& c, bool usable, std::string_view bytes);
+  void count_error(std::uint64_t& kind, std::string_view bytes);
   void broken(connection& c);
   void next(connection& c, std::int64_t time);
   [[nodiscard]] std::int64_t due(connection const& c, std::uint64_t turn) const;

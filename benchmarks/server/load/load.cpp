@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -86,6 +87,18 @@ std::string request_for(settings const& given) {
   return text;
 }
 
+// In quotation marks, as JSON wants it.
+std::string quoted(std::string_view bytes) {
+  std::string text = "\"";
+  for (char const c : bytes) {
+    auto const code = static_cast<unsigned char>(c);
+    char escaped[8] = {c};
+    if (code < 0x20 || code > 0x7e || c == '"' || c == '\\') std::snprintf(escaped, sizeof escaped, "\\u%04x", code);
+    text += escaped;
+  }
+  return text + '"';
+}
+
 double cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -106,6 +119,7 @@ void print(settings const& given, std::vector<std::unique_ptr<load::client>> con
     all.reconnects += part.reconnects;
     all.unfinished += part.unfinished;
     all.oldest = std::max(all.oldest, part.oldest);
+    if (all.strange.empty()) all.strange = part.strange;
     all.per_connection.insert(all.per_connection.end(), part.per_connection.begin(), part.per_connection.end());
   }
   auto const [least, most] = std::minmax_element(all.per_connection.begin(), all.per_connection.end());
@@ -120,8 +134,9 @@ void print(settings const& given, std::vector<std::unique_ptr<load::client>> con
               us(static_cast<double>(all.latency.max())), n(all.latency.count()));
   std::printf("\"per_connection\":{\"least\":%llu,\"most\":%llu},\"reconnects\":%llu,\"unfinished\":%llu,\"oldest_us\":%.0f,",
               n(*least), n(*most), n(all.reconnects), n(all.unfinished), us(static_cast<double>(all.oldest)));
-  std::printf("\"errors\":{\"connect\":%llu,\"socket\":%llu,\"status\":%llu,\"body\":%llu},\"generator_cpu\":%.3f}\n",
-              n(all.connect_errors), n(all.socket_errors), n(all.status_errors), n(all.body_errors), cpu);
+  std::printf("\"errors\":{\"connect\":%llu,\"socket\":%llu,\"status\":%llu,\"body\":%llu},\"strange\":%s,\"generator_cpu\":%.3f}\n",
+              n(all.connect_errors), n(all.socket_errors), n(all.status_errors), n(all.body_errors),
+              quoted(all.strange).c_str(), cpu);
 }
 
 }  // namespace
