@@ -7,11 +7,11 @@ require_relative "support/server_test"
 class HeapRoomTest < ServerTest
   APP = File.join(__dir__, "support/collections.ru")
   WORKERS = 64
-  REQUESTS = 4000
-  # Without room it was one every 10 to 20 requests; what the requests allocate is worth no more than two or three.
-  MOST = 20
+  REQUESTS = 1024
+  # Without room it was one every 10 to 20 requests; what the requests allocate is worth no more than one or two.
+  MOST = 10
   # In which it is noticed.
-  ROUNDS = 6
+  ROUNDS = 3
 
   def collections
     Client.open(@child.port) { |client| client.get("/").body.to_i }

@@ -25,6 +25,8 @@ module Kino
     # What one worker notices: that there were collections while it served a few requests. That may be because it is
     # seldom its turn, so it only asks. Everything here is cheap, and the worker's own.
     class Watch
+      # Requests between two looks: few at first, because those that collect most take longest.
+      FIRST_LOOK = 4
       LOOK_EVERY = 64
       SUSPICIOUS = 2
       MOST_QUESTIONS = 8
@@ -32,6 +34,7 @@ module Kino
       def initialize(server)
         @server = server
         @questions = MOST_QUESTIONS
+        @between = FIRST_LOOK
         look
       end
 
@@ -50,7 +53,8 @@ module Kino
       private
 
       def look
-        @left = LOOK_EVERY
+        @left = @between
+        @between *= 2 if @between < LOOK_EVERY
         @collections = GC.count
       end
     end
