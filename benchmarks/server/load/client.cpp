@@ -140,8 +140,9 @@ void client::count_error(std::uint64_t& kind, std::string_view bytes) {
 void client::complete(connection& c, bool usable, std::string_view bytes) {
   std::int64_t const time = now();
   c.busy = false;
-  if (!usable) count_error(result_.body_errors, bytes);
-  if (usable) {
+  if (!usable) {
+    count_error(result_.body_errors, bytes);
+  } else {
     if (c.reader.status() != 200) count_error(result_.status_errors, bytes);
     else if (!c.reader.body_is_right()) count_error(result_.body_errors, bytes);
     bool const timely = open_loop() ? c.since >= plan_.begin && c.since < plan_.end
