@@ -42,8 +42,7 @@ class DispatcherForkTest < DispatcherTest
   end
 
   test_with_workers "a child makes its own and ends cleanly" do |kind|
-    # Without kino, too: a child of a process with Ractors that starts Ractors crashes in Ruby's allocator.
-    skip "this Ruby's forked children crash with Ractors" if kind == :ractors && RUBY_VERSION.between?("3.3", "3.5")
+    skip "this Ruby's forked children crash with Ractors" if kind == :ractors && CRASHING_CHILDREN
     make
     public_send(kind, 2, "n")
     await { @dispatcher.parked == 2 }

@@ -9,7 +9,7 @@ class HeapRoomTest < ServerTest
   WORKERS = 64
   REQUESTS = 1024
   # Without room it was one every 10 to 20 requests; what the requests allocate is worth no more than one or two.
-  MOST = 10
+  MOST = 5
   # In which it is noticed.
   ROUNDS = 3
 
