@@ -120,6 +120,18 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, body]
     end
 
+    # Writes nothing, and ends when its client has left.
+    def patient(env)
+      query = env["QUERY_STRING"]
+      body = proc do |stream|
+        stream.flush
+        Gate.arrive(query)
+        IO.select(nil, nil, nil, 0.005) until stream.closed?
+        Gate.arrive(query)
+      end
+      [200, Apps::TEXT.dup, body]
+    end
+
     # Pieces of all sizes, as many as there are.
     def sizes(_env)
       [200, Apps::TEXT.dup, Enumerator.new { |out| StreamingTest.sizes.each { |size| out << ("x" * size) } }]
@@ -201,6 +213,22 @@ class StreamingTest < ServerTest
     assert_equal 1, server.stats[:in_flight]
     client.vanish
     ends.await
+    assert_healthy(server)
+  end
+
+  test "a stream is closed once its client has left, however it left" do |mode|
+    server = serve(Streams.new, mode, lint: false)
+    steps = gate
+    %i[close vanish].each do |leave|
+      client = Client.new(server.port)
+      client.send_request("GET", "/patient?#{steps.query}")
+      client.read_head
+      steps.await
+      # An end of stream right behind a request is a half-close, and that client still reads. Later it is not.
+      IO.select(nil, nil, nil, 0.15)
+      client.public_send(leave)
+      steps.await
+    end
     assert_healthy(server)
   end
 

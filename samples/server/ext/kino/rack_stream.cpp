@@ -180,7 +180,8 @@ VALUE rack_stream::close(gvl const& held, VALUE self) {
 
 VALUE rack_stream::closed(gvl const& held, VALUE self) {
   seat* const at = native::get(held, self).tie_.at();
-  return !at || at->writer.finished() ? Qtrue : Qfalse;
+  bool const over = !at || at->writer.finished() || at->writer.to().client_gone();
+  return over ? Qtrue : Qfalse;
 }
 
 VALUE rack_stream::abort(gvl const& held, VALUE self) {
