@@ -44,6 +44,29 @@ class RequestBodyTest < ServerTest
       Apps.text(e.class.name, 413)
     end
 
+    # Lets the error out.
+    def trusting(env)
+      Apps.text(env["rack.input"].read.bytesize.to_s)
+    end
+
+    # Whether Ruby would let another Ractor have the input, in each of the three ways there are.
+    def sharing(env)
+      input = env["rack.input"]
+      other = Ractor.new { nil }
+      ways = [
+        -> { Ractor.make_shareable(input) },
+        -> { other.send(input) },
+        -> { other.send(input, move: true) }
+      ]
+      refused = ways.map do |way|
+        way.call
+        false
+      rescue Ractor::Error, TypeError
+        true
+      end
+      Apps.text([Ractor.shareable?(input), refused, input.read].inspect)
+    end
+
     def closing(env)
       env["rack.input"].close
       Apps.text("closed")
@@ -275,6 +298,35 @@ class RequestBodyTest < ServerTest
       assert_equal "Kino::BodyError", response.body
     end
     assert_healthy(server)
+  end
+
+  test "a client's error that the handler does not rescue is answered as the client's" do |mode|
+    server = serve(Readers.new, mode, max_body_size: 200_000, body_timeout: 0.2)
+    broken = {
+      413 => ["a" * 100_000, "b" * 100_001],
+      400 => ["a" * 100_000, :nonsense],
+      408 => ["a" * 100_000]
+    }
+    broken.each do |status, chunks|
+      log = logged do
+        Client.open(server.port) do |client|
+          client.send_raw("POST /trusting HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+          chunks.each { |chunk| chunk == :nonsense ? client.send_raw("nonsense\r\n") : client.send_chunk(chunk) }
+          assert_equal status, client.read_response.status
+          assert client.closed_by_server?
+        end
+      end
+      assert_equal 1, log.lines.size, log
+      assert_match(/: #{status}, /, log)
+    end
+    assert_healthy(server)
+  end
+
+  test "another Ractor cannot get a live input" do |mode|
+    server = serve(Readers.new, mode, lint: false)
+    Client.open(server.port) do |client|
+      assert_equal [false, [true, true, true], "abc"].inspect, client.request("POST", "/sharing", body: "abc").body
+    end
   end
 
   test "a body that stops arriving does not hold its worker for ever" do |mode|

@@ -20,16 +20,22 @@ std::string take(body_pipe& from, std::size_t room) {
   return bytes;
 }
 
+// How many bytes lie ready: what an empty `take` leaves.
+std::size_t ready(body_pipe& from) { return from.take(nullptr, 0).left; }
+
+constexpr kino::server::rejection gone{400, "gone", 0, 0};
+
 }  // namespace
 
 TEST_CASE("bytes come out as they went in") {
   body_pipe pipe;
   CHECK(pipe.push("hello "));
   CHECK(pipe.push("world"));
-  CHECK(pipe.ready() == 11);
+  CHECK(ready(pipe) == 11);
   CHECK(take(pipe, 4) == "hell");
+  CHECK(ready(pipe) == 7);
   CHECK(take(pipe, 100) == "o world");
-  CHECK(pipe.what() == body_pipe::state::open);
+  CHECK(pipe.take(nullptr, 0).what == body_pipe::state::open);
 }
 
 TEST_CASE("bytes may be read to their place") {
@@ -37,7 +43,7 @@ TEST_CASE("bytes may be read to their place") {
   CHECK(pipe.push("head"));
   std::string(" and body").copy(pipe.prepare(100), 9);
   CHECK(pipe.commit(9));
-  CHECK(pipe.ready() == 13);
+  CHECK(ready(pipe) == 13);
   std::string const rest(tuning::body_buffer - 13, 'x');
   rest.copy(pipe.prepare(rest.size()), rest.size());
   CHECK_FALSE(pipe.commit(rest.size()));
@@ -76,12 +82,16 @@ TEST_CASE("the end is reported with the last bytes and ever after") {
 TEST_CASE("bytes that arrived before a failure are read before it is seen") {
   body_pipe pipe;
   pipe.push("ab");
-  pipe.fail("for a reason");
+  pipe.fail({413, "for a reason", 10, 11});
   pipe.finish();  // Too late to change anything.
   CHECK(take(pipe, 1) == "a");
   std::array<char, 1> room{};
-  CHECK(pipe.take(room.data(), 1).what == body_pipe::state::broken);
-  CHECK(pipe.why() == std::string("for a reason"));
+  CHECK(pipe.take(room.data(), 0).what == body_pipe::state::open);
+  CHECK(take(pipe, 1) == "b");
+  auto const end = pipe.take(room.data(), 1);
+  CHECK(end.what == body_pipe::state::broken);
+  CHECK(end.why.status == 413);
+  CHECK(end.why.reason == std::string("for a reason"));
 }
 
 TEST_CASE("a full pipe stops its writer once, and half empty lets it go on once") {
@@ -101,7 +111,7 @@ TEST_CASE("a discarded pipe takes everything and keeps nothing") {
   CHECK(pipe.discard());   // the writer waited
   CHECK(!pipe.discard());  // and has been told
   CHECK(pipe.push(std::string(tuning::body_buffer, 'x')));
-  CHECK(pipe.ready() == 0);
+  CHECK(ready(pipe) == 0);
 }
 
 TEST_CASE("a reader that waits is woken by bytes and by each kind of end") {
@@ -111,7 +121,7 @@ TEST_CASE("a reader that waits is woken by bytes and by each kind of end") {
     std::thread writer([&] {
       if (how == 0) pipe.push("a");
       if (how == 1) pipe.finish();
-      if (how == 2) pipe.fail("gone");
+      if (how == 2) pipe.fail(gone);
     });
     CHECK(pipe.arrivals().park(std::nullopt) == kino::detail::park_result::notified);
     CHECK(!pipe.await());
@@ -135,8 +145,8 @@ TEST_CASE("a long body goes through a bounded pipe whole, with the writer stoppi
   std::size_t most = 0;
   std::string buffer(7777, '\0');
   for (;;) {
-    most = std::max(most, pipe.ready());
     auto const got = pipe.take(buffer.data(), buffer.size());
+    most = std::max(most, got.length + got.left);
     all.append(buffer, 0, got.length);
     if (got.room_again) room.notify();
     if (got.length != 0) continue;
@@ -154,11 +164,11 @@ TEST_CASE("a long body goes through a bounded pipe whole, with the writer stoppi
 TEST_CASE("a pipe that is reset is as good as new") {
   body_pipe pipe;
   pipe.push("left over");
-  pipe.fail("gone");
+  pipe.fail(gone);
   static_cast<void>(pipe.discard());
   pipe.reset();
-  CHECK(pipe.what() == body_pipe::state::open);
-  CHECK(pipe.ready() == 0);
+  CHECK(ready(pipe) == 0);
+  CHECK(pipe.take(nullptr, 0).what == body_pipe::state::open);
   pipe.push("new");
   CHECK(take(pipe, 10) == "new");
 }

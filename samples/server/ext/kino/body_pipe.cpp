@@ -34,7 +34,7 @@ bool body_pipe::commit(std::size_t length) {
   return !writer_waits_;
 }
 
-void body_pipe::end(state how, char const* why) {
+void body_pipe::end(state how, rejection const& why) {
   bool wake = false;
   {
     std::lock_guard guard(mutex_);
@@ -48,12 +48,16 @@ void body_pipe::end(state how, char const* why) {
 
 body_pipe::taken body_pipe::take(char* out, std::size_t room) {
   std::lock_guard guard(mutex_);
-  taken result{std::min(room, bytes_.size()), state::open, false};
+  taken result{std::min(room, bytes_.size()), 0, state::open, false, {}};
   if (result.length != 0) {
     std::memcpy(out, bytes_.data(), result.length);
     bytes_.consume(result.length);
   }
-  if (bytes_.empty()) result.what = state_;
+  result.left = bytes_.size();
+  if (bytes_.empty()) {
+    result.what = state_;
+    result.why = why_;
+  }
   if (writer_waits_ && state_ == state::open && bytes_.size() <= tuning::body_buffer / 2) {
     writer_waits_ = false;
     result.room_again = true;
@@ -68,21 +72,6 @@ bool body_pipe::discard() {
   return std::exchange(writer_waits_, false) && state_ == state::open;
 }
 
-std::size_t body_pipe::ready() const {
-  std::lock_guard guard(mutex_);
-  return bytes_.size();
-}
-
-body_pipe::state body_pipe::what() const {
-  std::lock_guard guard(mutex_);
-  return state_;
-}
-
-char const* body_pipe::why() const {
-  std::lock_guard guard(mutex_);
-  return why_;
-}
-
 bool body_pipe::await() {
   std::lock_guard guard(mutex_);
   reader_waits_ = bytes_.empty() && state_ == state::open;
@@ -92,7 +81,7 @@ bool body_pipe::await() {
 void body_pipe::reset() {
   bytes_.clear(tuning::kept_capacity);
   state_ = state::open;
-  why_ = nullptr;
+  why_ = {};
   discarded_ = writer_waits_ = reader_waits_ = false;
   arrivals_.consume_notification();
   arrivals_.clear_interruption();

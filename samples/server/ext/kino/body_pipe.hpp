@@ -6,6 +6,7 @@
 
 #include "byte_buffer.hpp"
 #include "options.hpp"
+#include "request.hpp"
 
 #include <kino/detail/parking.hpp>
 
@@ -25,6 +26,9 @@ namespace kino::server {
 /// The pipe takes more than its capacity when it is handed more: what has been read from the
 /// socket has to go somewhere. It holds at most its capacity and one read.
 ///
+/// Bytes, state and reason change together under the writer's hands, so each question answers
+/// all three: two questions in a row would combine an old answer with a new one.
+///
 /// Threads: one writer, and one reader at a time.
 /// Blocks:  never; a leaf mutex is held while bytes are copied.
 /// Throws:  std::bad_alloc, from `push`.
@@ -34,14 +38,18 @@ public:
 
   struct taken {
     std::size_t length;
-    state what;       // of the pipe once these bytes are taken; open: more may come
-    bool room_again;  // the writer was told to stop and may go on
+    std::size_t left;  // bytes that lie ready behind these
+    state what;        // of the pipe once these bytes are taken; open: more may come
+    bool room_again;   // the writer was told to stop and may go on
+    rejection why;     // of a broken pipe
   };
 
   // --- the writing side ---
 
   /// Appends `bytes`; returns whether the writer may go on. A discarded pipe takes all.
   bool push(std::string_view bytes);
+  /// How many bytes fill the pipe, as long as nobody else knows it.
+  [[nodiscard]] std::size_t room() const { return tuning::body_buffer - bytes_.size(); }
   /// Room for the next `length` bytes, to be read into without a copy; only as long as nobody
   /// else knows the pipe.
   [[nodiscard]] char* prepare(std::size_t length) { return bytes_.prepare(length); }
@@ -51,9 +59,9 @@ public:
   void swap_memory(byte_buffer& with) noexcept { bytes_.swap(with); }
 
   /// There are no more bytes: the body is complete.
-  void finish() { end(state::complete, nullptr); }
-  /// There are no more bytes although the body is not complete. `why` is a literal.
-  void fail(char const* why) { end(state::broken, why); }
+  void finish() { end(state::complete, {}); }
+  /// There are no more bytes although the body is not complete.
+  void fail(rejection const& why) { end(state::broken, why); }
 
   // --- the reading side ---
 
@@ -61,12 +69,6 @@ public:
   [[nodiscard]] taken take(char* out, std::size_t room);
   /// Nobody will read the rest. Returns whether the writer waits and may go on.
   [[nodiscard]] bool discard();
-
-  /// How many bytes lie ready.
-  [[nodiscard]] std::size_t ready() const;
-  [[nodiscard]] state what() const;
-  /// Why the pipe is broken; null if it is not.
-  [[nodiscard]] char const* why() const;
 
   /// Where the reader sleeps. One notification comes with bytes or the end, after a `take`
   /// or `await` that found neither.
@@ -77,13 +79,13 @@ public:
   void reset();
 
 private:
-  void end(state how, char const* why);
+  void end(state how, rejection const& why);
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   kino::detail::parker arrivals_;
   byte_buffer bytes_;
   state state_ = state::open;
-  char const* why_ = nullptr;
+  rejection why_;
   bool discarded_ = false;
   bool writer_waits_ = false;
   bool reader_waits_ = false;

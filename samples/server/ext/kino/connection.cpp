@@ -17,7 +17,7 @@
 namespace kino::server {
 
 namespace {
-constexpr char const* client_left = "the client closed the connection in the middle of the body";
+constexpr rejection client_left{400, "the client closed the connection in the middle of the body", 0, 0};
 }
 
 connection::connection(io_thread& home, int socket, endpoint peer, endpoint const& local)
@@ -125,7 +125,7 @@ void connection::read() {
     if (into_body) {
       body_pipe& body = current_->body();
       std::size_t const room = std::min<std::uint64_t>(parser_.body_left(),
-                                                       tuning::body_buffer - body.ready());
+                                                       body.room());
       buffer = {body.prepare(room), room};
     } else if (!current_) {
       buffer = buffer.first(tuning::head_read_size);
@@ -290,7 +290,7 @@ void connection::refuse(rejection const& why) {
   exchange& refused = *std::exchange(current_, nullptr);
   if (std::exchange(body_held_, false)) {
     // A worker has it: reading tells it, and its answer, if it has one, ends the connection.
-    refused.body().fail(why.reason);
+    refused.body().fail(why);
     outlet_.close_after_last();
     refused.drop_weak();
     return;

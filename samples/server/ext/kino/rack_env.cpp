@@ -100,7 +100,7 @@ VALUE rack_env::make(gvl const& held, seat& at) {
   VALUE const hash = kino::protect(held, [&] {
     return kino::detail::new_hash(static_cast<long>(head.headers().size() + 13));
   });
-  VALUE const input = head.has_body() ? rack_input::make(held, at) : rack_input::nothing();
+  VALUE const input = head.has_body() ? rack_input::make(held, at) : empty_rack_input::shared();
   table entries;
   entries.add(key("REQUEST_METHOD"), value(head.method));
   entries.add(key("SCRIPT_NAME"), value(""));

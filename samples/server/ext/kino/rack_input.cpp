@@ -2,10 +2,12 @@
 
 #include "rack_input.hpp"
 
+#include "body_reader.hpp"
+
 #include <kino/wait.hpp>
 
 #include <algorithm>
-#include <cstring>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
@@ -14,6 +16,7 @@ namespace kino::server {
 namespace {
 
 using native = kino::native_object<rack_input>;
+using native_empty = kino::native_object<empty_rack_input>;
 
 VALUE input_class = Qnil;
 VALUE empty_input = Qnil;
@@ -21,35 +24,61 @@ VALUE body_error = Qnil;
 
 constexpr std::size_t piece_size = 16 * 1024;
 
-// Sleeps until the body has bytes or an end.
-void await_bytes(gvl const& held, exchange& from) {
-  from.flush();  // The client may send nothing before it has read what was written for it.
-  auto& spot = from.body().arrivals();
-  while (from.body().await()) {
-    static_cast<void>(kino::detail::wait_without_gvl(
-        held, spot, [&]() noexcept { return spot.park(std::nullopt); }));
-  }
-}
+// The body of a request that its worker reads: what read_body needs to know of Ruby.
+class arriving_body {
+public:
+  arriving_body(gvl const& held, exchange& from) : held_(held), from_(from) {}
 
-// Takes what is there, waiting for the first byte. 0: the body is over. `place` says where to,
-// anew after each wait, in which Ruby may have moved it.
-template <class Place>
-body_pipe::taken take_some(gvl const& held, exchange& from, std::size_t room, Place place) {
-  for (;;) {
-    auto const got = from.read(place(), room);
-    if (got.length != 0) return got;
-    switch (got.what) {
-      case body_pipe::state::complete: return got;
-      case body_pipe::state::broken:
-        throw kino::raise(body_error,
-                          std::string("kino: cannot read the body: ") + from.body().why());
-      case body_pipe::state::open: await_bytes(held, from);
+  body_pipe::taken take(char* out, std::size_t room) { return from_.read(out, room); }
+
+  void await() {
+    from_.flush();  // The client may send nothing before it has read what was written for it.
+    auto& spot = from_.body().arrivals();
+    while (from_.body().await()) {
+      static_cast<void>(kino::detail::wait_without_gvl(
+          held_, spot, [&]() noexcept { return spot.park(std::nullopt); }));
     }
   }
-}
+
+  [[noreturn]] void broken(rejection const& why) {
+    kino::protect(held_, [&why] {
+      VALUE const error = rb_exc_new_str(
+          body_error, rb_sprintf("kino: cannot read the body: %s", why.reason));
+      rb_ivar_set(error, rb_intern("@status"), INT2FIX(why.status));
+      rb_exc_raise(error);
+    });
+    std::abort();  // protect has thrown
+  }
+
+private:
+  gvl const& held_;
+  exchange& from_;
+};
+
+// A String that nobody else knows, as a target of read_body, behind what it has already.
+class growing_string {
+public:
+  growing_string(gvl const& held, VALUE string)
+      : held_(held), string_(string), start_(static_cast<std::size_t>(RSTRING_LEN(string))) {}
+
+  void reserve(std::size_t total) {
+    if (rb_str_capacity(string_) >= start_ + total) return;
+    kino::protect(held_, [&] { rb_str_modify_expand(string_, static_cast<long>(start_ + total)); });
+  }
+  [[nodiscard]] char* at(std::size_t position) { return RSTRING_PTR(string_) + start_ + position; }
+  void commit(std::size_t total) {
+    kino::protect(held_, [&] { rb_str_set_len(string_, static_cast<long>(start_ + total)); });
+  }
+
+private:
+  gvl const& held_;
+  VALUE string_;
+  std::size_t const start_;
+};
 
 std::size_t take_some(gvl const& held, exchange& from, byte_buffer& into, std::size_t room) {
-  auto const got = take_some(held, from, room, [&] { return into.prepare(room); });
+  arriving_body body(held, from);
+  auto const got = server::take_some(body, room, [&] { return into.prepare(room); });
   into.commit(got.length);
   return got.length;
 }
@@ -69,8 +98,25 @@ VALUE result_in(gvl const& held, VALUE buffer, std::string_view bytes) {
   });
 }
 
-seat& seat_of(std::optional<attachment> const& tie) {
-  if (tie->at()) return *tie->at();
+// What `read` was called with.
+struct read_arguments {
+  VALUE length;
+  VALUE buffer;
+
+  static read_arguments of(gvl const& held, kino::arguments all) {
+    if (all.size() > 2) throw std::invalid_argument("kino: read takes a length and a buffer");
+    VALUE const buffer = all.size() < 2 ? Qnil : all[1];
+    if (!NIL_P(buffer)) kino::protect(held, [buffer] { Check_Type(buffer, T_STRING); });
+    return {all.empty() ? Qnil : all[0], buffer};
+  }
+};
+
+void check_gets(kino::arguments all) {
+  if (!all.empty()) throw std::invalid_argument("kino: gets takes no arguments");
+}
+
+seat& seat_of(attachment const& tie) {
+  if (tie.at()) return *tie.at();
   throw kino::raise(rb_eIOError, "kino: this request is over, its body is gone");
 }
 
@@ -80,7 +126,7 @@ VALUE rack_input::make(gvl const& held, seat& at) {
   return native::wrap(held, input_class, std::make_unique<rack_input>(at));
 }
 
-VALUE rack_input::nothing() { return empty_input; }
+VALUE empty_rack_input::shared() { return empty_input; }
 
 VALUE rack_input::read(gvl const& held, seat& at, byte_buffer& ahead, VALUE length, VALUE buffer) {
   exchange& from = exchange::of(at.current.reply);
@@ -94,28 +140,18 @@ VALUE rack_input::read(gvl const& held, seat& at, byte_buffer& ahead, VALUE leng
     most = static_cast<std::size_t>(wanted);
   }
   // What is known to come, within reason: a client can announce anything.
-  std::uint64_t const announced =
-      from.head().content_length.value_or(ahead.size() + from.body().ready());
-  long const expected = static_cast<long>(std::min<std::uint64_t>({announced, most, 1 << 20}));
-  VALUE text = kino::protect(held, [expected] { return rb_str_buf_new(expected); });
+  std::uint64_t const announced = from.head().content_length.value_or(ahead.size());
+  std::size_t const expected = std::min<std::uint64_t>({announced, most, 1 << 20});
+  VALUE text = kino::protect(held, [&] { return rb_str_buf_new(static_cast<long>(expected)); });
   std::size_t got = std::min(ahead.size(), most);
   if (got != 0) {
     kino::protect(held, [&] { rb_str_cat(text, ahead.data(), static_cast<long>(got)); });
     ahead.consume(got);
   }
-  // Straight into the String, which nobody else knows.
-  while (got < most) {
-    std::size_t const ready = from.body().ready();
-    if (ready == 0 && from.body().what() == body_pipe::state::complete) break;
-    std::size_t const room = std::min(most - got, ready != 0 ? ready : piece_size);
-    if (rb_str_capacity(text) - got < room) {
-      kino::protect(held, [&] { rb_str_modify_expand(text, static_cast<long>(got + room)); });
-    }
-    auto const more = take_some(held, from, room, [&] { return RSTRING_PTR(text) + got; });
-    got += more.length;
-    kino::protect(held, [&] { rb_str_set_len(text, static_cast<long>(got)); });
-    if (more.what == body_pipe::state::complete) break;
-  }
+  // Straight into the String.
+  arriving_body body(held, from);
+  growing_string into(held, text);
+  got += read_body(body, most - got, expected - std::min(got, expected), into);
   if (!NIL_P(buffer)) {
     kino::protect(held, [&] {
       rb_str_replace(buffer, text);
@@ -127,23 +163,14 @@ VALUE rack_input::read(gvl const& held, seat& at, byte_buffer& ahead, VALUE leng
 }
 
 VALUE rack_input::read_method(gvl const& held, VALUE self, kino::arguments all) {
-  if (all.size() > 2) throw std::invalid_argument("kino: read takes a length and a buffer");
-  VALUE const length = all.empty() ? Qnil : all[0];
-  VALUE const buffer = all.size() < 2 ? Qnil : all[1];
-  if (!NIL_P(buffer)) kino::protect(held, [buffer] { Check_Type(buffer, T_STRING); });
+  auto const [length, buffer] = read_arguments::of(held, all);
   rack_input& me = native::get(held, self);
-  if (!me.tie_) {
-    bool const at_end = !NIL_P(length) && length != INT2FIX(0);
-    VALUE const nothing = result_in(held, buffer, "");
-    return at_end ? Qnil : nothing;
-  }
   return read(held, seat_of(me.tie_), me.ahead_, length, buffer);
 }
 
 VALUE rack_input::gets_method(gvl const& held, VALUE self, kino::arguments all) {
-  if (!all.empty()) throw std::invalid_argument("kino: gets takes no arguments");
+  check_gets(all);
   rack_input& me = native::get(held, self);
-  if (!me.tie_) return Qnil;
   exchange& from = exchange::of(seat_of(me.tie_).current.reply);
   exchange_hold const kept(from);
   std::size_t searched = 0;
@@ -164,20 +191,13 @@ VALUE rack_input::gets_method(gvl const& held, VALUE self, kino::arguments all) 
 }
 
 VALUE rack_input::each_method(gvl const& held, VALUE self) {
-  kino::protect(held, [self] {
-    rb_need_block();
-    static_cast<void>(self);
-  });
+  kino::protect(held, [] { rb_need_block(); });
   for (;;) {
     VALUE const piece = [&] {
       rack_input& me = native::get(held, self);
-      if (!me.tie_) return Qnil;
       exchange& from = exchange::of(seat_of(me.tie_).current.reply);
       exchange_hold const kept(from);
-      if (me.ahead_.empty()) {
-        std::size_t const room = std::max(piece_size, from.body().ready());
-        if (take_some(held, from, me.ahead_, room) == 0) return Qnil;
-      }
+      if (me.ahead_.empty() && take_some(held, from, me.ahead_, 4 * piece_size) == 0) return Qnil;
       VALUE const all = new_binary(held, me.ahead_.view());
       me.ahead_.clear(0);
       return all;
@@ -189,19 +209,48 @@ VALUE rack_input::each_method(gvl const& held, VALUE self) {
 
 VALUE rack_input::close_method(gvl const& held, VALUE self) {
   rack_input& me = native::get(held, self);
-  if (me.tie_ && me.tie_->at()) exchange::of(me.tie_->at()->current.reply).discard_body();
+  if (me.tie_.at()) exchange::of(me.tie_.at()->current.reply).discard_body();
   return Qnil;
 }
 
+VALUE empty_rack_input::read_method(gvl const& held, VALUE, kino::arguments all) {
+  auto const [length, buffer] = read_arguments::of(held, all);
+  VALUE const nothing = result_in(held, buffer, "");
+  return NIL_P(length) || length == INT2FIX(0) ? nothing : Qnil;
+}
+
+VALUE empty_rack_input::gets_method(gvl const&, VALUE, kino::arguments all) {
+  check_gets(all);
+  return Qnil;
+}
+
+VALUE empty_rack_input::each_method(gvl const& held, VALUE self) {
+  kino::protect(held, [] { rb_need_block(); });
+  return self;
+}
+
+VALUE empty_rack_input::close_method(gvl const&, VALUE) { return Qnil; }
+
 void rack_input::define(gvl const& held, VALUE module) {
   body_error = rb_define_class_under(rb_define_module("Kino"), "BodyError", rb_eIOError);
+  rb_define_attr(body_error, "status", 1, 0);
   input_class = rb_define_class_under(module, "Input", rb_cObject);
   rb_undef_alloc_func(input_class);
   kino::define_method<&rack_input::read_method>(input_class, "read");
   kino::define_method<&rack_input::gets_method>(input_class, "gets");
   kino::define_method<&rack_input::each_method>(input_class, "each");
   kino::define_method<&rack_input::close_method>(input_class, "close");
-  empty_input = native::wrap(held, input_class, std::make_unique<rack_input>());
+  empty_rack_input::define(held, module);
+}
+
+void empty_rack_input::define(gvl const& held, VALUE module) {
+  VALUE const empty_class = rb_define_class_under(module, "EmptyInput", rb_cObject);
+  rb_undef_alloc_func(empty_class);
+  kino::define_method<&empty_rack_input::read_method>(empty_class, "read");
+  kino::define_method<&empty_rack_input::gets_method>(empty_class, "gets");
+  kino::define_method<&empty_rack_input::each_method>(empty_class, "each");
+  kino::define_method<&empty_rack_input::close_method>(empty_class, "close");
+  empty_input = native_empty::wrap(held, empty_class, std::make_unique<empty_rack_input>());
   kino::protect(held, [] {
     rb_obj_freeze(empty_input);
     rb_ractor_make_shareable(empty_input);

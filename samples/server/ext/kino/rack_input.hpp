@@ -15,22 +15,19 @@ namespace kino::server {
 ///
 /// It is valid while its worker handles the request; afterwards reading raises IOError. A body
 /// that does not come to its end, because the client left or broke a rule, raises
-/// Kino::BodyError, an IOError that is not the application's fault.
+/// Kino::BodyError, an IOError that is not the application's fault; its `status` is the one that
+/// tells the client so.
 /// Reading blocks while the client is slow, with the GVL released, and can be interrupted.
 class rack_input {
 public:
   static constexpr char const* ruby_name = "Kino::Native::Input";
-  static constexpr bool ruby_shareable = true;  // the one without a request; it has no state
 
-  rack_input() = default;
-  explicit rack_input(seat& at) : tie_(std::in_place, at.input, at) {}
+  explicit rack_input(seat& at) : tie_(at.input, at) {}
 
-  /// Defines the class under `native`. On the main Ractor.
+  /// Defines this class, the next one and BodyError. On the main Ractor.
   static void define(gvl const& held, VALUE native);
   /// An Input for the request of `at`.
   [[nodiscard]] static VALUE make(gvl const& held, seat& at);
-  /// The Input of all requests that have no body; shareable.
-  [[nodiscard]] static VALUE nothing();
 
   /// Reads the body of what `at` has in hand as `IO#read` would: at most `length` bytes, or all
   /// for nil, into `buffer` unless it is nil.
@@ -42,8 +39,27 @@ private:
   static VALUE each_method(gvl const& held, VALUE self);
   static VALUE close_method(gvl const& held, VALUE self);
 
-  std::optional<attachment> tie_;  // none: a request without a body
-  byte_buffer ahead_;              // read from the pipe, behind the last line
+  attachment tie_;
+  byte_buffer ahead_;  // read from the body, behind the last line
+};
+
+/// An empty_rack_input is the rack.input of requests without a body: one object for all Ractors.
+///
+/// It is a type of its own because Ruby asks the type whether an object can be shared, and a
+/// rack_input must not be: another Ractor would read it without synchronisation.
+class empty_rack_input {
+public:
+  static constexpr char const* ruby_name = "Kino::Native::EmptyInput";
+  static constexpr bool ruby_shareable = true;  // it has no state
+
+  static void define(gvl const& held, VALUE native);
+  [[nodiscard]] static VALUE shared();
+
+private:
+  static VALUE read_method(gvl const& held, VALUE self, kino::arguments all);
+  static VALUE gets_method(gvl const& held, VALUE self, kino::arguments all);
+  static VALUE each_method(gvl const& held, VALUE self);
+  static VALUE close_method(gvl const& held, VALUE self);
 };
 
 }  // namespace kino::server

@@ -9,7 +9,13 @@ module Kino
   # everything it reads is shareable.
   module Response
     FAILED_HEADERS = Ractor.make_shareable({ "content-type" => "text/plain; charset=utf-8" })
-    FAILED_BODY = Ractor.make_shareable(["Internal Server Error\n"])
+    FAILED_BODIES = Ractor.make_shareable({
+      400 => ["Bad Request\n"],
+      408 => ["Request Timeout\n"],
+      413 => ["Content Too Large\n"],
+      500 => ["Internal Server Error\n"],
+      503 => ["Service Unavailable\n"]
+    })
 
     # Answers the slot's current request and returns the next one (nil: no more). Raises only while
     # nothing has been sent, so that the caller can still answer 500.
@@ -40,14 +46,13 @@ module Kino
       Native.take(id, slot)
     end
 
-    # The answer to a request whose handler raised +error+.
-    def self.failed(id, slot, env, error)
+    # The answer to a request whose handler raised +error+; +status+ is the client's error if that was the cause.
+    def self.failed(id, slot, env, error, status = 500)
       callbacks = env["rack.response_finished"]
-      if callbacks.nil? || callbacks.empty?
-        return Native.answer_and_take(id, slot, 500, FAILED_HEADERS, FAILED_BODY)
-      end
+      body = FAILED_BODIES.fetch(status, FAILED_BODIES[500])
+      return Native.answer_and_take(id, slot, status, FAILED_HEADERS, body) if callbacks.nil? || callbacks.empty?
 
-      pour(id, slot, env, 500, FAILED_HEADERS, FAILED_BODY)
+      pour(id, slot, env, status, FAILED_HEADERS, body)
       finish(env, nil, nil, error)
       Native.take(id, slot)
     end

@@ -77,8 +77,8 @@ module Kino
         Response.send(id, slot, env, status, headers, body)
       end
     rescue BodyError => e
-      # The client left in its body, or broke a rule that the native side has logged. Not the app's fault.
-      Response.failed(id, slot, env, e) unless gone?(id)
+      # The client left in its body, or broke a rule that the native side has logged: its error, not the app's.
+      Response.failed(id, slot, env, e, e.status) unless gone?(id)
     rescue StandardError => e
       return if gone?(id)
 
