@@ -26,11 +26,11 @@ class OptionsTest < Minitest::Test
   def test_keywords_before_environment_before_file_before_default
     config("threads 4\nworkers 4\nqueue_depth 4\n") do |file|
       result = settings({ threads: 2 }, env: { "KINO_THREADS" => "3", "KINO_WORKERS" => "3" }, file: file)
-      assert_equal [2, 3, 4, 1], %i[threads workers queue_depth batch].map { |name| result[name] }
+      assert_equal [2, 3, 4, 1], %i[threads workers queue_depth io_threads].map { |name| result[name] }
       sources = result.chosen.to_h { |name, _, source| [name, source] }
       assert_equal ["keyword", "KINO_WORKERS"], sources.values_at(:threads, :workers)
       assert_match(/kino\.rb:3\z/, sources[:queue_depth])
-      refute_includes sources, :batch
+      refute_includes sources, :io_threads
     end
   end
 

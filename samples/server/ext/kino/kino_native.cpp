@@ -209,17 +209,14 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "in_flight", ULL2NUM(now.in_flight));
     set(all, "served", ULL2NUM(now.served));
     set(all, "rejected", ULL2NUM(now.rejected));
-    set(all, "timeouts", INT2FIX(0));
     set(all, "client_gone", ULL2NUM(now.client_gone));
     set(all, "refused", ULL2NUM(now.refused));
     set(all, "connections", ULL2NUM(now.connections));
-    set(all, "lane_depths", rb_ary_new());
     VALUE const waited = rb_hash_new();
     set(waited, "count", ULL2NUM(now.waited_count));
     set(waited, "sum_seconds", DBL2NUM(now.waited_seconds));
     set(all, "queue_time", waited);
     VALUE const workers = rb_ary_new();
-    long quarantined = 0;
     for (auto const& one : now.slots) {
       if (!one.occupied && one.workers == 0) continue;
       VALUE const worker = rb_hash_new();
@@ -229,11 +226,8 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
       set(worker, "served", ULL2NUM(one.served));
       set(worker, "in_flight", UINT2NUM(one.in_flight));
       set(worker, "busy_ms", LL2NUM(one.busy.count()));
-      set(worker, "quarantined", one.quarantined ? Qtrue : Qfalse);
-      quarantined += one.quarantined;
     }
     set(all, "worker_status", workers);
-    set(all, "quarantined", LONG2NUM(quarantined));
     return all;
   });
 }

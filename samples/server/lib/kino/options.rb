@@ -23,7 +23,6 @@ module Kino
                  help: "handlers that compute at once; one that waits lends its place"),
       Option.new(:run_permits, :boolean, true,
                  help: "hold concurrency by permits; false lets every worker run"),
-      Option.new(:batch, :integer, 1, range: 1..64, help: "requests that a worker takes in one go"),
       Option.new(:io_threads, :integer, 1, range: 1..64, help: "native threads that read and write sockets"),
       Option.new(:queue_depth, :integer, 1024, range: 1..1_000_000, help: "requests that may wait for a worker"),
       Option.new(:queue_timeout, :seconds, 5.0, range: 0..3600,

@@ -131,8 +131,7 @@ module Kino
       raise Error, "this server has not been started" unless @id && @supervisor
 
       Native.stats(@id).merge(mode: mode, workers: settings[:workers], threads: settings[:threads],
-                              batch: settings[:batch], lanes: false, respawns: @supervisor.respawns,
-                              alive: @supervisor.alive)
+                              respawns: @supervisor.respawns, alive: @supervisor.alive)
     end
 
     private
