@@ -69,12 +69,20 @@ class VersionsTest < RubyTest
     assert_empty GEMS + %w[waits dispatching boundary strings handles] - names
   end
 
+  # The sources of these define it also where Ruby's headers do not.
+  GEMS.each do |name|
+    define_method("test_#{name}_exports_the_version_that_rubies_under_development_ask_for") do
+      path = File.join(DIRECTORY, "#{name}.#{RbConfig::CONFIG["DLEXT"]}")
+      assert_includes nm(path, "--defined-only").map { |line| line.split.last.delete_prefix("_") }, "ruby_abi_version"
+    end
+  end
+
   EXTENSIONS.each do |path|
     name = File.basename(path, ".*")
 
-    define_method("test_#{name}_exports_its_init_function_and_nothing_else") do
+    define_method("test_#{name}_exports_what_ruby_looks_for_and_nothing_else") do
       symbols = nm(path, "--defined-only").map { |line| line.split.last.sub(/@.*/, "").delete_prefix("_") }
-      assert_equal ["Init_#{name}"], symbols - %w[init fini edata end bss_start _bss_start]
+      assert_equal ["Init_#{name}"], symbols - %w[init fini edata end bss_start _bss_start ruby_abi_version]
     end
 
     # Ruby's inline functions have names of C++ on some versions, and nobody defines them.

@@ -86,9 +86,9 @@ class ConsumerTest < Minitest::Test
     build
   end
 
-  # Other extensions see nothing of this one but its entry point.
+  # Other extensions see nothing of this one but its entry point, and what Rubies under development check.
   def assert_exports_only_init(library)
-    exported = run!("nm", "-D", "--defined-only", library).lines.map { |line| line.split.last }
+    exported = run!("nm", "-D", "--defined-only", library).lines.map { |line| line.split.last } - ["ruby_abi_version"]
     assert_equal ["Init_#{File.basename(library, ".*")}"], exported
   end
 

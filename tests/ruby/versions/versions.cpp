@@ -15,6 +15,12 @@
 #define KINO_TEST_TEXT_OF(name) #name
 #define KINO_TEST_TEXT(name) KINO_TEST_TEXT_OF(name)
 
+// What the headers of a Ruby under development define, and that Ruby looks up before it loads an extension.
+#ifndef RUBY_DLN_CHECK_ABI
+extern "C" __attribute__((weak, visibility("default"))) unsigned long long ruby_abi_version();
+extern "C" unsigned long long ruby_abi_version() { return 0; }
+#endif
+
 namespace {
 
 struct question {
