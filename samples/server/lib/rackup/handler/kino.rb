@@ -7,36 +7,74 @@ require_relative "../../kino/config_file"
 
 module Rackup
   module Handler
-    # `rackup -s kino` and `rails server -u kino`: kino.rb or config/kino.rb counts, and what the host
-    # command says comes on top.
+    # `rackup -s kino` and `rails server -u kino`: flags of the host command and -O options come before KINO_*
+    # variables, those before kino.rb or config/kino.rb, and that before the host command's own defaults.
     module Kino
-      # What rackup always passes although nobody asked for it.
       HOST_OPTIONS = { Host: :bind, Port: :port }.freeze
+      # What rackup itself reads from its command line, and what every handler gets from it.
+      OF_RACKUP = %i[environment pid config server debug warn quiet include require builder daemonize heapfile profile_file
+                     profile_mode AccessLog].freeze
+      # What some handlers understand and this one has no use for.
+      WITHOUT_EFFECT = %i[DoNotReverseLookup Silent Verbose].freeze
 
       def self.run(app, **options)
-        settings = ::Kino::Settings.new(keywords(options), given_as: "flag", file: ::Kino::ConfigFile.find(options[:Config]))
-        server = ::Kino::Server.new(app, settings: settings)
+        server = ::Kino::Server.new(app, settings: settings(options))
         yield server if block_given?
         server.run
+      rescue ::Kino::Error => e
+        abort("kino: #{e.message}")
       end
 
       def self.valid_options
         ::Kino::Options::TABLE.to_h do |option|
           ["#{camel(option)}=#{option.metavar}", "#{option.help} (default: #{option.default_text})"]
+        end.merge("Config=FILE" => "configuration file (default: kino.rb or config/kino.rb, if it exists)")
+      end
+
+      # Raises ConfigError for an option that is unknown or whose value is not allowed.
+      def self.settings(options)
+        refuse_unknown(options)
+        own = options.select { |name, value| names.key?(name) && !value.nil? }
+        given, defaults = own.partition { |name, value| chosen?(name, value, options[:user_supplied_options]) }
+        ::Kino::Settings.new(by_name(given), given_as: "flag", file: ::Kino::ConfigFile.find(options[:Config]),
+                                             defaults: by_name(defaults))
+      end
+
+      # By each name under which an option can be given, with -O Workers=4 or -O workers=4: the option's name.
+      def self.names
+        ::Kino::Options::TABLE.each_with_object(HOST_OPTIONS.dup) do |option, all|
+          all[option.name] = all[camel(option).to_sym] = option.name
         end
       end
 
-      # Host, Port, and options as -O Workers=4, -O workers=4 or keywords.
-      def self.keywords(options)
-        known = HOST_OPTIONS.dup
-        ::Kino::Options::TABLE.each { |option| known[option.name] = known[camel(option).to_sym] = option.name }
-        options.each_with_object({}) do |(name, value), given|
-          given[known[name.to_sym]] = value if known.key?(name.to_sym) && !value.nil?
-        end
+      def self.by_name(pairs)
+        pairs.to_h { |name, value| [names.fetch(name), value] }
+      end
+
+      # Rails passes its own settings, too; their names begin with a small letter.
+      def self.refuse_unknown(options)
+        unknown = options.keys - names.keys - OF_RACKUP - WITHOUT_EFFECT - [:Config]
+        unknown = unknown.grep(/\A[A-Z]/) if options.key?(:user_supplied_options)
+        unknown.each { |name| ::Kino::Options.fetch(underscored(name), "-O #{name}") }
+      end
+
+      # Rails says which options its user gave. Rackup does not: a host or port that is its default counts as not given.
+      def self.chosen?(name, value, supplied)
+        return supplied.include?(name) if supplied
+
+        !HOST_OPTIONS.key?(name) || value.to_s != rackup_defaults[name].to_s
+      end
+
+      def self.rackup_defaults
+        defined?(Rackup::Server) ? Rackup::Server.new({}).default_options : {}
       end
 
       def self.camel(option)
         option.name.to_s.split("_").map(&:capitalize).join
+      end
+
+      def self.underscored(name)
+        name.to_s.gsub(/(?<=[a-z])[A-Z]/) { |letter| "_#{letter}" }.downcase
       end
     end
 
