@@ -179,16 +179,16 @@ class CliTest < ServerTest
     assert_equal 0, child.status
   end
 
-  def test_rackup
-    Gem::Specification.find_by_name("rackup")
-    write("config.ru", HELLO)
-    @child = Child.ruby("-r", "rackup", "-e", "Rackup::Server.start", "--", "-s", "kino", "-E", "none", "-p", "0", "-O", "Workers=2",
-                        "-O", "mode=ractor", chdir: @directory)
-    assert_match(/ractor: 2 Ractors/, @child.log)
-    Client.open(@child.port) { |client| assert_equal 200, client.get("/").status }
-    @child.signal("INT")
-    assert_equal 0, @child.status, @child.log
-  rescue Gem::MissingSpecError
-    skip "the rackup gem is not installed"
+  def test_the_default_rackup_file_counts_where_none_is_named
+    example = File.join(Child::ROOT, "examples/which_ractor.ru")
+    script = "require 'kino/cli'; exit Kino::CLI.start(ARGV, rackup: #{example.inspect})"
+    @child = Child.ruby("-e", script, "--", "-p", "0", "-w", "2", chdir: @directory)
+    Client.open(@child.port) { |client| assert_match(/answered by the Ractor/, client.get("/").body) }
+    @child.signal("TERM")
+    assert_equal 0, @child.status
+    write("kino.rb", "rackup 'other.ru'\n")
+    status, output = Child.output("-e", script, "--", "-p", "0", chdir: @directory)
+    assert_equal 1, status
+    assert_match(/no rackup file other\.ru/, output)
   end
 end

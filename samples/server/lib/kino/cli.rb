@@ -10,12 +10,14 @@ require_relative "version"
 module Kino
   # The kino command. Loads the native server only when it is going to serve.
   class CLI
-    def self.start(arguments)
-      new(arguments).run
+    def self.start(arguments, **rest)
+      new(arguments, **rest).run
     end
 
-    def initialize(arguments, out: $stdout, err: $stderr)
+    # +rackup+: the file to serve when neither the arguments nor the configuration file name one.
+    def initialize(arguments, rackup: "config.ru", out: $stdout, err: $stderr)
       @arguments = arguments
+      @default_rackup = rackup
       @out = out
       @err = err
       @flags = {}
@@ -111,7 +113,7 @@ module Kino
 
     def load_app(rackup)
       require_relative "app_file"
-      AppFile.load(rackup || config_file&.rackup || "config.ru")
+      AppFile.load(rackup || config_file&.rackup || @default_rackup)
     end
 
     def config_file
