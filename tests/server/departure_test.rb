@@ -120,7 +120,7 @@ class DepartureTest < ServerTest
     held = gate
     client = Client.new(server.port)
     client.send_raw("GET /hold?#{held.query} HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
-    held.await(2)
+    held.await
     client.public_send(way)
     held.open
   end

@@ -65,6 +65,10 @@ void connection::wake() noexcept {
 
 void connection::flush_later() noexcept { home_.flush_later(*this); }
 
+void connection::handle(exchange::reply&& request) noexcept {
+  home_.front().handle(std::move(request));
+}
+
 void connection::attend() {
   unsigned const wishes = outlet_.take_wishes();
   if (!events_) return;
@@ -77,7 +81,7 @@ void connection::attend() {
 // --- reading ----------------------------------------------------------------------
 
 bool connection::wants_bytes() const {
-  return lingering_ || (!body_full_ && !line_full_ && !peer_ended_);
+  return paused_ == pause::none || (lingering_ && paused_ != pause::peer_ended);
 }
 
 // One epoll_ctl per request goes into Asio's waiting anew. A set of our own, edge-triggered and
@@ -150,18 +154,18 @@ void connection::read() {
 }
 
 void connection::read_ended() {
-  peer_ended_ = true;
+  paused_ = pause::peer_ended;
   if (lingering_) return close();
   outlet_.peer_ended();
   last_request_ = true;
   if (current_) {  // A request that was not complete never will be.
     exchange& cut_off = *std::exchange(current_, nullptr);
     if (std::exchange(body_held_, false)) {
+      reply_ = outlet_.recall(cut_off);
       cut_off.body().fail(client_left);
       cut_off.drop_weak();
-    } else if (!parser_.in_head()) {
-      reply_.answer({{}, true, false});  // When its turn comes, it ends the connection.
     }
+    if (!parser_.in_head()) reply_.answer({{}, true, false});  // In its turn, it ends the connection.
     reply_ = {};
   }
   // Requests before it are still answered: the client may have ended its own side only.
@@ -199,9 +203,9 @@ void connection::received_body(std::size_t length) {
 }
 
 bool connection::begin_request() {
-  if (line_full_) {
-    line_full_ = outlet_.full();
-    if (line_full_) return false;
+  if (most_in_line_ == tuning::pipeline_depth && outlet_.full()) {
+    paused_ = pause::line_full;
+    return false;
   }
   current_ = &home_.exchanges().acquire();
   reply_ = exchange::reply(*current_);
@@ -215,12 +219,11 @@ bool connection::begin_request() {
 
 rejection connection::on_head() {
   request const& head = current_->head();
-  std::size_t const waiting = outlet_.attach(*current_);
-  if (waiting == 0) {
+  most_in_line_ = outlet_.attach(*current_);
+  if (most_in_line_ == 0) {
     last_request_ = true;
     return {503, ""};  // An answer before this one ends the connection: nobody will see it.
   }
-  line_full_ = waiting == tuning::pipeline_depth;
   if (head.content_length.value_or(0) > limits_.max_body_size) {
     return {413, "Content-Length is larger than max_body_size", limits_.max_body_size,
             *head.content_length};
@@ -248,7 +251,7 @@ rejection connection::on_body(std::string_view bytes) {
   if (!body_held_) {
     hand_over_due_ = true;
   } else {
-    body_full_ = true;
+    paused_ = pause::body_full;
   }
   return {};
 }
@@ -256,27 +259,25 @@ rejection connection::on_body(std::string_view bytes) {
 // Gives the request to the handler. Its body may still be on the way.
 void connection::hand_over() {
   hand_over_due_ = false;
-  // A small body that came with its head has never been waited for; nor has none.
-  current_->ready_at_ = clock::now();
   current_->add_weak();
   body_held_ = true;
-  body_full_ = true;  // That is why it is due now; the worker's reading clears it.
-  home_.front().handle(std::move(reply_));
+  paused_ = pause::body_full;  // That is why it is due now; the worker's reading ends it.
+  outlet_.serve(std::move(reply_));
 }
 
 void connection::request_complete() {
   exchange& complete = *std::exchange(current_, nullptr);
   last_request_ = !complete.head().keep_alive || complete.ordinal_ >= limits_.max_keep_alive;
   complete.body().finish();
-  hand_over_due_ = body_full_ = false;
+  hand_over_due_ = false;
+  paused_ = pause::none;
   if (std::exchange(body_held_, false)) {
     complete.drop_weak();
     return;
   }
-  complete.ready_at_ = clock::now();
   // Usually later than the alarm that is set; then this costs nothing.
-  set_alarm(complete.ready_at_ + limits_.keep_alive_timeout);
-  home_.front().handle(std::move(reply_));
+  set_alarm(coarse_now() + limits_.keep_alive_timeout);
+  outlet_.serve(std::move(reply_));
 }
 
 void connection::refuse(rejection const& why) {
@@ -289,13 +290,14 @@ void connection::refuse(rejection const& why) {
   log(why);
   exchange& refused = *std::exchange(current_, nullptr);
   if (std::exchange(body_held_, false)) {
-    // A worker has it: reading tells it, and its answer, if it has one, ends the connection.
+    reply_ = outlet_.recall(refused);
     refused.body().fail(why);
-    outlet_.close_after_last();
+    if (!reply_) outlet_.close_after_last();
     refused.drop_weak();
-    return;
+    // A worker has it: reading tells it, and its answer, if it has one, ends the connection.
+    if (!reply_) return;
   }
-  if (!refused.out_.attached && outlet_.attach(refused) == 0) {
+  if (outlet_.attach(refused) == 0) {
     reply_ = {};
     return;
   }
@@ -307,14 +309,14 @@ void connection::refuse(rejection const& why) {
 }
 
 void connection::read_on() {
-  if (body_full_ && current_) {
-    body_full_ = false;
+  if (paused_ == pause::body_full) {
+    // A wish left from the body before this one does no harm: one read more, and it stops again.
+    paused_ = pause::none;
     receiving_since_ = clock::now();
     set_alarm(receiving_since_ + limits_.body_timeout);
-  }
-  if (line_full_) line_full_ = outlet_.full();
-  if (!unparsed_.empty() && !line_full_) {
-    byte_buffer waiting = std::move(unparsed_);
+  } else if (paused_ == pause::line_full) {
+    paused_ = pause::none;
+    byte_buffer const waiting = std::move(unparsed_);
     received(waiting.view());
   }
   wait_readable();
@@ -324,7 +326,7 @@ void connection::read_on() {
 
 // The last answer has gone out: waits for the client to close its side too.
 void connection::linger() {
-  if (peer_ended_) return close();
+  if (paused_ == pause::peer_ended) return close();
   lingering_ = true;
   if (std::exchange(live_, false)) home_.front().leave_live();
   linger_until_ = clock::now() + tuning::linger;

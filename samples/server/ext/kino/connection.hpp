@@ -30,11 +30,23 @@ struct endpoint {
 /// A connection reads requests from one socket, hands them out and keeps the deadlines.
 ///
 /// Answers do not come back through it: they go out through its `outlet`, from whatever thread
-/// has them, and only when that needs the I/O thread does it `wake` the connection. Reading
-/// stops while as many requests as the outlet holds are unanswered, while a body is not being
-/// read by its worker, and for good after a request that asks for the connection's end.
+/// has them, and only when that needs the I/O thread does it `wake` the connection. Complete
+/// requests are read ahead; the outlet hands over one after the other.
 ///
-/// Threads: its I/O thread, except `out`, `drop`, `hold`, `wake` and what exchanges ask.
+/// Reading stops in these states, and each has one owner that resumes it. The owner has noted
+/// that it must, under its lock, before the state is entered.
+///
+///     paused_     entered when                           left when            by
+///     line_full   the next request begins while          half of the line     outlet::finish_front, asked by
+///                 pipeline_depth are unanswered          is answered          outlet::full; wish read_on
+///     body_full   a body that is handed over fills its   its worker has read  exchange::read or discard_body, told
+///                 pipe                                   half or discards it  by body_pipe; wish read_on
+///     peer_ended  the client's end of stream was read    never; the connection closes after its last answer
+///
+/// In the first two, what is left of the stream waits in the kernel. After a request that is the
+/// last one, and while the connection lingers, what comes is read and dropped.
+///
+/// Threads: its I/O thread, except `out`, `drop`, `hold`, `wake`, `handle` and what exchanges ask.
 /// Lifetime: counted. The open connection counts for one, so does each of its exchanges and
 /// each pending asynchronous operation.
 class connection final : private outlet::owner, private http_parser::sink {
@@ -61,11 +73,13 @@ public:
 private:
   friend class io_thread;
   class reference;
+  enum class pause { none, line_full, body_full, peer_ended };
 
   ~connection() = default;
 
   void wake() noexcept override;
   void flush_later() noexcept override;
+  void handle(exchange::reply&& request) noexcept override;
   rejection on_head() override;
   rejection on_body(std::string_view bytes) override;
 
@@ -105,19 +119,18 @@ private:
   std::optional<asio::steady_timer> timer_;
 
   exchange* current_ = nullptr;  // being received
-  exchange::reply reply_;        // its reply, until it is handed over
-  bool body_held_ = false;       // current_ has been handed over, and is held for its body
+  exchange::reply reply_;        // its reply, until the outlet has it
+  bool body_held_ = false;       // the outlet has it, and current_ is held for its body
   byte_buffer unparsed_;         // bytes behind a full line
   std::size_t ordinal_ = 0;
   std::uint64_t body_bytes_ = 0;
 
   bool reading_ = false;         // an asynchronous wait is pending
   bool writing_ = false;         // likewise
-  bool line_full_ = false;       // perhaps; the outlet knows
-  bool body_full_ = false;       // the worker has to read first
+  pause paused_ = pause::none;
+  std::size_t most_in_line_ = 0; // there may be fewer by now
   bool last_request_ = false;    // nothing after this one is parsed
   bool lingering_ = false;       // what comes is thrown away
-  bool peer_ended_ = false;
   bool hand_over_due_ = false;
 
   clock::time_point alarm_ = clock::time_point::max();

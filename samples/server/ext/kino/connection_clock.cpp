@@ -32,7 +32,7 @@ clock::time_point connection::next_deadline(clock::time_point now) {
   if (lingering_) return linger_until_;
   if (status.stalled) return status.since + limits_.body_timeout;
   if (current_ && parser_.in_head()) return receiving_since_ + limits_.header_timeout;
-  if (current_ && !body_full_) return receiving_since_ + limits_.body_timeout;
+  if (current_ && paused_ != pause::body_full) return receiving_since_ + limits_.body_timeout;
   if (status.waiting == 0) {
     return status.since + (ordinal_ == 0 ? limits_.header_timeout : limits_.keep_alive_timeout);
   }

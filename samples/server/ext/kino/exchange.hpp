@@ -106,6 +106,7 @@ public:
   /// What goes out; guarded by the outlet's lock.
   struct outgoing {
     byte_buffer bytes;
+    reply waiting;  // the request itself, ready to be handled, until its turn comes
     bool attached = false;
     bool last = false;
     bool keep_alive = true;

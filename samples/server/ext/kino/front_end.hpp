@@ -21,7 +21,9 @@ class listener;
 class request_handler {
 public:
   /// Takes over one request. `reply` has to be answered, later and by any thread, or dropped.
-  /// Called on an I/O thread, which it must not keep.
+  /// Called on an I/O thread or, for a request that was read ahead, on the thread that has
+  /// completed the answer before it; it must not keep either. A client's request comes only
+  /// after the answer to the one before.
   virtual void handle(exchange::reply&& reply) noexcept = 0;
   /// Which status a request gets that was dropped or has expired; where such are counted.
   virtual int status_for(kino::ending how, exchange& unanswered) noexcept = 0;

@@ -35,11 +35,30 @@ std::size_t length_of(std::span<iovec const> pieces) {
 
 std::size_t outlet::attach(exchange& next) {
   std::lock_guard guard(mutex_);
+  if (next.out_.attached) return length_;
   if (closing_ || refusing_ || length_ == line_.size()) return 0;
   next.add_weak();
   next.out_.attached = true;
   line_[(first_ + length_) % line_.size()] = &next;
   return ++length_;
+}
+
+void outlet::serve(exchange::reply request) noexcept {
+  settlement then;
+  {
+    std::lock_guard guard(mutex_);
+    exchange::outgoing& out = exchange::of(request).out_;
+    if (out.attached && !closing_) {
+      out.waiting = std::move(request);
+      serve_next(then);
+    }
+  }
+  settle(then);
+}
+
+exchange::reply outlet::recall(exchange& waiting) {
+  std::lock_guard guard(mutex_);
+  return std::move(waiting.out_.waiting);
 }
 
 bool outlet::full() {
@@ -50,8 +69,7 @@ bool outlet::full() {
 
 bool outlet::end_after(exchange& last) {
   std::lock_guard guard(mutex_);
-  bool const is_last =
-      length_ != 0 && line_[(first_ + length_ - 1) % line_.size()] == &last;
+  bool const is_last = length_ != 0 && &in_line(length_ - 1) == &last;
   refusing_ |= is_last;
   return is_last;
 }
@@ -69,6 +87,7 @@ delivery outlet::deliver(exchange& from, answer const& bytes) noexcept {
       take_over(out, bytes, our_turn && !stalled_ && !gathers, then);
       if (our_turn && !gathers) pump(then);
       if (our_turn && gathers && !stalled_ && !flush_due_) flush_due_ = then.flush_later = true;
+      if (bytes.last) serve_next(then);
       if (!reset_) {
         bool const crowded = out.attached && out.bytes.size() > tuning::write_buffer;
         result = crowded ? delivery::crowded : delivery::taken;
@@ -115,6 +134,7 @@ void outlet::flush() noexcept {
   {
     std::lock_guard guard(mutex_);
     pump(then);
+    serve_next(then);
   }
   settle(then);
 }
@@ -162,6 +182,18 @@ void outlet::pump(settlement& then) {
     }
     if (!out.last || !out.bytes.empty()) break;
     finish_front(then);
+  }
+}
+
+// The first request in line whose answer is not complete is the one to be handled.
+void outlet::serve_next(settlement& then) {
+  std::size_t unsent = 0;
+  for (std::size_t place = 0; place != length_ && !closing_; ++place) {
+    exchange::outgoing& out = in_line(place).out_;
+    unsent += out.bytes.size();
+    if (out.last) continue;
+    if (unsent < tuning::write_buffer) then.next = std::move(out.waiting);
+    return;
   }
 }
 
@@ -234,6 +266,7 @@ void outlet::writable() {
     std::lock_guard guard(mutex_);
     stalled_ = false;
     pump(then);
+    serve_next(then);
   }
   settle(then);
 }
@@ -255,7 +288,9 @@ bool outlet::gave_up(clock::time_point ready) {
 
 outlet::status outlet::now() {
   std::lock_guard guard(mutex_);
-  return {length_, stalled_, closing_, since_};
+  std::size_t unsent = 0;
+  for (std::size_t place = 0; place != length_; ++place) unsent += in_line(place).out_.bytes.size();
+  return {length_, unsent, stalled_, closing_, since_};
 }
 
 unsigned outlet::take_wishes() {
@@ -303,10 +338,15 @@ void outlet::settle(settlement& then) noexcept {
   }
   if (then.wake) owner_.wake();
   if (then.flush_later) owner_.flush_later();
+  if (then.next) {
+    exchange::of(then.next).ready_at_ = clock::now();
+    owner_.handle(std::move(then.next));
+  }
   // Last: these references may be what keeps the connection, and us.
   while (exchange* const done = then.dropped) {
     then.dropped = done->next_;
     done->departures().notify();  // Nothing more goes out; nobody is hurt by hearing it twice.
+    done->out_.waiting = {};      // It is in line no more, so nobody else looks at it.
     done->drop_weak();
   }
   while (exchange* const done = then.finished) {

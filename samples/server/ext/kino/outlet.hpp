@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The writing half of a connection: answers go out here, in order, from any thread.
+// The writing half of a connection: requests are handed over and answers go out here, in order,
+// by any thread.
 
 #pragma once
 
@@ -18,8 +19,12 @@ namespace kino::server {
 ///
 /// Whoever has an answer for the request at the head of the line writes it to the socket
 /// itself, without waiting. That costs no wake-up of the I/O thread, which is asked for only
-/// if the kernel does not take everything. An answer whose turn has not come is kept and sent
-/// by the thread that completes the one before it.
+/// if the kernel does not take everything.
+///
+/// Requests of one connection are handled one at a time: one that is ready waits here until
+/// the answer before it is complete and less than tuning::write_buffer of all answers waits for
+/// the client. The thread that brings this about, mostly the worker with the answer before,
+/// hands the request over itself. So a connection keeps at most that many bytes and one answer.
 ///
 /// Small pieces of an answer that is written bit by bit gather here, because a system call
 /// costs more than making such a piece. They go out together: when many are there, with the end
@@ -29,7 +34,7 @@ namespace kino::server {
 /// The socket is closed under the same lock under which it is written to, so a worker can
 /// never write into a file descriptor that has become something else.
 ///
-/// Threads: any. `close`, `writable` and `attach` by the I/O thread only.
+/// Threads: any. `attach`, `serve`, `recall`, `writable` and `close` by the I/O thread only.
 /// Blocks:  never; a leaf lock is held around the non-blocking system call.
 /// Callers hold a reference on the connection, if only through the exchange they pass.
 class outlet {
@@ -43,6 +48,8 @@ public:
     virtual void wake() noexcept = 0;
     /// `flush_late` is to be called in a moment.
     virtual void flush_later() noexcept = 0;
+    /// It is the turn of `request`.
+    virtual void handle(exchange::reply&& request) noexcept = 0;
 
   protected:
     ~owner() = default;
@@ -50,9 +57,13 @@ public:
 
   outlet(owner& o, int socket) : owner_(o), socket_(socket), since_(clock::now()) {}
 
-  /// Puts a request at the end of the line and keeps a reference to it. Returns the length of
-  /// the line, or 0 if no further request is accepted.
+  /// Puts a request at the end of the line, once, and keeps a reference to it. Returns the
+  /// length of the line, or 0 if no further request is accepted.
   [[nodiscard]] std::size_t attach(exchange& next);
+  /// Hands over a request that was attached when its turn comes; drops it if it never will.
+  void serve(exchange::reply request) noexcept;
+  /// Takes back a request whose turn has not come; empty if it has been handed over.
+  [[nodiscard]] exchange::reply recall(exchange& waiting);
   /// Sends bytes of an answer or keeps them until it can.
   delivery deliver(exchange& from, answer const& bytes) noexcept;
   /// Sends what has gathered, if it is its turn.
@@ -87,6 +98,7 @@ public:
 
   struct status {
     std::size_t waiting;      // requests in line
+    std::size_t unsent;       // bytes of answers that wait for the client
     bool stalled;             // bytes wait for the client
     bool closing;             // no answer goes out any more
     clock::time_point since;  // of the last progress
@@ -101,6 +113,7 @@ private:
     exchange* finished = nullptr;  // in line no more; one reference each
     exchange* dropped = nullptr;   // likewise, unanswered; a writer may sleep for room
     exchange* roomy = nullptr;     // still in line, its writer waits for room; one reference
+    exchange::reply next;          // to be handed over
     bool wake = false;
     bool flush_later = false;
   };
@@ -110,11 +123,13 @@ private:
   void take_over(exchange::outgoing& out, answer const& bytes, bool send_now, settlement& then);
   std::size_t send_pieces(std::span<iovec> pieces, settlement& then);
   void pump(settlement& then);
+  void serve_next(settlement& then);
   void finish_front(settlement& then);
   void end_output(settlement& then);
   void drop_line(settlement& then);
   void settle(settlement& then) noexcept;
-  exchange& front() { return *line_[first_]; }
+  exchange& in_line(std::size_t place) { return *line_[(first_ + place) % line_.size()]; }
+  exchange& front() { return in_line(0); }
 
   owner& owner_;
   std::mutex mutex_;

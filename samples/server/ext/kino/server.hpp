@@ -36,7 +36,8 @@ struct event {
 /// Threads: workers call `join`, `take`, `leave`, each with its own slot; one thread calls
 ///          `start` and `stop`; all else is for any thread.
 /// GVL:     where `held` is asked for; the destructor needs none.
-/// Order:   requests reach workers in the order in which they became complete, per I/O thread.
+/// Order:   requests reach workers in the order in which they became complete, per I/O thread;
+///          those of one connection one at a time.
 class server final : private request_handler {
 public:
   server(gvl const& held, config const& settings, rack_env& environments);

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+//
+// What tests of the server's front end share: a front end on a port of its own, a handler that
+// queues its requests for the test's threads, and a client.
+
+#pragma once
+
+#include "exchange.hpp"
+#include "front_end.hpp"
+#include "response_head.hpp"
+
+#include <kino/channel.hpp>
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <netinet/in.h>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <utility>
+
+namespace front_end_test {
+
+namespace server = kino::server;
+
+/// Queues requests until a thread of the test takes them.
+class desk final : public server::request_handler {
+public:
+  ~desk() { requests_.close(); }
+
+  /// Waits for the next request; empty once the desk is closed.
+  server::exchange::reply next() {
+    server::exchange::reply taken;
+    static_cast<void>(requests_.pop(taken));
+    return taken;
+  }
+  void close() { requests_.close(); }
+  /// How many requests have been handed over, and how many refused by the front end itself.
+  [[nodiscard]] int handed_over() const { return handed_over_; }
+  [[nodiscard]] int refusals() const { return refusals_; }
+
+private:
+  void handle(server::exchange::reply&& reply) noexcept override {
+    ++handed_over_;
+    try {
+      static_cast<void>(requests_.try_push(std::move(reply)));
+    } catch (std::bad_alloc const&) {
+      reply.expire();
+    }
+  }
+  int status_for(kino::ending how, server::exchange&) noexcept override {
+    return how == kino::ending::expired ? 503 : 500;
+  }
+  void refused(int) noexcept override { ++refusals_; }
+  void quiet() noexcept override {}
+
+  kino::channel<server::exchange::reply> requests_{1024};
+  std::atomic<int> handed_over_{0};
+  std::atomic<int> refusals_{0};
+};
+
+/// Settings for a port of the system's choice, and deadlines that no test meets by accident.
+inline server::options patient_settings(unsigned io_threads = 1) {
+  server::options chosen;
+  chosen.binds.push_back({"127.0.0.1", 0, {}});
+  chosen.io_threads = io_threads;
+  chosen.connection.header_timeout = std::chrono::hours(1);
+  chosen.connection.body_timeout = std::chrono::hours(1);
+  chosen.connection.keep_alive_timeout = std::chrono::hours(1);
+  return chosen;
+}
+
+class running_front_end {
+public:
+  explicit running_front_end(server::request_handler& handler,
+                             server::options const& chosen = patient_settings())
+      : front_(chosen, handler) {
+    front_.listen();
+    front_.start();
+  }
+  ~running_front_end() { front_.stop(); }
+  [[nodiscard]] std::uint16_t port() const { return front_.addresses().front().port; }
+  [[nodiscard]] server::front_end& get() { return front_; }
+
+private:
+  server::front_end front_;
+};
+
+struct response {
+  int status = 0;  // 0: the connection ended before there was a whole one
+  std::string body;
+};
+
+/// A client that waits a minute for what does not come.
+class client {
+public:
+  /// A socket that is not connected yet.
+  client() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    timeval const patience{60, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  }
+  explicit client(std::uint16_t port) : client() { static_cast<void>(connect(port)); }
+  client(client&& other) noexcept
+      : socket_(std::exchange(other.socket_, -1)), seen_(std::move(other.seen_)) {}
+  ~client() { close(); }
+
+  bool connect(std::uint16_t port) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+  }
+  void close() {
+    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+  }
+  void half_close() { ::shutdown(socket_, SHUT_WR); }
+  /// Closes so that the server sees a reset.
+  void reset() {
+    linger const at_once{1, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+  }
+
+  /// Sends all of it; false if the connection has ended.
+  bool send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      ssize_t const sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+  /// What arrives, up to and with `end`; less if the connection ends.
+  std::string read_through(std::string_view end) {
+    while (seen_.find(end) == seen_.npos && receive()) {}
+    std::size_t const found = seen_.find(end);
+    return take(found == seen_.npos ? seen_.size() : found + end.size());
+  }
+  /// The next answer that has a Content-Length.
+  response read_response() {
+    std::string const head = read_through("\r\n\r\n");
+    if (!head.ends_with("\r\n\r\n")) return {};
+    static constexpr std::string_view name = "ontent-length: ";  // and Content-
+    std::size_t const at = head.find(name);
+    std::size_t const length =
+        at == head.npos ? 0 : std::strtoul(head.c_str() + at + name.size(), nullptr, 10);
+    while (seen_.size() < length && receive()) {}
+    if (seen_.size() < length) return {};
+    return {std::atoi(head.c_str() + sizeof "HTTP/1.1"), take(length)};
+  }
+  /// Waits for more and says whether the connection has ended instead.
+  [[nodiscard]] bool ended() { return seen_.empty() && !receive(); }
+
+private:
+  bool receive() {
+    char bytes[16384];
+    ssize_t const length = ::recv(socket_, bytes, sizeof bytes, 0);
+    if (length > 0) seen_.append(bytes, static_cast<std::size_t>(length));
+    return length > 0;
+  }
+  std::string take(std::size_t length) {
+    std::string const taken = seen_.substr(0, length);
+    seen_.erase(0, length);
+    return taken;
+  }
+
+  int socket_;
+  std::string seen_;
+};
+
+/// Answers with status 200 and `body`.
+inline void answer(server::exchange::reply const& reply, std::string_view body) {
+  server::exchange& to = server::exchange::of(reply);
+  bool const keep = to.decide_keep_alive();
+  to.draft().clear(0);
+  server::response_head head(to.draft());
+  static_cast<void>(head.status(200));
+  head.finish({server::framing::length, body.size(), keep, false});
+  iovec pieces[] = {server::piece(to.draft().view()), server::piece(body)};
+  reply.answer({pieces, true, keep});
+}
+
+/// The whole body of a request, as it arrives; what there is if the client leaves.
+inline std::string read_body(server::exchange& from) {
+  std::string all;
+  char bytes[8192];
+  for (;;) {
+    auto const got = from.read(bytes, sizeof bytes);
+    all.append(bytes, got.length);
+    if (got.length != 0) continue;
+    if (got.what != server::body_pipe::state::open) return all;
+    if (from.body().await()) static_cast<void>(from.body().arrivals().park(std::nullopt));
+  }
+}
+
+}  // namespace front_end_test
