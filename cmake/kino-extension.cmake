@@ -12,9 +12,19 @@ function(kino_find_ruby)
     return()
   endif()
 
-  find_program(KINO_RUBY NAMES $ENV{RUBY} ruby DOC "The Ruby to build extensions for")
+  # A Ruby that was asked for and is not there is an error; building for another one would be a surprise.
+  if(DEFINED ENV{RUBY} AND NOT "$ENV{RUBY}" STREQUAL "" AND NOT KINO_RUBY)
+    find_program(KINO_RUBY NAMES "$ENV{RUBY}" DOC "The Ruby to build extensions for")
+    if(NOT KINO_RUBY)
+      message(FATAL_ERROR "kino: RUBY is '$ENV{RUBY}', which is not there. Correct it or unset it.")
+    endif()
+  endif()
+  find_program(KINO_RUBY NAMES ruby DOC "The Ruby to build extensions for")
   if(NOT KINO_RUBY)
     message(FATAL_ERROR "kino: no ruby on PATH. Install it (Debian: ruby-dev), or set KINO_RUBY.")
+  endif()
+  if(NOT IS_ABSOLUTE "${KINO_RUBY}" OR NOT EXISTS "${KINO_RUBY}" OR IS_DIRECTORY "${KINO_RUBY}")
+    message(FATAL_ERROR "kino: KINO_RUBY is '${KINO_RUBY}', which is not the path of a ruby. Correct it: -DKINO_RUBY=PATH.")
   endif()
 
   file(TIMESTAMP "${KINO_RUBY}" ruby_changed "%s")
@@ -25,9 +35,15 @@ function(kino_find_ruby)
       COMMAND "${KINO_RUBY}" --disable=gems -rrbconfig -e
         "puts RbConfig::CONFIG.values_at(*%w[rubyhdrdir rubyarchhdrdir DLEXT ruby_version arch])"
       OUTPUT_VARIABLE answers
+      ERROR_VARIABLE complaint
       OUTPUT_STRIP_TRAILING_WHITESPACE
-      COMMAND_ERROR_IS_FATAL ANY)
+      RESULT_VARIABLE result)
     string(REPLACE "\n" ";" answers "${answers}")
+    list(LENGTH answers count)
+    if(NOT result EQUAL 0 OR NOT count EQUAL 5)
+      message(FATAL_ERROR
+        "kino: KINO_RUBY is '${KINO_RUBY}', which does not run as a Ruby (${result}). Correct it: -DKINO_RUBY=PATH.\n${complaint}")
+    endif()
     foreach(name IN ITEMS HEADERS ARCH_HEADERS DLEXT ABI ARCH)
       list(POP_FRONT answers value)
       set(KINO_RUBY_${name} "${value}" CACHE INTERNAL "")

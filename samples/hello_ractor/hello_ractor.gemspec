@@ -8,6 +8,6 @@ Gem::Specification.new do |spec|
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
   spec.files = %w[extconf.rb hello_ractor.cpp]
+  # kino itself is installed from its file first: by name, a dependency would be another gem.
   spec.extensions = ["extconf.rb"]
-  spec.add_dependency "kino", "~> 0.1.0"
 end

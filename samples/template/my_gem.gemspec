@@ -7,12 +7,11 @@ Gem::Specification.new do |spec|
   spec.version = MyGem::VERSION
   spec.summary = "Native threads ask, Ractors answer"
   spec.authors = ["Your name"]
-  spec.license = "MIT"
+  # Those of vendor/kino are BSD-2-Clause (concurrentqueue.h) and MIT.
+  spec.licenses = %w[MIT BSD-2-Clause]
   spec.required_ruby_version = ">= 3.1"
-  spec.files = Dir.glob("{ext,lib}/**/*.{rb,cpp,hpp}", base: __dir__) + ["README.md"]
+  spec.files = Dir.glob("{ext,lib,vendor}/**/*", base: __dir__).select { |path| File.file?(File.join(__dir__, path)) } +
+               %w[LICENSE README.md]
   spec.extensions = ["ext/my_gem/extconf.rb"]
-
-  # Its headers are compiled in. Releases with the same second number are compatible.
-  spec.add_dependency "kino", "~> 0.1.0"
   spec.metadata["rubygems_mfa_required"] = "true"
 end

@@ -4,6 +4,7 @@
 #
 # samples/new writes a gem whose tests pass at once, and which can be packed, installed and used.
 
+require "yaml"
 require_relative "support/gem_home"
 
 class NewTest < ConsumerTest
@@ -34,9 +35,50 @@ class NewTest < ConsumerTest
     refute_match(/warning/, output)
   end
 
-  # Not from rubygems.org, where the name is somebody else's.
-  def test_bundler_gets_kino_from_here
-    assert_includes File.read(File.join(written, "Gemfile")), %(gem "kino", path: "#{ROOT}/samples/server")
+  # What the gem is made of is in it: its directory can move to any machine.
+  def test_it_names_no_place_and_depends_on_nothing
+    Dir.glob("**/*", File::FNM_DOTMATCH, base: written).each do |path|
+      file = File.join(written, path)
+      refute_includes File.binread(file), ROOT, path if File.file?(file) && !path.start_with?("build/")
+    end
+    assert_empty Gem::Specification.load(File.join(written, "wire_counter.gemspec")).dependencies
+    assert_equal %w[concurrentqueue.txt kino.txt], Dir.children(File.join(written, "vendor/kino/licenses")).sort
+    assert_match(/\AMIT License\n\nCopyright \(c\) 20\d\d The authors of wire_counter\n/, File.read(File.join(written, "LICENSE")))
+  end
+
+  # The workflow's own commands, on a copy in another place, whose path has a space; only what installs the
+  # machine's compiler and the action that installs Ruby are this machine's.
+  def test_the_steps_of_its_ci_pass_elsewhere
+    copy = sandbox("another place", "wire_counter")
+    FileUtils.mkdir_p(File.dirname(copy))
+    FileUtils.cp_r(written, copy)
+    FileUtils.rm_rf([File.join(copy, "build"), File.join(copy, "Gemfile.lock")])
+    FileUtils.mv(written, "#{written}.away")
+    steps = YAML.safe_load(File.read(File.join(copy, ".github/workflows/test.yml"))).fetch("jobs").fetch("test").fetch("steps")
+    commands = steps.filter_map { |step| step["run"] }.grep_v(/apt-get/)
+    assert_equal ["bundle exec rake"], commands
+    env = with_tools.merge("BUNDLE_PATH" => nil, "BUNDLE_APP_CONFIG" => sandbox("bundle-config"))
+    # What bundler-cache does.
+    ruby!("-S", "bundle", "install", "--local", chdir: copy, env: env)
+    commands.each { |command| assert_match(/ 0 failures, 0 errors/, ruby!("-S", *command.split, chdir: copy, env: env)) }
+  ensure
+    FileUtils.mv("#{written}.away", written) if File.directory?("#{written}.away")
+  end
+
+  def test_its_kino_can_be_replaced
+    other = sandbox("newer kino")
+    FileUtils.mkdir_p(File.join(other, "samples/server"))
+    %w[include LICENSE samples/server/lib].each { |path| FileUtils.cp_r(File.join(ROOT, path), File.join(other, path)) }
+    version = File.join(other, "include/kino/version.hpp")
+    File.write(version, File.read(version).sub(/MINOR \d+/, "MINOR 77"))
+    copy = sandbox("updated")
+    FileUtils.cp_r(written, copy)
+    output = ruby!("-S", "rake", "kino:update[#{other}]", chdir: copy, env: with_tools)
+    assert_match(/^vendor\/kino is kino \d+\.77\.\d+$/, output)
+    assert_includes File.read(File.join(copy, "vendor/kino/include/kino/version.hpp")), "MINOR 77"
+    assert_match(/ 0 failures, 0 errors/, ruby!("-S", "rake", chdir: copy, env: with_tools))
+    said = fail!(RbConfig.ruby, "-S", "rake", "kino:update[/nowhere]", chdir: copy, env: with_tools)
+    assert_match(%r{/nowhere is no kino: .* name a checkout or an installed gem}, said)
   end
 
   def test_its_tests_pass_under_sanitizers
@@ -74,7 +116,7 @@ class NewTest < ConsumerTest
 
   def test_nothing_keeps_the_template_s_name
     left = Dir.glob("**/*", File::FNM_DOTMATCH, base: written).select { |path| File.file?(File.join(written, path)) }
-    left.reject! { |path| path.start_with?("build/") }
+    left.reject! { |path| path.start_with?("build/", "vendor/") }
     assert_includes left, ".github/workflows/test.yml"
     assert_empty(left.select { |path| path.match?(/my_?gem/i) || File.binread(File.join(written, path)).match?(/my_?gem/i) })
   end
@@ -83,6 +125,13 @@ class NewTest < ConsumerTest
     script = File.join(ROOT, "samples/new")
     assert_match(/^usage: /, fail!(RbConfig.ruby, script))
     assert_match(/^usage: /, fail!(RbConfig.ruby, script, "Wire-Counter"))
+    { "class" => /a word of Ruby's/, "object" => /module Object, which Ruby has/, "kino" => /kino itself/,
+      "set" => /./, "json" => /library of Ruby's/, "bundler" => /./ }.each do |name, reason|
+      said = fail!(RbConfig.ruby, script, name, sandbox("refused"))
+      assert_match(/\Aa gem cannot be called #{name}: the name .*\. Choose another, like my_#{name}\n\z/, said)
+      assert_match(reason, said)
+      refute_path_exists sandbox("refused")
+    end
     assert_match(/is there already/, fail!(RbConfig.ruby, script, "wire_counter", written))
   end
 end

@@ -61,6 +61,22 @@ class PrefixTest < ConsumerTest
     assert_match(/99\.1.*#{Regexp.escape(VERSION)}/m, output)
   end
 
+  # Whatever is wrong with the Ruby that was asked for is said in one line; no other Ruby is taken instead.
+  def test_a_ruby_that_is_not_there
+    source = project("extension", copy_as: "extension-wrong-ruby")
+    refuse = lambda do |*options, env: {}|
+      fail!(CMAKE, "-S", source, "-B", sandbox("wrong-ruby"), "--fresh", "-DCMAKE_PREFIX_PATH=#{installed}", *options, env: env)
+        .gsub(/\s+/, " ")
+    end
+    assert_includes refuse.call(env: { "RUBY" => "/typo" }), "kino: RUBY is '/typo', which is not there. Correct it or unset it."
+    ["/typo", "typo", sandbox].each do |path|
+      assert_match(/kino: KINO_RUBY is '\S*#{Regexp.escape(path)}', which is not the path of a ruby\./, refuse.call("-DKINO_RUBY=#{path}"))
+    end
+    %w[/bin/false /bin/echo].each do |path|
+      assert_match(/kino: KINO_RUBY is '#{path}', which does not run as a Ruby \(\d+\)\./, refuse.call("-DKINO_RUBY=#{path}"))
+    end
+  end
+
   def test_add_subdirectory
     project("core")
     project("extension")

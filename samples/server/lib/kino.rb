@@ -1,5 +1,8 @@
 # frozen_string_literal: true
 
+require_relative "kino/namesake"
+Kino::Namesake.refuse
+
 require_relative "kino/version"
 require_relative "kino/errors"
 require_relative "kino/options"

@@ -8,5 +8,4 @@ Gem::Specification.new do |spec|
   spec.license = "MIT"
   spec.files = %w[ext/CMakeLists.txt ext/consumer.cpp]
   spec.extensions = ["ext/CMakeLists.txt"]
-  spec.add_dependency "kino", "~> 0.1.0"
 end

@@ -8,6 +8,13 @@
 
 require "mkmf"
 
+# A gem's own copy of kino is found by its path, whatever else is called kino.
+namesake = File.expand_path("namesake.rb", __dir__)
+if File.file?(namesake)
+  require namesake
+  Kino::Namesake.refuse
+end
+
 module MakeMakefile # :nodoc:
   private
 
@@ -28,7 +35,7 @@ module MakeMakefile # :nodoc:
     $CXXFLAGS += " -isystem #{headers.quote}"
     kino_check(headers)
     kino_limit_exports
-    $headers.concat(Dir[File.join(headers, "kino/**/*.hpp")].sort.map(&:quote))
+    $headers.concat(Dir[File.join(headers, "kino/**/*.hpp")].sort.map { |path| kino_prerequisite(path) })
     true
   end
 
@@ -96,6 +103,11 @@ module MakeMakefile # :nodoc:
       MakeMakefile["C++"].try_link(MAIN_DOES_NOTHING, flag)
     end
     $DLDFLAGS += " -pthread #{[exports, *optional].join(" ")}"
+  end
+
+  # A path as make takes it in a rule, where quotes mean nothing.
+  def kino_prerequisite(path)
+    path.gsub("$", "$$$$").gsub(/[\s#%:]/) { |character| "\\#{character}" }
   end
 
   # What the compiler said the last time, as far as mkmf.log has it.

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-require "kino/mkmf"
+# kino is in the gem: nothing else has to be installed, and no other gem can be taken for it.
+require_relative "../../vendor/kino/lib/kino/mkmf"
 have_kino
 
 # SANITIZE=address,undefined rake: see the Rakefile.

@@ -1,0 +1,17 @@
+# frozen_string_literal: true
+
+module Kino
+  # The public gem registry has an unrelated server of the same name. Says so where Ruby has taken that one, before
+  # files of both get mixed.
+  module Namesake
+    # Raises LoadError if another gem called kino is active.
+    def self.refuse(active = Gem.loaded_specs["kino"])
+      # Another copy of this kino has this file, too.
+      return if !active || File.file?(File.join(active.full_gem_path, "lib/kino/namesake.rb"))
+
+      raise LoadError, "the active gem #{active.full_name} (#{active.full_gem_path}) is an unrelated one of the same name: " \
+                       "remove it (`gem uninstall kino`, or from the Gemfile), and install this kino from its file or " \
+                       "name its path in the Gemfile"
+    end
+  end
+end
