@@ -21,9 +21,12 @@ install(
     "${CMAKE_CURRENT_BINARY_DIR}/kino-config-version.cmake"
     cmake/Findconcurrentqueue.cmake
     cmake/kino-extension.cmake
+    cmake/extension.exports
   DESTINATION "${package_dir}"
   COMPONENT kino_development)
 
-configure_file(cmake/kino.pc.in kino.pc @ONLY)
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/kino.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig"
-  COMPONENT kino_development)
+foreach(name IN ITEMS kino kino-extension)
+  configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig"
+    COMPONENT kino_development)
+endforeach()

@@ -71,7 +71,6 @@ function(kino_add_extension name)
   target_link_libraries(${name} PRIVATE kino::kino kino::ruby ${arg_LIBRARIES})
   # Ruby loads extensions with RTLD_GLOBAL: whatever one exports, the next one gets. Hidden visibility covers
   # our own code, the linker the templates of the standard library, which declares itself visible.
-  # ruby_abi_version is defined by the headers of a Ruby under development, which loads no extension without it.
   set_target_properties(${name} PROPERTIES
     PREFIX ""
     SUFFIX ".${KINO_RUBY_DLEXT}"
@@ -79,11 +78,10 @@ function(kino_add_extension name)
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
   if(APPLE)
-    target_link_options(${name} PRIVATE LINKER:-undefined,dynamic_lookup LINKER:-exported_symbol,_Init_*
-      LINKER:-exported_symbol,_ruby_abi_version*) # a pattern may match nothing
+    target_link_options(${name} PRIVATE LINKER:-undefined,dynamic_lookup
+      LINKER:-exported_symbol,_Init_* LINKER:-exported_symbol,_ruby_abi_versio[n])
   else()
-    set(exports "${CMAKE_CURRENT_BINARY_DIR}/${name}.exports")
-    file(CONFIGURE OUTPUT "${exports}" CONTENT "{ global: Init_*; ruby_abi_version; local: *; };\n")
+    set(exports "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/extension.exports")
     # Ruby's functions come from the process, so the linker cannot miss them; "now" makes the loader do so at
     # require instead of at the first call. Native threads may outlive any dlclose, hence "nodelete".
     target_link_options(${name} PRIVATE

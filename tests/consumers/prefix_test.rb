@@ -40,6 +40,17 @@ class PrefixTest < ConsumerTest
       run!(COMPILER, "-std=c++20", File.join(HERE, "core/core.cpp"), "-o", sandbox("core-#{state}-pc"), *flags)
       assert_equal "#{EXPECTED}36\n", run!(sandbox("core-#{state}-pc"))
     end
+
+    define_method("test_an_extension_with_pkg_config_from_the_#{state}_prefix") do
+      env = { "PKG_CONFIG_PATH" => File.join(__send__(state), "share/pkgconfig") }
+      flags = %w[--cflags --libs].map { |kind| run!("pkg-config", kind, "kino-extension", env: env).split }
+      ruby = RbConfig::CONFIG.values_at("rubyhdrdir", "rubyarchhdrdir").map { |path| "-I#{path}" }
+      directory = sandbox("extension-#{state}-pc")
+      FileUtils.mkdir_p(directory)
+      run!(COMPILER, "-shared", *flags[0], *ruby, File.join(HERE, "extension/consumer.cpp"),
+           "-o", File.join(directory, "consumer.#{RbConfig::CONFIG["DLEXT"]}"), *flags[1])
+      assert_runs directory
+    end
   end
 
   def test_the_prefix_names_no_other_place

@@ -44,4 +44,14 @@ class ConsistencyTest < Minitest::Test
       assert File.executable?(File.join(ROOT, path)), "#{path} is not executable"
     end
   end
+
+  # A registry is named by what it is; which one a machine uses is for its own configuration to say.
+  def test_no_file_names_the_host_of_a_registry
+    hosts = %w[rubygems registry.npmjs crates pypi].map { |name| /\b#{Regexp.escape(name)}\.(?:org|io)\b/ }
+    named = files("**/*", ".ci/*", "samples/template/{.*,.github/**/*}").reject { |path| path.start_with?("build") }.select do |path|
+      file = File.join(ROOT, path)
+      File.file?(file) && path != "tests/repo/consistency_test.rb" && File.binread(file).match?(Regexp.union(hosts))
+    end
+    assert_empty named
+  end
 end

@@ -86,10 +86,11 @@ class ConsumerTest < Minitest::Test
     build
   end
 
-  # Other extensions see nothing of this one but its entry point, and what Rubies under development check.
+  # Other extensions see nothing of this one but its entry point.
   def assert_exports_only_init(library)
-    exported = run!("nm", "-D", "--defined-only", library).lines.map { |line| line.split.last } - ["ruby_abi_version"]
-    assert_equal ["Init_#{File.basename(library, ".*")}"], exported
+    exported = run!("nm", "-D", "--defined-only", library).lines.map { |line| line.split.last }
+    # Development builds of Ruby look for this one, too.
+    assert_equal ["Init_#{File.basename(library, ".*")}"], exported - ["ruby_abi_version"]
   end
 
   def assert_runs(directory, script: File.join(HERE, "extension/run.rb"), env: {})

@@ -9,9 +9,8 @@
 require "mkmf"
 
 # A gem's own copy of kino is found by its path, whatever else is called kino.
-namesake = File.expand_path("namesake.rb", __dir__)
-if File.file?(namesake)
-  require namesake
+if Gem.loaded_specs["kino"] && File.file?(File.expand_path("namesake.rb", __dir__))
+  require_relative "namesake"
   Kino::Namesake.refuse
 end
 
@@ -20,7 +19,7 @@ module MakeMakefile # :nodoc:
 
   # Prepares the Makefile of a C++ extension that includes <kino/...>, or ends extconf.rb and says why not.
   #
-  # Sets the C++ standard, kino's include directory, hidden visibility an export list of what Ruby looks for, and
+  # Sets the C++ standard, kino's include directory, hidden visibility, an export list of what Ruby looks for, and
   # rebuilds the extension when a header of kino changes. +std+ asks for a later standard (23, 26).
   #
   # The headers are those that came with this file; --with-kino-dir=DIR names another prefix or a checkout.
@@ -89,11 +88,12 @@ module MakeMakefile # :nodoc:
 
   # Ruby loads extensions with RTLD_GLOBAL: what one exports, the next one gets. Hidden visibility covers the
   # gem's own code, the list also the templates of the standard library, which declares itself visible.
-  # ruby_abi_version is defined by the headers of a Ruby under development, which loads no extension without it.
   def kino_limit_exports
-    File.write("kino.exports", "{ global: Init_*; ruby_abi_version; local: *; };\n")
+    # In brackets, because linkers refuse the plain name of a symbol that only development builds of Ruby have.
+    File.write("kino.exports", "{ global: Init_*; ruby_abi_versio[n]; local: *; };\n")
     $distcleanfiles << "kino.exports"
-    exports = ["-Wl,--version-script=kino.exports", "-Wl,-exported_symbol,_Init_*,-exported_symbol,_ruby_abi_version*"]
+    exports = ["-Wl,--version-script=kino.exports",
+               "-Wl,-exported_symbol,_Init_*,-exported_symbol,_ruby_abi_versio[n]"]
     exports = exports.find { |flag| MakeMakefile["C++"].try_link(MAIN_DOES_NOTHING, "-shared -fPIC #{flag}") } ||
               kino_give_up("the linker takes no list of exports (#{exports.join(", ")}).",
                            "Use the linker of GNU, LLVM or Apple.")

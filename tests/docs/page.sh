@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# bash page.sh PAGE: runs what a page tells its reader to type: the lines of each ```sh block, in order, in one shell
+# that starts in the checkout and ends at the first command that fails. For a machine that may be changed: tests/matrix
+# bare makes one.
+
+set -euo pipefail
+page=$(realpath "$1")
+cd "$(dirname "$page")/.."
+
+commands=$(mktemp)
+sed -n '/^ *```sh$/,/^ *```$/ { /^ *```/d; s/^   //; p }' "$page" >"$commands"
+[ -s "$commands" ] || { echo "$page has no commands" >&2 && exit 1; }
+
+export PS4='
+$ '
+# A root for tests has no sudo, and needs none.
+command -v sudo >/dev/null || sudo() { "$@"; }
+set -x
+. "$commands"
+{ set +x; } 2>/dev/null
+printf '\nevery command of %s ran\n' "$1"
