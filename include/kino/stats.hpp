@@ -8,10 +8,11 @@
 
 #include <array>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -105,7 +106,7 @@ private:
 /// A metrics_text writes figures in Prometheus' text format (version 0.0.4).
 ///
 /// Names and labels are the caller's: `labels` is written as given, like `slot="3"`; escape
-/// what comes from outside.
+/// what comes from outside. Numbers do not depend on the program's locale.
 ///
 /// Threads: one thread at a time. Throws std::bad_alloc.
 ///
@@ -131,9 +132,8 @@ public:
   /// The same with a fraction.
   void sample(std::string_view name, std::string_view labels, double value) {
     char digits[32];
-    int const length = std::snprintf(digits, sizeof digits, "%.9g", value);
     begin_sample(name, labels);
-    put({std::string_view(digits, static_cast<std::size_t>(length)), "\n"});
+    put({decimal(digits, value, 9), "\n"});
   }
   /// A family of one counter.
   void counter(std::string_view name, std::string_view help, std::uint64_t value) {
@@ -153,6 +153,13 @@ public:
   [[nodiscard]] std::string const& str() const { return text_; }
 
 private:
+  // As printf's %g, but with a point whatever locale the program has chosen.
+  static std::string_view decimal(char (&digits)[32], double value, int precision) {
+    char const* const end = std::to_chars(digits, digits + sizeof digits, value,
+                                          std::chars_format::general, precision)
+                                .ptr;
+    return {digits, end};
+  }
   void begin_sample(std::string_view name, std::string_view labels) {
     put({name});
     if (!labels.empty()) put({"{", labels, "}"});
@@ -175,10 +182,10 @@ inline void metrics_text::histogram(std::string_view name, std::string_view help
   for (std::size_t i = 0; i < latency_histogram::buckets; ++i) {
     below += figures.in_bucket(i);
     bool const last = i + 1 == latency_histogram::buckets;
-    char label[40];
-    std::snprintf(label, sizeof label, "le=\"%.6g\"",
-                  std::chrono::duration<double>(latency_histogram::bound(i)).count());
-    sample(bucket, last ? "le=\"+Inf\"" : label, below);
+    char digits[32];
+    double const bound = std::chrono::duration<double>(latency_histogram::bound(i)).count();
+    std::string const label(last ? "+Inf" : decimal(digits, bound, 6));
+    sample(bucket, "le=\"" + label + "\"", below);
   }
   sample(std::string(name) + "_sum", "",
          std::chrono::duration<double>(figures.sum()).count());

@@ -5,11 +5,18 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <clocale>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 using namespace std::chrono_literals;
 using kino::latency_histogram;
@@ -123,3 +130,44 @@ TEST_CASE("a histogram's buckets are cumulative, end with +Inf and agree with it
     last = value;
   }
 }
+
+#ifdef __GLIBC__
+
+namespace {
+
+// A compiled locale whose decimal point is a comma: the numbers' part alone, by hand, so that no
+// locale needs to be installed.
+constexpr unsigned char comma_numbers[] = {
+    0x14, 0x11, 0x03, 0x20, 6, 0, 0, 0, 0x20, 0,   0,   0,   0x22, 0,   0,   0,  0x23,
+    0,    0,    0,    0x24, 0, 0, 0, 0x28, 0, 0,   0,   0x2c, 0,   0,   0,   ',', 0,
+    0,    0,    ',',  0,    0, 0, ',', 0,  0, 0,   'U', 'T', 'F',  '-', '8', 0};
+
+}  // namespace
+
+TEST_CASE("numbers have a point where the program's locale has a comma") {
+  auto const directory = std::filesystem::temp_directory_path() /
+                         ("kino-locale-" + std::to_string(getpid()));
+  std::filesystem::create_directories(directory / "comma");
+  std::ofstream(directory / "comma" / "LC_NUMERIC", std::ios::binary)
+      .write(reinterpret_cast<char const*>(comma_numbers), sizeof comma_numbers);
+  REQUIRE(setenv("LOCPATH", directory.c_str(), 1) == 0);
+  REQUIRE(std::setlocale(LC_NUMERIC, "comma"));
+  char printed[8];
+  std::snprintf(printed, sizeof printed, "%.1f", 0.5);
+
+  latency_histogram figures;
+  figures.record(1500us);
+  kino::metrics_text text;
+  text.gauge("kino_load", "Load.", 0.5);
+  text.histogram("wait_seconds", "Waits.", figures);
+  std::setlocale(LC_NUMERIC, "C");
+  std::filesystem::remove_all(directory);
+
+  CHECK(std::string(printed) == "0,5");
+  CHECK(text.str().find("kino_load 0.5\n") != std::string::npos);
+  CHECK(text.str().find("{le=\"0.002048\"} 1\n") != std::string::npos);
+  CHECK(text.str().find("wait_seconds_sum 0.0015\n") != std::string::npos);
+  CHECK(text.str().find(',') == std::string::npos);
+}
+
+#endif
