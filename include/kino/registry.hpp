@@ -67,10 +67,11 @@ public:
     /// Takes it over; the other is empty.
     pin(pin&& other) noexcept
         : owner_(other.owner_), place_(std::exchange(other.place_, nullptr)) {}
-    /// Exchanges the two.
+    /// Releases the object it held and holds the other's; the other is empty.
     pin& operator=(pin&& other) noexcept {
-      std::swap(owner_, other.owner_);
-      std::swap(place_, other.place_);
+      pin taken(std::move(other));
+      std::swap(owner_, taken.owner_);
+      std::swap(place_, taken.place_);
       return *this;
     }
     ~pin() {

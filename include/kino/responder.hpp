@@ -66,9 +66,10 @@ public:
   /// Takes it over; the other is empty.
   weak_responder(weak_responder&& other) noexcept
       : claim_(std::exchange(other.claim_, nullptr)) {}
-  /// Exchanges the two.
+  /// Releases the request it referred to and refers to the other's; the other is empty.
   weak_responder& operator=(weak_responder&& other) noexcept {
-    std::swap(claim_, other.claim_);
+    weak_responder taken(std::move(other));
+    std::swap(claim_, taken.claim_);
     return *this;
   }
   ~weak_responder() {
@@ -211,9 +212,10 @@ public:
   explicit pending_answer(detail::mailbox<T>& box) noexcept : box_(&box) { box.add_weak(); }
   /// Takes it over; the other may only be destroyed or assigned to.
   pending_answer(pending_answer&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
-  /// Exchanges the two.
+  /// Drops the request it waited for and waits for the other's; the other is as after a move.
   pending_answer& operator=(pending_answer&& other) noexcept {
-    std::swap(box_, other.box_);
+    pending_answer taken(std::move(other));
+    std::swap(box_, taken.box_);
     return *this;
   }
   ~pending_answer() {

@@ -181,6 +181,20 @@ TEST_CASE("a pin moves") {
   CHECK(counted::alive == 1);
 }
 
+TEST_CASE("assigning to a pin lets go of the object that it held") {
+  kino::registry<counted> registry;
+  auto const first = registry.insert(1u);
+  auto const second = registry.insert(2u);
+  auto pin = registry.find(first);
+  auto other = registry.find(second);
+  CHECK(registry.erase(first));
+  CHECK(counted::alive == 2);
+  pin = std::move(other);
+  CHECK(counted::alive == 1);
+  CHECK(pin->number == 2);
+  CHECK(!other);  // NOLINT: that is the question
+}
+
 TEST_CASE("a registry destroys what was not erased") {
   CHECK(counted::alive == 0);
   {

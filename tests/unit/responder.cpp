@@ -175,6 +175,32 @@ TEST_CASE("a weak responder can be kept as a pointer and taken back") {
   CHECK(place.releases == 1);
 }
 
+TEST_CASE("assigning to a weak responder lets go of the place that it referred to") {
+  visible_place first;
+  visible_place second;
+  kino::weak_responder weak = kino::responder<int>(first).weak();
+  kino::weak_responder other = kino::responder<int>(second).weak();
+  CHECK(first.releases == 0);
+  weak = std::move(other);
+  CHECK(first.releases == 1);
+  CHECK(second.releases == 0);
+  CHECK(!other);  // NOLINT: that is the question
+  CHECK(weak);
+}
+
+TEST_CASE("assigning to a pending answer lets go of the outcome that it waited for") {
+  auto const value = std::make_shared<int>(1);
+  auto first = kino::make_response<std::shared_ptr<int>>();
+  auto second = kino::make_response<std::shared_ptr<int>>();
+  CHECK(first.respond.answer(std::shared_ptr<int>(value)));
+  first.respond = {};
+  CHECK(value.use_count() == 2);
+  first.answer = std::move(second.answer);
+  CHECK(value.use_count() == 1);
+  CHECK(second.respond.answer(nullptr));
+  CHECK(first.answer.ready());
+}
+
 TEST_CASE("a place is told the outcome once, in the thread that decided it") {
   visible_place place;
   kino::responder<int> respond(place);
