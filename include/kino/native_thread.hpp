@@ -7,16 +7,21 @@
 #include <kino/detail/atomic.hpp>
 
 #include <csignal>
+#include <initializer_list>
 #include <utility>
 
 KINO_NAMESPACE_BEGIN
 
-/// start_thread starts a thread in which no signal is delivered, and otherwise is std::thread.
+/// start_thread starts a thread that blocks asynchronous signals, and otherwise is std::thread.
 ///
-/// A signal goes to any thread of the process that does not block it. In one of ours it would
-/// cut short a system call that nobody repeats, and Ruby's handler would run on a stack that was
-/// measured for something else; so all of them stay with Ruby's threads. The mask is set before
-/// the thread is there: no instruction of `work` runs without it.
+/// A signal sent to the process goes to any of its threads that does not block it. In this one it
+/// would interrupt a system call that is not restarted, and Ruby's handler would run on a stack
+/// of unknown size; so Ruby's threads receive all of them. The mask is set before the thread
+/// exists: no instruction of `work` runs without it.
+///
+/// Signals that a thread raises by a fault of its own (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+/// SIGSYS, SIGABRT) are not blocked: a blocked one would end the process without the handler that
+/// reports the crash.
 ///
 /// Threads: any.
 /// GVL:     not needed; the new thread never has it.
@@ -34,9 +39,12 @@ template <class Work>
   struct masked {
     sigset_t before;
     masked() {
-      sigset_t all;
-      sigfillset(&all);
-      pthread_sigmask(SIG_SETMASK, &all, &before);
+      sigset_t asynchronous;
+      sigfillset(&asynchronous);
+      for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) {
+        sigdelset(&asynchronous, fault);
+      }
+      pthread_sigmask(SIG_SETMASK, &asynchronous, &before);
     }
     ~masked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
   } const inherited;
