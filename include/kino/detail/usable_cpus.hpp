@@ -8,11 +8,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
-#include <cstring>
-#include <memory>
+#include <fstream>
+#include <limits>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #ifdef __linux__
 #include <sched.h>
@@ -23,37 +26,87 @@ namespace detail {
 
 #ifdef __linux__
 
-// The first line of a small file; empty if it cannot be read.
-inline std::string first_line(char const* path) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> const file(std::fopen(path, "re"),
-                                                            &std::fclose);
-  char line[256];
-  if (!file || !std::fgets(line, sizeof line, file.get())) return {};
-  line[std::strcspn(line, "\n")] = '\0';
-  return line;
+// The lines of a small file; none if it cannot be read.
+inline std::vector<std::string> lines_of(std::string const& path) {
+  std::vector<std::string> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
 }
 
-// The control group's quota in CPUs, 0 for none. A container sees its own group at the root.
-inline double cgroup_quota() {
-  double quota = 0;
-  double period = 0;
-  std::string const v2 = first_line("/sys/fs/cgroup/cpu.max");
-  if (!v2.empty()) {
-    return std::sscanf(v2.c_str(), "%lf %lf", &quota, &period) == 2 ? quota / period : 0;
+// Whether `list`, separated by commas, has `word`.
+inline bool lists(std::string const& list, std::string const& word) {
+  return ("," + list + ",").find("," + word + ",") != std::string::npos;
+}
+
+// The CPUs that one control group's own quota allows; infinite for no quota.
+inline double own_quota(std::string const& directory, bool v2) {
+  constexpr double none = std::numeric_limits<double>::infinity();
+  auto const first_line = [&](char const* file) {
+    auto const lines = lines_of(directory + file);
+    return lines.empty() ? std::string() : lines.front();
+  };
+  std::string const figures =
+      v2 ? first_line("/cpu.max")
+         : first_line("/cpu.cfs_quota_us") + ' ' + first_line("/cpu.cfs_period_us");
+  long long quota = 0;   // whole microseconds, "max" in v2 or -1 in v1 for none
+  long long period = 0;
+  bool const limited = std::sscanf(figures.c_str(), "%lld %lld", &quota, &period) == 2;
+  return limited && quota > 0 && period > 0
+             ? static_cast<double>(quota) / static_cast<double>(period)
+             : none;
+}
+
+// The least quota of the group at `path`, as /proc/self/cgroup names it, and of the groups above
+// it, as far as `mount`, a line of /proc/self/mountinfo, shows them.
+inline double quota_under(std::string const& files, std::string const& mount,
+                          std::string const& path, bool v2) {
+  constexpr double none = std::numeric_limits<double>::infinity();
+  std::istringstream words(mount);
+  std::string word, root, point, type, options;
+  words >> word >> word >> word >> root >> point;
+  while (words >> word && word != "-") {}
+  words >> type >> word >> options;
+  if (v2 ? type != "cgroup2" : type != "cgroup" || !lists(options, "cpu")) return none;
+  // A container that shares its host's namespace sees its own group at the mount point; a group
+  // outside the namespace ("/..") cannot be seen at all.
+  std::string below = path;
+  if (root != "/") below = (path + "/").starts_with(root + "/") ? path.substr(root.size()) : "";
+  if (below.starts_with("/..")) below.clear();
+  if (below.ends_with('/')) below.pop_back();
+  double least = none;
+  for (;;) {
+    least = std::min(least, own_quota(files + point + below, v2));
+    if (below.empty()) return least;
+    below.resize(below.rfind('/'));
   }
-  std::string const v1 = first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::string const per = first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  if (std::sscanf(v1.c_str(), "%lf", &quota) == 1 && quota > 0 &&
-      std::sscanf(per.c_str(), "%lf", &period) == 1 && period > 0) {
-    return quota / period;
+}
+
+/// The CPUs that the control groups of this process allow: the least quota of its own group and
+/// of every group above it, in both versions of the hierarchy; infinite for none. `files` is
+/// prepended to every path that is read.
+inline double cgroup_quota(std::string const& files = "") {
+  double least = std::numeric_limits<double>::infinity();
+  auto const mounts = lines_of(files + "/proc/self/mountinfo");
+  for (std::string const& line : lines_of(files + "/proc/self/cgroup")) {
+    // number:controllers:path, without controllers in version 2
+    std::size_t const first = line.find(':');
+    std::size_t const second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::string const controllers = line.substr(first + 1, second - first - 1);
+    bool const v2 = controllers.empty();
+    if (!v2 && !lists(controllers, "cpu")) continue;
+    for (std::string const& mount : mounts) {
+      least = std::min(least, quota_under(files, mount, line.substr(second + 1), v2));
+    }
   }
-  return 0;
+  return least;
 }
 
 #endif
 
-/// How many threads of this process can compute at once: its affinity mask and, on Linux, its
-/// control group's quota, rounded up. At least 1.
+/// How many threads of this process can compute at once: on Linux the CPUs that its affinity mask
+/// and its control groups' quotas allow, rounded up. At least 1. Throws std::bad_alloc.
 inline unsigned usable_cpus() {
   unsigned usable = std::max(1u, std::thread::hardware_concurrency());
 #ifdef __linux__
@@ -61,8 +114,8 @@ inline unsigned usable_cpus() {
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
     usable = std::max(1u, static_cast<unsigned>(CPU_COUNT(&allowed)));
   }
-  double const quota = cgroup_quota();
-  if (quota > 0) usable = std::min(usable, static_cast<unsigned>(std::ceil(quota)));
+  double const quota = std::ceil(cgroup_quota());
+  if (quota < usable) usable = static_cast<unsigned>(quota);
 #endif
   return usable;
 }
