@@ -73,7 +73,9 @@ public:
     std::size_t slots = 64;          ///< Workers at a time at most.
     std::uint32_t concurrency = 0;   ///< Handlers that compute at once; 0: the usable CPUs.
     bool permits = true;             ///< Off: every worker may run, no thread events are heard.
-    std::chrono::milliseconds slice{10};  ///< How long one computes while others wait.
+    /// How long one worker computes while others wait. At least 1 ms with `permits`; without,
+    /// 0 passes the GVL on after every request.
+    std::chrono::milliseconds slice{10};
   };
 
   /// Requests that one worker may have at a time.
@@ -83,7 +85,7 @@ public:
   /// supervision calls it by.
   using worker = detail::crew_member;
 
-  /// Throws std::invalid_argument for a capacity or slots of 0, std::system_error.
+  /// Throws std::invalid_argument for an option out of its range, std::system_error.
   explicit dispatcher(gvl const& held, options chosen = {});
   dispatcher(dispatcher const&) = delete;
   dispatcher& operator=(dispatcher const&) = delete;
@@ -197,6 +199,10 @@ private:
 template <dispatchable Request>
 typename dispatcher<Request>::options dispatcher<Request>::checked(options chosen) {
   if (chosen.slots == 0) throw std::invalid_argument("kino: a dispatcher needs a slot");
+  // Said on every Ruby, also on one without permits.
+  if (chosen.permits && chosen.slice < std::chrono::milliseconds{1}) {
+    throw std::invalid_argument("kino: a dispatcher with permits needs a slice of at least 1 ms");
+  }
   return chosen;
 }
 

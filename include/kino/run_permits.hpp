@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <thread>
 
 KINO_NAMESPACE_BEGIN
@@ -65,9 +66,10 @@ class run_permits {
 public:
   /// What the permits are made with.
   struct options {
-    std::size_t workers = 1;      ///< How many permits there are, one per worker.
+    std::size_t workers = 1;      ///< How many permits there are, one per worker; 1 to 1,048,575.
     std::uint32_t concurrency = 1;  ///< How many of them may run at a time; 0: all of them.
-    std::chrono::milliseconds slice{10};  ///< How long one may compute while work waits.
+    /// How long one may compute while work waits; at least 1 ms, and a year is the longest.
+    std::chrono::milliseconds slice{10};
   };
 
   /// What ended a `wait`.
@@ -97,7 +99,8 @@ public:
   };
 
   /// `work_waits` says whether there is work to take; it is called from any thread and must
-  /// not block or throw. Throws std::system_error if the watcher cannot be started.
+  /// not block or throw. Throws std::invalid_argument for an option out of its range,
+  /// std::system_error if the watcher cannot be started.
   run_permits(options chosen, std::function<bool()> work_waits);
   run_permits(run_permits const&) = delete;
   run_permits& operator=(run_permits const&) = delete;
@@ -154,6 +157,7 @@ private:
   static constexpr std::uint32_t ticks_per_slice = 5;
 #endif
 
+  static options const& check(options& chosen);
   // After something was given up: a push may have counted on it and woken nobody.
   void pass_on() {
     if (work_waits_()) work_arrived();
@@ -183,9 +187,22 @@ private:
 
 // --- implementation ---------------------------------------------------------
 
+inline run_permits::options const& run_permits::check(options& chosen) {
+  if (chosen.workers == 0 || chosen.workers > detail::wake_throttle::unlimited) {
+    throw std::invalid_argument("kino: run_permits needs 1 to 1048575 workers");
+  }
+  // With no slice the watcher would never sleep between two ticks.
+  if (chosen.slice < std::chrono::milliseconds{1}) {
+    throw std::invalid_argument("kino: run_permits needs a slice of at least 1 ms");
+  }
+  // The clock counts nanoseconds and cannot add the longest durations to its time.
+  chosen.slice = std::min<std::chrono::milliseconds>(chosen.slice, std::chrono::hours{365 * 24});
+  return chosen;
+}
+
 inline run_permits::run_permits(options chosen, std::function<bool()> work_waits)
     : work_waits_(std::move(work_waits)),
-      count_(chosen.workers),
+      count_(check(chosen).workers),  // the first use of an option
       concurrency_(chosen.concurrency ? chosen.concurrency : chosen.workers),
       permits_(std::make_unique<permit[]>(chosen.workers)),
       // The newest: each Ractor that runs takes heap pages of its own, so the fewer take turns,

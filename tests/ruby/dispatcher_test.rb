@@ -135,6 +135,12 @@ class DispatcherWorkersTest < DispatcherTest
     await { occupied.zero? }
   end
 
+  def test_a_slice_of_nothing_is_for_dispatchers_without_permits
+    error = assert_raises(ArgumentError) { make(slice: 0) }
+    assert_equal "kino: a dispatcher with permits needs a slice of at least 1 ms", error.message
+    make(permits: false, slice: 0)
+  end
+
   def test_a_full_queue_says_so
     make(capacity: 2)
     kept = Array.new(2) { |n| @dispatcher.submit(n) }

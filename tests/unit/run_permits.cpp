@@ -477,3 +477,28 @@ TEST_CASE("a forked child can destroy permits on which others sleep in the paren
     CHECK(worker.join() == waited::stopped);
   }
 }
+
+TEST_CASE("an option out of its range is refused") {
+  auto const make = [](run_permits::options chosen) { run_permits{chosen, [] { return false; }}; };
+  for (auto slice : {0ms, -1ms, std::chrono::milliseconds::min()}) {
+    CAPTURE(slice.count());
+    CHECK_THROWS_WITH_AS(make({.slice = slice}),
+                         "kino: run_permits needs a slice of at least 1 ms",
+                         std::invalid_argument);
+  }
+  for (std::size_t workers : {std::size_t{0}, std::size_t{1} << 20, ~std::size_t{0}}) {
+    CAPTURE(workers);
+    CHECK_THROWS_AS(make({.workers = workers}), std::invalid_argument);
+  }
+}
+
+TEST_CASE("the longest slice that a duration can say is endless") {
+  office place(2, 1, std::chrono::milliseconds::max());
+  place.add_work(2);
+  place.start(0);
+  sleeper other(place, 1);
+  place.add_work();  // calls the watcher
+  CHECK(place.permits.watcher_wake_count() == 0);
+  place.permits.stop();
+  CHECK(other.join() == waited::stopped);
+}

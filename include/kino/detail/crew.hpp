@@ -132,7 +132,8 @@ inline crew::crew(bool permits, run_permits::options chosen, std::function<bool(
                 .concurrency = !permits_in_use_     ? 0
                                : chosen.concurrency ? chosen.concurrency
                                                     : usable_cpus(),
-                .slice = chosen.slice},
+                // Without permits nothing expires, and a slice may be 0.
+                .slice = permits_in_use_ ? chosen.slice : run_permits::options().slice},
                std::move(work_waits)) {
   if (permits_in_use_) hear_thread_events();
   for (std::size_t i = 0; i < chosen.workers; ++i) {
