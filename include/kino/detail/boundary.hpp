@@ -7,18 +7,20 @@
 
 #include <kino/gvl.hpp>
 
-#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 
 KINO_NAMESPACE_BEGIN
 
-/// A raise is a C++ exception that becomes a Ruby exception of a chosen class at the boundary.
+/// A raise is a C++ exception that becomes a Ruby exception of a chosen class at the boundary. The
+/// message is UTF-8, of any length, and ends at its first NUL byte.
 ///
 ///     throw kino::raise(rb_eArgError, "a pool needs at least one worker");
 ///
@@ -34,21 +36,46 @@ private:
 
 namespace detail {
 
-// How a C++ body ended. Trivial, so that a longjmp may pass over it.
+// How a C++ body ended. Trivial, so that a longjmp may pass over it; leave_to_ruby frees `message`.
 struct verdict {
   enum class kind { returned, ruby, raised, system } how;
-  VALUE value;  // the result, or the class to raise
-  int code;     // rb_protect's state, or errno
-  char message[512];
+  VALUE value;    // the result, or the class to raise
+  int code;       // rb_protect's state, or errno
+  char* message;  // on the heap; null if there was no memory for it
 };
 static_assert(std::is_trivially_destructible_v<verdict>);
 
-inline void note(verdict& v, VALUE exception_class, char const* message) noexcept {
+inline void note(verdict& v, VALUE exception_class, std::string_view message) noexcept {
   v.how = verdict::kind::raised;
   v.value = exception_class;
-  std::size_t const length = std::min(std::strlen(message), sizeof v.message - 1);
-  std::memcpy(v.message, message, length);
-  v.message[length] = '\0';
+  v.message = static_cast<char*>(std::malloc(message.size() + 1));
+  if (!v.message) return;
+  std::memcpy(v.message, message.data(), message.size());
+  v.message[message.size()] = '\0';
+}
+
+// An Errno begins with the text of its number, and what() ends with it (or has it before the
+// paths, std::filesystem_error): said once is enough.
+inline void note_system(verdict& v, std::system_error const& error) noexcept {
+  note(v, rb_eRuntimeError, error.what());
+  std::error_code const code = error.code();
+  if (code.category() != std::generic_category() &&
+      code.category() != std::system_category()) {
+    return;
+  }
+  v.how = verdict::kind::system;
+  v.code = code.value();
+  if (!v.message) return;
+  try {
+    std::string const repeated = code.message();
+    char* const found = std::strstr(v.message, repeated.c_str());
+    if (!found) return;
+    char* const after = found + repeated.size();
+    bool const separated = found - v.message >= 2 && found[-2] == ':' && found[-1] == ' ';
+    std::memmove(separated ? found - 2 : found, after, std::strlen(after) + 1);
+  } catch (std::bad_alloc const&) {
+    return;  // It is said twice.
+  }
 }
 
 template <class Body>
@@ -62,12 +89,7 @@ void run_body(verdict& v, Body& body) noexcept {
   } catch (raise const& error) {
     note(v, error.exception_class(), error.what());
   } catch (std::system_error const& error) {
-    note(v, rb_eRuntimeError, error.what());
-    if (error.code().category() == std::generic_category() ||
-        error.code().category() == std::system_category()) {
-      v.how = verdict::kind::system;
-      v.code = error.code().value();
-    }
+    note_system(v, error);
   } catch (std::bad_alloc const& error) {
     note(v, rb_eNoMemError, error.what());
   } catch (std::invalid_argument const& error) {
@@ -82,11 +104,21 @@ void run_body(verdict& v, Body& body) noexcept {
 }
 
 [[noreturn]] inline void leave_to_ruby(verdict const& v) {
-  switch (v.how) {
-    case verdict::kind::ruby: rb_jump_tag(v.code);
-    case verdict::kind::system: rb_syserr_fail(v.code, v.message);
-    default: rb_enc_raise(rb_utf8_encoding(), v.value, "%s", v.message);
+  if (v.how == verdict::kind::ruby) rb_jump_tag(v.code);
+  // Making a String may raise, too (NoMemoryError): the message is freed first, then that goes on.
+  int state = 0;
+  VALUE const text = rb_protect(
+      [](VALUE message) {
+        return message ? rb_utf8_str_new_cstr(reinterpret_cast<char const*>(message))
+                       : rb_utf8_str_new_cstr("kino: no memory for the message");
+      },
+      reinterpret_cast<VALUE>(v.message), &state);
+  std::free(v.message);
+  if (state) rb_jump_tag(state);
+  if (v.how == verdict::kind::system) {
+    rb_exc_raise(rb_syserr_new_str(v.code, RSTRING_LEN(text) == 0 ? Qnil : text));
   }
+  rb_exc_raise(rb_exc_new_str(v.value, text));
 }
 
 /// Runs `body`, which returns a VALUE, and raises in Ruby what it throws in C++.

@@ -5,6 +5,7 @@
 #include <kino/dispatch.hpp>
 
 #include <atomic>
+#include <filesystem>
 #include <ios>
 #include <memory>
 #include <new>
@@ -44,13 +45,15 @@ VALUE throw_cpp(kino::gvl const& held, VALUE, VALUE which) {
   if (kind == "invalid_argument") throw std::invalid_argument("an argument");
   if (kind == "out_of_range") throw std::out_of_range("an index");
   if (kind == "system_error") throw std::system_error(ENOENT, std::generic_category(), "a file");
+  if (kind == "system_error_alone") throw std::system_error(ENOENT, std::generic_category());
+  if (kind == "filesystem_error") std::filesystem::create_directory("/nonexistent/directory");
   if (kind == "other_category") {
     throw std::system_error(1, std::iostream_category(), "a stream");
   }
   if (kind == "bad_alloc") throw std::bad_alloc();
   if (kind == "runtime_error") throw std::runtime_error("anything");
   if (kind == "number") throw 42;
-  if (kind == "long") throw std::runtime_error(std::string(5000, 'x'));
+  if (kind == "long") throw std::runtime_error(std::string(200'000, 'x'));
   if (kind == "percent") throw std::runtime_error("100%s %n");
   VALUE const chosen = kino::protect(held, [] {
     return rb_const_get(rb_cObject, rb_intern("KeyError"));
