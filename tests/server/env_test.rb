@@ -92,4 +92,49 @@ class EnvTest < ServerTest
       end
     end
   end
+
+  # What an app may do with the Strings of its env, as it does with other servers.
+  class Owner < Apps::Basic
+    HEADERS = { "User-Agent" => "caf\u00e9", "Accept" => "*/*", "Accept-Language" => "en", "Content-Type" => "text/plain",
+                "Referer" => "/", "Cookie" => "a=b", "X-Unknown" => "x" }.freeze
+    # Frozen with other servers, too.
+    CONSTANT = %w[SCRIPT_NAME rack.url_scheme].freeze
+
+    def frozen(env)
+      Apps.text(env.select { |_, value| value.is_a?(String) && value.frozen? }.keys.sort.join(" "))
+    end
+
+    def change(env)
+      (env.keys - CONSTANT).each { |name| env[name] << "!" if env[name].is_a?(String) && name != "PATH_INFO" }
+      env(env)
+    end
+
+    def agent(env)
+      agent = env["HTTP_USER_AGENT"].force_encoding("UTF-8")
+      Apps.text("#{agent.encoding} #{agent.length}")
+    end
+  end
+
+  test "no value is frozen that other servers leave to the app" do |mode|
+    server = serve(Owner.new, mode)
+    Client.open(server.port) do |client|
+      ["/frozen", "/frozen?a=b"].each do |path|
+        body = "x" * 10
+        response = client.request("POST", path, headers: Owner::HEADERS, body: body)
+        assert_equal Owner::CONSTANT.join(" "), response.body
+      end
+      assert_equal "UTF-8 4", client.get("/agent", headers: Owner::HEADERS).body
+    end
+  end
+
+  test "what an app changes in its env shows in no other request" do |mode|
+    server = serve(Owner.new, mode, workers: 1, lint: false)
+    Client.open(server.port) do |client|
+      before = env_of(client.get("/env", headers: Owner::HEADERS))
+      changed = env_of(client.get("/change", headers: Owner::HEADERS))
+      assert_equal "caf\u00e9!".b, changed["HTTP_USER_AGENT"].b
+      assert_equal "GET!", changed["REQUEST_METHOD"]
+      assert_equal before, env_of(client.get("/env", headers: Owner::HEADERS))
+    end
+  end
 end

@@ -12,9 +12,8 @@ namespace kino::server {
 
 /// A rack_env makes the environment Hash of a request, in the Ractor that will handle it.
 ///
-/// Keys are frozen Strings made once; so are values that come again and again, like host names
-/// and user agents. What a client could use to fill the cache with rubbish, or what is a
-/// secret, is made anew: paths, queries, cookies, everything unknown.
+/// Keys are frozen Strings, made once, and so are the values of SCRIPT_NAME and rack.url_scheme. Every other
+/// String is the request's own and may be changed by the application, as with other servers.
 ///
 /// Threads: built on the main Ractor at load time; `make` in any Ractor.
 class rack_env {
@@ -28,8 +27,7 @@ public:
 private:
   class table;
 
-  kino::frozen_string_cache frequent_;  // keys whose values repeat
-  kino::frozen_string_cache keys_;      // all other keys
+  kino::frozen_string_cache keys_;
   kino::frozen_string_cache values_;
 };
 
