@@ -79,6 +79,7 @@ void exchange::released() noexcept {
   out_.attached = out_.last = out_.writer_waits = false;
   out_.keep_alive = true;
   ready_at_ = {};
+  begun_.store(false);
   departures_.consume_notification();
   departures_.clear_interruption();
   rearm();

@@ -73,6 +73,9 @@ public:
   /// When the request was complete, or complete enough to be handled.
   [[nodiscard]] clock::time_point ready_at() const { return ready_at_; }
 
+  /// Claims the request for a worker. False if it has waited too long: it is answered then, or about to be.
+  [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true); }
+
   /// A buffer for the head of the answer. It belongs to whoever works on the request until the
   /// request is answered, by whomever.
   [[nodiscard]] byte_buffer& draft() { return draft_; }
@@ -117,7 +120,9 @@ private:
   friend class connection;
   friend class outlet;
   friend class exchange_pool;
+  friend class queue_deadline;
 
+  [[nodiscard]] bool begun_or_ended() const noexcept { return begun_.load() || ended(); }
   void delivered(kino::outcome<answer>&& result) noexcept override;
   void released() noexcept override;
 
@@ -131,6 +136,10 @@ private:
   clock::time_point ready_at_{};
   std::size_t ordinal_ = 0;  // among the requests of its connection, from 1
   exchange* next_ = nullptr;
+
+  std::atomic<bool> begun_{false};     // a worker has it, or the queue_deadline
+  clock::time_point expires_at_{};     // guarded by the queue_deadline's lock, as is the next one
+  exchange* watched_next_ = nullptr;
 };
 
 /// An exchange_pool keeps the exchanges of one I/O thread for their next request.

@@ -36,6 +36,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
                     .concurrency = settings.concurrency,
                     .permits = settings.run_permits}),
       seats_(settings.slots),
+      deadline_(front_.context(), settings.queue_timeout),
       waiting_(front_.context(), settings.queue_timeout, [this](exchange::reply& reply) {
         job offered{std::move(reply)};
         switch (queue_.try_submit(std::move(offered))) {
@@ -56,6 +57,7 @@ std::vector<bind_address> server::listen() {
 
 void server::handle(exchange::reply&& reply) noexcept {
   try {
+    deadline_.watch(reply);
     waiting_.enter(std::move(reply));
   } catch (std::exception const& e) {
     log_line(std::string("a request was dropped: ") + e.what());
@@ -83,6 +85,7 @@ bool server::await_idle(gvl const& held, std::optional<clock::time_point> until)
 void server::close() {
   queue_.close();
   waiting_.close();
+  deadline_.close();
 }
 
 void server::abort() {
@@ -145,6 +148,10 @@ VALUE server::take(gvl const& held, seat& at) {
     if (queue_.take(held, *at.worker, at.current) == kino::take_result::closed) return Qnil;
     waiting_.room_again();
     exchange& taken = exchange::of(at.current.reply);
+    if (!taken.begin()) {
+      at.current.reply.expire();  // Or it would count as abandoned, if this thread is faster.
+      continue;
+    }
     if (!taken.client_gone()) {
       at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());

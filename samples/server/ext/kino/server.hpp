@@ -7,6 +7,7 @@
 #include "bell.hpp"
 #include "config.hpp"
 #include "front_end.hpp"
+#include "queue_deadline.hpp"
 #include "rack_env.hpp"
 #include "seat.hpp"
 #include "waiting_room.hpp"
@@ -106,6 +107,7 @@ private:
   front_end front_;
   queue queue_;
   std::vector<seat> seats_;
+  queue_deadline deadline_;
   waiting_room waiting_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};

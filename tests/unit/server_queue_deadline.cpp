@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+//
+// Requests that no worker begins in time, without Ruby: over sockets, with workers of the test's own.
+
+#include "queue_deadline.hpp"
+
+#include "../support/front_end_test.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace server = kino::server;
+using front_end_test::client;
+using server::exchange;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Requests wait, under their deadline, until the test takes them.
+class deadline_desk final : public server::request_handler {
+public:
+  explicit deadline_desk(server::clock::duration patience, unsigned io_threads = 1)
+      : front_(*this, front_end_test::patient_settings(io_threads)),
+        deadline_(front_.get().context(), patience) {}
+  ~deadline_desk() {
+    close();
+    front_.get().stop();
+  }
+  void close() {
+    requests_.close();
+    deadline_.close();
+  }
+  [[nodiscard]] std::uint16_t port() const { return front_.port(); }
+  exchange::reply next() {
+    exchange::reply taken;
+    static_cast<void>(requests_.pop(taken));
+    return taken;
+  }
+
+  std::atomic<int> expired{0};
+  std::atomic<int> abandoned{0};
+
+private:
+  void handle(exchange::reply&& reply) noexcept override {
+    deadline_.watch(reply);
+    static_cast<void>(requests_.try_push(std::move(reply)));
+  }
+  int status_for(kino::ending how, exchange&) noexcept override {
+    ++(how == kino::ending::expired ? expired : abandoned);
+    return how == kino::ending::expired ? 503 : 500;
+  }
+  void refused(int) noexcept override {}
+  void quiet() noexcept override {}
+
+  kino::channel<exchange::reply> requests_{4096};
+  front_end_test::running_front_end front_;
+  server::queue_deadline deadline_;
+};
+
+constexpr std::string_view get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("requests that nobody takes are answered 503, and cannot be begun any more") {
+  deadline_desk here(20ms);
+  std::vector<client> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.emplace_back(here.port());
+    REQUIRE(clients.back().send(get));
+  }
+  for (client& each : clients) CHECK(each.read_response().status == 503);
+  CHECK(here.expired == 20);
+  for (int i = 0; i < 20; ++i) {
+    exchange::reply const late = here.next();
+    CHECK(late.ended());
+    CHECK(!exchange::of(late).begin());
+  }
+  CHECK(here.abandoned == 0);
+}
+
+TEST_CASE("a request that was begun is not expired, however long it takes") {
+  deadline_desk here(2ms);
+  std::vector<client> clients;
+  exchange::reply begun;
+  // Beginning may come too late; then another one is sent.
+  do {
+    begun = {};
+    clients.emplace_back(here.port());
+    REQUIRE(clients.back().send(get));
+    begun = here.next();
+  } while (!exchange::of(begun).begin());
+  // The timer has been there when two others have expired one after the other.
+  for (int i = 0; i < 2; ++i) {
+    client other(here.port());
+    REQUIRE(other.send(get));
+    CHECK(other.read_response().status == 503);
+  }
+  CHECK(!begun.ended());
+}
+
+TEST_CASE("no patience is endless patience") {
+  deadline_desk here(0ms);
+  client first(here.port());
+  REQUIRE(first.send(get));
+  exchange::reply const taken = here.next();
+  CHECK(exchange::of(taken).begin());
+  CHECK(here.expired == 0);
+}
+
+TEST_CASE("each of many requests is either begun or expired, and answered once") {
+  deadline_desk here(1ms, 2);
+  constexpr int clients = 4;
+  constexpr int each = 300;
+  std::atomic<int> begun{0};
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 2; ++i) {
+    workers.emplace_back([&] {
+      while (exchange::reply next = here.next()) {
+        std::this_thread::sleep_for(1ms);  // About half of them are late, in whatever order.
+        if (exchange::of(next).begin()) {
+          ++begun;
+          next.abandon();
+        } else {
+          next.expire();
+        }
+      }
+    });
+  }
+  std::atomic<int> answered{0};
+  std::vector<std::thread> asking;
+  for (int i = 0; i < clients; ++i) {
+    asking.emplace_back([&] {
+      for (int n = 0; n < each; ++n) {
+        client one(here.port());
+        answered += one.send(get) && one.read_response().status >= 500;
+      }
+    });
+  }
+  for (std::thread& one : asking) one.join();
+  here.close();
+  for (std::thread& one : workers) one.join();
+  CHECK(answered == clients * each);
+  CHECK(here.abandoned == begun);
+  CHECK(here.expired + begun == clients * each);
+}
+
+TEST_CASE("what was watched when it closes is forgotten and stays open") {
+  deadline_desk here(1h);
+  client first(here.port());
+  REQUIRE(first.send(get));
+  exchange::reply const taken = here.next();
+  here.close();
+  here.close();
+  CHECK(!taken.ended());
+  CHECK(exchange::of(taken).begin());
+}
