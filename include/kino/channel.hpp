@@ -5,6 +5,7 @@
 #pragma once
 
 #include <kino/detail/bounded_store.hpp>
+#include <kino/detail/fork.hpp>
 #include <kino/detail/wake_throttle.hpp>
 
 #include <chrono>
@@ -45,9 +46,11 @@ enum class [[nodiscard]] pop_result {
 /// GVL:        never needed. A thread that holds it must not use the blocking members; it
 ///             waits through wait.hpp, which gives the lock up meanwhile.
 /// Blocks:     `push`, `pop` and their timed forms; the `try_` members never.
-/// Throws:     std::bad_alloc from a push, with the value untouched.
+/// Throws:     std::bad_alloc from a push, with the value untouched; std::runtime_error in a
+///             forked child.
 /// Order:      what happened before a push is visible after the pop of its value.
-/// Fork:       a channel does not survive fork; build a new one in the child.
+/// Fork:       a channel does not survive fork; build a new one in the child. There every push and
+///             pop of an inherited one throws, `close` does nothing, and it can be destroyed.
 ///
 /// Example:
 ///
@@ -144,25 +147,30 @@ private:
   detail::bounded_store<T> store_;
   detail::wake_throttle consumers_;
   detail::wake_throttle producers_;
+  detail::fork_mark const born_;
 };
 
 // --- implementation ---------------------------------------------------------
 
 template <class T>
-push_result channel<T>::try_push(T&& value) try {
-  switch (store_.try_push(std::move(value))) {
-    case detail::store_push::pushed: consumers_.notify(); return push_result::pushed;
-    case detail::store_push::full: return push_result::full;
-    case detail::store_push::closed: break;
+push_result channel<T>::try_push(T&& value) {
+  born_.expect_same_process("channel");
+  try {
+    switch (store_.try_push(std::move(value))) {
+      case detail::store_push::pushed: consumers_.notify(); return push_result::pushed;
+      case detail::store_push::full: return push_result::full;
+      case detail::store_push::closed: break;
+    }
+  } catch (...) {
+    popped();  // The place that was reserved is free again.
+    throw;
   }
   return push_result::closed;
-} catch (...) {
-  popped();  // The place that was reserved is free again.
-  throw;
 }
 
 template <class T>
 pop_result channel<T>::try_pop(T& out) {
+  born_.expect_same_process("channel");
   switch (store_.try_pop(out)) {
     case detail::store_pop::popped: popped(); return pop_result::popped;
     case detail::store_pop::empty: return pop_result::empty;
@@ -181,6 +189,7 @@ Iterator channel<T>::try_push_bulk(Iterator first, Iterator last) {
 template <class T>
 template <class Output>
 std::size_t channel<T>::try_pop_bulk(Output out, std::size_t most) {
+  born_.expect_same_process("channel");
   std::size_t const taken = store_.try_pop_bulk(out, most);
   if (taken != 0) popped();
   return taken;
@@ -242,6 +251,7 @@ auto channel<T>::wait_in(detail::wake_throttle& line, detail::waiter& self,
 
 template <class T>
 void channel<T>::close() {
+  if (born_.forked()) return;  // what the parent's threads had locked stays locked
   if (!store_.close()) return;
   producers_.release_all();
   if (store_.finished()) consumers_.release_all();

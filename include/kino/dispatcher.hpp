@@ -60,7 +60,8 @@ enum class [[nodiscard]] take_result {
 /// Interrupts: end a `take` with ruby_error; nothing that was taken is lost.
 /// Throws:     see each member; std::bad_alloc.
 /// Order:      FIFO per submitting thread.
-/// Fork:       a child cannot use its parent's dispatcher: worker members raise RuntimeError.
+/// Fork:       a child cannot use its parent's dispatcher: what submits, joins or takes throws
+///             std::runtime_error, which is RuntimeError in Ruby; `close` and `leave` do nothing.
 ///
 /// Example (needs Ruby): samples/hello_ractor.
 ///
@@ -215,13 +216,16 @@ dispatcher<Request>::dispatcher(gvl const&, options chosen)
 
 template <dispatchable Request>
 template <class Push>
-push_result dispatcher<Request>::submit_with(Push push) try {
-  push_result const result = push();
-  if (result == push_result::pushed) crew_.work_arrived();
-  return result;
-} catch (...) {
-  stop_if_drained();  // `close` may have waited for what was not pushed in the end.
-  throw;
+push_result dispatcher<Request>::submit_with(Push push) {
+  crew_.check_process();
+  try {
+    push_result const result = push();
+    if (result == push_result::pushed) crew_.work_arrived();
+    return result;
+  } catch (...) {
+    stop_if_drained();  // `close` may have waited for what was not pushed in the end.
+    throw;
+  }
 }
 
 template <dispatchable Request>
@@ -235,8 +239,8 @@ template <class Output>
 take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Output out,
                                             std::size_t most, std::size_t& count) {
   count = 0;
-  crew_.finish(self);
   crew_.check_process();
+  crew_.finish(self);
   crew_.share_gvl(held, self);
   most = most < batch_limit ? most : batch_limit;
   for (;;) {

@@ -46,6 +46,8 @@ inline std::uint64_t next_registry_salt() {
 /// Blocks:   `insert` and the end of an erased object take a leaf mutex; `find` never does.
 /// Throws:   std::bad_alloc and what T's constructor throws, from `insert`;
 ///           std::length_error beyond 16,777,216 places.
+/// Fork:     a child may use what it inherited if no other thread of the parent was in `insert` or
+///           in the end of an erased object at the moment of the fork; `find` works always.
 ///
 /// Example:
 ///

@@ -6,6 +6,7 @@
 
 #include <kino/detail/atomic.hpp>
 #include <kino/detail/claim.hpp>
+#include <kino/detail/fork.hpp>
 #include <kino/detail/parking.hpp>
 
 #include <chrono>
@@ -185,18 +186,21 @@ public:
     result_.emplace(std::move(result));
     // release: pairs with the acquire in `arrived`.
     arrived_.store(true, std::memory_order_release);
-    arrival_.notify();
+    // In a forked child nobody waits here, and a lock of the parent's threads stays locked.
+    if (!born_.forked()) arrival_.notify();
   }
   void released() noexcept override { delete this; }
 
   bool arrived() const { return arrived_.load(std::memory_order_acquire); }  // see delivered
   outcome<T>& result() { return *result_; }
   parker& arrival() { return arrival_; }
+  fork_mark const& born() const { return born_; }
 
 private:
   parker arrival_;
   std::optional<outcome<T>> result_;
   atomic<bool> arrived_{false};
+  fork_mark const born_;
 };
 
 }  // namespace detail
@@ -205,6 +209,8 @@ private:
 ///
 /// Threads: one thread at a time. Ruby threads wait through wait.hpp.
 /// Blocks:  `wait`, until the outcome is there; `wait_for` at most that long.
+/// Throws:  std::runtime_error from a wait in a forked child, unless the outcome is there: it
+///          arrives in the parent.
 template <class T>
 class pending_answer {
 public:
@@ -239,6 +245,8 @@ public:
     return ready() ? &box_->result() : nullptr;
   }
 
+  /// For wait.hpp: throws in a forked child, where no outcome arrives.
+  void expect_same_process() const { box_->born().expect_same_process("pending_answer"); }
   /// For wait.hpp: where the outcome's arrival is announced.
   [[nodiscard]] detail::parker& arrival() { return box_->arrival(); }
 
@@ -246,6 +254,7 @@ private:
   // An interruption that wait.hpp left behind is nothing to a native wait, and would turn it
   // into a loop that no deadline ends.
   detail::park_result park(detail::deadline until) {
+    expect_same_process();
     auto const woken = arrival().park(until);
     if (woken == detail::park_result::interrupted) arrival().clear_interruption();
     return woken;

@@ -45,7 +45,8 @@ KINO_NAMESPACE_BEGIN
 /// GVL:        never needed. `lend` and `reclaim` are called by Ruby's thread events, with
 ///             locks of Ruby held: they take leaf locks only.
 /// Blocks:     `wait`.
-/// Fork:       a run_permits does not survive fork. In the child `release`, `lend` and `reclaim`
+/// Fork:       a run_permits does not survive fork. In the child `acquire`, `wait` and
+///             `work_arrived` throw std::runtime_error, `release`, `lend`, `reclaim` and `stop`
 ///             do nothing, and it can be destroyed.
 ///
 /// Example:
@@ -111,6 +112,7 @@ public:
 
   /// Says that work was added, after it is visible. Wakes at most one worker.
   void work_arrived() {
+    born_.expect_same_process("run_permits");
     // Whoever was woken has to have its GVL before it can take the work, and may never get it:
     // as long as anybody sleeps beside work, somebody watches.
     if (wake_one()) watcher_.call();
@@ -220,6 +222,7 @@ inline run_permits::~run_permits() {
 }
 
 inline bool run_permits::acquire(permit& mine) {
+  born_.expect_same_process("run_permits");
   // relaxed: only this thread moves its permit from these states, but for the watcher, which
   // moves running and searching to expired by the compare-and-swaps that decide below.
   state now = mine.state_.load(std::memory_order_relaxed);
@@ -258,6 +261,7 @@ inline void run_permits::begin(permit& mine) {
 }
 
 inline run_permits::waited run_permits::wait(permit& mine, detail::deadline until) {
+  born_.expect_same_process("run_permits");
   // relaxed: against the watcher's compare-and-swap only, atomicity decides.
   state const held = mine.state_.exchange(state::idle, std::memory_order_relaxed);
   bool const searching = held == state::searching;
@@ -309,6 +313,7 @@ inline void run_permits::reclaim(permit& mine) {
 }
 
 inline void run_permits::stop() {
+  if (born_.forked()) return;  // as in lend
   stopped_.store(true, std::memory_order_seq_cst);
   throttle_.release_all();
 }

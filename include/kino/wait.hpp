@@ -57,6 +57,7 @@ push_result push_until(gvl const& held, channel<T>& to, T&& value, deadline unti
 template <class T>
 outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline until) {
   while (!answer.ready()) {
+    answer.expect_same_process();
     parker& arrival = answer.arrival();
     park_result const woken = wait_without_gvl(
         held, arrival, [&]() noexcept { return arrival.park(until); });

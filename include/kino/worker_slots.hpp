@@ -26,6 +26,7 @@ KINO_NAMESPACE_BEGIN
 /// GVL:     never needed.
 /// Blocks:  never, but for a leaf mutex in `claim` and `vacate`.
 /// Throws:  std::bad_alloc, from the constructor and `snapshot`.
+/// Fork:    a child may read what it inherited; `claim` and `vacate` may hang there.
 ///
 /// Example:
 ///

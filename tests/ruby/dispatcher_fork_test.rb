@@ -38,6 +38,8 @@ class DispatcherForkTest < DispatcherTest
     expected = "RuntimeError: kino: this dispatcher was made before fork; make one in the child"
     assert_equal expected, forked { @dispatcher.join }
     assert_equal expected, forked { @dispatcher.serve { flunk } }
+    assert_equal expected, forked { @dispatcher.submit(1) }
+    assert_equal "closed", forked { @dispatcher.close || "closed" }
     assert_equal 1, @dispatcher.submit(1).wait
   end
 
@@ -74,6 +76,29 @@ class DispatcherForkTest < DispatcherTest
       GC.start
       "collected"
     }
+  end
+
+  def test_a_worker_of_the_parent_cannot_go_on_in_a_child
+    make
+    worker = @dispatcher.join
+    @dispatcher.submit(1)
+    expected = "RuntimeError: kino: this dispatcher was made before fork; make one in the child"
+    assert_equal expected, forked { worker.take }
+    assert_equal expected, forked { worker.take_batch(2) }
+    assert_equal expected, forked { worker.answer_and_take(2) }
+    assert_equal "left", forked { worker.leave || "left" }
+    assert_equal 1, worker.take
+    worker.leave
+  end
+
+  def test_an_answer_to_the_parent_does_not_arrive_in_a_child
+    make
+    answer = @dispatcher.submit(1)
+    assert_equal "RuntimeError: kino: this pending_answer was made before fork; make one in the child",
+                 forked { answer.wait }
+    threads(1, "n")
+    assert_equal 1, answer.wait
+    assert_equal "1", forked { answer.wait.to_s }
   end
 
   # The thread that forks is a worker: it keeps its permit in the parent and is nobody in the child.

@@ -142,6 +142,33 @@ class WaitsTest < RubyTest
     assert_equal "thrown without the lock", error.message
   end
 
+  def test_a_forked_child_is_told_that_a_wait_is_its_parents
+    skip "this platform cannot fork" unless Process.respond_to?(:fork)
+    channel = Waits::Channel.make(1)
+    channel.push(1)
+    answer = Waits::Answer.make
+    {
+      channel: [-> { channel.push(2) }, -> { channel.push_for(2, Waiting::HOUR) }, -> { channel.pop },
+                -> { channel.pop_for(Waiting::HOUR) }, -> { channel.try_pop }],
+      pending_answer: [-> { answer.wait }, -> { answer.wait_for(Waiting::HOUR) }]
+    }.each do |kind, waits|
+      waits.each do |wait|
+        reader, writer = IO.pipe
+        child = fork do
+          wait.call
+        rescue RuntimeError => e
+          writer.write(e.message)
+        ensure
+          exit!
+        end
+        writer.close
+        assert_equal "kino: this #{kind} was made before fork; make one in the child", reader.read
+        Process.wait(child)
+      end
+    end
+    assert_equal 1, channel.pop
+  end
+
   private
 
   def timeout_in_ractors?

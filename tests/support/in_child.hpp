@@ -7,6 +7,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <stdexcept>
+#include <string>
+
+/// Whether `call()` says that what it uses, a `kind`, was made before a fork.
+template <class Call>
+bool says_forked(char const* kind, Call call) {
+  try {
+    call();
+  } catch (std::runtime_error const& error) {
+    return error.what() == "kino: this " + std::string(kind) +
+                               " was made before fork; make one in the child";
+  }
+  return false;
+}
+
 /// Whether `check()` returned true in a child process, within a minute.
 template <class Check>
 bool in_child(Check check) {

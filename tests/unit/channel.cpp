@@ -4,6 +4,7 @@
 
 #include "../support/await.hpp"
 #include "../support/fragile.hpp"
+#include "../support/in_child.hpp"
 #include "../support/private_access.hpp"
 
 #include <doctest/doctest.h>
@@ -11,12 +12,15 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -475,4 +479,57 @@ TEST_CASE("values that nobody popped die with the channel") {
     CHECK(alive.use_count() == 3);
   }
   CHECK(alive.use_count() == 1);
+}
+
+TEST_CASE("a forked child is told by every push and pop that the channel is its parent's") {
+  kino::channel<int> channel{4};
+  REQUIRE(channel.try_push(1) == push_result::pushed);
+  kino::detail::waiter self;
+  int out = 0;
+  std::vector<int> more{1, 2};
+  std::vector<std::pair<char const*, std::function<void()>>> const members = {
+      {"try_push", [&] { static_cast<void>(channel.try_push(1)); }},
+      {"push", [&] { static_cast<void>(channel.push(1)); }},
+      {"push_for", [&] { static_cast<void>(channel.push_for(1, 1h)); }},
+      {"push_until", [&] { static_cast<void>(channel.push_until(1, std::nullopt, self)); }},
+      {"try_push_bulk", [&] { static_cast<void>(channel.try_push_bulk(more.begin(), more.end())); }},
+      {"try_pop", [&] { static_cast<void>(channel.try_pop(out)); }},
+      {"pop", [&] { static_cast<void>(channel.pop(out)); }},
+      {"pop_for", [&] { static_cast<void>(channel.pop_for(out, 1h)); }},
+      {"pop_until", [&] { static_cast<void>(channel.pop_until(out, std::nullopt, self)); }},
+      {"try_pop_bulk", [&] { static_cast<void>(channel.try_pop_bulk(&out, 1)); }},
+  };
+  for (auto const& [name, member] : members) {
+    CAPTURE(name);
+    CHECK(in_child([&] { return says_forked("channel", member) && channel.size() == 1; }));
+  }
+  CHECK(channel.size() == 1);
+}
+
+TEST_CASE("a forked child closes and destroys a channel in which its parent's threads sleep") {
+  auto channel = std::make_unique<kino::channel<int>>(1);
+  std::jthread sleeper([&] {
+    int out = 0;
+    CHECK(channel->pop(out) == pop_result::closed);
+  });
+  // Other threads lock and unlock its lines all the time, also at the moment of a fork.
+  kino::channel<int> busy{1};
+  std::atomic<bool> done{false};
+  std::vector<std::jthread> others;
+  for (int i = 0; i < 2; ++i) {
+    others.emplace_back([&] {
+      int out = 0;
+      while (!done) static_cast<void>(busy.pop_for(out, 0ms));
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    CHECK(in_child([&] {
+      busy.close();
+      channel->close();
+      channel.reset();
+      return true;
+    }));
+  }
+  done = true;
+  channel->close();
 }

@@ -3,6 +3,7 @@
 #include <kino/responder.hpp>
 
 #include "../support/await.hpp"
+#include "../support/in_child.hpp"
 
 #include <doctest/doctest.h>
 
@@ -339,4 +340,30 @@ TEST_CASE("of many threads that end a request one succeeds") {
     CHECK(place.releases == 1);
     CHECK(!place.released_too_soon);
   }
+}
+
+TEST_CASE("a forked child is told that no answer to its parent's request arrives there") {
+  auto [answer, respond] = kino::make_response<int>();
+  auto const forked = [&](auto member) {
+    return in_child([&] { return says_forked("pending_answer", member); });
+  };
+  CHECK(forked([&] { static_cast<void>(answer.wait()); }));
+  CHECK(forked([&] { static_cast<void>(answer.wait_for(1h)); }));
+  CHECK(in_child([&] { return !answer.ready() && !respond.ended(); }));
+  // What the child does with its copy of the responder is nothing to the parent.
+  CHECK(in_child([&] { return respond.answer(1) && answer.wait().value() == 1; }));
+  CHECK(in_child([&] {
+    respond = {};
+    return answer.wait().kind() == ending::abandoned;
+  }));
+  CHECK(!respond.ended());
+  CHECK(respond.answer(2));
+  CHECK(in_child([&] { return answer.wait().value() == 2; }));  // it had arrived before
+}
+
+TEST_CASE("a forked child answers although its parent's thread waits for the same outcome") {
+  auto [answer, respond] = kino::make_response<int>();
+  std::jthread waiting([&] { CHECK(answer.wait().value() == 3); });
+  for (int i = 0; i < 20; ++i) CHECK(in_child([&] { return respond.answer(1); }));
+  CHECK(respond.answer(3));
 }

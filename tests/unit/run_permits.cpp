@@ -502,3 +502,25 @@ TEST_CASE("the longest slice that a duration can say is endless") {
   place.permits.stop();
   CHECK(other.join() == waited::stopped);
 }
+
+TEST_CASE("a forked child is told that permits are its parent's, and can end what it inherited") {
+  office place(2, 1);
+  sleeper asleep(place, 1);
+  auto& mine = place[0];
+  auto const forked = [&](auto member) {
+    return in_child([&] { return says_forked("run_permits", member); });
+  };
+  CHECK(forked([&] { static_cast<void>(place.permits.acquire(mine)); }));
+  CHECK(forked([&] { static_cast<void>(place.permits.wait(mine)); }));
+  CHECK(forked([&] { static_cast<void>(place.permits.wait(mine, kino::detail::clock::now())); }));
+  CHECK(forked([&] { place.permits.work_arrived(); }));
+  CHECK(in_child([&] {
+    place.permits.release(mine);
+    place.permits.lend(mine);
+    place.permits.reclaim(mine);
+    place.permits.stop();
+    return true;
+  }));
+  place.permits.stop();
+  CHECK(asleep.join() == waited::stopped);
+}

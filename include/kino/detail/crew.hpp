@@ -47,19 +47,15 @@ private:
 /// Threads:    a member's functions by the Ruby thread that joined; `abandon`, `work_arrived`,
 ///             `stop` and the observers by anyone.
 /// Blocks:     `wait_for_turn`.
-/// Fork:       in a child `check_process` raises, and so do `join` and everything after it.
+/// Fork:       in a child `check_process` throws, and so do `join` and everything after it; `leave`
+///             only forgets the thread's seat.
 class crew {
 public:
   /// `permits` asks for permits; they are in use if this Ruby has thread events, too.
   crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits);
 
-  /// Raises RuntimeError in a forked child.
-  void check_process() const {
-    if (born_.forked()) {
-      throw raise(rb_eRuntimeError,
-                  "kino: this dispatcher was made before fork; make one in the child");
-    }
-  }
+  /// Throws std::runtime_error in a forked child.
+  void check_process() const { born_.expect_same_process("dispatcher"); }
 
   /// Makes the calling thread a member and pins it; raises ThreadError if every slot is taken.
   [[nodiscard]] crew_member& join(gvl const& held);
@@ -157,6 +153,7 @@ inline crew_member& crew::join(gvl const& held) {
 
 inline void crew::leave(gvl const&, crew_member& self) noexcept {
   if (permits_in_use_) leave_seat();
+  if (born_.forked()) return;  // what the parent's threads had locked stays locked
   self.in_flight_.abandon();
   self.in_flight_.clear();
   permits_.release(self.permit());

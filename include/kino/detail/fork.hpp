@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstdint>
 #include <pthread.h>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 
 KINO_NAMESPACE_BEGIN
@@ -40,8 +42,17 @@ public:
   bool forked() const {
     return fork_count().load(std::memory_order_relaxed) != mark_;  // as in count_forks
   }
+  /// Throws std::runtime_error in a forked child; `what` is the name of the object's kind.
+  void expect_same_process(char const* what) const {
+    if (forked()) [[unlikely]] refuse(what);
+  }
 
 private:
+  [[noreturn]] static void refuse(char const* what) {
+    throw std::runtime_error("kino: this " + std::string(what) +
+                             " was made before fork; make one in the child");
+  }
+
   std::uint32_t const mark_ = fork_count().load(std::memory_order_relaxed);
 };
 
