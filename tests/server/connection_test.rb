@@ -69,6 +69,17 @@ class ConnectionTest < ServerTest
     end
   end
 
+  test "connection is a list" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    ["close\t", "x,\tclose\t,y", ", CLOSE", "keep-alive, close"].each do |options|
+      Client.open(server.port) do |client|
+        client.send_raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: #{options}\r\n\r\n")
+        assert client.read_response.closes?, options.inspect
+        assert client.closed_by_server?, options.inspect
+      end
+    end
+  end
+
   test "HTTP 1.0 closes unless asked to stay" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|

@@ -42,6 +42,8 @@ class EnvTest < ServerTest
       env = env_of(client.get("http://example.net/env?q", headers: { "Host" => "example.net" }))
       assert_equal ["/env", "q", "example.net"], env.values_at("PATH_INFO", "QUERY_STRING", "SERVER_NAME")
       assert_equal 404, client.get("/%65nv").status, "PATH_INFO is not decoded"
+      env = env_of(client.get("http://example.net:0081/env", headers: { "Host" => "other:99" }))
+      assert_equal ["example.net", "81", "example.net:0081"], env.values_at("SERVER_NAME", "SERVER_PORT", "HTTP_HOST")
     end
   end
 
@@ -76,7 +78,7 @@ class EnvTest < ServerTest
   test "methods" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
-      %w[GET POST PUT PATCH DELETE OPTIONS].each do |method|
+      %w[GET POST PUT PATCH DELETE OPTIONS QUERY PROPFIND PRI SOURCE UNHEARD-OF lower !$%&'*+.^_`|~].each do |method|
         assert_equal method, env_of(client.request(method, "/env"))["REQUEST_METHOD"]
       end
     end

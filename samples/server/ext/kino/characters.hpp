@@ -25,8 +25,12 @@ constexpr table letters_digits_and(std::string_view more) {
 }
 
 inline constexpr table token = letters_digits_and("!#$%&'*+-.^_`|~");
-inline constexpr table host = letters_digits_and("-._~%!$&'()*+,;=");
-inline constexpr table address = letters_digits_and(":.%");
+inline constexpr table name = letters_digits_and("-._~!$&'()*+,;=");
+inline constexpr table target = [] {
+  table t{};
+  for (int c = 0x21; c < 0x7f; ++c) t[c] = c != '#';
+  return t;
+}();
 
 inline constexpr auto keys = [] {
   std::array<char, 256> t{};
@@ -67,9 +71,31 @@ inline bool all_in_value(std::string_view text) {
   }
   return true;
 }
-/// Whether `c` may stand in a registered name (RFC 3986).
-constexpr bool in_host(char c) { return detail::host[static_cast<unsigned char>(c)]; }
-/// Whether `c` may stand between the brackets of an IPv6 address.
-constexpr bool in_address(char c) { return detail::address[static_cast<unsigned char>(c)]; }
+/// Whether `c` is a hexadecimal digit.
+constexpr bool is_hex_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+}
+/// Whether `c` may stand, itself, in the name of a host (RFC 3986, reg-name).
+constexpr bool in_name(char c) { return detail::name[static_cast<unsigned char>(c)]; }
+/// Whether `c` may stand in an IPv6 address.
+constexpr bool in_ipv6(char c) { return c == ':' || c == '.' || is_hex_digit(c); }
+/// Whether `c` may stand in a request target: see request_line.
+constexpr bool in_target(char c) { return detail::target[static_cast<unsigned char>(c)]; }
+/// Whether `text` has only characters that `allowed` takes, and percent signs before two
+/// hexadecimal digits.
+template <class Allowed>
+constexpr bool percent_encoded(std::string_view text, Allowed allowed) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      if (!allowed(text[i])) return false;
+      continue;
+    }
+    if (text.size() - i < 3 || !is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2])) {
+      return false;
+    }
+    i += 2;
+  }
+  return true;
+}
 
 }  // namespace kino::server::characters

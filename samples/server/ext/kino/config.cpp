@@ -22,7 +22,8 @@ public:
   }
 
   template <class Number>
-  void read(char const* name, Number& into, std::uint64_t least) const {
+  void read(char const* name, Number& into, std::uint64_t least,
+            std::uint64_t most = INT64_MAX) const {
     VALUE const value = (*this)[name];
     if (NIL_P(value)) return;
     long long number = 0;
@@ -30,6 +31,10 @@ public:
     if (number < 0 || static_cast<std::uint64_t>(number) < least) {
       throw std::invalid_argument(std::string("kino: ") + name + " must be at least " +
                                   std::to_string(least) + ", not " + std::to_string(number));
+    }
+    if (static_cast<std::uint64_t>(number) > most) {
+      throw std::invalid_argument(std::string("kino: ") + name + " must be at most " +
+                                  std::to_string(most) + ", not " + std::to_string(number));
     }
     into = static_cast<Number>(number);
   }
@@ -107,7 +112,8 @@ config read_config(gvl const& held, VALUE hash) {
   from.read("io_threads", made.front.io_threads, 1);
   each.max_connections = most_connections();
   from.read("max_connections", each.max_connections, 1);
-  from.read("max_header_size", each.max_header_size, 1);
+  from.read("max_header_size", each.max_header_size, 1, tuning::most_header_size);
+  from.read("max_header_fields", each.max_header_fields, 1, 65536);
   from.read("max_body_size", each.max_body_size, 0);
   from.read("max_keep_alive", each.max_keep_alive, 1);
   from.read("header_timeout", each.header_timeout);

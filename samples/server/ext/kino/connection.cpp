@@ -24,7 +24,7 @@ connection::connection(io_thread& home, int socket, endpoint peer, endpoint cons
     : home_(home),
       limits_(home.front().settings().connection),
       outlet_(*this, socket),
-      parser_(*this, limits_.max_header_size),
+      parser_(*this, limits_),
       peer_(std::move(peer)),
       local_(local),
       socket_(socket),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// HTTP/1 requests out of bytes: llhttp, and what it leaves to be checked.
+// HTTP/1 requests out of bytes: a request line, then llhttp, and what it leaves to be checked.
 
 #pragma once
 
 #include "line_guard.hpp"
+#include "options.hpp"
 #include "request.hpp"
 
 #include <cstddef>
@@ -19,6 +20,14 @@ namespace kino::server {
 /// It holds no bytes back: what belongs to the head goes into the request's arena, body bytes
 /// go to the sink at once. What it lets through is one well-formed request whose end every
 /// other HTTP implementation sees at the same place, or it is a rejection.
+///
+/// llhttp knows a fixed list of methods and treats some of them in ways of its own. So it does
+/// not see the request line: it starts behind one that is always the same.
+///
+/// Every request has a bound for what is no body: for the head and the trailers together in
+/// bytes (max_header_size), for the fields of each in number (max_header_fields), and
+/// max_header_size, too, for what chunks have beyond 20 bytes each, which is enough for a size
+/// of 16 digits and two line breaks.
 ///
 /// A body of known length is only counted: whoever reads it from the socket to where it belongs
 /// says so with `skip_body`.
@@ -44,7 +53,7 @@ public:
     std::size_t consumed;
   };
 
-  http_parser(sink& events, std::size_t max_header_size);
+  http_parser(sink& events, limits const& limit);
 
   /// Begins the next request, into `fresh`.
   void start(request& fresh);
@@ -62,28 +71,36 @@ public:
   /// Whether a byte of this request has been seen.
   [[nodiscard]] bool started() const { return head_bytes_ != 0; }
   /// Whether the head is still incomplete.
-  [[nodiscard]] bool in_head() const { return phase_ == phase::head; }
+  [[nodiscard]] bool in_head() const { return phase_ == phase::line || phase_ == phase::fields; }
   /// Why, after `rejected`.
   [[nodiscard]] rejection const& why() const { return why_; }
 
 private:
-  enum class phase { head, body, counted_body, trailers };
+  enum class phase { line, fields, chunks, counted_body, trailers };
   friend struct http_parser_callbacks;
 
   int refuse(rejection const& why);
   int on_headers_complete();
+  std::size_t take_line(std::string_view bytes);
+  void end_line();
   bool guard(std::string_view bytes);
+  bool head_too_large();
+  bool chunks_too_large(std::size_t taken);
   result count_body(std::string_view bytes, std::size_t consumed);
 
   sink& events_;
-  std::size_t const max_header_size_;
+  limits const& limit_;
   llhttp_t parser_{};
   line_guard lines_;
   request* request_ = nullptr;
-  std::size_t head_bytes_ = 0;
-  std::size_t extension_bytes_ = 0;
+  std::size_t head_bytes_ = 0;     // empty lines, head and trailers
+  std::size_t line_length_ = 0;    // of the request line so far
+  bool carriage_return_ = false;   // the last byte of the request line, held back
+  std::uint64_t chunk_bytes_ = 0;  // sizes, extensions and line breaks
+  std::uint64_t chunks_ = 0;
+  std::uint64_t chunk_body_ = 0;   // bytes that the sink got of the present call's
   std::uint64_t body_left_ = 0;
-  phase phase_ = phase::head;
+  phase phase_ = phase::line;
   bool complete_ = false;
   bool trailers_due_ = false;
   rejection why_;

@@ -46,7 +46,8 @@ struct bind_address {
 
 /// Limits of one connection and of the requests on it.
 struct limits {
-  std::size_t max_header_size = 64 * 1024;
+  std::size_t max_header_size = 64 * 1024;  ///< At most tuning::most_header_size.
+  std::size_t max_header_fields = 100;
   std::uint64_t max_body_size = 50 * 1024 * 1024;
   std::size_t max_keep_alive = 1000;
   std::size_t max_connections = 1024;
@@ -59,6 +60,10 @@ struct limits {
 namespace tuning {
 /// Requests of one connection that are read ahead of their answers.
 inline constexpr std::size_t pipeline_depth = 16;
+/// The largest max_header_size, so that positions in a head fit into 32 bits by far.
+inline constexpr std::size_t most_header_size = 16 * 1024 * 1024;
+/// Header fields for which an idle request object keeps memory.
+inline constexpr std::size_t kept_fields = 256;
 /// Bytes of a request body that are collected before a worker gets the request.
 inline constexpr std::size_t body_buffer = 64 * 1024;
 /// Bytes of an answer that may wait for the client before its writer has to wait too.

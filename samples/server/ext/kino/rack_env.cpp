@@ -83,7 +83,7 @@ VALUE rack_env::make(gvl const& held, seat& at) {
   });
   VALUE const input = head.has_body() ? rack_input::make(held, at) : empty_rack_input::shared();
   table entries;
-  entries.add(key("REQUEST_METHOD"), head.method);
+  entries.add(key("REQUEST_METHOD"), head.method());
   entries.add(key("SCRIPT_NAME"), values_.find(""));
   entries.add(key("PATH_INFO"), head.path());
   entries.add(key("QUERY_STRING"), head.query());

@@ -2,17 +2,25 @@
 
 #include "request.hpp"
 
+#include "authority.hpp"
 #include "characters.hpp"
+#include "field_groups.hpp"
+#include "field_list.hpp"
 #include "options.hpp"
+#include "request_line.hpp"
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 namespace kino::server {
 
 namespace {
 
 constexpr std::string_view key_prefix = "HTTP_";
+
+// Positions in the arena have 32 bits; see request for how many bytes a head takes there.
+static_assert(tuning::most_header_size < UINT32_MAX / 2 - 16);
 
 known_header identify(std::string_view key) {
   switch (key.size()) {
@@ -29,10 +37,28 @@ known_header identify(std::string_view key) {
   }
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view lower) {
-  return a.size() == lower.size() &&
-         std::equal(a.begin(), a.end(), lower.begin(),
-                    [](char x, char y) { return (x >= 'A' && x <= 'Z' ? x + 32 : x) == y; });
+rejection check_coding(std::string_view list) {
+  rejection found;
+  bool chunked = false;
+  bool other = false;
+  for_each_element(list, [&](std::string_view element) {
+    if (chunked) {
+      found = {400, "Transfer-Encoding has something behind chunked"};
+    } else if (equal_ignoring_case(element, "chunked")) {
+      chunked = true;
+    } else {
+      std::string_view const name = trimmed(element.substr(0, element.find(';')));
+      other = true;
+      if (equal_ignoring_case(name, "chunked") ||
+          !std::all_of(name.begin(), name.end(), characters::in_token)) {
+        found = {400, "Transfer-Encoding is no list of codings, or chunked has a parameter"};
+      }
+    }
+  });
+  if (found) return found;
+  if (other) return {501, "Transfer-Encoding has something else than chunked"};
+  if (!chunked) return {400, "Transfer-Encoding is empty"};
+  return {};
 }
 
 }  // namespace
@@ -40,20 +66,40 @@ bool equal_ignoring_case(std::string_view a, std::string_view lower) {
 void request::clear() {
   arena_.clear(tuning::kept_capacity);
   headers_.clear();
+  if (headers_.capacity() > tuning::kept_fields) {
+    headers_.shrink_to_fit();
+    order_ = {};
+  }
   current_ = {};
-  method = {};
   minor_version = 1;
   keep_alive = true;
   chunked = expects_continue = false;
   content_length.reset();
-  target_ = path_ = query_ = host_name_ = host_port_ = {};
-  target_names_host_ = bad_name_ = bad_value_ = underscored_ = false;
+  method_ = target_ = path_ = query_ = named_ = host_name_ = host_port_ = {};
+  bad_name_ = bad_value_ = false;
 }
 
-void request::append_target(std::string_view bytes) {
-  if (target_.length == 0) target_.start = end();
-  arena_.append(bytes);
-  target_.length += static_cast<std::uint32_t>(bytes.size());
+rejection request::end_line() {
+  request_line line;
+  rejection const bad = request_line::parse(arena_.view(), line);
+  method_ = span_of(line.method);
+  if (bad) return bad;
+  target_ = span_of(line.target);
+  minor_version = line.minor_version;
+  path_ = span_of(line.path);
+  if (!line.query.empty()) query_ = span_of(line.query);
+  if (!line.named.empty()) {
+    named_ = span_of(line.named);
+    host_name_ = span_of(line.host.host);
+    if (!line.host.port.empty()) host_port_ = span_of(line.host.port);
+  }
+  if (path_.length == 0) {
+    // "GET http://host" means the root, "OPTIONS http://host" the server (RFC 9112, 3.2.4).
+    bool const all = line.method == "OPTIONS" && line.target.back() != '?' && query_.length == 0;
+    path_ = {end(), 1};
+    arena_.append(all ? '*' : '/');
+  }
+  return {};
 }
 
 void request::append_name(std::string_view bytes) {
@@ -69,7 +115,7 @@ void request::append_name(std::string_view bytes) {
   for (char const c : bytes) {
     char const upper = characters::key_of(c);
     if (upper == '\0') bad_name_ = true;
-    if (c == '_') current_.underscored = underscored_ = true;
+    if (c == '_') current_.underscored = true;
     hash = (hash ^ static_cast<unsigned char>(upper)) * 16777619u;  // FNV-1a
     *out++ = upper;
   }
@@ -108,60 +154,82 @@ void request::end_value() {
 rejection request::finish() {
   if (bad_name_) return {400, "a header name has characters that are not allowed in one"};
   if (bad_value_) return {400, "a header value has control characters"};
-  if (auto bad = split_target()) return bad;
   if (auto bad = check_headers()) return bad;
-  join_repeated();
-  return {};
+  return join_repeated();
 }
 
 rejection request::check_headers() {
-  header const* host = nullptr;
+  header* host = nullptr;
   header const* length = nullptr;
   header const* coding = nullptr;
-  for (header const& h : headers_) {
+  bool close = false;
+  bool stay = false;
+  for (header& h : headers_) {
+    if (h.known == known_header::other) continue;
     // Content_Length becomes the same key as Content-Length: an application, or a proxy in
     // front, would take one for the other.
     if (h.underscored) {
-      if (h.known != known_header::other) {
-        return {400, "a header name is that of a known one with underscores for dashes"};
-      }
-      for (header const& other : headers_) {
-        if (other.hash == h.hash && !other.underscored && key(other) == key(h)) {
-          return {400, "two header names differ only in dashes and underscores"};
-        }
-      }
+      return {400, "a header name is that of a known one with underscores for dashes"};
     }
-    header const** seen = nullptr;
+    bool twice = false;
     switch (h.known) {
-      case known_header::host: seen = &host; break;
-      case known_header::content_length: seen = &length; break;
-      case known_header::transfer_encoding: seen = &coding; break;
+      case known_header::host: twice = std::exchange(host, &h); break;
+      case known_header::content_length: twice = std::exchange(length, &h); break;
+      case known_header::transfer_encoding: twice = std::exchange(coding, &h); break;
+      case known_header::connection:
+        for_each_element(value(h), [&](std::string_view option) {
+          close |= equal_ignoring_case(option, "close");
+          stay |= equal_ignoring_case(option, "keep-alive");
+        });
+        break;
       case known_header::expect:
-        if (!equal_ignoring_case(value(h), "100-continue")) {
-          return {417, "Expect asks for something else than 100-continue"};
-        }
-        expects_continue = minor_version >= 1;
+        if (auto bad = check_expectation(value(h))) return bad;
         break;
       default: break;
     }
-    if (!seen) continue;
-    if (*seen) return {400, "Host, Content-Length or Transfer-Encoding comes twice"};
-    *seen = &h;
+    if (twice) return {400, "Host, Content-Length or Transfer-Encoding comes twice"};
   }
-  if (!host && minor_version >= 1) return {400, "there is no Host header"};
-  if (host && !target_names_host_) {
-    if (auto bad = split_host({host->value, host->value_length})) return bad;
+  keep_alive = !close && (stay || minor_version >= 1);
+  if (auto bad = check_framing(length, coding)) return bad;
+  return check_host(host);
+}
+
+// A Host header has to be sound even where the target's host replaces it (RFC 9112, 3.2).
+rejection request::check_host(header* host) {
+  if (host) {
+    auto const parsed = authority::parse(value(*host));
+    if (!parsed) return {400, "Host is not a name or address with an optional port"};
+    if (named_.length == 0) {
+      host_name_ = span_of(parsed->host);
+      if (!parsed->port.empty()) host_port_ = span_of(parsed->port);
+    }
+  } else if (minor_version >= 1) {
+    return {400, "there is no Host header"};
   }
-  return check_framing(length, coding);
+  if (host && named_.length != 0) {
+    host->value = named_.start;
+    host->value_length = named_.length;
+  }
+  return {};
+}
+
+rejection request::check_expectation(std::string_view list) {
+  rejection found;
+  for_each_element(list, [&](std::string_view expectation) {
+    if (!equal_ignoring_case(expectation, "100-continue")) {
+      found = {417, "Expect asks for something else than 100-continue"};
+    } else {
+      expects_continue = minor_version >= 1;
+    }
+  });
+  return found;
 }
 
 rejection request::check_framing(header const* length, header const* coding) {
   if (coding) {
     if (length) return {400, "Content-Length and Transfer-Encoding come together"};
     if (minor_version == 0) return {400, "HTTP/1.0 has no Transfer-Encoding"};
-    if (!equal_ignoring_case(value(*coding), "chunked")) {
-      return {400, "Transfer-Encoding is something else than chunked"};
-    }
+    if (auto bad = check_coding(value(*coding))) return bad;
     chunked = true;
   }
   if (length) {
@@ -177,86 +245,37 @@ rejection request::check_framing(header const* length, header const* coding) {
   return {};
 }
 
-rejection request::split_target() {
-  std::string_view all = target();
-  if (all.find('#') != all.npos) return {400, "the request target has a fragment"};
-  std::uint32_t start = target_.start;
-  if (!all.empty() && all.front() != '/' && all != "*") {
-    std::size_t const scheme = all.find("://");
-    if (scheme == all.npos) return {400, "the request target is neither a path nor a URL"};
-    std::size_t const authority = scheme + 3;
-    std::size_t const rest = std::min(all.find_first_of("/?", authority), all.size());
-    span const named{start + static_cast<std::uint32_t>(authority),
-                     static_cast<std::uint32_t>(rest - authority)};
-    if (named.length == 0) return {400, "the request target is a URL without a host"};
-    if (auto bad = split_host(named)) return bad;
-    target_names_host_ = true;
-    start += static_cast<std::uint32_t>(rest);
-    all.remove_prefix(rest);
-  }
-  std::size_t const question = std::min(all.find('?'), all.size());
-  path_ = {start, static_cast<std::uint32_t>(question)};
-  if (question < all.size()) {
-    query_ = {start + static_cast<std::uint32_t>(question) + 1,
-              static_cast<std::uint32_t>(all.size() - question - 1)};
-  }
-  if (path_.length == 0) {  // "GET http://host" and "GET http://host?q" mean the root.
-    path_ = {end(), 1};
-    arena_.append('/');
-  }
-  return {};
-}
-
-rejection request::split_host(span authority) {
-  static constexpr rejection bad{400, "the host is not a name or address with an optional port"};
-  std::string_view const all = text(authority);
-  std::size_t name_end = 0;
-  if (!all.empty() && all.front() == '[') {
-    name_end = all.find(']');
-    if (name_end == all.npos) return bad;
-    ++name_end;
-    for (char const c : all.substr(1, name_end - 2)) {
-      if (!characters::in_address(c)) return bad;
+rejection request::join_repeated() {
+  rejection found;
+  bool joined = false;
+  auto const join = [&](std::span<std::uint64_t const> fields) {
+    std::size_t const written =
+        std::count_if(fields.begin(), fields.end(),
+                      [&](std::uint64_t field) { return headers_[field].underscored; });
+    if (written != 0 && written != fields.size()) {
+      found = {400, "two header names differ only in dashes and underscores"};
     }
-  } else {
-    name_end = std::min(all.find(':'), all.size());
-    for (char const c : all.substr(0, name_end)) {
-      if (!characters::in_host(c)) return bad;
+    header& first = headers_[fields.front()];
+    std::string_view const separator = first.known == known_header::cookie ? "; " : ", ";
+    std::size_t room = 0;
+    for (std::uint64_t const field : fields) room += headers_[field].value_length + separator.size();
+    // Room first: what is appended lies in the arena, which must not move meanwhile.
+    static_cast<void>(arena_.prepare(room));
+    std::uint32_t const start = end();
+    for (std::uint64_t const field : fields) {
+      if (field != fields.front()) arena_.append(separator);
+      arena_.append(value(headers_[field]));
+      if (field != fields.front()) headers_[field].key_length = 0;
     }
-  }
-  host_name_ = {authority.start, static_cast<std::uint32_t>(name_end)};
-  if (name_end == all.size()) return {};
-  if (all[name_end] != ':') return bad;
-  std::string_view const port = all.substr(name_end + 1);
-  if (port.size() > 5 ||
-      !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-    return bad;
-  }
-  host_port_ = {authority.start + static_cast<std::uint32_t>(name_end) + 1,
-                static_cast<std::uint32_t>(port.size())};
-  return {};
-}
-
-void request::join_repeated() {
-  for (std::size_t i = 1; i < headers_.size(); ++i) {
-    header const later = headers_[i];
-    auto const first = std::find_if(headers_.begin(), headers_.begin() + i, [&](header const& h) {
-      return h.hash == later.hash && key(h) == key(later);
-    });
-    if (first == headers_.begin() + i) continue;
-    std::string_view const separator = later.known == known_header::cookie ? "; " : ", ";
-    std::uint32_t const joined = end();
-    // Room first: appending a view of the arena itself must not move it underneath.
-    static_cast<void>(
-        arena_.prepare(first->value_length + separator.size() + later.value_length));
-    arena_.append(value(*first));
-    arena_.append(separator);
-    arena_.append(value(later));
-    first->value = joined;
-    first->value_length = end() - joined;
-    headers_.erase(headers_.begin() + i);
-    --i;
-  }
+    first.value = start;
+    first.value_length = end() - start;
+    joined = true;
+  };
+  for_each_repeated(
+      order_, headers_.size(), [&](std::size_t field) { return headers_[field].hash; },
+      [&](std::size_t field) { return key(headers_[field]); }, join);
+  if (joined) std::erase_if(headers_, [](header const& h) { return h.key_length == 0; });
+  return found;
 }
 
 }  // namespace kino::server

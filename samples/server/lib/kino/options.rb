@@ -34,6 +34,7 @@ module Kino
       Option.new(:max_connections, :integer, nil, range: 1..10_000_000, default_text: "80 % of the file limit, at least 64",
                  help: "open connections"),
       Option.new(:max_header_size, :bytes, 64 << 10, range: 256..(16 << 20), help: "a request's head, else 431"),
+      Option.new(:max_header_fields, :integer, 100, range: 1..65_536, help: "header fields of a request, else 431"),
       Option.new(:max_body_size, :bytes, 50 << 20, range: 0..(1 << 50), help: "a request's body, else 413"),
       Option.new(:shutdown_timeout, :seconds, 30.0, range: 0..86_400,
                  help: "how long requests in flight may take to finish at shutdown")

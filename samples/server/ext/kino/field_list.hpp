@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+//
+// Header values that are lists (RFC 9110, 5.6.1).
+
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+
+namespace kino::server {
+
+/// Whether `text` is `lower`, which is written in lower case, in any mixture of cases.
+[[nodiscard]] constexpr bool equal_ignoring_case(std::string_view text, std::string_view lower) {
+  return text.size() == lower.size() &&
+         std::equal(text.begin(), text.end(), lower.begin(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
+/// `text` without the spaces and tabs around it.
+[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) {
+  auto const blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+/// Calls `visit` with each element of a comma-separated list. Empty elements are skipped, as
+/// recipients have to. A comma in a quoted string separates, too: use it for lists of tokens.
+template <class Visit>
+constexpr void for_each_element(std::string_view list, Visit visit) {
+  while (!list.empty()) {
+    std::size_t const comma = std::min(list.find(','), list.size());
+    std::string_view const element = trimmed(list.substr(0, comma));
+    if (!element.empty()) visit(element);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+}
+
+}  // namespace kino::server
