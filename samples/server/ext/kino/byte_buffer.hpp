@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -18,7 +19,12 @@ namespace kino::server {
 
 /// A byte_buffer is a growing array of bytes with a read position.
 ///
-/// Throws: std::bad_alloc, from `prepare` and `append`.
+/// In whatever order bytes are appended and consumed, each is moved at most twice on average,
+/// and the capacity stays below four times the most that was in it at once, or 512 bytes.
+/// `prepare` and `append` move the bytes: neither takes a view into the buffer itself, unless
+/// `prepare` has made the room before.
+///
+/// Threads: none.  Throws: std::bad_alloc, from `prepare` and `append`, which then change nothing.
 class byte_buffer {
 public:
   byte_buffer() = default;
@@ -79,14 +85,26 @@ public:
 private:
   void grow(std::size_t length) {
     std::size_t const used = size();
-    if (start_ != 0) std::memmove(bytes_, bytes_ + start_, used);
+    // Only into memory that is half empty then, so that small steps do not move all of it often.
+    if (capacity_ / 2 >= used && capacity_ - used >= length) {
+      if (start_ != 0) std::memmove(bytes_, bytes_ + start_, used);
+    } else {
+      reallocate(used, length);
+    }
     start_ = 0;
     end_ = used;
-    if (capacity_ - used >= length) return;
-    std::size_t wanted = capacity_ ? capacity_ * 2 : 512;
-    while (wanted - used < length) wanted *= 2;
-    void* const moved = std::realloc(bytes_, wanted);
+  }
+
+  void reallocate(std::size_t used, std::size_t length) {
+    if (length > SIZE_MAX / 4 - used) throw std::bad_alloc();
+    std::size_t wanted = capacity_ ? capacity_ : 512;
+    while (wanted < 2 * used || wanted - used < length) wanted *= 2;
+    void* const moved = start_ == 0 ? std::realloc(bytes_, wanted) : std::malloc(wanted);
     if (!moved) throw std::bad_alloc();
+    if (start_ != 0) {
+      std::memcpy(moved, bytes_ + start_, used);
+      std::free(bytes_);
+    }
     bytes_ = static_cast<char*>(moved);
     capacity_ = wanted;
   }
