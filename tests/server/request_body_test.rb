@@ -5,6 +5,7 @@ require_relative "support/server_test"
 # Request bodies: every framing, every way of reading them, back-pressure and limits.
 class RequestBodyTest < ServerTest
   TEN_MEGABYTES = 10 << 20
+  FULL_DISK = File.join(__dir__, "support/full_disk.ru")
 
   # Reads rack.input as the path says.
   class Readers < Apps::Router
@@ -178,8 +179,8 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "a body that nobody reads is held back, not buffered" do |mode|
-    server = serve(Apps::Basic.new, mode)
+  test "a streamed body that nobody reads is held back, not buffered" do |mode|
+    server = serve(Apps::Basic.new, mode, stream_body: ["/"])
     held = gate
     size = 40 << 20
     Client.open(server.port) do |client|
@@ -284,8 +285,8 @@ class RequestBodyTest < ServerTest
     assert_healthy(server)
   end
 
-  test "a long chunked body over the limit makes reading raise" do |mode|
-    server = serve(Readers.new, mode, max_body_size: 200_000)
+  test "a streamed body over the limit makes reading raise" do |mode|
+    server = serve(Readers.new, mode, max_body_size: 200_000, stream_body: ["/"])
     Client.open(server.port) do |client|
       client.send_raw("POST /raising HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
       begin
@@ -301,7 +302,7 @@ class RequestBodyTest < ServerTest
   end
 
   test "a client's error that the handler does not rescue is answered as the client's" do |mode|
-    server = serve(Readers.new, mode, max_body_size: 200_000, body_timeout: 0.2)
+    server = serve(Readers.new, mode, max_body_size: 200_000, body_timeout: 0.2, stream_body: ["/"])
     broken = {
       413 => ["a" * 100_000, "b" * 100_001],
       400 => ["a" * 100_000, :nonsense],
@@ -329,16 +330,108 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "a body that stops arriving does not hold its worker for ever" do |mode|
-    server = serve(Apps::Basic.new, mode, workers: 1, body_timeout: 0.2, header_timeout: 3600)
-    Client.open(server.port) do |client|
-      log = logged do
-        client.send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}")
-        assert_healthy(server)
+  [nil, ["/"]].each do |streamed|
+    test "a #{"streamed " if streamed}body that stops arriving ends with 408" do |mode|
+      server = serve(Apps::Basic.new, mode, workers: 1, body_timeout: 0.2, header_timeout: 3600, stream_body: streamed)
+      Client.open(server.port) do |client|
+        log = logged do
+          client.send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}")
+          assert_equal 408, client.read_response.status
+          assert_healthy(server)
+        end
+        assert_equal 1, log.lines.size, log
+        assert_match(/body_timeout/, log)
       end
-      assert_equal 1, log.lines.size, log
-      assert_match(/body_timeout/, log)
     end
+
+    test "a #{"streamed " if streamed}body that arrives too slowly ends with 408" do |mode|
+      server = serve(Apps::Basic.new, mode, workers: 1, min_body_rate: 1 << 30, rate_grace: 0.1, stream_body: streamed)
+      Client.open(server.port) do |client|
+        log = logged do
+          client.send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+          # One byte after the other, until the server has had enough of it.
+          client.send_chunk("x") until IO.select([client.socket], nil, nil, 0.01)
+          assert_equal 408, client.read_response.status
+          assert_healthy(server)
+        end
+        assert_equal 1, log.lines.size, log
+        assert_match(/min_body_rate/, log)
+      end
+    end
+  end
+
+  # More of them than workers, each with more than fits into memory; then their bodies, whole.
+  test "slow uploads own no worker" do |mode|
+    server = serve(Apps::Basic.new, mode, workers: 2, min_body_rate: 0)
+    size = 70_000
+    slow = Array.new(20) do
+      Client.new(server.port).send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nContent-Length: #{size + 2}\r\n\r\n#{"x" * size}")
+    end
+    2.times do
+      Client.open(server.port) { |client| 20.times { assert_equal "hello", client.get("/").body } }
+      slow.each { |client| client.send_raw("y") }
+    end
+    slow.each { |client| assert_equal checksum("#{"x" * size}yy"), client.read_response.body }
+    assert_healthy(server)
+  ensure
+    slow&.each(&:close)
+  end
+
+  test "a streamed request has its worker before its body" do |mode|
+    server = serve(Apps::Basic.new, mode, stream_body: ["/sink", "application/x-stream"])
+    steps = gate
+    Client.open(server.port) do |client|
+      client.send_raw("POST /sink?#{steps.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+      steps.await(2)
+      client.send_raw("ab")
+      steps.open
+      assert_equal "2", client.read_response.body
+    end
+  end
+
+  test "what a slow client has sent of a collected body is forgotten when it leaves" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    logged do
+      before = Dir.children("/proc/self/fd").size if File.directory?("/proc/self/fd")
+      slow = Array.new(10) do
+        Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n#{"x" * 199_999}")
+      end
+      # One that is complete, sent last, has been received last.
+      Client.open(server.port) { |client| assert_equal 200, client.request("POST", "/echo", body: "x" * 199_999).status }
+      slow.each(&:close)
+      eventually("no connection is left") { server.stats[:connections].zero? }
+      eventually("no file is left") { Dir.children("/proc/self/fd").size == before } if before
+    end
+    assert_equal 1, server.stats[:served]
+  end
+
+  test "a chunked body that was collected has a length and no coding" do |mode|
+    server = serve(Apps::Basic.new, mode, stream_body: ["/env/streamed"])
+    Client.open(server.port) do |client|
+      { ["abc", "defg"] => "7", [] => "0", ["x" * 100_000] => "100000" }.each do |chunks, length|
+        env = client.request("POST", "/env", body: chunks).body.lines(chomp: true)
+        assert_includes env, "CONTENT_LENGTH=#{length}"
+        refute_includes env.join("\n"), "HTTP_TRANSFER_ENCODING"
+      end
+    end
+  end
+
+  test "a body that finds no space gets 507, once logged, and the next one is served", modes: [:threaded] do
+    # The files of this process and no others; a write beyond the limit fails as on a full disk.
+    skip "no limit of file sizes" unless Process.const_defined?(:RLIMIT_FSIZE)
+    child = Child.kino("-m", "threaded", "--body-buffer", "16k", FULL_DISK)
+    Client.open(child.port) do |client|
+      client.send_request("POST", "/", body: "x" * 100_000)
+      response = client.read_response
+      assert_equal [507, "close"], [response.status, response["connection"]]
+      assert client.closed_by_server?
+    end
+    Client.open(child.port) { |client| assert_equal "10000", client.request("POST", "/", body: "x" * 10_000).body }
+    child.signal("TERM")
+    assert_equal 0, child.status
+    assert_equal 1, child.log.scan(/507/).size, child.log
+  ensure
+    child&.finish
   end
 
   test "a short body that is slow owns no worker" do |mode|

@@ -182,10 +182,10 @@ class StreamingTest < ServerTest
   end
 
   test "a callable body talks in both directions at once" do |mode|
-    server = serve(Streams.new, mode)
+    server = serve(Streams.new, mode, stream_body: ["/duplex"])
     Client.open(server.port) do |client|
       client.send_raw("POST /duplex HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\n")
-      # More than the server buffers before it calls the app; from there on, piece by piece.
+      # More than the server buffers; from there on, piece by piece.
       client.send_raw("abcd" * 19_990)
       assert_equal 200, client.read_head.status
       got = +""
@@ -230,6 +230,20 @@ class StreamingTest < ServerTest
       steps.await
     end
     assert_healthy(server)
+  end
+
+  # Some of them at once: each owns a worker, as long as it reads.
+  test "a client that reads too slowly is cut off, and its writer hears of it" do |mode|
+    server = serve(Streams.new, mode, workers: 2, min_response_rate: 1 << 30, rate_grace: 0.1, body_timeout: 3600)
+    ends = gate
+    log = logged do
+      slow = Array.new(4) { Client.new(server.port).send_request("GET", "/endless?#{ends.query}") }
+      # Begun, and ended by the write that raises.
+      ends.await(8)
+      assert_healthy(server)
+      slow.each(&:close)
+    end
+    assert_equal 4, log.scan("min_response_rate").size, log
   end
 
   test "a body that raises half-way breaks the connection off" do |mode|

@@ -73,6 +73,14 @@ inline server::options patient_settings(unsigned io_threads = 1) {
   chosen.connection.header_timeout = std::chrono::hours(1);
   chosen.connection.body_timeout = std::chrono::hours(1);
   chosen.connection.keep_alive_timeout = std::chrono::hours(1);
+  chosen.connection.min_body_rate = chosen.connection.min_response_rate = 0;
+  return chosen;
+}
+
+/// The same, and all bodies reach the handler while they arrive.
+inline server::options streaming_settings(unsigned io_threads = 1) {
+  server::options chosen = patient_settings(io_threads);
+  chosen.stream_body = {"/"};
   return chosen;
 }
 

@@ -38,36 +38,6 @@ TEST_CASE("bytes come out as they went in") {
   CHECK(pipe.take(nullptr, 0).what == body_pipe::state::open);
 }
 
-TEST_CASE("bytes may be read to their place") {
-  body_pipe pipe;
-  CHECK(pipe.push("head"));
-  std::string(" and body").copy(pipe.prepare(100), 9);
-  CHECK(pipe.commit(9));
-  CHECK(ready(pipe) == 13);
-  std::string const rest(tuning::body_buffer - 13, 'x');
-  rest.copy(pipe.prepare(rest.size()), rest.size());
-  CHECK_FALSE(pipe.commit(rest.size()));
-  CHECK(take(pipe, 13) == "head and body");
-  std::string half(tuning::body_buffer / 2, '\0');
-  CHECK(pipe.take(half.data(), half.size()).room_again);
-}
-
-TEST_CASE("memory moves from pipe to pipe") {
-  kino::server::byte_buffer memory;
-  {
-    body_pipe pipe;
-    pipe.push(std::string(1000, 'x'));
-    CHECK(take(pipe, 2000).size() == 1000);
-    pipe.swap_memory(memory);
-  }
-  CHECK(memory.capacity() >= 1000);
-  body_pipe pipe;
-  pipe.swap_memory(memory);
-  CHECK(memory.capacity() == 0);
-  pipe.push("again");
-  CHECK(take(pipe, 10) == "again");
-}
-
 TEST_CASE("the end is reported with the last bytes and ever after") {
   body_pipe pipe;
   pipe.push("ab");
@@ -96,21 +66,23 @@ TEST_CASE("bytes that arrived before a failure are read before it is seen") {
 
 TEST_CASE("a full pipe stops its writer once, and half empty lets it go on once") {
   body_pipe pipe;
-  std::string const half(tuning::body_buffer / 2, 'x');
+  std::string const half(tuning::pipe_capacity / 2, 'x');
   CHECK(pipe.push(half));
   CHECK(!pipe.push(half));
-  std::string room(tuning::body_buffer, '\0');
+  std::string room(tuning::pipe_capacity, '\0');
   CHECK(!pipe.take(room.data(), half.size() - 1).room_again);
+  CHECK(pipe.full());
   CHECK(pipe.take(room.data(), 1).room_again);
+  CHECK(!pipe.full());
   CHECK(!pipe.take(room.data(), 1).room_again);
 }
 
 TEST_CASE("a discarded pipe takes everything and keeps nothing") {
   body_pipe pipe;
-  CHECK(!pipe.push(std::string(tuning::body_buffer, 'x')));
+  CHECK(!pipe.push(std::string(tuning::pipe_capacity, 'x')));
   CHECK(pipe.discard());   // the writer waited
   CHECK(!pipe.discard());  // and has been told
-  CHECK(pipe.push(std::string(tuning::body_buffer, 'x')));
+  CHECK(pipe.push(std::string(tuning::pipe_capacity, 'x')));
   CHECK(ready(pipe) == 0);
 }
 
@@ -158,7 +130,7 @@ TEST_CASE("a long body goes through a bounded pipe whole, with the writer stoppi
   bool in_order = true;
   for (std::size_t i = 0; i < all.size(); ++i) in_order &= all[i] == static_cast<char>('a' + i / 1000 % 26);
   CHECK(in_order);
-  CHECK(most < tuning::body_buffer + 1000);
+  CHECK(most < tuning::pipe_capacity + 1000);
 }
 
 TEST_CASE("a pipe that is reset is as good as new") {

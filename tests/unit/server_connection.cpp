@@ -107,11 +107,11 @@ TEST_CASE("a body that comes later is read when the line is full without it") {
   }
 }
 
-TEST_CASE("a body that waits for its turn stops reading, and its worker resumes it") {
+TEST_CASE("a streamed body that waits for its turn stops reading, and its worker resumes it") {
   desk requests;
-  running_front_end front(requests);
+  running_front_end front(requests, streaming_settings());
   client asking(front.port());
-  std::string const body(4 * server::tuning::body_buffer, 'b');
+  std::string const body(4 * server::tuning::pipe_capacity, 'b');
   std::thread sender([&] { CHECK(asking.send(get(0) + post(body) + body + get(2))); });
   exchange::reply first = requests.next();
   CHECK(requests.handed_over() == 1);
@@ -126,11 +126,11 @@ TEST_CASE("a body that waits for its turn stops reading, and its worker resumes 
   for (char const* each : {"0", "1", "2"}) CHECK(asking.read_response().body == each);
 }
 
-TEST_CASE("a request whose body nobody reads does not stop the one behind it") {
+TEST_CASE("a streamed body that nobody reads does not stop the request behind it") {
   desk requests;
-  running_front_end front(requests);
+  running_front_end front(requests, streaming_settings());
   client asking(front.port());
-  std::string const body(8 * server::tuning::body_buffer, 'b');
+  std::string const body(8 * server::tuning::pipe_capacity, 'b');
   std::thread sender([&] { CHECK(asking.send(post(body) + body + get(1))); });
   answer(requests.next(), "0");
   answer(requests.next(), "1");
@@ -264,7 +264,7 @@ TEST_CASE("a client that ends its side in a body that waits for its turn loses o
   desk requests;
   running_front_end front(requests);
   client asking(front.port());
-  std::string const much(server::tuning::body_buffer - 1, 'b');
+  std::string const much(server::tuning::pipe_capacity - 1, 'b');
   REQUIRE(asking.send(get(0) + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + much));
   exchange::reply first = requests.next();
   asking.half_close();

@@ -16,7 +16,7 @@ bool body_pipe::push(std::string_view bytes) {
     if (discarded_) return true;
     bytes_.append(bytes);
     wake = std::exchange(reader_waits_, false);
-    if (bytes_.size() >= tuning::body_buffer) {
+    if (bytes_.size() >= tuning::pipe_capacity) {
       writer_waits_ = true;
       go_on = false;
     }
@@ -27,11 +27,9 @@ bool body_pipe::push(std::string_view bytes) {
   return go_on;
 }
 
-bool body_pipe::commit(std::size_t length) {
+bool body_pipe::full() {
   std::lock_guard guard(mutex_);
-  bytes_.commit(length);
-  writer_waits_ = bytes_.size() >= tuning::body_buffer;
-  return !writer_waits_;
+  return writer_waits_;
 }
 
 void body_pipe::end(state how, rejection const& why) {
@@ -58,7 +56,7 @@ body_pipe::taken body_pipe::take(char* out, std::size_t room) {
     result.what = state_;
     result.why = why_;
   }
-  if (writer_waits_ && state_ == state::open && bytes_.size() <= tuning::body_buffer / 2) {
+  if (writer_waits_ && state_ == state::open && bytes_.size() <= tuning::pipe_capacity / 2) {
     writer_waits_ = false;
     result.room_again = true;
   }
@@ -68,7 +66,7 @@ body_pipe::taken body_pipe::take(char* out, std::size_t room) {
 bool body_pipe::discard() {
   std::lock_guard guard(mutex_);
   discarded_ = true;
-  bytes_.clear(tuning::body_buffer);  // the pool wants the memory back
+  bytes_.clear(tuning::kept_capacity);
   return std::exchange(writer_waits_, false) && state_ == state::open;
 }
 

@@ -48,15 +48,8 @@ public:
 
   /// Appends `bytes`; returns whether the writer may go on. A discarded pipe takes all.
   bool push(std::string_view bytes);
-  /// How many bytes fill the pipe, as long as nobody else knows it.
-  [[nodiscard]] std::size_t room() const { return tuning::body_buffer - bytes_.size(); }
-  /// Room for the next `length` bytes, to be read into without a copy; only as long as nobody
-  /// else knows the pipe.
-  [[nodiscard]] char* prepare(std::size_t length) { return bytes_.prepare(length); }
-  /// As `push` of the first `length` of them.
-  bool commit(std::size_t length);
-  /// Gives an empty pipe memory that it would need anyway, or takes it away.
-  void swap_memory(byte_buffer& with) noexcept { bytes_.swap(with); }
+  /// Whether it was full and its reader has not made room since.
+  [[nodiscard]] bool full();
 
   /// There are no more bytes: the body is complete.
   void finish() { end(state::complete, {}); }

@@ -51,6 +51,13 @@ public:
     into = std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
   }
 
+  void read(char const* name, std::vector<std::string>& into) const {
+    VALUE const list = (*this)[name];
+    if (NIL_P(list)) return;
+    kino::protect(held_, [list] { Check_Type(list, T_ARRAY); });
+    for (long i = 0; i < RARRAY_LEN(list); ++i) into.push_back(text(RARRAY_AREF(list, i)));
+  }
+
   [[nodiscard]] std::vector<bind_address> binds() const {
     std::vector<bind_address> all;
     VALUE const list = (*this)["binds"];
@@ -95,11 +102,12 @@ private:
   VALUE hash_;
 };
 
-// Files and other sockets of the application need some of the descriptors, too.
+// A connection may need a second descriptor for a large body, and files and other sockets of the
+// application need some, too.
 std::size_t most_connections() {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return 65536;
-  return std::max<std::size_t>(64, files.rlim_cur / 10 * 8);
+  return std::max<std::size_t>(64, files.rlim_cur / 10 * 4);
 }
 
 }  // namespace
@@ -116,6 +124,11 @@ config read_config(gvl const& held, VALUE hash) {
   from.read("max_header_fields", each.max_header_fields, 1, 65536);
   from.read("max_body_size", each.max_body_size, 0);
   from.read("max_keep_alive", each.max_keep_alive, 1);
+  from.read("body_buffer", each.body_buffer, 1);
+  from.read("min_body_rate", each.min_body_rate, 0);
+  from.read("min_response_rate", each.min_response_rate, 0);
+  from.read("rate_grace", each.rate_grace);
+  from.read("stream_body", made.front.stream_body);
   from.read("header_timeout", each.header_timeout);
   from.read("body_timeout", each.body_timeout);
   from.read("keep_alive_timeout", each.keep_alive_timeout);

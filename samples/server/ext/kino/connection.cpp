@@ -29,7 +29,9 @@ connection::connection(io_thread& home, int socket, endpoint peer, endpoint cons
       local_(local),
       socket_(socket),
       events_(std::in_place, home.context(), socket),
-      timer_(std::in_place, home.context()) {}
+      timer_(std::in_place, home.context()),
+      receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
+      sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 
 void connection::hold() noexcept {
   // relaxed: whoever counts up holds a reference already.
@@ -108,7 +110,9 @@ void connection::wait_readable() {
 void connection::wait_writable() {
   if (writing_ || !events_) return;
   writing_ = true;
-  set_alarm(clock::now() + limits_.body_timeout);
+  delivered_ = outlet_.now().delivered;
+  sending_.start(clock::now());
+  set_alarm(sending_.due());
   events_->async_wait(asio::posix::stream_descriptor::wait_write,
                       [self = reference(*this)](asio::error_code const& error) {
                         self->writing_ = false;
@@ -117,20 +121,18 @@ void connection::wait_writable() {
                       });
 }
 
-// Whether what comes next is the rest of a body of known length that no worker knows yet.
+// Whether what comes next is the rest of a body of known length that is collected.
 bool connection::reads_into_body() const {
-  return current_ && !body_held_ && !lingering_ && parser_.body_left() != 0;
+  return current_ && !current_->streamed() && !lingering_ && parser_.body_left() != 0;
 }
 
 void connection::read() {
-  for (;;) {
+  for (int reads = 1;; ++reads) {
     bool const into_body = reads_into_body();
     std::span<char> buffer = home_.read_buffer();
     if (into_body) {
-      body_pipe& body = current_->body();
-      std::size_t const room = std::min<std::uint64_t>(parser_.body_left(),
-                                                       body.room());
-      buffer = {body.prepare(room), room};
+      buffer = body_room();
+      if (buffer.empty()) return;  // The request was refused.
     } else if (!current_) {
       buffer = buffer.first(tuning::head_read_size);
     }
@@ -143,7 +145,7 @@ void connection::read() {
         received({buffer.data(), got});
       }
       // The rest of a body is probably there. Anything else that is left is announced again.
-      if (got == buffer.size() && reads_into_body() && events_) continue;
+      if (got == buffer.size() && reads_into_body() && reads < tuning::body_reads) continue;
       return;
     }
     if (length == 0) return read_ended();
@@ -179,31 +181,35 @@ void connection::received(std::string_view bytes) {
       return;
     }
     bool const had_started = parser_.started();
+    bool const had_head = !parser_.in_head();
     auto const result = parser_.parse(bytes);
     bytes.remove_prefix(result.consumed);
     switch (result.what) {
       case http_parser::state::complete: request_complete(); break;
       case http_parser::state::rejected: refuse(parser_.why()); return;
       case http_parser::state::incomplete:
-        if (!had_started || !parser_.in_head()) receiving_since_ = clock::now();
-        if (hand_over_due_) hand_over();
-        set_alarm(receiving_since_ +
-                  (parser_.in_head() ? limits_.header_timeout : limits_.body_timeout));
+        if (parser_.in_head()) {
+          if (!had_started) receiving_since_ = clock::now();
+          set_alarm(receiving_since_ + limits_.header_timeout);
+        } else {
+          if (!had_head) receiving_.start(clock::now());
+          if (hand_over_due_) hand_over();
+          await_body(had_head ? result.consumed : 0);
+        }
         break;
     }
   }
 }
 
 void connection::received_body(std::size_t length) {
-  hand_over_due_ = !current_->body().commit(length);
+  current_->collected().commit(length);
   if (parser_.skip_body(length)) return request_complete();
-  receiving_since_ = clock::now();
-  if (hand_over_due_) hand_over();
-  set_alarm(receiving_since_ + limits_.body_timeout);
+  await_body(length);
 }
 
 bool connection::begin_request() {
-  if (most_in_line_ == tuning::pipeline_depth && outlet_.full()) {
+  bool const full = most_in_line_ == tuning::pipeline_depth && outlet_.full();
+  if (full || (body_ahead_ && outlet_.busy())) {
     paused_ = pause::line_full;
     return false;
   }
@@ -233,10 +239,14 @@ rejection connection::on_head() {
     // here, in the order of the answers.
     current_->write_interim("HTTP/1.1 100 Continue\r\n\r\n");
   }
+  if (!head.has_body()) return {};
+  current_->streamed_ = hand_over_due_ = home_.front().streams_body(head);
+  if (current_->streamed_) return {};
+  body_spool& body = current_->collected();
+  body.begin(home_.front().files(), limits_.body_buffer);
   if (head.content_length.value_or(0) > tuning::kept_capacity) {
-    home_.exchanges().lend_memory(current_->body());
-    static_cast<void>(current_->body().prepare(
-        std::min<std::uint64_t>(*head.content_length, tuning::body_buffer)));
+    home_.exchanges().lend_memory(body);
+    static_cast<void>(body.prepare(*head.content_length));
   }
   return {};
 }
@@ -246,29 +256,24 @@ rejection connection::on_body(std::string_view bytes) {
   if (body_bytes_ > limits_.max_body_size) {
     return {413, "the body is larger than max_body_size", limits_.max_body_size, body_bytes_};
   }
-  bool const room = current_->body().push(bytes);
-  if (room) return {};
-  if (!body_held_) {
-    hand_over_due_ = true;
-  } else {
-    paused_ = pause::body_full;
-  }
+  if (!current_->streamed()) return collect(bytes);
+  if (!current_->body().push(bytes)) paused_ = pause::body_full;
   return {};
 }
 
-// Gives the request to the handler. Its body may still be on the way.
+// Gives a request to the handler whose body is still on the way.
 void connection::hand_over() {
   hand_over_due_ = false;
   current_->add_weak();
   body_held_ = true;
-  paused_ = pause::body_full;  // That is why it is due now; the worker's reading ends it.
   outlet_.serve(std::move(reply_));
 }
 
 void connection::request_complete() {
   exchange& complete = *std::exchange(current_, nullptr);
   last_request_ = !complete.head().keep_alive || complete.ordinal_ >= limits_.max_keep_alive;
-  complete.body().finish();
+  body_ahead_ = complete.head().has_body();
+  if (complete.streamed()) complete.body().finish();
   hand_over_due_ = false;
   paused_ = pause::none;
   if (std::exchange(body_held_, false)) {
@@ -312,8 +317,8 @@ void connection::read_on() {
   if (paused_ == pause::body_full) {
     // A wish left from the body before this one does no harm: one read more, and it stops again.
     paused_ = pause::none;
-    receiving_since_ = clock::now();
-    set_alarm(receiving_since_ + limits_.body_timeout);
+    receiving_.start(clock::now());
+    set_alarm(receiving_.due());
   } else if (paused_ == pause::line_full) {
     paused_ = pause::none;
     byte_buffer const waiting = std::move(unparsed_);

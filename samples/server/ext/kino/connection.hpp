@@ -5,6 +5,7 @@
 #pragma once
 
 #include "http_parser.hpp"
+#include "minimum_rate.hpp"
 #include "outlet.hpp"
 
 #include <asio/posix/stream_descriptor.hpp>
@@ -33,17 +34,24 @@ struct endpoint {
 /// has them, and only when that needs the I/O thread does it `wake` the connection. Complete
 /// requests are read ahead; the outlet hands over one after the other.
 ///
+/// A body is collected here before its request is handed over, so that a slow client owns no
+/// worker; only streamed ones go through a body_pipe. Nothing is read ahead of the answer to a
+/// request with a body, so a connection has one body at a time: at most body_buffer bytes of
+/// memory, and one file.
+///
 /// Reading stops in these states, and each has one owner that resumes it. The owner has noted
 /// that it must, under its lock, before the state is entered.
 ///
 ///     paused_     entered when                           left when            by
 ///     line_full   the next request begins while          half of the line     outlet::finish_front, asked by
 ///                 pipeline_depth are unanswered          is answered          outlet::full; wish read_on
-///     body_full   a body that is handed over fills its   its worker has read  exchange::read or discard_body, told
-///                 pipe                                   half or discards it  by body_pipe; wish read_on
+///     line_full   the next request begins while one      all are answered     outlet::finish_front, asked by
+///                 with a body is unanswered                                   outlet::busy; wish read_on
+///     body_full   a streamed body fills its pipe         its worker has read  exchange::read or close_body, told
+///                                                        half or discards it  by body_pipe; wish read_on
 ///     peer_ended  the client's end of stream was read    never; the connection closes after its last answer
 ///
-/// In the first two, what is left of the stream waits in the kernel. After a request that is the
+/// In all but the last, what is left of the stream waits in the kernel. After a request that is the
 /// last one, and while the connection lingers, what comes is read and dropped.
 ///
 /// Threads: its I/O thread, except `out`, `drop`, `hold`, `wake`, `handle` and what exchanges ask.
@@ -89,6 +97,9 @@ private:
   [[nodiscard]] bool reads_into_body() const;
   void received(std::string_view bytes);
   void received_body(std::size_t length);
+  void await_body(std::size_t progress);
+  [[nodiscard]] std::span<char> body_room();
+  rejection collect(std::string_view bytes);
   bool begin_request();
   void hand_over();
   void request_complete();
@@ -129,12 +140,16 @@ private:
   bool writing_ = false;         // likewise
   pause paused_ = pause::none;
   std::size_t most_in_line_ = 0; // there may be fewer by now
+  bool body_ahead_ = false;      // the last request had a body
   bool last_request_ = false;    // nothing after this one is parsed
   bool lingering_ = false;       // what comes is thrown away
   bool hand_over_due_ = false;
 
   clock::time_point alarm_ = clock::time_point::max();
-  clock::time_point receiving_since_{};  // of the head, or of the last piece of the body
+  clock::time_point receiving_since_{};  // of the head
+  minimum_rate receiving_;               // of the body
+  minimum_rate sending_;                 // while the kernel takes no more
+  std::uint64_t delivered_ = 0;          // what the outlet last said of it
   clock::time_point linger_until_{};
 
   bool live_ = true;             // counted as such by the front end

@@ -6,6 +6,8 @@
 #include "front_end.hpp"
 #include "io_thread.hpp"
 
+#include <algorithm>
+
 namespace kino::server {
 
 void connection::set_alarm(clock::time_point when) {
@@ -30,9 +32,13 @@ void connection::look_at_clock() {
 clock::time_point connection::next_deadline(clock::time_point now) {
   auto const status = outlet_.now();
   if (lingering_) return linger_until_;
-  if (status.stalled) return status.since + limits_.body_timeout;
+  if (status.stalled) {
+    if (status.delivered > delivered_) sending_.progress(status.delivered - delivered_, now);
+    delivered_ = std::max(delivered_, status.delivered);
+    return sending_.due();
+  }
   if (current_ && parser_.in_head()) return receiving_since_ + limits_.header_timeout;
-  if (current_ && paused_ != pause::body_full) return receiving_since_ + limits_.body_timeout;
+  if (current_ && paused_ != pause::body_full) return receiving_.due();
   if (status.waiting == 0) {
     return status.since + (ordinal_ == 0 ? limits_.header_timeout : limits_.keep_alive_timeout);
   }
@@ -42,10 +48,16 @@ clock::time_point connection::next_deadline(clock::time_point now) {
 }
 
 void connection::too_late() {
-  if (!lingering_ && outlet_.now().stalled) log({0, "the client does not read its answer"});
-  if (lingering_ || !current_ || outlet_.now().stalled) return close();
+  clock::time_point const now = clock::now();
+  bool const stalled = outlet_.now().stalled;
+  if (!lingering_ && stalled) {
+    log({0, sending_.stopped(now) ? "the client does not read its answer"
+                                  : "the client reads its answer more slowly than min_response_rate"});
+  }
+  if (lingering_ || !current_ || stalled) return close();
   if (parser_.in_head()) return refuse({408, "the head did not arrive within header_timeout"});
-  refuse({408, "the body stopped for longer than body_timeout"});
+  refuse({408, receiving_.stopped(now) ? "the body stopped for longer than body_timeout"
+                                       : "the body arrives more slowly than min_body_rate"});
 }
 
 }  // namespace kino::server

@@ -37,13 +37,30 @@ bool exchange::await_room() { return connection_->out().await_room(*this); }
 void exchange::cut() { connection_->out().cut(); }
 
 body_pipe::taken exchange::read(char* out, std::size_t room) {
+  if (!streamed_) {
+    body_spool::part const next = collected_.claim(room);
+    collected_.copy(next, out);
+    return taken_of(next);
+  }
   auto const got = body_.take(out, room);
   if (got.room_again) connection_->out().resume_reading();
   return got;
 }
 
+body_pipe::taken exchange::taken_of(body_spool::part const& claimed) const {
+  auto const left = static_cast<std::size_t>(collected_.left());
+  auto const what = left == 0 ? body_pipe::state::complete : body_pipe::state::open;
+  return {claimed.length, left, what, false, {}};
+}
+
+void exchange::close_body() {
+  if (!streamed_) static_cast<void>(collected_.claim(SIZE_MAX));
+  discard_body();
+}
+
+// A collected body stays until the exchange is released: another thread may be reading it.
 void exchange::discard_body() {
-  if (body_.discard()) connection_->out().resume_reading();
+  if (streamed_ && body_.discard()) connection_->out().resume_reading();
 }
 
 bool exchange::client_gone() const { return connection_->out().gave_up(ready_at_); }
@@ -72,8 +89,8 @@ void exchange::delivered(kino::outcome<answer>&& result) noexcept {
 void exchange::released() noexcept {
   connection* const was = std::exchange(connection_, nullptr);
   head_.clear();
-  pool_.take_memory(body_);
-  body_.reset();
+  pool_.take_memory(collected_);
+  if (std::exchange(streamed_, false)) body_.reset();
   draft_.clear(tuning::kept_capacity);
   out_.bytes.clear(tuning::kept_capacity);
   out_.attached = out_.last = out_.writer_waits = false;
@@ -117,15 +134,15 @@ exchange& exchange_pool::acquire() {
   }
 }
 
-void exchange_pool::lend_memory(body_pipe& body) noexcept {
+void exchange_pool::lend_memory(body_spool& body) noexcept {
   std::lock_guard guard(spare_mutex_);
   if (spare_count_ != 0) body.swap_memory(spare_[--spare_count_]);
 }
 
-void exchange_pool::take_memory(body_pipe& body) noexcept {
+void exchange_pool::take_memory(body_spool& body) noexcept {
+  body.reset(tuning::spare_capacity);
   byte_buffer memory;
   body.swap_memory(memory);
-  memory.clear(2 * tuning::body_buffer);
   if (memory.capacity() <= tuning::kept_capacity) return body.swap_memory(memory);
   std::lock_guard guard(spare_mutex_);
   if (spare_count_ != spare_.size()) spare_[spare_count_++].swap(memory);

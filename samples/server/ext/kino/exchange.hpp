@@ -5,6 +5,7 @@
 #pragma once
 
 #include "body_pipe.hpp"
+#include "body_spool.hpp"
 #include "byte_buffer.hpp"
 #include "options.hpp"
 #include "request.hpp"
@@ -66,7 +67,11 @@ public:
   // --- for handlers ---
 
   [[nodiscard]] request const& head() const { return head_; }
+  /// Whether the body may still be on its way, through `body`; otherwise it is all there, in
+  /// `collected`.
+  [[nodiscard]] bool streamed() const { return streamed_; }
   [[nodiscard]] body_pipe& body() { return body_; }
+  [[nodiscard]] body_spool& collected() { return collected_; }
   /// The two ends of the connection, as text.
   [[nodiscard]] endpoint const& peer() const;
   [[nodiscard]] endpoint const& local() const;
@@ -96,10 +101,13 @@ public:
   /// Ends the connection so that the client sees an incomplete answer.
   void cut();
 
-  /// Takes bytes of the body and lets the connection read on when there is room again.
+  /// Takes bytes of the body and lets the connection read on when there is room again. Throws
+  /// std::system_error, if they are in a file that cannot be read.
   [[nodiscard]] body_pipe::taken read(char* out, std::size_t room);
-  /// Nobody will read what is left of the body.
-  void discard_body();
+  /// What `read` returns for the part of the collected body that was claimed last.
+  [[nodiscard]] body_pipe::taken taken_of(body_spool::part const& claimed) const;
+  /// The handler will read no more of the body.
+  void close_body();
 
   /// Whether the client went away before the answer.
   [[nodiscard]] bool client_gone() const;
@@ -125,11 +133,14 @@ private:
   [[nodiscard]] bool begun_or_ended() const noexcept { return begun_.load() || ended(); }
   void delivered(kino::outcome<answer>&& result) noexcept override;
   void released() noexcept override;
+  void discard_body();
 
   exchange_pool& pool_;
   connection* connection_ = nullptr;  // counted
   request head_;
   body_pipe body_;
+  body_spool collected_;
+  bool streamed_ = false;
   byte_buffer draft_;
   outgoing out_;
   kino::detail::parker departures_;
@@ -156,7 +167,7 @@ public:
   [[nodiscard]] static owner make() { return owner(new exchange_pool); }
   [[nodiscard]] exchange& acquire();
   /// Gives the body memory that an earlier large body had, if there is some.
-  void lend_memory(body_pipe& body) noexcept;
+  void lend_memory(body_spool& body) noexcept;
 
 private:
   friend class exchange;
@@ -164,7 +175,7 @@ private:
   exchange_pool() = default;
   ~exchange_pool();
   void recycle(exchange& done) noexcept;
-  void take_memory(body_pipe& body) noexcept;
+  void take_memory(body_spool& body) noexcept;
   void close() noexcept;
   void forget() noexcept;
 

@@ -7,6 +7,8 @@
 #include "exchange.hpp"
 #include "io_thread.hpp"
 #include "options.hpp"
+#include "streamed_bodies.hpp"
+#include "temporary_files.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -71,6 +73,10 @@ public:
   // --- for connections and listeners ---
 
   [[nodiscard]] options const& settings() const { return settings_; }
+  /// Whether the handler gets the request before its body has arrived.
+  [[nodiscard]] bool streams_body(request const& head) const { return streamed_.match(head); }
+  /// Where large bodies are collected.
+  [[nodiscard]] temporary_files const& files() const { return *files_; }
   // relaxed, both: they take effect on the next request or connection, and the passes over
   // all connections that follow them are posted.
   [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
@@ -89,6 +95,8 @@ public:
 
 private:
   options const settings_;
+  streamed_bodies const streamed_;
+  std::shared_ptr<temporary_files const> const files_;
   request_handler& handler_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::vector<std::unique_ptr<listener>> listeners_;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,13 @@ struct limits {
   std::uint64_t max_body_size = 50 * 1024 * 1024;
   std::size_t max_keep_alive = 1000;
   std::size_t max_connections = 1024;
+  /// Bytes of a collected request body that are kept in memory; the rest goes to a file.
+  std::size_t body_buffer = 64 * 1024;
+  /// Bytes per second that a client has to send of a request's body, and to read of an answer that
+  /// waits for it; 0: any. See minimum_rate.
+  std::uint64_t min_body_rate = 240;
+  std::uint64_t min_response_rate = 240;
+  clock::duration rate_grace = std::chrono::seconds(5);
   clock::duration header_timeout = std::chrono::seconds(15);
   clock::duration body_timeout = std::chrono::seconds(30);
   clock::duration keep_alive_timeout = std::chrono::seconds(65);
@@ -64,8 +72,8 @@ inline constexpr std::size_t pipeline_depth = 16;
 inline constexpr std::size_t most_header_size = 16 * 1024 * 1024;
 /// Header fields for which an idle request object keeps memory.
 inline constexpr std::size_t kept_fields = 256;
-/// Bytes of a request body that are collected before a worker gets the request.
-inline constexpr std::size_t body_buffer = 64 * 1024;
+/// Bytes of a streamed request body that wait for their worker before the client has to wait.
+inline constexpr std::size_t pipe_capacity = 64 * 1024;
 /// Bytes of an answer that may wait for the client before its writer has to wait too.
 inline constexpr std::size_t write_buffer = 128 * 1024;
 /// Pieces of an answer smaller than this wait for more, until so much has gathered ...
@@ -78,8 +86,11 @@ inline constexpr std::size_t read_size = 64 * 1024;
 inline constexpr std::size_t head_read_size = 8 * 1024;
 /// Memory that an idle request object keeps for its next use, per buffer.
 inline constexpr std::size_t kept_capacity = 16 * 1024;
-/// Bodies of the size of body_buffer whose memory an I/O thread keeps.
+/// Memory of collected bodies that an I/O thread keeps, in pieces of at most so many bytes.
 inline constexpr std::size_t spare_bodies = 32;
+inline constexpr std::size_t spare_capacity = 128 * 1024;
+/// Reads of one body in a row, before other connections get their turn.
+inline constexpr int body_reads = 16;
 /// How long a connection is kept after the last answer so that the client can read it.
 inline constexpr std::chrono::seconds linger{2};
 /// A client that half-closes does so along with its request. One that closes this long after
@@ -87,10 +98,16 @@ inline constexpr std::chrono::seconds linger{2};
 inline constexpr std::chrono::milliseconds half_close_grace{100};
 }  // namespace tuning
 
+class temporary_files;
+
 struct options {
   std::vector<bind_address> binds;
   limits connection;
   unsigned io_threads = 1;
+  /// Which requests reach the handler before their body: see streamed_bodies.
+  std::vector<std::string> stream_body;
+  /// Where large bodies are collected; null: in the default directory.
+  std::shared_ptr<temporary_files const> files;
 };
 
 }  // namespace kino::server

@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
 #include <unistd.h>
 #include <utility>
 
@@ -21,6 +25,20 @@ ssize_t send_some(int socket, iovec* pieces, std::size_t count) {
     ssize_t const sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0 || errno != EINTR) return sent;
   }
+}
+
+// How many bytes of what was sent the other side has not acknowledged, where the kernel tells.
+std::uint64_t bytes_in_kernel(int socket) {
+  int bytes = 0;
+#if defined(SIOCOUTQ)
+  if (::ioctl(socket, SIOCOUTQ, &bytes) != 0) return 0;
+#elif defined(SO_NWRITE)
+  socklen_t length = sizeof bytes;
+  if (::getsockopt(socket, SOL_SOCKET, SO_NWRITE, &bytes, &length) != 0) return 0;
+#else
+  static_cast<void>(socket);
+#endif
+  return static_cast<std::uint64_t>(std::max(bytes, 0));
 }
 
 constexpr std::size_t most_pieces = 64;
@@ -65,6 +83,12 @@ bool outlet::full() {
   std::lock_guard guard(mutex_);
   reader_waits_ = length_ == line_.size();
   return reader_waits_;
+}
+
+bool outlet::busy() {
+  std::lock_guard guard(mutex_);
+  reader_waits_long_ = length_ != 0;
+  return reader_waits_long_;
 }
 
 bool outlet::end_after(exchange& last) {
@@ -158,7 +182,9 @@ std::size_t outlet::send_pieces(std::span<iovec> pieces, settlement& then) {
     return total;
   }
   // What is left is appended and sent by `pump`, which finds out whether the kernel is full.
-  return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+  if (sent < 0) return 0;
+  sent_ += static_cast<std::uint64_t>(sent);
+  return static_cast<std::size_t>(sent);
 }
 
 void outlet::pump(settlement& then) {
@@ -207,8 +233,9 @@ void outlet::finish_front(settlement& then) {
   since_ = coarse_now();
   if (!keep || (end_when_empty_ && length_ == 0)) {
     end_output(then);
-  } else if (reader_waits_ && length_ <= line_.size() / 2) {
-    reader_waits_ = false;
+  } else if ((reader_waits_ && length_ <= line_.size() / 2) ||
+             (reader_waits_long_ && length_ == 0)) {
+    reader_waits_ = reader_waits_long_ = false;
     wish_for(read_on, then);
   }
 }
@@ -290,7 +317,8 @@ outlet::status outlet::now() {
   std::lock_guard guard(mutex_);
   std::size_t unsent = 0;
   for (std::size_t place = 0; place != length_; ++place) unsent += in_line(place).out_.bytes.size();
-  return {length_, unsent, stalled_, closing_, since_};
+  std::uint64_t const queued = stalled_ && socket_ >= 0 ? bytes_in_kernel(socket_) : 0;
+  return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, queued)};
 }
 
 unsigned outlet::take_wishes() {

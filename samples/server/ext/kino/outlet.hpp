@@ -82,6 +82,8 @@ public:
   void resume_reading() { ask(read_on); }
   /// Whether the line is full; if so, the I/O thread is asked to read on once it is not.
   [[nodiscard]] bool full();
+  /// Whether a request is in line; if so, the I/O thread is asked to read on once none is.
+  [[nodiscard]] bool busy();
 
   // --- for the I/O thread ---
 
@@ -102,6 +104,7 @@ public:
     bool stalled;             // bytes wait for the client
     bool closing;             // no answer goes out any more
     clock::time_point since;  // of the last progress
+    std::uint64_t delivered;  // if stalled: bytes that the client's side has taken so far
   };
   [[nodiscard]] status now();
 
@@ -137,13 +140,15 @@ private:
   std::array<exchange*, tuning::pipeline_depth> line_{};
   std::size_t first_ = 0;
   std::size_t length_ = 0;
+  std::uint64_t sent_ = 0;  // bytes that the kernel has taken
   unsigned wishes_ = nothing;
   bool stalled_ = false;  // the kernel is full; the I/O thread will call `writable`
   bool flush_due_ = false;  // the I/O thread will call `flush_late`
   bool closing_ = false;  // the last answer has gone out, or none can
   bool refusing_ = false;
   bool end_when_empty_ = false;
-  bool reader_waits_ = false;
+  bool reader_waits_ = false;      // for the line to be half empty
+  bool reader_waits_long_ = false;  // for it to be empty
   bool reset_ = false;
   bool peer_ended_ = false;
   std::atomic<bool> peer_left_{false};  // reset_ or peer_ended_, to be asked without the lock

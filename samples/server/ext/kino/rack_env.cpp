@@ -8,6 +8,7 @@
 #include <kino/detail/ruby.hpp>
 
 #include <array>
+#include <charconv>
 #include <string_view>
 
 namespace kino::server {
@@ -79,8 +80,11 @@ VALUE rack_env::make(gvl const& held, seat& at) {
   auto const key = [this](std::string_view name) { return keys_.find(name); };
 
   VALUE const hash = kino::protect(held, [&] {
-    return kino::detail::new_hash(static_cast<long>(head.headers().size() + 13));
+    return kino::detail::new_hash(static_cast<long>(head.headers().size() + 14));
   });
+  // A body that is all there has a length, however it came, and no coding any more.
+  bool const dechunked = head.chunked && !from.streamed();
+  char length[20];
   VALUE const input = head.has_body() ? rack_input::make(held, at) : empty_rack_input::shared();
   table entries;
   entries.add(key("REQUEST_METHOD"), head.method());
@@ -98,7 +102,13 @@ VALUE rack_env::make(gvl const& held, seat& at) {
   entries.add(key("REMOTE_ADDR"), from.peer().address);
   entries.add(key("rack.url_scheme"), values_.find("http"));
   entries.add(key("rack.input"), input);
+  if (dechunked) {
+    char* const end = std::to_chars(length, length + sizeof length, from.collected().size()).ptr;
+    entries.add(key("CONTENT_LENGTH"),
+                std::string_view(length, static_cast<std::size_t>(end - length)));
+  }
   for (request::header const& one : head.headers()) {
+    if (dechunked && one.known == known_header::transfer_encoding) continue;
     if (entries.full()) kino::protect(held, [&] { entries.flush_into(hash); });
     entries.add(keys_.intern(held, head.key(one)), head.value(one));
   }

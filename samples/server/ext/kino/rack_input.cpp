@@ -23,13 +23,31 @@ VALUE empty_input = Qnil;
 VALUE body_error = Qnil;
 
 constexpr std::size_t piece_size = 16 * 1024;
+// Reading so much from a file is worth giving the GVL up.
+constexpr std::size_t large_read = 64 * 1024;
 
 // The body of a request that its worker reads: what read_body needs to know of Ruby.
 class arriving_body {
 public:
-  arriving_body(gvl const& held, exchange& from) : held_(held), from_(from) {}
+  /// Who else could touch the memory that the body is read to while the GVL is released.
+  enum class destination { shared, own };
 
-  body_pipe::taken take(char* out, std::size_t room) { return from_.read(out, room); }
+  arriving_body(gvl const& held, exchange& from, destination to)
+      : held_(held), from_(from), to_(to) {}
+
+  body_pipe::taken take(char* out, std::size_t room) {
+    if (from_.streamed() || to_ == destination::shared) return from_.read(out, room);
+    body_spool& all = from_.collected();
+    // Claimed with the GVL, copied without it: two threads get different parts.
+    body_spool::part const next = all.claim(room);
+    body_pipe::taken const got = from_.taken_of(next);
+    if (next.length >= large_read && all.in_file(next)) {
+      kino::without_gvl(held_, [&] { all.copy(next, out); }, kino::uninterruptible);
+    } else {
+      all.copy(next, out);
+    }
+    return got;
+  }
 
   void await() {
     from_.flush();  // The client may send nothing before it has read what was written for it.
@@ -53,6 +71,7 @@ public:
 private:
   gvl const& held_;
   exchange& from_;
+  destination const to_;
 };
 
 // A String that nobody else knows, as a target of read_body, behind what it has already.
@@ -77,7 +96,7 @@ private:
 };
 
 std::size_t take_some(gvl const& held, exchange& from, byte_buffer& into, std::size_t room) {
-  arriving_body body(held, from);
+  arriving_body body(held, from, arriving_body::destination::shared);
   auto const got = server::take_some(body, room, [&] { return into.prepare(room); });
   into.commit(got.length);
   return got.length;
@@ -140,7 +159,9 @@ VALUE rack_input::read(gvl const& held, seat& at, byte_buffer& ahead, VALUE leng
     most = static_cast<std::size_t>(wanted);
   }
   // What is known to come, within reason: a client can announce anything.
-  std::uint64_t const announced = from.head().content_length.value_or(ahead.size());
+  std::uint64_t const announced =
+      ahead.size() + (from.streamed() ? from.head().content_length.value_or(0)
+                                      : from.collected().left());
   std::size_t const expected = std::min<std::uint64_t>({announced, most, 1 << 20});
   VALUE text = kino::protect(held, [&] { return rb_str_buf_new(static_cast<long>(expected)); });
   std::size_t got = std::min(ahead.size(), most);
@@ -149,7 +170,7 @@ VALUE rack_input::read(gvl const& held, seat& at, byte_buffer& ahead, VALUE leng
     ahead.consume(got);
   }
   // Straight into the String.
-  arriving_body body(held, from);
+  arriving_body body(held, from, arriving_body::destination::own);
   growing_string into(held, text);
   got += read_body(body, most - got, expected - std::min(got, expected), into);
   if (!NIL_P(buffer)) {
@@ -209,7 +230,7 @@ VALUE rack_input::each_method(gvl const& held, VALUE self) {
 
 VALUE rack_input::close_method(gvl const& held, VALUE self) {
   rack_input& me = native::get(held, self);
-  if (me.tie_.at()) exchange::of(me.tie_.at()->current.reply).discard_body();
+  if (me.tie_.at()) exchange::of(me.tie_.at()->current.reply).close_body();
   return Qnil;
 }
 

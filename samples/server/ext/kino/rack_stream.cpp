@@ -169,7 +169,7 @@ VALUE rack_stream::close_write(gvl const& held, VALUE self) {
 
 VALUE rack_stream::close_read(gvl const& held, VALUE self) {
   rack_stream& me = native::get(held, self);
-  if (seat* const at = me.tie_.at()) exchange::of(at->current.reply).discard_body();
+  if (seat* const at = me.tie_.at()) exchange::of(at->current.reply).close_body();
   return Qnil;
 }
 

@@ -92,7 +92,7 @@ struct seat {
     if (!current.reply) return;
     if (writer.open()) writer.abort();
     writer = {};
-    exchange::of(current.reply).discard_body();
+    exchange::of(current.reply).close_body();
     current.reply = {};
   }
 };

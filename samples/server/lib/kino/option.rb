@@ -64,7 +64,7 @@ module Kino
       when :integer then "an integer, #{range_text}"
       when :seconds then "a time in seconds or like 500ms, 30s, 5m, #{range_text}"
       when :bytes then "a size in bytes or like 64k, 50m, #{range_text}"
-      when :list then "one address or several"
+      when :list then "one value or several"
       else range_text
       end
     end

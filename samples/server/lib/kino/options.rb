@@ -31,11 +31,23 @@ module Kino
       Option.new(:body_timeout, :seconds, 30.0, range: 0.001..3600, help: "between two pieces of a request's body"),
       Option.new(:keep_alive_timeout, :seconds, 65.0, range: 0.001..86_400, help: "between two requests of a connection"),
       Option.new(:max_keep_alive, :integer, 1000, range: 1..1_000_000_000, help: "requests per connection"),
-      Option.new(:max_connections, :integer, nil, range: 1..10_000_000, default_text: "80 % of the file limit, at least 64",
-                 help: "open connections"),
+      Option.new(:max_connections, :integer, nil, range: 1..10_000_000, default_text: "40 % of the file limit, at least 64",
+                 help: "open connections; each takes one file, and one more while it has a large body"),
       Option.new(:max_header_size, :bytes, 64 << 10, range: 256..(16 << 20), help: "a request's head, else 431"),
       Option.new(:max_header_fields, :integer, 100, range: 1..65_536, help: "header fields of a request, else 431"),
       Option.new(:max_body_size, :bytes, 50 << 20, range: 0..(1 << 50), help: "a request's body, else 413"),
+      Option.new(:body_buffer, :bytes, 64 << 10, range: 4096..(1 << 30),
+                 help: "memory for the body of a request, which is collected before the app is called; the rest of " \
+                       "it is kept in a file without a name in TMPDIR"),
+      Option.new(:stream_body, :list, nil, default_text: "none",
+                 help: "requests that the app gets before their body, to read it as it arrives: paths (/upload, with " \
+                       "all below; / for all) or content types (application/grpc); may be repeated"),
+      Option.new(:min_body_rate, :bytes, 240, range: 0..(1 << 30),
+                 help: "bytes per second that a client has to send of a body, else 408; 0 for any"),
+      Option.new(:min_response_rate, :bytes, 240, range: 0..(1 << 30),
+                 help: "bytes per second that a client has to read of a response, else it is cut off; 0 for any"),
+      Option.new(:rate_grace, :seconds, 5.0, range: 0.001..3600,
+                 help: "how long a client may do nothing before the minimum rates count"),
       Option.new(:shutdown_timeout, :seconds, 30.0, range: 0..86_400,
                  help: "how long requests in flight may take to finish at shutdown")
     ].freeze

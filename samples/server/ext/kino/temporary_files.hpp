@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+//
+// Unlinked temporary files.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+
+namespace kino::server {
+
+/// temporary_files makes files that have no name and vanish with their descriptor, also when the
+/// process is killed.
+///
+/// Virtual, so that tests can have a disk that is full or broken.
+///
+/// Threads: any.  Blocks: as the file system does.
+class temporary_files {
+public:
+  /// Files in `directory`; by default in $TMPDIR, or /tmp without it.
+  explicit temporary_files(std::string directory = default_directory());
+  virtual ~temporary_files() = default;
+
+  [[nodiscard]] std::string const& directory() const { return directory_; }
+
+  /// A descriptor of a new, empty file. Throws std::system_error naming the directory.
+  [[nodiscard]] virtual int open() const;
+  /// As pwrite and pread: how many bytes, or -1 with errno.
+  virtual ssize_t write(int file, char const* bytes, std::size_t length, std::uint64_t at) const;
+  virtual ssize_t read(int file, char* bytes, std::size_t length, std::uint64_t at) const;
+  virtual void close(int file) const noexcept;
+
+  [[nodiscard]] static std::string default_directory();
+
+private:
+  std::string const directory_;
+};
+
+}  // namespace kino::server

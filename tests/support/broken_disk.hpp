@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//
+// Temporary files on a disk that fails when a test says so, and that count themselves.
+
+#pragma once
+
+#include "temporary_files.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+
+/// A disk whose `open`, `write` or `read` fails with the errno it is given; 0: works.
+/// Threads: any.
+class broken_disk final : public kino::server::temporary_files {
+public:
+  std::atomic<int> open_error{0};
+  std::atomic<int> write_error{0};
+  std::atomic<int> read_error{0};
+  /// Writes and reads take at most so many bytes at a time.
+  std::atomic<std::size_t> most{SIZE_MAX};
+  /// Files that are open, and that ever were.
+  mutable std::atomic<int> now_open{0};
+  mutable std::atomic<int> opened{0};
+  /// Calls of `write`.
+  mutable std::atomic<std::size_t> writes{0};
+
+  int open() const override {
+    if (open_error != 0) {
+      throw std::system_error(open_error, std::generic_category(), "a broken disk");
+    }
+    int const file = temporary_files::open();
+    ++now_open;
+    ++opened;
+    return file;
+  }
+  ssize_t write(int file, char const* bytes, std::size_t length, std::uint64_t at) const override {
+    ++writes;
+    if (fails(write_error)) return -1;
+    return temporary_files::write(file, bytes, std::min(length, most.load()), at);
+  }
+  ssize_t read(int file, char* bytes, std::size_t length, std::uint64_t at) const override {
+    if (fails(read_error)) return -1;
+    return temporary_files::read(file, bytes, std::min(length, most.load()), at);
+  }
+  void close(int file) const noexcept override {
+    temporary_files::close(file);
+    --now_open;
+  }
+
+private:
+  static bool fails(int error) {
+    if (error != 0) errno = error;
+    return error != 0;
+  }
+};

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+//
+// Request bodies on their way through a connection: where they wait, for how long, and what is left
+// of them.
+
+#include "connection.hpp"
+
+#include "../support/await.hpp"
+#include "../support/broken_disk.hpp"
+#include "../support/front_end_test.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace server = kino::server;
+using namespace front_end_test;
+using server::exchange;
+
+namespace {
+
+constexpr std::size_t memory = 4096;
+
+std::string head(std::size_t length, std::string_view more = "") {
+  return "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) + "\r\n" +
+         std::string(more) + "\r\n";
+}
+
+std::string post(std::string const& body) { return head(body.size()) + body; }
+
+// A front end whose bodies beyond `memory` go to a disk that can be broken.
+struct place {
+  std::shared_ptr<broken_disk> disk = std::make_shared<broken_disk>();
+  server::options settings = patient_settings();
+  desk requests;
+  place() {
+    settings.files = disk;
+    settings.connection.body_buffer = memory;
+  }
+};
+
+// One request that is answered says that the I/O thread has seen what was sent before.
+void pass_by(running_front_end& front, desk& requests) {
+  client other(front.port());
+  REQUIRE(other.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  answer(requests.next(), "");
+  REQUIRE(other.read_response().status == 200);
+}
+
+// Reads a streamed body to its end.
+server::body_pipe::taken end_of(exchange& from) {
+  char byte = 0;
+  for (;;) {
+    while (from.body().await()) static_cast<void>(from.body().arrivals().park(std::nullopt));
+    server::body_pipe::taken const got = from.read(&byte, 1);
+    if (got.what != server::body_pipe::state::open) return got;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a body reaches the handler whole, and its file ends with its request") {
+  place at;
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  std::string const body(300'000, 'b');
+  std::thread sender([&] { CHECK(asking.send(post(body))); });
+  exchange::reply each = at.requests.next();
+  CHECK_FALSE(exchange::of(each).streamed());
+  CHECK(exchange::of(each).collected().size() == body.size());
+  CHECK(at.disk->now_open == 1);
+  CHECK(read_body(exchange::of(each)) == body);
+  answer(each, "done");
+  each = {};
+  sender.join();
+  CHECK(asking.read_response().body == "done");
+  await([&] { return at.disk->now_open == 0; });
+}
+
+TEST_CASE("a request is handed over when its body is complete and not before") {
+  place at;
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  std::string const body(50'000, 'b');
+  REQUIRE(asking.send(head(body.size() + 1) + body));
+  pass_by(front, at.requests);
+  CHECK(at.requests.handed_over() == 1);  // the other one
+  REQUIRE(asking.send("b"));
+  answer(at.requests.next(), "done");
+  CHECK(asking.read_response().body == "done");
+}
+
+TEST_CASE("a streamed request is handed over before its body") {
+  place at;
+  at.settings.stream_body = {"application/grpc"};
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  REQUIRE(asking.send(head(3, "Content-Type: application/grpc\r\n")));
+  exchange::reply const each = at.requests.next();
+  CHECK(exchange::of(each).streamed());
+  REQUIRE(asking.send("abc"));
+  CHECK(read_body(exchange::of(each)) == "abc");
+  answer(each, "done");
+  CHECK(asking.read_response().body == "done");
+}
+
+TEST_CASE("a disk that fails is answered, and costs only the request that needed it") {
+  struct failure {
+    int open_error;
+    int write_error;
+    int status;
+  };
+  for (bool chunked : {false, true}) {
+    for (failure const& how : {failure{0, ENOSPC, 507}, failure{0, EDQUOT, 507}, failure{0, EIO, 507},
+                               failure{EMFILE, 0, 503}, failure{EACCES, 0, 507}}) {
+      CAPTURE(how.status);
+      CAPTURE(chunked);
+      place at;
+      running_front_end front(at.requests, at.settings);
+      at.disk->open_error = how.open_error;
+      at.disk->write_error = how.write_error;
+      client asking(front.port());
+      std::string const body(3 * memory, 'b');
+      std::string const all = chunked ? "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                        "3000\r\n" + body + "\r\n0\r\n\r\n"
+                                      : post(body);
+      REQUIRE(asking.send(all));
+      CHECK(asking.read_response().status == how.status);
+      CHECK(asking.ended());
+      CHECK(at.requests.handed_over() == 0);
+      CHECK(at.requests.refusals() == 1);
+      await([&] { return at.disk->now_open == 0; });
+      client next(front.port());
+      std::string const small(memory, 's');
+      REQUIRE(next.send(post(small)));
+      exchange::reply const each = at.requests.next();
+      CHECK(read_body(exchange::of(each)) == small);
+      answer(each, "done");
+      CHECK(next.read_response().body == "done");
+    }
+  }
+}
+
+TEST_CASE("a client that leaves in a body leaves no file") {
+  place at;
+  running_front_end front(at.requests, at.settings);
+  client ending(front.port());
+  client vanishing(front.port());
+  for (client* each : {&ending, &vanishing}) REQUIRE(each->send(head(100'000) + std::string(50'000, 'b')));
+  await([&] { return at.disk->now_open == 2; });
+  ending.half_close();
+  vanishing.reset();
+  await([&] { return at.disk->now_open == 0; });
+  CHECK(at.requests.handed_over() == 0);
+}
+
+TEST_CASE("a connection has one body at a time, however many were pipelined") {
+  place at;
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  std::string const body(10 * memory, 'b');
+  std::string all;
+  for (int i = 0; i < 8; ++i) all += post(body);
+  std::thread sender([&] { CHECK(asking.send(all)); });
+  for (int i = 0; i < 8; ++i) {
+    exchange::reply each = at.requests.next();
+    pass_by(front, at.requests);
+    CHECK(at.disk->now_open == 1);
+    CHECK(read_body(exchange::of(each)) == body);
+    answer(each, "done");
+    each = {};
+    CHECK(asking.read_response().body == "done");
+  }
+  sender.join();
+  CHECK(at.disk->opened == 8);
+}
+
+TEST_CASE("small pieces are written together") {
+  place at;
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  std::string all = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  constexpr std::size_t length = 5 * memory;
+  for (std::size_t i = 0; i < length; ++i) all += "1\r\nb\r\n";
+  std::thread sender([&] { CHECK(asking.send(all + "0\r\n\r\n")); });
+  exchange::reply const each = at.requests.next();
+  sender.join();
+  CHECK(read_body(exchange::of(each)).size() == length);
+  CHECK(at.disk->writes <= length / memory);
+}
+
+TEST_CASE("a body below the minimum rate ends with 408 and is never handed over") {
+  place at;
+  at.settings.connection.min_body_rate = 1u << 30;
+  at.settings.connection.rate_grace = std::chrono::milliseconds(50);
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  REQUIRE(asking.send(head(100'000) + "b"));
+  CHECK(asking.read_response().status == 408);
+  CHECK(asking.ended());
+  CHECK(at.requests.handed_over() == 0);
+}
+
+TEST_CASE("a streamed body below the minimum rate breaks off with 408 for its reader") {
+  place at;
+  at.settings.stream_body = {"/"};
+  at.settings.connection.min_body_rate = 1u << 30;
+  at.settings.connection.rate_grace = std::chrono::milliseconds(50);
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  REQUIRE(asking.send(head(100'000) + "b"));
+  exchange::reply const each = at.requests.next();
+  server::body_pipe::taken const got = end_of(exchange::of(each));
+  CHECK(got.what == server::body_pipe::state::broken);
+  CHECK(got.why.status == 408);
+}
+
+TEST_CASE("a body that a busy worker leaves in its pipe is not the client's delay") {
+  place at;
+  at.settings.stream_body = {"/"};
+  at.settings.connection.min_body_rate = 1u << 30;
+  at.settings.connection.rate_grace = std::chrono::milliseconds(250);
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  std::string const body(2 * server::tuning::pipe_capacity, 'b');
+  // What the server does not read yet, the kernel takes.
+  REQUIRE(asking.send(post(body)));
+  exchange::reply const each = at.requests.next();
+  // Longer than the grace: a client that is too slow meanwhile has been refused.
+  client slow(front.port());
+  REQUIRE(slow.send(head(100'000) + "b"));
+  exchange::reply const slow_one = at.requests.next();
+  CHECK(end_of(exchange::of(slow_one)).what == server::body_pipe::state::broken);
+  CHECK(read_body(exchange::of(each)) == body);
+  answer(each, "done");
+  CHECK(asking.read_response().body == "done");
+}
+
+TEST_CASE("a client that reads too slowly is reset, and its writer hears of it") {
+  place at;
+  at.settings.connection.min_response_rate = 1u << 30;
+  at.settings.connection.rate_grace = std::chrono::milliseconds(50);
+  running_front_end front(at.requests, at.settings);
+  client asking(front.port());
+  REQUIRE(asking.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  exchange::reply const each = at.requests.next();
+  exchange& to = exchange::of(each);
+  std::string const piece(100'000, 'x');
+  iovec first = server::piece("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  CHECK(each.answer({{&first, 1}, false, true}));
+  server::delivery what = server::delivery::taken;
+  while (what != server::delivery::gone) {
+    iovec more = server::piece(piece);
+    what = to.write({{&more, 1}, false, true});
+    while (to.await_room()) static_cast<void>(to.departures().park(std::nullopt));
+  }
+  await([&] { return front.get().connections() == 0; });
+}
