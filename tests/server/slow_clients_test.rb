@@ -1,0 +1,79 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# More slow clients than workers: everybody else is answered all the same. The full numbers take a machine of their own:
+#     KINO_SLOW_UPLOADERS=5000 KINO_SLOW_READERS=1000 tests/run server -- -R slow_clients
+class SlowClientsTest < ServerTest
+  UPLOADERS = ENV.fetch("KINO_SLOW_UPLOADERS", "60").to_i
+  READERS = ENV.fetch("KINO_SLOW_READERS", "20").to_i
+  WORKERS = 8
+  APP = File.join(__dir__, "support/slow_clients.ru")
+  SENT = 70_000
+
+  def teardown
+    super
+    @clients&.each(&:close)
+    @child&.finish
+  end
+
+  def start(mode, *options)
+    @child = Child.kino("-m", mode.to_s, "-w", WORKERS.to_s, "-t", "1", "--queue-timeout", "60", *options, APP)
+    @clients = []
+  end
+
+  # Each has a connection of its own, so that none waits behind another one's answer.
+  def assert_others_are_answered
+    50.times { Client.open(@child.port) { |client| assert_equal [200, "hello"], client.get("/").then { |r| [r.status, r.body] } } }
+  end
+
+  def open_files
+    Dir.children("/proc/#{@child.pid}/fd").size
+  end
+
+  # Kilobytes.
+  def memory
+    File.read("/proc/#{@child.pid}/status")[/^VmRSS:\s+(\d+)/, 1].to_i
+  end
+
+  test "slow uploads" do |mode|
+    start(mode, "--body-buffer", "16k", "--min-body-rate", "0")
+    proc = File.directory?("/proc/#{@child.pid}")
+    assert_others_are_answered
+    files, memory_before = open_files, memory if proc
+    UPLOADERS.times do
+      head = "POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: #{SENT + 3}\r\n\r\n"
+      @clients << Client.new(@child.port).send_raw(head + "x" * SENT)
+    end
+    2.times do
+      assert_others_are_answered
+      @clients.each { |client| client.send_raw("y") }
+    end
+    if proc
+      eventually("a socket and a file for each") { open_files - files <= 2 * UPLOADERS }
+      # Twice the buffer: also what the allocator wastes. And something for the rest of the server.
+      assert_operator memory - memory_before, :<=, 2 * 16 * UPLOADERS + 16_384, "kilobytes"
+    end
+    @clients.each { |client| client.send_raw("y") }
+    @clients.each { |client| assert_equal (SENT + 3).to_s, client.read_response.body }
+  end
+
+  test "slow uploads at less than the minimum rate" do |mode|
+    start(mode, "--min-body-rate", "1g", "--rate-grace", "100ms")
+    UPLOADERS.times do
+      @clients << Client.new(@child.port).send_raw("POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+    end
+    assert_others_are_answered
+    @clients.each { |client| assert_equal 408, client.read_response.status }
+  end
+
+  # What they read is written by a worker each, until it is cut off.
+  test "slow readers" do |mode|
+    start(mode, "--min-response-rate", "1g", "--rate-grace", "100ms")
+    READERS.times { @clients << Client.new(@child.port).send_request("GET", "/endless") }
+    assert_others_are_answered
+    @child.await_line(/(?:more slowly than min_response_rate[\s\S]*?){#{READERS}}/)
+    assert_others_are_answered
+    @clients.each { |client| assert_raises(EOFError, Errno::ECONNRESET) { client.read_exactly(1 << 30) } }
+  end
+end

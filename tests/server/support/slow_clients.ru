@@ -1,0 +1,23 @@
+# frozen_string_literal: true
+
+# Reads bodies, writes without end, and answers.
+class SlowClientsApp
+  HEADERS = Ractor.make_shareable({ "content-type" => "text/plain" })
+  PIECE = ("x" * 65_536).freeze
+
+  class Endless
+    def each
+      loop { yield PIECE }
+    end
+  end
+
+  def call(env)
+    case env["PATH_INFO"]
+    when "/length" then [200, HEADERS, [env["rack.input"].read.bytesize.to_s]]
+    when "/endless" then [200, HEADERS, Endless.new]
+    else [200, HEADERS, ["hello"]]
+    end
+  end
+end
+
+run SlowClientsApp.new.freeze
