@@ -26,7 +26,8 @@ struct anything final : kino::server::http_parser::sink {
 bool match(std::vector<std::string> entries, std::string const& path, std::string const& type = "") {
   request head;
   anything events;
-  kino::server::http_parser parser(events, 64 * 1024);
+  kino::server::limits const limit;
+  kino::server::http_parser parser(events, limit);
   parser.start(head);
   std::string text = "POST " + path + " HTTP/1.1\r\nHost: x\r\n";
   if (!type.empty()) text += "Content-Type: " + type + "\r\n";
