@@ -164,7 +164,11 @@ class CliTest < ServerTest
     write("config.ru", "names = []\nrun(proc { |env| names << env; [200, {}, []] })\n")
     status, output = kino("--check")
     assert_equal 1, status
-    assert_match(/config\.ru:2/, output)
+    assert_match(/config\.ru:2\), which uses names, an Array/, output)
+    write("config.ru", "class App\n  LIST = []\n  def call(env) = [200, {}, LIST]\nend\nrun App.new.freeze\n")
+    status, output = kino("--check")
+    assert_equal 1, status
+    assert_match(/App#call \(\S*config\.ru:3\) reads App::LIST \(\S*config\.ru:2\), which is an unfrozen Array/, output)
   end
 
   def test_which_ractor_shows_the_ractors

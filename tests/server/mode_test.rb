@@ -72,6 +72,27 @@ class ModeTest < ServerTest
     assert_match(/class-level @hits/, log)
   end
 
+  # Frozen itself, with constants that other Ractors cannot read.
+  class Constants
+    LIST = []
+    HEADERS = { "content-type" => +"text/plain" }.freeze
+
+    def call(_env)
+      LIST << 1
+      [200, HEADERS, [LIST.size.to_s]]
+    end
+  end
+
+  def test_auto_falls_back_for_constants_that_call_reads
+    log = logged do
+      server = start(Constants.new.freeze)
+      assert_equal :threaded, server.mode
+      assert_equal "1", get(server)
+    end
+    assert_match(/Constants#call \(\S+mode_test\.rb:\d+\) reads ModeTest::Constants::LIST/, log)
+    assert_match(/HEADERS\["content-type"\] is an unfrozen String/, log)
+  end
+
   def test_auto_falls_back_for_a_block
     captured = []
     log = logged do

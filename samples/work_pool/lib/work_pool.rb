@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 require "etc"
+require "kino/ractor_audit"
 require "work_pool_native"
-require_relative "work_pool/audit"
 require_relative "work_pool/forks"
 require_relative "work_pool/job"
 require_relative "work_pool/marking"
@@ -61,7 +61,8 @@ module WorkPool
 
   # Every reason why `block`, and the other things by name, cannot go to a Ractor; empty if nothing is in the way.
   def audit(block, **others)
-    Audit.new.of_proc(block).of(others).findings
+    audit = Kino::RactorAudit.new.of_proc(block).of(others)
+    audit.of_code { |methods| methods.add_object(block) }.findings
   end
 end
 

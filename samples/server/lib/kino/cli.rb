@@ -93,8 +93,8 @@ module Kino
 
     def check(rackup)
       app = load_app(rackup)
-      require_relative "shareability"
-      findings = Shareability.findings(app)
+      require_relative "ractor_audit"
+      findings = RactorAudit.of_app(app)
       if findings.empty? && Ractor.shareable?(app)
         @out.puts("The app can run in Ractors.")
         return 0

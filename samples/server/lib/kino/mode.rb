@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "errors"
-require_relative "shareability"
+require_relative "ractor_audit"
 
 module Kino
   # Decides where handlers run.
@@ -23,13 +23,13 @@ module Kino
 
       raise UnshareableAppError,
             "the app cannot run in :ractor mode, because Ractors cannot share it:\n" \
-            "#{list(Shareability.findings(app))}\n" \
+            "#{list(RactorAudit.of_app(app))}\n" \
             "Freeze what it is made of (Ractor.make_shareable(app) freezes all of it), or run it with mode :threaded."
     end
 
     # Careful where :ractor is: an app that would fail at its first request runs in Threads instead.
     def self.choose(app)
-      reasons = Shareability.findings(app)
+      reasons = RactorAudit.of_app(app)
       reasons.empty? && Ractor.shareable?(app) ? Decision.new(:ractor, []) : Decision.new(:threaded, reasons)
     end
 

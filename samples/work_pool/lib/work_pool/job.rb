@@ -42,7 +42,7 @@ module WorkPool
 
       receiver = block.binding.receiver
       return Ractor.shareable_proc(self: receiver, &block) if Ractor.shareable?(receiver)
-      raise Unfit, "the block uses its self" unless Audit.new.of_proc(block).findings.empty?
+      raise Unfit, "the block uses its self" unless Kino::RactorAudit.new.of_proc(block).findings.empty?
 
       Ractor.shareable_proc(&block)
     end

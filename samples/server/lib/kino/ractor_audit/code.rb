@@ -1,0 +1,82 @@
+# frozen_string_literal: true
+
+module Kino
+  class RactorAudit
+    # What the instructions of one method, its blocks included, say about what is outside of it.
+    class Code
+      # How an instruction sequence begins as an Array.
+      MAGIC = "YARVInstructionSequence/SimpleDataFormat"
+      TYPE, HANDLERS, BODY = 9, 12, 13
+      # Other code, with another self.
+      DEFINITIONS = %i[definemethod definesmethod defineclass].freeze
+      VARIABLES = { getinstancevariable: :reads, setinstancevariable: :sets, getclassvariable: :uses, setclassvariable: :uses,
+                    getglobal: :uses, setglobal: :uses }.freeze
+
+      # Constants as [names, line]; an absolute one begins with :"". Variables as [:reads, :@name, line].
+      attr_reader :constants, :variables
+
+      # Names of the methods it calls, and Symbols in it, which may be such names.
+      attr_reader :calls
+
+      def initialize(instructions)
+        @constants = []
+        @variables = []
+        @calls = []
+        sequence = instructions.to_a
+        @type = sequence[TYPE]
+        read(sequence)
+      end
+
+      # Whether it is a block that define_method made a method of.
+      def block?
+        @type == :block
+      end
+
+      private
+
+      def read(sequence)
+        sequence[HANDLERS].each { |handler| read(handler[1]) if sequence?(handler[1]) }
+        line = nil
+        path = nil
+        sequence[BODY].each do |one|
+          next line = one if one.is_a?(Integer)
+          next unless one.is_a?(Array)
+
+          path = constant(one, path, line)
+          instruction(one, line)
+        end
+      end
+
+      def instruction(one, line)
+        name, *operands = one
+        return if DEFINITIONS.include?(name)
+
+        @variables << [VARIABLES[name], operands[0], line] if VARIABLES.key?(name)
+        @calls << operands[0] if name == :putobject && operands[0].is_a?(Symbol)
+        operands.each do |operand|
+          if operand.is_a?(Hash) then @calls << operand[:mid] if operand[:mid]
+          elsif sequence?(operand) then read(operand)
+          end
+        end
+      end
+
+      # Ruby 3.2 has one instruction for A::B; before, there are several between a look into the cache and its filling.
+      def constant(one, path, line)
+        case one[0]
+        when :opt_getconstant_path then @constants << [one[1], line]
+        when :opt_getinlinecache then return []
+        when :putobject then path&.push(:"") if one[1].equal?(Object)
+        when :getconstant then path&.push(one[1])
+        when :opt_setinlinecache
+          @constants << [path, line] if path
+          return
+        end
+        path
+      end
+
+      def sequence?(operand)
+        operand.is_a?(Array) && operand[0] == MAGIC
+      end
+    end
+  end
+end

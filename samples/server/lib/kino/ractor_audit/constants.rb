@@ -1,0 +1,49 @@
+# frozen_string_literal: true
+
+module Kino
+  class RactorAudit
+    # Finds constants as code in a module would, without autoload and const_missing.
+    module Constants
+      # A constant's value, its full name and the place of its definition.
+      Found = Struct.new(:value, :name, :place)
+
+      module_function
+
+      # The constant that +names+ mean in a method of +owner+; nil if there is none, or not yet.
+      def find(names, owner)
+        first, *rest = names
+        scopes = [Object]
+        scopes = lexical(owner) + owner.ancestors + scopes unless first == :"" && (first = rest.shift)
+        found = look(first, scopes)
+        rest.each do |name|
+          return unless found && Module === found.value
+
+          found = look(name, found.value.ancestors - Object.ancestors | [found.value])
+        end
+        found
+      rescue StandardError
+        nil
+      end
+
+      # The modules around +owner+, as far as names tell.
+      def lexical(owner)
+        names = Module.instance_method(:name).bind_call(owner).to_s.split("::").map(&:to_sym)
+        outer = [Object]
+        names.each do |name|
+          break unless name.match?(/\A[A-Z]/) && (found = look(name, [outer.first])) && Module === found.value
+
+          outer.unshift(found.value)
+        end
+        [owner, *outer[0..-2]].uniq
+      end
+
+      def look(name, scopes)
+        scope = scopes.find { |one| one.const_defined?(name, false) }
+        return if scope.nil? || scope.autoload?(name, false)
+
+        prefix = "#{Ask.name_of(scope)}::" unless scope.equal?(Object)
+        Found.new(scope.const_get(name, false), "#{prefix}#{name}", Array(scope.const_source_location(name, false)).join(":"))
+      end
+    end
+  end
+end
