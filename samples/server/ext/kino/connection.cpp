@@ -121,11 +121,6 @@ void connection::wait_writable() {
                       });
 }
 
-// Whether what comes next is the rest of a body of known length that is collected.
-bool connection::reads_into_body() const {
-  return current_ && !current_->streamed() && !lingering_ && parser_.body_left() != 0;
-}
-
 void connection::read() {
   for (int reads = 1;; ++reads) {
     bool const into_body = reads_into_body();
@@ -201,12 +196,6 @@ void connection::received(std::string_view bytes) {
   }
 }
 
-void connection::received_body(std::size_t length) {
-  current_->collected().commit(length);
-  if (parser_.skip_body(length)) return request_complete();
-  await_body(length);
-}
-
 bool connection::begin_request() {
   bool const full = most_in_line_ == tuning::pipeline_depth && outlet_.full();
   if (full || (body_ahead_ && outlet_.busy())) {
@@ -249,24 +238,6 @@ rejection connection::on_head() {
     static_cast<void>(body.prepare(*head.content_length));
   }
   return {};
-}
-
-rejection connection::on_body(std::string_view bytes) {
-  body_bytes_ += bytes.size();
-  if (body_bytes_ > limits_.max_body_size) {
-    return {413, "the body is larger than max_body_size", limits_.max_body_size, body_bytes_};
-  }
-  if (!current_->streamed()) return collect(bytes);
-  if (!current_->body().push(bytes)) paused_ = pause::body_full;
-  return {};
-}
-
-// Gives a request to the handler whose body is still on the way.
-void connection::hand_over() {
-  hand_over_due_ = false;
-  current_->add_weak();
-  body_held_ = true;
-  outlet_.serve(std::move(reply_));
 }
 
 void connection::request_complete() {

@@ -82,6 +82,12 @@ private:
   friend class io_thread;
   class reference;
   enum class pause { none, line_full, body_full, peer_ended };
+  /// What the client, or its next request, is waited for.
+  enum class phase { idle, head, body, response, lingering };
+  struct deadline {
+    clock::time_point due;
+    phase of;
+  };
 
   ~connection() = default;
 
@@ -111,8 +117,8 @@ private:
   [[nodiscard]] bool wants_bytes() const;
 
   void look_at_clock();
-  [[nodiscard]] clock::time_point next_deadline(clock::time_point now);
-  void too_late();
+  [[nodiscard]] deadline next_deadline(clock::time_point now);
+  void too_late(phase of, clock::time_point now);
   void set_alarm(clock::time_point when);
   void log(rejection const& why) const;
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// How a connection collects the bodies of its requests.
+// Where a connection puts the bodies of its requests.
 
 #include "connection.hpp"
 #include "front_end.hpp"
 #include "io_thread.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace kino::server {
 
@@ -30,6 +32,35 @@ rejection not_stored(std::system_error const& error) {
 }
 
 }  // namespace
+
+rejection connection::on_body(std::string_view bytes) {
+  body_bytes_ += bytes.size();
+  if (body_bytes_ > limits_.max_body_size) {
+    return {413, "the body is larger than max_body_size", limits_.max_body_size, body_bytes_};
+  }
+  if (!current_->streamed()) return collect(bytes);
+  if (!current_->body().push(bytes)) paused_ = pause::body_full;
+  return {};
+}
+
+// Gives a request to the handler whose body is still on the way.
+void connection::hand_over() {
+  hand_over_due_ = false;
+  current_->add_weak();
+  body_held_ = true;
+  outlet_.serve(std::move(reply_));
+}
+
+// Whether what comes next is the rest of a body of known length that is collected.
+bool connection::reads_into_body() const {
+  return current_ && !current_->streamed() && !lingering_ && parser_.body_left() != 0;
+}
+
+void connection::received_body(std::size_t length) {
+  current_->collected().commit(length);
+  if (parser_.skip_body(length)) return request_complete();
+  await_body(length);
+}
 
 // The client is waited for, after so many bytes.
 void connection::await_body(std::size_t progress) {

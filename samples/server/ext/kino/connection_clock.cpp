@@ -24,40 +24,49 @@ void connection::set_alarm(clock::time_point when) {
 void connection::look_at_clock() {
   alarm_ = clock::time_point::max();
   clock::time_point const now = clock::now();
-  clock::time_point const due = next_deadline(now);
-  if (due > now) return set_alarm(due);
-  too_late();
+  deadline const next = next_deadline(now);
+  if (next.due > now) return set_alarm(next.due);
+  too_late(next.of, now);
 }
 
-clock::time_point connection::next_deadline(clock::time_point now) {
+// Looks at the outlet once: other threads change it.
+connection::deadline connection::next_deadline(clock::time_point now) {
   auto const status = outlet_.now();
-  if (lingering_) return linger_until_;
+  if (lingering_) return {linger_until_, phase::lingering};
   if (status.stalled) {
+    // The notice of it may still be on its way to `attend`; it begins the client's time.
+    if (!writing_) return {now + limits_.body_timeout, phase::response};
     if (status.delivered > delivered_) sending_.progress(status.delivered - delivered_, now);
     delivered_ = std::max(delivered_, status.delivered);
-    return sending_.due();
+    return {sending_.due(), phase::response};
   }
-  if (current_ && parser_.in_head()) return receiving_since_ + limits_.header_timeout;
-  if (current_ && paused_ != pause::body_full) return receiving_.due();
+  if (current_ && parser_.in_head()) return {receiving_since_ + limits_.header_timeout, phase::head};
+  if (current_ && paused_ != pause::body_full) return {receiving_.due(), phase::body};
   if (status.waiting == 0) {
-    return status.since + (ordinal_ == 0 ? limits_.header_timeout : limits_.keep_alive_timeout);
+    auto const patience = ordinal_ == 0 ? limits_.header_timeout : limits_.keep_alive_timeout;
+    return {status.since + patience, phase::idle};
   }
   // A worker is busy with it, which is not for us to limit. Look again later, when the
   // connection may be idle.
-  return now + limits_.keep_alive_timeout;
+  return {now + limits_.keep_alive_timeout, phase::idle};
 }
 
-void connection::too_late() {
-  clock::time_point const now = clock::now();
-  bool const stalled = outlet_.now().stalled;
-  if (!lingering_ && stalled) {
-    log({0, sending_.stopped(now) ? "the client does not read its answer"
-                                  : "the client reads its answer more slowly than min_response_rate"});
+void connection::too_late(phase of, clock::time_point now) {
+  switch (of) {
+    case phase::head: return refuse({408, "the head did not arrive within header_timeout"});
+    case phase::body:
+      return refuse({408, receiving_.stopped(now)
+                              ? "the body stopped for longer than body_timeout"
+                              : "the body arrives more slowly than min_body_rate"});
+    case phase::response:
+      log({0, sending_.stopped(now)
+                  ? "the client does not read its answer"
+                  : "the client reads its answer more slowly than min_response_rate"});
+      break;
+    case phase::lingering:
+    case phase::idle: break;
   }
-  if (lingering_ || !current_ || stalled) return close();
-  if (parser_.in_head()) return refuse({408, "the head did not arrive within header_timeout"});
-  refuse({408, receiving_.stopped(now) ? "the body stopped for longer than body_timeout"
-                                       : "the body arrives more slowly than min_body_rate"});
+  close();
 }
 
 }  // namespace kino::server
