@@ -61,6 +61,11 @@ class Child
     Timeout.timeout(WAIT) { @log << @reader.read }
   end
 
+  # A Thread that reads the log to its end: a server that logs a lot does not wait for a reader.
+  def follow
+    Thread.new { @log << @reader.read }
+  end
+
   def signal(name)
     Process.kill(name, @pid)
   end
