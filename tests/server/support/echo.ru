@@ -1,4 +1,12 @@
 # frozen_string_literal: true
 
 # Answers a body with itself: what tests/stress/server_echo.cpp compares.
-run(Ractor.make_shareable(proc { |env| [200, { "content-type" => "application/octet-stream" }, [env["rack.input"].read]] }))
+class EchoApp
+  HEADERS = { "content-type" => "application/octet-stream" }.freeze
+
+  def call(env)
+    [200, HEADERS, [env["rack.input"].read]]
+  end
+end
+
+run EchoApp.new.freeze
