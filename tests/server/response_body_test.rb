@@ -71,6 +71,50 @@ class ResponseBodyTest < ServerTest
     end
   end
 
+  # Answers "/kind/status" with that status and a body of the kind, whether the status allows one or not.
+  class Statuses < Apps::Router
+    BODIES = Ractor.make_shareable({
+      "array" => ["body"], "empty" => [], "each" => Bodies::Pieces.new(%w[bo dy].freeze, ""),
+      "call" => Bodies::Called.new
+    })
+
+    def call(env)
+      _, kind, status = env["PATH_INFO"].split("/")
+      return Apps.text("hello") unless status
+
+      headers = { "content-type" => "text/plain" }
+      headers["content-length"] = "4" if env["QUERY_STRING"] == "length"
+      env["rack.response_finished"] << proc {} if env["QUERY_STRING"] == "callback"
+      [status.to_i, headers, BODIES.fetch(kind)]
+    end
+  end
+
+  # Headers that belong to the connection, and words to the server.
+  class HopByHop < Apps::Router
+    HEADERS = Ractor.make_shareable({ "connection" => "x-own, keep-alive", "keep-alive" => "timeout=5", "transfer-encoding" => "chunked",
+                                      "trailer" => "x-end", "proxy-connection" => "close", "rack.own" => "x" })
+
+    def index(_env)
+      Apps.text("hello", 200, HEADERS)
+    end
+
+    def close(_env)
+      Apps.text("hello", 200, "connection" => "x,\tClose")
+    end
+
+    def upgrade(_env)
+      Apps.text("hello", 426, "upgrade" => "h2c")
+    end
+
+    def hijack(_env)
+      Apps.text("hello", 200, "rack.hijack" => proc {})
+    end
+
+    def hijack_upgrade(_env)
+      [101, { "connection" => "upgrade", "upgrade" => "websocket", "rack.hijack" => proc {} }, []]
+    end
+  end
+
   # Header values that are not Strings.
   class Values < Apps::Router
     def call(_env)
@@ -158,6 +202,67 @@ class ResponseBodyTest < ServerTest
       assert_equal [304, nil], [response.status, response["transfer-encoding"]]
       closed.await
       assert_equal "hello", client.get("/").body
+    end
+  end
+
+  # Both in one write: what a wrong answer leaves over is taken for the second.
+  def ask_twice(client, path, version: "1.1", method: "GET")
+    client.send_raw("#{method} #{path} HTTP/#{version}\r\nHost: x\r\nConnection: keep-alive\r\n\r\n" \
+                    "GET / HTTP/#{version}\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
+    response = client.read_response(method)
+    assert_equal "hello", client.read_response.body, "after #{method} #{path}"
+    response
+  end
+
+  test "an interim status is no answer: 500, and the next answer is the next request's" do |mode|
+    server = serve(Statuses.new, mode, lint: false)
+    Client.open(server.port) do |client|
+      [100, 101, 102, 103, 150, 199].product(%w[array empty each call], ["", "?callback"]) do |status, kind, query|
+        log = logged { assert_equal 500, ask_twice(client, "/#{kind}/#{status}#{query}").status, "#{status} with #{kind}" }
+        assert_match(/#{status} is an interim one/, log)
+      end
+    end
+  end
+
+  test "no status has a body that it must not have" do |mode|
+    server = serve(Statuses.new, mode, lint: false)
+    Client.open(server.port) do |client|
+      [204, 205, 304].product(%w[array empty each call], ["", "?length", "?callback"]) do |status, kind, query|
+        response = ask_twice(client, "/#{kind}/#{status}#{query}")
+        expected = { 204 => nil, 205 => "0", 304 => query == "?length" ? "4" : nil }.fetch(status)
+        assert_equal [status, expected, nil], [response.status, response["content-length"], response["transfer-encoding"]],
+                     "#{status} with #{kind}#{query}"
+      end
+    end
+  end
+
+  test "every status with a body has it whole, and its head alone for HEAD" do |mode|
+    server = serve(Statuses.new, mode, lint: false)
+    Client.open(server.port) do |client|
+      [200, 201, 206, 226, 299, 300, 301, 305, 399, 400, 404, 418, 499, 500, 501, 599, 600, 999].each do |status|
+        %w[array each call].each do |kind|
+          response = ask_twice(client, "/#{kind}/#{status}")
+          assert_equal [status, "body"], [response.status, response.body]
+          assert_equal status, ask_twice(client, "/#{kind}/#{status}", method: "HEAD").status
+        end
+      end
+    end
+  end
+
+  test "headers about the connection are the server's" do |mode|
+    server = serve(HopByHop.new, mode, lint: false)
+    Client.open(server.port) do |client|
+      response = ask_twice(client, "/")
+      assert_equal "hello", response.body
+      %w[connection keep-alive transfer-encoding trailer proxy-connection rack.own].each { |name| assert_empty response.all(name), name }
+      response = ask_twice(client, "/upgrade")
+      assert_equal [426, "h2c", "upgrade"], [response.status, response["upgrade"], response["connection"]]
+      %w[/hijack /hijack-upgrade].each do |path|
+        log = logged { assert_equal 500, ask_twice(client, path).status, path }
+        assert_match(/rack\.hijack|interim/, log)
+      end
+      assert client.get("/close").closes?
+      assert client.closed_by_server?
     end
   end
 

@@ -61,8 +61,9 @@ std::string ipv6() {
 }
 
 std::string name() {
-  static std::vector<std::string> const pieces = {"a", "z", "A", "Z", "0", "9", "-", ".", "_", "~", "!",
-                                                  "$", "&", "'", "(", ")", "*", "+", ",", ";", "="};
+  static std::vector<std::string> const pieces = {"a", "z", "A", "Z", "0", "9", "-",
+                                                  ".", "_", "~", "!", "$", "&", "'",
+                                                  "(", ")", "*", "+", ",", ";", "="};
   std::string made;
   for (std::size_t left = 1 + up_to(8); left != 0; --left) {
     made += up_to(5) == 0 ? "%" + hex_digits(2, 2) : several(1, 1, pieces);
@@ -155,11 +156,45 @@ TEST_CASE("an authority is a host and perhaps a port") {
 }
 
 TEST_CASE("what is no host, or has no port behind the colon, is no authority") {
-  for (std::string const& text :
-       {""s, ":"s, ":80"s, "a b"s, "a/b"s, "a?b"s, "a@b"s, "u:p@b"s, "a:b"s, "a:-1"s, "a:+1"s, "a: 1"s, "a:65536"s,
-        "a:99999999999999999999"s, "a:1:2"s, "a%"s, "a%4"s, "a%4g"s, "a\0b"s, "\xC3\xA4"s, "[::1"s, "::1"s, "[]"s,
-        "[::1]x"s, "[::1]80"s, "[1:2:3:4:5:6:7]"s, "[1:2:3:4:5:6:7:8:9]"s, "[1::2::3]"s, "[12345::]"s, "[fe80::1%25lo]"s,
-        "[fe80::1%lo]"s, "[127.0.0.1]"s, "[v1.]"s, "[v.a]"s, "[vg.a]"s, "[v1]"s, "[::1\0]"s, "a[b"s, "a]"s}) {
+  for (std::string const& text : {""s,
+                                  ":"s,
+                                  ":80"s,
+                                  "a b"s,
+                                  "a/b"s,
+                                  "a?b"s,
+                                  "a@b"s,
+                                  "u:p@b"s,
+                                  "a:b"s,
+                                  "a:-1"s,
+                                  "a:+1"s,
+                                  "a: 1"s,
+                                  "a:65536"s,
+                                  "a:99999999999999999999"s,
+                                  "a:1:2"s,
+                                  "a%"s,
+                                  "a%4"s,
+                                  "a%4g"s,
+                                  "a\0b"s,
+                                  "\xC3\xA4"s,
+                                  "[::1"s,
+                                  "::1"s,
+                                  "[]"s,
+                                  "[::1]x"s,
+                                  "[::1]80"s,
+                                  "[1:2:3:4:5:6:7]"s,
+                                  "[1:2:3:4:5:6:7:8:9]"s,
+                                  "[1::2::3]"s,
+                                  "[12345::]"s,
+                                  "[fe80::1%25lo]"s,
+                                  "[fe80::1%lo]"s,
+                                  "[127.0.0.1]"s,
+                                  "[v1.]"s,
+                                  "[v.a]"s,
+                                  "[vg.a]"s,
+                                  "[v1]"s,
+                                  "[::1\0]"s,
+                                  "a[b"s,
+                                  "a]"s}) {
     CAPTURE(text);
     CHECK_FALSE(authority::parse(text));
   }

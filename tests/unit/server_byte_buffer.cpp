@@ -73,7 +73,8 @@ TEST_CASE("a buffer holds what was appended and not consumed, in any order of bo
           }
           break;
         default: {
-          std::string const piece(random() % (random() % 2 ? 20 : 2000), static_cast<char>(random()));
+          std::string const piece(random() % (random() % 2 ? 20 : 2000),
+                                  static_cast<char>(random()));
           all.append(piece);
           model += piece;
         }

@@ -119,25 +119,37 @@ std::vector<shape> shapes() {
       {"underscores", fields("a_a:b\r\nb_b:c\r\n")},
       {"connection options", fields("Connection:,close,,\r\n")},
       {"expectations", fields("Expect:100-continue,\r\n")},
-      {"distinct names", [](std::size_t n) { return head + numbered(n, "a", ":b\r\n") + "\r\n"; }},
+      {"distinct names",
+       [](std::size_t n) { return head + numbered(n, "a", ":b\r\n") + "\r\n"; }},
       {"distinct underscored names",
        [](std::size_t n) { return head + numbered(n, "a_", ":b\r\n") + "\r\n"; }},
       {"a long value", [](std::size_t n) { return head + "a:" + times(n, "b") + "\r\n\r\n"; }},
-      {"blanks behind a value", [](std::size_t n) { return head + "a:b" + times(n, " ") + "\r\n\r\n"; }},
+      {"blanks behind a value",
+       [](std::size_t n) { return head + "a:b" + times(n, " ") + "\r\n\r\n"; }},
       {"a long name", [](std::size_t n) { return head + times(n, "a") + ":b\r\n\r\n"; }},
       {"a long target",
-       [](std::size_t n) { return "GET /" + times(n, "%20?/") + " HTTP/1.1\r\nHost: x\r\n\r\n"; }},
-      {"a long host", [](std::size_t n) { return "GET / HTTP/1.1\r\nHost: " + times(n, "%20") + "\r\n\r\n"; }},
+       [](std::size_t n) {
+         return "GET /" + times(n, "%20?/") + " HTTP/1.1\r\nHost: x\r\n\r\n";
+       }},
+      {"a long host",
+       [](std::size_t n) { return "GET / HTTP/1.1\r\nHost: " + times(n, "%20") + "\r\n\r\n"; }},
       {"a port of zeros",
        [](std::size_t n) { return "GET / HTTP/1.1\r\nHost: a:" + times(n, "0") + "\r\n\r\n"; }},
       {"empty lines", [](std::size_t n) { return times(n, "\r\n") + head + "\r\n"; }},
       {"a list of nothing",
-       [](std::size_t n) { return head + "Transfer-Encoding: chunked" + times(n, ", ") + "\r\n\r\n0\r\n\r\n"; }},
-      {"chunks of one byte", [](std::size_t n) { return chunked + times(n, "1\r\na\r\n") + "0\r\n\r\n"; }},
-      {"zeros before a size", [](std::size_t n) { return chunked + times(n, "0") + "1\r\na\r\n0\r\n\r\n"; }},
-      {"chunk extensions", [](std::size_t n) { return chunked + "1" + times(n, ";ab") + "\r\na\r\n0\r\n\r\n"; }},
-      {"an extension per chunk", [](std::size_t n) { return chunked + times(n, "1;a=b\r\na\r\n") + "0\r\n\r\n"; }},
-      {"trailers", [](std::size_t n) { return chunked + "0\r\n" + times(n, "a:b\r\n") + "\r\n"; }},
+       [](std::size_t n) {
+         return head + "Transfer-Encoding: chunked" + times(n, ", ") + "\r\n\r\n0\r\n\r\n";
+       }},
+      {"chunks of one byte",
+       [](std::size_t n) { return chunked + times(n, "1\r\na\r\n") + "0\r\n\r\n"; }},
+      {"zeros before a size",
+       [](std::size_t n) { return chunked + times(n, "0") + "1\r\na\r\n0\r\n\r\n"; }},
+      {"chunk extensions",
+       [](std::size_t n) { return chunked + "1" + times(n, ";ab") + "\r\na\r\n0\r\n\r\n"; }},
+      {"an extension per chunk",
+       [](std::size_t n) { return chunked + times(n, "1;a=b\r\na\r\n") + "0\r\n\r\n"; }},
+      {"trailers",
+       [](std::size_t n) { return chunked + "0\r\n" + times(n, "a:b\r\n") + "\r\n"; }},
       {"distinct trailers",
        [](std::size_t n) { return chunked + "0\r\n" + numbered(n, "a", ":b\r\n") + "\r\n"; }},
   };
@@ -178,18 +190,21 @@ TEST_CASE("a request of twice the size costs at most twice as much, whatever is 
 }
 
 TEST_CASE("random requests of twice the size cost at most twice as much") {
-  static constexpr std::string_view pieces[] = {"a", "B", ":", ": ", "\r\n", "\r\n", "a:b\r\n", "_", "-", ",",
-                                                " ", "0", "1\r\na\r\n", ";", "Cookie:", "x_y:", "Connection:", "\t"};
+  static constexpr std::string_view pieces[] = {
+      "a", "B", ":", ": ",         "\r\n", "\r\n",    "a:b\r\n", "_",           "-",
+      ",", " ", "0", "1\r\na\r\n", ";",    "Cookie:", "x_y:",    "Connection:", "\t"};
   std::mt19937 random(13);
   std::size_t complete = 0;
   for (int round = 0; round < 200; ++round) {
     std::string unit;
-    for (std::size_t left = 1 + random() % 6; left != 0; --left) unit += pieces[random() % std::size(pieces)];
+    for (std::size_t left = 1 + random() % 6; left != 0; --left)
+      unit += pieces[random() % std::size(pieces)];
     if (random() % 2) unit += ":\r\n";
     CAPTURE(unit);
     std::string const& before = random() % 3 ? head : chunked;
     std::string const once = before + times(1000, unit) + "\r\n";
-    grows_linearly(once, before + times(2000, unit) + "\r\n", random() % 2 ? once.size() * 2 : 1 + random() % 100);
+    grows_linearly(once, before + times(2000, unit) + "\r\n",
+                   random() % 2 ? once.size() * 2 : 1 + random() % 100);
     complete += work_of(once, once.size(), widest()).what == http_parser::state::complete;
   }
   CHECK(complete > 10);
@@ -205,7 +220,8 @@ TEST_CASE("with the usual limits no request takes more than its share of memory"
       CHECK(done.kept <= 4 * std::max(limit.max_header_size, std::min(step, bytes.size())));
       CHECK(done.allocated <= 64 * limit.max_header_fields);
       // A chunk is given 20 bytes for its size, extensions and line breaks.
-      bool const sound = each.name == "chunks of one byte" || each.name == "an extension per chunk";
+      bool const sound =
+          each.name == "chunks of one byte" || each.name == "an extension per chunk";
       CHECK((done.what == http_parser::state::complete) == sound);
     }
   }

@@ -15,21 +15,22 @@ using namespace std::string_literals;
 using namespace std::string_view_literals;
 
 TEST_CASE("a request line and headers become method, target and Rack keys") {
-  both_ways("PATCH /a/b?c=d&e HTTP/1.1\r\nHost: example.org:8080\r\nX-Some-Thing: some value \t\r\n"
-            "content-type: text/plain\r\nX-Empty:\r\n\r\n",
-            [](parsing& p) {
-              CHECK(p.last.what == http_parser::state::complete);
-              CHECK(p.head.method() == "PATCH");
-              CHECK(p.head.path() == "/a/b");
-              CHECK(p.head.query() == "c=d&e");
-              CHECK(p.head.host_name() == "example.org");
-              CHECK(p.head.host_port() == "8080");
-              CHECK(p.header("HTTP_X_SOME_THING") == "some value");
-              CHECK(p.header("CONTENT_TYPE") == "text/plain");
-              CHECK(p.header("HTTP_X_EMPTY") == "");
-              CHECK(p.head.keep_alive);
-              CHECK(!p.head.has_body());
-            });
+  both_ways(
+      "PATCH /a/b?c=d&e HTTP/1.1\r\nHost: example.org:8080\r\nX-Some-Thing: some value \t\r\n"
+      "content-type: text/plain\r\nX-Empty:\r\n\r\n",
+      [](parsing& p) {
+        CHECK(p.last.what == http_parser::state::complete);
+        CHECK(p.head.method() == "PATCH");
+        CHECK(p.head.path() == "/a/b");
+        CHECK(p.head.query() == "c=d&e");
+        CHECK(p.head.host_name() == "example.org");
+        CHECK(p.head.host_port() == "8080");
+        CHECK(p.header("HTTP_X_SOME_THING") == "some value");
+        CHECK(p.header("CONTENT_TYPE") == "text/plain");
+        CHECK(p.header("HTTP_X_EMPTY") == "");
+        CHECK(p.head.keep_alive);
+        CHECK(!p.head.has_body());
+      });
 }
 
 TEST_CASE("a request ends where it ends, and the next one begins there") {
@@ -56,7 +57,8 @@ TEST_CASE("what is unusual and sound is accepted") {
         get + "X!#$%&'*+.^`|~: 1\r\n\r\n", get + "X_A: 1\r\n\r\n",
         "GET / HTTP/1.1\r\nhOsT: x\r\n\r\n"s, "GET / HTTP/1.1\r\nHost: a:\r\n\r\n"s,
         post + "Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
-        post + "Content-Length: 007\r\n\r\nabcdefg", chunked + "0A\r\n0123456789\r\n000\r\n\r\n"}) {
+        post + "Content-Length: 007\r\n\r\nabcdefg",
+        chunked + "0A\r\n0123456789\r\n000\r\n\r\n"}) {
     accepts(bytes);
   }
 }
@@ -74,7 +76,8 @@ TEST_CASE("lines that two parsers could end differently are rejected") {
 }
 
 TEST_CASE("chunks that are none are rejected") {
-  for (char const* size : {"g", "0x1", "-1", "+1", " 1", "1 ", "1\t", "", "10000000000000001"}) {
+  for (char const* size :
+       {"g", "0x1", "-1", "+1", " 1", "1 ", "1\t", "", "10000000000000001"}) {
     rejects(chunked + size + "\r\na\r\n0\r\n\r\n");
   }
   rejects(chunked + "1\r\nab\r\n0\r\n\r\n");
@@ -87,8 +90,8 @@ TEST_CASE("what cannot begin a request is rejected before its line ends") {
 
 TEST_CASE("a head beyond its limit is rejected with 431, with the limit and what was seen") {
   for (std::string const& bytes :
-       {get + "A: " + std::string(header_limit, 'x') + "\r\n\r\n", std::string(header_limit + 1, 'G'),
-        get + std::string(header_limit, 'x'),
+       {get + "A: " + std::string(header_limit, 'x') + "\r\n\r\n",
+        std::string(header_limit + 1, 'G'), get + std::string(header_limit, 'x'),
         chunked + "0\r\nA: " + std::string(header_limit, 'x') + "\r\n\r\n"}) {
     both_ways(bytes, [](parsing& p) {
       CHECK(p.last.what == http_parser::state::rejected);
@@ -100,11 +103,12 @@ TEST_CASE("a head beyond its limit is rejected with 431, with the limit and what
 }
 
 TEST_CASE("a target beyond the limit of a head is rejected with 414") {
-  both_ways("GET /" + std::string(header_limit, 'x') + " HTTP/1.1\r\nHost: x\r\n\r\n", [](parsing& p) {
-    CHECK(p.parser.why().status == 414);
-    CHECK(p.parser.why().limit == header_limit);
-    CHECK(p.parser.why().value > header_limit);
-  });
+  both_ways("GET /" + std::string(header_limit, 'x') + " HTTP/1.1\r\nHost: x\r\n\r\n",
+            [](parsing& p) {
+              CHECK(p.parser.why().status == 414);
+              CHECK(p.parser.why().limit == header_limit);
+              CHECK(p.parser.why().value > header_limit);
+            });
 }
 
 TEST_CASE("more fields than the limit are rejected with 431, also in trailers") {
@@ -115,8 +119,9 @@ TEST_CASE("more fields than the limit are rejected with 431, also in trailers") 
   };
   accepts(get + fields(limits().max_header_fields - 1) + "\r\n");
   accepts(chunked + "0\r\n" + fields(limits().max_header_fields) + "\r\n");
-  for (std::string const& bytes : {get + fields(limits().max_header_fields) + "\r\n",
-                                   chunked + "0\r\n" + fields(limits().max_header_fields + 1) + "\r\n"}) {
+  for (std::string const& bytes :
+       {get + fields(limits().max_header_fields) + "\r\n",
+        chunked + "0\r\n" + fields(limits().max_header_fields + 1) + "\r\n"}) {
     both_ways(bytes, [](parsing& p) {
       CHECK(p.parser.why().status == 431);
       CHECK(p.parser.why().limit == limits().max_header_fields);
@@ -128,9 +133,11 @@ TEST_CASE("more fields than the limit are rejected with 431, also in trailers") 
 TEST_CASE("what is not body in chunks is limited, however it is spelled") {
   std::string zeros(header_limit + 100, '0');
   std::string many;
-  for (std::size_t i = 0; i < header_limit / 50; ++i) many += "1;" + std::string(80, 'x') + "\r\na\r\n";
-  for (std::string const& bytes : {chunked + zeros, chunked + zeros + "1\r\na\r\n0\r\n\r\n", chunked + "1;" + zeros,
-                                   chunked + "1;a=\"" + zeros, chunked + many}) {
+  for (std::size_t i = 0; i < header_limit / 50; ++i)
+    many += "1;" + std::string(80, 'x') + "\r\na\r\n";
+  for (std::string const& bytes :
+       {chunked + zeros, chunked + zeros + "1\r\na\r\n0\r\n\r\n", chunked + "1;" + zeros,
+        chunked + "1;a=\"" + zeros, chunked + many}) {
     both_ways(bytes, [](parsing& p) {
       CHECK(p.last.what == http_parser::state::rejected);
       CHECK(p.parser.why().status == 400);

@@ -45,7 +45,8 @@ outcome expected(std::string_view bytes) {
       if (byte == ' ' || byte == '\t') return {verdict::folded, all.length, all.fields};
       if (byte != '\r') ++all.fields;
     }
-    if (byte == '\n' && !line.ends_with('\r')) return {verdict::bare_line_feed, all.length, all.fields};
+    if (byte == '\n' && !line.ends_with('\r'))
+      return {verdict::bare_line_feed, all.length, all.fields};
     ++all.length;
     line += byte;
     if (line == "\r\n") return {verdict::finished, all.length, all.fields};

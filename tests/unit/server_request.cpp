@@ -58,7 +58,8 @@ TEST_CASE("whether the connection is kept is the client's to say") {
   kept("GET / HTTP/1.0\r\n\r\n", false);
   kept("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true);
   kept("GET / HTTP/1.2\r\nHost: x\r\n\r\n", true);
-  for (char const* options : {"close\t", "\tCLOSE", "keep-alive, close", "x,\tclose\t,y", ",close", "close, ,"}) {
+  for (char const* options :
+       {"close\t", "\tCLOSE", "keep-alive, close", "x,\tclose\t,y", ",close", "close, ,"}) {
     kept(get + "Connection: " + options + "\r\n\r\n", false);
     kept("GET / HTTP/1.0\r\nConnection: keep-alive,"s + options + "\r\n\r\n", false);
   }
@@ -79,16 +80,28 @@ TEST_CASE("requests whose length two parsers could read differently are rejected
   for (std::string const& headers :
        {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"s,
         "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"s,
-        "Content-Length: 5\r\nContent-Length: 5\r\n"s, "Content-Length: 5\r\nContent-Length: 6\r\n"s,
-        "Content-Length: 5, 5\r\n"s, "Content-Length: +5\r\n"s, "Content-Length: -5\r\n"s,
-        "Content-Length: 0x5\r\n"s, "Content-Length: 5 5\r\n"s, "Content-Length:\r\n"s,
-        "Content-Length: 99999999999999999999\r\n"s, "Content-Length: 9223372036854775808\r\n"s,
-        "Transfer-Encoding:\r\n"s, "Transfer-Encoding: ,\r\n"s,
-        "Transfer-Encoding: chunked, gzip\r\n"s, "Transfer-Encoding: chunked, chunked\r\n"s,
-        "Transfer-Encoding: gzip, chunked,\t chunked\r\n"s, "Transfer-Encoding: chunked;a=b\r\n"s,
-        "Transfer-Encoding: \"chunked\"\r\n"s, "Transfer-Encoding: \vchunked\r\n"s,
+        "Content-Length: 5\r\nContent-Length: 5\r\n"s,
+        "Content-Length: 5\r\nContent-Length: 6\r\n"s,
+        "Content-Length: 5, 5\r\n"s,
+        "Content-Length: +5\r\n"s,
+        "Content-Length: -5\r\n"s,
+        "Content-Length: 0x5\r\n"s,
+        "Content-Length: 5 5\r\n"s,
+        "Content-Length:\r\n"s,
+        "Content-Length: 99999999999999999999\r\n"s,
+        "Content-Length: 9223372036854775808\r\n"s,
+        "Transfer-Encoding:\r\n"s,
+        "Transfer-Encoding: ,\r\n"s,
+        "Transfer-Encoding: chunked, gzip\r\n"s,
+        "Transfer-Encoding: chunked, chunked\r\n"s,
+        "Transfer-Encoding: gzip, chunked,\t chunked\r\n"s,
+        "Transfer-Encoding: chunked;a=b\r\n"s,
+        "Transfer-Encoding: \"chunked\"\r\n"s,
+        "Transfer-Encoding: \vchunked\r\n"s,
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"s,
-        "Content_Length: 5\r\n"s, "Transfer_Encoding: chunked\r\n"s, "Content-Length : 5\r\n"s}) {
+        "Content_Length: 5\r\n"s,
+        "Transfer_Encoding: chunked\r\n"s,
+        "Content-Length : 5\r\n"s}) {
     rejects(post + headers + "\r\n0\r\n\r\n");
   }
   rejects("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
@@ -96,15 +109,15 @@ TEST_CASE("requests whose length two parsers could read differently are rejected
 }
 
 TEST_CASE("transfer codings other than chunked are not implemented") {
-  for (char const* codings : {"identity", "gzip", "xchunked", "gzip, chunked", "GZIP ,\tChunked",
-                              "br;q=1, chunked", "a, b, c"}) {
+  for (char const* codings : {"identity", "gzip", "xchunked", "gzip, chunked",
+                              "GZIP ,\tChunked", "br;q=1, chunked", "a, b, c"}) {
     rejects(post + "Transfer-Encoding: " + codings + "\r\n\r\n0\r\n\r\n", 501);
   }
 }
 
 TEST_CASE("chunked is seen in every spelling that a list allows") {
-  for (char const* codings :
-       {"chunked", "CHUNKED", "chunked\t", "\t chunked \t", "chunked,", ", ,\t,chunked", "chunked , ,"}) {
+  for (char const* codings : {"chunked", "CHUNKED", "chunked\t", "\t chunked \t", "chunked,",
+                              ", ,\t,chunked", "chunked , ,"}) {
     both_ways(post + "Transfer-Encoding: " + codings + "\r\n\r\n5\r\nhello\r\n0\r\n\r\nGET",
               [&](parsing& p) {
                 CAPTURE(codings);
@@ -150,13 +163,15 @@ TEST_CASE("the host of a URL replaces that of the header") {
 TEST_CASE("every token is a method, and only that") {
   for (char const* method : {"GET", "QUERY", "get", "M-SEARCH", "PRI", "SOURCE", "FLUSH", "X",
                              "!#$%&'*+-.^_`|~09azAZ", "UNHEARDOF"}) {
-    both_ways(method + " /p HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"s, [&](parsing& p) {
-      CHECK(p.last.what == http_parser::state::complete);
-      CHECK(p.head.method() == method);
-      CHECK(p.body == "ab");
-    });
+    both_ways(method + " /p HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"s,
+              [&](parsing& p) {
+                CHECK(p.last.what == http_parser::state::complete);
+                CHECK(p.head.method() == method);
+                CHECK(p.body == "ab");
+              });
   }
-  for (std::string const& method : {"G\0T"s, "G(T"s, "G\x7fT"s, "G\xC3\xA4T"s, "G\tT"s, "\"GET\""s, "@"s}) {
+  for (std::string const& method :
+       {"G\0T"s, "G(T"s, "G\x7fT"s, "G\xC3\xA4T"s, "G\tT"s, "\"GET\""s, "@"s}) {
     rejects(method + " / HTTP/1.1\r\nHost: x\r\n\r\n");
   }
 }
@@ -173,11 +188,27 @@ TEST_CASE("a method that means something to other parsers is read like any other
 }
 
 TEST_CASE("what is no request line of HTTP/1 is rejected") {
-  for (char const* line :
-       {"GET /", "GET / FTP/1.1", "GET / RTSP/1.0", " / HTTP/1.1", "GET HTTP/1.1", "GET",
-        "GET /a b HTTP/1.1", "GET /a#b HTTP/1.1", "GET a HTTP/1.1", "GET / HTTP/1.1 ", "GET / HTTP/1",
-        "GET / http/1.1", "GET / HTTP/1.10", "GET / HTTP/1.x", "GET / HTTP/ 1.1", "GET / HTTP/1,1",
-        "GET /\xff HTTP/1.1", "GET /\r HTTP/1.1", "GET\t/ HTTP/1.1", "\rGET / HTTP/1.1", "GET / HTTP/1.1\r"}) {
+  for (char const* line : {"GET /",
+                           "GET / FTP/1.1",
+                           "GET / RTSP/1.0",
+                           " / HTTP/1.1",
+                           "GET HTTP/1.1",
+                           "GET",
+                           "GET /a b HTTP/1.1",
+                           "GET /a#b HTTP/1.1",
+                           "GET a HTTP/1.1",
+                           "GET / HTTP/1.1 ",
+                           "GET / HTTP/1",
+                           "GET / http/1.1",
+                           "GET / HTTP/1.10",
+                           "GET / HTTP/1.x",
+                           "GET / HTTP/ 1.1",
+                           "GET / HTTP/1,1",
+                           "GET /\xff HTTP/1.1",
+                           "GET /\r HTTP/1.1",
+                           "GET\t/ HTTP/1.1",
+                           "\rGET / HTTP/1.1",
+                           "GET / HTTP/1.1\r"}) {
     rejects(line + "\r\nHost: x\r\n\r\n"s);
   }
   for (char const* version : {"0.9", "2.0", "2.1", "3.0", "9.9", "0.0"}) {
@@ -198,10 +229,26 @@ TEST_CASE("later versions of HTTP/1 are answered as HTTP/1.1") {
 }
 
 TEST_CASE("a target is a path, a URL of http, or an asterisk for OPTIONS") {
-  for (char const* target :
-       {"*", "a", "a/b", "//", "x:80", "ftp://x/", "http:/x", "http://", "http:///p", "http://u@x/",
-        "http://x:y/", "http://x:65536/", "http://[::1/", "://x/", "/%", "/%a", "/%ag", "/p?%", "/a\"\x80",
-        "http://x/%zz"}) {
+  for (char const* target : {"*",
+                             "a",
+                             "a/b",
+                             "//",
+                             "x:80",
+                             "ftp://x/",
+                             "http:/x",
+                             "http://",
+                             "http:///p",
+                             "http://u@x/",
+                             "http://x:y/",
+                             "http://x:65536/",
+                             "http://[::1/",
+                             "://x/",
+                             "/%",
+                             "/%a",
+                             "/%ag",
+                             "/p?%",
+                             "/a\"\x80",
+                             "http://x/%zz"}) {
     bool const sound = target == "//"sv;
     (sound ? accepts : [](std::string_view bytes) { rejects(bytes); })(
         "GET "s + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -234,7 +281,8 @@ TEST_CASE("Expect is a list, and 417 tells what of it is not known") {
   expects("", false);
   expects(", ,", false);
   expects("100-continue", false, "1.0");
-  for (char const* list : {"something", "100-continue, x", "x, 100-continue", "100-continue=1", "100-continue;a=b"}) {
+  for (char const* list : {"something", "100-continue, x", "x, 100-continue", "100-continue=1",
+                           "100-continue;a=b"}) {
     rejects(post + "Expect: " + list + "\r\nContent-Length: 1\r\n\r\na", 417);
   }
 }

@@ -42,11 +42,14 @@ std::string segments() {
 std::string query() { return up_to(1) ? "?" + several(0, 6, "az09-._~!$&'()*+,;=:@/?") : ""; }
 
 std::string line() {
-  static constexpr std::string_view methods[] = {"GET", "POST", "OPTIONS", "QUERY", "M-SEARCH", "PRI"};
+  static constexpr std::string_view methods[] = {"GET",   "POST",     "OPTIONS",
+                                                 "QUERY", "M-SEARCH", "PRI"};
   std::string const method =
       up_to(3) ? std::string(methods[up_to(5)]) : several(1, 12, "azAZ09!#$%&'*+-.^_`|~");
   std::string target = "/" + several(0, 3, pchar) + segments() + query();
-  if (up_to(3) == 0) target = (up_to(1) ? "http://" : "HtTpS://") + several(1, 8, "az09-.") + segments() + query();
+  if (up_to(3) == 0)
+    target =
+        (up_to(1) ? "http://" : "HtTpS://") + several(1, 8, "az09-.") + segments() + query();
   if (method == "OPTIONS" && up_to(1)) target = "*";
   return method + " " + target + " HTTP/1." + several(1, 1, "0123456789");
 }
@@ -138,7 +141,8 @@ TEST_CASE("every line of the grammar is taken, and a changed one exactly if it s
 }
 
 TEST_CASE("every byte is looked at, wherever it stands") {
-  for (std::string const& text : {"GET /a?b HTTP/1.1"s, "OPTIONS * HTTP/1.1"s, "GET http://a/b HTTP/1.1"s}) {
+  for (std::string const& text :
+       {"GET /a?b HTTP/1.1"s, "OPTIONS * HTTP/1.1"s, "GET http://a/b HTTP/1.1"s}) {
     for (std::size_t at = 0; at < text.size(); ++at) {
       for (int byte = 0; byte < 256; ++byte) {
         std::string changed = text;

@@ -86,10 +86,12 @@ TEST_CASE("a status without a known reason has an empty one") {
   CHECK(response_head(out).status(99) == problem::bad_status);
   CHECK(response_head(out).status(1000) == problem::bad_status);
   CHECK(response_head(out).status(-1) == problem::bad_status);
+  CHECK(response_head(out).status(65536 + 200) == problem::bad_status);
 }
 
 TEST_CASE("each framing says how the body ends") {
-  CHECK(has(head_of(200, {}, {framing::chunked, 0, true, false}), "transfer-encoding: chunked"));
+  CHECK(
+      has(head_of(200, {}, {framing::chunked, 0, true, false}), "transfer-encoding: chunked"));
   CHECK(has(head_of(200, {}, {framing::length, 0, true, false}), "content-length: 0"));
   std::string const closing = head_of(200, {}, {framing::closing, 0, false, true});
   CHECK(has(closing, "connection: close"));
@@ -101,23 +103,48 @@ TEST_CASE("an answer without a body says a length only where one is allowed") {
   response_head::ending const none{framing::none, 0, true, false};
   CHECK(has(head_of(200, {{"content-length", "7"}}, none), "content-length: 7"));  // HEAD
   CHECK(has(head_of(304, {{"content-length", "7"}}, none), "content-length: 7"));
-  CHECK(head_of(204, {{"content-length", "0"}}, none).find("content-length") == std::string::npos);
+  CHECK(head_of(204, {{"content-length", "0"}}, none).find("content-length") ==
+        std::string::npos);
   CHECK(head_of(200, {}, none).find("content-length") == std::string::npos);
 }
 
 TEST_CASE("headers about the connection are the server's") {
-  std::string const head =
-      head_of(200, {{"Transfer-Encoding", "chunked"}, {"Connection", "keep-alive"}}, plain);
-  CHECK(head.find("Transfer-Encoding") == head.npos);
-  CHECK(head.find("Connection") == head.npos);
+  std::string const head = head_of(200,
+                                   {{"Transfer-Encoding", "chunked"},
+                                    {"Connection", "keep-alive, X-A"},
+                                    {"Keep-Alive", "timeout=5"},
+                                    {"Proxy-Connection", "keep-alive"},
+                                    {"Trailer", "X-B"}},
+                                   plain);
+  for (char const* name : {"Transfer-Encoding", "onnection", "Keep-Alive", "Trailer"}) {
+    CHECK(head.find(name) == head.npos);
+  }
   CHECK(has(head_of(200, {}, {framing::length, 1, true, true}), "connection: keep-alive"));
   CHECK(has(head_of(200, {}, {framing::length, 1, false, false}), "connection: close"));
+  for (auto const& [value, close] : {std::pair{"x, Close "sv, true},
+                                     {"close\t"sv, true},
+                                     {",\tCLOSE\t,x"sv, true},
+                                     {"closed"sv, false},
+                                     {"x-close, keep-alive"sv, false},
+                                     {""sv, false}}) {
+    byte_buffer out;
+    response_head asks(out);
+    CHECK(!asks.wants_close());
+    CHECK(asks.header("connection", value) == problem::none);
+    CHECK(asks.wants_close() == close);
+    CHECK(out.empty());
+  }
+}
 
-  byte_buffer out;
-  response_head asks(out);
-  CHECK(!asks.wants_close());
-  CHECK(asks.header("connection", "x, Close ") == problem::none);
-  CHECK(asks.wants_close());
+TEST_CASE("an upgrade that is on offer is listed in connection") {
+  headers const offer{{"Upgrade", "h2c"}};
+  std::string const head = head_of(426, offer, plain);
+  CHECK(has(head, "Upgrade: h2c"));
+  CHECK(has(head, "connection: upgrade"));
+  CHECK(has(head_of(426, offer, {framing::length, 1, false, false}),
+            "connection: close, upgrade"));
+  CHECK(has(head_of(426, offer, {framing::length, 1, true, true}),
+            "connection: keep-alive, upgrade"));
 }
 
 TEST_CASE("one length may be said twice, two may not") {
@@ -127,7 +154,8 @@ TEST_CASE("one length may be said twice, two may not") {
   CHECK(head.header("Content-Length", "5") == problem::none);
   CHECK(head.content_length() == 5);
   CHECK(head.header("content-length", "6") == problem::bad_length);
-  for (std::string_view const bad : {""sv, "-1"sv, "+1"sv, "1 "sv, "x"sv, "99999999999999999999"sv}) {
+  for (std::string_view const bad :
+       {""sv, "-1"sv, "+1"sv, "1 "sv, "x"sv, "99999999999999999999"sv}) {
     CHECK(header_problem("content-length", bad) == problem::bad_length);
   }
 }

@@ -30,6 +30,14 @@ module Bodies
     end
   end
 
+  # A callable body that Ractors can share.
+  class Called
+    def call(stream)
+      stream.write("body")
+      stream.close
+    end
+  end
+
   # What tests of whole bodies and of streams both ask for.
   class Routes < Apps::Router
     def index(_env)

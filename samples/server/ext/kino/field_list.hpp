@@ -11,7 +11,8 @@
 namespace kino::server {
 
 /// Whether `text` is `lower`, which is written in lower case, in any mixture of cases.
-[[nodiscard]] constexpr bool equal_ignoring_case(std::string_view text, std::string_view lower) {
+[[nodiscard]] constexpr bool equal_ignoring_case(std::string_view text,
+                                                 std::string_view lower) {
   return text.size() == lower.size() &&
          std::equal(text.begin(), text.end(), lower.begin(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });

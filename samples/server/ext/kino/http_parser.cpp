@@ -16,7 +16,9 @@ constexpr rejection no_memory{503, "there is no memory for the request"};
 
 // llhttp's callbacks, as static members so that they may see the parser's inside.
 struct http_parser_callbacks {
-  static http_parser& self(llhttp_t* parser) { return *static_cast<http_parser*>(parser->data); }
+  static http_parser& self(llhttp_t* parser) {
+    return *static_cast<http_parser*>(parser->data);
+  }
 
   // No exception may pass through llhttp, which is C.
   template <class Work>
@@ -90,8 +92,8 @@ struct http_parser_callbacks {
 
 namespace {
 
-// A parser behind a request line, to be copied: llhttp's state is a plain struct, and between two
-// lines it has no pointers into what it has read. POST has no meaning of its own to llhttp.
+// A parser behind a request line, to be copied: llhttp's state is a plain struct, and between
+// two lines it has no pointers into what it has read. POST has no meaning of its own to llhttp.
 llhttp_t const& behind_line() {
   static llhttp_t const shared = [] {
     static llhttp_settings_t const silent = [] {

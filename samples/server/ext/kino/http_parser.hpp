@@ -71,7 +71,9 @@ public:
   /// Whether a byte of this request has been seen.
   [[nodiscard]] bool started() const { return head_bytes_ != 0; }
   /// Whether the head is still incomplete.
-  [[nodiscard]] bool in_head() const { return phase_ == phase::line || phase_ == phase::fields; }
+  [[nodiscard]] bool in_head() const {
+    return phase_ == phase::line || phase_ == phase::fields;
+  }
   /// Why, after `rejected`.
   [[nodiscard]] rejection const& why() const { return why_; }
 
@@ -98,7 +100,7 @@ private:
   bool carriage_return_ = false;   // the last byte of the request line, held back
   std::uint64_t chunk_bytes_ = 0;  // sizes, extensions and line breaks
   std::uint64_t chunks_ = 0;
-  std::uint64_t chunk_body_ = 0;   // bytes that the sink got of the present call's
+  std::uint64_t chunk_body_ = 0;  // bytes that the sink got of the present call's
   std::uint64_t body_left_ = 0;
   phase phase_ = phase::line;
   bool complete_ = false;

@@ -27,6 +27,7 @@ struct reading {
   response_head head;
   problem found = problem::none;
   bool no_memory = false;
+  bool hijacks = false;
   VALUE name = Qnil;
   VALUE value = Qnil;
 
@@ -39,7 +40,7 @@ struct reading {
       no_memory = true;
     }
   }
-  [[nodiscard]] bool stopped() const { return found != problem::none || no_memory; }
+  [[nodiscard]] bool stopped() const { return found != problem::none || no_memory || hijacks; }
 };
 
 void add_value(reading& into, VALUE value) {
@@ -49,8 +50,12 @@ void add_value(reading& into, VALUE value) {
 int add_header(VALUE name, VALUE value, VALUE argument) {
   reading& into = *reinterpret_cast<reading*>(argument);
   into.name = RB_TYPE_P(name, T_STRING) ? name : rb_obj_as_string(name);
-  // rack.hijack and the like are words between the application and its server.
-  if (bytes_of(into.name).substr(0, 5) == "rack." || NIL_P(value)) return ST_CONTINUE;
+  if (NIL_P(value)) return ST_CONTINUE;
+  // These are words between the application and its server.
+  if (bytes_of(into.name).substr(0, 5) == "rack.") {
+    into.hijacks = bytes_of(into.name) == "rack.hijack";
+    return into.hijacks ? ST_STOP : ST_CONTINUE;
+  }
   if (RB_TYPE_P(value, T_ARRAY)) {
     for (long i = 0; i < RARRAY_LEN(value) && !into.stopped(); ++i) {
       add_value(into, RARRAY_AREF(value, i));
@@ -68,6 +73,11 @@ std::string inspected(gvl const& held, VALUE object) {
 
 [[noreturn]] void refuse(gvl const& held, reading const& seen) {
   if (seen.no_memory) throw std::bad_alloc();
+  if (seen.hijacks) {
+    throw kino::raise(rb_eArgError,
+                      "kino: the response has \"rack.hijack\", which this server does not offer; "
+                      "return a body that responds to #call");
+  }
   std::string const header = inspected(held, seen.name) + " => " + inspected(held, seen.value);
   switch (seen.found) {
     case problem::bad_name:
@@ -91,7 +101,13 @@ response_head read_head(gvl const& held, exchange& to, VALUE status, VALUE heade
   kino::protect(held, [&] {
     code = FIXNUM_P(status) ? FIX2LONG(status) : NUM2LONG(rb_Integer(status));
   });
-  if (seen.head.status(code) != problem::none) {
+  problem const bad = seen.head.status(code);
+  if (bad == problem::interim_status) {
+    throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
+                                        " is an interim one; the answer to a request has one of "
+                                        "200 to 999");
+  }
+  if (bad != problem::none) {
     throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
                                         " is not between 200 and 999");
   }
@@ -191,10 +207,7 @@ answer_writer begin_answer(gvl const& held, seat& at, VALUE status, VALUE header
   }
   if (!length) length = head.content_length();
   bool const old = to.head().minor_version == 0;
-  framing const how = to.head().head_only() || head.bodiless() ? framing::none
-                      : length                                 ? framing::length
-                      : old                                    ? framing::closing
-                                                               : framing::chunked;
+  framing const how = head.frame(to.head().head_only(), length.has_value(), old);
   bool const keep_alive =
       !head.wants_close() && how != framing::closing && to.decide_keep_alive();
   head.finish({how, length.value_or(0), keep_alive, old});

@@ -30,7 +30,8 @@ known_header identify(std::string_view key) {
       return key == "EXPECT" ? known_header::expect : known_header::other;
     case 10: return key == "CONNECTION" ? known_header::connection : known_header::other;
     case 12: return key == "CONTENT_TYPE" ? known_header::content_type : known_header::other;
-    case 14: return key == "CONTENT_LENGTH" ? known_header::content_length : known_header::other;
+    case 14:
+      return key == "CONTENT_LENGTH" ? known_header::content_length : known_header::other;
     case 17:
       return key == "TRANSFER_ENCODING" ? known_header::transfer_encoding : known_header::other;
     default: return known_header::other;
@@ -95,7 +96,8 @@ rejection request::end_line() {
   }
   if (path_.length == 0) {
     // "GET http://host" means the root, "OPTIONS http://host" the server (RFC 9112, 3.2.4).
-    bool const all = line.method == "OPTIONS" && line.target.back() != '?' && query_.length == 0;
+    bool const all =
+        line.method == "OPTIONS" && line.target.back() != '?' && query_.length == 0;
     path_ = {end(), 1};
     arena_.append(all ? '*' : '/');
   }
@@ -235,7 +237,8 @@ rejection request::check_framing(header const* length, header const* coding) {
   if (length) {
     std::string_view const digits = value(*length);
     std::uint64_t number = 0;
-    auto const [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    auto const [stop, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
     // The sign bit stays free: the number also travels as a signed one.
     if (error != std::errc() || stop != digits.data() + digits.size() || number >> 63) {
       return {400, "Content-Length is not a number"};
@@ -258,7 +261,8 @@ rejection request::join_repeated() {
     header& first = headers_[fields.front()];
     std::string_view const separator = first.known == known_header::cookie ? "; " : ", ";
     std::size_t room = 0;
-    for (std::uint64_t const field : fields) room += headers_[field].value_length + separator.size();
+    for (std::uint64_t const field : fields)
+      room += headers_[field].value_length + separator.size();
     // Room first: what is appended lies in the arena, which must not move meanwhile.
     static_cast<void>(arena_.prepare(room));
     std::uint32_t const start = end();

@@ -29,8 +29,8 @@ enum class known_header : std::uint8_t {
 
 /// A request is a parsed head: views into one arena, valid until `clear`.
 ///
-/// A head of n bytes takes at most 2 n + 16 bytes of the arena, whatever is in it, and the arena
-/// at most twice as much memory.
+/// A head of n bytes takes at most 2 n + 16 bytes of the arena, whatever is in it. The arena
+/// has at most twice as much memory.
 ///
 /// Header names are kept as the keys a Rack environment has ("HTTP_ACCEPT_ENCODING",
 /// "CONTENT_TYPE"): the conversion happens once, byte by byte, while parsing.
@@ -55,7 +55,7 @@ public:
   bool expects_continue = false;
   std::optional<std::uint64_t> content_length;
 
-  /// Any token: GET, QUERY, one that nobody knows; never CONNECT. Empty in a request without one.
+  /// Any token, known or not, except CONNECT. Empty if the request had no valid one.
   [[nodiscard]] std::string_view method() const { return text(method_); }
   [[nodiscard]] std::string_view target() const { return text(target_); }
   [[nodiscard]] std::string_view path() const { return text(path_); }
@@ -80,7 +80,9 @@ public:
   /// The request line, without its line break; then `end_line`.
   void append_line(std::string_view bytes) { arena_.append(bytes); }
   /// Whether the line has gone beyond its method.
-  [[nodiscard]] bool in_target() const { return arena_.view().find(' ') != std::string_view::npos; }
+  [[nodiscard]] bool in_target() const {
+    return arena_.view().find(' ') != std::string_view::npos;
+  }
   /// Takes the line apart. A rejection leaves the method readable if there is one.
   [[nodiscard]] rejection end_line();
   void append_name(std::string_view bytes);
@@ -97,7 +99,9 @@ private:
     std::uint32_t length = 0;
   };
 
-  [[nodiscard]] std::string_view text(span s) const { return {arena_.data() + s.start, s.length}; }
+  [[nodiscard]] std::string_view text(span s) const {
+    return {arena_.data() + s.start, s.length};
+  }
   [[nodiscard]] span span_of(std::string_view inside) const {
     return {static_cast<std::uint32_t>(inside.data() - arena_.data()),
             static_cast<std::uint32_t>(inside.size())};

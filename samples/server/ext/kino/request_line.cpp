@@ -42,8 +42,9 @@ rejection request_line::parse(std::string_view line, request_line& into) {
 
 rejection request_line::split_target() {
   if (!characters::percent_encoded(target, characters::in_target)) {
-    return {400, "the request target has characters that are not allowed, or a percent sign "
-                 "without two hexadecimal digits"};
+    return {400,
+            "the request target has characters that are not allowed, or a percent sign "
+            "without two hexadecimal digits"};
   }
   std::string_view rest = target;
   if (rest == "*") {

@@ -3,6 +3,7 @@
 #include "response_head.hpp"
 
 #include "characters.hpp"
+#include "field_list.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -13,85 +14,6 @@ namespace kino::server {
 
 namespace {
 
-std::string_view reason_of(long code) {
-  switch (code) {
-    case 100: return "Continue";
-    case 101: return "Switching Protocols";
-    case 103: return "Early Hints";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 203: return "Non-Authoritative Information";
-    case 204: return "No Content";
-    case 205: return "Reset Content";
-    case 206: return "Partial Content";
-    case 207: return "Multi-Status";
-    case 300: return "Multiple Choices";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 407: return "Proxy Authentication Required";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 418: return "I'm a teapot";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 423: return "Locked";
-    case 424: return "Failed Dependency";
-    case 425: return "Too Early";
-    case 426: return "Upgrade Required";
-    case 428: return "Precondition Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 451: return "Unavailable For Legal Reasons";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 507: return "Insufficient Storage";
-    case 511: return "Network Authentication Required";
-    default: return {};
-  }
-}
-
-bool same(std::string_view name, std::string_view lower) {
-  return name.size() == lower.size() &&
-         std::equal(name.begin(), name.end(), lower.begin(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
-}
-
-bool lists(std::string_view value, std::string_view option) {
-  while (!value.empty()) {
-    std::size_t const comma = std::min(value.find(','), value.size());
-    std::string_view item = value.substr(0, comma);
-    while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) item.remove_prefix(1);
-    while (!item.empty() && (item.back() == ' ' || item.back() == '\t')) item.remove_suffix(1);
-    if (same(item, option)) return true;
-    value.remove_prefix(std::min(comma + 1, value.size()));
-  }
-  return false;
-}
-
 void append_number(byte_buffer& out, std::uint64_t number) {
   char* const room = out.prepare(20);
   out.commit(std::to_chars(room, room + 20, number).ptr - room);
@@ -101,11 +23,12 @@ void append_number(byte_buffer& out, std::uint64_t number) {
 
 response_head::problem response_head::status(long code) {
   if (code < 100 || code > 999) return problem::bad_status;
-  code_ = code;
+  status_ = status_of(static_cast<std::uint16_t>(code));
+  if (status_.content == content_rule::interim) return problem::interim_status;
   out_->append("HTTP/1.1 ");
-  append_number(*out_, static_cast<std::uint64_t>(code));
+  append_number(*out_, status_.code);
   out_->append(' ');
-  out_->append(reason_of(code));
+  out_->append(status_.reason);
   out_->append("\r\n");
   return problem::none;
 }
@@ -116,14 +39,24 @@ response_head::problem response_head::header(std::string_view name, std::string_
   }
   if (!characters::all_in_value(value)) return problem::bad_value;
   switch (name.size()) {
-    case 4: has_date_ |= same(name, "date"); break;
-    case 6: has_server_ |= same(name, "server"); break;
+    case 4: has_date_ |= equal_ignoring_case(name, "date"); break;
+    case 6: has_server_ |= equal_ignoring_case(name, "server"); break;
+    case 7:
+      // Says what could be upgraded to, as 426 must; it belongs to the connection.
+      has_upgrade_ |= equal_ignoring_case(name, "upgrade");
+      if (equal_ignoring_case(name, "trailer")) return problem::none;
+      break;
     case 10:
-      if (!same(name, "connection")) break;
-      wants_close_ |= lists(value, "close");
-      return problem::none;
+      if (equal_ignoring_case(name, "connection")) {
+        for_each_element(value, [this](std::string_view option) {
+          wants_close_ |= equal_ignoring_case(option, "close");
+        });
+        return problem::none;
+      }
+      if (equal_ignoring_case(name, "keep-alive")) return problem::none;
+      break;
     case 14: {
-      if (!same(name, "content-length")) break;
+      if (!equal_ignoring_case(name, "content-length")) break;
       std::uint64_t number = 0;
       auto const [stop, error] =
           std::from_chars(value.data(), value.data() + value.size(), number);
@@ -135,8 +68,11 @@ response_head::problem response_head::header(std::string_view name, std::string_
       length_ = number;
       return problem::none;
     }
+    case 16:
+      if (equal_ignoring_case(name, "proxy-connection")) return problem::none;
+      break;
     case 17:
-      if (same(name, "transfer-encoding")) return problem::none;
+      if (equal_ignoring_case(name, "transfer-encoding")) return problem::none;
       break;
     default: break;
   }
@@ -158,27 +94,52 @@ void response_head::finish(ending const& end) {
     out_->append(http_date());
     out_->append("\r\n");
   }
-  if (end.how == framing::chunked) {
-    out_->append("transfer-encoding: chunked\r\n");
-  } else if (end.how == framing::length || (end.how == framing::none && has_length_ &&
-                                            code_ != 204 && code_ >= 200)) {
-    // An answer to HEAD, and 304, may say how long the body would be; 1xx and 204 must not.
-    out_->append("content-length: ");
-    append_number(*out_, end.how == framing::length ? end.length : length_);
-    out_->append("\r\n");
-  }
-  if (!end.keep_alive) {
-    out_->append("connection: close\r\n");
-  } else if (end.http_1_0) {
-    out_->append("connection: keep-alive\r\n");
-  }
+  finish_framing(end);
+  finish_connection(end);
   out_->append("\r\n");
+}
+
+void response_head::finish_framing(ending const& end) {
+  std::optional<std::uint64_t> length;
+  switch (status_.content) {
+    case content_rule::interim:
+    case content_rule::none: return;
+    case content_rule::zero: length = 0; break;
+    case content_rule::described: length = content_length(); break;
+    case content_rule::usual:
+      if (end.how == framing::chunked) {
+        out_->append("transfer-encoding: chunked\r\n");
+      } else if (end.how == framing::length) {
+        length = end.length;
+      } else if (end.how == framing::none) {
+        length = content_length();  // as GET would be answered
+      }
+  }
+  if (!length) return;
+  out_->append("content-length: ");
+  append_number(*out_, *length);
+  out_->append("\r\n");
+}
+
+void response_head::finish_connection(ending const& end) {
+  std::string_view const stay = !end.keep_alive ? "close" : end.http_1_0 ? "keep-alive" : "";
+  if (stay.empty() && !has_upgrade_) return;
+  out_->append("connection: ");
+  out_->append(stay);
+  if (has_upgrade_) out_->append(stay.empty() ? "upgrade" : ", upgrade");
+  out_->append("\r\n");
+}
+
+framing response_head::frame(bool head_only, bool length_known, bool http_1_0) const {
+  if (head_only || bodiless()) return framing::none;
+  if (length_known) return framing::length;
+  return http_1_0 ? framing::closing : framing::chunked;
 }
 
 void response_head::brief(byte_buffer& out, int code, bool head_only) {
   response_head head(out);
-  std::string_view const reason = reason_of(code);
   static_cast<void>(head.status(code));
+  std::string_view const reason = head.status_.reason;
   static_cast<void>(head.header("content-type", "text/plain"));
   if (code == 503) static_cast<void>(head.header("retry-after", "1"));
   head.finish({framing::length, reason.size() + 1, false, false});

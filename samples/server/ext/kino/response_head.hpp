@@ -5,6 +5,7 @@
 #pragma once
 
 #include "byte_buffer.hpp"
+#include "status.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -14,7 +15,7 @@ namespace kino::server {
 
 /// How the client learns where the body of an answer ends.
 enum class framing : std::uint8_t {
-  none,     ///< There is no body: HEAD, 1xx, 204, 304.
+  none,     ///< There is no body: HEAD, 204, 205, 304.
   length,   ///< Content-Length.
   chunked,  ///< Chunks, the last one empty.
   closing,  ///< The end of the connection (HTTP/1.0).
@@ -22,8 +23,10 @@ enum class framing : std::uint8_t {
 
 /// A response_head writes status line and headers into a buffer, one after the other.
 ///
-/// Headers that decide about the connection are the server's own: `transfer-encoding`, and
-/// `connection` except for its "close", are noted and not passed on.
+/// Headers that are about one connection are the server's own. Of an application's `connection`
+/// only "close" counts; `transfer-encoding`, `keep-alive`, `proxy-connection` and `trailer` are
+/// dropped; `upgrade`, which 426 needs, is passed on and listed in `connection`. What stands
+/// there for the end of the body follows from the status.
 ///
 /// It is trivially destructible on purpose: the code that feeds it Ruby values may be left by
 /// a Ruby exception between any two calls.
@@ -31,11 +34,11 @@ enum class framing : std::uint8_t {
 /// Threads: none.  Throws: std::bad_alloc, from all that write.
 class response_head {
 public:
-  enum class problem { none, bad_status, bad_name, bad_value, bad_length };
+  enum class problem { none, bad_status, interim_status, bad_name, bad_value, bad_length };
 
   explicit response_head(byte_buffer& out) : out_(&out) {}
 
-  /// Begins an answer. 100 to 999.
+  /// Begins an answer. 200 to 999: an interim status is no answer.
   [[nodiscard]] problem status(long code);
   /// Adds one header line.
   [[nodiscard]] problem header(std::string_view name, std::string_view value);
@@ -56,22 +59,26 @@ public:
     return length_;
   }
   /// Whether an answer with this status has no body, whatever was asked.
-  [[nodiscard]] bool bodiless() const {
-    return (code_ >= 100 && code_ < 200) || code_ == 204 || code_ == 304;
-  }
+  [[nodiscard]] bool bodiless() const { return status_.content != content_rule::usual; }
+  /// How to frame an answer to HEAD, or to another method, whose length is known or not.
+  [[nodiscard]] framing frame(bool head_only, bool length_known, bool http_1_0) const;
 
   /// Appends a whole answer to `out`: a status with a short explanation as its body, after
   /// which the connection is closed.
   static void brief(byte_buffer& out, int code, bool head_only);
 
 private:
+  void finish_framing(ending const& end);
+  void finish_connection(ending const& end);
+
   byte_buffer* out_;
   std::uint64_t length_ = 0;
-  long code_ = 0;
+  status_entry status_{};
   bool has_length_ = false;
   bool wants_close_ = false;
   bool has_date_ = false;
   bool has_server_ = false;
+  bool has_upgrade_ = false;
 };
 
 /// The value of a Date header now; valid until this thread's next call.

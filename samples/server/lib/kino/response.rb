@@ -102,7 +102,7 @@ module Kino
       cut(stream, env, e)
     end
 
-    # HEAD, 204 and 304: the body's bytes would go nowhere, so it is not asked for them.
+    # HEAD, 204, 205 and 304: the body's bytes would go nowhere, so it is not asked for them.
     def self.head_only(id, slot, env, status, headers)
       stream = Native.stream(id, slot, status, headers, nil)
       guard(stream, env) {}
@@ -145,7 +145,7 @@ module Kino
     end
 
     def self.silent?(env, status)
-      status == 204 || status == 304 || env["REQUEST_METHOD"] == "HEAD"
+      status == 204 || status == 205 || status == 304 || env["REQUEST_METHOD"] == "HEAD"
     end
   end
 end
