@@ -21,6 +21,7 @@ enum class [[nodiscard]] push_result {
   closed,       ///< The channel takes nothing more. Give the value up.
   timed_out,    ///< No room until the deadline.
   interrupted,  ///< Somebody interrupted the wait (see wait.hpp). Handle it, then push again.
+  no_workers,   ///< A dispatcher's only: its last worker has left (`refuse_without_workers`).
 };
 
 /// What became of a pop. Only `popped` assigns the value.

@@ -36,6 +36,11 @@ enum class [[nodiscard]] take_result {
   closed,  ///< Closed and drained: the worker may leave.
 };
 
+/// Says that `close` abandons what is queued.
+struct discard_queued_t {};
+/// The one value of that type: `requests.close(kino::discard_queued)`.
+inline constexpr discard_queued_t discard_queued{};
+
 /// A dispatcher hands requests from native threads to Ruby workers, and cleans up after them.
 ///
 /// Native threads `submit`; the queue is bounded, so a full one is told at once. A worker is a
@@ -47,7 +52,13 @@ enum class [[nodiscard]] take_result {
 ///
 /// What a worker took and did not answer when it leaves, or when `abandon` is told that it is
 /// gone, is answered `abandoned` at once, whoever still holds the request. A request that has
-/// ended while it was queued is dropped without reaching a worker.
+/// ended while it was queued is dropped without reaching a worker; so is one whose pending_answer
+/// was dropped.
+///
+/// Every request ends: what is queued when no worker will take it is abandoned. That is so when a
+/// dispatcher without workers is closed, when the last worker of a closed one leaves, and after
+/// `close(discard_queued)`. While it is open, requests wait for the next worker to join, unless
+/// `refuse_without_workers` was chosen.
 ///
 /// Build it on the main Ractor, before the Ractors of its workers. Workers start one by one:
 /// create each Ractor after the one before has joined (on Ruby 3.4 and 4.0, pinning the only
@@ -74,6 +85,9 @@ public:
     std::size_t slots = 64;          ///< Workers at a time at most.
     std::uint32_t concurrency = 0;   ///< Handlers that compute at once; 0: the usable CPUs.
     bool permits = true;             ///< Off: every worker may run, no thread events are heard.
+    /// When the last worker has left, what is queued is abandoned and `try_submit` returns
+    /// `no_workers` until another one joins. Requests before the first worker are queued.
+    bool refuse_without_workers = false;
     /// How long one worker computes while others wait. At least 1 ms with `permits`; without,
     /// 0 passes the GVL on after every request.
     std::chrono::milliseconds slice{10};
@@ -82,8 +96,8 @@ public:
   /// Requests that one worker may have at a time.
   static constexpr std::size_t batch_limit = detail::in_flight::limit;
 
-  /// A worker is one joined Ruby thread; its `index()` is its place, below `options::slots`: what
-  /// supervision calls it by.
+  /// A worker is one joined Ruby thread; its `index()` is its place, below `options::slots`, and its
+  /// `id()` what supervision calls it by.
   using worker = detail::crew_member;
 
   /// Throws std::invalid_argument for an option out of its range, std::system_error.
@@ -95,7 +109,8 @@ public:
 
   // --- native threads ---
 
-  /// Queues `request` if there is room. `pushed`, `full` or `closed`; moves only if pushed.
+  /// Queues `request` if there is room. `pushed`, `full`, `closed` or `no_workers`; moves only if
+  /// pushed.
   push_result try_submit(Request&& request) {
     return submit_with([&] { return queue_.try_push(std::move(request)); });
   }
@@ -153,15 +168,17 @@ public:
 
   // --- supervision, any thread ---
 
-  /// Refuses further requests; workers drain what is queued, then `take` returns `closed`.
-  void close() {
-    queue_.close();
-    stop_if_drained();
-  }
-  /// Ends what worker `index` has in flight as abandoned; returns how many requests that were.
-  std::size_t abandon(std::size_t index) noexcept { return crew_.abandon(index); }
-  /// Marks worker `index` as stuck, or takes the mark away.
-  void quarantine(std::size_t index, bool on) { crew_.quarantine(index, on); }
+  /// Refuses further requests; workers drain what is queued, then `take` returns `closed`. What is
+  /// queued is abandoned if there is no worker, or as soon as the last one leaves.
+  void close();
+  /// Refuses further requests and ends those that are queued as abandoned; returns how many that
+  /// were. What workers have taken goes on.
+  std::size_t close(discard_queued_t);
+  /// Ends what worker `who` has in flight as abandoned; returns how many requests that were, 0 if
+  /// it has left. `slots()` and `worker::id` name workers.
+  std::size_t abandon(worker_id who) noexcept { return crew_.abandon(who); }
+  /// Marks worker `who` as stuck, or takes the mark away; returns false if it has left.
+  bool quarantine(worker_id who, bool on) { return crew_.quarantine(who, on); }
 
   /// The worker of place `index`, joined or not.
   [[nodiscard]] worker& worker_at(std::size_t index) { return crew_[index]; }
@@ -189,8 +206,17 @@ private:
   void stop_if_drained() {
     if (queue_.drained()) crew_.stop();
   }
+  // Whether no worker will take what is queued. seq_cst throughout: it is asked after a request was
+  // published, and after what makes it true; one of the two sees the other and discards.
+  [[nodiscard]] bool unattended() const {
+    if (discarding_.load(std::memory_order_seq_cst)) return true;
+    return queue_.closed() ? crew_.empty() : refuse_without_workers_ && crew_.deserted();
+  }
+  std::size_t discard_if_unattended() noexcept;
 
+  bool const refuse_without_workers_;
   channel<Request> queue_;
+  detail::atomic<bool> discarding_{false};
   detail::crew crew_;
   detail::atomic<std::uint64_t> dropped_{0};
 };
@@ -209,18 +235,53 @@ typename dispatcher<Request>::options dispatcher<Request>::checked(options chose
 
 template <dispatchable Request>
 dispatcher<Request>::dispatcher(gvl const&, options chosen)
-    : queue_(checked(chosen).capacity),
+    : refuse_without_workers_(chosen.refuse_without_workers),
+      queue_(checked(chosen).capacity),
       crew_(chosen.permits,
             {.workers = chosen.slots, .concurrency = chosen.concurrency, .slice = chosen.slice},
-            [this] { return queue_.size() != 0; }) {}
+            [this] { return queue_.size() != 0; },
+            [this] { discard_if_unattended(); }) {}
+
+template <dispatchable Request>
+void dispatcher<Request>::close() {
+  if (crew_.forked()) return;
+  queue_.close();
+  discard_if_unattended();
+  stop_if_drained();
+}
+
+template <dispatchable Request>
+std::size_t dispatcher<Request>::close(discard_queued_t) {
+  if (crew_.forked()) return 0;
+  discarding_.store(true, std::memory_order_seq_cst);  // as in unattended
+  queue_.close();
+  return discard_if_unattended();
+}
+
+template <dispatchable Request>
+std::size_t dispatcher<Request>::discard_if_unattended() noexcept {
+  std::size_t discarded = 0;
+  Request request;
+  // Asked again for each: a worker may have joined.
+  while (unattended() && queue_.try_pop(request) == pop_result::popped) {
+    discarded += request.reply.weak().abandon();
+    request = Request();
+  }
+  stop_if_drained();
+  return discarded;
+}
 
 template <dispatchable Request>
 template <class Push>
 push_result dispatcher<Request>::submit_with(Push push) {
   crew_.check_process();
   try {
+    if (refuse_without_workers_ && crew_.deserted() && !closed()) return push_result::no_workers;
     push_result const result = push();
-    if (result == push_result::pushed) crew_.work_arrived();
+    if (result == push_result::pushed) {
+      crew_.work_arrived();
+      if (unattended()) discard_if_unattended();
+    }
     return result;
   } catch (...) {
     stop_if_drained();  // `close` may have waited for what was not pushed in the end.

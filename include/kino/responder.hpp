@@ -207,6 +207,10 @@ private:
 
 /// A pending_answer is the asking end of one request: it waits for the outcome.
 ///
+/// Dropping it before the outcome is there expires the request: nobody would see an answer, so a
+/// dispatcher does not hand the request to a worker any more, and a handler that runs already can
+/// ask `ended`. A wait that timed out changes nothing; dropping the pending_answer then does.
+///
 /// Threads: one thread at a time. Ruby threads wait through wait.hpp.
 /// Blocks:  `wait`, until the outcome is there; `wait_for` at most that long.
 /// Throws:  std::runtime_error from a wait in a forked child, unless the outcome is there: it
@@ -225,7 +229,9 @@ public:
     return *this;
   }
   ~pending_answer() {
-    if (box_) box_->drop_weak();
+    if (!box_) return;
+    box_->end(ending::expired);
+    box_->drop_weak();
   }
 
   /// Whether the outcome is there, so that `wait` returns at once.

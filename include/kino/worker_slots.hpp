@@ -15,6 +15,14 @@
 
 KINO_NAMESPACE_BEGIN
 
+/// A worker_id names one worker of one place, and never its successor in that place.
+struct worker_id {
+  std::size_t index = 0;         ///< Its place.
+  std::uint64_t generation = 0;  ///< Which worker of that place, counted from 1.
+
+  bool operator==(worker_id const&) const = default;
+};
+
 /// A worker_slots keeps a fixed number of places for workers, with the figures of each.
 ///
 /// A place outlives its workers: when one dies, its successor takes the lowest free place and
@@ -53,6 +61,9 @@ public:
     std::uint64_t served;            ///< Finished, by all workers of this place.
     std::uint64_t workers;           ///< How many workers have had this place.
     std::chrono::milliseconds busy;  ///< How long the oldest in flight has been; 0 if idle.
+
+    /// The worker that has the place, or had it last.
+    [[nodiscard]] worker_id id() const { return {index, workers}; }
   };
 
   /// `count` places, all free.
@@ -105,9 +116,18 @@ public:
     add(mine.served, 1);
   }
 
-  /// Marks the place's worker as stuck, or takes the mark away.
-  void quarantine(std::size_t index, bool on) {
-    slots_[index].quarantined.store(on, std::memory_order_relaxed);  // a mark, orders nothing
+  /// Marks a worker as stuck, or takes the mark away; returns false if it has left its place.
+  bool quarantine(worker_id who, bool on) {
+    if (who.index >= count_) return false;
+    slot& place = slots_[who.index];
+    detail::lock guard(mutex_);
+    // relaxed: both are written under the mutex.
+    if (!place.occupied.load(std::memory_order_relaxed) ||
+        place.workers.load(std::memory_order_relaxed) != who.generation) {
+      return false;
+    }
+    place.quarantined.store(on, std::memory_order_relaxed);  // a mark, orders nothing
+    return true;
   }
 
   /// How many places there are.

@@ -68,11 +68,103 @@ class DispatcherLossTest < DispatcherTest
     threads(1, "n == 1 ? a.meet : nil; n", inside)
     answer = @dispatcher.submit_and_keep(1)
     await { inside.arrived == 1 }
-    assert_equal 1, @dispatcher.abandon(0)
-    assert_equal 0, @dispatcher.abandon(0)
+    assert_equal 1, @dispatcher.abandon(0, 1)
+    assert_equal 0, @dispatcher.abandon(0, 1)
     assert_equal :abandoned, answer.wait
     inside.meet
     assert_equal 2, @dispatcher.submit(2).wait
+  end
+
+  def test_what_is_meant_for_one_worker_never_meets_its_successor
+    make(slots: 1)
+    worker = @dispatcher.join
+    first = worker.id
+    worker.leave
+    second = @dispatcher.join
+    assert_equal [[0, 1], [0, 2]], [first, second.id]
+    answer = @dispatcher.submit(1)
+    assert_equal 1, second.take
+    assert_equal 0, @dispatcher.abandon(*first)
+    refute @dispatcher.quarantine(*first)
+    assert_equal 0, @dispatcher.abandon(7, 1)
+    refute answer.ready?
+    assert @dispatcher.quarantine(*second.id)
+    assert_equal 1, @dispatcher.abandon(*second.id)
+    assert_equal :abandoned, answer.wait
+    second.leave
+  end
+
+  def test_close_without_workers_abandons_what_is_queued
+    make
+    answers = Array.new(5) { |n| @dispatcher.submit(n) }
+    @dispatcher.close
+    assert_equal [:abandoned] * 5, answers.map(&:wait)
+    assert_equal [0, :closed], [@dispatcher.queued, @dispatcher.submit(1)]
+    assert_nil @dispatcher.serve { flunk }
+  end
+
+  def test_what_is_queued_is_abandoned_when_the_last_worker_of_a_closed_dispatcher_leaves
+    make
+    workers = Array.new(2) { @dispatcher.join }
+    answers = Array.new(5) { |n| @dispatcher.submit(n) }
+    assert_equal 0, workers[0].take
+    @dispatcher.close
+    workers[0].leave
+    assert_equal [:abandoned, false], [answers[0].wait, answers[1].ready?]
+    workers[1].leave
+    assert_equal [:abandoned] * 4, answers.drop(1).map(&:wait)
+  end
+
+  def test_close_can_discard_what_is_queued
+    make
+    worker = @dispatcher.join
+    answers = Array.new(5) { |n| @dispatcher.submit(n) }
+    assert_equal 0, worker.take
+    answers[4].drop
+    assert_equal 3, @dispatcher.close_and_discard, "but for the one taken and the one dropped"
+    assert_equal [:abandoned] * 3, answers[1, 3].map(&:wait)
+    assert_equal [0, :closed], [@dispatcher.close_and_discard, @dispatcher.submit(6)]
+    assert worker.answer(10)
+    assert_nil worker.take
+    worker.leave
+    assert_equal 10, answers[0].wait
+  end
+
+  def test_without_workers_questions_wait_unless_they_are_to_be_refused
+    make(refuse: true)
+    first = @dispatcher.submit(1)
+    worker = @dispatcher.join
+    assert_equal 1, worker.take
+    second = @dispatcher.submit(2)
+    worker.leave
+    assert_equal [:abandoned, :abandoned], [first.wait, second.wait]
+    assert_equal [:no_workers] * 2, Array.new(2) { @dispatcher.submit(3) }
+    assert_equal [0, 0, 9], @dispatcher.ask_many(9, 3).wait
+    threads(1, "2 * n")
+    assert_equal 8, @dispatcher.submit(4).wait
+
+    make
+    @dispatcher.join.leave
+    waiting = @dispatcher.submit(5)
+    threads(1, "2 * n")
+    assert_equal 10, waiting.wait
+    @threads.each(&:kill)
+  end
+
+  # Workers come, go and die while native threads ask and the dispatcher closes: no question is left without an end.
+  def test_every_question_ends_whenever_workers_leave_and_the_dispatcher_closes
+    random = Random.new(5)
+    times(300).times do |round|
+      make(capacity: 4, slots: 8, refuse: round.odd?)
+      asked = nil
+      worker = -> { @threads << Thread.new { @dispatcher.serve { |n| random.rand(20).zero? ? break : 2 * n } } }
+      [-> { asked = @dispatcher.ask_many(100, 2) }, worker, worker].shuffle(random: random).each(&:call)
+      random.rand(100).times { Thread.pass }
+      (round % 3).zero? ? @dispatcher.close_and_discard : @dispatcher.close
+      right, wrong, abandoned = asked.wait
+      assert_equal [0, 100], [wrong, right + abandoned]
+      @threads.each(&:join).clear
+    end
   end
 
   def test_slots_are_used_again_without_phantoms

@@ -103,7 +103,7 @@ class DispatcherWorkersTest < DispatcherTest
     public_send(kind, 4, "n")
     await { @dispatcher.parked == 4 }
     before = [@dispatcher.wake_count, @dispatcher.watcher_wake_count]
-    other = Dispatching::Dispatcher.make(4, 1, 1, true, 10)
+    other = Dispatching::Dispatcher.make(4, 1, 1, true, 10, false)
     times(1000).times do |i|
       other.submit(i)
       Thread.new { i }.join if (i % 50).zero?
@@ -165,12 +165,28 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [5, 1], [@dispatcher.dropped, seen.value]
   end
 
+  def test_a_question_whose_asker_has_gone_never_reaches_a_worker
+    make
+    worker = @dispatcher.join
+    answers = Array.new(5) { |n| @dispatcher.submit(n) }
+    answers.values_at(0, 2, 3).each(&:drop)
+    assert_equal [1, 4], [worker.take, worker.take]
+    assert_equal 3, @dispatcher.dropped
+    answers[4].drop
+    refute worker.answer(4), "a handler can ask whether its question is over"
+    worker.leave
+    assert_equal :abandoned, answers[1].wait
+  end
+
   def test_closed_with_nothing_but_ended_questions
     make
+    worker = @dispatcher.join
     assert @dispatcher.submit_and_keep(1).expire
     @dispatcher.close
     threads = Array.new(2) { Thread.new { @dispatcher.serve { flunk } } }
     assert_equal [nil, nil], threads.map(&:value)
+    assert_nil worker.take
+    worker.leave
     assert_equal 1, @dispatcher.dropped
   end
 

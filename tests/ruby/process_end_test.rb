@@ -11,7 +11,7 @@ class ProcessEndTest < RubyTest
     require "#{File.join(__dir__, "support/waiting")}"
     require "dispatching"
     Thread.report_on_exception = false
-    dispatcher = Ractor.make_shareable(Dispatching::Dispatcher.make(8, 8, 1, true, 10))
+    dispatcher = Ractor.make_shareable(Dispatching::Dispatcher.make(8, 8, 1, true, 10, false))
     name = ARGV.fetch(0)
     # One witness of a wait or more live while it lasts.
     def until_alive(count)

@@ -303,14 +303,40 @@ TEST_CASE("a wait for an answer may last as long as a duration can say") {
   worker.join();
 }
 
-TEST_CASE("nobody has to wait for an outcome") {
+TEST_CASE("dropping a pending answer expires its request") {
   kino::responder<int> respond;
   {
     auto ends = kino::make_response<int>();
     respond = std::move(ends.respond);
+    CHECK(ends.answer.wait_for(0ms) == nullptr);
+    CHECK(!respond.ended());  // a later wait may still see an answer
+    auto moved = std::move(ends.answer);
+    CHECK(!respond.ended());
   }
-  CHECK(!respond.ended());
-  CHECK(respond.answer(1));
+  CHECK(respond.ended());
+  CHECK(!respond.answer(1));
+
+  auto first = kino::make_response<int>();
+  auto second = kino::make_response<int>();
+  first.answer = std::move(second.answer);
+  CHECK(first.respond.ended());
+  CHECK(second.respond.answer(2));
+  CHECK(first.answer.wait().value() == 2);
+}
+
+TEST_CASE("of an answer and its asker's departure one ends the request") {
+  for (int i = 0; i < 2000; ++i) {
+    auto ends = std::make_unique<kino::response_ends<std::unique_ptr<int>>>(
+        kino::make_response<std::unique_ptr<int>>());
+    auto respond = std::move(ends->respond);
+    bool answered = false;
+    std::jthread answering([&, mine = std::move(respond)] {
+      auto value = std::make_unique<int>(i);
+      answered = mine.answer(std::move(value));
+      CHECK(answered == !value);
+    });
+    ends.reset();
+  }
 }
 
 TEST_CASE("of many threads that end a request one succeeds") {

@@ -53,7 +53,7 @@ TEST_CASE("a successor counts on and inherits no phantom work") {
   slots.began(first);
   slots.finished(first);
   slots.began(first);
-  slots.quarantine(first, true);
+  CHECK(slots.quarantine(slots.view_of(first).id(), true));
   slots.vacate(first);
   auto view = slots.view_of(first);
   CHECK(!view.occupied);
@@ -71,11 +71,27 @@ TEST_CASE("a successor counts on and inherits no phantom work") {
 TEST_CASE("a quarantined worker keeps its place until it leaves") {
   kino::worker_slots slots{1};
   auto const mine = slots.claim();
-  slots.quarantine(mine, true);
+  kino::worker_id const id = slots.view_of(mine).id();
+  CHECK(slots.quarantine(id, true));
   CHECK(slots.view_of(mine).quarantined);
   CHECK(slots.claim() == kino::worker_slots::none);
-  slots.quarantine(mine, false);
+  CHECK(slots.quarantine(id, false));
   CHECK(!slots.view_of(mine).quarantined);
+}
+
+TEST_CASE("the mark of one worker never meets its successor") {
+  kino::worker_slots slots{1};
+  CHECK(!slots.quarantine({0, 0}, true));
+  auto const mine = slots.claim();
+  kino::worker_id const first = slots.view_of(mine).id();
+  CHECK(first == kino::worker_id{0, 1});
+  slots.vacate(mine);
+  CHECK(!slots.quarantine(first, true));
+  CHECK(slots.claim() == mine);
+  CHECK(!slots.quarantine(first, true));
+  CHECK(!slots.view_of(mine).quarantined);
+  CHECK(!slots.quarantine({1, 1}, true));
+  CHECK(slots.quarantine(slots.view_of(mine).id(), true));
 }
 
 TEST_CASE("a snapshot has every place in order") {

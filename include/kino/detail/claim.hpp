@@ -14,7 +14,7 @@ KINO_NAMESPACE_BEGIN
 enum class ending : std::uint8_t {
   answered,   ///< Somebody answered it.
   abandoned,  ///< Its last responder went away, or a supervisor gave it up.
-  expired,    ///< Its time ran out.
+  expired,    ///< Its time ran out, or the asking end went away.
 };
 
 namespace detail {

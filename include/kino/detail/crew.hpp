@@ -15,8 +15,10 @@
 #include <kino/run_permits.hpp>
 #include <kino/worker_slots.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,14 +30,19 @@ namespace detail {
 /// A crew_member is one joined Ruby thread. It stays where it is, joined or not.
 class crew_member {
 public:
-  /// Its place, below the number of slots: what supervision calls it by.
+  /// Its place, below the number of slots; its successor gets the same.
   [[nodiscard]] std::size_t index() const { return index_; }
+  /// What the supervision functions call it by. By its own thread; others get it from
+  /// `worker_slots::view_of`.
+  [[nodiscard]] worker_id id() const { return {index_, generation_}; }
 
 private:
   friend class crew;
   run_permits::permit& permit() const { return *seat_.permit; }
 
   std::size_t index_ = 0;
+  mutex tenancy_;                 // a successor joins while nobody empties in_flight_ for another
+  std::uint64_t generation_ = 0;  // written by its thread, under the mutex
   seat seat_;
   in_flight in_flight_;
   std::chrono::steady_clock::time_point has_gvl_since_;  // or later; only without permits
@@ -52,10 +59,18 @@ private:
 class crew {
 public:
   /// `permits` asks for permits; they are in use if this Ruby has thread events, too.
-  crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits);
+  /// `last_left` is called by the thread that left when no member is left; it must not throw.
+  crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
+       std::function<void()> last_left);
 
   /// Throws std::runtime_error in a forked child.
   void check_process() const { born_.expect_same_process("dispatcher"); }
+  [[nodiscard]] bool forked() const { return born_.forked(); }
+
+  /// Whether there is no member now.
+  [[nodiscard]] bool empty() const { return (attendance() & ~attended) == 0; }
+  /// Whether there were members, and the last one has left.
+  [[nodiscard]] bool deserted() const { return attendance() == attended; }
 
   /// Makes the calling thread a member and pins it; raises ThreadError if every slot is taken.
   [[nodiscard]] crew_member& join(gvl const& held);
@@ -91,12 +106,10 @@ public:
   /// Gives the permit of `self` up for good: there is nothing left to take.
   void retire(crew_member& self) { permits_.release(self.permit()); }
 
-  /// Ends what member `index` has in flight as abandoned; returns how many requests that were.
-  std::size_t abandon(std::size_t index) noexcept {
-    return members_[index].in_flight_.abandon();
-  }
-  /// Marks member `index` as stuck, or takes the mark away.
-  void quarantine(std::size_t index, bool on) { slots_.quarantine(index, on); }
+  /// Ends what `who` has in flight as abandoned; returns how many requests that were.
+  std::size_t abandon(worker_id who) noexcept;
+  /// Marks `who` as stuck, or takes the mark away; returns false if it has left.
+  bool quarantine(worker_id who, bool on) { return slots_.quarantine(who, on); }
 
   /// Says that a request was queued.
   void work_arrived() { permits_.work_arrived(); }
@@ -109,17 +122,26 @@ public:
   [[nodiscard]] bool permits_in_use() const { return permits_in_use_; }
 
 private:
+  static constexpr std::uint32_t attended = 1u << 31;  // there was a member at some time
+
+  // seq_cst: whoever leaves subtracts itself before it looks for requests that nobody will take,
+  // and whoever submits publishes the request before it looks here.
+  std::uint32_t attendance() const { return attendance_.load(std::memory_order_seq_cst); }
+
   bool const permits_in_use_;
   std::chrono::milliseconds const slice_;
   worker_slots slots_;
   std::unique_ptr<crew_member[]> const members_;
   run_permits permits_;
+  std::function<void()> const last_left_;
+  atomic<std::uint32_t> attendance_{0};  // how many members, and `attended`: one word, one question
   fork_mark const born_;
 };
 
 // --- implementation ---------------------------------------------------------
 
-inline crew::crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits)
+inline crew::crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
+                  std::function<void()> last_left)
     : permits_in_use_(permits && ruby_has_thread_events),
       slice_(chosen.slice),
       slots_(chosen.workers),
@@ -130,7 +152,8 @@ inline crew::crew(bool permits, run_permits::options chosen, std::function<bool(
                                                     : usable_cpus(),
                 // Without permits nothing expires, and a slice may be 0.
                 .slice = permits_in_use_ ? chosen.slice : run_permits::options().slice},
-               std::move(work_waits)) {
+               std::move(work_waits)),
+      last_left_(std::move(last_left)) {
   if (permits_in_use_) hear_thread_events();
   for (std::size_t i = 0; i < chosen.workers; ++i) {
     members_[i].index_ = i;
@@ -147,6 +170,13 @@ inline crew_member& crew::join(gvl const& held) {
                                      " worker slots are taken; choose more slots");
   }
   crew_member& self = members_[index];
+  {
+    lock guard(self.tenancy_);
+    self.generation_ = slots_.view_of(index).workers;
+  }
+  std::uint32_t seen = attendance_.load(std::memory_order_relaxed);  // the exchange decides
+  while (!attendance_.compare_exchange_weak(seen, (seen + 1) | attended,
+                                            std::memory_order_seq_cst)) {}
   if (permits_in_use_) take_seat(self.seat_);
   return self;
 }
@@ -154,10 +184,26 @@ inline crew_member& crew::join(gvl const& held) {
 inline void crew::leave(gvl const&, crew_member& self) noexcept {
   if (permits_in_use_) leave_seat();
   if (born_.forked()) return;  // what the parent's threads had locked stays locked
-  self.in_flight_.abandon();
+  for (weak_responder const& request : self.in_flight_.take()) request.abandon();
   self.in_flight_.clear();
   permits_.release(self.permit());
   slots_.vacate(self.index_);
+  if (attendance_.fetch_sub(1, std::memory_order_seq_cst) == (attended | 1)) last_left_();
+}
+
+inline std::size_t crew::abandon(worker_id who) noexcept {
+  if (who.index >= slots_.size() || born_.forked()) return 0;
+  crew_member& member = members_[who.index];
+  std::array<weak_responder, in_flight::limit> requests;
+  {
+    lock guard(member.tenancy_);
+    if (member.generation_ != who.generation) return 0;
+    requests = member.in_flight_.take();
+  }
+  // Without the lock: what is delivered may come back here.
+  std::size_t ended = 0;
+  for (weak_responder const& request : requests) ended += request.abandon();
+  return ended;
 }
 
 inline void crew::wait_for_turn(gvl const& held, crew_member& self) {

@@ -16,7 +16,7 @@ namespace detail {
 
 /// An in_flight keeps weak responders of up to `limit` requests for one worker.
 ///
-/// Threads: `add` and `clear` by the worker, `abandon` by anyone at the same time.
+/// Threads: `add` and `clear` by the worker, `take` by anyone at the same time.
 class in_flight {
 public:
   static constexpr std::size_t limit = 16;
@@ -34,11 +34,11 @@ public:
     return std::exchange(count_, 0);
   }
 
-  /// Ends all of them as abandoned; returns how many this call ended.
-  std::size_t abandon() noexcept {
-    std::size_t ended = 0;
-    for (auto& place : places_) ended += empty(place).abandon();
-    return ended;
+  /// Hands all of them to the caller; the worker still counts them.
+  std::array<weak_responder, limit> take() noexcept {
+    std::array<weak_responder, limit> taken;
+    for (std::size_t i = 0; i < limit; ++i) taken[i] = empty(places_[i]);
+    return taken;
   }
 
 private:

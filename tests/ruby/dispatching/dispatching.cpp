@@ -44,6 +44,11 @@ VALUE answer_wait(kino::gvl const& held, VALUE self) {
 VALUE answer_ready(kino::gvl const& held, VALUE self) {
   return truth(answer_object::get(held, self).answer.ready());
 }
+// The asking end goes away, as it does when nobody refers to this object any more.
+VALUE answer_drop(kino::gvl const& held, VALUE self) {
+  { auto const gone = std::move(answer_object::get(held, self).answer); }
+  return Qnil;
+}
 VALUE answer_expire(kino::gvl const& held, VALUE self) {
   return truth(answer_object::get(held, self).kept.expire());
 }
@@ -103,7 +108,7 @@ kino::dispatcher<question>& dispatcher_of(kino::gvl const& held, VALUE self) {
 }
 
 VALUE make(kino::gvl const& held, VALUE klass, VALUE capacity, VALUE slots, VALUE concurrency,
-           VALUE permits, VALUE slice) {
+           VALUE permits, VALUE slice, VALUE refuse) {
   return dispatcher_object::wrap(
       held, klass,
       std::make_unique<dispatching>(held, kino::dispatcher<question>::options{
@@ -111,6 +116,7 @@ VALUE make(kino::gvl const& held, VALUE klass, VALUE capacity, VALUE slots, VALU
                                               .slots = FIX2ULONG(slots),
                                               .concurrency = FIX2UINT(concurrency),
                                               .permits = RTEST(permits),
+                                              .refuse_without_workers = RTEST(refuse),
                                               .slice = std::chrono::milliseconds(
                                                   FIX2LONG(slice))}));
 }
@@ -123,6 +129,7 @@ VALUE submit_question(kino::gvl const& held, VALUE self, VALUE number, bool keep
       return answer_object::wrap(held, answer_class,
                                  std::make_unique<asked>(std::move(answer), std::move(copy)));
     case kino::push_result::full: return ID2SYM(rb_intern("full"));
+    case kino::push_result::no_workers: return ID2SYM(rb_intern("no_workers"));
     default: return ID2SYM(rb_intern("closed"));
   }
 }
@@ -183,8 +190,16 @@ VALUE close_it(kino::gvl const& held, VALUE self) {
   dispatcher_of(held, self).close();
   return Qnil;
 }
-VALUE abandon(kino::gvl const& held, VALUE self, VALUE index) {
-  return SIZET2NUM(dispatcher_of(held, self).abandon(FIX2ULONG(index)));
+VALUE close_and_discard(kino::gvl const& held, VALUE self) {
+  return SIZET2NUM(dispatcher_of(held, self).close(kino::discard_queued));
+}
+VALUE abandon(kino::gvl const& held, VALUE self, VALUE index, VALUE generation) {
+  return SIZET2NUM(
+      dispatcher_of(held, self).abandon({FIX2ULONG(index), FIX2ULONG(generation)}));
+}
+VALUE quarantine(kino::gvl const& held, VALUE self, VALUE index, VALUE generation) {
+  return truth(
+      dispatcher_of(held, self).quarantine({FIX2ULONG(index), FIX2ULONG(generation)}, true));
 }
 VALUE queued(kino::gvl const& held, VALUE self) {
   return SIZET2NUM(dispatcher_of(held, self).queued());
@@ -286,6 +301,11 @@ VALUE worker_leave(kino::gvl const& held, VALUE self) {
 VALUE worker_index(kino::gvl const& held, VALUE self) {
   return SIZET2NUM(worker_object::get(held, self).worker->index());
 }
+// [index, generation]
+VALUE worker_id(kino::gvl const& held, VALUE self) {
+  kino::worker_id const id = worker_object::get(held, self).worker->id();
+  return rb_ary_new_from_args(2, SIZET2NUM(id.index), ULL2NUM(id.generation));
+}
 
 // --- events that every Ractor may use ---
 
@@ -362,7 +382,9 @@ KINO_EXTENSION(dispatching) {
   kino::define_method<serve_some>(dispatcher, "serve_some");
   kino::define_method<join>(dispatcher, "join");
   kino::define_method<close_it>(dispatcher, "close");
+  kino::define_method<close_and_discard>(dispatcher, "close_and_discard");
   kino::define_method<abandon>(dispatcher, "abandon");
+  kino::define_method<quarantine>(dispatcher, "quarantine");
   kino::define_method<queued>(dispatcher, "queued");
   kino::define_method<dropped>(dispatcher, "dropped");
   kino::define_method<parked>(dispatcher, "parked");
@@ -380,10 +402,12 @@ KINO_EXTENSION(dispatching) {
   kino::define_method<worker_answer_and_take>(worker_class, "answer_and_take");
   kino::define_method<worker_leave>(worker_class, "leave");
   kino::define_method<worker_index>(worker_class, "index");
+  kino::define_method<worker_id>(worker_class, "id");
 
   answer_class = define_class("Answer");
   kino::define_method<answer_wait>(answer_class, "wait");
   kino::define_method<answer_ready>(answer_class, "ready?");
+  kino::define_method<answer_drop>(answer_class, "drop");
   kino::define_method<answer_expire>(answer_class, "expire");
 
   flood_class = define_class("Flood");

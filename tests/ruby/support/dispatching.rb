@@ -26,8 +26,8 @@ class DispatcherTest < RubyTest
   # An hour's slice: nobody loses a permit by computing.
   NO_SLICE = 3_600_000
 
-  def make(capacity: 1024, slots: 8, concurrency: 1, permits: true, slice: 10)
-    @dispatcher = shareable(Dispatching::Dispatcher.make(capacity, slots, concurrency, permits, slice))
+  def make(capacity: 1024, slots: 8, concurrency: 1, permits: true, slice: 10, refuse: false)
+    @dispatcher = shareable(Dispatching::Dispatcher.make(capacity, slots, concurrency, permits, slice, refuse))
   end
 
   def counter

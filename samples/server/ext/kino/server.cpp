@@ -90,7 +90,7 @@ void server::close() {
 
 void server::abort() {
   close();
-  for (std::size_t slot = 0; slot < seats_.size(); ++slot) queue_.abandon(slot);
+  for (auto const& worker : queue_.slots().snapshot()) queue_.abandon(worker.id());
   front_.close_connections();
 }
 
