@@ -68,7 +68,7 @@ void check_all_arrive(std::size_t capacity, std::uint32_t each) {
   std::array<party, threads> producers;
   std::array<party, threads> consumers;
   std::atomic<bool> done{false};
-  stress::watchdog watchdog([&] {
+  stress::watchdog watchdog([&] { return pushed + arrived.total(); }, [&] {
     return "pushed " + std::to_string(pushed) + ", popped " + std::to_string(arrived.total()) +
            ", in the channel " + std::to_string(channel.size()) + ", closed " +
            std::to_string(channel.closed()) + ", woken " + std::to_string(channel.wake_count());
@@ -152,7 +152,7 @@ TEST_CASE("what was pushed when a channel closes is popped, and nobody waits on"
   std::atomic<std::uint32_t> round{0};
   std::atomic<std::uint64_t> pushed{0};
   std::atomic<std::uint64_t> popped{0};
-  stress::watchdog watchdog([&] {
+  stress::watchdog watchdog([&] { return round.load(); }, [&] {
     return "round " + std::to_string(round) + ", pushed " + std::to_string(pushed) +
            ", popped " + std::to_string(popped);
   });

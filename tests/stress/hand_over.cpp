@@ -28,7 +28,7 @@ TEST_CASE("a value goes round a ring of threads") {
     std::deque<kino::channel<std::uint32_t>> ring;
     for (std::uint32_t i = 0; i < size; ++i) ring.emplace_back(1);
     std::atomic<std::uint32_t> at{0};
-    stress::watchdog watchdog([&] {
+    stress::watchdog watchdog([&] { return at.load(); }, [&] {
       return "hop " + std::to_string(at) + " in a ring of " + std::to_string(size);
     });
     {
@@ -59,7 +59,7 @@ TEST_CASE("one of many sleeping consumers takes each single question") {
   kino::channel<question> channel{1};
   std::atomic<std::uint32_t> asked{0};
   std::uint32_t wrong = 0;
-  stress::watchdog watchdog([&] { return "question " + std::to_string(asked); });
+  stress::watchdog watchdog([&] { return asked.load(); }, [&] { return "question " + std::to_string(asked); });
   {
     std::vector<std::jthread> consumers;
     for (int t = 0; t < 8; ++t) {
@@ -88,7 +88,7 @@ TEST_CASE("two threads hand one permit to each other") {
   std::atomic<std::uint32_t> turn{0};
   kino::run_permits permits({.workers = 2, .concurrency = 1, .slice = std::chrono::hours(1)},
                             [&] { return turn < turns; });
-  stress::watchdog watchdog([&] {
+  stress::watchdog watchdog([&] { return turn.load(); }, [&] {
     return "turn " + std::to_string(turn) + ", running " + std::to_string(permits.running()) +
            ", parked " + std::to_string(permits.parked());
   });

@@ -89,7 +89,7 @@ void check_all_handled(std::size_t workers, std::uint32_t concurrency, std::uint
   std::atomic<std::uint64_t> pushed{0};
   std::atomic<std::uint32_t> producing{producers};
   std::atomic<bool> done{false};
-  stress::watchdog watchdog([&] {
+  stress::watchdog watchdog([&] { return pushed + arrived.total(); }, [&] {
     return "pushed " + std::to_string(pushed) + ", handled " + std::to_string(arrived.total()) +
            ", ready " + std::to_string(place.store.size()) + ", running " +
            std::to_string(permits.running()) + ", parked " + std::to_string(permits.parked()) +

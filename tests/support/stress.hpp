@@ -88,15 +88,22 @@ private:
   std::atomic<std::uint64_t> total_{0};
 };
 
-/// Ends the program, with a diagnosis, if it is not destroyed in time: somebody sleeps for ever.
+/// Ends the program, with a diagnosis, if `progress` does not change for a minute: a thread sleeps for ever. How fast it
+/// changes is the machine's business.
 class watchdog {
 public:
-  explicit watchdog(std::function<std::string()> describe)
-      : thread_([this, describe = std::move(describe)] {
+  watchdog(std::function<std::uint64_t()> progress, std::function<std::string()> describe)
+      : thread_([this, progress = std::move(progress), describe = std::move(describe)] {
+          std::uint64_t before = 0;
           std::unique_lock guard(mutex_);
-          if (done_.wait_for(guard, std::chrono::seconds(150), [this] { return ended_; })) return;
-          std::fprintf(stderr, "stress: no end in sight: %s\n", describe().c_str());
-          std::abort();
+          while (!done_.wait_for(guard, std::chrono::seconds(60), [this] { return ended_; })) {
+            std::uint64_t const now = progress();
+            if (now == before) {
+              std::fprintf(stderr, "stress: no progress for a minute: %s\n", describe().c_str());
+              std::abort();
+            }
+            before = now;
+          }
         }) {}
   ~watchdog() {
     {
