@@ -15,6 +15,17 @@ class ResponseBodyTest < ServerTest
       [200, Apps::TEXT.dup, []]
     end
 
+    # A file without a length, from its beginning or further on.
+    def file(env)
+      file = File.open(__FILE__)
+      file.seek(env["QUERY_STRING"].to_i)
+      [200, Apps::TEXT.dup, file]
+    end
+
+    def device(_env)
+      [200, Apps::TEXT.dup, File.open("/dev/null")]
+    end
+
     def proxy(env)
       [200, Apps::TEXT.dup, Bodies::Proxy.new(%w[a b], env["QUERY_STRING"])]
     end
@@ -296,5 +307,19 @@ class ResponseBodyTest < ServerTest
       end
     end
     assert_healthy(server)
+  end
+
+  # Without Lint, whose wrapper is no file: what it wraps begins at its beginning, as Rack says.
+  test "a file is sent with its length" do |mode|
+    server = serve(Answers.new, mode, lint: false)
+    text = File.binread(__FILE__)
+    Client.open(server.port) do |client|
+      [0, 100].each do |offset|
+        response = client.get("/file?#{offset}")
+        assert_equal (text.bytesize - offset).to_s, response["content-length"]
+        assert_equal text.byteslice(offset..), response.body.b
+      end
+      assert_equal "", client.get("/device").body
+    end
   end
 end

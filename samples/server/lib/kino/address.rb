@@ -7,15 +7,18 @@ module Kino
   class Address
     attr_reader :host, :port, :path
 
+    # Permissions of a unix socket's file; nil: what the umask leaves.
+    attr_reader :mode
+
     # Reads what --bind accepts; +port+ is for those that name none.
     def self.parse(text, port)
       case text
-      when %r{\Aunix://(/.+)\z} then new(path: $1)
+      when %r{\Aunix://(/[^?]+)(?:\?mode=(0?[0-7]{3}))?\z} then new(path: $1, mode: $2&.oct)
       when %r{\A(?:tcp://|http://)?\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A(?:tcp://|http://)?([^:/\s\[\]]+)(?::(\d+))?/?\z}
         new(host: $1, port: port_number($2, port, text))
       when /\A[0-9A-Fa-f:.]+\z/ then new(host: text, port: port)
       else
-        raise ConfigError, "cannot listen on #{text.inspect}: write host, host:port, [v6]:port or unix:///path"
+        raise ConfigError, "cannot listen on #{text.inspect}: write host, host:port, [v6]:port, unix:///path or unix:///path?mode=0660"
       end
     end
 
@@ -26,15 +29,30 @@ module Kino
       number
     end
 
-    def initialize(host: nil, port: nil, path: nil)
+    def initialize(host: nil, port: nil, path: nil, mode: nil)
       @host = host
       @port = port
       @path = path
+      @mode = mode
       freeze
     end
 
     def unix?
       !path.nil?
+    end
+
+    # What to bind: localhost is both loopback addresses, as far as this machine has them, with one port.
+    def to_bind
+      return [self] unless host&.casecmp?("localhost")
+
+      require "socket"
+      loopbacks = Socket.ip_address_list.select { |one| one.ipv4_loopback? || one.ipv6_loopback? }
+      hosts = loopbacks.map(&:ip_address).select { |one| %w[127.0.0.1 ::1].include?(one) }
+      return [self] if hosts.empty?
+
+      # The second address needs the port that the system chooses for the first.
+      number = port.zero? ? TCPServer.open(hosts.first, 0) { |socket| socket.addr[1] } : port
+      hosts.map { |one| Address.new(host: one, port: number) }
     end
 
     # As the native side wants it.

@@ -21,6 +21,7 @@ module Kino
       bound = Native.listen(@id).map do |host_or_path, port|
         port ? Address.new(host: host_or_path, port: port) : Address.new(path: host_or_path)
       end
+      @wanted.each { |address| File.chmod(address.mode, address.path) if address.mode }
       @files = bound.select(&:unix?).map { |address| UnixSocket.new(address.path) }
       bound
     rescue SystemCallError => e

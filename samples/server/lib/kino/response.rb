@@ -79,7 +79,7 @@ module Kino
     # A body that raises before its first chunk becomes a 500, and one that has none an empty answer with a
     # length.
     def self.enumerate(id, slot, env, status, headers, body)
-      stream = Native.stream(id, slot, status, headers, nil)
+      stream = Native.stream(id, slot, status, headers, file_size(status, headers, body))
       stream = Native.stream(id, slot, status, headers, 0) unless stream.pour(body)
       stream.close
       nil
@@ -87,6 +87,17 @@ module Kino
       raise unless stream&.head_sent?
 
       cut(stream, env, e)
+    end
+
+    # What a body that is a file has left to give, if the app does not say its length; else nil.
+    def self.file_size(status, headers, body)
+      return unless status.to_i == 200 && body.respond_to?(:to_path)
+      return if headers.any? { |name, _| name.to_s.match?(/\A(?:content-length|transfer-encoding)\z/i) }
+
+      file = File.stat(body.to_path)
+      file.size - (body.is_a?(IO) ? body.pos : 0) if file.file? && file.size.positive?
+    rescue SystemCallError, IOError, TypeError, ArgumentError
+      nil
     end
 
     # A callable body has the connection, both ways, until it returns. One that raises before its first

@@ -146,7 +146,7 @@ module Kino
     end
 
     def boot
-      wanted = settings[:bind].map { |text| Address.parse(text, settings[:port]) }
+      wanted = settings[:bind].flat_map { |text| Address.parse(text, settings[:port]).to_bind }
       @id = Native.create(native_config(wanted))
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open

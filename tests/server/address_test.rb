@@ -1,0 +1,34 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+
+# Where a server listens, beside one host and port.
+class AddressTest < ServerTest
+  def start(*binds, port: 0)
+    server = Kino::Server.new(Apps.linted(Apps::Basic.new), mode: :threaded, workers: 1, bind: binds, port: port)
+    (@servers ||= []) << server
+    server.start
+  end
+
+  def loopbacks
+    Socket.ip_address_list.map(&:ip_address) & %w[127.0.0.1 ::1]
+  end
+
+  def test_localhost_is_every_loopback_address_with_one_port
+    server = start("localhost")
+    assert_equal loopbacks.sort, server.addresses.map(&:host).sort
+    assert_equal [server.port], server.addresses.map(&:port).uniq
+    loopbacks.each { |host| Client.open(server.port, host) { |client| assert_equal "hello", client.get("/").body } }
+  end
+
+  def test_the_mode_of_a_unix_socket
+    Dir.mktmpdir("kino") do |directory|
+      path = File.join(directory, "socket")
+      server = start("unix://#{path}?mode=0660")
+      assert_equal "660", format("%o", File.stat(path).mode & 0o777)
+      Client.open(path) { |client| assert_equal "hello", client.get("/").body }
+      server.shutdown
+      refute File.exist?(path)
+    end
+  end
+end
