@@ -171,3 +171,18 @@ kino_add_mutant(live_bit registry "erasing" registry.hpp
 kino_add_mutant(order_of_beginning worker_slots "starting" worker_slots.hpp
   [[mine.in_flight.store(before + 1, std::memory_order_release);]]
   [[mine.in_flight.store(before + 1, std::memory_order_relaxed);]])
+
+kino_add_mutant(order_of_linking line_queue "one pusher" detail/line_queue.hpp
+  [[before->next.store(fresh, std::memory_order_seq_cst);]]
+  [[before->next.store(fresh, std::memory_order_release);]])
+kino_add_mutant(order_of_dozing line_queue "one pusher" detail/line_queue.hpp
+  [[asleep_.store(true, std::memory_order_seq_cst);]]
+  [[asleep_.store(true, std::memory_order_release);]])
+kino_add_mutant(second_look_for_a_line line_queue "one pusher" detail/line_queue.hpp
+  [[if (!head_->next.load(std::memory_order_seq_cst)) return true;]]
+  [[if (head_) return true;]])
+kino_add_mutant(order_of_popping line_queue "one pusher" detail/line_queue.hpp
+  [[line* const next = head_->next.load(std::memory_order_acquire);  // pairs with push
+    if (!next) return false;]]
+  [[line* const next = head_->next.load(std::memory_order_relaxed);
+    if (!next) return false;]])

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+//
+// Bytes into a file descriptor that may be full, slow, closed or shared with other processes.
+
+#pragma once
+
+#include <kino/detail/parking.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstddef>
+#include <ctime>
+#include <fcntl.h>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+/// A wake_pipe ends another thread's poll(2). Both ends are non-blocking and not inherited by exec.
+///
+/// Threads: `ring` by any thread, in a signal handler too; `quiet` by the thread that polls.
+class wake_pipe {
+public:
+  /// Throws std::system_error.
+  wake_pipe() {
+    if (::pipe(ends_) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+    for (int const end : ends_) {
+      ::fcntl(end, F_SETFD, FD_CLOEXEC);
+      ::fcntl(end, F_SETFL, O_NONBLOCK);
+    }
+  }
+  wake_pipe(wake_pipe const&) = delete;
+  wake_pipe& operator=(wake_pipe const&) = delete;
+  ~wake_pipe() {
+    for (int const end : ends_) ::close(end);
+  }
+  void ring() noexcept {
+    int const before = errno;
+    // A full pipe rings already.
+    [[maybe_unused]] auto const written = ::write(ends_[1], "", 1);
+    errno = before;
+  }
+  void quiet() noexcept {
+    char taken[64];
+    while (::read(ends_[0], taken, sizeof taken) > 0) {
+    }
+  }
+  [[nodiscard]] int descriptor() const noexcept { return ends_[0]; }
+
+private:
+  int ends_[2];
+};
+
+/// A sigpipe_guard keeps SIGPIPE from the calling thread, and takes one that arose meanwhile away.
+class sigpipe_guard {
+public:
+  sigpipe_guard() noexcept {
+    sigset_t waiting;
+    sigemptyset(&mine_);
+    sigaddset(&mine_, SIGPIPE);
+    sigpending(&waiting);
+    was_pending_ = sigismember(&waiting, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &mine_, &before_);
+  }
+  sigpipe_guard(sigpipe_guard const&) = delete;
+  sigpipe_guard& operator=(sigpipe_guard const&) = delete;
+  ~sigpipe_guard() {
+    sigset_t waiting;
+    sigpending(&waiting);
+    int taken = 0;
+    if (!was_pending_ && sigismember(&waiting, SIGPIPE) == 1) sigwait(&mine_, &taken);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+private:
+  sigset_t mine_;
+  sigset_t before_;
+  bool was_pending_ = false;
+};
+
+/// A line_writer writes whole blocks of lines to a descriptor of the caller, or to a file that it opens by path.
+///
+/// It never blocks in write(2) as long as no other process fills the same pipe at the same moment: it asks poll(2)
+/// first, and gives a pipe no more than the PIPE_BUF bytes for which that answer holds.
+///
+/// Threads: one at a time. SIGPIPE must be blocked (sigpipe_guard).
+/// Errors:  an errno value; what was not written is lost. The next block begins on a new line.
+/// Fork:    a child may go on with `descriptor()`; a file is open in append mode.
+class line_writer {
+public:
+  /// Writes to `descriptor`, which stays the caller's.
+  explicit line_writer(int descriptor) noexcept : descriptor_(descriptor) { look(); }
+  /// Appends to the file at `path`, made if need be. Throws std::system_error.
+  explicit line_writer(std::string path) : path_(std::move(path)), descriptor_(open_file()) {
+    if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), path_);
+    look();
+  }
+  /// Goes on where `parent`, of a process before the fork, was.
+  struct after_fork {};
+  line_writer(after_fork, line_writer const& parent)
+      : path_(parent.path_),
+        descriptor_(path_.empty() ? parent.descriptor()
+                                  : ::fcntl(parent.descriptor(), F_DUPFD_CLOEXEC, 3)) {
+    look();
+  }
+  line_writer(line_writer const&) = delete;
+  line_writer& operator=(line_writer const&) = delete;
+  ~line_writer() {
+    if (!path_.empty() && descriptor() >= 0) ::close(descriptor());
+  }
+
+  /// Bytes that go well in one block.
+  [[nodiscard]] std::size_t block_size() const noexcept { return regular_ ? 64 << 10 : PIPE_BUF; }
+  [[nodiscard]] int descriptor() const noexcept {
+    return descriptor_.load(std::memory_order_relaxed);  // see reopen
+  }
+  [[nodiscard]] std::string const& path() const noexcept { return path_; }
+
+  /// Opens the file at its path again; without a path nothing. Returns an errno value, with the old file in use.
+  int reopen() noexcept {
+    if (path_.empty()) return 0;
+    int const fresh = open_file();
+    if (fresh < 0) return errno;
+    // relaxed: only a child reads it that another thread forked; it finds the old or the new one.
+    int const old = descriptor_.exchange(fresh, std::memory_order_relaxed);
+    if (old >= 0) ::close(old);
+    look();
+    return 0;
+  }
+
+  /// Writes all of `bytes`. While the descriptor takes none, `wait(descriptor)` is called: it returns true once
+  /// it is worth another try, false to give up (ETIMEDOUT). Returns 0 or an errno value.
+  template <class Wait>
+  int write(std::string_view bytes, Wait wait) {
+    if (torn_) {
+      if (int const error = write_all("\n", wait)) return error;
+      torn_ = false;
+    }
+    return write_all(bytes, wait);
+  }
+
+private:
+  template <class Wait>
+  int write_all(std::string_view bytes, Wait wait) {
+    for (std::size_t done = 0; done < bytes.size();) {
+      if (!regular_ && !writable()) {
+        if (!wait(descriptor())) return ETIMEDOUT;
+        continue;
+      }
+      std::size_t const next = std::min(bytes.size() - done, block_size());
+      ssize_t const written = ::write(descriptor(), bytes.data() + done, next);
+      if (written > 0) {
+        done += static_cast<std::size_t>(written);
+        torn_ = bytes[done - 1] != '\n';
+        continue;
+      }
+      int const error = written == 0 ? EIO : errno;
+      if (error == EINTR) continue;
+      if (error != EAGAIN && error != EWOULDBLOCK) return error;
+      if (!wait(descriptor())) return ETIMEDOUT;
+    }
+    return 0;
+  }
+
+  // An error counts as writable: write(2) says which one it is.
+  [[nodiscard]] bool writable() const noexcept {
+    pollfd one{descriptor(), POLLOUT, 0};
+    return ::poll(&one, 1, 0) != 0;
+  }
+  [[nodiscard]] int open_file() const noexcept {
+    return ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  }
+  void look() noexcept {
+    struct stat about {};
+    regular_ = ::fstat(descriptor(), &about) == 0 && S_ISREG(about.st_mode);
+  }
+
+  std::string path_;  // empty: the descriptor is the caller's
+  std::atomic<int> descriptor_;
+  bool regular_ = false;  // a file on a disk: never stalls, and takes large blocks
+  bool torn_ = false;     // the last bytes written end within a line
+};
+
+}  // namespace detail
+KINO_NAMESPACE_END

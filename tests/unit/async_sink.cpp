@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+
+#include <kino/async_sink.hpp>
+
+#include <doctest/doctest.h>
+
+#include "../support/await.hpp"
+#include "../support/in_child.hpp"
+#include "../support/stress.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <sys/resource.h>
+#include <thread>
+#include <vector>
+
+using kino::async_sink;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A test that waits so long has failed.
+constexpr auto long_enough = 60s;
+
+struct pipe_ends {
+  int reader;
+  int writer;
+  pipe_ends() {
+    std::array<int, 2> both{};
+    REQUIRE(::pipe(both.data()) == 0);
+    reader = both[0];
+    writer = both[1];
+  }
+  ~pipe_ends() {
+    close_reader();
+    ::close(writer);
+  }
+  void close_reader() {
+    if (reader >= 0) ::close(reader);
+    reader = -1;
+  }
+  void fill() const {
+    int const flags = ::fcntl(writer, F_GETFL);
+    ::fcntl(writer, F_SETFL, flags | O_NONBLOCK);
+    std::string const filler(4096, 'x');
+    while (::write(writer, filler.data(), filler.size()) > 0) {
+    }
+    ::fcntl(writer, F_SETFL, flags);
+  }
+  // Reads until `end` has come; everything before and with it.
+  std::string read_until(std::string_view end) const {
+    std::string all;
+    std::array<char, 4096> some{};
+    while (all.find(end) == std::string::npos) {
+      ssize_t const got = ::read(reader, some.data(), some.size());
+      if (got <= 0) break;
+      all.append(some.data(), static_cast<std::size_t>(got));
+    }
+    return all;
+  }
+};
+
+struct temporary_directory {
+  std::string path = "/tmp/kino-sink-XXXXXX";
+  temporary_directory() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~temporary_directory() {
+    for (auto const* name : {"/log", "/log.1"}) ::unlink((path + name).c_str());
+    ::rmdir(path.c_str());
+  }
+  std::string log() const { return path + "/log"; }
+};
+
+std::string content(std::string const& path) {
+  std::ostringstream all;
+  all << std::ifstream(path).rdbuf();
+  return all.str();
+}
+
+std::string drops(std::uint64_t count) { return "lost " + std::to_string(count) + "\n"; }
+
+}  // namespace
+
+TEST_CASE("lines arrive whole and in order") {
+  temporary_directory const where;
+  async_sink sink(where.log());
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) {
+    std::string const line = std::to_string(i) + std::string(static_cast<std::size_t>(i % 97), '.') + "\n";
+    expected += line;
+    CHECK(sink.write(line));
+  }
+  CHECK(sink.flush(long_enough));
+  CHECK(content(where.log()) == expected);
+  CHECK(sink.written() == 1000);
+  CHECK(sink.dropped() == 0);
+}
+
+TEST_CASE("lines longer than a pipe, and than a block, arrive whole") {
+  pipe_ends const ends;
+  async_sink sink(ends.writer);
+  std::string const line = std::string(300'000, 'a') + "\n";
+  CHECK(sink.write(line));
+  CHECK(sink.write("end\n"));
+  CHECK(ends.read_until("end\n") == line + "end\n");
+}
+
+TEST_CASE("a line that one thread wrote before another thread's stands before it") {
+  temporary_directory const where;
+  async_sink sink(where.log());
+  std::string expected;
+  std::atomic<int> turn{0};
+  std::vector<std::thread> threads;
+  for (int me = 0; me < 4; ++me) {
+    threads.emplace_back([&, me] {
+      for (int mine = me; mine < 4000; mine += 4) {
+        await([&] { return turn.load() == mine; });
+        sink.write(std::to_string(mine) + "\n");
+        turn.store(mine + 1);
+      }
+    });
+  }
+  for (int i = 0; i < 4000; ++i) expected += std::to_string(i) + "\n";
+  for (auto& one : threads) one.join();
+  CHECK(sink.flush(long_enough));
+  CHECK(content(where.log()) == expected);
+}
+
+TEST_CASE("a pipe that is full stops no caller; what found no room is counted and reported") {
+  pipe_ends const ends;
+  ends.fill();
+  async_sink sink(ends.writer, {.capacity = 4096, .report = drops});
+  std::uint64_t refused = 0;
+  for (int i = 0; i < 500; ++i) refused += !sink.write("line " + std::to_string(i) + "\n");
+  CHECK(refused > 300);
+  CHECK(sink.dropped() == refused);
+  CHECK_FALSE(sink.flush(1ms));
+  std::string const report = drops(refused);
+  std::string const all = ends.read_until(report);
+  CHECK(all.find("xline 0\nline 1\n") != std::string::npos);
+  CHECK(all.ends_with("\n" + report));
+  CHECK(sink.flush(long_enough));
+  CHECK(sink.dropped() == refused);
+}
+
+TEST_CASE("without a report of one's own there is one that says the number") {
+  pipe_ends const ends;
+  ends.fill();
+  async_sink sink(ends.writer, {.capacity = 128});
+  while (sink.write("line\n")) {
+  }
+  CHECK(ends.read_until("dropped\n").ends_with("kino: 1 log lines were dropped\n"));
+}
+
+TEST_CASE("a full pipe does not keep a sink from closing") {
+  pipe_ends const ends;
+  ends.fill();
+  async_sink sink(ends.writer);
+  sink.write("lost\n");
+  CHECK_FALSE(sink.close(1ms));
+  CHECK(sink.dropped() == 1);
+  CHECK_FALSE(sink.write("late\n"));
+  CHECK(sink.dropped() == 2);
+  CHECK(sink.close(1ms));  // nothing was left for it
+}
+
+TEST_CASE("closing writes what is queued") {
+  temporary_directory const where;
+  {
+    async_sink sink(where.log());
+    for (int i = 0; i < 100; ++i) sink.write("a line\n");
+    CHECK(sink.close(long_enough));
+    CHECK(sink.written() == 100);
+  }
+  {
+    async_sink const never_used(where.log());
+  }
+  CHECK(content(where.log()).size() == 700);
+}
+
+TEST_CASE("a reader that has gone costs the lines and nothing else, no SIGPIPE either") {
+  pipe_ends ends;
+  ends.close_reader();
+  async_sink sink(ends.writer);
+  for (int i = 1; i <= 3; ++i) {
+    CHECK(sink.write("line\n"));
+    CHECK(sink.flush(long_enough));
+    CHECK(sink.dropped() == static_cast<std::uint64_t>(i));
+  }
+  CHECK(sink.written() == 0);
+}
+
+TEST_CASE("a closed descriptor costs the lines and nothing else") {
+  int const closed = ::fcntl(2, F_DUPFD, 500);  // none of those that the sink will get
+  ::close(closed);
+  async_sink sink(closed);
+  CHECK(sink.write("line\n"));
+  CHECK(sink.flush(long_enough));
+  CHECK(sink.dropped() == 1);
+}
+
+#ifdef __linux__
+TEST_CASE("a full disk costs the lines and nothing else") {
+  async_sink sink("/dev/full");
+  CHECK(sink.write("line\n"));
+  CHECK(sink.flush(long_enough));
+  CHECK(sink.dropped() == 1);
+}
+#endif
+
+TEST_CASE("a file that was full and is replaced goes on, and its first line stands alone") {
+  temporary_directory const where;
+  REQUIRE(::symlink("/dev/full", where.log().c_str()) == 0);
+  async_sink sink(where.log(), {.report = drops});
+  CHECK(sink.write("lost\n"));
+  CHECK(sink.flush(long_enough));
+  ::unlink(where.log().c_str());
+  CHECK(sink.write("kept\n"));
+  CHECK(sink.flush(long_enough));
+  CHECK(sink.close(long_enough));
+  CHECK(content(where.log()) == "kept\nlost 1\n");
+}
+
+TEST_CASE("a non-blocking descriptor is waited for") {
+  pipe_ends const ends;
+  ends.fill();
+  ::fcntl(ends.writer, F_SETFL, O_NONBLOCK);
+  async_sink sink(ends.writer);
+  CHECK(sink.write("line\n"));
+  CHECK(ends.read_until("line\n").ends_with("xline\n"));
+  CHECK(sink.flush(long_enough));
+  CHECK(sink.dropped() == 0);
+}
+
+TEST_CASE("a reopened file is a new one once it was moved away") {
+  temporary_directory const where;
+  async_sink sink(where.log());
+  sink.write("before\n");
+  CHECK(sink.flush(long_enough));
+  REQUIRE(::rename(where.log().c_str(), (where.log() + ".1").c_str()) == 0);
+  sink.write("still the old\n");
+  CHECK(sink.flush(long_enough));
+  sink.reopen();
+  sink.write("after\n");
+  CHECK(sink.flush(long_enough));
+  CHECK(content(where.log() + ".1") == "before\nstill the old\n");
+  CHECK(content(where.log()) == "after\n");
+}
+
+TEST_CASE("a file that cannot be opened again stays in use") {
+  temporary_directory const where;
+  async_sink sink(where.log());
+  sink.write("before\n");
+  CHECK(sink.flush(long_enough));
+  REQUIRE(::rename(where.log().c_str(), (where.log() + ".1").c_str()) == 0);
+  REQUIRE(::mkdir(where.log().c_str(), 0700) == 0);
+  sink.reopen();
+  sink.write("after\n");
+  CHECK(sink.flush(long_enough));
+  CHECK(content(where.log() + ".1") == "before\nafter\n");
+  ::rmdir(where.log().c_str());
+}
+
+TEST_CASE("a path that cannot be opened is an error with its name") {
+  CHECK_THROWS_WITH_AS(async_sink("/nonexistent/log"), doctest::Contains("/nonexistent/log"),
+                       std::system_error);
+}
+
+// ThreadSanitizer allows no new threads in the child of a process that has some.
+#ifndef KINO_TEST_SLOW
+TEST_CASE("a child's sink works, and writes nothing of its parent's") {
+  temporary_directory const where;
+  pipe_ends const ends;
+  ends.fill();
+  async_sink sink(ends.writer);
+  async_sink file(where.log());
+  sink.write("the parent's\n");  // cannot be written before the child has ended
+  file.write("parent\n");
+  CHECK(file.flush(long_enough));
+  CHECK(in_child([&] {
+    bool const good = file.write("child\n") && file.flush(long_enough) && file.written() == 1;
+    return good && sink.flush(0s) && sink.dropped() == 0;
+  }));
+  CHECK(content(where.log()) == "parent\nchild\n");
+  CHECK(ends.read_until("parent's\n").ends_with("xthe parent's\n"));
+}
+
+TEST_CASE("without a thread to be had, callers write themselves, as far as that needs no waiting") {
+  temporary_directory const where;
+  REQUIRE(::chmod(where.path.c_str(), 0777) == 0);
+  CHECK(in_child([&] {
+    if (::getuid() == 0 && ::setuid(65534) != 0) return false;  // nothing limits root
+    rlimit const none{0, 0};
+    if (::setrlimit(RLIMIT_NPROC, &none) != 0) return false;
+    async_sink file(where.log());
+    if (file.start()) return false;
+    bool good = file.write("one\n") && file.written() == 1 && file.flush(0s);
+    pipe_ends const ends;
+    ends.fill();
+    async_sink stuck(ends.writer);
+    good = good && stuck.write("two\n") && stuck.dropped() == 1;
+    return good && file.close(0s);
+  }));
+  CHECK(content(where.log()) == "one\n");
+}
+#endif
