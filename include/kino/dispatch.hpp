@@ -5,14 +5,20 @@
 #pragma once
 
 #include <kino/channel.hpp>
+#include <kino/convert.hpp>
 #include <kino/dispatcher.hpp>
 #include <kino/extension.hpp>
 #include <kino/frozen_strings.hpp>
 #include <kino/gvl.hpp>
+#include <kino/leaf_mutex.hpp>
 #include <kino/native_thread.hpp>
+#include <kino/notifier.hpp>
+#include <kino/ractor_starter.hpp>
 #include <kino/registry.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
+#include <kino/shared_answer.hpp>
+#include <kino/start_thread.hpp>
 #include <kino/stats.hpp>
 #include <kino/version.hpp>
 #include <kino/wait.hpp>

@@ -5,10 +5,13 @@
 #pragma once
 
 #include <kino/detail/boundary.hpp>
+#include <kino/start_thread.hpp>
 
 #include <concepts>
 #include <memory>
+#include <new>
 #include <span>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -52,6 +55,16 @@ inline void start_extension(void (*body)(gvl const&)) {
     body(gvl::assume());
     return Qnil;
   });
+}
+
+// For free functions: the collector must not wait for a thread that waits for Ruby.
+template <class T>
+void destroy_elsewhere(T* object) noexcept {
+  try {
+    start_thread([object] { delete object; }).detach();
+  } catch (std::system_error const&) {  // Too many threads: waiting here could be for ever.
+  } catch (std::bad_alloc const&) {
+  }
 }
 
 template <auto Function>
@@ -112,6 +125,10 @@ void define_method(VALUE klass, char const* name) {
 /// lock that a thread may hold while it calls Ruby. If `static constexpr bool ruby_shareable =
 /// true`, a frozen object may be shared between Ractors, and T must stand several threads.
 ///
+/// T says `static constexpr bool ruby_owns_threads = true` if it owns a native_thread, or if its
+/// destructor waits for anything else: a native thread then destroys it, while Ruby goes on. At
+/// the end of the process that thread is not waited for. If none can be started, the object stays.
+///
 /// Objects that hold VALUEs have `void mark() const noexcept`, which calls rb_gc_mark for each.
 ///
 /// Threads: `wrap` and `get` need the GVL of the object's Ractor.
@@ -147,7 +164,22 @@ private:
   }();
   static constexpr bool marks = requires(T const& object) { object.mark(); };
 
-  static void free(void* data) { delete static_cast<T*>(data); }
+  static constexpr bool owns_threads = [] {
+    if constexpr (requires { T::ruby_owns_threads; }) {
+      return T::ruby_owns_threads;
+    } else {
+      return false;
+    }
+  }();
+
+  static void free(void* data) {
+    auto* const object = static_cast<T*>(data);
+    if constexpr (owns_threads) {
+      if (object) detail::destroy_elsewhere(object);
+    } else {
+      delete object;
+    }
+  }
   static void mark(void* data) {
     if constexpr (marks) {
       if (data) static_cast<T const*>(data)->mark();

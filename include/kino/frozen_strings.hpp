@@ -4,8 +4,8 @@
 
 #pragma once
 
-#include <kino/detail/fork_lock.hpp>
 #include <kino/gvl.hpp>
+#include <kino/leaf_mutex.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -89,7 +89,7 @@ private:
     std::uint32_t last_use = 0;
   };
   struct set {
-    detail::fork_lock lock;
+    leaf_mutex lock;
     std::uint32_t uses = 0;
     entry entries[ways];
   };

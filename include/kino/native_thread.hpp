@@ -1,54 +1,166 @@
 // SPDX-License-Identifier: MIT
 //
-// Threads that Ruby does not know, and that its signals do not meet.
+// native_thread: a thread with an owner, which stops it and waits for its end.
 
 #pragma once
 
-#include <kino/detail/atomic.hpp>
+#include <kino/detail/fork.hpp>
+#include <kino/shared_answer.hpp>
+#include <kino/start_thread.hpp>
 
-#include <csignal>
-#include <initializer_list>
+#include <concepts>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <stop_token>
+#include <thread>
+#include <type_traits>
 #include <utility>
+#include <version>
+
+#ifdef __cpp_lib_jthread  // std::stop_token: libstdc++, and libc++ from 20 on
 
 KINO_NAMESPACE_BEGIN
 
-/// start_thread starts a thread that blocks asynchronous signals, and otherwise is std::thread.
+/// A native_thread is a thread that Ruby does not know, owned by the object that started it.
 ///
-/// A signal sent to the process goes to any of its threads that does not block it. In this one it
-/// would interrupt a system call that is not restarted, and Ruby's handler would run on a stack
-/// of unknown size; so Ruby's threads receive all of them. The mask is set before the thread
-/// exists: no instruction of `work` runs without it.
+/// Its work is called with a std::stop_token and must return soon after stop was requested. A
+/// thread that sleeps in poll needs a std::stop_callback that wakes it (notifier.hpp); one that
+/// waits for a channel ends when the channel is closed. The destructor requests stop and joins, so
+/// the work may refer to its owner: declare the native_thread last, and it ends first.
 ///
-/// Signals that a thread raises by a fault of its own (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
-/// SIGSYS, SIGABRT) are not blocked: a blocked one would end the process without the handler that
-/// reports the crash.
+/// A native_object that owns one says `static constexpr bool ruby_owns_threads = true`. Ruby's
+/// collector then hands the object to another thread, which destroys it: the collector never
+/// waits, not even for work that waits for Ruby.
 ///
-/// Threads: any.
-/// GVL:     not needed; the new thread never has it.
-/// Throws:  std::system_error, with the caller's mask as it was.
-/// Fork:    the thread is not in the child.
+/// An exception that leaves the work ends that thread only: it is reported on stderr at once, as
+/// Ruby does for its threads, and `join` throws it again.
+///
+/// Threads: one at a time; `request_stop` and `ended` any.
+/// GVL:     never needed, and the work never has it. With the GVL held use kino::join(held, thread):
+///          `join` and the destructor would keep Ruby from running until the work returns.
+/// Blocks:  `join` and the destructor.
+/// Throws:  std::system_error and std::bad_alloc, from the constructor; `join` what the work threw.
+/// Fork:    the thread is not in the child. There `joinable` is false, and destruction and
+///          `request_stop` do nothing.
+/// Signals: as in start_thread.
 ///
 /// Example:
 ///
-///     int answer = 0;
-///     kino::start_thread([&] { answer = 42; }).join();
-///     assert(answer == 42);
+///     kino::channel<int> jobs(16);
+///     std::atomic<int> sum{0};
+///     {
+///       kino::native_thread adder([&](std::stop_token stop) {
+///         std::stop_callback wake(stop, [&] { jobs.close(); });
+///         int job = 0;
+///         while (jobs.pop(job) == kino::pop_result::popped) sum += job;
+///       });
+///       static_cast<void>(jobs.try_push(40));
+///       static_cast<void>(jobs.try_push(2));
+///     }  // closed, drained and joined
+///     assert(sum == 42);
 ///
-template <class Work>
-[[nodiscard]] detail::thread start_thread(Work&& work) {
-  struct masked {
-    sigset_t before;
-    masked() {
-      sigset_t asynchronous;
-      sigfillset(&asynchronous);
-      for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) {
-        sigdelset(&asynchronous, fault);
-      }
-      pthread_sigmask(SIG_SETMASK, &asynchronous, &before);
+class native_thread {
+public:
+  /// The end of a thread: `answered()` when its work has returned or thrown.
+  using end = shared_answer<std::exception_ptr>;
+
+  /// No thread.
+  native_thread() = default;
+  /// Starts a thread that calls `work(std::stop_token)`.
+  template <class Work>
+    requires(!std::same_as<std::remove_cvref_t<Work>, native_thread>)
+  explicit native_thread(Work&& work);
+  /// Takes it over; the other has none.
+  native_thread(native_thread&&) = default;
+  /// Stops and joins the one it has, and takes the other's over.
+  native_thread& operator=(native_thread&& other) noexcept {
+    if (this != &other) {
+      finish();
+      running_ = std::move(other.running_);
     }
-    ~masked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
-  } const inherited;
-  return detail::thread(std::forward<Work>(work));
+    return *this;
+  }
+  ~native_thread() { finish(); }
+
+  /// Whether there is a thread to join, in this process.
+  [[nodiscard]] bool joinable() const noexcept {
+    return running_ && !running_->born.forked();
+  }
+  /// Asks the work to return; returns whether this call was the first to do so.
+  bool request_stop() noexcept { return joinable() && running_->stop.request_stop(); }
+  /// Waits until the work has returned; throws what it threw. Only if `joinable()`.
+  void join() {
+    KINO_ASSERT(joinable());
+    auto const ended = std::move(running_);
+    ended->thread.join();
+    if (ended->end.wait().value()) std::rethrow_exception(ended->end.wait().value());
+  }
+  /// Tells of the end, to any number of threads; it outlives this object. Only if `joinable()`.
+  [[nodiscard]] end ended() const {
+    KINO_ASSERT(joinable());
+    return running_->end;
+  }
+
+private:
+  struct running {
+    std::stop_source stop;
+    native_thread::end end;
+    detail::fork_mark born;
+    std::thread thread;
+  };
+
+  template <class Work>
+  static std::exception_ptr run(Work& work, std::stop_token stop) noexcept;
+  void finish() noexcept;
+
+  std::unique_ptr<running> running_;
+};
+
+// --- implementation ---------------------------------------------------------
+
+template <class Work>
+  requires(!std::same_as<std::remove_cvref_t<Work>, native_thread>)
+native_thread::native_thread(Work&& work) {
+  static_assert(std::is_invocable_v<std::decay_t<Work>&, std::stop_token>,
+                "the work of a kino::native_thread takes a std::stop_token: its owner has to be "
+                "able to end it");
+  auto [ended, respond] = make_shared_response<std::exception_ptr>();
+  running_ = std::make_unique<running>(running{{}, std::move(ended), {}, {}});
+  running_->thread = start_thread([stop = running_->stop.get_token(), respond = std::move(respond),
+                                   todo = std::forward<Work>(work)]() mutable {
+    respond.answer(run(todo, std::move(stop)));
+  });
+}
+
+template <class Work>
+std::exception_ptr native_thread::run(Work& work, std::stop_token stop) noexcept {
+  try {
+    work(std::move(stop));
+    return nullptr;
+  } catch (std::exception const& error) {
+    std::fprintf(stderr, "kino: a native thread was ended by an exception: %s\n", error.what());
+    return std::current_exception();
+  } catch (...) {
+    std::fputs("kino: a native thread was ended by an exception of an unknown class\n", stderr);
+    return std::current_exception();
+  }
+}
+
+inline void native_thread::finish() noexcept {
+  if (!running_) return;
+  // In a child the thread does not exist, and its number may be that of another by now. What it
+  // had is left alone: a stop callback of the parent's thread must not run here.
+  if (running_->born.forked()) return static_cast<void>(running_.release());
+  running_->stop.request_stop();
+  if (running_->thread.get_id() == std::this_thread::get_id()) {
+    running_->thread.detach();  // Its work destroys its owner, and returns afterwards.
+  } else {
+    running_->thread.join();
+  }
+  running_.reset();
 }
 
 KINO_NAMESPACE_END
+
+#endif

@@ -33,6 +33,11 @@ public:
     KINO_ASSERT(value_);
     return *value_;
   }
+  /// The same, to be read.
+  [[nodiscard]] T const& value() const {
+    KINO_ASSERT(value_);
+    return *value_;
+  }
 
 private:
   ending ending_;

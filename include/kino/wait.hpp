@@ -6,7 +6,9 @@
 
 #include <kino/channel.hpp>
 #include <kino/gvl.hpp>
+#include <kino/native_thread.hpp>
 #include <kino/responder.hpp>
+#include <kino/shared_answer.hpp>
 
 #include <chrono>
 #include <utility>
@@ -64,6 +66,16 @@ outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline unti
     if (woken == park_result::timed_out) break;
   }
   return answer.ready() ? &answer.wait() : nullptr;
+}
+
+template <class T>
+outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, deadline until) {
+  if (!answer.ready()) {
+    typename shared_mailbox<T>::visit here(answer.place());
+    static_cast<void>(wait_without_gvl(
+        held, here.spot(), [&]() noexcept { return here.spot().park(until); }));
+  }
+  return answer.ready() ? &answer.place().result() : nullptr;
 }
 
 }  // namespace detail
@@ -128,6 +140,27 @@ outcome<T>* wait_for(gvl const& held, pending_answer<T>& answer,
                      std::chrono::duration<Rep, Period> patience) {
   return detail::wait_until(held, answer, detail::deadline_after(patience));
 }
+
+/// The same for an answer that several wait for; valid while a handle of it lives.
+template <class T>
+outcome<T> const& wait(gvl const& held, shared_answer<T> const& answer) {
+  return *detail::wait_until(held, answer, std::nullopt);
+}
+/// The same for at most `patience`; null if there is no outcome by then.
+template <class T, class Rep, class Period>
+outcome<T> const* wait_for(gvl const& held, shared_answer<T> const& answer,
+                           std::chrono::duration<Rep, Period> patience) {
+  return detail::wait_until(held, answer, detail::deadline_after(patience));
+}
+
+#ifdef __cpp_lib_jthread
+/// join waits for the end of `thread`'s work, with the steps of `pop`, and throws what it threw.
+/// If an interrupt leaves, ruby_error is thrown, and the thread is as it was. Request stop first.
+inline void join(gvl const& held, native_thread& thread) {
+  static_cast<void>(wait(held, thread.ended()));
+  thread.join();
+}
+#endif
 
 /// sleep sleeps `duration` by the operating system's clock, with the steps of `pop`.
 ///

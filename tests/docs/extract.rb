@@ -9,6 +9,7 @@
 # The examples of one header: the indented blocks of a /// comment from its line "Example:" on.
 class Header
   Block = Struct.new(:line, :code)
+  INCLUDE = /^#include <(.+)>/
   EXAMPLE = %r{^\s*/// Example(?<kind>.*):}
 
   attr_reader :path
@@ -58,8 +59,11 @@ class Header
   def includes
     used = blocks.flat_map { |block| block.code.join("\n").scan(/\bkino::(\w+)/).flatten }.uniq
     others = used.map { |word| "kino/#{word}.hpp" }.select { |file| File.exist?(File.join(root, file)) }
-    ["kino/#{name}.hpp", *others, "cassert", "chrono", "string"].uniq
+    ["kino/#{name}.hpp", *others, "cassert", "chrono", "string", *named].uniq
   end
+
+  # What the examples include themselves; a function cannot.
+  def named = blocks.flat_map { |block| block.code.filter_map { |line| line[INCLUDE, 1] } }
 
   def root = File.expand_path("..", File.dirname(path))
 
@@ -67,7 +71,7 @@ class Header
     <<~CPP
       static void example_#{index}() {
       #line #{block.line} "#{path}"
-      #{block.code.join("\n")}
+      #{block.code.map { |line| INCLUDE.match?(line) ? "" : line }.join("\n")}
       }
     CPP
   end

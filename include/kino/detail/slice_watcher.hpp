@@ -6,7 +6,7 @@
 
 #include <kino/detail/fork.hpp>
 #include <kino/detail/parking.hpp>
-#include <kino/native_thread.hpp>
+#include <kino/start_thread.hpp>
 
 #include <atomic>
 #include <chrono>

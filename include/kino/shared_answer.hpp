@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+//
+// shared_answer<T>: one outcome that any number of threads wait for.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+#include <kino/detail/parking.hpp>
+#include <kino/responder.hpp>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+
+namespace detail {
+
+// The place behind make_shared_response: keeps the outcome for as long as a shared_answer lives.
+template <class T>
+class shared_mailbox final : public answerable<T> {
+public:
+  /// One thread that waits, for as long as this lives.
+  class visit {
+  public:
+    explicit visit(shared_mailbox& box) : box_(box) {
+      lock guard(box_.mutex_);
+      next_ = std::exchange(box_.first_, this);
+      if (next_) next_->previous_ = this;
+      if (box_.result_) spot_.notify();
+    }
+    visit(visit const&) = delete;
+    visit& operator=(visit const&) = delete;
+    ~visit() {
+      lock guard(box_.mutex_);
+      if (next_) next_->previous_ = previous_;
+      (previous_ ? previous_->next_ : box_.first_) = next_;
+    }
+    parker& spot() { return spot_; }
+
+  private:
+    friend shared_mailbox;
+    shared_mailbox& box_;
+    parker spot_;
+    visit* next_ = nullptr;
+    visit* previous_ = nullptr;
+  };
+
+  void delivered(outcome<T>&& result) noexcept override {
+    lock guard(mutex_);
+    result_.emplace(std::move(result));
+    // release: pairs with the acquire in `arrived`.
+    arrived_.store(true, std::memory_order_release);
+    // Under the mutex: a visit that ends takes its parker away.
+    for (visit* each = first_; each; each = each->next_) each->spot_.notify();
+  }
+  void released() noexcept override { delete this; }
+
+  bool arrived() const { return arrived_.load(std::memory_order_acquire); }  // see delivered
+  outcome<T> const& result() const { return *result_; }
+
+private:
+  mutex mutex_;
+  visit* first_ = nullptr;  // under the mutex, like result_ until it has arrived
+  std::optional<outcome<T>> result_;
+  atomic<bool> arrived_{false};
+};
+
+}  // namespace detail
+
+/// A shared_answer is the asking end of one request, for any number of threads.
+///
+/// Copies are handles of the same outcome, which lives as long as the last of them. All who wait
+/// get a reference to the same value: reading a const T must be safe in several threads.
+///
+/// Threads: distinct handles by any thread at the same time, and the const members of one handle
+///          too. Ruby threads wait through wait.hpp.
+/// GVL:     never needed.
+/// Blocks:  `wait`, until the outcome is there; `wait_for` at most that long.
+/// Throws:  std::bad_alloc, from make_shared_response.
+/// Fork:    a child must not wait for an answer that a thread of its parent owes.
+///
+/// Example:
+///
+///     auto [answer, respond] = kino::make_shared_response<std::string>();
+///     auto wait = [answer](std::stop_token) { assert(answer.wait().value() == "42"); };
+///     kino::native_thread one(wait);
+///     kino::native_thread other(wait);
+///     respond.answer("42");
+///
+template <class T>
+class shared_answer {
+public:
+  /// For make_shared_response.
+  explicit shared_answer(detail::shared_mailbox<T>& box) noexcept : box_(&box) { box.add_weak(); }
+  /// One more handle.
+  shared_answer(shared_answer const& other) noexcept : box_(other.box_) {
+    if (box_) box_->add_weak();
+  }
+  /// Takes it over; the other may only be destroyed or assigned to.
+  shared_answer(shared_answer&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
+  /// Drops the one it was and becomes the other.
+  shared_answer& operator=(shared_answer other) noexcept {
+    std::swap(box_, other.box_);
+    return *this;
+  }
+  ~shared_answer() {
+    if (box_) box_->drop_weak();
+  }
+
+  /// Whether the outcome is there, so that `wait` returns at once.
+  [[nodiscard]] bool ready() const { return box_->arrived(); }
+  /// Waits for the outcome and returns it; valid while a handle lives.
+  [[nodiscard]] outcome<T> const& wait() const { return *wait_until(std::nullopt); }
+  /// Waits at most `patience`; null if there is still none.
+  template <class Rep, class Period>
+  [[nodiscard]] outcome<T> const* wait_for(std::chrono::duration<Rep, Period> patience) const {
+    return wait_until(detail::deadline_after(patience));
+  }
+
+  /// For wait.hpp: the outcome's place.
+  [[nodiscard]] detail::shared_mailbox<T>& place() const { return *box_; }
+
+private:
+  outcome<T> const* wait_until(detail::deadline until) const {
+    if (!ready()) {
+      typename detail::shared_mailbox<T>::visit here(*box_);
+      static_cast<void>(here.spot().park(until));
+    }
+    return ready() ? &box_->result() : nullptr;
+  }
+
+  detail::shared_mailbox<T>* box_;
+};
+
+/// Both ends of one request with many askers, made by `make_shared_response`.
+template <class T>
+struct shared_response_ends {
+  shared_answer<T> answer;  ///< For those who ask; copy it.
+  responder<T> respond;     ///< For who answers.
+};
+
+/// Makes both ends of one request: every copy of `answer` gets what `respond` says. One allocation.
+template <class T>
+[[nodiscard]] shared_response_ends<T> make_shared_response() {
+  auto& box = *new detail::shared_mailbox<T>;
+  responder<T> respond(box);
+  shared_answer<T> answer(box);
+  return {std::move(answer), std::move(respond)};
+}
+
+KINO_NAMESPACE_END

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+//
+// start_thread: a std::thread that blocks asynchronous signals.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+
+#include <csignal>
+#include <initializer_list>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+
+/// start_thread starts a thread that blocks asynchronous signals, and otherwise is std::thread.
+///
+/// A signal sent to the process goes to any of its threads that does not block it. In this one it
+/// would interrupt a system call that is not restarted, and Ruby's handler would run on a stack
+/// of unknown size; so Ruby's threads receive all of them. The mask is set before the thread
+/// exists: no instruction of `work` runs without it.
+///
+/// Signals that a thread raises by a fault of its own (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+/// SIGSYS, SIGABRT) are not blocked: a blocked one would end the process without the handler that
+/// reports the crash.
+///
+/// Threads: any.
+/// GVL:     not needed; the new thread never has it.
+/// Throws:  std::system_error, with the caller's mask as it was.
+/// Fork:    the thread is not in the child.
+///
+/// Example:
+///
+///     int answer = 0;
+///     kino::start_thread([&] { answer = 42; }).join();
+///     assert(answer == 42);
+///
+template <class Work>
+[[nodiscard]] detail::thread start_thread(Work&& work) {
+  struct masked {
+    sigset_t before;
+    masked() {
+      sigset_t asynchronous;
+      sigfillset(&asynchronous);
+      for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) {
+        sigdelset(&asynchronous, fault);
+      }
+      pthread_sigmask(SIG_SETMASK, &asynchronous, &before);
+    }
+    ~masked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+  } const inherited;
+  return detail::thread(std::forward<Work>(work));
+}
+
+KINO_NAMESPACE_END

@@ -1,0 +1,76 @@
+# frozen_string_literal: true
+
+require_relative "support/ruby_test"
+require "starting"
+
+# Ractors of workers are there one by one, or not at all.
+class StartingTest < RubyTest
+  def setup
+    Starting.renew
+    super
+  end
+
+  def stop(ractors)
+    Starting.stop
+    ractors.map { |ractor| result_of(ractor) }
+  end
+
+  def test_every_ractor_serves_when_start_returns
+    ractors = Starting.start(3) do |index|
+      Starting.serve
+      index
+    end
+    assert_equal 3, Starting.serving
+    assert_equal [0, 1, 2], stop(ractors)
+    assert_equal "Starting 1", ractors[1].name
+  end
+
+  def test_a_ractor_is_created_after_the_one_before_serves
+    ractors = Starting.start(3) do |index|
+      seen = Starting.serving
+      Starting.serve
+      [index, seen]
+    end
+    assert_equal [[0, 0], [1, 1], [2, 2]], stop(ractors)
+  end
+
+  def test_further_arguments_go_to_every_block
+    ractors = Starting.start(2, "a", :b) do |index, first, second|
+      Starting.serve
+      [index, first, second]
+    end
+    assert_equal [[0, "a", :b], [1, "a", :b]], stop(ractors)
+  end
+
+  def test_a_ractor_that_dies_before_it_serves_is_an_error_with_its_cause
+    error = assert_raises(RuntimeError) do
+      Starting.start(2) { |index| index == 1 ? raise(IOError, "no such disk") : Starting.serve }
+    end
+    assert_equal "Starting.start: Ractor 1 ended before it served", error.message
+    assert_equal "no such disk", error.cause.message
+    assert_equal 1, Starting.serving
+  ensure
+    Starting.stop
+    await { Starting.serving.zero? }
+  end
+
+  def test_a_ractor_that_ends_without_serving_is_an_error
+    error = assert_raises(RuntimeError) { Starting.start(1) { nil } }
+    assert_equal "Starting.start: Ractor 0 ended before it served", error.message
+    assert_nil error.cause
+  end
+
+  def test_a_timeout_ends_start_and_it_can_be_called_again
+    lazy = shareable(["wait"])
+    assert_raises(Timeout::Error) { Timeout.timeout(0.05) { Starting.start(1, lazy) { Ractor.receive } } }
+    assert_equal [7], stop(Starting.start(1) { Starting.serve; 7 })
+  end
+
+  def test_without_a_block_nothing_is_started
+    assert_raises(ArgumentError) { Starting.start(1) }
+  end
+
+  def test_what_it_is_made_of_is_private
+    assert_empty Starting.methods.grep(/\Akino_/)
+  end
+end
