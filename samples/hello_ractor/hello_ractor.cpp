@@ -4,38 +4,30 @@
 
 #include <kino/dispatch.hpp>
 
-#include <thread>
-
 struct question {
   long number = 0;
   kino::responder<long> reply;
 };
 static kino::dispatcher<question>* questions;
-static kino::channel<bool> arrivals{64};
+static kino::ractor_starter workers;
 
 // HelloRactor.serve { |number| answer }: answers in this Ractor until HelloRactor.stop.
 static VALUE serve(kino::gvl const& held, VALUE) {
   auto handle = [&](question& asked) {
-    long answer = 0;
-    kino::protect(held, [&] { answer = NUM2LONG(rb_yield(LONG2NUM(asked.number))); });
-    asked.reply.answer(std::move(answer));
+    VALUE const answer = kino::protect(held, [&] { return rb_yield(LONG2NUM(asked.number)); });
+    asked.reply.answer(kino::from_ruby<long>(held, answer));
   };
-  questions->serve(held, handle, [] { static_cast<void>(arrivals.try_push(true)); });
+  questions->serve(held, handle, [] { workers.serving(); });
   return Qnil;
-}
-
-// HelloRactor.await: waits until one more Ractor serves; they are created one by one.
-static VALUE await(kino::gvl const& held, VALUE) {
-  bool arrived = false;
-  return kino::pop(held, arrivals, arrived) == kino::pop_result::popped ? Qtrue : Qfalse;
 }
 
 // HelloRactor.ask(number): hands it over from a native thread, waits without the GVL.
 static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
   auto [answer, reply] = kino::make_response<long>();
-  std::thread([asked = question{FIX2LONG(number), std::move(reply)}]() mutable {
+  kino::native_thread asker([asked = question{kino::from_ruby<long>(held, number), std::move(reply)}](
+                                std::stop_token) mutable {
     static_cast<void>(questions->try_submit(std::move(asked)));
-  }).detach();
+  });
   auto& outcome = kino::wait(held, answer);
   if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "nobody answered");
   return LONG2NUM(outcome.value());
@@ -50,7 +42,7 @@ KINO_EXTENSION(hello_ractor) {
   questions = new kino::dispatcher<question>(held);
   VALUE const hello = rb_define_module("HelloRactor");
   kino::define_function<serve>(hello, "serve");
-  kino::define_function<await>(hello, "await");
   kino::define_function<ask>(hello, "ask");
   kino::define_function<stop>(hello, "stop");
+  kino::define_ractor_starter<workers>(held, hello);
 }

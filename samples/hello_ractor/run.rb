@@ -2,9 +2,7 @@
 
 require "hello_ractor"
 
-ractors = Array.new(2) do
-  Ractor.new { HelloRactor.serve { |number| number * number } }.tap { HelloRactor.await }
-end
+ractors = HelloRactor.start(2) { HelloRactor.serve { |number| number * number } }
 puts (1..8).map { |number| HelloRactor.ask(number) }.join(" ")
 
 HelloRactor.stop
