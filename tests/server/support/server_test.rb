@@ -73,9 +73,11 @@ class ServerTest < Minitest::Test
     Tempfile.create("kino-log") do |file|
       saved = $stderr.dup
       begin
+        Kino::Log.flush(LIMIT)
         $stderr.reopen(file)
         yield
       ensure
+        Kino::Log.flush(LIMIT)
         $stderr.reopen(saved)
         saved.close
       end

@@ -14,7 +14,12 @@ namespace kino::server {
 endpoint const& exchange::peer() const { return connection_->peer(); }
 endpoint const& exchange::local() const { return connection_->local(); }
 
+// A forked child has copies of its parent's connections, and of locks that the parent's threads may have held. It
+// writes to none, closes none, and lets no event loop know of anything: the loop's epoll is the parent's, too.
+bool exchange::inherited() const { return pool_.born_.forked(); }
+
 bool exchange::decide_keep_alive() {
+  if (inherited()) return false;
   if (!head_.keep_alive || ordinal_ >= connection_->limit().max_keep_alive) return false;
   if (!connection_->draining()) return true;
   // While draining, what was read ahead is still answered: only the last one closes.
@@ -22,19 +27,24 @@ bool exchange::decide_keep_alive() {
 }
 
 delivery exchange::write(answer const& bytes) {
+  if (inherited()) return delivery::gone;
   return connection_->out().deliver(*this, bytes);
 }
 
-void exchange::flush() { connection_->out().flush(); }
+void exchange::flush() {
+  if (!inherited()) connection_->out().flush();
+}
 
 bool exchange::write_interim(std::string_view bytes) {
   iovec one = piece(bytes);
   return write({{&one, 1}, false, true}) != delivery::gone;
 }
 
-bool exchange::await_room() { return connection_->out().await_room(*this); }
+bool exchange::await_room() { return !inherited() && connection_->out().await_room(*this); }
 
-void exchange::cut() { connection_->out().cut(); }
+void exchange::cut() {
+  if (!inherited()) connection_->out().cut();
+}
 
 body_pipe::taken exchange::read(char* out, std::size_t room) {
   if (!streamed_) {
@@ -43,7 +53,7 @@ body_pipe::taken exchange::read(char* out, std::size_t room) {
     return taken_of(next);
   }
   auto const got = body_.take(out, room);
-  if (got.room_again) connection_->out().resume_reading();
+  if (got.room_again && !inherited()) connection_->out().resume_reading();
   return got;
 }
 
@@ -60,12 +70,14 @@ void exchange::close_body() {
 
 // A collected body stays until the exchange is released: another thread may be reading it.
 void exchange::discard_body() {
+  if (inherited()) return;
   if (streamed_ && body_.discard()) connection_->out().resume_reading();
 }
 
-bool exchange::client_gone() const { return connection_->out().gave_up(ready_at_); }
+bool exchange::client_gone() const { return inherited() || connection_->out().gave_up(ready_at_); }
 
 void exchange::delivered(kino::outcome<answer>&& result) noexcept {
+  if (inherited()) return;
   if (result.answered()) {
     answer const& given = result.value();
     connection_->out().deliver(*this, given);
@@ -87,6 +99,7 @@ void exchange::delivered(kino::outcome<answer>&& result) noexcept {
 }
 
 void exchange::released() noexcept {
+  if (inherited()) return;
   connection* const was = std::exchange(connection_, nullptr);
   head_.clear();
   pool_.take_memory(collected_);

@@ -10,6 +10,7 @@
 #include "options.hpp"
 #include "request.hpp"
 
+#include <kino/detail/fork.hpp>
 #include <kino/responder.hpp>
 
 #include <array>
@@ -130,6 +131,7 @@ private:
   friend class exchange_pool;
   friend class queue_deadline;
 
+  [[nodiscard]] bool inherited() const;
   [[nodiscard]] bool begun_or_ended() const noexcept { return begun_.load() || ended(); }
   void delivered(kino::outcome<answer>&& result) noexcept override;
   void released() noexcept override;
@@ -179,6 +181,7 @@ private:
   void close() noexcept;
   void forget() noexcept;
 
+  kino::detail::fork_mark const born_;
   exchange* ready_ = nullptr;  // the I/O thread's own
   std::atomic<exchange*> returned_{nullptr};
   std::atomic<std::size_t> alive_{1};  // exchanges, and one for the owner

@@ -3,6 +3,7 @@
 // Kino::Native: the table of functions through which Ruby sees the native server.
 
 #include "config.hpp"
+#include "log.hpp"
 #include "rack_env.hpp"
 #include "rack_input.hpp"
 #include "rack_response.hpp"
@@ -126,16 +127,33 @@ VALUE join(gvl const& held, VALUE, VALUE id) {
   return LONG2FIX(static_cast<long>(server_of(held, id)->join(held)));
 }
 
+// A negative slot: the worker could not join, and has none.
 VALUE leave(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE reason) {
   servers::pin const from = server_of(held, id);
+  long const place = number_of(held, slot);
   std::optional<std::string> why;
   if (!NIL_P(reason)) {
     kino::protect(held, [reason] { Check_Type(reason, T_STRING); });
     why.emplace(RSTRING_PTR(reason), static_cast<std::size_t>(RSTRING_LEN(reason)));
   }
-  from->leave(held, slot_of(held, slot), std::move(why));
+  if (place < 0) {
+    from->refused_worker(std::move(why));
+    return Qnil;
+  }
+  from->leave(held, static_cast<std::size_t>(place), std::move(why));
   if (from->deserted()) running->erase(static_cast<std::uint64_t>(number_of(held, id)));
   return Qnil;
+}
+
+// Whether there is nothing left to do for a worker: the server was stopped without it, or this is a forked child.
+VALUE gone(gvl const& held, VALUE, VALUE id) {
+  servers::pin const found = running->find(static_cast<std::uint64_t>(number_of(held, id)));
+  return !found || found->forked() ? Qtrue : Qfalse;
+}
+
+VALUE forked(gvl const& held, VALUE, VALUE id) {
+  servers::pin const found = running->find(static_cast<std::uint64_t>(number_of(held, id)));
+  return found && found->forked() ? Qtrue : Qfalse;
 }
 
 VALUE take(gvl const& held, VALUE, VALUE id, VALUE slot) {
@@ -173,10 +191,12 @@ VALUE stream(gvl const& held, VALUE, kino::arguments all) {
 
 // --- supervision --------------------------------------------------------------------
 
-VALUE next_event(gvl const& held, VALUE, VALUE id) {
+// Waits for so many seconds at most; nil: without end.
+VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
+  std::optional<double> const patience = seconds_of(held, seconds);
   servers::pin const from = running->find(static_cast<std::uint64_t>(number_of(held, id)));
   if (!from) return Qnil;
-  std::optional<event> const next = from->next_event(held);
+  std::optional<event> const next = from->next_event(held, patience);
   if (!next) return Qnil;
   return kino::protect(held, [&next] {
     switch (next->what) {
@@ -188,13 +208,14 @@ VALUE next_event(gvl const& held, VALUE, VALUE id) {
             next->reason.empty() ? Qnil
                                  : rb_utf8_str_new(next->reason.data(),
                                                    static_cast<long>(next->reason.size())));
-      default: return rb_ary_new_from_args(1, symbol("room_asked"));
+      case event::kind::room_asked: return rb_ary_new_from_args(1, symbol("room_asked"));
+      default: return rb_ary_new_from_args(1, symbol("nothing"));
     }
   });
 }
 
 VALUE ask_for_room(gvl const& held, VALUE, VALUE id) {
-  server_of(held, id)->post({event::kind::room_asked, 0, {}});
+  server_of(held, id)->ask_for_room();
   return Qnil;
 }
 
@@ -232,6 +253,36 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
   });
 }
 
+// --- the log --------------------------------------------------------------------------
+
+VALUE start_log(gvl const&, VALUE) { return log().start() ? Qtrue : Qfalse; }
+
+VALUE write_log(gvl const& held, VALUE, VALUE text) {
+  kino::protect(held, [text] { Check_Type(text, T_STRING); });
+  bool const queued =
+      log().write({RSTRING_PTR(text), static_cast<std::size_t>(RSTRING_LEN(text))});
+  return queued ? Qtrue : Qfalse;
+}
+
+VALUE reopen_log(gvl const&, VALUE) {
+  log().reopen();
+  return Qnil;
+}
+
+// Waits for so many seconds at most. Not interrupted: it is what the end of a process calls.
+VALUE flush_log(gvl const& held, VALUE, VALUE seconds) {
+  auto const patience = seconds_of(held, seconds);
+  if (!patience) throw std::invalid_argument("kino: flush_log needs a number of seconds");
+  auto const most = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double>(std::min(*patience, 3600.0)));
+  bool done = false;
+  auto work = [&]() noexcept { done = log().flush(most); };
+  auto unblock = []() noexcept {};
+  // With interrupts pending, as in a trap, it waits with the GVL.
+  if (!kino::detail::try_without_gvl(held, work, unblock)) work();
+  return done ? Qtrue : Qfalse;
+}
+
 // --- the machine ----------------------------------------------------------------------
 
 VALUE available_parallelism(gvl const&, VALUE) {
@@ -259,6 +310,7 @@ VALUE features(gvl const& held, VALUE) {
 
 KINO_EXTENSION(kino_native) {
   VALUE const native = rb_define_module_under(rb_define_module("Kino"), "Native");
+  static_cast<void>(log());
   running = new servers;
   environments = new rack_env(held);
   rack_input::define(held, native);
@@ -276,6 +328,8 @@ KINO_EXTENSION(kino_native) {
 
   kino::define_function<join>(native, "join");
   kino::define_function<leave>(native, "leave");
+  kino::define_function<gone>(native, "gone?");
+  kino::define_function<forked>(native, "forked?");
   kino::define_function<take>(native, "take");
   kino::define_function<answer_and_take>(native, "answer_and_take");
   kino::define_function<stream>(native, "stream");
@@ -283,6 +337,11 @@ KINO_EXTENSION(kino_native) {
   kino::define_function<next_event>(native, "next_event");
   kino::define_function<ask_for_room>(native, "ask_for_room");
   kino::define_function<stats>(native, "stats");
+
+  kino::define_function<start_log>(native, "start_log");
+  kino::define_function<write_log>(native, "log");
+  kino::define_function<reopen_log>(native, "reopen_log");
+  kino::define_function<flush_log>(native, "flush_log");
 
   kino::define_function<available_parallelism>(native, "available_parallelism");
   kino::define_function<sleep_exactly>(native, "sleep");

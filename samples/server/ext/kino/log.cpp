@@ -8,8 +8,13 @@
 
 namespace kino::server {
 
+kino::async_sink& log() {
+  // Never destroyed: I/O threads and workers may log until the process is gone.
+  static auto& sink = *new kino::async_sink(STDERR_FILENO);
+  return sink;
+}
+
 void log_line(std::string_view text) noexcept {
-  // A line in one write is not torn by other writers, up to PIPE_BUF.
   static constexpr std::string_view prefix = "kino: ";
   char line[1024];
   std::memcpy(line, prefix.data(), prefix.size());
@@ -20,7 +25,7 @@ void log_line(std::string_view text) noexcept {
     line[prefix.size() + i] = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   }
   line[prefix.size() + length] = '\n';
-  [[maybe_unused]] auto const written = ::write(STDERR_FILENO, line, prefix.size() + length + 1);
+  log().write({line, prefix.size() + length + 1});
 }
 
 }  // namespace kino::server

@@ -30,6 +30,7 @@ void wake_exactly() {
 
 server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
+      events_(2 * settings.slots + 8),
       front_(settings.front, *this),
       queue_(held, {.capacity = settings.queue_depth,
                     .slots = settings.slots,
@@ -161,15 +162,31 @@ VALUE server::take(gvl const& held, seat& at) {
   }
 }
 
-void server::post(event&& happened) {
-  if (events_.try_push(std::move(happened)) == kino::push_result::full) {
-    log_line("nobody listens to the server's events; one was dropped");
-  }
+void server::refused_worker(std::optional<std::string> reason) noexcept {
+  post({event::kind::worker_exited, -1, std::move(reason).value_or("")});
 }
 
-std::optional<event> server::next_event(gvl const& held) {
+void server::ask_for_room() noexcept {
+  if (!room_asked_.exchange(true)) post({event::kind::room_asked, 0, {}});
+}
+
+void server::post(event&& happened) noexcept {
+  try {
+    if (events_.try_push(std::move(happened)) != kino::push_result::full) return;
+  } catch (std::bad_alloc const&) {
+    // The supervisor gives up on a worker of which it hears nothing.
+  }
+  log_line("an event for the supervisor was lost; it may count one worker too many or too few");
+}
+
+std::optional<event> server::next_event(gvl const& held, std::optional<double> seconds) {
   event next;
-  if (kino::pop(held, events_, next) != kino::pop_result::popped) return std::nullopt;
+  auto const result =
+      seconds ? kino::pop_for(held, events_, next, std::chrono::duration<double>(*seconds))
+              : kino::pop(held, events_, next);
+  if (result == kino::pop_result::timed_out) return event{};
+  if (result != kino::pop_result::popped) return std::nullopt;
+  if (next.what == event::kind::room_asked) room_asked_.store(false);
   return next;
 }
 

@@ -13,6 +13,7 @@
 #include "waiting_room.hpp"
 
 #include <kino/channel.hpp>
+#include <kino/detail/fork.hpp>
 #include <kino/dispatcher.hpp>
 #include <kino/stats.hpp>
 
@@ -72,10 +73,17 @@ public:
   /// Parts with the request of `at` and waits for the next; its environment, or nil.
   [[nodiscard]] VALUE take(gvl const& held, seat& at);
 
+  /// A worker that could not join says so; without that its supervisor would wait for it.
+  void refused_worker(std::optional<std::string> reason) noexcept;
+  /// Whether this is a child of the process that made the server: nothing of it works here.
+  [[nodiscard]] bool forked() const { return born_.forked(); }
+
   // --- supervision ---
 
-  void post(event&& happened);
-  [[nodiscard]] std::optional<event> next_event(gvl const& held);
+  /// Says that a worker collects a lot; once until the supervisor has heard it.
+  void ask_for_room() noexcept;
+  /// Waits for an event, at most so many seconds (`none` then); nullopt once the server has stopped.
+  [[nodiscard]] std::optional<event> next_event(gvl const& held, std::optional<double> seconds);
 
   struct figures {
     std::uint64_t served;
@@ -92,6 +100,7 @@ public:
   [[nodiscard]] figures stats() const;
 
 private:
+  void post(event&& happened) noexcept;
   void handle(exchange::reply&& reply) noexcept override;
   int status_for(kino::ending how, exchange& unanswered) noexcept override;
   void refused(int) noexcept override { refused_.add(); }
@@ -103,7 +112,10 @@ private:
   kino::counter client_gone_;
   kino::counter refused_;
   bell quiet_;
-  kino::channel<event> events_{4096};
+  // There is room for whatever can happen between two looks of the supervisor: it starts a worker only after it has
+  // heard of the one before, and each joins and leaves once.
+  kino::channel<event> events_;
+  std::atomic<bool> room_asked_{false};
   front_end front_;
   queue queue_;
   std::vector<seat> seats_;
@@ -111,6 +123,7 @@ private:
   waiting_room waiting_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
+  kino::detail::fork_mark const born_;
 };
 
 }  // namespace kino::server

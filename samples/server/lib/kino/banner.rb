@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "log"
 require_relative "version"
 
 module Kino
@@ -20,8 +21,15 @@ module Kino
     end
 
     def self.show(server, out)
-      out.write(text(server, color: out.tty? && ENV.fetch("NO_COLOR", "").empty?))
-      out.flush
+      Log.write(text(server, color: color?(out)), out)
+      out.flush unless Log.native?(out)
+    rescue StandardError
+      # Nobody reads it, and the server serves all the same.
+      nil
+    end
+
+    def self.color?(out)
+      out.tty? && ENV.fetch("NO_COLOR", "").empty?
     end
 
     # A sentence about this Ruby, or nil.

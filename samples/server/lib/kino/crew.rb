@@ -104,9 +104,14 @@ module Kino
       def found
         Crew.ractor(@id, @app, name: @name) do |id, app|
           while Ractor.receive == :start
-            Thread.new do
-              Thread.current.report_on_exception = false
-              Worker.run(id, app, Ractor.current.name)
+            begin
+              Thread.new do
+                Thread.current.report_on_exception = false
+                Worker.run(id, app, Ractor.current.name)
+              end
+            rescue ThreadError => e
+              # Left alone it would end the Ractor, and its other workers.
+              Worker.refused(id, e)
             end
           end
         end

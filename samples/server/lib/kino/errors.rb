@@ -7,6 +7,9 @@ module Kino
   # An option that does not exist, or whose value is outside its range.
   class ConfigError < Error; end
 
+  # A signal asked for the end before the server had started.
+  class StartCancelled < Error; end
+
   # An address that cannot be listened on; #cause is the system's error.
   class BindError < Error; end
 

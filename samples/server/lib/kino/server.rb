@@ -62,24 +62,30 @@ module Kino
         raise Error, "this server has been started before; make a new one" unless @state == :new
 
         @state = :starting
+        @pid = Process.pid
       end
       boot
       self
     end
 
-    # Serves until a signal asks for the end: INT and TERM finish what is in flight, a second one ends the
-    # process at once, USR1 logs the numbers.
+    # Serves until a signal asks for the end: INT, TERM and QUIT finish what is in flight, a second one ends the
+    # process at once, USR1 logs the numbers, HUP opens logs again. Whatever else ends this method, another signal's
+    # exception or `exit`, also finishes what is in flight first.
     def run(banner: $stderr)
-      signals = Signals.new
+      signals = Signals.new { cancel_start }
       signals.trap
       start
       Banner.show(self, banner) if banner
       warning = Banner.warning(mode)
       Log.line(warning) if warning
       until_stop_asked(signals)
-      shutdown
+      self
+    rescue StartCancelled => e
+      Log.line(e.message)
       self
     ensure
+      signals&.stopping!
+      shutdown if running?
       signals&.restore
     end
 
@@ -92,6 +98,9 @@ module Kino
     # Stops: no new connections, everything accepted is answered while +timeout+ seconds last, the rest is
     # cut off. Returns true when nothing had to be. Further calls wait for the first and return the same.
     def shutdown(timeout: settings[:shutdown_timeout])
+      # A forked child has neither the threads nor the right to stop anything.
+      return false if @pid && @pid != Process.pid
+
       first = @lock.synchronize do
         @state_changed.wait(@lock) while @state == :starting
         from = @state
@@ -101,7 +110,7 @@ module Kino
       end
       # On a Thread of its own, so that the caller waits in Ruby: Rubies before 3.3 look for signals only in
       # a main Thread that waits there, and a second signal must find it.
-      Thread.new { stop(timeout) }.name = "kino shutdown" if first
+      stop_on_a_thread(timeout) if first
       wait
       @clean
     end
@@ -146,6 +155,7 @@ module Kino
     end
 
     def boot
+      Native.start_log
       wanted = settings[:bind].flat_map { |text| Address.parse(text, settings[:port]).to_bind }
       @id = Native.create(native_config(wanted))
       @listeners = Listeners.new(@id, wanted)
@@ -153,12 +163,19 @@ module Kino
       seats = Crew.seats(mode, settings[:workers], settings[:threads], @id, @app)
       room = HeapRoom.new(@id, settings[:workers]) if mode == :ractor
       @supervisor = Supervisor.new(@id, seats, room)
+      @supervisor.cancel if @cancelled
       @supervisor.start
       Native.start(@id)
       become(:running)
     rescue Exception
       give_up
       raise
+    end
+
+    # In the trap of a signal.
+    def cancel_start
+      @cancelled = true
+      @supervisor&.cancel
     end
 
     # Undoes a start that failed half-way.
@@ -186,9 +203,16 @@ module Kino
       loop do
         case signals.next
         when :stop then return
+        when :reopen then Log.reopen
         when :stats then Log.line("stats #{stats}")
         end
       end
+    end
+
+    def stop_on_a_thread(timeout)
+      Thread.new { stop(timeout) }.name = "kino shutdown"
+    rescue ThreadError
+      stop(timeout) # no thread to be had
     end
 
     def stop(timeout)

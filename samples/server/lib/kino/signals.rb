@@ -1,15 +1,21 @@
 # frozen_string_literal: true
 
+require_relative "log"
+
 module Kino
   # The signals of a server that owns its process, turned into wishes that #next hands out. A trap only
-  # pushes on a Queue, which is the one thing that is safe there.
+  # pushes on Queues, which is the one thing that is safe there.
   class Signals
-    WISHES = { "INT" => :stop, "TERM" => :stop, "USR1" => :stats }.freeze
+    # Other signals raise in the main Thread, as Ruby has it, and Server#run cleans up on the way.
+    WISHES = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
+    FLUSH_SECONDS = 0.25
 
-    def initialize
+    # The block is called in the trap of the first signal that asks for the end.
+    def initialize(&on_stop)
       @wishes = Thread::Queue.new
       @previous = {}
-      @asked = false
+      @stopping = false
+      @on_stop = on_stop
     end
 
     def trap
@@ -28,22 +34,31 @@ module Kino
       @wishes.pop
     end
 
+    # Whether the end has begun; from then on a signal that asks for it ends the process at once.
+    def stopping?
+      @stopping
+    end
+
+    def stopping!
+      @stopping = true
+    end
+
     private
 
     def arrived(wish)
-      if wish == :stop && @asked
-        warn_of_force
-        # exit! because at_exit handlers and stuck workers are what the second signal is against.
-        Process.exit!(1)
+      force if wish == :stop && @stopping
+      if wish == :stop
+        @stopping = true
+        @on_stop&.call
       end
-      @asked = true if wish == :stop
       @wishes.push(wish)
     end
 
-    def warn_of_force
-      $stderr.write("kino: second signal, ending at once\n")
-    rescue StandardError
-      nil
+    def force
+      Log.line("second signal, ending at once")
+      Log.flush(FLUSH_SECONDS)
+      # exit! because at_exit handlers and stuck workers are what the second signal is against.
+      Process.exit!(1)
     end
   end
 end

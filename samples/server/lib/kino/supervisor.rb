@@ -2,13 +2,24 @@
 
 require_relative "backoff"
 require_relative "crew"
+require_relative "errors"
 require_relative "log"
 
 module Kino
   # Keeps every seat taken: starts workers one by one, each after the one before has joined (several new
   # Ractors that pin their threads at once can hang Ruby), and replaces the dead. Runs on a Thread of its
-  # own, which waits natively for the server's events.
+  # own, which waits natively for the server's events. An app that ends that Thread gets another one.
   class Supervisor
+    # Refusals in a row after which a start goes on with the workers that there are, or fails without one.
+    START_ATTEMPTS = 4
+    # A worker that has not said anything for so long is not waited for any more.
+    JOIN_SECONDS = 30
+
+    class << self
+      # Whether the process is about to end; Ruby then ends every Thread, and new ones would hold it up.
+      attr_accessor :process_ends
+    end
+
     attr_reader :respawns
 
     # +room+ is told when workers notice that they collect a lot; nil where they are Threads.
@@ -19,6 +30,9 @@ module Kino
       @backoff = Backoff.new(seats.size * 2)
       @lock = Mutex.new
       @changed = ConditionVariable.new
+      # A Queue, because the trap of a signal may push to it.
+      @news = Thread::Queue.new
+      # Among them the one of which a worker is on its way.
       @empty_seats = seats.dup
       # By slot. A slot is free again a moment before its worker's end is reported, so for that moment the
       # next worker can be in it, too.
@@ -26,18 +40,27 @@ module Kino
       @alive = 0
       @joining = nil
       @delay = 0
+      @refusals = 0
       @respawns = 0
       @booted = false
       @closing = false
       @ended = false
     end
 
-    # Returns when every worker has joined once.
+    # Returns when every worker has joined once; or, when no more can be started, with those that have, and
+    # goes on trying. Raises StartCancelled, and Error when there is none at all.
     def start
-      @thread = Thread.new { supervise }
-      @thread.name = "kino supervisor"
-      @lock.synchronize { @changed.wait(@lock) until @booted || @ended }
-      raise Error, "the server was stopped while its workers were starting" unless @booted
+      spawn
+      case (news = @news.pop)
+      when :ready then nil
+      when :cancelled then raise StartCancelled, "the server was stopped while its workers were starting"
+      else raise Error, news
+      end
+    end
+
+    # Ends a start that is under way. May be called in the trap of a signal.
+    def cancel
+      @news.push(:cancelled)
     end
 
     # From now on a worker that leaves is not replaced. Call before the native side is closed.
@@ -69,7 +92,7 @@ module Kino
 
     # After the native side has stopped, which ends the event loop.
     def join
-      @thread&.join
+      @lock.synchronize { @changed.wait(@lock) until @ended } if @thread
       @seats.each(&:dismiss)
     end
 
@@ -79,18 +102,50 @@ module Kino
 
     private
 
+    def spawn
+      @thread = Thread.new { supervise }
+      @thread.name = "kino supervisor"
+      @thread.report_on_exception = false
+    end
+
     def supervise
+      over = false
       loop do
         fill_a_seat
-        event = Native.next_event(@id) or break
-        handle(*event)
+        over = !next_event and break
       end
     rescue Exception => e
-      Log.error("the supervisor died; the server can no longer replace workers", e)
+      Log.error("the supervisor's thread failed", e)
+      @delay = @backoff.after_refusal
     ensure
+      over || Supervisor.process_ends ? ended : go_on
+    end
+
+    # The app, or a fault, has ended this Thread: another one goes on where it was.
+    def go_on
+      spawn
+      Log.line("the supervisor's thread was ended; another one takes its place")
+    rescue ThreadError => e
+      Log.error("the supervisor's thread was ended, and workers cannot be replaced any more", e)
+      ended
+    end
+
+    def ended
       @lock.synchronize do
         @ended = true
         @changed.broadcast
+      end
+      @news.push("the server was stopped while its workers were starting")
+    end
+
+    # Waits for an event and sees to it; false when there will be no more. An event that was taken is seen to:
+    # what ends this Thread comes before or after.
+    def next_event
+      Thread.handle_interrupt(Object => :never) do
+        patience = @joining && JOIN_SECONDS
+        event = Thread.handle_interrupt(Object => :on_blocking) { Native.next_event(@id, patience) }
+        handle(*event) if event
+        !event.nil?
       end
     end
 
@@ -99,6 +154,7 @@ module Kino
       when :worker_joined then joined(details[0])
       when :worker_exited then exited(*details)
       when :room_asked then @room&.asked
+      when :nothing then refused("it said nothing for #{JOIN_SECONDS} s")
       end
     end
 
@@ -108,31 +164,39 @@ module Kino
         return unless pause(@delay)
 
         @delay = 0
-        seat = @empty_seats.shift
         begin
-          @joining = seat
-          seat.start
+          # First, so that a worker which was started is waited for even if this Thread is ended here.
+          @joining = @empty_seats.first
+          @joining.start
         rescue StandardError => e
-          @joining = nil
-          @empty_seats.push(seat)
-          @delay = @backoff.after_refusal
-          Log.error("cannot start a worker, trying again in #{@delay} s", e)
+          refused("#{e.class}: #{Log.message_of(e)}")
         end
       end
     end
 
-    # The worker on its way found no place.
+    # No worker came to the seat: it could not be created, or found no place.
     def refused(reason)
-      closing = @lock.synchronize do
-        @empty_seats.push(@joining) if @joining
+      alive, closing = @lock.synchronize do
         @joining = nil
+        @empty_seats.rotate!
         @changed.broadcast
-        @closing
+        [@alive, @closing]
       end
       return if closing
 
+      @refusals += 1
       @delay = @backoff.after_refusal
-      Log.line("a worker could not join (#{reason}); trying again in #{@delay} s")
+      Log.line("a worker could not start (#{reason}); trying again in #{@delay} s")
+      settle_for(alive, reason) if @refusals >= START_ATTEMPTS && !@booted
+    end
+
+    # Ends a start that does not get all its workers.
+    def settle_for(alive, reason)
+      return @news.push("no worker could be started: #{reason}") if alive.zero?
+
+      @booted = true
+      Log.line("serving with #{alive} of #{@seats.size} workers; the others are tried again and again")
+      @news.push(:ready)
     end
 
     # Waits, but not longer than until the server closes; true if there is still a seat to fill then.
@@ -151,17 +215,25 @@ module Kino
 
     def joined(slot)
       @backoff.joined
-      @lock.synchronize do
-        @taken[slot].push(@joining)
+      @refusals = 0
+      all = @lock.synchronize do
+        # Without one on its way, this is one that was not waited for any more.
+        seat = @joining || @empty_seats.first
+        @empty_seats.delete_at(@empty_seats.index(seat)) if seat
+        @taken[slot].push(seat)
         @alive += 1
         @joining = nil
-        @booted = true if @alive == @seats.size
         @changed.broadcast
+        @alive == @seats.size
       end
+      return if @booted || !all
+
+      @booted = true
+      @news.push(:ready)
     end
 
     def exited(slot, reason)
-      return refused(reason) if slot == Worker::NO_SLOT
+      return refused(reason || "no reason given") if slot == Worker::NO_SLOT
 
       seat = nil
       closing = @lock.synchronize do
@@ -174,7 +246,7 @@ module Kino
 
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1
-      @empty_seats.push(seat)
+      @empty_seats.push(seat) if seat
       Log.line("worker #{slot} ended (#{reason || "no reason given"}); another takes its place")
     end
 
@@ -183,3 +255,5 @@ module Kino
     end
   end
 end
+
+at_exit { Kino::Supervisor.process_ends = true }

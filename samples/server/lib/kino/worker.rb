@@ -17,46 +17,38 @@ module Kino
     ENDED = "its thread was ended (Thread#kill or Thread.exit)"
 
     # Serves until the server is closed and drained, or until something that is not a StandardError ends
-    # this worker. Either way the server hears of it from Native.leave, at once. `name` is what `ps -T` and
-    # `top -H` call its thread: given before the join, which gives it a native thread of its own.
+    # this worker. Either way, and also when it cannot join, the server hears of it from Native.leave, at once:
+    # its supervisor waits for that. `name` is what `ps -T` and `top -H` call its thread: given before the join,
+    # which gives it a native thread of its own.
     def self.run(id, app, name)
-      Thread.current.name = name
-      slot = join(id)
-      return unless slot
-
+      slot = nil
       reason = ENDED
-      begin
-        serve(id, slot, app)
-        reason = nil
-      rescue Exception => e
-        reason = "#{e.class}: #{Log.message_of(e)}"
-        Log.error("worker #{slot} died", e)
-      ensure
-        Native.leave(id, slot, reason) unless gone?(id)
-      end
+      Thread.current.name = name
+      slot = Native.join(id)
+      serve(id, slot, app)
+      reason = nil
+    rescue Exception => e
+      reason = "#{e.class}: #{Log.message_of(e)}"
+      # One that could not join is the supervisor's to report.
+      Log.error("worker #{slot} died", e) if slot && !Native.gone?(id)
+    ensure
+      leave(id, slot, reason)
     end
 
-    # Whether the server was stopped without waiting for this worker, whose handler took too long.
-    def self.gone?(id)
-      Native.stats(id)
-      false
+    def self.leave(id, slot, reason)
+      return Native.leave(id, slot || NO_SLOT, reason) unless Native.gone?(id)
+      return unless slot && Native.forked?(id)
+
+      Log.line("a process that a handler forked (pid #{Process.pid}) came back from the handler; it is not " \
+               "answered for and ends here: let it end with exec or exit!")
     rescue ArgumentError
-      true
-    end
-
-    # nil when there is no place for this worker, or no server any more.
-    def self.join(id)
-      Native.join(id)
-    rescue StandardError => e
-      refused(id, e)
-    end
-
-    # Without this the supervisor would wait for ever for a worker that never comes.
-    def self.refused(id, error)
-      Native.leave(id, NO_SLOT, "#{error.class}: #{Log.message_of(error)}")
-    rescue StandardError
-      # The server is gone, and nobody waits.
+      # The server has stopped just now, and nobody waits for this worker.
       nil
+    end
+
+    # For a worker that could not even be created.
+    def self.refused(id, error)
+      leave(id, nil, "#{error.class}: #{Log.message_of(error)}")
     end
 
     def self.serve(id, slot, app)
@@ -78,9 +70,9 @@ module Kino
       end
     rescue BodyError => e
       # The client left in its body, or broke a rule that the native side has logged: its error, not the app's.
-      Response.failed(id, slot, env, e, e.status) unless gone?(id)
+      Response.failed(id, slot, env, e, e.status) unless Native.gone?(id)
     rescue StandardError => e
-      return if gone?(id)
+      return if Native.gone?(id)
 
       Log.error("#{Log.request(env)} raised", e)
       Response.failed(id, slot, env, e)

@@ -1,0 +1,200 @@
+# frozen_string_literal: true
+
+require "stringio"
+
+require_relative "support/server_test"
+
+# A log that cannot be written costs log lines and nothing else.
+class LogTest < ServerTest
+  APP = <<~RUBY
+    class App
+      def call(env)
+        raise Exception, "the worker's end" if env["PATH_INFO"] == "/die"
+        raise "the app's fault" if env["PATH_INFO"] == "/raise"
+        [200, { "content-type" => "text/plain" }, ["hello"]]
+      end
+    end
+    run App.new.freeze
+  RUBY
+
+  def setup
+    super
+    @directory = Dir.mktmpdir("kino-log")
+    File.write(File.join(@directory, "config.ru"), APP)
+    @socket = File.join(@directory, "socket")
+  end
+
+  def teardown
+    super
+    if @pid
+      Process.kill("KILL", @pid)
+      Process.wait(@pid)
+    end
+    FileUtils.rm_rf(@directory)
+  end
+
+  # Starts kino on a Unix socket with +err+ as its standard error, and waits until it answers.
+  def kino(mode, err, *options)
+    paths = $LOAD_PATH.select { |path| File.exist?(File.join(path, "kino_native.so")) || File.exist?(File.join(path, "kino.rb")) }
+    env = { "RUBYLIB" => [*paths, ENV["RUBYLIB"]].compact.uniq.join(":") }
+    @pid = Process.spawn(env, RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-b", "unix://#{@socket}",
+                         "-m", mode.to_s, "-w", "2", "-t", "1", *options, File.join(@directory, "config.ru"),
+                         out: File::NULL, err: err, in: File::NULL)
+    eventually("the server listens") { File.socket?(@socket) && answers?("/") }
+  end
+
+  def answers?(path, status = 200)
+    Client.open(@socket) { |client| client.get(path).status == status }
+  rescue Errno::ECONNREFUSED, Errno::ENOENT
+    false
+  end
+
+  # Everything that writes to the log: malformed requests by the I/O thread, errors and deaths by workers,
+  # respawns by the supervisor, numbers by the main thread.
+  def assert_serves
+    200.times { Client.open(@socket) { |client| client.send_raw("BAD\x01 / \r\n\r\n").read_to_end } }
+    20.times { assert answers?("/raise", 500) }
+    20.times { assert answers?("/die", 500) }
+    Process.kill("USR1", @pid)
+    20.times { assert answers?("/") }
+  end
+
+  def assert_ends(signal = "TERM")
+    Process.kill(signal, @pid)
+    _, status = Timeout.timeout(30) { Process.wait2(@pid) }
+    @pid = nil
+    assert_equal 0, status.exitstatus, status.inspect
+    refute File.exist?(@socket)
+  end
+
+  test "with a full disk" do |mode|
+    skip "no /dev/full" unless File.exist?("/dev/full")
+    kino(mode, "/dev/full")
+    assert_serves
+    assert_ends
+  end
+
+  test "with standard error closed" do |mode|
+    kino(mode, :close)
+    assert_serves
+    assert_ends
+  end
+
+  test "with a reader that has gone" do |mode|
+    reader, writer = IO.pipe
+    kino(mode, writer)
+    writer.close
+    reader.close
+    assert_serves
+    assert_ends
+  end
+
+  test "with a pipe that is not read, and full from the start; what was dropped is reported" do |mode|
+    reader, writer = IO.pipe
+    begin
+      loop { writer.write_nonblock("x" * 4096) }
+    rescue IO::WaitWritable
+      writer.write_nonblock("x" * 10, exception: false)
+    end
+    kino(mode, writer)
+    writer.close
+    8.times { assert_serves }
+    # One line of the app's errors is more than a queue has room for in the end.
+    thread = Thread.new { reader.read }
+    assert_ends
+    assert_match(/listening unix/, thread.value)
+  ensure
+    reader&.close
+  end
+
+  test "lines of Ruby and of native threads keep their order" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    log = logged do
+      20.times do |n|
+        Kino::Log.line("mark #{n}")
+        Client.open(server.port) { |client| client.send_raw("BAD\x01 /#{n} \r\n\r\n").read_to_end }
+      end
+    end
+    marks = log.lines.map { |line| line[/mark \d+/] || "refused" }
+    assert_equal (0...20).flat_map { |n| ["mark #{n}", "refused"] }, marks, log
+  end
+
+  # Embedded, with $stderr replaced.
+
+  def with_stderr(object)
+    saved = $stderr
+    $stderr = object
+    yield
+  ensure
+    $stderr = saved
+  end
+
+  def test_lines_go_to_an_object_in_the_place_of_stderr
+    out = StringIO.new
+    with_stderr(out) { Kino::Log.line("captured") }
+    assert_equal "kino: captured\n", out.string
+  end
+
+  def test_an_object_in_the_place_of_stderr_may_raise_what_it_likes
+    [IOError, NotImplementedError, NoMemoryError, SystemStackError].each do |error|
+      out = Object.new
+      out.define_singleton_method(:write) { |*| raise error }
+      with_stderr(out) do
+        assert_nil Kino::Log.line("lost")
+        assert_nil Kino::Log.error("lost", RuntimeError.new("x"))
+      end
+    end
+    closed = IO.pipe.each(&:close).last
+    with_stderr(closed) { assert_nil Kino::Log.line("lost") }
+  end
+
+  # Reports of errors.
+
+  def report(error)
+    out = StringIO.new
+    with_stderr(out) { Kino::Log.error("GET / raised", error) }
+    out.string
+  end
+
+  def raised
+    yield
+  rescue StandardError, SystemStackError => e
+    e
+  end
+
+  def deep(levels) = levels.zero? ? raise("at the bottom") : deep(levels - 1)
+
+  def test_a_deep_recursion_is_reported_with_head_and_tail
+    text = report(raised { deep(5000) })
+    assert_operator text.lines.size, :<, 60
+    assert_match(/\.\.\. \d+ more \.\.\./, text)
+    assert_match(/at the bottom/, text.lines.first)
+    assert_operator text.lines.grep(/log_test\.rb.*deep/).size, :>=, 20
+    assert_match(/log_test\.rb:\d+:in .*raised/, text, "where it began is in the tail")
+  end
+
+  def test_the_chain_of_causes_is_bounded_and_may_be_long
+    error = nil
+    20.times do |n|
+      error = raised { error ? raise(RuntimeError, "level #{n}", cause: error) : raise("level #{n}") }
+    end
+    text = report(error)
+    assert_equal Kino::Log::CAUSES_SHOWN, text.scan("caused by").size
+    assert_match(/and further causes/, text)
+  end
+
+  def test_a_message_cannot_forge_a_line_or_steer_a_terminal
+    text = report(RuntimeError.new("first\nkino: forged\e[31m\r\x7f"))
+    refute_match(/^kino: forged/, text)
+    refute_match(/[\e\r\x7f]/, text)
+  end
+
+  def test_a_message_of_any_bytes_and_length_is_reported
+    ["\xff\xfe".b, "\xff invalid", "héllo".encode("UTF-16LE"), "x" * 1_000_000].each do |message|
+      text = report(RuntimeError.new(message))
+      assert text.valid_encoding?
+      assert_match(/\Akino: GET \/ raised: RuntimeError: /, text)
+      assert_operator text.bytesize, :<, 10_000
+    end
+  end
+end
