@@ -189,7 +189,7 @@ class ShutdownTest < ServerTest
     file
   end
 
-  %w[INT TERM].each do |signal|
+  %w[INT TERM QUIT].each do |signal|
     test "#{signal} ends the process with 0" do |mode|
       process = child(mode, [])
       Client.open(process.port) { |client| assert_equal 200, client.get("/").status }
@@ -231,6 +231,94 @@ class ShutdownTest < ServerTest
       end
       assert_equal 0, process.status, process.log
     end
+  end
+
+  test "HUP ends nothing" do |mode|
+    process = child(mode, [])
+    process.signal("HUP")
+    Client.open(process.port) { |client| assert_equal 200, client.get("/").status }
+    process.signal("TERM")
+    assert_equal 0, process.status, process.log
+  end
+
+  # Ruby raises for these in the main thread.
+  %w[USR2 ALRM].each do |signal|
+    test "#{signal} lets what is in flight finish, too, and the socket's file goes" do |mode|
+      directory = Dir.mktmpdir("kino")
+      path = File.join(directory, "socket")
+      process = child(mode, ["-b", "tcp://127.0.0.1", "-b", "unix://#{path}"])
+      Client.open(process.port) do |client|
+        file = arrive(client, "hold")
+        process.signal(signal)
+        eventually("new connections are refused") { refused?(process.port) }
+        File.write(file, "")
+        assert_equal "held", client.read_response.body
+      end
+      assert_equal "SIG#{signal}", process.status, process.log
+      refute File.exist?(path)
+    ensure
+      FileUtils.rm_rf(directory)
+    end
+  end
+
+  test "TERM during a start that gets no worker ends the process" do |mode|
+    process = child_program(<<~RUBY)
+      require "kino"
+      class Never
+        def initialize(*) = nil
+        def start = raise(ThreadError, "no more of them")
+        def dismiss = nil
+      end
+      Kino::Crew.define_singleton_method(:seats) { |*| [Never.new] }
+      Kino::Supervisor.send(:remove_const, :START_ATTEMPTS)
+      Kino::Supervisor.const_set(:START_ATTEMPTS, 1_000_000)
+      app = Ractor.make_shareable(proc { [200, {}, []] }) rescue app = ->(_) { [200, {}, []] }
+      Kino::Server.run(app, mode: #{mode.inspect}, workers: 1)
+    RUBY
+    process.await_line(/could not start/)
+    process.signal("TERM")
+    assert_equal 0, process.status, process.log
+  end
+
+  test "a process that a handler forks answers nobody" do |mode|
+    skip "Ruby cannot fork in a Ractor" if mode == :ractor
+    path = File.join(Dir.mktmpdir("kino"), "config.ru")
+    (@paths ||= []) << File.dirname(path)
+    File.write(path, <<~RUBY)
+      class Forking
+        def call(env)
+          case env["PATH_INFO"]
+          when "/fork" then pid = fork
+          when "/fork-raise" then pid = fork or raise("in the child")
+          when "/fork-exit" then pid = fork or exit
+          when "/fork-stream"
+            pid = fork
+            return [200, { "content-type" => "text/plain" }, proc { |stream| stream.write(pid ? "parent" : "child"); Process.wait(pid) if pid; stream.close }]
+          end
+          Process.wait(pid) if pid
+          [200, { "content-type" => "text/plain" }, [pid || env["PATH_INFO"] == "/" ? "parent" : "child"]]
+        end
+      end
+      run Forking.new
+    RUBY
+    directory = File.dirname(path)
+    process = (@children ||= []).push(Child.kino("-m", mode.to_s, "-w", "2", "-t", "1", "-b", "tcp://127.0.0.1", "-b", "unix://#{directory}/socket", path)).last
+    Client.open(process.port) do |client|
+      %w[/fork /fork-raise /fork-exit /fork-stream / /fork /].each do |target|
+        assert_equal "parent", client.get(target).body, target
+      end
+    end
+    assert File.socket?("#{directory}/socket"), "a child took the socket's file along"
+    process.signal("TERM")
+    assert_equal 0, process.status, process.log
+    assert_match(/came back from the handler/, process.log)
+  end
+
+  def child_program(text)
+    path = File.join(Dir.mktmpdir("kino"), "program.rb")
+    (@paths ||= []) << File.dirname(path)
+    File.write(path, text)
+    (@children ||= []).push(Child.new([RbConfig.ruby, "-W:no-experimental", path])).last
   end
 
   test "USR1 logs the numbers" do |mode|

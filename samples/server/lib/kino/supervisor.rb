@@ -17,7 +17,15 @@ module Kino
 
     class << self
       # Whether the process is about to end; Ruby then ends every Thread, and new ones would hold it up.
-      attr_accessor :process_ends
+      attr_reader :process_ends
+
+      # Whole programs run in at_exit, so this looks for the end that comes after what runs now.
+      def await_process_end
+        return if @process_ends == false
+
+        @process_ends = false
+        at_exit { @process_ends = true }
+      end
     end
 
     attr_reader :respawns
@@ -50,6 +58,7 @@ module Kino
     # Returns when every worker has joined once; or, when no more can be started, with those that have, and
     # goes on trying. Raises StartCancelled, and Error when there is none at all.
     def start
+      Supervisor.await_process_end
       spawn
       case (news = @news.pop)
       when :ready then nil
@@ -255,5 +264,3 @@ module Kino
     end
   end
 end
-
-at_exit { Kino::Supervisor.process_ends = true }
