@@ -272,8 +272,10 @@ class ShutdownTest < ServerTest
       Kino::Crew.define_singleton_method(:seats) { |*| [Never.new] }
       Kino::Supervisor.send(:remove_const, :START_ATTEMPTS)
       Kino::Supervisor.const_set(:START_ATTEMPTS, 1_000_000)
-      app = Ractor.make_shareable(proc { [200, {}, []] }) rescue app = ->(_) { [200, {}, []] }
-      Kino::Server.run(app, mode: #{mode.inspect}, workers: 1)
+      module App
+        def self.call(_env) = [200, {}, []]
+      end
+      Kino::Server.run(App, mode: #{mode.inspect}, workers: 1)
     RUBY
     process.await_line(/could not start/)
     process.signal("TERM")
