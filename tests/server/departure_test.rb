@@ -38,7 +38,7 @@ class DepartureTest < ServerTest
   def self.phase(description, &block)
     %i[vanish close].each do |way|
       test "#{description}, #{way == :vanish ? "reset" : "closed"}" do |mode|
-        server = serve(Phases.new, mode)
+        server = serve(Phases.new, mode, stream_body: ["/read_more"])
         log = logged do
           instance_exec(server, way, &block)
           assert_healthy(server)
@@ -73,6 +73,11 @@ class DepartureTest < ServerTest
     both.await
     client.public_send(way)
     both.await
+  end
+
+  phase "while its long body is being collected" do |server, way|
+    30.times { Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}").public_send(way) }
+    assert_equal 0, server.stats[:served]
   end
 
   phase "while it waits in the queue" do |server, way|
