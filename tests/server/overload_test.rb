@@ -5,6 +5,7 @@ require_relative "support/server_test"
 # More requests than workers and queue can hold.
 class OverloadTest < ServerTest
   # The queue has room for two of them; the others wait for a place in it.
+  covers :queue_timeout, :in_flight, :queued, :rejected
   test "requests that no worker takes in time get 503 while all workers are stuck, and never reach the app" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 2, queue_depth: 2, queue_timeout: 0.2)
     held = gate
@@ -16,7 +17,7 @@ class OverloadTest < ServerTest
       assert_equal 503, response.status
       assert_match(/\A\d+\z/, response["retry-after"])
     end
-    assert_equal [2, 5], server.stats.values_at(:in_flight, :rejected)
+    assert_equal [2, 0, 5], server.stats.values_at(:in_flight, :queued, :rejected)
     held.open
     stuck.each { |client| assert_equal "held", client.read_response.body }
     # The workers find what has expired, and skip it.
@@ -26,6 +27,7 @@ class OverloadTest < ServerTest
     [*stuck, *late].each(&:close)
   end
 
+  covers :queue_depth
   test "a request waits for a place in the queue and is served when one comes free in time" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 1, queue_depth: 1, queue_timeout: 20)
     held = gate
@@ -38,6 +40,24 @@ class OverloadTest < ServerTest
     assert_healthy(server)
   ensure
     clients&.each(&:close)
+  end
+
+  # The one that comes last waits for a place that an expired one has.
+  test "a request behind expired ones is served when the workers come back" do |mode|
+    server = serve(Apps::Basic.new, mode, workers: 1, queue_depth: 1, queue_timeout: 2)
+    held = gate
+    stuck = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
+    held.await
+    Client.open(server.port) { |late| assert_equal 503, late.get("/").status }
+    Client.open(server.port) do |client|
+      client.send_request("GET", "/")
+      eventually("it waits") { server.stats[:queued] == 1 }
+      held.open
+      assert_equal 200, client.read_response.status
+    end
+    assert_equal "held", stuck.read_response.body
+  ensure
+    stuck&.close
   end
 
   test "many more connections than workers" do |mode|

@@ -52,6 +52,7 @@ class StatsTest < ServerTest
     end
   end
 
+  covers :refused, :served
   test "a refusal that has been read is counted, and not as served" do |mode|
     server = serve(Answers.new, mode)
     logged do
@@ -70,6 +71,81 @@ class StatsTest < ServerTest
       Client.open(server.port) { |client| client.get("/") }
     end
     assert_equal 2, server.stats[:served]
+  end
+
+  covers :workers, :threads
+  test "as many handlers run as there are workers times threads, and the next request waits" do |mode|
+    server = serve(Answers.new, mode, workers: 2, threads: 3)
+    held = gate
+    clients = Array.new(7) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
+    held.await(6)
+    eventually("the seventh waits") { server.stats[:queued] == 1 }
+    assert_equal [2, 3, 6, 6], server.stats.values_at(:workers, :threads, :alive, :in_flight)
+    held.open
+    clients.each { |client| assert_equal "held", client.read_response.body }
+    assert_equal 7, server.stats[:served]
+  ensure
+    clients&.each(&:close)
+  end
+
+  covers :worker_status, :index, :occupied, :busy_ms
+  test "each worker's status tells what it does" do |mode|
+    server = serve(Answers.new, mode)
+    held = gate
+    Client.open(server.port) do |client|
+      client.send_request("GET", "/hold?#{held.query}")
+      held.await
+      eventually("one is busy, for a while") { server.stats[:worker_status].sum { |worker| worker[:busy_ms] } > 10 }
+      workers = server.stats[:worker_status]
+      assert_equal [0, 1], workers.map { |worker| worker[:index] }
+      assert_equal [true, true], workers.map { |worker| worker[:occupied] }
+      busy, idle = workers.partition { |worker| worker[:in_flight] == 1 }
+      assert_equal [[0, 0]], idle.map { |worker| worker.values_at(:in_flight, :busy_ms) }
+      held.open
+      assert_equal "held", client.read_response.body
+      status = server.stats[:worker_status]
+      assert_equal [1, 0], [busy, idle].map { |kind| status.find { |one| one[:index] == kind.first[:index] }[:served] }
+      eventually("it is idle again") { server.stats[:worker_status].all? { |worker| worker[:busy_ms].zero? } }
+    end
+  end
+
+  covers :queue_time, :count, :sum_seconds
+  test "the time in the queue is added up" do |mode|
+    server = serve(Answers.new, mode, workers: 1)
+    held = gate
+    clients = Array.new(3) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
+    held.await
+    eventually("two wait") { server.stats[:queued] == 2 }
+    assert_equal 1, server.stats[:queue_time][:count]
+    from = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    before = server.stats[:queue_time][:sum_seconds]
+    least = 2 * (Process.clock_gettime(Process::CLOCK_MONOTONIC) - from)
+    held.open
+    clients.each { |client| assert_equal "held", client.read_response.body }
+    queue_time = server.stats[:queue_time]
+    assert_equal 3, queue_time[:count]
+    assert_operator queue_time[:sum_seconds] - before, :>=, least
+  ensure
+    clients&.each(&:close)
+  end
+
+  covers :client_gone
+  test "a request whose client leaves before a worker begins is counted as such" do |mode|
+    server = serve(Answers.new, mode, workers: 1)
+    held = gate
+    busy = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
+    held.await
+    clients = Array.new(5) { Client.new(server.port).send_request("GET", "/") }
+    eventually("five wait") { server.stats[:queued] == 5 }
+    clients.each(&:vanish)
+    # When this one has its answer, the I/O thread has noticed the others.
+    logged { Client.open(server.port) { |client| assert_equal 400, client.send_raw("GET / HTTP/1.1\r\n\r\n").read_response.status } }
+    held.open
+    assert_equal "held", busy.read_response.body
+    eventually("all five are counted") { server.stats[:client_gone] == 5 }
+    assert_equal [1, 0], server.stats.values_at(:served, :queued)
+  ensure
+    busy&.close
   end
 
   test "a worker is in flight until it is done, whatever its client has read" do |mode|

@@ -6,6 +6,7 @@
 
 #include "answer_writer.hpp"
 #include "exchange.hpp"
+#include "waiting_room.hpp"
 
 #include <kino/dispatcher.hpp>
 
@@ -18,6 +19,7 @@ namespace kino::server {
 /// A job is what the dispatcher carries.
 struct job {
   exchange::reply reply;
+  waiting_room::place place;
 };
 
 using queue = kino::dispatcher<job>;

@@ -32,22 +32,14 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
       events_(2 * settings.slots + 8),
       front_(settings.front, *this),
+      waiting_(front_.context(), settings.queue_timeout,
+               [this](exchange::reply& reply) { return offer(reply); }),
       queue_(held, {.capacity = settings.queue_depth,
                     .slots = settings.slots,
                     .concurrency = settings.concurrency,
                     .permits = settings.run_permits}),
       seats_(settings.slots),
-      deadline_(front_.context(), settings.queue_timeout),
-      waiting_(front_.context(), settings.queue_timeout, [this](exchange::reply& reply) {
-        job offered{std::move(reply)};
-        switch (queue_.try_submit(std::move(offered))) {
-          case kino::push_result::pushed: return waiting_room::fate::accepted;
-          case kino::push_result::closed:
-            reply = std::move(offered.reply);
-            return waiting_room::fate::closed;
-          default: reply = std::move(offered.reply); return waiting_room::fate::full;
-        }
-      }) {
+      deadline_(front_.context(), settings.queue_timeout) {
   if (settings.run_permits) suspension::hear();
 }
 
@@ -57,6 +49,7 @@ std::vector<bind_address> server::listen() {
 }
 
 void server::handle(exchange::reply&& reply) noexcept {
+  received_.add();
   try {
     deadline_.watch(reply);
     waiting_.enter(std::move(reply));
@@ -66,11 +59,24 @@ void server::handle(exchange::reply&& reply) noexcept {
   }
 }
 
+waiting_room::fate server::offer(exchange::reply& reply) {
+  job offered{std::move(reply), waiting_room::place(waiting_)};
+  kino::push_result const result = queue_.try_submit(std::move(offered));
+  if (result == kino::push_result::pushed) return waiting_room::fate::accepted;
+  reply = std::move(offered.reply);
+  offered.place.refuse();
+  return result == kino::push_result::closed ? waiting_room::fate::closed
+                                             : waiting_room::fate::full;
+}
+
 // Expired: it never got to a worker. Abandoned: the worker that had it is gone.
-int server::status_for(kino::ending how, exchange&) noexcept {
-  if (how != kino::ending::expired) return 500;
-  rejected_.add();
-  return 503;
+int server::status_for(kino::ending how, exchange& unanswered) noexcept {
+  if (how == kino::ending::expired) {
+    rejected_.add();
+    return 503;
+  }
+  if (unanswered.begin()) unserved_.add();
+  return 500;
 }
 
 bool server::await_idle(gvl const& held, std::optional<clock::time_point> until) {
@@ -117,7 +123,6 @@ void server::leave(gvl const& held, std::size_t slot, std::optional<std::string>
   queue::worker& gone = *std::exchange(at.worker, nullptr);
   at.let_go();
   queue_.leave(held, gone);
-  waiting_.room_again();
   post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or("")});
   joined_.fetch_sub(1);
 }
@@ -147,7 +152,7 @@ VALUE server::take(gvl const& held, seat& at) {
   for (;;) {
     at.let_go();
     if (queue_.take(held, *at.worker, at.current) == kino::take_result::closed) return Qnil;
-    waiting_.room_again();
+    at.current.place.give_up();
     exchange& taken = exchange::of(at.current.reply);
     if (!taken.begin()) {
       at.current.reply.expire();  // Or it would count as abandoned, if this thread is faster.
@@ -206,9 +211,14 @@ server::figures server::stats() const {
     waited += one.waited_ns.load(std::memory_order_relaxed);
   }
   all.waited_seconds = static_cast<double>(waited) / 1e9;
-  all.queued = queue_.queued() + waiting_.size();
   all.rejected = rejected_.total();
   all.client_gone = client_gone_.total();
+  // Not the queue's length: what has ended stays in it until a worker comes to it. Ends are read before beginnings, but
+  // the figures are not of one moment.
+  std::uint64_t const over =
+      all.waited_count + all.client_gone + all.rejected + unserved_.total();
+  std::uint64_t const received = received_.total();
+  all.queued = received > over ? received - over : 0;
   all.refused = refused_.total();
   all.connections = front_.connections();
   return all;

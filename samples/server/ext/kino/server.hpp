@@ -89,7 +89,7 @@ public:
     std::uint64_t served;
     std::uint64_t rejected;
     std::uint64_t in_flight;
-    std::uint64_t queued;
+    std::uint64_t queued;  // complete, and neither begun by a worker nor answered
     std::uint64_t waited_count;
     double waited_seconds;
     std::uint64_t client_gone;  // before a worker began
@@ -102,14 +102,17 @@ public:
 private:
   void post(event&& happened) noexcept;
   void handle(exchange::reply&& reply) noexcept override;
+  [[nodiscard]] waiting_room::fate offer(exchange::reply& reply);
   int status_for(kino::ending how, exchange& unanswered) noexcept override;
   void refused(int) noexcept override { refused_.add(); }
   void quiet() noexcept override { quiet_.ring(); }
 
   // In the order of who needs whom: what comes later is destroyed first.
   rack_env& environments_;
-  kino::counter rejected_;
-  kino::counter client_gone_;
+  kino::counter received_;    // every request that was handed over; it goes on into one of:
+  kino::counter rejected_;    // - expired
+  kino::counter unserved_;    // - abandoned before a worker began
+  kino::counter client_gone_;  // - begun too late; all others count as a seat's `waited_count`
   kino::counter refused_;
   bell quiet_;
   // There is room for whatever can happen between two looks of the supervisor: it starts a worker only after it has
@@ -117,10 +120,10 @@ private:
   kino::channel<event> events_;
   std::atomic<bool> room_asked_{false};
   front_end front_;
+  waiting_room waiting_;
   queue queue_;
   std::vector<seat> seats_;
   queue_deadline deadline_;
-  waiting_room waiting_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
   kino::detail::fork_mark const born_;

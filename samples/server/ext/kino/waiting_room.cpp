@@ -2,8 +2,12 @@
 
 #include "waiting_room.hpp"
 
+#include "log.hpp"
+
 #include <asio/post.hpp>
 
+#include <exception>
+#include <string>
 #include <utility>
 
 namespace kino::server {
@@ -67,6 +71,16 @@ void waiting_room::let_in() {
       again_ = true;
       count_.fetch_sub(1);
     }
+  }
+}
+
+void waiting_room::place::give_up() noexcept {
+  waiting_room* const room = std::exchange(room_, nullptr);
+  if (!room) return;
+  try {
+    room->room_again();
+  } catch (std::exception const& e) {
+    log_line(std::string("requests wait although there is room: ") + e.what());
   }
 }
 

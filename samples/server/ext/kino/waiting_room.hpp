@@ -15,11 +15,15 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <utility>
 
 namespace kino::server {
 
 /// A waiting_room keeps requests, in order, until the queue has room or they have waited too
 /// long and expire. No thread waits with them.
+///
+/// A request that has expired in the queue keeps its place there until a worker comes to it. The
+/// requests behind it lose nothing by that: they wait here instead, in order and no longer.
 ///
 /// Threads: any.  Blocks: never; the lock is not held while a request is offered or expires.
 class waiting_room {
@@ -28,6 +32,7 @@ public:
   enum class fate { accepted, full, closed };
   /// Takes the request only if it returns `accepted`. Any thread; must not block.
   using offer = std::function<fate(exchange::reply&)>;
+  class place;
 
   waiting_room(asio::io_context& context, clock::duration patience, offer to_queue);
 
@@ -42,7 +47,6 @@ public:
   }
   /// Expires everybody, now and later.
   void close();
-  [[nodiscard]] std::size_t size() const { return count_.load(std::memory_order_relaxed); }
 
 private:
   struct guest {
@@ -64,6 +68,31 @@ private:
   bool again_ = false;
   bool alarm_set_ = false;
   bool closed_ = false;
+};
+
+/// A place is what a request has in the queue. Whoever takes the request out, or drops it because it has ended, gives the
+/// place up, and the room lets the next request in.
+///
+/// Threads: one at a time.  Lifetime: not beyond the room's.
+class waiting_room::place {
+public:
+  place() = default;
+  explicit place(waiting_room& room) noexcept : room_(&room) {}
+  place(place&& other) noexcept : room_(std::exchange(other.room_, nullptr)) {}
+  place& operator=(place&& other) noexcept {
+    give_up();
+    room_ = std::exchange(other.room_, nullptr);
+    return *this;
+  }
+  ~place() { give_up(); }
+
+  /// After the request has left the queue.
+  void give_up() noexcept;
+  /// Says that the queue had none.
+  void refuse() noexcept { room_ = nullptr; }
+
+private:
+  waiting_room* room_ = nullptr;
 };
 
 }  // namespace kino::server

@@ -24,7 +24,7 @@ module Kino
       Option.new(:run_permits, :boolean, true,
                  help: "hold concurrency by permits; false lets every worker run"),
       Option.new(:io_threads, :integer, 1, range: 1..64, help: "native threads that read and write sockets"),
-      Option.new(:queue_depth, :integer, 1024, range: 1..1_000_000, help: "requests that may wait for a worker"),
+      Option.new(:queue_depth, :integer, 1024, range: 1..1_000_000, help: "requests in the workers' queue; more of them wait beside it, in order, and no longer"),
       Option.new(:queue_timeout, :seconds, 5.0, range: 0.001..3600,
                  help: "how long a complete request waits for a worker before it gets 503"),
       Option.new(:header_timeout, :seconds, 15.0, range: 0.001..3600, help: "for a request's head to arrive, else 408"),
