@@ -28,7 +28,17 @@ class HeapRoomTest < ServerTest
     collections - before
   end
 
+  def test_whether_ractors_share_a_heap
+    before = GC.count
+    ractor = Kino::Crew.ractor(name: "collects") { 3.times { GC.start } }
+    ractor.respond_to?(:value) ? ractor.value : ractor.take
+    shared = GC.count - before >= 3
+    assert_equal shared, Kino::HeapRoom.shared_heap?
+    assert_equal shared, !Kino::HeapRoom.for(0, 1).nil?
+  end
+
   def test_as_many_waiting_workers_as_there_are_hardly_collect_once_it_was_noticed
+    skip "each Ractor has a heap of its own" unless Kino::HeapRoom.shared_heap?
     @child = Child.kino("-m", "ractor", "-w", WORKERS.to_s, APP)
     rounds = Array.new(ROUNDS) { collections_of_a_round }
     assert_operator rounds.last, :<=, MOST, "collections per #{REQUESTS} requests: #{rounds}"

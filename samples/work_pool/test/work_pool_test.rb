@@ -160,8 +160,30 @@ class WorkPoolTest < Minitest::Test
     end
   end
 
-  def test_while_ractors_work_the_collector_marks_what_is_young
+  def needs_a_collector_for_all_ractors
     skip "this Ruby's collector cannot be told" unless GC.respond_to?(:config)
+    skip "each Ractor has a heap of its own" unless WorkPool::Marking.shared_heap?
+  end
+
+  def test_where_each_ractor_has_a_heap_of_its_own_the_collector_does_as_it_likes
+    skip "this Ruby's collector cannot be told" unless GC.respond_to?(:config)
+    skip "all Ractors have one heap" if WorkPool::Marking.shared_heap?
+    assert_equal [true] * 4, Blocks.full_marks(1..4, backend: :ractor).values
+    WorkPool::Marking.young_only do |limit|
+      assert_nil limit
+      assert GC.config[:rgengc_allow_full_mark]
+    end
+  end
+
+  def test_whether_ractors_share_a_heap
+    before = GC.count
+    ractor = WorkPool::Ractors.silently { Ractor.new { 3.times { GC.start } } }
+    WorkPool::Ractors.value_of(ractor)
+    assert_equal GC.count - before >= 3, WorkPool::Marking.shared_heap?
+  end
+
+  def test_while_ractors_work_the_collector_marks_what_is_young
+    needs_a_collector_for_all_ractors
     assert_equal [false] * 4, Blocks.full_marks(1..4, backend: :ractor).values
     assert GC.config[:rgengc_allow_full_mark]
     assert_raises(IOError) { Blocks.full_marks(1..4, backend: :ractor, progress: proc { raise IOError }) }
@@ -169,7 +191,7 @@ class WorkPoolTest < Minitest::Test
   end
 
   def test_a_heap_past_its_bound_is_marked_as_a_whole_again
-    skip "this Ruby's collector cannot be told" unless GC.respond_to?(:config)
+    needs_a_collector_for_all_ractors
     WorkPool::Marking.young_only do |limit|
       WorkPool::Marking.keep_to(limit)
       refute GC.config[:rgengc_allow_full_mark]
@@ -179,7 +201,7 @@ class WorkPoolTest < Minitest::Test
   end
 
   def test_a_program_that_marks_only_what_is_young_goes_on_doing_so
-    skip "this Ruby's collector cannot be told" unless GC.respond_to?(:config)
+    needs_a_collector_for_all_ractors
     GC.config(rgengc_allow_full_mark: false)
     assert_equal [false], Blocks.full_marks(1..1, backend: :ractor).values
     refute GC.config[:rgengc_allow_full_mark]

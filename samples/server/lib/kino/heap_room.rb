@@ -11,6 +11,8 @@ module Kino
   # requests. Pages that exist stay, because Ruby keeps a number of free ones for every Ractor.
   #
   # Not from the start: the more pages, the longer a collection lasts, and where few workers are busy, few pages do.
+  #
+  # Not where each Ractor has a heap of its own: there is no page that two of them want, and GC.count tells of one heap.
   class HeapRoom
     # Of each size class: one to begin with, and one of the most used, so that the first full one brings no collection.
     PAGES = [2, 1, 1, 1, 1].freeze
@@ -59,7 +61,21 @@ module Kino
       end
     end
 
-    # Of the server for which +ractors+ Ractors work; used by its supervisor.
+    # Of the server for which +ractors+ Ractors work, or nil if they share no heap. Waits for a Ractor that it starts,
+    # so call it before the workers come.
+    def self.for(server, ractors)
+      new(server, ractors) if shared_heap?
+    end
+
+    # A new Ractor finds what the others have allocated counted in its heap, or a heap where little happened yet.
+    def self.shared_heap?
+      probe = Crew.ractor(GC.stat(:total_allocated_objects), name: "kino heap probe") do |so_far|
+        GC.stat(:total_allocated_objects) >= so_far
+      end
+      probe.respond_to?(:value) ? probe.value : probe.take
+    end
+
+    # Used by the server's supervisor.
     def initialize(server, ractors)
       @server = server
       @ractors = ractors

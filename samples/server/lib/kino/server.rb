@@ -161,7 +161,7 @@ module Kino
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
       seats = Crew.seats(mode, settings[:workers], settings[:threads], @id, @app)
-      room = HeapRoom.new(@id, settings[:workers]) if mode == :ractor
+      room = HeapRoom.for(@id, settings[:workers]) if mode == :ractor
       @supervisor = Supervisor.new(@id, seats, room)
       @supervisor.cancel if @cancelled
       @supervisor.start

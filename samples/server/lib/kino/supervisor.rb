@@ -30,7 +30,7 @@ module Kino
 
     attr_reader :respawns
 
-    # +room+ is told when workers notice that they collect a lot; nil where they are Threads.
+    # +room+ is told when workers notice that they collect a lot; nil where more pages help none of them.
     def initialize(id, seats, room = nil)
       @id = id
       @room = room

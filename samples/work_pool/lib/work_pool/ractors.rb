@@ -25,7 +25,7 @@ module WorkPool
       Marking.young_only do |limit|
         ractors = start(feed, workers, limit)
         @run.done while feed.wait
-        returned = ractors.map { |ractor| value_of(ractor) }
+        returned = ractors.map { |ractor| Ractors.value_of(ractor) }
       end
       Ractors.settled? { ractors.all? { |ractor| ractor.inspect.end_with?(" terminated>") } } unless FORK_LOCKS
       collect(returned, first)
@@ -71,6 +71,22 @@ module WorkPool
       true
     end
 
+    # Without the warning that Ractors are experimental.
+    def self.silently
+      experimental = Warning[:experimental]
+      Warning[:experimental] = false
+      yield
+    ensure
+      Warning[:experimental] = experimental
+    end
+
+    # What the Ractor's block returned; nil if something in it ended the whole Ractor.
+    def self.value_of(ractor)
+      ractor.respond_to?(:value) ? ractor.value : ractor.take
+    rescue Ractor::RemoteError
+      nil
+    end
+
     def self.isolation?(value)
       value.is_a?(Failure) && value.error_class&.start_with?("Ractor::")
     end
@@ -83,25 +99,16 @@ module WorkPool
     private
 
     def start(feed, workers, limit)
-      experimental = Warning[:experimental]
-      Warning[:experimental] = false
-      Array.new(workers) do
-        ractor = Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?, limit) do |*all|
-          Thread.current.report_on_exception = false
-          Ractors.work(*all)
+      Ractors.silently do
+        Array.new(workers) do
+          ractor = Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?, limit) do |*all|
+            Thread.current.report_on_exception = false
+            Ractors.work(*all)
+          end
+          feed.await_worker # one by one: see kino::pin_thread
+          ractor
         end
-        feed.await_worker # one by one: see kino::pin_thread
-        ractor
       end
-    ensure
-      Warning[:experimental] = experimental
-    end
-
-    # What the Ractor's block returned; nil if something in it ended the whole Ractor.
-    def value_of(ractor)
-      ractor.respond_to?(:value) ? ractor.value : ractor.take
-    rescue Ractor::RemoteError
-      nil
     end
 
     def collect(returned, first)
