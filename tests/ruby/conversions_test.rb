@@ -18,7 +18,7 @@ class ConversionsTest < RubyTest
       [range.begin - 1, range.end + 1, 1 << 62, -(1 << 62), 1 << 64, -(1 << 64), 1 << 300, -(1 << 300)].each do |number|
         next if range.cover?(number)
 
-        error = assert_raises(RangeError, number) { Conversions.public_send(name, number) }
+        error = assert_raises(RangeError, number.to_s) { Conversions.public_send(name, number) }
         assert_includes error.message, "is not in #{range}"
       end
       NOT_INTEGERS.each { |other| assert_raises(TypeError) { Conversions.public_send(name, other) } }

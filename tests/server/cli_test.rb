@@ -94,10 +94,11 @@ class CliTest < ServerTest
     assert_equal 1, output.lines.size
   end
 
+  covers :port
   def test_a_port_in_use_names_its_owner
     write("config.ru", HELLO)
     taken = TCPServer.new("127.0.0.1", 0)
-    status, output = kino("-p", taken.addr[1].to_s)
+    status, output = kino("--port", taken.addr[1].to_s)
     assert_equal 1, status
     assert_match(/cannot listen on http:\/\/127\.0\.0\.1:#{taken.addr[1]}: pid #{Process.pid} \(.+\) has it/, output)
   ensure

@@ -96,6 +96,7 @@ class ConnectionTest < ServerTest
     end
   end
 
+  covers :max_keep_alive
   test "a connection serves no more than max_keep_alive requests" do |mode|
     server = serve(Apps::Basic.new, mode, max_keep_alive: 3)
     Client.open(server.port) do |client|
@@ -104,6 +105,7 @@ class ConnectionTest < ServerTest
     end
   end
 
+  covers :keep_alive_timeout
   test "an idle connection is closed" do |mode|
     # The other deadline is far away, so that it cannot be the one that is met.
     server = serve(Apps::Basic.new, mode, keep_alive_timeout: 0.2, header_timeout: 3600)
@@ -113,6 +115,7 @@ class ConnectionTest < ServerTest
     end
   end
 
+  covers :header_timeout
   test "a head that does not arrive gets 408" do |mode|
     server = serve(Apps::Basic.new, mode, header_timeout: 0.2)
     Client.open(server.port) do |client|
@@ -160,6 +163,7 @@ class ConnectionTest < ServerTest
     end
   end
 
+  covers :bind
   test "several binds" do |mode|
     server = serve(Apps::Basic.new, mode, bind: ["127.0.0.1:0", "127.0.0.1:0"])
     ports = server.addresses.map(&:port)
@@ -174,14 +178,17 @@ class ConnectionTest < ServerTest
     Client.open(server.port, "::1") { |client| assert_match(/^REMOTE_ADDR=::1$/, client.get("/env").body) }
   end
 
-  test "connections over max_connections wait or are turned away and the others go on" do |mode|
+  covers :max_connections, :connections
+  test "connections over max_connections wait until others are closed, and those go on" do |mode|
     server = serve(Apps::Basic.new, mode, max_connections: 4)
     held = Array.new(4) { Client.new(server.port).tap { |client| client.get("/") } }
     extra = Client.new(server.port)
     extra.send_request("GET", "/")
     assert_equal 200, held.first.get("/").status
+    assert_equal 4, server.stats[:connections]
     held.each(&:close)
-    # What became of the extra one is the server's choice; a new one must be served.
+    assert_equal 200, extra.read_response.status
+    eventually("only the last one is open") { server.stats[:connections] == 1 }
     extra.close
     assert_healthy(server)
   ensure

@@ -103,6 +103,7 @@ class FailureTest < ServerTest
     assert_healthy(server)
   end
 
+  covers :respawns, :alive
   test "every death of a worker is a 500 at once and a new worker" do |mode|
     server = serve(Failing.new, mode, workers: 2)
     logged do

@@ -168,6 +168,7 @@ class MalformedTest < ServerTest
     end
   end
 
+  covers :max_header_size, :max_header_fields
   test "431 for a head that is too large" do |mode|
     server = serve(Witness.new, mode, max_header_size: 4096)
     log = logged do

@@ -42,6 +42,7 @@ class ModeTest < ServerTest
     Client.open(server.port) { |client| client.get("/").body }
   end
 
+  covers :mode
   def test_auto_takes_ractors_for_a_shareable_app
     log = logged do
       server = start(Plain)

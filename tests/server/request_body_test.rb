@@ -262,6 +262,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
+  covers :max_body_size
   test "a length over the limit gets 413 before the app" do |mode|
     server = serve(Apps::Basic.new, mode, max_body_size: 1000)
     Client.open(server.port) do |client|
@@ -331,6 +332,7 @@ class RequestBodyTest < ServerTest
   end
 
   [nil, ["/"]].each do |streamed|
+    covers :body_timeout
     test "a #{"streamed " if streamed}body that stops arriving ends with 408" do |mode|
       server = serve(Apps::Basic.new, mode, workers: 1, body_timeout: 0.2, header_timeout: 3600, stream_body: streamed)
       Client.open(server.port) do |client|
@@ -344,6 +346,7 @@ class RequestBodyTest < ServerTest
       end
     end
 
+    covers :min_body_rate
     test "a #{"streamed " if streamed}body that arrives too slowly ends with 408" do |mode|
       server = serve(Apps::Basic.new, mode, workers: 1, min_body_rate: 1 << 30, rate_grace: 0.1, stream_body: streamed)
       Client.open(server.port) do |client|
@@ -356,6 +359,51 @@ class RequestBodyTest < ServerTest
         end
         assert_equal 1, log.lines.size, log
         assert_match(/min_body_rate/, log)
+      end
+    end
+  end
+
+  covers :rate_grace
+  test "the minimum rate counts when the grace is over, and not before" do |mode|
+    graces = [0.1, 3600]
+    hasty, patient = graces.map { |grace| serve(Apps::Basic.new, mode, min_body_rate: 1 << 30, rate_grace: grace) }
+    clients = [hasty, patient].map do |server|
+      Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    end
+    sent = 0
+    logged do
+      until IO.select([clients.first.socket], nil, nil, 0.01)
+        clients.each { |client| client.send_chunk("x") }
+        sent += 1
+      end
+    end
+    assert_equal 408, clients.first.read_response.status
+    clients.last.send_raw("0\r\n\r\n")
+    assert_equal "x" * sent, clients.last.read_response.body
+  ensure
+    clients&.each(&:close)
+  end
+
+  covers :body_buffer
+  test "a body is in memory up to body_buffer, beyond that in a file" do |mode|
+    skip "no /proc/self/fd" unless File.directory?("/proc/self/fd")
+    server = serve(Apps::Basic.new, mode, body_buffer: 16 << 10)
+    files = lambda do
+      Dir["/proc/self/fd/*"].count do |path|
+        File.readlink(path).end_with?(" (deleted)")
+      rescue Errno::ENOENT
+        nil # it was closed meanwhile
+      end
+    end
+    before = files.call
+    held = gate
+    [[16 << 10, 0], [40_000, 1]].each do |size, more|
+      Client.open(server.port) do |client|
+        client.send_request("POST", "/hold?#{held.query}", body: "x" * size)
+        held.await
+        assert_equal before + more, files.call, "with a body of #{size} bytes"
+        held.pass
+        assert_equal "held", client.read_response.body
       end
     end
   end
@@ -377,6 +425,7 @@ class RequestBodyTest < ServerTest
     slow&.each(&:close)
   end
 
+  covers :stream_body
   test "a streamed request has its worker before its body" do |mode|
     server = serve(Apps::Basic.new, mode, stream_body: ["/sink", "application/x-stream"])
     steps = gate

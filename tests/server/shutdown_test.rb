@@ -222,6 +222,7 @@ class ShutdownTest < ServerTest
   end
 
   %w[forever spin].each do |action|
+    covers :shutdown_timeout
     test "a handler that #{action == "spin" ? "spins" : "sleeps"} for ever cannot hold the process" do |mode|
       process = child(mode, ["--shutdown-timeout", "0.1"])
       Client.open(process.port) do |client|

@@ -233,6 +233,7 @@ class StreamingTest < ServerTest
   end
 
   # Some of them at once: each owns a worker, as long as it reads.
+  covers :min_response_rate
   test "a client that reads too slowly is cut off, and its writer hears of it" do |mode|
     server = serve(Streams.new, mode, workers: 2, min_response_rate: 1 << 30, rate_grace: 0.1, body_timeout: 3600)
     ends = gate

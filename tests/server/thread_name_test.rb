@@ -26,6 +26,16 @@ class ThreadNameTest < ServerTest
     def self.call(_env) = [200, {}, ["ok"]]
   end
 
+  covers :io_threads
+  def test_there_are_as_many_io_threads_as_asked_for_and_each_serves
+    server = serve(Plain, :threaded, lint: false, io_threads: 3)
+    eventually("each has its name") { names.count("kino I/O") == 3 }
+    clients = Array.new(12) { Client.new(server.port) }
+    clients.each { |client| assert_equal "ok", client.get("/").body }
+  ensure
+    clients&.each(&:close)
+  end
+
   { threaded: 1, ractor: 1, ractor_of_threads: 2 }.each do |how, threads|
     define_method("test_workers_and_the_supervisor_have_names_in_#{how}") do
       skip "this Ruby's Ractors share native threads" if how != :threaded && SHARED_THREADS

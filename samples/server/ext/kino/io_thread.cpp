@@ -12,7 +12,22 @@
 #include <unistd.h>
 #include <utility>
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 namespace kino::server {
+
+namespace {
+
+// What `ps -T` and `top -H` call this thread; it starts with its creator's name.
+void name_this_thread() noexcept {
+#ifdef __linux__
+  ::prctl(PR_SET_NAME, "kino I/O");
+#endif
+}
+
+}  // namespace
 
 io_thread::io_thread(front_end& front) : front_(front), work_(context_.get_executor()) {}
 
@@ -26,6 +41,7 @@ void io_thread::start() {
 }
 
 void io_thread::run() noexcept {
+  name_this_thread();
   for (;;) {
     try {
       context_.run();
