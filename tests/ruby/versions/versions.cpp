@@ -54,12 +54,13 @@ VALUE thrice(kino::gvl const& held, VALUE, VALUE number) {
       kino::push_result::pushed) {
     return Qnil;
   }
-  dispatcher.close();
   dispatcher.serve(held, [&](question& each) {
     kino::sleep(held, std::chrono::microseconds{1});  // blocks, so the thread events are heard
     each.reply.answer(3 * each.number);
+    dispatcher.close();
   });
-  return LONG2NUM(kino::wait(held, answer).value());
+  kino::outcome<long> const& got = kino::wait(held, answer);
+  return got.answered() ? LONG2NUM(got.value()) : Qnil;
 }
 
 VALUE raises(kino::gvl const& held, VALUE) {
