@@ -5,6 +5,7 @@
 #pragma once
 
 #include <kino/channel.hpp>
+#include <kino/detail/signals.hpp>
 #include <kino/gvl.hpp>
 #include <kino/native_thread.hpp>
 #include <kino/responder.hpp>
@@ -17,24 +18,31 @@ KINO_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Parks natively until `finish` has a result other than an interruption. Ruby's unblock function
-// interrupts `spot`; the interruption is forgotten before each wait is announced to Ruby, so
-// one that comes between that and the sleep still counts. Ruby's own are looked at first: what
-// Thread.handle_interrupt lets through only `:on_blocking` may have come long before, and does
-// not keep try_without_gvl from sleeping.
+// Waits natively until `finish(deadline)` has a result other than an interruption, or `until`.
+// Ruby's unblock function interrupts `spot`; the interruption is forgotten before each wait is
+// announced to Ruby, so one that comes between that and the sleep still counts. Ruby's own are
+// looked at first: what Thread.handle_interrupt lets through only `:on_blocking` may have come long
+// before, and does not keep try_without_gvl from sleeping.
 template <class Finish>
-auto wait_without_gvl(gvl const& held, parker& spot, Finish finish) {
+auto wait_without_gvl(gvl const& held, parker& spot, deadline until, Finish finish) {
+  using result_type = decltype(finish(until));
   auto unblock = [&spot]() noexcept { spot.interrupt(); };
   for (;;) {
     held.check_interrupts();
     spot.clear_interruption();
-    decltype(finish()) result{};
-    auto work = [&]() noexcept { result = finish(); };
-    if (try_without_gvl(held, work, unblock) &&
-        result != decltype(finish())::interrupted) {
-      return result;
-    }
+    deadline const look = next_look(until);
+    result_type result{};
+    auto work = [&]() noexcept { result = finish(look); };
+    if (!try_without_gvl(held, work, unblock)) continue;
+    if (result == result_type::interrupted) continue;
+    if (result != result_type::timed_out || look == until) return result;
   }
+}
+
+// The same for a thread that sleeps in `spot` until it is notified.
+inline park_result park_without_gvl(gvl const& held, parker& spot, deadline until) {
+  return wait_without_gvl(held, spot, until,
+                          [&spot](deadline look) { return spot.park(look); });
 }
 
 template <class T>
@@ -42,8 +50,9 @@ pop_result pop_until(gvl const& held, channel<T>& from, T& out, deadline until) 
   pop_result const ready = from.try_pop(out);
   if (ready != pop_result::empty) return ready;
   waiter self;
-  return wait_without_gvl(held, self.spot,
-                          [&]() noexcept { return from.pop_until(out, until, self); });
+  return wait_without_gvl(held, self.spot, until, [&](deadline look) {
+    return from.pop_until(out, look, self);
+  });
 }
 
 template <class T>
@@ -51,8 +60,8 @@ push_result push_until(gvl const& held, channel<T>& to, T&& value, deadline unti
   push_result const ready = to.try_push(std::move(value));
   if (ready != push_result::full) return ready;
   waiter self;
-  return wait_without_gvl(held, self.spot, [&]() noexcept {
-    return to.push_until(std::move(value), until, self);
+  return wait_without_gvl(held, self.spot, until, [&](deadline look) {
+    return to.push_until(std::move(value), look, self);
   });
 }
 
@@ -60,10 +69,7 @@ template <class T>
 outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline until) {
   while (!answer.ready()) {
     answer.expect_same_process();
-    parker& arrival = answer.arrival();
-    park_result const woken = wait_without_gvl(
-        held, arrival, [&]() noexcept { return arrival.park(until); });
-    if (woken == park_result::timed_out) break;
+    if (park_without_gvl(held, answer.arrival(), until) == park_result::timed_out) break;
   }
   return answer.ready() ? &answer.wait() : nullptr;
 }
@@ -72,8 +78,7 @@ template <class T>
 outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, deadline until) {
   if (!answer.ready()) {
     typename shared_mailbox<T>::visit here(answer.place());
-    static_cast<void>(wait_without_gvl(
-        held, here.spot(), [&]() noexcept { return here.spot().park(until); }));
+    static_cast<void>(park_without_gvl(held, here.spot(), until));
   }
   return answer.ready() ? &answer.place().result() : nullptr;
 }
@@ -84,7 +89,8 @@ outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, de
 ///
 ///  1. Takes what is ready, without giving the GVL up.
 ///  2. Otherwise releases the GVL and sleeps until a push, `close`, or Ruby's interrupt: Ctrl-C,
-///     Timeout, Thread#raise, Thread#kill and the end of the process wake it at once.
+///     Timeout, Thread#raise, Thread#kill and the end of the process wake it at once (before
+///     Ruby 3.3, signals within 100 ms).
 ///  3. Takes the GVL again.
 ///  4. On an interrupt, runs it. If it leaves, ruby_error is thrown, and nothing was taken. If
 ///     it does not leave, waits on.
@@ -169,9 +175,8 @@ inline void join(gvl const& held, native_thread& thread) {
 template <class Rep, class Period>
 void sleep(gvl const& held, std::chrono::duration<Rep, Period> duration) {
   detail::parker spot;
-  detail::deadline const until = detail::deadline_after(duration);
-  static_cast<void>(detail::wait_without_gvl(held, spot,
-                                             [&]() noexcept { return spot.park(until); }));
+  static_cast<void>(
+      detail::park_without_gvl(held, spot, detail::deadline_after(duration)));
 }
 
 KINO_NAMESPACE_END

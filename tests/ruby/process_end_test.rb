@@ -27,12 +27,11 @@ class ProcessEndTest < RubyTest
   ENDINGS = {
     "end" => "", "exit" => "exit", "raise" => "begin; raise 'over'; ensure; exit(true); end",
     "SIGTERM" => "trap(:TERM) { exit }; Process.kill(:TERM, Process.pid); Waiting.for_ever(name)",
-    # Who starts the tests may have it ignored. The thread stays and sleeps in Ruby's way: before Ruby 3.3 nobody
-    # else would see a signal while all others are in native code.
+    # The one who starts the tests may have it ignored.
     "SIGINT" => <<~RUBY,
       trap(:INT, "DEFAULT")
       main = Thread.current
-      Thread.new { Thread.pass until main.status == "sleep"; Process.kill(:INT, Process.pid); sleep }
+      Thread.new { Thread.pass until main.status == "sleep"; Process.kill(:INT, Process.pid) }
       begin
         Waiting.for_ever(name)
       rescue Interrupt

@@ -27,7 +27,6 @@ class WaitsTest < RubyTest
 
     define_method("test_a_trap_runs_while_the_main_thread_is_in_#{name}") do
       main = Thread.current
-      # Ruby's own queue: before Ruby 3.3 nobody sees a signal while all threads are in native code.
       trapped = Thread::Queue.new
       before = trap(:USR1) { trapped.push(1) }
       helper = Thread.new do

@@ -53,8 +53,7 @@ public:
     from_.flush();  // The client may send nothing before it has read what was written for it.
     auto& spot = from_.body().arrivals();
     while (from_.body().await()) {
-      static_cast<void>(kino::detail::wait_without_gvl(
-          held_, spot, [&]() noexcept { return spot.park(std::nullopt); }));
+      static_cast<void>(kino::detail::park_without_gvl(held_, spot, std::nullopt));
     }
   }
 

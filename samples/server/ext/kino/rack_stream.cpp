@@ -47,8 +47,7 @@ void check(result what, answer_writer const& writer) {
 void await_room(gvl const& held, exchange& to) {
   auto& spot = to.departures();
   while (to.await_room()) {
-    static_cast<void>(kino::detail::wait_without_gvl(
-        held, spot, [&]() noexcept { return spot.park(std::nullopt); }));
+    static_cast<void>(kino::detail::park_without_gvl(held, spot, std::nullopt));
   }
 }
 
@@ -126,8 +125,8 @@ VALUE rack_stream::write(gvl const& held, VALUE self, VALUE bytes) {
 
 // What `pour` passes to `each`: a block without a Ruby frame.
 VALUE rack_stream::pour_block(VALUE piece, VALUE self, int, VALUE const*, VALUE) {
-  return kino::boundary([=](gvl const& held) {
-    write(held, self, piece);
+  return kino::detail::boundary([=]() -> VALUE {
+    write(gvl::assume(), self, piece);
     return Qnil;
   });
 }

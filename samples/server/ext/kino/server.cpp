@@ -82,8 +82,7 @@ int server::status_for(kino::ending how, exchange& unanswered) noexcept {
 bool server::await_idle(gvl const& held, std::optional<clock::time_point> until) {
   bell::listener here(quiet_);
   while (front_.live() != 0) {
-    auto const woken = kino::detail::wait_without_gvl(
-        held, here.spot(), [&]() noexcept { return here.spot().park(until); });
+    auto const woken = kino::detail::park_without_gvl(held, here.spot(), until);
     if (woken == kino::detail::park_result::timed_out) break;
   }
   return front_.live() == 0;
