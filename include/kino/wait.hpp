@@ -12,6 +12,7 @@
 #include <kino/shared_answer.hpp>
 
 #include <chrono>
+#include <exception>
 #include <utility>
 
 KINO_NAMESPACE_BEGIN
@@ -22,7 +23,8 @@ namespace detail {
 // Ruby's unblock function interrupts `spot`; the interruption is forgotten before each wait is
 // announced to Ruby, so one that comes between that and the sleep still counts. Ruby's own are
 // looked at first: what Thread.handle_interrupt lets through only `:on_blocking` may have come long
-// before, and does not keep try_without_gvl from sleeping.
+// before, and does not keep try_without_gvl from sleeping. What `finish` throws is thrown with the
+// GVL held.
 template <class Finish>
 auto wait_without_gvl(gvl const& held, parker& spot, deadline until, Finish finish) {
   using result_type = decltype(finish(until));
@@ -32,8 +34,16 @@ auto wait_without_gvl(gvl const& held, parker& spot, deadline until, Finish fini
     spot.clear_interruption();
     deadline const look = next_look(until);
     result_type result{};
-    auto work = [&]() noexcept { result = finish(look); };
+    std::exception_ptr thrown;
+    auto work = [&]() noexcept {
+      try {
+        result = finish(look);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+    };
     if (!try_without_gvl(held, work, unblock)) continue;
+    if (thrown) std::rethrow_exception(thrown);
     if (result == result_type::interrupted) continue;
     if (result != result_type::timed_out || look == until) return result;
   }
@@ -96,7 +106,8 @@ outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, de
 ///     it does not leave, waits on.
 ///
 /// A value that was taken is returned before any interrupt is looked at: none is lost.
-/// Returns `popped` or `closed`.
+/// Returns `popped` or `closed`. What a native wait throws, std::bad_alloc of a push that waits,
+/// is thrown with the GVL held; the value stays with the caller.
 ///
 /// Example (needs Ruby):
 ///

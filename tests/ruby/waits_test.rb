@@ -141,6 +141,10 @@ class WaitsTest < RubyTest
     assert_equal "thrown without the lock", error.message
   end
 
+  def test_a_wait_that_runs_out_of_memory_raises
+    assert_raises(NoMemoryError) { Waits.throw_in_wait }
+  end
+
   def test_a_forked_child_is_told_that_a_wait_is_its_parents
     skip "this platform cannot fork" unless Process.respond_to?(:fork)
     channel = Waits::Channel.make(1)

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <new>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -179,6 +181,18 @@ VALUE throw_without_gvl(kino::gvl const& held, VALUE) {
   return INT2FIX(nothing);
 }
 
+// As if a push ran out of memory while it waits.
+VALUE throw_in_wait(kino::gvl const& held, VALUE) {
+  witness const here;
+  kino::detail::parker spot;
+  auto const result = kino::detail::wait_without_gvl(
+      held, spot, std::nullopt, [](kino::detail::deadline) -> kino::push_result {
+        witness const there;
+        throw std::bad_alloc();
+      });
+  return result_of(result);
+}
+
 // Calls the block with C++ objects on both sides of it.
 VALUE yield_under_witness(kino::gvl const& held, VALUE) {
   witness const outer;
@@ -213,6 +227,7 @@ KINO_EXTENSION(waits) {
   kino::define_function<sleep_for>(waits, "sleep_for");
   kino::define_function<until_unblocked>(waits, "until_unblocked");
   kino::define_function<throw_without_gvl>(waits, "throw_without_gvl");
+  kino::define_function<throw_in_wait>(waits, "throw_in_wait");
   kino::define_function<yield_under_witness>(waits, "yield_under_witness");
   kino::define_function<each_popped>(waits, "each_popped");
   kino::define_function<count_alive>(waits, "alive");
