@@ -26,7 +26,7 @@ VALUE cost(VALUE calls, Once once) {
 
 VALUE find(kino::gvl const&, VALUE, VALUE calls) {
   return cost(calls, [] {
-    VALUE found = cache->find(key);
+    VALUE found = *cache->find(key);
     RB_GC_GUARD(found);
   });
 }

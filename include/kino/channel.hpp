@@ -4,12 +4,14 @@
 
 #pragma once
 
+#include <kino/detail/blocking.hpp>
 #include <kino/detail/bounded_store.hpp>
 #include <kino/detail/fork.hpp>
 #include <kino/detail/wake_throttle.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 KINO_NAMESPACE_BEGIN
@@ -32,6 +34,15 @@ enum class [[nodiscard]] pop_result {
   timed_out,    ///< Nothing came until the deadline.
   interrupted,  ///< Somebody interrupted the wait, and nothing was taken.
 };
+
+namespace detail {
+
+template <class T>
+inline constexpr bool channel_value =
+    std::is_default_constructible_v<T> && std::is_nothrow_move_constructible_v<T> &&
+    std::is_nothrow_move_assignable_v<T>;
+
+}  // namespace detail
 
 /// A channel hands values from many producers to many consumers, FIFO per producer.
 ///
@@ -67,6 +78,10 @@ enum class [[nodiscard]] pop_result {
 ///
 template <class T>
 class channel {
+  static_assert(detail::channel_value<T>,
+                "a channel's values are default constructible and their moves are noexcept: a "
+                "value whose move throws would be lost between two threads");
+
 public:
   /// Makes a channel for at most `capacity` values; std::invalid_argument unless that lies
   /// between 1 and 2147483647.
@@ -126,10 +141,12 @@ public:
 
 private:
   push_result push_until(T&& value, detail::deadline until) {
+    detail::check_may_block();
     detail::waiter self;
     return push_until(std::move(value), until, self);
   }
   pop_result pop_until(T& out, detail::deadline until) {
+    detail::check_may_block();
     detail::waiter self;
     return pop_until(out, until, self);
   }

@@ -9,6 +9,7 @@
 #include <kino/gvl.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
+#include <kino/wait.hpp>
 #include <kino/worker_slots.hpp>
 
 #include <chrono>
@@ -21,13 +22,15 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// What a dispatcher carries: a movable value with a responder named `reply`.
+/// What a dispatcher carries: a movable value with a responder named `reply`. One that is sent
+/// with an empty `reply` is a one-way message: a worker takes it like any other.
 template <class Request>
 concept dispatchable =
     std::is_default_constructible_v<Request> && std::is_nothrow_move_constructible_v<Request> &&
     std::is_nothrow_move_assignable_v<Request> && requires(Request const& request) {
       { request.reply.weak() } -> std::same_as<weak_responder>;
       { request.reply.ended() } -> std::same_as<bool>;
+      static_cast<bool>(request.reply);
     };
 
 /// What became of a `take`.
@@ -114,10 +117,17 @@ public:
   push_result try_submit(Request&& request) {
     return submit_with([&] { return queue_.try_push(std::move(request)); });
   }
-  /// Queues `request`, waiting for room at most `patience`. Not for threads with the GVL.
+  /// Queues `request`, waiting for room at most `patience`. Not for threads with the GVL: they
+  /// use kino::submit_for.
   template <class Rep, class Period>
   push_result submit(Request&& request, std::chrono::duration<Rep, Period> patience) {
     return submit_with([&] { return queue_.push_for(std::move(request), patience); });
+  }
+
+  /// For kino::submit.
+  push_result submit_until(gvl const& held, Request&& request, detail::deadline until) {
+    return submit_with(
+        [&] { return detail::push_until(held, queue_, std::move(request), until); });
   }
 
   // --- workers ---
@@ -157,6 +167,8 @@ public:
   /// Joins, calls `handle(request)` for every request until the dispatcher is closed, and leaves,
   /// also when `handle` or an interrupt throws; the exception goes on to the caller then. A
   /// request that `handle` neither answers nor keeps is abandoned when it returns.
+  /// `handle` runs inside kino::protect: what it calls in Ruby may raise, which abandons the
+  /// request, leaves, and goes on as ruby_error; `handle` itself then runs no destructors.
   /// Calls `joined()` before the first: whoever creates the next worker's Ractor waits for that.
   template <class Handler, class Joined>
   void serve(gvl const& held, Handler handle, Joined joined);
@@ -221,6 +233,19 @@ private:
   detail::atomic<std::uint64_t> dropped_{0};
 };
 
+/// submit queues `request` in `to`, waiting for room with the GVL released, with the steps of `push`
+/// (wait.hpp). Returns `pushed` or `closed`; moves only if pushed.
+template <dispatchable Request>
+push_result submit(gvl const& held, dispatcher<Request>& to, Request&& request) {
+  return to.submit_until(held, std::move(request), std::nullopt);
+}
+/// submit_for is `submit` for at most `patience`; returns `timed_out` as well.
+template <dispatchable Request, class Rep, class Period>
+push_result submit_for(gvl const& held, dispatcher<Request>& to, Request&& request,
+                       std::chrono::duration<Rep, Period> patience) {
+  return to.submit_until(held, std::move(request), detail::deadline_after(patience));
+}
+
 // --- implementation ---------------------------------------------------------
 
 template <dispatchable Request>
@@ -264,7 +289,8 @@ std::size_t dispatcher<Request>::discard_if_unattended() noexcept {
   Request request;
   // Asked again for each: a worker may have joined.
   while (unattended() && queue_.try_pop(request) == pop_result::popped) {
-    discarded += request.reply.weak().abandon();
+    // A one-way message has nobody to tell, and is discarded all the same.
+    discarded += !request.reply || request.reply.weak().abandon();
     request = Request();
   }
   stop_if_drained();
@@ -319,7 +345,7 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
         return take_result::closed;
       }
       if (popped != pop_result::popped) break;
-      if (out->reply.ended()) {
+      if (out->reply && out->reply.ended()) {
         dropped_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
         *out = Request();
         continue;
@@ -346,10 +372,10 @@ void dispatcher<Request>::serve(gvl const& held, Handler handle, Joined joined) 
     worker& self;
     ~membership() { joined.leave(held, self); }
   } const here{held, *this, join(held)};
-  joined();
+  protect(held, [&] { joined(); });
   Request request;
   while (take(held, here.self, request) == take_result::taken) {
-    handle(request);
+    protect(held, [&] { handle(request); });
     request = Request();  // If nobody keeps it, its client learns now, not with the next one.
   }
 }

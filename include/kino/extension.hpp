@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <kino/detail/blocking.hpp>
 #include <kino/detail/boundary.hpp>
 #include <kino/start_thread.hpp>
 
@@ -51,8 +52,11 @@ namespace detail {
 
 inline void start_extension(void (*body)(gvl const&)) {
   rb_ext_ractor_safe(true);
-  boundary([body]() -> VALUE {
-    body(gvl::assume());
+  // relaxed, both: nothing but the value itself is published, and no thread of ours exists yet.
+  gvl_probe.store(&holds_gvl, std::memory_order_relaxed);
+  ruby_vm_at_exit([](ruby_vm_t*) { ruby_has_ended.store(true, std::memory_order_relaxed); });
+  boundary([body](gvl const& held) {
+    body(held);
     return Qnil;
   });
 }
@@ -68,13 +72,19 @@ void destroy_elsewhere(T* object) noexcept {
 }
 
 template <auto Function>
-struct method;
+struct method {
+  static_assert(sizeof(Function) == 0,
+                "a method is a function VALUE(kino::gvl const& held, VALUE self, VALUE a, ...) "
+                "or VALUE(kino::gvl const& held, VALUE self, kino::arguments all)");
+  static constexpr int arity = 0;
+  static VALUE call(VALUE) { return Qnil; }
+};
 
 template <std::same_as<VALUE>... Values, VALUE (*Function)(gvl const&, VALUE, Values...)>
 struct method<Function> {
   static constexpr int arity = sizeof...(Values);
   static VALUE call(VALUE self, Values... values) {
-    return boundary([=]() -> VALUE { return Function(gvl::assume(), self, values...); });
+    return boundary([=](gvl const& held) { return Function(held, self, values...); });
   }
 };
 
@@ -82,8 +92,8 @@ template <VALUE (*Function)(gvl const&, VALUE, arguments)>
 struct method<Function> {
   static constexpr int arity = -1;
   static VALUE call(int count, VALUE const* values, VALUE self) {
-    return boundary([=]() -> VALUE {
-      return Function(gvl::assume(), self, {values, static_cast<std::size_t>(count)});
+    return boundary([=](gvl const& held) {
+      return Function(held, self, arguments(values, static_cast<std::size_t>(count)));
     });
   }
 };
@@ -92,6 +102,27 @@ template <auto Function>
 auto entry() {
   return reinterpret_cast<VALUE (*)(ANYARGS)>(&method<Function>::call);
 }
+
+// In parentheses, both: Ruby's C++ headers wrap the names in macros that cannot take our types.
+template <auto Function>
+void define_function(VALUE module, char const* name) {
+  (rb_define_singleton_method)(module, name, entry<Function>(), method<Function>::arity);
+}
+template <auto Function>
+void define_method(VALUE klass, char const* name) {
+  (rb_define_method)(klass, name, entry<Function>(), method<Function>::arity);
+}
+
+template <class... Values>
+using method_of = VALUE (*)(gvl const&, VALUE, Values...);
+
+// Those with an overload of their own below.
+template <auto Function>
+inline constexpr bool may_be_overloaded =
+    std::is_same_v<decltype(Function), method_of<>> ||
+    std::is_same_v<decltype(Function), method_of<VALUE>> ||
+    std::is_same_v<decltype(Function), method_of<VALUE, VALUE>> ||
+    std::is_same_v<decltype(Function), method_of<arguments>>;
 
 }  // namespace detail
 
@@ -106,34 +137,79 @@ auto entry() {
 /// Inside it, Ruby calls that may raise leave by longjmp: make them through `kino::protect`, or
 /// where no destructor that matters is pending.
 template <auto Function>
+  requires(!detail::may_be_overloaded<Function>)
 void define_function(VALUE module, char const* name) {
-  // In parentheses: Ruby's C++ headers wrap the name in a macro that cannot take our types.
-  (rb_define_singleton_method)(module, name, detail::entry<Function>(),
-                               detail::method<Function>::arity);
+  detail::define_function<Function>(module, name);
 }
+/// \cond
+// Typed, so that the name may be one of the C library's, too: `close`, `read`, `send`.
+template <detail::method_of<> Function>
+void define_function(VALUE module, char const* name) {
+  detail::define_function<Function>(module, name);
+}
+template <detail::method_of<VALUE> Function>
+void define_function(VALUE module, char const* name) {
+  detail::define_function<Function>(module, name);
+}
+template <detail::method_of<VALUE, VALUE> Function>
+void define_function(VALUE module, char const* name) {
+  detail::define_function<Function>(module, name);
+}
+template <detail::method_of<arguments> Function>
+void define_function(VALUE module, char const* name) {
+  detail::define_function<Function>(module, name);
+}
+/// \endcond
 
 /// define_method<Function>(klass, name) gives instances of `klass` a method, as above.
 template <auto Function>
+  requires(!detail::may_be_overloaded<Function>)
 void define_method(VALUE klass, char const* name) {
-  (rb_define_method)(klass, name, detail::entry<Function>(), detail::method<Function>::arity);
+  detail::define_method<Function>(klass, name);
 }
+/// \cond
+template <detail::method_of<> Function>
+void define_method(VALUE klass, char const* name) {
+  detail::define_method<Function>(klass, name);
+}
+template <detail::method_of<VALUE> Function>
+void define_method(VALUE klass, char const* name) {
+  detail::define_method<Function>(klass, name);
+}
+template <detail::method_of<VALUE, VALUE> Function>
+void define_method(VALUE klass, char const* name) {
+  detail::define_method<Function>(klass, name);
+}
+template <detail::method_of<arguments> Function>
+void define_method(VALUE klass, char const* name) {
+  detail::define_method<Function>(klass, name);
+}
+/// \endcond
 
 /// A native_object<T> is a Ruby object that owns a C++ one.
 ///
-/// T names itself: `static constexpr char const* ruby_name`. Its destructor runs in whatever
-/// thread collects garbage, with every Ractor stopped: it must not touch Ruby, block, or take a
-/// lock that a thread may hold while it calls Ruby. If `static constexpr bool ruby_shareable =
-/// true`, a frozen object may be shared between Ractors, and T must stand several threads.
+/// T names itself: `static constexpr char const* ruby_name`. If `static constexpr bool
+/// ruby_shareable = true`, an object that is frozen may be shared between Ractors (wrap_shareable
+/// makes it so), and several threads may use T at the same time.
+///
+/// ~T runs in any Ruby thread, of any Ractor, while a collection sweeps, and on Ruby 3.1 to 3.4
+/// the threads of other Ractors run meanwhile. It must not touch Ruby, block, or take a lock that
+/// a thread may hold while it calls Ruby; state that it shares with anything but this object
+/// needs synchronisation of its own (atomics, a responder, a shared_ptr).
 ///
 /// T says `static constexpr bool ruby_owns_threads = true` if it owns a native_thread, or if its
 /// destructor waits for anything else: a native thread then destroys it, while Ruby goes on. At
 /// the end of the process that thread is not waited for. If none can be started, the object stays.
 ///
-/// Objects that hold VALUEs have `void mark() const noexcept`, which calls rb_gc_mark for each.
+/// Objects that hold VALUEs have `void mark() const noexcept`, which calls rb_gc_mark for each,
+/// under the same rules.
 ///
 /// Threads: `wrap` and `get` need the GVL of the object's Ractor.
 template <class T>
 class native_object {
+  static_assert(requires { static_cast<char const*>(T::ruby_name); },
+                "a native object's class names itself: static constexpr char const* ruby_name");
+
 public:
   /// A new instance of `klass` that owns `object`. `klass` needs rb_undef_alloc_func, so that
   /// Ruby code cannot make an empty one.
@@ -142,6 +218,16 @@ public:
         held, [klass] { return rb_data_typed_object_wrap(klass, nullptr, &type); });
     RTYPEDDATA_DATA(wrapped) = object.release();
     return wrapped;
+  }
+
+  /// The same, frozen and shareable: it may be passed to `Ractor.new` and kept in a constant.
+  [[nodiscard]] static VALUE wrap_shareable(gvl const& held, VALUE klass,
+                                            std::unique_ptr<T> object) {
+    static_assert(shareable,
+                  "wrap_shareable is for a T that several threads may use at the same time and "
+                  "that says so: static constexpr bool ruby_shareable = true");
+    VALUE const wrapped = wrap(held, klass, std::move(object));
+    return protect(held, [wrapped] { return rb_ractor_make_shareable(wrapped); });
   }
 
   /// The C++ object of `value`. Throws ruby_error (TypeError) for anything else.
@@ -163,6 +249,10 @@ private:
     }
   }();
   static constexpr bool marks = requires(T const& object) { object.mark(); };
+  static_assert(std::is_nothrow_destructible_v<T>,
+                "the collector calls the destructor of a native object: it must not throw");
+  static_assert(!marks || requires(T const& object) { { object.mark() } noexcept; },
+                "the collector calls `void mark() const noexcept` of a native object");
 
   static constexpr bool owns_threads = [] {
     if constexpr (requires { T::ruby_owns_threads; }) {
@@ -172,7 +262,7 @@ private:
     }
   }();
 
-  static void free(void* data) {
+  static void free(void* data) noexcept {
     auto* const object = static_cast<T*>(data);
     if constexpr (owns_threads) {
       if (object) detail::destroy_elsewhere(object);
@@ -180,7 +270,7 @@ private:
       delete object;
     }
   }
-  static void mark(void* data) {
+  static void mark(void* data) noexcept {
     if constexpr (marks) {
       if (data) static_cast<T const*>(data)->mark();
     }

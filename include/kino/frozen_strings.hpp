@@ -14,6 +14,7 @@
 #include <initializer_list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -44,7 +45,7 @@ KINO_NAMESPACE_BEGIN
 ///
 ///     static kino::frozen_string_cache* keys;   // set up in KINO_EXTENSION
 ///     keys = new kino::frozen_string_cache(held, {"REQUEST_METHOD", "PATH_INFO"});
-///     VALUE key = keys->find("PATH_INFO");      // never a new object
+///     VALUE key = *keys->find("PATH_INFO");     // never a new object
 ///     VALUE value = keys->intern(held, "localhost:9292");
 ///
 class frozen_string_cache {
@@ -64,11 +65,16 @@ public:
                       options chosen);
   frozen_string_cache(frozen_string_cache const&) = delete;
   frozen_string_cache& operator=(frozen_string_cache const&) = delete;
-  /// Needs no GVL. The Strings live on where Ruby refers to them.
-  ~frozen_string_cache() { root_->cache = nullptr; }
+  /// Needs the GVL, of any Ractor: a collection in another thread reads the cache. After the end
+  /// of Ruby it needs nothing. The Strings live on where Ruby refers to them.
+  ~frozen_string_cache() {
+    KINO_ASSERT(detail::ruby_has_ended.load(std::memory_order_relaxed) || detail::holds_gvl(),
+                "a frozen_string_cache is destroyed by a thread that holds the GVL");
+    root_->cache = nullptr;
+  }
 
-  /// The String of `bytes` if it is in the fixed set, else Qundef.
-  [[nodiscard]] VALUE find(std::string_view bytes) const noexcept;
+  /// The String of `bytes` if it is in the fixed set.
+  [[nodiscard]] std::optional<VALUE> find(std::string_view bytes) const noexcept;
 
   /// The String of `bytes`, from either part, made and remembered if need be.
   [[nodiscard]] VALUE intern(gvl const& held, std::string_view bytes);
@@ -146,7 +152,7 @@ inline frozen_string_cache::frozen_string_cache(gvl const& held,
   root_->cache = this;
   try {
     for (std::string_view bytes : fixed) {
-      if (find(bytes) != Qundef) continue;
+      if (find(bytes)) continue;
       VALUE const string = make(held, bytes);
       std::uint64_t const hash = hash_of(bytes);
       std::size_t at = hash & (fixed_.size() - 1);
@@ -159,18 +165,17 @@ inline frozen_string_cache::frozen_string_cache(gvl const& held,
   }
 }
 
-inline VALUE frozen_string_cache::find(std::string_view bytes) const noexcept {
+inline std::optional<VALUE> frozen_string_cache::find(std::string_view bytes) const noexcept {
   std::uint64_t const hash = hash_of(bytes);
   for (std::size_t at = hash & (fixed_.size() - 1);; at = (at + 1) & (fixed_.size() - 1)) {
     fixed_entry const& seen = fixed_[at];
-    if (!seen.string) return Qundef;
+    if (!seen.string) return std::nullopt;
     if (seen.hash == hash && is(seen.string, bytes)) return seen.string;
   }
 }
 
 inline VALUE frozen_string_cache::intern(gvl const& held, std::string_view bytes) {
-  VALUE const fixed = find(bytes);
-  if (fixed != Qundef) return fixed;
+  if (std::optional<VALUE> const fixed = find(bytes)) return *fixed;
   if (bytes.size() > longest_) return make(held, bytes);
   std::uint64_t const hash = hash_of(bytes);
   set& home = sets_[(hash >> 32) & (set_count_ - 1)];

@@ -14,21 +14,23 @@
 
 KINO_NAMESPACE_BEGIN
 
+namespace detail {
+struct gvl_of_call;
+}
+
 /// A ruby_error is a Ruby exception, `throw` or `Thread#kill` on its way through C++ frames.
 ///
 /// It is thrown where a protected Ruby call was left, and turned back by the method boundary
-/// (extension.hpp) once every C++ frame is unwound. Do not swallow it: it may be a kill. Run no
-/// Ruby code while you catch it.
-class ruby_error : public std::exception {
+/// (extension.hpp) once every C++ frame is unwound. It is no std::exception, so that a handler
+/// for those does not swallow a Thread#kill or a Timeout; a `catch (...)` must rethrow it. The
+/// exception itself stays with the thread (`$!`) until the boundary: Ruby code that runs before,
+/// in a destructor or a catch block, runs inside `kino::protect`, which keeps it.
+class ruby_error {
 public:
   /// `state` is what rb_protect reported.
   explicit ruby_error(int state) noexcept : state_(state) {}
   /// What rb_protect reported, for rb_jump_tag.
   [[nodiscard]] int state() const noexcept { return state_; }
-  /// Says that it is one: its own message is Ruby's.
-  [[nodiscard]] char const* what() const noexcept override {
-    return "a Ruby exception passes through C++";
-  }
 
 private:
   int state_;
@@ -42,21 +44,60 @@ private:
 /// There is one GVL per Ractor: holding it protects nothing that two Ractors share.
 class gvl {
 public:
-  /// Claims the proof without one: for C callbacks that Ruby calls. The caller answers for it.
-  [[nodiscard]] static gvl assume() noexcept { return gvl(); }
+  /// Claims the proof without one: for C callbacks that Ruby calls. Checked: ends the program in
+  /// a native thread, or where the GVL is released.
+  [[nodiscard]] static gvl assume() noexcept {
+    KINO_ASSERT(detail::holds_gvl(),
+                "gvl::assume() is for callbacks that Ruby calls: this thread does not hold the "
+                "GVL; hand work to a Ruby thread with a channel or a dispatcher");
+    return gvl();
+  }
 
   /// Runs what waits for this thread: signal handlers, Thread#raise, Thread#kill, Timeout.
   /// Throws ruby_error if one of them leaves.
   void check_interrupts() const;
 
 private:
+  friend struct detail::gvl_of_call;
   gvl() = default;
 };
+
+namespace detail {
+
+// The proof where Ruby has just called a method of ours: nothing to check.
+struct gvl_of_call {
+  static gvl get() noexcept { return gvl(); }
+};
+
+// rb_protect, which keeps the Ruby exception that is on its way through C++, if there is one,
+// unless `function` raises another: Ruby's `rescue` forgets it, and rb_ensure puts it back.
+inline VALUE protect_keeping_error(VALUE (*function)(VALUE), VALUE argument, int& state) {
+  struct call {
+    VALUE (*function)(VALUE);
+    VALUE argument;
+    VALUE value;
+  } todo{function, argument, Qnil};
+  rb_protect(
+      [](VALUE outer) {
+        return rb_ensure([](VALUE) { return Qnil; }, Qnil,
+                         [](VALUE inner) {
+                           call& mine = *reinterpret_cast<call*>(inner);
+                           return mine.value = mine.function(mine.argument);
+                         },
+                         outer);
+      },
+      reinterpret_cast<VALUE>(&todo), &state);
+  return todo.value;
+}
+
+}  // namespace detail
 
 /// protect calls `body`, in which Ruby may raise, and throws ruby_error if it does.
 ///
 /// Ruby leaves `body` by longjmp, so nothing in it may have a destructor that matters. Returns
-/// what `body` returns: a VALUE, or nothing.
+/// what `body` returns: a VALUE, or nothing. What `body` throws in C++, of another protect too, is
+/// thrown here, with Ruby's own frames left in order: C++ code may be called inside. A block or
+/// callback that Ruby calls in between needs `kino::boundary` (extension.hpp).
 ///
 /// Example (needs Ruby):
 ///
@@ -67,19 +108,31 @@ auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
   using result = std::invoke_result_t<Body&>;
   static_assert(std::is_void_v<result> || std::is_same_v<result, VALUE>,
                 "the body of kino::protect returns a VALUE or nothing");
+  struct call {
+    std::remove_reference_t<Body>* body;
+    std::exception_ptr thrown;
+  } todo{&body, nullptr};
+  // No C++ exception may leave it: Ruby's frames, which no unwinder takes back, lie below.
+  auto const function = [](VALUE argument) noexcept -> VALUE {
+    call& mine = *reinterpret_cast<call*>(argument);
+    try {
+      if constexpr (std::is_void_v<result>) {
+        (*mine.body)();
+      } else {
+        return (*mine.body)();
+      }
+    } catch (...) {
+      mine.thrown = std::current_exception();
+    }
+    return Qnil;
+  };
   int state = 0;
-  VALUE const value = rb_protect(
-      [](VALUE argument) -> VALUE {
-        auto& called = *reinterpret_cast<std::remove_reference_t<Body>*>(argument);
-        if constexpr (std::is_void_v<result>) {
-          called();
-          return Qnil;
-        } else {
-          return called();
-        }
-      },
-      reinterpret_cast<VALUE>(&body), &state);
+  VALUE const argument = reinterpret_cast<VALUE>(&todo);
+  VALUE const value = NIL_P(rb_errinfo())
+                          ? rb_protect(function, argument, &state)
+                          : detail::protect_keeping_error(function, argument, state);
   if (state) throw ruby_error(state);
+  if (todo.thrown) std::rethrow_exception(std::move(todo.thrown));
   if constexpr (!std::is_void_v<result>) return value;
 }
 
@@ -111,6 +164,7 @@ namespace detail {
 // locks of its own held, any number of times, even before `work` has started.
 template <class Work, class Unblock>
 [[nodiscard]] bool try_without_gvl(gvl const&, Work& work, Unblock& unblock) {
+  static_assert(noexcept(work()) && noexcept(unblock()), "Ruby's frames lie below both");
   struct call {
     Work* work;
     bool ran;

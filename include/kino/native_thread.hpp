@@ -91,18 +91,23 @@ public:
   bool request_stop() noexcept { return joinable() && running_->stop.request_stop(); }
   /// Waits until the work has returned; throws what it threw. Only if `joinable()`.
   void join() {
-    KINO_ASSERT(joinable());
+    expect_joinable();
     auto const ended = std::move(running_);
     ended->thread.join();
     if (ended->end.wait().value()) std::rethrow_exception(ended->end.wait().value());
   }
   /// Tells of the end, to any number of threads; it outlives this object. Only if `joinable()`.
   [[nodiscard]] end ended() const {
-    KINO_ASSERT(joinable());
+    expect_joinable();
     return running_->end;
   }
 
 private:
+  void expect_joinable() const {
+    KINO_ASSERT(joinable(),
+                "a native_thread is joined or asked for its end while it is joinable(): it has work, was not joined, "
+                "and belongs to this process");
+  }
   struct running {
     std::stop_source stop;
     native_thread::end end;

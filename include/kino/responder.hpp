@@ -5,12 +5,14 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
+#include <kino/detail/blocking.hpp>
 #include <kino/detail/claim.hpp>
 #include <kino/detail/fork.hpp>
 #include <kino/detail/parking.hpp>
 
 #include <chrono>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 KINO_NAMESPACE_BEGIN
@@ -20,9 +22,15 @@ template <class T>
 class outcome {
 public:
   /// A value.
-  explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {}
+  explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {
+    static_assert(std::is_nothrow_move_constructible_v<T>,
+                  "the answer to a request has a noexcept move: it arrives in another thread, "
+                  "which could not be told that the move has thrown");
+  }
   /// No value, and why; not `ending::answered`.
-  explicit outcome(ending why) : ending_(why) { KINO_ASSERT(why != ending::answered); }
+  explicit outcome(ending why) : ending_(why) {
+    KINO_ASSERT(why != ending::answered, "an outcome that is answered is made from its value");
+  }
 
   /// Whether there is a value.
   [[nodiscard]] bool answered() const { return ending_ == ending::answered; }
@@ -30,16 +38,22 @@ public:
   [[nodiscard]] ending kind() const { return ending_; }
   /// The value; only if `answered()`.
   [[nodiscard]] T& value() {
-    KINO_ASSERT(value_);
+    expect_value();
     return *value_;
   }
-  /// The same, to be read.
+  /// The value, to be read; only if `answered()`.
   [[nodiscard]] T const& value() const {
-    KINO_ASSERT(value_);
+    expect_value();
     return *value_;
   }
 
 private:
+  void expect_value() const {
+    KINO_ASSERT(value_,
+                "outcome::value() is for answered requests: this one was abandoned or expired; "
+                "ask answered() first");
+  }
+
   ending ending_;
   std::optional<T> value_;
 };
@@ -266,6 +280,7 @@ private:
   // into a loop that no deadline ends.
   detail::park_result park(detail::deadline until) {
     expect_same_process();
+    detail::check_may_block();
     auto const woken = arrival().park(until);
     if (woken == detail::park_result::interrupted) arrival().clear_interruption();
     return woken;

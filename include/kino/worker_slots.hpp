@@ -20,6 +20,7 @@ struct worker_id {
   std::size_t index = 0;         ///< Its place.
   std::uint64_t generation = 0;  ///< Which worker of that place, counted from 1.
 
+  /// Whether both name the same worker.
   bool operator==(worker_id const&) const = default;
 };
 
@@ -111,7 +112,7 @@ public:
   void finished(std::size_t index) {
     slot& mine = slots_[index];
     std::uint32_t const before = mine.in_flight.load(std::memory_order_relaxed);
-    KINO_ASSERT(before > 0);
+    KINO_ASSERT(before > 0, "a worker finishes each request once, after it began it");
     mine.in_flight.store(before - 1, std::memory_order_relaxed);
     add(mine.served, 1);
   }
@@ -132,6 +133,15 @@ public:
 
   /// How many places there are.
   [[nodiscard]] std::size_t size() const { return count_; }
+
+  /// How many places have a worker; may be stale on return.
+  [[nodiscard]] std::size_t occupied() const {
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < count_; ++i) {
+      found += slots_[i].occupied.load(std::memory_order_relaxed);  // a count, orders nothing
+    }
+    return found;
+  }
 
   /// The figures of place `index`, each exact, together as of about now.
   [[nodiscard]] view view_of(std::size_t index) const {

@@ -98,6 +98,57 @@ class BoundaryTest < RubyTest
     assert_equal %i[block ensure block ensure block ensure], order
   end
 
+  # Ways out at the bottom of a nest of frames, and what has to arrive at its top.
+  module Ways
+    LOW = Class.new(StandardError)
+
+    def raises = raise(LOW, "from below")
+    def throws = throw(:out, :thrown)
+    def killed = Thread.current.kill
+    def returns = :returned
+  end
+  WAYS_OUT = { raises: [Ways::LOW, "from below"], throws: :thrown, killed: nil, returns: :returned,
+               out_of_range: [IndexError, "from below"], without_gvl: [IndexError, "from below"],
+               number: [RuntimeError, "kino: an unknown C++ exception"] }.freeze
+  FRAMES = %i[protect method block pair ensure catch_all catch_std destructor].freeze
+
+  # What came of a plan, in a thread of its own because it may be killed.
+  def outcome_of(plan)
+    ended = []
+    value = Thread.new do
+      catch(:out) { Boundary.nest(plan, 0) }
+    rescue StandardError => e
+      [e.class, e.message]
+    ensure
+      ended << $!.class
+    end.value
+    assert_equal 1, ended.size
+    value
+  end
+
+  def test_any_nesting_of_frames_is_left_in_order
+    Boundary.extend(Ways)
+    random = Random.new(Integer(ENV.fetch("SEED", "22")))
+    times(3000).times do
+      way = WAYS_OUT.keys.sample(random: random)
+      plan = Array.new(random.rand(8)) { FRAMES.sample(random: random) } << way
+      expected = WAYS_OUT[way]
+      assert_equal [expected], [outcome_of(plan)], "with #{plan}"
+      assert_equal 0, Boundary.frames, "frames are left with #{plan}"
+    end
+  end
+
+  def test_a_handler_of_cpp_exceptions_catches_nothing_of_ruby
+    assert_raises(IOError) { Boundary.handler_sees { raise IOError } }
+    assert_equal :thrown, catch(:out) { Boundary.handler_sees { throw :out, :thrown } }
+    assert_nil Thread.new { Boundary.handler_sees { Thread.current.kill } }.value
+    assert_raises(Timeout::Error) { Timeout.timeout(0.01) { Boundary.handler_sees { sleep } } }
+  end
+
+  def test_a_name_that_the_c_library_has_too
+    assert Boundary.close
+  end
+
   def test_exceptions_in_ractors
     ractors = Array.new(3) do
       Ractor.new(times(300)) do |count|
@@ -118,6 +169,10 @@ class BoundaryTest < RubyTest
     ractors = Array.new(3) { Ractor.new(counter) { |shared| 100.times { shared.add } } }
     ractors.each { |ractor| await_end(ractor) }
     assert_equal 301, counter.add
+
+    made = Boundary::Counter.make_shareable
+    assert made.frozen? && Ractor.shareable?(made)
+    assert_equal 1, result_of(Ractor.new(made) { |shared| shared.add })
 
     error = assert_raises(Ractor::Error) { shareable(Boundary::Box.make("x")) }
     assert_match(/Box/, error.message)

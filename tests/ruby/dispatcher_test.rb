@@ -216,7 +216,7 @@ class DispatcherWorkersTest < DispatcherTest
   def test_no_free_slot
     make(slots: 1)
     worker = @dispatcher.join
-    error = assert_raises(ThreadError) { @dispatcher.serve { flunk } }
+    error = assert_raises(ThreadError) { Thread.new { @dispatcher.serve { flunk } }.value }
     assert_match(/all 1 worker slots are taken; choose more slots/, error.message)
     worker.leave
     again = @dispatcher.join

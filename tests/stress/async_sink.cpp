@@ -69,7 +69,8 @@ TEST_CASE("every line is read once and in order, or dropped and reported") {
   REQUIRE(::pipe(ends.data()) == 0);
   reading found;
   std::atomic<std::uint64_t> progress{0};
-  stress::watchdog const guard([&] { return std::to_string(progress.load()) + " lines read"; });
+  stress::watchdog const guard([&] { return progress.load(); },
+                               [&] { return std::to_string(progress.load()) + " lines read"; });
 
   std::thread reader([&] {
     stress::dice chance(7);

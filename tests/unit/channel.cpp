@@ -28,6 +28,9 @@ using kino::pop_result;
 using kino::push_result;
 
 using int_channel = kino::channel<int>;
+// Its throwing move stands for a queue that is out of memory.
+template <>
+inline constexpr bool kino::detail::channel_value<fragile> = true;
 using fragile_channel = kino::channel<fragile>;
 
 KINO_TEST_REACH(consumers_of, int_channel, consumers_)

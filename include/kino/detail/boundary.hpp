@@ -81,7 +81,7 @@ inline void note_system(verdict& v, std::system_error const& error) noexcept {
 template <class Body>
 void run_body(verdict& v, Body& body) noexcept {
   try {
-    v.value = body();
+    v.value = body(gvl_of_call::get());
     v.how = verdict::kind::returned;
   } catch (ruby_error const& error) {
     v.how = verdict::kind::ruby;
@@ -104,7 +104,12 @@ void run_body(verdict& v, Body& body) noexcept {
 }
 
 [[noreturn]] inline void leave_to_ruby(verdict const& v) {
-  if (v.how == verdict::kind::ruby) rb_jump_tag(v.code);
+  if (v.how == verdict::kind::ruby) {
+    KINO_ASSERT(!NIL_P(rb_errinfo()),
+                "a ruby_error goes on to the method boundary of its thread; before that, Ruby "
+                "code runs only inside kino::protect, and the error is not kept for later");
+    rb_jump_tag(v.code);
+  }
   // Making a String may raise, too (NoMemoryError): the message is freed first, then that goes on.
   int state = 0;
   VALUE const text = rb_protect(
@@ -121,17 +126,32 @@ void run_body(verdict& v, Body& body) noexcept {
   rb_exc_raise(rb_exc_new_str(v.value, text));
 }
 
-/// Runs `body`, which returns a VALUE, and raises in Ruby what it throws in C++.
+}  // namespace detail
+
+/// boundary runs `body(held)`, which returns a VALUE, and raises in Ruby what it throws in C++.
+///
+/// Methods and KINO_EXTENSION have one. Any other function that Ruby calls, the block of
+/// rb_block_call or the callback of rb_hash_foreach, needs one of its own if it may throw: no
+/// C++ exception may cross Ruby's frames. `body` has no destructor.
+///
+/// Example (needs Ruby):
+///
+///     VALUE each_line(VALUE line, VALUE sink, int, VALUE const*, VALUE) {
+///       return kino::boundary([=](kino::gvl const& held) {
+///         sink_object::get(held, sink).write(line);  // may throw
+///         return Qnil;
+///       });
+///     }
+///
 template <class Body>
 VALUE boundary(Body body) {
   static_assert(std::is_trivially_destructible_v<Body>,
                 "what crosses the boundary is left by longjmp: capture references and values "
                 "without destructors");
-  verdict v;
-  run_body(v, body);
-  if (v.how == verdict::kind::returned) return v.value;
-  leave_to_ruby(v);
+  detail::verdict v;
+  detail::run_body(v, body);
+  if (v.how == detail::verdict::kind::returned) return v.value;
+  detail::leave_to_ruby(v);
 }
 
-}  // namespace detail
 KINO_NAMESPACE_END

@@ -10,6 +10,9 @@
 
 #include <kino/version.hpp>
 
+#include <cstdio>
+#include <cstdlib>
+
 #if __cplusplus < 202002L
 #error "kino needs C++20: compile with -std=c++20 or later"
 #endif
@@ -34,10 +37,18 @@
   }                                                                                      \
   }
 
-/// KINO_ASSERT(condition) stops the program where a precondition is broken; empty under NDEBUG.
+/// KINO_ASSERT(condition, rule) ends the program if a caller broke `rule`, one sentence that says what to
+/// do instead. It is on in every build: Ruby's headers define NDEBUG, so that says nothing about
+/// what the author of an extension wants. Each check costs a comparison or two. Define
+/// KINO_NO_ASSERT to compile them out, or KINO_ASSERT itself to handle them.
 #ifndef KINO_ASSERT
-#include <cassert>
-#define KINO_ASSERT(condition) assert(condition)
+#ifdef KINO_NO_ASSERT
+#define KINO_ASSERT(condition, rule) static_cast<void>(0)
+#else
+#define KINO_ASSERT(condition, rule)                                                     \
+  ((condition) ? static_cast<void>(0)                                                    \
+               : ::kino::detail::assertion_failed(#condition, rule, __FILE__, __LINE__))
+#endif
 #endif
 
 KINO_NAMESPACE_BEGIN
@@ -47,6 +58,16 @@ namespace detail {
 // adjacent-line prefetcher pairs it with). A constant, because the standard's own value
 // changes with compiler flags and would change the layout between translation units.
 inline constexpr unsigned cache_line = 128;
+
+/// Says which rule was broken and where it is checked, then aborts.
+[[noreturn, gnu::cold, gnu::noinline]] inline void assertion_failed(char const* condition,
+                                                                    char const* rule,
+                                                                    char const* file,
+                                                                    int line) noexcept {
+  std::fprintf(stderr, "kino: broken rule: %s (%s:%d, %s)\n", rule, file, line, condition);
+  std::fflush(stderr);
+  std::abort();
+}
 
 }  // namespace detail
 KINO_NAMESPACE_END

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <kino/detail/atomic.hpp>
 #include <kino/detail/boundary.hpp>
 #include <kino/detail/fork.hpp>
 #include <kino/detail/in_flight.hpp>
@@ -28,6 +29,8 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
+class crew;
+
 /// A crew_member is one joined Ruby thread. It stays where it is, joined or not.
 class crew_member {
 public:
@@ -39,6 +42,7 @@ public:
 
 private:
   friend class crew;
+  friend class memberships;
   run_permits::permit& permit() const { return *seat_.permit; }
 
   std::size_t index_ = 0;
@@ -47,6 +51,64 @@ private:
   seat seat_;
   in_flight in_flight_;
   std::chrono::steady_clock::time_point has_gvl_since_;  // or later; only without permits
+  // The Ruby thread that has joined, 0: none. Only compared, so it need not be marked. relaxed
+  // everywhere: a thread looks for itself, and what it finds it has written itself.
+  atomic<VALUE> thread_{0};
+  crew* of_ = nullptr;
+  crew_member* next_ = nullptr;  // of memberships
+};
+
+/// The memberships of the calling native thread end with it at the latest: a Ruby thread that ends
+/// without `leave` must not keep its slot, nor its client waiting.
+///
+/// Before Ruby 3.3 a native thread survives its Ruby thread for some seconds, and may serve the
+/// next one. On 3.3, where the Ruby threads of Ractors change native threads, nothing is noted.
+class memberships {
+public:
+  static memberships& of_this_thread() {
+    static thread_local memberships mine;
+    return mine;
+  }
+  memberships() = default;
+  memberships(memberships const&) = delete;
+  ~memberships() {
+    forget_parent();
+    while (first_) end(*first_);
+  }
+
+  void add(crew_member& member) noexcept {
+    if constexpr (seats_belong_to_ruby_threads) return;
+    forget_parent();
+    member.next_ = std::exchange(first_, &member);
+  }
+  void remove(crew_member& member) noexcept {
+    forget_parent();
+    for (crew_member** at = &first_; *at; at = &(*at)->next_) {
+      if (*at != &member) continue;
+      *at = std::exchange(member.next_, nullptr);
+      return;
+    }
+  }
+  /// Ends those of Ruby threads that lived on this native thread before `current`.
+  void end_former(VALUE current) noexcept {
+    forget_parent();
+    for (crew_member* each = first_; each;) {
+      crew_member& member = *std::exchange(each, each->next_);
+      if (member.thread_.load(std::memory_order_relaxed) != current) end(member);
+    }
+  }
+
+private:
+  static void end(crew_member& member) noexcept;
+  // In a forked child those of the parent mean nothing, and may be gone.
+  void forget_parent() noexcept {
+    // relaxed: only a child's first thread changes the count.
+    std::uint32_t const now = fork_count().load(std::memory_order_relaxed);
+    if (std::exchange(forks_, now) != now) first_ = nullptr;
+  }
+
+  crew_member* first_ = nullptr;
+  std::uint32_t forks_ = fork_count().load(std::memory_order_relaxed);
 };
 
 /// A crew gives joined threads a place, a permit and a record of what they have in flight, so that
@@ -63,6 +125,13 @@ public:
   /// `last_left` is called by the thread that left when no member is left; it must not throw.
   crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
        std::function<void()> last_left);
+  crew(crew const&) = delete;
+  /// Every member has left, except in a forked child, which has none.
+  ~crew() {
+    KINO_ASSERT(born_.forked() || slots_.occupied() == 0,
+                "a dispatcher is destroyed after its workers have left: close it and wait for "
+                "their threads first");
+  }
 
   /// Throws std::runtime_error in a forked child.
   void check_process() const { born_.expect_same_process("dispatcher"); }
@@ -73,9 +142,11 @@ public:
   /// Whether there were members, and the last one has left.
   [[nodiscard]] bool deserted() const { return attendance() == attended; }
 
-  /// Makes the calling thread a member and pins it; raises ThreadError if every slot is taken.
+  /// Makes the calling thread a member and pins it; raises ThreadError if it is one already or
+  /// every slot is taken.
   [[nodiscard]] crew_member& join(gvl const& held);
-  /// Ends what `self` has in flight as abandoned and frees its slot.
+  /// Ends what `self` has in flight as abandoned and frees its slot; nothing if the calling
+  /// thread is not the one that joined, or has left.
   void leave(gvl const& held, crew_member& self) noexcept;
 
   /// Whether `self` may look for a request now; if not, it has to wait for its turn.
@@ -129,6 +200,9 @@ private:
   // and whoever submits publishes the request before it looks here.
   std::uint32_t attendance() const { return attendance_.load(std::memory_order_seq_cst); }
 
+  friend class memberships;
+  void free_place(crew_member& member) noexcept;
+
   bool const permits_in_use_;
   std::chrono::milliseconds const slice_;
   worker_slots slots_;
@@ -158,12 +232,20 @@ inline crew::crew(bool permits, run_permits::options chosen, std::function<bool(
   if (permits_in_use_) hear_thread_events();
   for (std::size_t i = 0; i < chosen.workers; ++i) {
     members_[i].index_ = i;
+    members_[i].of_ = this;
     members_[i].seat_ = {&permits_, &permits_[i]};
   }
 }
 
 inline crew_member& crew::join(gvl const& held) {
   check_process();
+  VALUE const thread = rb_thread_current();
+  memberships::of_this_thread().end_former(thread);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (members_[i].thread_.load(std::memory_order_relaxed) == thread) {
+      throw raise(rb_eThreadError, "kino: this thread is a worker of this dispatcher already");
+    }
+  }
   kino::pin_thread(held);
   std::size_t const index = slots_.claim();
   if (index == worker_slots::none) {
@@ -179,17 +261,34 @@ inline crew_member& crew::join(gvl const& held) {
   while (!attendance_.compare_exchange_weak(seen, (seen + 1) | attended,
                                             std::memory_order_seq_cst)) {}
   if (permits_in_use_) take_seat(self.seat_);
+  self.thread_.store(thread, std::memory_order_relaxed);
+  memberships::of_this_thread().add(self);
   return self;
 }
 
 inline void crew::leave(gvl const&, crew_member& self) noexcept {
+  if (self.thread_.load(std::memory_order_relaxed) != rb_thread_current()) return;
+  memberships::of_this_thread().remove(self);
   if (permits_in_use_) leave_seat();
   if (born_.forked()) return;  // what the parent's threads had locked stays locked
-  for (weak_responder const& request : self.in_flight_.take()) request.abandon();
-  self.in_flight_.clear();
-  permits_.release(self.permit());
-  slots_.vacate(self.index_);
+  free_place(self);
+}
+
+inline void crew::free_place(crew_member& member) noexcept {
+  for (weak_responder const& request : member.in_flight_.take()) request.abandon();
+  member.in_flight_.clear();
+  permits_.release(member.permit());
+  member.thread_.store(0, std::memory_order_relaxed);
+  slots_.vacate(member.index_);
   if (attendance_.fetch_sub(1, std::memory_order_seq_cst) == (attended | 1)) last_left_();
+}
+
+// On the native thread, with or without a Ruby one: it must not touch Ruby.
+inline void memberships::end(crew_member& member) noexcept {
+  of_this_thread().remove(member);
+  crew& joined = *member.of_;
+  if (joined.permits_in_use_) leave_seat();
+  joined.free_place(member);
 }
 
 inline std::size_t crew::abandon(worker_id who) noexcept {

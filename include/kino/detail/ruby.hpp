@@ -14,17 +14,20 @@
 
 #include <kino/detail/config.hpp>
 
+// Before Ruby's, whose macros rename functions of the C library.
+#include <atomic>
+#include <cstring>
+#include <type_traits>
+
 #include <ruby.h>
 
 #include <ruby/encoding.h>
 #include <ruby/ractor.h>
 #include <ruby/thread.h>
+#include <ruby/vm.h>
 
 #include <pthread.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <type_traits>
 
 // ruby.h defines names of the C library as macros; C++ code after it must not see them.
 #undef accept
@@ -51,6 +54,10 @@
 #undef snprintf
 #undef vsnprintf
 #undef write
+
+// Exported for extensions (fiddle uses it), but in none of Ruby's headers. Weak: a Ruby without
+// it loads the extension all the same.
+extern "C" __attribute__((weak)) int ruby_thread_has_gvl_p(void);
 
 namespace kino_newer_ruby __attribute__((visibility("hidden"))) {
 
@@ -110,6 +117,18 @@ inline constexpr bool ruby_has_thread_events = true;
 #else
 inline constexpr bool ruby_has_thread_events = false;
 #endif
+
+// Whether the VM is gone: nothing may be asked of it then, and nothing needs its lock. Destructors
+// of static objects run after that.
+inline std::atomic<bool> ruby_has_ended{false};
+
+/// Whether the calling thread is a Ruby thread that holds its Ractor's GVL.
+inline bool holds_gvl() noexcept {
+  // relaxed: it is set by the thread that runs static destructors later; others only pass.
+  if (ruby_has_ended.load(std::memory_order_relaxed)) return false;
+  if (!ruby_thread_has_gvl_p) return ruby_native_thread_p() != 0;
+  return ruby_thread_has_gvl_p() != 0;
+}
 
 /// Gives the native thread the name of the Ruby thread that it belongs to: a native thread starts with
 /// its creator's, and Ruby renames only those that were never shared. May raise.

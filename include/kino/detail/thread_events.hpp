@@ -16,12 +16,12 @@ struct seat {
   run_permits::permit* permit = nullptr;
 };
 
-#ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
-
 // Where a thread's seat is kept. On a Ruby that cannot pin threads but moves them between native
 // threads (3.3) it belongs to the Ruby thread; else to the native one, which is cheaper to read.
 inline constexpr bool seats_belong_to_ruby_threads =
     !ruby_pins_threads && ruby_has_thread_storage;
+
+#ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
 
 struct seating {
   int key = -1;

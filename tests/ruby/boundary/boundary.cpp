@@ -13,6 +13,8 @@
 #include <string>
 #include <system_error>
 
+#include <unistd.h>
+
 namespace {
 
 // Counts those of its kind that are alive.
@@ -82,6 +84,116 @@ VALUE observe(kino::gvl const& held, VALUE) {
   return Qfalse;
 }
 
+// --- any nesting of the two languages ---
+
+// Ruby code that raises and rescues, which forgets whatever else was on its way.
+void raise_and_rescue(kino::gvl const& held) {
+  kino::protect(held, [] {
+    rb_eval_string("begin; raise KeyError, 'a passing one'; rescue KeyError; nil; end");
+  });
+}
+struct runs_ruby_at_its_end {
+  kino::gvl const& held;
+  ~runs_ruby_at_its_end() { raise_and_rescue(held); }
+};
+
+VALUE descend(kino::gvl const& held, VALUE self, VALUE plan, long at);
+
+// The rest of a plan, for callbacks.
+struct rest {
+  VALUE self;
+  VALUE plan;
+  long at;
+  VALUE result;
+};
+VALUE call_back(VALUE argument) {
+  return kino::boundary([=](kino::gvl const& held) {
+    rest& mine = *reinterpret_cast<rest*>(argument);
+    return mine.result = descend(held, mine.self, mine.plan, mine.at);
+  });
+}
+
+// Each step of the plan is a kind of frame, C++'s or Ruby's, around what comes after it; the last
+// one is a way out. Every frame here has a destructor, so Ruby may leave none of them by itself.
+VALUE descend(kino::gvl const& held, VALUE self, VALUE plan, long at) {
+  witness<frame> const here;
+  std::string const step(rb_id2name(SYM2ID(RARRAY_AREF(plan, at))));
+  rest next{self, plan, at + 1, Qnil};
+  VALUE const argument = reinterpret_cast<VALUE>(&next);
+  auto const down = [&] { return descend(held, self, plan, at + 1); };
+  if (step == "protect") return kino::protect(held, down);
+  if (step == "method") {
+    return kino::protect(held, [&] {
+      return rb_funcall(self, rb_intern("nest"), 2, plan, LONG2FIX(next.at));
+    });
+  }
+  if (step == "block") {
+    kino::protect(held, [&] {
+      rb_block_call(rb_ary_new_from_args(1, Qtrue), rb_intern("each"), 0, nullptr,
+                    [](VALUE, VALUE data, int, VALUE const*, VALUE) { return call_back(data); },
+                    argument);
+    });
+    return next.result;
+  }
+  if (step == "pair") {
+    kino::protect(held, [&] {
+      VALUE const hash = rb_hash_new();
+      rb_hash_aset(hash, Qtrue, Qtrue);
+      rb_hash_foreach(hash, [](VALUE, VALUE, VALUE data) {
+        call_back(data);
+        return static_cast<int>(ST_CONTINUE);
+      }, argument);
+    });
+    return next.result;
+  }
+  if (step == "ensure") {
+    return kino::protect(held, [&] {
+      return rb_ensure(call_back, argument, [](VALUE) {
+        rb_eval_string("begin; raise KeyError; rescue KeyError; nil; end");
+        return Qnil;
+      }, Qnil);
+    });
+  }
+  if (step == "catch_all") {
+    try {
+      return down();
+    } catch (...) {
+      raise_and_rescue(held);
+      throw;
+    }
+  }
+  if (step == "catch_std") {
+    try {
+      return down();
+    } catch (std::exception const&) {
+      throw;
+    }
+  }
+  if (step == "destructor") {
+    runs_ruby_at_its_end const last{held};
+    return down();
+  }
+  if (step == "out_of_range") throw std::out_of_range("from below");
+  if (step == "number") throw 42;
+  if (step == "without_gvl") {
+    kino::without_gvl(held, [] { throw std::out_of_range("from below"); }, kino::uninterruptible);
+  }
+  return kino::protect(held, [&] { return rb_funcall(self, SYM2ID(RARRAY_AREF(plan, at)), 0); });
+}
+VALUE nest(kino::gvl const& held, VALUE self, VALUE plan, VALUE at) {
+  return descend(held, self, plan, FIX2LONG(at));
+}
+
+// Whether a handler for C++'s exceptions sees what a block raises, throws or is killed by.
+VALUE handler_sees(kino::gvl const& held, VALUE) {
+  try {
+    kino::protect(held, [] { return rb_yield(Qnil); });
+  } catch (std::exception const&) {
+    return Qtrue;
+  }
+  return Qfalse;
+}
+
 // --- native objects ---
 
 struct counter {
@@ -126,6 +238,11 @@ VALUE box_fresh(kino::gvl const& held, VALUE klass, VALUE number) {
   });
   return wrapped;
 }
+VALUE counter_make_shareable(kino::gvl const& held, VALUE klass) {
+  return counter_object::wrap_shareable(held, klass, std::make_unique<counter>());
+}
+// The C library has a function of this name, too.
+VALUE close(kino::gvl const&, VALUE) { return Qtrue; }
 VALUE wrong_receiver(kino::gvl const& held, VALUE, VALUE object) {
   witness<frame> const here;
   return LONG2NUM(counter_object::get(held, object).count.load());
@@ -144,10 +261,14 @@ KINO_EXTENSION(boundary) {
   kino::define_function<throw_cpp>(boundary, "throw_cpp");
   kino::define_function<yield_deep>(boundary, "yield_deep");
   kino::define_function<observe>(boundary, "observe");
+  kino::define_function<nest>(boundary, "nest");
+  kino::define_function<handler_sees>(boundary, "handler_sees");
+  kino::define_function<close>(boundary, "close");
   kino::define_function<wrong_receiver>(boundary, "wrong_receiver");
   VALUE const counter = rb_define_class_under(boundary, "Counter", rb_cObject);
   rb_undef_alloc_func(counter);
   kino::define_function<counter_make>(counter, "make");
+  kino::define_function<counter_make_shareable>(counter, "make_shareable");
   kino::define_method<counter_add>(counter, "add");
   VALUE const box = rb_define_class_under(boundary, "Box", rb_cObject);
   rb_undef_alloc_func(box);

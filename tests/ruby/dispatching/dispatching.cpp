@@ -177,6 +177,18 @@ VALUE serve(kino::gvl const& held, VALUE self) {
   });
   return Qnil;
 }
+// A handler that lets the block's exceptions pass as Ruby has them, by longjmp.
+VALUE serve_unprotected(kino::gvl const& held, VALUE self) {
+  dispatcher_of(held, self).serve(held, [](question& each) {
+    each.reply.answer(NUM2LONG(rb_yield(LONG2FIX(each.number))));
+  });
+  return Qnil;
+}
+// A message that nobody waits for an answer to.
+VALUE tell(kino::gvl const& held, VALUE self, VALUE number) {
+  return truth(kino::submit(held, dispatcher_of(held, self), question{FIX2LONG(number), {}}) ==
+               kino::push_result::pushed);
+}
 // Answers only if the block returns a number; nil forgets the question.
 VALUE serve_some(kino::gvl const& held, VALUE self) {
   dispatcher_of(held, self).serve(held, [&](question& each) {
@@ -379,6 +391,8 @@ KINO_EXTENSION(dispatching) {
   kino::define_method<submit_and_keep>(dispatcher, "submit_and_keep");
   kino::define_method<ask_many>(dispatcher, "ask_many");
   kino::define_method<serve>(dispatcher, "serve");
+  kino::define_method<serve_unprotected>(dispatcher, "serve_unprotected");
+  kino::define_method<tell>(dispatcher, "tell");
   kino::define_method<serve_some>(dispatcher, "serve_some");
   kino::define_method<join>(dispatcher, "join");
   kino::define_method<close_it>(dispatcher, "close");

@@ -22,8 +22,7 @@ std::string_view bytes_of(VALUE text) {
 }
 
 VALUE find(kino::gvl const&, VALUE, VALUE text) {
-  VALUE const found = cache->find(bytes_of(text));
-  return found == Qundef ? Qnil : found;
+  return cache->find(bytes_of(text)).value_or(Qnil);
 }
 VALUE intern(kino::gvl const& held, VALUE, VALUE text) {
   VALUE const found = cache->intern(held, bytes_of(text));
@@ -56,7 +55,7 @@ VALUE short_lived(kino::gvl const& held, VALUE) {
   kino::frozen_string_cache other(held, {"short", "lived"});
   VALUE const made = other.intern(held, "made by the other");
   return kino::protect(held, [&] {
-    return rb_ary_new_from_args(3, other.find("short"), made, SIZET2NUM(other.size()));
+    return rb_ary_new_from_args(3, *other.find("short"), made, SIZET2NUM(other.size()));
   });
 }
 

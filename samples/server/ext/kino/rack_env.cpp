@@ -37,9 +37,7 @@ constexpr std::string_view known_values[] = {"", "http"};
 
 }  // namespace
 
-// Pairs of keys and values on the stack, where the collector sees them. What is a fresh String
-// is first only noted, because the caches throw C++ exceptions and Ruby's constructors jump:
-// all of the latter are called together, under one protection.
+// Pairs of keys and values on the stack, where the collector sees them.
 class rack_env::table {
 public:
   static constexpr std::size_t most = 64;
@@ -48,25 +46,20 @@ public:
     cells_[2 * count_] = key;
     cells_[2 * count_++ + 1] = value;
   }
+  // Raises.
   void add(VALUE key, std::string_view bytes) {
-    fresh_[count_] = bytes;
-    add(key, Qundef);
+    add(key, rb_str_new(bytes.data(), static_cast<long>(bytes.size())));
   }
   [[nodiscard]] bool full() const { return count_ == most; }
 
   // Raises; leaves the table empty.
   void flush_into(VALUE hash) {
-    for (std::size_t i = 0; i < count_; ++i) {
-      VALUE& value = cells_[2 * i + 1];
-      if (value == Qundef) value = rb_str_new(fresh_[i].data(), static_cast<long>(fresh_[i].size()));
-    }
     rb_hash_bulk_insert(static_cast<long>(2 * count_), cells_.data(), hash);
     count_ = 0;
   }
 
 private:
   std::array<VALUE, 2 * most> cells_;
-  std::array<std::string_view, most> fresh_;
   std::size_t count_ = 0;
 };
 
@@ -75,20 +68,23 @@ rack_env::rack_env(gvl const& held)
       values_(held, known_values, {.encoding = rb_ascii8bit_encoding(), .capacity = 8}) {}
 
 VALUE rack_env::make(gvl const& held, seat& at) {
+  return kino::protect(held, [&] { return filled(held, at); });
+}
+
+// Raises and throws; has no destructor that matters.
+VALUE rack_env::filled(gvl const& held, seat& at) {
   exchange& from = exchange::of(at.current.reply);
   request const& head = from.head();
-  auto const key = [this](std::string_view name) { return keys_.find(name); };
+  auto const key = [this](std::string_view name) { return *keys_.find(name); };
 
-  VALUE const hash = kino::protect(held, [&] {
-    return kino::detail::new_hash(static_cast<long>(head.headers().size() + 14));
-  });
+  VALUE const hash = kino::detail::new_hash(static_cast<long>(head.headers().size() + 14));
   // A body that is all there has a length, however it came, and no coding any more.
   bool const dechunked = head.chunked && !from.streamed();
   char length[20];
   VALUE const input = head.has_body() ? rack_input::make(held, at) : empty_rack_input::shared();
   table entries;
   entries.add(key("REQUEST_METHOD"), head.method());
-  entries.add(key("SCRIPT_NAME"), values_.find(""));
+  entries.add(key("SCRIPT_NAME"), *values_.find(""));
   entries.add(key("PATH_INFO"), head.path());
   entries.add(key("QUERY_STRING"), head.query());
   if (head.host_name().empty()) {
@@ -100,7 +96,7 @@ VALUE rack_env::make(gvl const& held, seat& at) {
   }
   entries.add(key("SERVER_PROTOCOL"), std::string_view(head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"));
   entries.add(key("REMOTE_ADDR"), from.peer().address);
-  entries.add(key("rack.url_scheme"), values_.find("http"));
+  entries.add(key("rack.url_scheme"), *values_.find("http"));
   entries.add(key("rack.input"), input);
   if (dechunked) {
     char* const end = std::to_chars(length, length + sizeof length, from.collected().size()).ptr;
@@ -109,14 +105,12 @@ VALUE rack_env::make(gvl const& held, seat& at) {
   }
   for (request::header const& one : head.headers()) {
     if (dechunked && one.known == known_header::transfer_encoding) continue;
-    if (entries.full()) kino::protect(held, [&] { entries.flush_into(hash); });
+    if (entries.full()) entries.flush_into(hash);
     entries.add(keys_.intern(held, head.key(one)), head.value(one));
   }
-  kino::protect(held, [&] {
-    entries.flush_into(hash);
-    rb_hash_aset(hash, key("rack.errors"), rb_ractor_stderr());
-    rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
-  });
+  entries.flush_into(hash);
+  rb_hash_aset(hash, key("rack.errors"), rb_ractor_stderr());
+  rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
   return hash;
 }
 

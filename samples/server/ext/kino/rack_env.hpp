@@ -26,6 +26,7 @@ public:
 
 private:
   class table;
+  VALUE filled(gvl const& held, seat& at);
 
   kino::frozen_string_cache keys_;
   kino::frozen_string_cache values_;

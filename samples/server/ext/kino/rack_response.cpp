@@ -26,29 +26,22 @@ std::string_view bytes_of(VALUE string) {
 struct reading {
   response_head head;
   problem found = problem::none;
-  bool no_memory = false;
   bool hijacks = false;
   VALUE name = Qnil;
   VALUE value = Qnil;
 
-  // Called between Ruby frames, which no C++ exception may cross.
-  void add(VALUE string) noexcept {
+  void add(VALUE string) {
     value = string;
-    try {
-      found = head.header(bytes_of(name), bytes_of(string));
-    } catch (std::bad_alloc const&) {
-      no_memory = true;
-    }
+    found = head.header(bytes_of(name), bytes_of(string));
   }
-  [[nodiscard]] bool stopped() const { return found != problem::none || no_memory || hijacks; }
+  [[nodiscard]] bool stopped() const { return found != problem::none || hijacks; }
 };
 
 void add_value(reading& into, VALUE value) {
   into.add(RB_TYPE_P(value, T_STRING) ? value : rb_obj_as_string(value));
 }
 
-int add_header(VALUE name, VALUE value, VALUE argument) {
-  reading& into = *reinterpret_cast<reading*>(argument);
+VALUE add_header(reading& into, VALUE name, VALUE value) {
   into.name = RB_TYPE_P(name, T_STRING) ? name : rb_obj_as_string(name);
   if (NIL_P(value)) return ST_CONTINUE;
   // These are words between the application and its server.
@@ -66,13 +59,19 @@ int add_header(VALUE name, VALUE value, VALUE argument) {
   return into.stopped() ? ST_STOP : ST_CONTINUE;
 }
 
+// What Ruby calls for each pair.
+int add_pair(VALUE name, VALUE value, VALUE into) {
+  return static_cast<int>(kino::boundary([=](gvl const&) {
+    return add_header(*reinterpret_cast<reading*>(into), name, value);
+  }));
+}
+
 std::string inspected(gvl const& held, VALUE object) {
   VALUE const text = kino::protect(held, [&] { return rb_inspect(object); });
   return std::string(bytes_of(text).substr(0, 100));
 }
 
 [[noreturn]] void refuse(gvl const& held, reading const& seen) {
-  if (seen.no_memory) throw std::bad_alloc();
   if (seen.hijacks) {
     throw kino::raise(rb_eArgError,
                       "kino: the response has \"rack.hijack\", which this server does not offer; "
@@ -114,7 +113,7 @@ response_head read_head(gvl const& held, exchange& to, VALUE status, VALUE heade
   kino::protect(held, [&] {
     VALUE const hash = rb_check_hash_type(headers);
     if (NIL_P(hash)) Check_Type(headers, T_HASH);  // raises TypeError
-    rb_hash_foreach(hash, add_header, reinterpret_cast<VALUE>(&seen));
+    rb_hash_foreach(hash, add_pair, reinterpret_cast<VALUE>(&seen));
   });
   if (seen.stopped()) refuse(held, seen);
   return seen.head;

@@ -125,8 +125,8 @@ VALUE rack_stream::write(gvl const& held, VALUE self, VALUE bytes) {
 
 // What `pour` passes to `each`: a block without a Ruby frame.
 VALUE rack_stream::pour_block(VALUE piece, VALUE self, int, VALUE const*, VALUE) {
-  return kino::detail::boundary([=]() -> VALUE {
-    write(gvl::assume(), self, piece);
+  return kino::boundary([=](gvl const& held) {
+    write(held, self, piece);
     return Qnil;
   });
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "answer_writer.hpp"
+#include "attachment.hpp"
 #include "exchange.hpp"
 #include "waiting_room.hpp"
 
@@ -24,44 +25,13 @@ struct job {
 
 using queue = kino::dispatcher<job>;
 
-struct seat;
-
-/// An attachment is the tie between a seat and a Ruby object that works on its request.
-///
-/// The Ruby object may live on, in a variable of the application or until the next garbage
-/// collection, when the request is long over; and it may be collected before. Whoever goes
-/// first unties, so neither is left with a dangling pointer.
-///
-/// Threads: those of one Ractor, with the GVL; the collector, which stops them.
-class attachment {
-public:
-  explicit attachment(attachment*& place, seat& at) : place_(&place), seat_(&at) {
-    if (place) place->untie();
-    place = this;
-  }
-  attachment(attachment const&) = delete;
-  ~attachment() { untie(); }
-
-  void untie() {
-    if (place_) *place_ = nullptr;
-    place_ = nullptr;
-    seat_ = nullptr;
-  }
-  /// Where the request is; null once it is over.
-  [[nodiscard]] seat* at() const { return seat_; }
-
-private:
-  attachment** place_;
-  seat* seat_;
-};
-
 /// A seat belongs to one slot of the dispatcher and is used by the worker that has joined it.
 struct seat {
   queue::worker* worker = nullptr;  // null: nobody sits here
   job current;
   answer_writer writer;
-  attachment* input = nullptr;   // the Ruby object that reads the body
-  attachment* stream = nullptr;  // the Ruby object that writes the answer
+  attachment_slot input;   // the Ruby object that reads the body
+  attachment_slot stream;  // the Ruby object that writes the answer
 
   bool counted = true;  // the current request, as served; none: nothing to count
 
@@ -89,8 +59,8 @@ struct seat {
 
   /// Parts with the request: what is incomplete is cut, what is unanswered is abandoned.
   void let_go() {
-    if (input) input->untie();
-    if (stream) stream->untie();
+    input.cut();
+    stream.cut();
     if (!current.reply) return;
     if (writer.open()) writer.abort();
     writer = {};

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+//
+// error: the collector calls `void mark() const noexcept` of a native object
+
+#include <kino/extension.hpp>
+
+struct box {
+  static constexpr char const* ruby_name = "Box";
+  VALUE content = Qnil;
+  void mark() const { rb_gc_mark(content); }
+};
+
+VALUE make(kino::gvl const& held, VALUE klass) {
+  return kino::native_object<box>::wrap(held, klass, std::make_unique<box>());
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+
+#include "attachment.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <thread>
+
+namespace kino::server {
+struct seat {
+  attachment_slot input;
+};
+}  // namespace kino::server
+
+using namespace kino::server;
+
+TEST_CASE("an attachment knows its seat until one of both parts") {
+  seat here;
+  attachment first(here.input, here);
+  CHECK(first.at() == &here);
+  attachment second(here.input, here);
+  CHECK(first.at() == nullptr);
+  CHECK(second.at() == &here);
+  here.input.cut();
+  CHECK(second.at() == nullptr);
+}
+
+TEST_CASE("an attachment may outlive its seat, and a seat its attachment") {
+  auto here = std::make_unique<seat>();
+  attachment longer(here->input, *here);
+  here.reset();
+  CHECK(longer.at() == nullptr);
+
+  seat there;
+  { attachment shorter(there.input, there); }
+  there.input.cut();
+}
+
+// As the collector of Ruby 3.1 to 3.4 does: it frees the object of one Ractor in a thread of
+// another one, while the worker parts with its request and takes the next.
+TEST_CASE("an attachment is destroyed in one thread while its seat goes on in another") {
+  seat here;
+  std::atomic<attachment*> garbage{nullptr};
+  std::atomic<bool> over{false};
+  std::thread collector([&] {
+    while (!over.load()) delete garbage.exchange(nullptr);
+    delete garbage.exchange(nullptr);
+  });
+  for (int i = 0; i < 20000; ++i) {
+    auto made = std::make_unique<attachment>(here.input, here);
+    CHECK(made->at() == &here);
+    delete garbage.exchange(made.release());
+    here.input.cut();
+  }
+  over = true;
+  collector.join();
+}
