@@ -81,13 +81,14 @@ class DispatcherForkTest < DispatcherTest
   def test_a_worker_of_the_parent_cannot_go_on_in_a_child
     make
     worker = @dispatcher.join
-    @dispatcher.submit(1)
+    answer = @dispatcher.submit(1) # a request whose answer is dropped never reaches the worker
     expected = "RuntimeError: kino: this dispatcher was made before fork; make one in the child"
     assert_equal expected, forked { worker.take }
     assert_equal expected, forked { worker.take_batch(2) }
     assert_equal expected, forked { worker.answer_and_take(2) }
     assert_equal "left", forked { worker.leave || "left" }
     assert_equal 1, worker.take
+    refute answer.ready?
     worker.leave
   end
 
