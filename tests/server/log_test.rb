@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "logger"
 require "stringio"
 
 require_relative "support/server_test"
@@ -11,6 +12,7 @@ class LogTest < ServerTest
       def call(env)
         raise Exception, "the worker's end" if env["PATH_INFO"] == "/die"
         raise "the app's fault" if env["PATH_INFO"] == "/raise"
+        env["rack.errors"].puts("x" * 8000) if env["PATH_INFO"] == "/errors"
         [200, { "content-type" => "text/plain" }, ["hello"]]
       end
     end
@@ -50,11 +52,12 @@ class LogTest < ServerTest
   end
 
   # Everything that writes to the log: malformed requests by the I/O thread, errors and deaths by workers,
-  # respawns by the supervisor, numbers by the main thread.
+  # rack.errors by the app, respawns by the supervisor, numbers by the main thread.
   def assert_serves
     200.times { Client.open(@socket) { |client| client.send_raw("BAD\x01 / \r\n\r\n").read_to_end } }
     20.times { assert answers?("/raise", 500) }
     20.times { assert answers?("/die", 500) }
+    20.times { assert answers?("/errors") }
     Process.kill("USR1", @pid)
     20.times { assert answers?("/") }
   end
@@ -117,6 +120,55 @@ class LogTest < ServerTest
     end
     marks = log.lines.map { |line| line[/mark \d+/] || "refused" }
     assert_equal (0...20).flat_map { |n| ["mark #{n}", "refused"] }, marks, log
+  end
+
+  # rack.errors.
+
+  # Writes in every way that IO has; what IO#puts makes of its arguments, this makes, too.
+  class Complaints
+    def call(env)
+      errors = env["rack.errors"]
+      errors.write("a", :b, 1, "\n")
+      errors << "c" << 2 << "\n"
+      errors.print("d\n")
+      errors.puts
+      errors.puts("e\n", ["f", ["g"]], nil)
+      errors.printf("%05d\n", 42)
+      errors.flush
+      [200, { "content-type" => "text/plain" }, [[errors.write("é\n"), Ractor.shareable?(errors)].inspect]]
+    end
+  end
+
+  test "what an app writes to rack.errors" do |mode|
+    server = serve(Complaints.new, mode, lint: false)
+    body = nil
+    log = logged { Client.open(server.port) { |client| body = client.get("/").body } }
+    assert_equal "[3, true]", body, log
+    assert_equal "ab1\nc2\nd\n\ne\nf\ng\n\n00042\né\n", log.force_encoding("UTF-8")
+  end
+
+  def test_rack_errors_follows_stderr
+    out = StringIO.new
+    with_stderr(out) { Kino::ErrorStream::SHARED.puts("captured") }
+    assert_equal "captured\n", out.string
+  end
+
+  def test_rack_errors_takes_strings_of_several_encodings_at_once
+    out = StringIO.new
+    with_stderr(out) do
+      Kino::ErrorStream::SHARED.puts("é", "\xff".b)
+      Kino::ErrorStream::SHARED.write("é", "\xff".b, nil)
+    end
+    assert_equal "é\n\xff\né\xff".b, out.string.b
+  end
+
+  def test_a_logger_writes_to_rack_errors
+    out = StringIO.new
+    logger = Logger.new(Kino::ErrorStream::SHARED, formatter: ->(severity, _, _, text) { "#{severity} #{text}\n" })
+    with_stderr(out) { logger.error("logged") }
+    logger.close
+    with_stderr(out) { Kino::ErrorStream::SHARED.puts("still open") }
+    assert_equal "ERROR logged\nstill open\n", out.string
   end
 
   # Embedded, with $stderr replaced.

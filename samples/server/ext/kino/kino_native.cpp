@@ -283,6 +283,11 @@ VALUE flush_log(gvl const& held, VALUE, VALUE seconds) {
   return done ? Qtrue : Qfalse;
 }
 
+VALUE set_rack_errors(gvl const& held, VALUE, VALUE stream) {
+  environments->set_errors(held, stream);
+  return stream;
+}
+
 // --- the machine ----------------------------------------------------------------------
 
 VALUE available_parallelism(gvl const&, VALUE) {
@@ -342,6 +347,7 @@ KINO_EXTENSION(kino_native) {
   kino::define_function<write_log>(native, "log");
   kino::define_function<reopen_log>(native, "reopen_log");
   kino::define_function<flush_log>(native, "flush_log");
+  kino::define_function<set_rack_errors>(native, "rack_errors=");
 
   kino::define_function<available_parallelism>(native, "available_parallelism");
   kino::define_function<sleep_exactly>(native, "sleep");

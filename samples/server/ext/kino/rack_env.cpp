@@ -67,6 +67,11 @@ rack_env::rack_env(gvl const& held)
     : keys_(held, known_keys, {.capacity = 512, .longest = 128}),
       values_(held, known_values, {.encoding = rb_ascii8bit_encoding(), .capacity = 8}) {}
 
+void rack_env::set_errors(gvl const& held, VALUE stream) {
+  kino::protect(held, [stream] { rb_gc_register_mark_object(stream); });
+  errors_ = stream;
+}
+
 VALUE rack_env::make(gvl const& held, seat& at) {
   return kino::protect(held, [&] { return filled(held, at); });
 }
@@ -109,7 +114,7 @@ VALUE rack_env::filled(gvl const& held, seat& at) {
     entries.add(keys_.intern(held, head.key(one)), head.value(one));
   }
   entries.flush_into(hash);
-  rb_hash_aset(hash, key("rack.errors"), rb_ractor_stderr());
+  rb_hash_aset(hash, key("rack.errors"), errors_);
   rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
   return hash;
 }

@@ -21,6 +21,9 @@ public:
   explicit rack_env(gvl const& held);
   rack_env(rack_env const&) = delete;
 
+  /// What every environment has as "rack.errors": a shareable object, kept for ever. Call before there is a server.
+  void set_errors(gvl const& held, VALUE stream);
+
   /// The environment of what `at` has in its hands. Throws ruby_error.
   [[nodiscard]] VALUE make(gvl const& held, seat& at);
 
@@ -30,6 +33,7 @@ private:
 
   kino::frozen_string_cache keys_;
   kino::frozen_string_cache values_;
+  VALUE errors_ = Qnil;
 };
 
 }  // namespace kino::server

@@ -2,6 +2,7 @@
 
 require_relative "address"
 require_relative "banner"
+require_relative "error_stream"
 require_relative "errors"
 require_relative "heap_room"
 require_relative "listeners"
