@@ -25,41 +25,6 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A wake_pipe ends another thread's poll(2). Both ends are non-blocking and not inherited by exec.
-///
-/// Threads: `ring` by any thread, in a signal handler too; `quiet` by the thread that polls.
-class wake_pipe {
-public:
-  /// Throws std::system_error.
-  wake_pipe() {
-    if (::pipe(ends_) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
-    for (int const end : ends_) {
-      ::fcntl(end, F_SETFD, FD_CLOEXEC);
-      ::fcntl(end, F_SETFL, O_NONBLOCK);
-    }
-  }
-  wake_pipe(wake_pipe const&) = delete;
-  wake_pipe& operator=(wake_pipe const&) = delete;
-  ~wake_pipe() {
-    for (int const end : ends_) ::close(end);
-  }
-  void ring() noexcept {
-    int const before = errno;
-    // A full pipe rings already.
-    [[maybe_unused]] auto const written = ::write(ends_[1], "", 1);
-    errno = before;
-  }
-  void quiet() noexcept {
-    char taken[64];
-    while (::read(ends_[0], taken, sizeof taken) > 0) {
-    }
-  }
-  [[nodiscard]] int descriptor() const noexcept { return ends_[0]; }
-
-private:
-  int ends_[2];
-};
-
 /// A sigpipe_guard keeps SIGPIPE from the calling thread, and takes one that arose meanwhile away.
 class sigpipe_guard {
 public:

@@ -6,14 +6,13 @@
 
 #include <kino/detail/fork.hpp>
 #include <kino/detail/line_queue.hpp>
-#include <kino/detail/line_writer.hpp>
+#include <kino/detail/sink_writer.hpp>
 #include <kino/native_thread.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,13 +20,6 @@
 
 KINO_NAMESPACE_BEGIN
 namespace detail {
-
-struct sink_options {
-  /// Bytes queued at most, some 20 of bookkeeping per line included.
-  std::size_t capacity = std::size_t{1} << 20;
-  /// Makes the line that reports so many dropped ones; empty: "kino: 12 log lines were dropped".
-  std::function<std::string(std::uint64_t)> report = nullptr;
-};
 
 /// A sink_process does what async_sink promises, in the process that it was made in.
 ///
@@ -41,17 +33,14 @@ public:
   explicit sink_process(std::shared_ptr<sink_options const> chosen, Target&&... target)
       : options_(std::move(chosen)),
         queue_(options_->capacity),
-        writer_(std::forward<Target>(target)...) {}
+        writer_(*options_, queue_, std::forward<Target>(target)...) {}
 
   [[nodiscard]] bool forked() const noexcept { return born_.forked(); }
-  [[nodiscard]] line_writer const& writer() const noexcept { return writer_; }
+  [[nodiscard]] line_writer const& writer() const noexcept { return writer_.file(); }
 
   bool write(std::string_view line) noexcept;
   bool start() noexcept;
-  void reopen() noexcept {
-    reopen_asked_.store(true, std::memory_order_seq_cst);
-    wake_.ring();
-  }
+  void reopen() noexcept { writer_.reopen(); }
   bool flush(deadline until) noexcept;
   bool close(deadline until) noexcept;
   [[nodiscard]] std::uint64_t written() const noexcept { return written_.load(relaxed); }
@@ -67,47 +56,31 @@ private:
   static constexpr auto relaxed = std::memory_order_relaxed;  // pairs with nothing: statistics
   // The writer stays awake for so long after the last line, so that busy callers need not wake it each time.
   static constexpr std::chrono::milliseconds linger{1};
-  // Drops are reported behind the lines that had found room; or after so long, if there is no end of lines.
-  static constexpr std::chrono::seconds report_delay{1};
   // A write(2) that blocks in spite of poll(2) is left behind after so long.
   static constexpr std::chrono::milliseconds last_patience{100};
 
   void run() noexcept;
   void write_here(deadline until) noexcept;
   bool write_block() noexcept;
-  bool put(std::string_view bytes) noexcept;
-  bool await_writable(int descriptor) noexcept;
-  void report_dropped(bool idle) noexcept;
+  void report_dropped(bool idle) noexcept { writer_.report(dropped(), idle); }
   void doze() noexcept;
-  void obey() noexcept;
   void settle(std::uint64_t lines, bool good) noexcept;
   [[nodiscard]] bool settled(std::uint64_t ticket) const noexcept {
     // seq_cst: pairs with `settle`, which looks for flushers afterwards.
     return settled_.load(std::memory_order_seq_cst) >= ticket;
   }
-  deadline limit() noexcept {
-    lock guard(mutex_);
-    return limit_;
-  }
-  static int milliseconds_until(deadline until) noexcept;
 
   std::shared_ptr<sink_options const> const options_;
   fork_mark const born_;
   line_queue queue_;
-  wake_pipe wake_;
   atomic<int> owners_{1};
 
-  // The writer's own: of the thread that has set `writing_`.
-  line_writer writer_;
-  std::string block_;
-  std::uint64_t reported_ = 0;
-  clock::time_point noticed_{};  // when lines were first missed that are not reported yet
+  sink_writer writer_;  // used by the thread that has set `writing_`
 
   atomic<bool> started_{false};
   atomic<bool> starting_{false};
   atomic<bool> writing_{false};
   atomic<bool> closed_{false};
-  atomic<bool> reopen_asked_{false};
   atomic<std::uint64_t> settled_{0};
   atomic<std::uint64_t> written_{0};
   atomic<std::uint64_t> dropped_{0};
@@ -115,7 +88,6 @@ private:
 
   mutex mutex_;
   condition settled_more_;
-  deadline limit_;         // guarded by mutex_: nothing is written after it
   bool finished_ = false;  // guarded by mutex_: the thread writes no more
   thread thread_;
 };
@@ -129,7 +101,7 @@ inline bool sink_process::write(std::string_view line) noexcept {
   }
   auto const outcome = queue_.push(line);
   if (outcome == line_queue::push_outcome::full) dropped_.fetch_add(1, relaxed);
-  if (outcome == line_queue::push_outcome::consumer_sleeps) wake_.ring();
+  if (outcome == line_queue::push_outcome::consumer_sleeps) writer_.notify();
   if (!start()) write_here(clock::now());
   return outcome != line_queue::push_outcome::full;
 }
@@ -159,7 +131,6 @@ inline void sink_process::run() noexcept {
   // A caller may be writing still, from before there was a thread; it ends within a moment.
   while (writing_.exchange(true, std::memory_order_acq_rel)) std::this_thread::yield();
   for (;;) {
-    obey();
     if (write_block()) continue;
     if (closed_.load(std::memory_order_acquire)) break;
     doze();
@@ -179,118 +150,32 @@ inline void sink_process::write_here(deadline until) noexcept {
   std::size_t next = 0;
   // acq_rel: the writer's own data comes from the thread before, and goes to the one after.
   while (!writing_.exchange(true, std::memory_order_acq_rel)) {
-    {
-      lock guard(mutex_);
-      limit_ = until;
-    }
-    obey();
+    writer_.limit(until);
     while (write_block()) {
     }
-    {
-      lock guard(mutex_);
-      limit_ = deadline();
-    }
+    writer_.limit(deadline());
     bool const more = queue_.peek(next) && (!until || clock::now() < *until);
     writing_.store(false, std::memory_order_release);
     if (!more) return;
   }
 }
 
-// Writes lines up to a block, or one long line. False if there is none.
+// False if there is nothing to write.
 inline bool sink_process::write_block() noexcept {
-  std::uint64_t lines = 0;
-  std::string_view line;
-  std::size_t size = 0;
-  bool good = true;
-  block_.clear();
-  while (queue_.peek(size)) {
-    bool const fits = block_.size() + size <= writer_.block_size();
-    if (!fits && lines != 0) break;
-    static_cast<void>(queue_.pop(line));
-    ++lines;
-    if (!fits) {
-      good = put(line);
-      break;
-    }
-    try {
-      block_.append(line);
-    } catch (std::bad_alloc const&) {
-      good = false;
-      break;
-    }
-  }
-  if (lines == 0) return false;
-  if (!block_.empty()) good = put(block_) && good;
-  settle(lines, good);
-  if (good) report_dropped(false);
+  auto const done = writer_.write_block();
+  if (done.lines == 0) return false;
+  settle(done.lines, done.good);
+  if (done.good) report_dropped(false);
   return true;
-}
-
-inline bool sink_process::put(std::string_view bytes) noexcept {
-  auto const wait = [this](int descriptor) { return await_writable(descriptor); };
-  int error = writer_.write(bytes, wait);
-  if (error == 0) return true;
-  // The file may have been replaced by a better one.
-  if (error == ETIMEDOUT || writer_.path().empty() || writer_.reopen() != 0) return false;
-  error = writer_.write(bytes, wait);
-  return error == 0;
-}
-
-// Waits until `descriptor` takes bytes, or somebody wants something; false when time is up.
-inline bool sink_process::await_writable(int descriptor) noexcept {
-  deadline const until = limit();
-  if (until && clock::now() >= *until) return false;
-  pollfd both[] = {{descriptor, POLLOUT, 0}, {wake_.descriptor(), POLLIN, 0}};
-  ::poll(both, 2, milliseconds_until(until));
-  if (both[1].revents) wake_.quiet();
-  obey();
-  return true;
-}
-
-// Rounded up: a wait that ends early would be followed by one of nothing.
-inline int sink_process::milliseconds_until(deadline until) noexcept {
-  if (!until) return -1;
-  auto const left = std::chrono::ceil<std::chrono::milliseconds>(*until - clock::now());
-  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, 1 << 30));
 }
 
 inline void sink_process::doze() noexcept {
-  pollfd wake{wake_.descriptor(), POLLIN, 0};
   std::size_t size = 0;
-  ::poll(&wake, 1, static_cast<int>(linger.count()));
-  if (!wake.revents) {
-    if (queue_.peek(size)) return;
-    report_dropped(true);
-    if (!queue_.fall_asleep()) return;
-    ::poll(&wake, 1, -1);
-    queue_.wake_up();
-  }
-  wake_.quiet();
-}
-
-inline void sink_process::obey() noexcept {
-  if (reopen_asked_.exchange(false, std::memory_order_seq_cst)) {
-    static_cast<void>(writer_.reopen());  // the old file is better than none
-  }
-}
-
-inline void sink_process::report_dropped(bool idle) noexcept {
-  std::uint64_t const total = dropped_.load(relaxed);
-  if (total == reported_) return;
-  auto const now = clock::now();
-  if (noticed_ == clock::time_point()) noticed_ = now;
-  if (!idle && now - noticed_ < report_delay) return;
-  std::uint64_t const missing = total - reported_;
-  try {
-    std::string const text =
-        options_->report ? options_->report(missing)
-                         : "kino: " + std::to_string(missing) + " log lines were dropped\n";
-    if (!put(text)) return;
-    reported_ = total;
-    noticed_ = {};
-  } catch (std::exception const&) {
-    // Later, with more memory.
-  }
+  if (writer_.await_notice(linger) || queue_.peek(size)) return;
+  report_dropped(true);
+  if (!queue_.fall_asleep()) return;
+  writer_.await_notice();
+  queue_.wake_up();
 }
 
 inline void sink_process::settle(std::uint64_t lines, bool good) noexcept {
@@ -333,14 +218,14 @@ inline bool sink_process::close(deadline until) noexcept {
   if (forked()) return false;  // as in flush
   std::uint64_t const before = dropped();
   closed_.store(true, std::memory_order_release);  // what is queued by now is still written
+  writer_.limit(until);
   thread ended;
   bool finished = false;
   {
     lock guard(mutex_);
-    limit_ = until;
     if (!thread_.joinable()) finished_ = true;  // from now on no thread is started
     deadline const last = until ? deadline(*until + last_patience) : until;
-    wake_.ring();
+    writer_.notify();
     while (!finished_) {
       if (!last) {
         settled_more_.wait(guard);

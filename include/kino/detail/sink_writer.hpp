@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+//
+// What the writer of a sink does: queued lines into the file in blocks, and reports of those that were dropped.
+
+#pragma once
+
+#include <kino/detail/line_queue.hpp>
+#include <kino/detail/line_writer.hpp>
+#include <kino/notifier.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <new>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+struct sink_options {
+  /// Bytes queued at most, some 20 of bookkeeping per line included.
+  std::size_t capacity = std::size_t{1} << 20;
+  /// Makes the line that reports so many dropped ones; empty: "kino: 12 log lines were dropped".
+  std::function<std::string(std::uint64_t)> report = nullptr;
+};
+
+/// A sink_writer takes lines out of a line_queue and writes them.
+///
+/// Threads: `reopen`, `notify` and `limit` any; the others one at a time, the writer. SIGPIPE must be blocked there.
+/// Blocks:  `write_block` and `report` while the file takes nothing, until the limit; `await_notice` as it says.
+/// Errors:  lines that the file does not take are lost, and counted by the caller.
+class sink_writer {
+public:
+  /// `options` and `lines` must outlive it; `target` is what a line_writer is made of. Throws std::system_error.
+  template <class... Target>
+  sink_writer(sink_options const& options, line_queue& lines, Target&&... target)
+      : options_(options), queue_(lines), file_(std::forward<Target>(target)...) {}
+
+  [[nodiscard]] line_writer const& file() const noexcept { return file_; }
+
+  /// Opens the file anew before the next block. May be called in a signal handler.
+  void reopen() noexcept {
+    reopen_asked_.store(true, std::memory_order_seq_cst);
+    wake_.notify();
+  }
+  /// Ends `await_notice`, now or the next time.
+  void notify() noexcept { wake_.notify(); }
+  /// From now on a file that takes nothing is given up at `until`.
+  void limit(deadline until) noexcept {
+    lock guard(mutex_);
+    limit_ = until;
+  }
+
+  /// How many lines left the queue, and whether all of them are in the file.
+  struct block {
+    std::uint64_t lines;
+    bool good;
+  };
+  /// Writes queued lines up to a block, or one long line.
+  block write_block() noexcept;
+  /// Reports what `total`, the lines dropped so far, has more than at the last report; unless `idle`, not at once.
+  void report(std::uint64_t total, bool idle) noexcept;
+  /// Waits for `notify` or `reopen`, at most so long; returns whether there was one.
+  bool await_notice(std::chrono::milliseconds most = std::chrono::milliseconds(-1)) noexcept {
+    pollfd wake{wake_.fd(), POLLIN, 0};
+    ::poll(&wake, 1, static_cast<int>(most.count()));
+    return wake.revents != 0 && wake_.consume();
+  }
+
+private:
+  // Drops are reported behind the lines that had found room; or after so long, if there is no end of lines.
+  static constexpr std::chrono::seconds report_delay{1};
+
+  bool put(std::string_view bytes) noexcept;
+  bool await_writable(int descriptor) noexcept;
+  void obey() noexcept;
+  deadline limit() noexcept {
+    lock guard(mutex_);
+    return limit_;
+  }
+  static int milliseconds_until(deadline until) noexcept;
+
+  sink_options const& options_;
+  line_queue& queue_;
+  notifier wake_;
+  line_writer file_;
+  std::string bytes_;
+  std::uint64_t reported_ = 0;
+  clock::time_point noticed_{};  // when lines were first missed that are not reported yet
+  atomic<bool> reopen_asked_{false};
+  mutex mutex_;
+  deadline limit_;  // guarded by mutex_
+};
+
+// --- implementation ---------------------------------------------------------
+
+inline sink_writer::block sink_writer::write_block() noexcept {
+  obey();
+  std::uint64_t lines = 0;
+  std::string_view line;
+  std::size_t size = 0;
+  bool good = true;
+  bytes_.clear();
+  while (queue_.peek(size)) {
+    bool const fits = bytes_.size() + size <= file_.block_size();
+    if (!fits && lines != 0) break;
+    static_cast<void>(queue_.pop(line));
+    ++lines;
+    if (!fits) {
+      good = put(line);
+      break;
+    }
+    try {
+      bytes_.append(line);
+    } catch (std::bad_alloc const&) {
+      good = false;
+      break;
+    }
+  }
+  if (!bytes_.empty()) good = put(bytes_) && good;
+  return {lines, good};
+}
+
+inline bool sink_writer::put(std::string_view bytes) noexcept {
+  auto const wait = [this](int descriptor) { return await_writable(descriptor); };
+  int error = file_.write(bytes, wait);
+  if (error == 0) return true;
+  // The file may have been replaced by a better one.
+  if (error == ETIMEDOUT || file_.path().empty() || file_.reopen() != 0) return false;
+  error = file_.write(bytes, wait);
+  return error == 0;
+}
+
+// Waits until `descriptor` takes bytes, or there is something else to do; false when time is up.
+inline bool sink_writer::await_writable(int descriptor) noexcept {
+  deadline const until = limit();
+  if (until && clock::now() >= *until) return false;
+  pollfd both[] = {{descriptor, POLLOUT, 0}, {wake_.fd(), POLLIN, 0}};
+  ::poll(both, 2, milliseconds_until(until));
+  if (both[1].revents) static_cast<void>(wake_.consume());
+  obey();
+  return true;
+}
+
+// Rounded up: a wait that ends early would be followed by one of nothing.
+inline int sink_writer::milliseconds_until(deadline until) noexcept {
+  if (!until) return -1;
+  auto const left = std::chrono::ceil<std::chrono::milliseconds>(*until - clock::now());
+  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(left.count(), 0, 1 << 30));
+}
+
+inline void sink_writer::obey() noexcept {
+  if (reopen_asked_.exchange(false, std::memory_order_seq_cst)) {
+    static_cast<void>(file_.reopen());  // the old file is better than none
+  }
+}
+
+inline void sink_writer::report(std::uint64_t total, bool idle) noexcept {
+  if (total == reported_) return;
+  auto const now = clock::now();
+  if (noticed_ == clock::time_point()) noticed_ = now;
+  if (!idle && now - noticed_ < report_delay) return;
+  std::uint64_t const missing = total - reported_;
+  try {
+    std::string const text =
+        options_.report ? options_.report(missing)
+                        : "kino: " + std::to_string(missing) + " log lines were dropped\n";
+    if (!put(text)) return;
+    reported_ = total;
+    noticed_ = {};
+  } catch (std::exception const&) {
+    // Later, with more memory.
+  }
+}
+
+}  // namespace detail
+KINO_NAMESPACE_END
