@@ -43,11 +43,12 @@ inline std::uint64_t next_registry_salt() {
 ///
 /// Threads:  any thread, any Ractor, at the same time. Destroy it when no pin is left.
 /// GVL:      never needed. ~T runs in the thread that drops the last pin: it must not need Ruby.
-/// Blocks:   `insert` and the end of an erased object take a leaf mutex; `find` never does.
+/// Blocks:   `insert` and the end of an erased object take a leaf mutex; `find` and `for_each`
+///           never do.
 /// Throws:   std::bad_alloc and what T's constructor throws, from `insert`;
 ///           std::length_error beyond 16,777,216 places.
 /// Fork:     a child may use what it inherited if no other thread of the parent was in `insert` or
-///           in the end of an erased object at the moment of the fork; `find` works always.
+///           in the end of an erased object at the moment of the fork; `find` and `for_each` work always.
 ///
 /// Example:
 ///
@@ -109,6 +110,14 @@ public:
   /// Makes `id` stale; the object dies with its last pin. Returns whether this call did it.
   bool erase(std::uint64_t id);
 
+  /// Calls `visit(id, object)` for one object after the other, each pinned for the call.
+  ///
+  /// An object that is registered during the whole walk is visited exactly once; one that is
+  /// inserted or erased meanwhile, also by `visit`, at most once. What `visit` throws ends the walk.
+  /// Takes time for as many places as were ever in use at once.
+  template <class Visit>
+  void for_each(Visit visit);
+
 private:
   // word: generation in the upper half; in the lower one "live" (1) plus two per pin. An
   // object exists while the lower half is not zero.
@@ -129,6 +138,10 @@ private:
 
   static std::uint32_t generation_of(std::uint64_t word) {
     return static_cast<std::uint32_t>(word >> 32);
+  }
+  std::uint64_t id_of(std::uint32_t generation, std::uint32_t index) const {
+    return salt_ << (generation_bits + index_bits) | std::uint64_t{generation} << index_bits |
+           index;
   }
   static unsigned segment_of(std::size_t index) {
     return static_cast<unsigned>(std::bit_width(index / first_segment));
@@ -184,8 +197,7 @@ std::uint64_t registry<T>::insert(Arguments&&... arguments) {
       generation_of(fresh.word.load(std::memory_order_relaxed)) + 1;
   // release: pairs with the acquire in find, which must see a whole object.
   fresh.word.store(std::uint64_t{generation} << 32 | live, std::memory_order_release);
-  return salt_ << (generation_bits + index_bits) | std::uint64_t{generation} << index_bits |
-         fresh.index;
+  return id_of(generation, fresh.index);
 }
 
 template <class T>
@@ -220,6 +232,28 @@ bool registry<T>::erase(std::uint64_t id) {
   // Whoever takes the live bit away has erased it. relaxed: the drop of the pin below, which
   // every eraser holds, releases.
   return gone.word.fetch_and(~live, std::memory_order_relaxed) & live;
+}
+
+template <class T>
+template <class Visit>
+void registry<T>::for_each(Visit visit) {
+  for (unsigned segment = 0; segment < segments; ++segment) {
+    // acquire: pairs with the release in free_place, as in place_of.
+    place* const places = segments_[segment].load(std::memory_order_acquire);
+    if (!places) break;  // They are made in order.
+    for (std::size_t i = 0; i < segment_size(segment); ++i) {
+      place& each = places[i];
+      // relaxed: the exchange decides. Its acquire pairs with the release in insert.
+      std::uint64_t seen = each.word.load(std::memory_order_relaxed);
+      while ((seen & live) &&
+             !each.word.compare_exchange_weak(seen, seen + one_pin, std::memory_order_acquire,
+                                              std::memory_order_relaxed)) {
+      }
+      if (!(seen & live)) continue;
+      pin const held(*this, each);
+      visit(id_of(generation_of(seen), each.index), *each.object());
+    }
+  }
 }
 
 template <class T>

@@ -67,9 +67,39 @@ struct erasing : rl::test_suite<erasing, 3> {
   }
 };
 
+// A walk beside one that erases and one that inserts: whole objects, and the one that stays once.
+struct walking : rl::test_suite<walking, 3> {
+  kino::registry<object> registry;
+  std::uint64_t stays = 0;
+  std::uint64_t goes = 0;
+  int deaths = 0;
+
+  void before() {
+    stays = registry.insert(1, deaths);
+    goes = registry.insert(2, deaths);
+  }
+  void thread(unsigned index) {
+    if (index == 1) {
+      RL_ASSERT(registry.erase(goes));
+    } else if (index == 2) {
+      static_cast<void>(registry.insert(3, deaths));
+    } else {
+      int visits = 0;
+      registry.for_each([&](std::uint64_t id, object& each) {
+        int const content = each.read();
+        RL_ASSERT(content == (id == stays ? 1 : id == goes ? 2 : 3));
+        visits += id == stays;
+      });
+      RL_ASSERT(visits == 1);
+    }
+  }
+  void after() { RL_ASSERT(deaths == 1); }
+};
+
 }  // namespace
 
 int main() {
   return model::verdict(model::holds<publishing>("publishing", 20'000) &&
-                        model::holds<erasing>("erasing", 30'000));
+                        model::holds<erasing>("erasing", 30'000) &&
+                        model::holds<walking>("walking", 10'000));
 }

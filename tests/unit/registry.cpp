@@ -230,6 +230,85 @@ TEST_CASE("a full registry says so") {
   CHECK(registry.find(registry.insert("c")));
 }
 
+TEST_CASE("a walk visits what is registered, with its id") {
+  kino::registry<std::uint64_t> registry;
+  std::set<std::uint64_t> live;
+  for (std::uint64_t i = 0; i < 300; ++i) {  // three segments
+    auto const id = registry.insert(i);
+    if (i % 3 == 0) {
+      CHECK(registry.erase(id));
+    } else {
+      live.insert(id);
+    }
+  }
+  std::set<std::uint64_t> visited;
+  registry.for_each([&](std::uint64_t id, std::uint64_t& object) {
+    CHECK(visited.insert(id).second);
+    CHECK(&*registry.find(id) == &object);
+  });
+  CHECK(visited == live);
+  kino::registry<counted> empty;
+  empty.for_each([](std::uint64_t, counted&) { FAIL("nothing is registered"); });
+}
+
+TEST_CASE("a visit may erase and insert") {
+  kino::registry<counted> registry;
+  for (std::uint64_t i = 0; i < 3; ++i) static_cast<void>(registry.insert(i));
+  std::vector<std::uint64_t> order;
+  registry.for_each([&](std::uint64_t id, counted& each) {
+    order.push_back(each.number);
+    CHECK(registry.erase(id));
+    CHECK(each.number == order.back());  // until the visit is over
+    if (order.size() == 1) static_cast<void>(registry.insert(9u));
+  });
+  CHECK(order == std::vector<std::uint64_t>{0, 1, 2, 9});
+  CHECK(counted::alive == 0);
+}
+
+TEST_CASE("what a visit throws ends the walk and drops the pin") {
+  kino::registry<counted> registry;
+  auto const id = registry.insert(1u);
+  CHECK_THROWS_AS(
+      registry.for_each([](std::uint64_t, counted&) { throw std::runtime_error("no"); }),
+      std::runtime_error);
+  CHECK(registry.erase(id));
+  CHECK(counted::alive == 0);
+}
+
+TEST_CASE("a walk visits each object that stays once, whoever comes and goes") {
+  constexpr std::uint64_t stays = 50;
+  constexpr int walks = 2'000;
+  kino::registry<counted> registry;
+  std::set<std::uint64_t> staying;
+  std::atomic<bool> over{false};
+  for (std::uint64_t i = 0; i < stays; ++i) staying.insert(registry.insert(i + 1));
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 2; ++t) {
+      threads.emplace_back([&] {
+        std::vector<std::uint64_t> mine;
+        while (!over) {
+          for (int i = 0; i < 100; ++i) mine.push_back(registry.insert(1000u));
+          for (auto id : mine) registry.erase(id);
+          mine.clear();
+        }
+      });
+    }
+    for (int walk = 0; walk < walks; ++walk) {
+      std::size_t seen = 0;
+      bool whole = true;
+      registry.for_each([&](std::uint64_t id, counted& each) {
+        seen += staying.count(id);
+        whole = whole && (each.number == 1000 || each.number <= stays);
+      });
+      CHECK(seen == stays);
+      CHECK(whole);
+    }
+    over = true;
+  }
+  CHECK(counted::alive == stays);
+}
+
 TEST_CASE("threads that find, erase and insert see whole objects only") {
   constexpr int places = 4;
   constexpr int rounds = 20'000;
