@@ -5,10 +5,12 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
+#include <kino/detail/fork.hpp>
 #include <kino/detail/parking.hpp>
 #include <kino/responder.hpp>
 
 #include <chrono>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -32,6 +34,7 @@ public:
     visit(visit const&) = delete;
     visit& operator=(visit const&) = delete;
     ~visit() {
+      if (box_.born_.forked()) return;  // as in delivered
       lock guard(box_.mutex_);
       if (next_) next_->previous_ = previous_;
       (previous_ ? previous_->next_ : box_.first_) = next_;
@@ -47,10 +50,13 @@ public:
   };
 
   void delivered(outcome<T>&& result) noexcept override {
-    lock guard(mutex_);
+    // In a forked child nobody waits here, and a lock of the parent's threads stays locked.
+    lock guard(mutex_, std::defer_lock);
+    if (!born_.forked()) guard.lock();
     result_.emplace(std::move(result));
     // release: pairs with the acquire in `arrived`.
     arrived_.store(true, std::memory_order_release);
+    if (!guard) return;
     // Under the mutex: a visit that ends takes its parker away.
     for (visit* each = first_; each; each = each->next_) each->spot_.notify();
   }
@@ -64,6 +70,7 @@ private:
   visit* first_ = nullptr;  // under the mutex, like result_ until it has arrived
   std::optional<outcome<T>> result_;
   atomic<bool> arrived_{false};
+  fork_mark const born_;
 };
 
 }  // namespace detail
@@ -78,7 +85,8 @@ private:
 /// GVL:     never needed.
 /// Blocks:  `wait`, until the outcome is there; `wait_for` at most that long.
 /// Throws:  std::bad_alloc, from make_shared_response.
-/// Fork:    a child must not wait for an answer that a thread of its parent owes.
+/// Fork:    a child must not wait for an answer that a thread of its parent owes. It may answer, and
+///          drop what it inherited.
 ///
 /// Example:
 ///

@@ -3,6 +3,7 @@
 #include <kino/shared_answer.hpp>
 
 #include "../support/await.hpp"
+#include "../support/in_child.hpp"
 #include "../support/private_access.hpp"
 
 #include <doctest/doctest.h>
@@ -85,6 +86,16 @@ TEST_CASE("the value lives as long as the last handle") {
     CHECK(value.use_count() == 2);
   }
   CHECK(value.use_count() == 1);
+}
+
+TEST_CASE("a forked child answers and drops what another thread was changing") {
+  auto [answer, respond] = kino::make_shared_response<int>();
+  std::optional<visit_of_int> waits(std::in_place, answer.place());
+  kino::detail::lock changing(mutex_of(answer.place()));
+  CHECK(in_child([&, &asked = answer, &responds = respond] {
+    waits.reset();
+    return responds.answer(1) && asked.wait().value() == 1;
+  }));
 }
 
 TEST_CASE("an answer races with those who come and go") {
