@@ -30,6 +30,9 @@ void define_ractor_starter(gvl const& held, VALUE module, char const* name = "st
 /// arguments go to every block, after the index. If a Ractor ends before it serves, `start` raises
 /// RuntimeError with what ended it as its cause; the Ractors before it go on.
 ///
+/// On Ruby 3.x the block must not call Ractor.yield before it serves: there a Ractor's end is awaited
+/// by `take`, which takes what is yielded instead, and `start` raises as if the Ractor had ended.
+///
 /// Give it static storage duration, one for each module.
 ///
 /// Threads: `serving` any.
