@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <kino/broadcast.hpp>
 #include <kino/channel.hpp>
 #include <kino/convert.hpp>
 #include <kino/dispatcher.hpp>
@@ -17,7 +18,9 @@
 #include <kino/registry.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
+#include <kino/shareable_cache.hpp>
 #include <kino/shared_answer.hpp>
+#include <kino/shared_cache.hpp>
 #include <kino/start_thread.hpp>
 #include <kino/stats.hpp>
 #include <kino/version.hpp>

@@ -4,15 +4,19 @@
 
 #pragma once
 
+#include <kino/broadcast.hpp>
 #include <kino/channel.hpp>
 #include <kino/detail/signals.hpp>
 #include <kino/gvl.hpp>
 #include <kino/native_thread.hpp>
 #include <kino/responder.hpp>
 #include <kino/shared_answer.hpp>
+#include <kino/shared_cache.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
+#include <string_view>
 #include <utility>
 
 KINO_NAMESPACE_BEGIN
@@ -128,6 +132,18 @@ pop_result pop_for(gvl const& held, channel<T>& from, T& out,
   return detail::pop_until(held, from, out, detail::deadline_after(patience));
 }
 
+/// The same for the next message of a broadcast.
+template <class T>
+pop_result pop(gvl const& held, subscriber<T>& from, T& out) {
+  return detail::pop_until(held, from.queue(), out, std::nullopt);
+}
+/// The same for at most `patience`; returns `timed_out` as well.
+template <class T, class Rep, class Period>
+pop_result pop_for(gvl const& held, subscriber<T>& from, T& out,
+                   std::chrono::duration<Rep, Period> patience) {
+  return detail::pop_until(held, from.queue(), out, detail::deadline_after(patience));
+}
+
 /// push waits for room in `to` without holding the GVL, with the steps of `pop`.
 ///
 /// Moves from `value` only if it returns `pushed`; the other result is `closed`. If ruby_error
@@ -168,6 +184,17 @@ template <class T, class Rep, class Period>
 outcome<T> const* wait_for(gvl const& held, shared_answer<T> const& answer,
                            std::chrono::duration<Rep, Period> patience) {
   return detail::wait_until(held, answer, detail::deadline_after(patience));
+}
+
+/// fetch is shared_cache::fetch for a Ruby thread: `compute()` is called with the GVL held, and waits
+/// have the steps of `pop`. If `compute` throws ruby_error, or a kill ends it, another caller that
+/// waits computes. Ruby calls in it belong into kino::protect, as everywhere.
+template <class T, class Compute>
+T fetch(gvl const& held, shared_cache<T>& cache, std::string_view key, Compute&& compute) {
+  return cache.fetch_as(static_cast<std::uintptr_t>(rb_thread_current()), key, compute,
+                        [&](shared_answer<bool> const& over) {
+                          static_cast<void>(wait(held, over));
+                        });
 }
 
 #ifdef __cpp_lib_jthread

@@ -20,6 +20,14 @@ namespace detail {
 enum class [[nodiscard]] store_push { pushed, full, closed };
 enum class [[nodiscard]] store_pop { popped, empty, finished };
 
+/// Returns `capacity` if it is one that a store and what is built on it can have.
+inline std::size_t checked_capacity(std::size_t capacity) {
+  if (capacity == 0 || capacity > 0x7fffffff) {
+    throw std::invalid_argument("kino: a capacity lies between 1 and 2147483647");
+  }
+  return capacity;
+}
+
 /// A bounded_store holds at most `capacity` values for many producers and many consumers.
 ///
 /// moodycamel's queue keeps the values; it is unbounded and cannot say exactly how many it has.
@@ -33,9 +41,7 @@ enum class [[nodiscard]] store_pop { popped, empty, finished };
 template <class T, class Queue = concurrent_queue<T>>
 class bounded_store {
 public:
-  static constexpr std::size_t max_capacity = 0x7fffffff;
-
-  explicit bounded_store(std::size_t capacity) : capacity_(checked(capacity)) {}
+  explicit bounded_store(std::size_t capacity) : capacity_(checked_capacity(capacity)) {}
 
   /// Moves from `value` only if it is pushed. Throws std::bad_alloc, with `value` untouched.
   store_push try_push(T&& value) {
@@ -106,13 +112,6 @@ private:
     return (word & ~closed_bit) >> 32;
   }
   static constexpr bool finished(std::uint64_t word) { return word == closed_bit; }
-
-  static std::size_t checked(std::size_t capacity) {
-    if (capacity == 0 || capacity > max_capacity) {
-      throw std::invalid_argument("kino: a capacity lies between 1 and 2147483647");
-    }
-    return capacity;
-  }
 
   // A value is there for us, but the queue may not find it at once while another consumer is
   // half-way through its own dequeue: that ends in a few instructions, or when that thread is

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+//
+// What shared_cache keeps under its lock: values, computations under way, and who waits for them.
+
+#pragma once
+
+#include <kino/detail/fork.hpp>
+#include <kino/leaf_mutex.hpp>
+#include <kino/shared_answer.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+/// A number that no other thread has, nor any live Ruby object.
+inline std::uintptr_t this_thread() {
+  static thread_local char here;
+  return reinterpret_cast<std::uintptr_t>(&here);
+}
+
+/// What a caller of shared_cache does about a key.
+enum class fetching { found, computes, waits };
+
+/// A flight_table holds the entries of a shared_cache: hash chains, and lists by state.
+///
+/// An entry is one list node for all its life. It is allocated before the lock is taken and freed
+/// after; under the lock it only moves: `computing_`, then `recent_` (its value is kept), then, if
+/// callers wait for it when it leaves the chains, `leaving_`, until the last of them has its value.
+template <class T>
+class flight_table {
+public:
+  struct entry;
+  using entries = std::list<entry>;
+  struct entry {
+    entry(std::string_view bytes, std::uintptr_t by, shared_answer<bool> const& ending)
+        : key(bytes), hash(std::hash<std::string_view>{}(bytes)), caller(by), over(ending) {}
+    std::string const key;
+    std::size_t const hash;
+    std::uintptr_t const caller;       // who computes it
+    shared_answer<bool> const over;    // answered: there is a value
+    typename entries::iterator self;   // in the list it is in
+    entry* next = nullptr;             // in its chain
+    std::optional<T> value;            // from when it is computed
+    std::size_t waiting = 0;           // callers that have not taken the value
+    bool chained = false;              // others find it
+    bool ended = false;                // computed, or failed
+  };
+
+  /// A seat is one caller's part in one attempt: it computes, or waits in the line, or neither.
+  class seat {
+  public:
+    seat(flight_table& in, std::uintptr_t caller) : in_(in), caller_(caller) {}
+    seat(seat const&) = delete;
+    seat& operator=(seat const&) = delete;
+    ~seat() { in_.leave(*this); }
+
+    /// Finds the value of `key`, or an entry to wait for, or moves the one of `fresh` in.
+    fetching take(entries& fresh, std::string_view key) { return in_.take(*this, fresh, key); }
+    /// After `found`, or when what it waits for has been answered.
+    T value() const {
+      if (found_) return *found_;
+      // The entry keeps it for as long as somebody waits.
+      std::lock_guard guard(in_.mutex_);
+      return *entry_->value;
+    }
+    /// What a waiting caller waits for.
+    shared_answer<bool> const& over() const { return entry_->over; }
+    /// Ends the computation with `value`.
+    void keep(T const& value) { in_.keep(*this, value); }
+
+  private:
+    friend flight_table;
+    flight_table& in_;
+    std::uintptr_t const caller_;
+    entry* entry_ = nullptr;
+    std::optional<T> found_;
+    bool waits_ = false;
+    seat* previous_ = nullptr;  // in the line of all who wait
+    seat* next_ = nullptr;
+  };
+
+  explicit flight_table(std::size_t capacity)
+      : capacity_(capacity), chains_(std::bit_ceil(capacity)) {}
+
+  bool forked() const { return born_.forked(); }
+
+  std::optional<T> find(std::string_view key) {
+    std::size_t const hash = std::hash<std::string_view>{}(key);
+    std::lock_guard guard(mutex_);
+    entry* const known = entry_of(hash, key);
+    if (!known || !known->value) return std::nullopt;
+    recent_.splice(recent_.begin(), recent_, known->self);
+    return known->value;
+  }
+
+  bool erase(std::string_view key) {
+    std::size_t const hash = std::hash<std::string_view>{}(key);
+    entries gone;  // freed after the lock
+    std::lock_guard guard(mutex_);
+    entry* const known = entry_of(hash, key);
+    if (!known) return false;
+    if (known->ended) {
+      retire(recent_, *known, gone);
+    } else {
+      unchain(*known);
+    }
+    return true;
+  }
+
+  std::size_t size() {
+    std::lock_guard guard(mutex_);
+    return recent_.size();
+  }
+
+  template <class Visit>
+  void for_each_value(Visit& visit) {
+    std::lock_guard guard(mutex_);
+    for (entry const& each : recent_) visit(*each.value);
+    for (entry const& each : leaving_) {
+      if (each.value) visit(*each.value);
+    }
+  }
+
+private:
+  fetching take(seat& mine, entries& fresh, std::string_view key) {
+    std::unique_lock guard(mutex_);
+    entry* const known = entry_of(fresh.front().hash, key);
+    if (!known) {
+      mine.entry_ = &fresh.front();
+      mine.entry_->self = fresh.begin();
+      computing_.splice(computing_.begin(), fresh);
+      chain(*mine.entry_);
+      return fetching::computes;
+    }
+    if (known->value) {
+      recent_.splice(recent_.begin(), recent_, known->self);
+      mine.found_ = known->value;
+      return fetching::found;
+    }
+    if (would_wait_for_itself(*known, mine.caller_)) {
+      guard.unlock();
+      throw std::system_error(
+          std::make_error_code(std::errc::resource_deadlock_would_occur),
+          "kino: the computation of a cached value needs that value; compute it from other keys");
+    }
+    ++known->waiting;
+    mine.entry_ = known;
+    mine.waits_ = true;
+    mine.next_ = std::exchange(line_, &mine);
+    if (mine.next_) mine.next_->previous_ = &mine;
+    return fetching::waits;
+  }
+
+  // Whether whoever computes `wanted` is `caller`, or waits for what that computes, and so on. It
+  // ends: every wait was looked at like this before, so no wait is part of a circle.
+  bool would_wait_for_itself(entry const& wanted, std::uintptr_t caller) const {
+    for (entry const* each = &wanted; each && !each->ended;) {
+      if (each->caller == caller) return true;
+      seat const* waiting = line_;
+      while (waiting && waiting->caller_ != each->caller) waiting = waiting->next_;
+      each = waiting ? waiting->entry_ : nullptr;
+    }
+    return false;
+  }
+
+  void keep(seat& mine, T const& value) {
+    if (forked()) return;
+    entries gone;  // freed after the lock
+    std::lock_guard guard(mutex_);
+    entry& computed = *std::exchange(mine.entry_, nullptr);
+    computed.value.emplace(value);
+    computed.ended = true;
+    if (!computed.chained) return retire(computing_, computed, gone);  // erased meanwhile
+    recent_.splice(recent_.begin(), computing_, computed.self);
+    if (recent_.size() > capacity_) retire(recent_, recent_.back(), gone);
+  }
+
+  void leave(seat& mine) {
+    if (!mine.entry_ || forked()) return;
+    entries gone;  // freed after the lock
+    std::lock_guard guard(mutex_);
+    entry& left = *mine.entry_;
+    if (!mine.waits_) {  // It has failed.
+      left.ended = true;
+      return retire(computing_, left, gone);
+    }
+    if (mine.next_) mine.next_->previous_ = mine.previous_;
+    (mine.previous_ ? mine.previous_->next_ : line_) = mine.next_;
+    if (--left.waiting == 0 && left.ended && !left.chained) {
+      gone.splice(gone.begin(), leaving_, left.self);
+    }
+  }
+
+  // Takes an entry whose computation has ended out of the chains and out of `from`.
+  void retire(entries& from, entry& old, entries& gone) {
+    unchain(old);
+    entries& to = old.waiting ? leaving_ : gone;
+    to.splice(to.begin(), from, old.self);
+  }
+
+  entry*& chain_of(std::size_t hash) { return chains_[hash & (chains_.size() - 1)]; }
+  entry* entry_of(std::size_t hash, std::string_view key) {
+    entry* each = chain_of(hash);
+    while (each && !(each->hash == hash && each->key == key)) each = each->next;
+    return each;
+  }
+  void chain(entry& fresh) {
+    fresh.next = std::exchange(chain_of(fresh.hash), &fresh);
+    fresh.chained = true;
+  }
+  void unchain(entry& old) {
+    if (!std::exchange(old.chained, false)) return;
+    entry** at = &chain_of(old.hash);
+    while (*at != &old) at = &(*at)->next;
+    *at = old.next;
+  }
+
+  leaf_mutex mutex_;
+  std::size_t const capacity_;
+  std::vector<entry*> chains_;
+  entries computing_;
+  entries recent_;   // the most recently used first
+  entries leaving_;
+  seat* line_ = nullptr;
+  fork_mark const born_;
+};
+
+}  // namespace detail
+KINO_NAMESPACE_END

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+//
+// shareable_cache: shareable Ruby objects by key, each computed by one caller, for all Ractors.
+
+#pragma once
+
+#include <kino/gvl.hpp>
+#include <kino/shared_cache.hpp>
+#include <kino/wait.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+KINO_NAMESPACE_BEGIN
+
+/// A shareable_cache is a shared_cache of Ruby objects that every Ractor may use.
+///
+/// What a computation returns is made shareable: frozen, with everything it refers to. Where Ruby
+/// cannot do that, `fetch` throws what Ruby raises, as if the computation had.
+///
+/// Build it once, while an extension is initialised or a server boots, on the main Ractor:
+/// registering a GC root while other Ractors run is a crash on Ruby 4.0. The root is one object,
+/// made by the constructor; no VALUE is registered later.
+///
+/// Threads:    any Ruby thread of any Ractor, at the same time.
+/// GVL:        needed; taken as proof.
+/// Blocks:     `fetch`, like kino::wait, while another caller computes.
+/// Throws:     as shared_cache, and ruby_error.
+/// Fork:       a child starts with an empty cache.
+///
+/// Example (needs Ruby):
+///
+///     static kino::shareable_cache* templates;   // set up in KINO_EXTENSION
+///     templates = new kino::shareable_cache(held, 1000);
+///     VALUE compiled = templates->fetch(held, path, [&] {
+///       return kino::protect(held, [&] { return rb_funcall(compiler, compile, 1, source); });
+///     });
+///
+class shareable_cache {
+public:
+  /// For at most `capacity` objects, as in shared_cache; on the main Ractor.
+  shareable_cache(gvl const& held, std::size_t capacity);
+  shareable_cache(shareable_cache const&) = delete;
+  shareable_cache& operator=(shareable_cache const&) = delete;
+  /// The objects live on where Ruby refers to them.
+  ~shareable_cache() { root_->cache = nullptr; }
+
+  /// The object of `key`; computed by `compute()` if it is not there and no other caller does.
+  template <class Compute>
+  [[nodiscard]] VALUE fetch(gvl const& held, std::string_view key, Compute&& compute) {
+    auto shareable = [&] {
+      VALUE const computed = compute();
+      return protect(held, [&] { return rb_ractor_make_shareable(computed); });
+    };
+    return kino::fetch(held, values_, key, shareable);
+  }
+  /// The object of `key` if it is there, else Qundef; counts as a use.
+  [[nodiscard]] VALUE find(gvl const&, std::string_view key) {
+    return values_.find(key).value_or(Qundef);
+  }
+  /// As shared_cache::erase.
+  bool erase(std::string_view key) { return values_.erase(key); }
+  /// As shared_cache::size.
+  [[nodiscard]] std::size_t size() { return values_.size(); }
+
+private:
+  // What Ruby's collector knows: marks the cache as long as there is one.
+  struct root {
+    shareable_cache* cache;
+  };
+  // A thread that holds the cache's lock never reaches a point where Ruby could stop it, so the
+  // collector may wait for that lock.
+  static void mark_root(void* data) {
+    auto const* cache = static_cast<root*>(data)->cache;
+    if (cache) cache->values_.for_each_value([](VALUE each) { rb_gc_mark(each); });
+  }
+  static rb_data_type_t root_type() {
+    rb_data_type_t made{};
+    made.wrap_struct_name = "kino::shareable_cache";
+    made.function.dmark = &mark_root;
+    return made;
+  }
+
+  shared_cache<VALUE> values_;
+  root* root_ = nullptr;
+};
+
+// --- implementation ---------------------------------------------------------
+
+inline shareable_cache::shareable_cache(gvl const& held, std::size_t capacity)
+    : values_(capacity) {
+  static rb_data_type_t const type = root_type();
+  auto kept = std::make_unique<root>(root{nullptr});
+  protect(held, [&] {
+    VALUE const object = rb_data_typed_object_wrap(0, kept.get(), &type);
+    rb_gc_register_mark_object(object);
+  });
+  root_ = kept.release();  // Immortal, like the object that refers to it.
+  root_->cache = this;
+}
+
+KINO_NAMESPACE_END

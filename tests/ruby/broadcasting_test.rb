@@ -1,0 +1,102 @@
+# frozen_string_literal: true
+
+require_relative "support/ruby_test"
+require "broadcasting"
+
+# Every subscriber, in whatever Ractor, gets each message; the slow ones are told what they missed.
+class BroadcastingTest < RubyTest
+  def renew(capacity)
+    Broadcasting.renew(capacity)
+  end
+
+  # Ractors that subscribe and return what they popped until the end.
+  def listeners(count)
+    Array.new(count) do |index|
+      before = Broadcasting.count
+      ractor = Ractor.new(index) do
+        mine = Broadcasting::Subscriber.make
+        popped = []
+        while (number = mine.pop) != :closed
+          popped << number
+        end
+        popped + [mine.lagged]
+      end
+      await { Broadcasting.count > before }
+      ractor
+    end
+  end
+
+  def test_every_ractor_gets_every_message
+    renew(1000)
+    ractors = listeners(3)
+    assert_equal([3] * 100, Array.new(100) { |number| Broadcasting.publish(number) })
+    Broadcasting.close
+    ractors.each { |ractor| assert_equal [*0...100, 0], result_of(ractor) }
+  end
+
+  def test_a_slow_subscriber_misses_the_oldest
+    renew(2)
+    mine = Broadcasting::Subscriber.make
+    5.times { |number| assert_equal 1, Broadcasting.publish(number) }
+    assert_equal 3, mine.lagged
+    assert_equal [3, 4, :timed_out], Array.new(3) { mine.pop_for_a_moment }
+  end
+
+  def test_what_a_ractor_misses_and_pops_is_what_was_published
+    renew(4)
+    ractors = listeners(2)
+    times(10_000).times { |number| Broadcasting.publish(number) }
+    Broadcasting.close
+    ractors.each do |ractor|
+      *popped, missed = result_of(ractor)
+      assert_equal popped.sort, popped
+      assert_equal times(10_000), popped.size + missed
+    end
+  end
+
+  def test_an_interrupt_ends_a_pop_and_the_subscriber_goes_on
+    renew(4)
+    mine = Broadcasting::Subscriber.make
+    thread = Thread.new { mine.pop }
+    await_waiting(thread)
+    thread.kill.join
+    assert_equal 1, Broadcasting.publish(7)
+    assert_equal 7, mine.pop
+  end
+
+  def make_garbage
+    10.times { Broadcasting::Subscriber.make }
+    nil
+  end
+
+  def test_the_collector_unsubscribes
+    renew(1)
+    make_garbage
+    await do
+      GC.start
+      Broadcasting.count <= 1 # the collector's view of the stack may keep the last one
+    end
+  end
+
+  def test_a_subscriber_outlives_the_broadcast
+    renew(2)
+    mine = Broadcasting::Subscriber.make
+    Broadcasting.publish(1)
+    renew(2)
+    assert_equal [1, :closed], [mine.pop, mine.pop]
+  end
+
+  def test_a_forked_child_is_told
+    renew(2)
+    mine = Broadcasting::Subscriber.make
+    pid = fork do
+      told = assert_raises(RuntimeError) { mine.pop_for_a_moment }.message.include?("made before fork")
+      mine = nil
+      GC.start
+      exit!(told ? 0 : 1)
+    end
+    assert_predicate Process.wait2(pid).last, :success?
+    assert_equal 1, Broadcasting.publish(1)
+    assert_equal 1, mine.pop
+  end
+end
