@@ -10,7 +10,7 @@ set(kino_front_end_dir "${CMAKE_CURRENT_LIST_DIR}/ext/kino")
 # kino::core has no Ruby headers: a file that needs them does not belong on this list.
 set(kino_front_end_sources
   answer_writer authority body_pipe body_spool connection connection_body connection_clock exchange front_end
-  http_parser io_thread line_guard listener log outlet queue_deadline request request_line response_head
+  http_parser io_thread line_guard listener log notice outlet queue_deadline request request_line response_head
   streamed_bodies temporary_files waiting_room)
 list(TRANSFORM kino_front_end_sources PREPEND "${kino_front_end_dir}/")
 list(TRANSFORM kino_front_end_sources APPEND ".cpp")

@@ -6,12 +6,10 @@
 #include "io_thread.hpp"
 #include "log.hpp"
 #include "response_head.hpp"
-
-#include <asio/post.hpp>
+#include "socket_calls.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <sys/socket.h>
 #include <utility>
 
 namespace kino::server {
@@ -28,8 +26,13 @@ connection::connection(io_thread& home, int socket, endpoint peer, endpoint cons
       peer_(std::move(peer)),
       local_(local),
       socket_(socket),
-      events_(std::in_place, home.context(), socket),
+      wake_notice_(home.notices(),
+                   [this] {
+                     guarded([this] { attend(); });
+                     drop();
+                   }),
       timer_(std::in_place, home.context()),
+      events_(std::in_place, home.context(), socket),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 
@@ -49,20 +52,20 @@ int connection::status_for(kino::ending how, exchange& unanswered) const {
   return home_.front().status_for(how, unanswered);
 }
 
-void connection::start() {
-  set_alarm(clock::now() + limits_.header_timeout);
-  wait_readable();
+void connection::start() noexcept {
+  guarded([this] {
+    set_alarm(clock::now() + limits_.header_timeout);
+    wait_readable();
+    follow_front();
+  });
 }
 
 // --- what other threads ask for -------------------------------------------------
 
 void connection::wake() noexcept {
-  try {
-    asio::post(home_.context(), [self = reference(*this)] { self->attend(); });
-  } catch (std::exception const& e) {
-    // Without memory for a notice nothing more can be promised; the clock will find it.
-    log_line(e.what());
-  }
+  // The outlet calls this once, and again only after `take_wishes`.
+  hold();
+  wake_notice_.send();
 }
 
 void connection::flush_later() noexcept { home_.flush_later(*this); }
@@ -94,17 +97,14 @@ void connection::wait_readable() {
   if (reading_ || !events_ || !wants_bytes()) return;
   reading_ = true;
   events_->async_wait(asio::posix::stream_descriptor::wait_read,
-                      [self = reference(*this)](asio::error_code const& error) {
+                      handler_in(read_memory_, [self = reference(*this)](asio::error_code const& error) {
                         self->reading_ = false;
                         if (error || !self->events_) return;
-                        try {
+                        self->guarded([&] {
                           self->read();
                           self->wait_readable();
-                        } catch (std::exception const& e) {
-                          self->log({0, e.what()});
-                          self->close();
-                        }
-                      });
+                        });
+                      }));
 }
 
 void connection::wait_writable() {
@@ -114,11 +114,11 @@ void connection::wait_writable() {
   sending_.start(clock::now());
   set_alarm(sending_.due());
   events_->async_wait(asio::posix::stream_descriptor::wait_write,
-                      [self = reference(*this)](asio::error_code const& error) {
+                      handler_in(write_memory_, [self = reference(*this)](asio::error_code const& error) {
                         self->writing_ = false;
                         if (error || !self->events_) return;
                         self->outlet_.writable();
-                      });
+                      }));
 }
 
 void connection::read() {
@@ -131,7 +131,7 @@ void connection::read() {
     } else if (!current_) {
       buffer = buffer.first(tuning::head_read_size);
     }
-    ssize_t const length = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    ssize_t const length = receive_some(socket_, buffer.data(), buffer.size());
     if (length > 0) {
       auto const got = static_cast<std::size_t>(length);
       if (into_body) {
@@ -144,7 +144,6 @@ void connection::read() {
       return;
     }
     if (length == 0) return read_ended();
-    if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
     return close();
   }
@@ -310,12 +309,12 @@ void connection::linger() {
   wait_readable();
 }
 
-void connection::drain() {
-  if (!events_ || current_) return;
-  outlet_.close_after_last();
+void connection::follow_front() noexcept {
+  if (home_.front().closing()) return close();
+  if (home_.front().draining() && events_ && !current_) outlet_.close_after_last();
 }
 
-void connection::close() {
+void connection::close() noexcept {
   if (!events_) return;
   // Given back to us first: Asio must not close it, the outlet does so under its lock.
   events_->release();
@@ -334,7 +333,7 @@ void connection::close() {
   drop();
 }
 
-void connection::log(rejection const& why) const {
+void connection::log(rejection const& why) const noexcept try {
   std::string line = peer_.address + (peer_.port.empty() ? "" : ":" + peer_.port) + ": ";
   if (why.status != 0) line += std::to_string(why.status) + ", ";
   line += why.reason;
@@ -342,6 +341,8 @@ void connection::log(rejection const& why) const {
     line += " (limit " + std::to_string(why.limit) + ", seen " + std::to_string(why.value) + ")";
   }
   log_line(line);
+} catch (std::bad_alloc const&) {
+  log_line(why.reason);
 }
 
 }  // namespace kino::server

@@ -4,8 +4,10 @@
 
 #pragma once
 
+#include "handler_memory.hpp"
 #include "http_parser.hpp"
 #include "minimum_rate.hpp"
+#include "notice.hpp"
 #include "outlet.hpp"
 
 #include <asio/posix/stream_descriptor.hpp>
@@ -13,6 +15,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
@@ -59,9 +62,10 @@ struct endpoint {
 /// each pending asynchronous operation.
 class connection final : private outlet::owner, private http_parser::sink {
 public:
+  /// Any thread. If this throws, the socket is still the caller's.
   connection(io_thread& home, int socket, endpoint peer, endpoint const& local);
 
-  void start();
+  void start() noexcept;
   [[nodiscard]] outlet& out() { return outlet_; }
   [[nodiscard]] endpoint const& peer() const { return peer_; }
   [[nodiscard]] endpoint const& local() const { return local_; }
@@ -73,10 +77,9 @@ public:
   void hold() noexcept;
   void drop() noexcept;
 
-  /// Closes the connection when what has been received is answered; at once if that is nothing.
-  void drain();
-  /// Closes the connection, whatever is going on.
-  void close();
+  /// Does what the front end has begun: to drain, when the connection closes after what has been
+  /// received is answered, at once if that is nothing; or to close, whatever is going on.
+  void follow_front() noexcept;
 
 private:
   friend class io_thread;
@@ -97,7 +100,10 @@ private:
   rejection on_head() override;
   rejection on_body(std::string_view bytes) override;
 
+  template <class Work>
+  void guarded(Work work) noexcept;
   void attend();
+  void close() noexcept;
   void read();
   void read_ended();
   [[nodiscard]] bool reads_into_body() const;
@@ -119,8 +125,8 @@ private:
   void look_at_clock();
   [[nodiscard]] deadline next_deadline(clock::time_point now);
   void too_late(phase of, clock::time_point now);
-  void set_alarm(clock::time_point when);
-  void log(rejection const& why) const;
+  void set_alarm(clock::time_point when);  // throws; the connection must be closed then
+  void log(rejection const& why) const noexcept;
 
   std::atomic<std::uint32_t> references_{1};
   io_thread& home_;
@@ -131,9 +137,13 @@ private:
   endpoint const& local_;
   int const socket_;
 
-  // Gone once the connection is closed: what is left of it may outlive the I/O thread.
-  std::optional<asio::posix::stream_descriptor> events_;
+  // Gone once the connection is closed: what is left of it may outlive the I/O thread. Once
+  // events_ is made, which would close the socket, the constructor throws no more.
+  handler_memory read_memory_;
+  handler_memory write_memory_;
+  notice wake_notice_;
   std::optional<asio::steady_timer> timer_;
+  std::optional<asio::posix::stream_descriptor> events_;
 
   exchange* current_ = nullptr;  // being received
   exchange::reply reply_;        // its reply, until the outlet has it
@@ -161,7 +171,19 @@ private:
   bool live_ = true;             // counted as such by the front end
   connection* previous_ = nullptr;  // in its I/O thread's list
   connection* next_ = nullptr;
+  connection* next_unflushed_ = nullptr;  // likewise
 };
+
+// Whatever a connection has no memory for, it is the only one that ends.
+template <class Work>
+void connection::guarded(Work work) noexcept {
+  try {
+    work();
+  } catch (std::exception const& e) {
+    log({0, e.what()});
+    close();
+  }
+}
 
 /// Keeps a connection for one asynchronous operation.
 class connection::reference {

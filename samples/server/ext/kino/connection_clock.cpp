@@ -17,7 +17,7 @@ void connection::set_alarm(clock::time_point when) {
   timer_->expires_at(when);
   timer_->async_wait([self = reference(*this)](asio::error_code const& error) {
     if (error || !self->timer_) return;
-    self->look_at_clock();
+    self->guarded([&] { self->look_at_clock(); });
   });
 }
 

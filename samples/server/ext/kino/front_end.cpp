@@ -5,8 +5,6 @@
 #include "connection.hpp"
 #include "listener.hpp"
 
-#include <asio/post.hpp>
-
 #include <algorithm>
 #include <utility>
 
@@ -20,6 +18,7 @@ front_end::front_end(options const& settings, request_handler& handler)
   for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
     threads_.push_back(std::make_unique<io_thread>(*this));
   }
+  listeners_notice_.emplace(first_thread().notices(), [this] { follow_accepting(); });
 }
 
 front_end::~front_end() { stop(); }
@@ -39,25 +38,29 @@ std::vector<bind_address> front_end::addresses() const {
 void front_end::start() {
   running_ = true;
   for (auto const& thread : threads_) thread->start();
-  asio::post(threads_.front()->context(), [this] {
-    for (auto const& one : listeners_) one->start();
-  });
+  // relaxed, here and below: the notice that follows carries it.
+  accepting_.store(true, std::memory_order_relaxed);
+  listeners_notice_->send();
 }
 
-void front_end::stop_accepting() {
-  asio::post(threads_.front()->context(), [this] {
-    for (auto const& one : listeners_) one->stop();
-  });
+void front_end::stop_accepting() noexcept {
+  accepting_.store(false, std::memory_order_relaxed);
+  listeners_notice_->send();
 }
 
-void front_end::begin_drain() {
+void front_end::follow_accepting() noexcept {
+  bool const accepting = accepting_.load(std::memory_order_relaxed);
+  for (auto const& one : listeners_) accepting ? one->start() : one->stop();
+}
+
+void front_end::begin_drain() noexcept {
   draining_.store(true, std::memory_order_relaxed);  // see draining
-  for (auto const& thread : threads_) thread->drain_all();
+  for (auto const& thread : threads_) thread->look_at_front();
 }
 
-void front_end::close_connections() {
+void front_end::close_connections() noexcept {
   closing_.store(true, std::memory_order_relaxed);  // see closing
-  for (auto const& thread : threads_) thread->close_all();
+  for (auto const& thread : threads_) thread->look_at_front();
 }
 
 void front_end::stop() {
@@ -82,21 +85,22 @@ bool front_end::admit() {
 
 void front_end::connected(int socket, endpoint peer, endpoint const& local) {
   live_.fetch_add(1, std::memory_order_relaxed);  // the decrement in leave_live decides
-  io_thread& next = *threads_[next_thread_++ % threads_.size()];
-  next.adopt(socket, std::move(peer), local);
+  try {
+    io_thread& next = *threads_[next_thread_++ % threads_.size()];
+    next.adopt(socket, std::move(peer), local);
+  } catch (...) {
+    leave_live();
+    throw;
+  }
 }
 
-void front_end::connection_closed(bool was_live) {
+void front_end::connection_closed(bool was_live) noexcept {
   connections_.fetch_sub(1);  // seq_cst, as is what follows: see admit
-  if (turned_away_.exchange(false)) {
-    asio::post(threads_.front()->context(), [this] {
-      for (auto const& one : listeners_) one->resume();
-    });
-  }
+  if (turned_away_.exchange(false)) listeners_notice_->send();
   if (was_live) leave_live();
 }
 
-void front_end::leave_live() {
+void front_end::leave_live() noexcept {
   // acq_rel: whoever sees none left sees what they did.
   if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1) handler_.quiet();
 }

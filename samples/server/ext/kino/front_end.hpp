@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace kino::server {
@@ -53,16 +54,16 @@ public:
   /// What was bound.
   [[nodiscard]] std::vector<bind_address> addresses() const;
   void start();
-  void stop_accepting();
+  void stop_accepting() noexcept;
   /// Closes idle connections, and the others once they have their answers.
-  void begin_drain();
+  void begin_drain() noexcept;
   /// Closes all connections, whatever is going on.
-  void close_connections();
+  void close_connections() noexcept;
   /// Closes everything and joins the I/O threads.
   void stop();
 
-  /// The first I/O thread's, for timers of the handler's own.
-  [[nodiscard]] asio::io_context& context() { return threads_.front()->context(); }
+  /// The one that accepts; for timers of the handler's own.
+  [[nodiscard]] io_thread& first_thread() { return *threads_.front(); }
 
   /// How many connections have something going on, or may soon.
   [[nodiscard]] std::size_t live() const { return live_.load(std::memory_order_acquire); }
@@ -89,21 +90,26 @@ public:
   /// Counts a connection that is about to be accepted; false if there are too many, and the
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
+  /// Takes over a connection that was admitted. If this throws, it is still the caller's.
   void connected(int socket, endpoint peer, endpoint const& local);
-  void connection_closed(bool was_live);
-  void leave_live();
+  void connection_closed(bool was_live) noexcept;
+  void leave_live() noexcept;
 
 private:
+  void follow_accepting() noexcept;
+
   options const settings_;
   streamed_bodies const streamed_;
   std::shared_ptr<temporary_files const> const files_;
   request_handler& handler_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::vector<std::unique_ptr<listener>> listeners_;
+  std::optional<notice> listeners_notice_;  // to start, resume or stop
   std::size_t next_thread_ = 0;  // the listeners' thread's
   std::atomic<std::size_t> connections_{0};
   std::atomic<std::size_t> live_{0};
   std::atomic<bool> turned_away_{false};
+  std::atomic<bool> accepting_{false};
   std::atomic<bool> draining_{false};
   std::atomic<bool> closing_{false};
   bool running_ = false;

@@ -6,10 +6,7 @@
 #include "front_end.hpp"
 #include "log.hpp"
 
-#include <asio/post.hpp>
-
 #include <exception>
-#include <unistd.h>
 #include <utility>
 
 #ifdef __linux__
@@ -33,7 +30,10 @@ io_thread::io_thread(front_end& front) : front_(front), work_(context_.get_execu
 
 io_thread::~io_thread() {
   stop();
-  for (connection* one : unflushed_) one->drop();  // came too late
+  while (connection* const one = unflushed_) {  // came too late
+    unflushed_ = one->next_unflushed_;
+    one->drop();
+  }
 }
 
 void io_thread::start() {
@@ -48,7 +48,7 @@ void io_thread::run() noexcept {
       return;
     } catch (std::exception const& e) {
       // Nothing that one connection met may end the others.
-      log_line(std::string("an I/O thread goes on after: ") + e.what());
+      log_line(e.what());
     }
   }
 }
@@ -60,23 +60,29 @@ void io_thread::stop() {
 }
 
 void io_thread::adopt(int socket, endpoint peer, endpoint const& local) {
-  asio::post(context_, [this, socket, peer = std::move(peer), &local]() mutable {
-    connection* fresh = nullptr;
-    try {
-      fresh = new connection(*this, socket, std::move(peer), local);
-    } catch (std::exception const& e) {
-      log_line(std::string("a connection was dropped: ") + e.what());
-      ::close(socket);
-      front_.connection_closed(true);
-      return;
-    }
-    fresh->next_ = connections_;
-    if (connections_) connections_->previous_ = fresh;
-    connections_ = fresh;
-    if (front_.closing()) return fresh->close();
-    fresh->start();
-    if (front_.draining()) fresh->drain();
-  });
+  auto* const fresh = new connection(*this, socket, std::move(peer), local);
+  {
+    std::lock_guard guard(lists_mutex_);
+    fresh->next_ = std::exchange(adopted_, fresh);
+  }
+  adoption_notice_.send();
+}
+
+void io_thread::start_adopted() noexcept {
+  connection* fresh = nullptr;
+  {
+    std::lock_guard guard(lists_mutex_);
+    fresh = std::exchange(adopted_, nullptr);
+  }
+  while (fresh) {
+    connection& one = *std::exchange(fresh, fresh->next_);
+    one.next_ = connections_;
+    if (connections_) connections_->previous_ = &one;
+    connections_ = &one;
+    one.hold();
+    one.start();
+    one.drop();
+  }
 }
 
 void io_thread::closed(connection& gone) {
@@ -86,59 +92,47 @@ void io_thread::closed(connection& gone) {
   front_.connection_closed(std::exchange(gone.live_, false));
 }
 
+void io_thread::follow_front() noexcept {
+  for (connection* next = connections_; next != nullptr;) {
+    connection& one = *std::exchange(next, next->next_);
+    one.hold();
+    one.follow_front();
+    one.drop();
+  }
+}
+
 void io_thread::flush_later(connection& one) noexcept {
-  try {
-    {
-      std::lock_guard guard(flush_mutex_);
-      unflushed_.push_back(&one);
-      one.hold();
-      if (std::exchange(flush_asked_, true)) return;
-    }
-    asio::post(context_, [this] {
-      flush_timer_.expires_after(tuning::gather_time);
-      flush_timer_.async_wait([this](asio::error_code const&) { flush_all(); });
-    });
-  } catch (std::exception const&) {
-    // Without memory for later, now; those that have relied on this one go with the next.
-    {
-      std::lock_guard guard(flush_mutex_);
-      flush_asked_ = false;
-    }
-    one.out().flush_late();
-  }
-}
-
-void io_thread::flush_all() {
+  one.hold();
   {
-    std::lock_guard guard(flush_mutex_);
-    flush_asked_ = false;
-    flushing_.swap(unflushed_);
+    std::lock_guard guard(lists_mutex_);
+    one.next_unflushed_ = std::exchange(unflushed_, &one);
+    if (one.next_unflushed_) return;  // The first one asked for all.
   }
-  for (connection* one : flushing_) {
-    one->out().flush_late();
-    one->drop();
+  flush_notice_.send();
+}
+
+void io_thread::flush_soon() noexcept {
+  try {
+    flush_timer_.expires_after(tuning::gather_time);
+    flush_timer_.async_wait(
+        handler_in(flush_memory_, [this](asio::error_code const&) { flush_all(); }));
+  } catch (std::exception const&) {
+    flush_all();  // without a timer, now
   }
-  flushing_.clear();
 }
 
-template <class Work>
-void io_thread::for_each(Work work) {
-  asio::post(context_, [this, work] {
-    for (connection* next = connections_; next != nullptr;) {
-      connection& one = *std::exchange(next, next->next_);
-      one.hold();
-      work(one);
-      one.drop();
-    }
-  });
-}
-
-void io_thread::drain_all() {
-  for_each([](connection& one) { one.drain(); });
-}
-
-void io_thread::close_all() {
-  for_each([](connection& one) { one.close(); });
+void io_thread::flush_all() noexcept {
+  connection* due = nullptr;
+  {
+    std::lock_guard guard(lists_mutex_);
+    due = std::exchange(unflushed_, nullptr);
+  }
+  while (due) {
+    // Once it is flushed it may ask again, and use its place in the list.
+    connection& one = *std::exchange(due, due->next_unflushed_);
+    one.out().flush_late();
+    one.drop();
+  }
 }
 
 }  // namespace kino::server

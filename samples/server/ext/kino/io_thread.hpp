@@ -5,6 +5,8 @@
 #pragma once
 
 #include "exchange.hpp"
+#include "handler_memory.hpp"
+#include "notice.hpp"
 #include "options.hpp"
 
 #include <kino/native_thread.hpp>
@@ -13,10 +15,10 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <vector>
 
 namespace kino::server {
 
@@ -25,6 +27,9 @@ class front_end;
 struct endpoint;
 
 /// An io_thread runs the sockets of its connections; it never touches Ruby.
+///
+/// What it runs does not throw: an operation starts in memory that is there already, and where
+/// there is none left for a connection, that connection is closed.
 ///
 /// Threads: the thread itself, except where it says otherwise.
 class io_thread {
@@ -39,39 +44,46 @@ public:
 
   [[nodiscard]] front_end& front() { return front_; }
   [[nodiscard]] asio::io_context& context() { return context_; }
+  /// Where notices to this thread are sent.
+  [[nodiscard]] notice_queue& notices() { return notices_; }
   [[nodiscard]] exchange_pool& exchanges() { return *exchanges_; }
   /// Where bytes are read to; they are parsed before anything else is read.
   [[nodiscard]] std::span<char> read_buffer() { return {buffer_.get(), tuning::read_size}; }
 
-  /// Takes over a connected socket; any thread.
+  /// Takes over a connected socket; any thread. If this throws, the socket is still the caller's.
   void adopt(int socket, endpoint peer, endpoint const& local);
   void closed(connection& gone);
   /// Flushes the connection's outlet in a moment; any thread. However many connections ask,
   /// the thread wakes once for all of them.
   void flush_later(connection& one) noexcept;
 
-  /// Calls `drain` or `close` of every connection; any thread.
-  void drain_all();
-  void close_all();
+  /// Has every connection look whether the front end drains or closes; any thread.
+  void look_at_front() noexcept { front_notice_.send(); }
 
 private:
-  template <class Work>
-  void for_each(Work work);
   void run() noexcept;
-  void flush_all();
+  void start_adopted() noexcept;
+  void follow_front() noexcept;
+  void flush_soon() noexcept;
+  void flush_all() noexcept;
 
   front_end& front_;
+  // Before the context, which gives them up last.
+  handler_memory flush_memory_;
+  notice_queue notices_{context_};
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   exchange_pool::owner exchanges_ = exchange_pool::make();
   std::unique_ptr<char[]> buffer_{new char[tuning::read_size]};
   connection* connections_ = nullptr;
 
+  std::mutex lists_mutex_;
+  connection* adopted_ = nullptr;    // not yet started
+  connection* unflushed_ = nullptr;  // counted
   asio::steady_timer flush_timer_{context_};
-  std::mutex flush_mutex_;
-  bool flush_asked_ = false;            // the timer is set, or about to be
-  std::vector<connection*> unflushed_;  // counted
-  std::vector<connection*> flushing_;   // the thread's own, kept for its memory
+  notice adoption_notice_{notices_, [this] { start_adopted(); }};
+  notice front_notice_{notices_, [this] { follow_front(); }};
+  notice flush_notice_{notices_, [this] { flush_soon(); }};
   kino::detail::thread thread_;
 };
 

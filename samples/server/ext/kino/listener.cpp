@@ -4,6 +4,7 @@
 
 #include "front_end.hpp"
 #include "log.hpp"
+#include "response_head.hpp"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -41,11 +42,8 @@ endpoint text_of(sockaddr_storage const& from) {
   return {"127.0.0.1", ""};  // Over a Unix socket the client is on this machine.
 }
 
-int open_socket(int family) {
-  int const socket = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (socket < 0) throw std::system_error(errno, std::generic_category(), "kino: socket");
-  return socket;
-}
+// So many clients are turned away in a row; then connections have their turn.
+constexpr std::size_t refusals_in_a_row = 256;
 
 }  // namespace
 
@@ -64,6 +62,17 @@ void listener::fail(char const* doing, int error) const {
                           std::string("kino: cannot ") + doing + " " + where_.text());
 }
 
+void listener::open(int family) {
+  int const socket = open_socket(family);
+  if (socket < 0) fail("open a socket for", errno);
+  try {
+    socket_.assign(socket);
+  } catch (...) {
+    ::close(socket);
+    throw;
+  }
+}
+
 void listener::bind_tcp() {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -76,7 +85,7 @@ void listener::bind_tcp() {
                                 ::gai_strerror(error) + ")");
   }
   std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> const owned(found, &::freeaddrinfo);
-  socket_.assign(open_socket(found->ai_family));
+  open(found->ai_family);
   int const socket = socket_.native_handle();
   int const on = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -98,43 +107,39 @@ void listener::bind_local() {
   if (where_.path.size() >= sizeof address.sun_path) fail("listen on", ENAMETOOLONG);
   std::memcpy(address.sun_path, where_.path.data(), where_.path.size());
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  socket_.assign(open_socket(AF_UNIX));
+  open(AF_UNIX);
   int const socket = socket_.native_handle();
   if (::bind(socket, generic, sizeof address) != 0) fail("listen on", errno);
   local_ = {"localhost", "80"};
 }
 
-void listener::start() { wait(); }
-
-void listener::stop() {
+void listener::stop() noexcept {
   asio::error_code ignored;
   pause_.cancel();
   socket_.close(ignored);
 }
 
-void listener::resume() { wait(); }
+void listener::start() noexcept { wait(); }
 
-void listener::wait() {
+void listener::wait() noexcept {
   if (waiting_ || !socket_.is_open()) return;
   waiting_ = true;
   socket_.async_wait(asio::posix::stream_descriptor::wait_read,
-                     [this](asio::error_code const& error) {
+                     handler_in(wait_memory_, [this](asio::error_code const& error) {
                        waiting_ = false;
                        if (error || !socket_.is_open()) return;
                        accept();
-                     });
+                     }));
 }
 
-void listener::accept() {
+void listener::accept() noexcept {
   for (;;) {
     // What is beyond the limit waits in the kernel's backlog.
     if (!front_.admit()) return;
     sockaddr_storage from{};
-    socklen_t length = sizeof from;
-    int const socket = ::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&from),
-                                 &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int const socket = accept_socket(socket_.native_handle(), from);
     if (socket >= 0) {
-      front_.connected(socket, text_of(from), local_);
+      take_over(socket, from);
       continue;
     }
     int const error = errno;
@@ -146,13 +151,66 @@ void listener::accept() {
   }
 }
 
-void listener::back_off(int error) {
-  log_line("cannot accept a connection on " + where_.text() + ": " + std::strerror(error) +
-           "; trying again in a moment");
-  pause_.expires_after(std::chrono::milliseconds(200));
-  pause_.async_wait([this](asio::error_code const& cancelled) {
-    if (!cancelled) accept();
-  });
+void listener::take_over(int socket, sockaddr_storage const& from) noexcept {
+  try {
+    front_.connected(socket, text_of(from), local_);
+    failing_ = false;
+  } catch (std::exception const& e) {
+    // It is this one client's misfortune; those behind it may be luckier.
+    ::close(socket);
+    front_.connection_closed(false);
+    log_line(e.what());
+  }
+}
+
+// Without a descriptor, clients would wait for one until they give up. Returns whether no more wait.
+bool listener::turn_all_away() noexcept {
+  for (std::size_t left = refusals_in_a_row; left != 0 && spare_.release(); --left) {
+    sockaddr_storage from{};
+    int const socket = accept_socket(socket_.native_handle(), from);
+    bool const empty = socket < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (socket >= 0) refuse(socket);
+    if (!spare_.refill() || socket < 0) return empty;
+  }
+  return false;
+}
+
+void listener::refuse(int socket) noexcept {
+  try {
+    byte_buffer brief;
+    response_head::brief(brief, 503, false);
+    iovec one = piece(brief.view());
+    front_.count_refused(503);  // before the client can know of it
+    static_cast<void>(send_some(socket, &one, 1));
+    // Closing while bytes of the client lie unread would take the answer with it.
+    ::shutdown(socket, SHUT_WR);
+    char unread[4096];
+    static_cast<void>(receive_some(socket, unread, sizeof unread));
+  } catch (std::bad_alloc const&) {  // Then it is closed without a word.
+  }
+  ::close(socket);
+}
+
+void listener::back_off(int error) noexcept {
+  bool const first = !std::exchange(failing_, true);
+  bool const exhausted = error == EMFILE || error == ENFILE;
+  try {
+    if (first) {
+      log_line("cannot accept connections on " + where_.text() + ": " + std::strerror(error) +
+               (exhausted ? "; clients get 503: raise the limit of open files (ulimit -n), or lower max_connections"
+                          : "; trying again every 200 ms"));
+    }
+    if (exhausted && turn_all_away()) return wait();
+    pause_.expires_after(std::chrono::milliseconds(200));
+    pause_.async_wait(handler_in(pause_memory_, [this](asio::error_code const& cancelled) {
+      if (cancelled || !socket_.is_open()) return;
+      static_cast<void>(spare_.refill());
+      accept();
+    }));
+  } catch (std::exception const& e) {
+    log_line(e.what());
+    wait();  // There is no memory for a pause.
+  }
 }
 
 }  // namespace kino::server

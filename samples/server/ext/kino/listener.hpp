@@ -5,7 +5,9 @@
 #pragma once
 
 #include "connection.hpp"
+#include "handler_memory.hpp"
 #include "options.hpp"
+#include "socket_calls.hpp"
 
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
@@ -19,7 +21,8 @@ class front_end;
 
 /// A listener binds one address and hands the connections it accepts to the front end.
 ///
-/// What goes wrong while accepting is logged and waited out; it never ends the process.
+/// What goes wrong while accepting is logged and waited out; it never ends the process. When
+/// the process has no descriptor left, clients get 503 with one that is kept for this.
 ///
 /// The file of a Unix socket is its user's to remove, before and after.
 ///
@@ -33,25 +36,32 @@ public:
   /// What was bound: a port 0 has become the one the system chose.
   [[nodiscard]] bind_address const& where() const { return where_; }
 
-  void start();
-  void stop();
-  /// Accepts again after `start` or an acceptance found that there are too many connections.
-  void resume();
+  /// Accepts; again, after an acceptance found that there are too many connections.
+  void start() noexcept;
+  void stop() noexcept;
 
 private:
+  void open(int family);
   void bind_tcp();
   void bind_local();
   void fail(char const* doing, int error) const;
-  void wait();
-  void accept();
-  void back_off(int error);
+  void wait() noexcept;
+  void accept() noexcept;
+  void take_over(int socket, sockaddr_storage const& from) noexcept;
+  [[nodiscard]] bool turn_all_away() noexcept;
+  void refuse(int socket) noexcept;
+  void back_off(int error) noexcept;
 
   front_end& front_;
   bind_address where_;
   endpoint local_;
   asio::posix::stream_descriptor socket_;
   asio::steady_timer pause_;
+  spare_descriptor spare_;
+  handler_memory wait_memory_;
+  handler_memory pause_memory_;
   bool waiting_ = false;
+  bool failing_ = false;  // what went wrong is logged, and lasts
 };
 
 }  // namespace kino::server

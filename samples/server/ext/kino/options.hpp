@@ -20,7 +20,7 @@ using clock = std::chrono::steady_clock;
 /// The time now to within a few milliseconds, for a fraction of the price. For moments that are
 /// noted with every request and only compared with timeouts.
 inline clock::time_point coarse_now() noexcept {
-#ifdef CLOCK_MONOTONIC_COARSE
+#if defined(CLOCK_MONOTONIC_COARSE) && !defined(KINO_ONLY_POSIX)
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);  // the clock that steady_clock reads, too
   return clock::time_point(std::chrono::duration_cast<clock::duration>(

@@ -2,6 +2,8 @@
 
 #include "outlet.hpp"
 
+#include "socket_calls.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <sys/ioctl.h>
@@ -15,17 +17,6 @@
 namespace kino::server {
 
 namespace {
-
-// Writes without waiting and without SIGPIPE. Bytes, or -1 with errno.
-ssize_t send_some(int socket, iovec* pieces, std::size_t count) {
-  msghdr message{};
-  message.msg_iov = pieces;
-  message.msg_iovlen = count;
-  for (;;) {
-    ssize_t const sent = ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0 || errno != EINTR) return sent;
-  }
-}
 
 // How many bytes of what was sent the other side has not acknowledged, where the kernel tells.
 std::uint64_t bytes_in_kernel(int socket) {

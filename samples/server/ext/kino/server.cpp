@@ -32,14 +32,14 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
       events_(2 * settings.slots + 8),
       front_(settings.front, *this),
-      waiting_(front_.context(), settings.queue_timeout,
+      waiting_(front_.first_thread(), settings.queue_timeout,
                [this](exchange::reply& reply) { return offer(reply); }),
       queue_(held, {.capacity = settings.queue_depth,
                     .slots = settings.slots,
                     .concurrency = settings.concurrency,
                     .permits = settings.run_permits}),
       seats_(settings.slots),
-      deadline_(front_.context(), settings.queue_timeout) {
+      deadline_(front_.first_thread().context(), settings.queue_timeout) {
   if (settings.run_permits) suspension::hear();
 }
 
@@ -50,13 +50,8 @@ std::vector<bind_address> server::listen() {
 
 void server::handle(exchange::reply&& reply) noexcept {
   received_.add();
-  try {
-    deadline_.watch(reply);
-    waiting_.enter(std::move(reply));
-  } catch (std::exception const& e) {
-    log_line(std::string("a request was dropped: ") + e.what());
-    reply.expire();
-  }
+  deadline_.watch(reply);
+  waiting_.enter(std::move(reply));
 }
 
 waiting_room::fate server::offer(exchange::reply& reply) {

@@ -5,9 +5,10 @@
 #pragma once
 
 #include "exchange.hpp"
+#include "io_thread.hpp"
+#include "notice.hpp"
 #include "options.hpp"
 
-#include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <atomic>
@@ -25,48 +26,57 @@ namespace kino::server {
 /// A request that has expired in the queue keeps its place there until a worker comes to it. The
 /// requests behind it lose nothing by that: they wait here instead, in order and no longer.
 ///
+/// Every request that enters is accepted by the queue, expires at its deadline, or expires at
+/// once where there is no memory for it. While requests wait, an alarm is set or on its way.
+///
 /// Threads: any.  Blocks: never; the lock is not held while a request is offered or expires.
 class waiting_room {
 public:
   /// What became of a request that was offered to the queue.
   enum class fate { accepted, full, closed };
-  /// Takes the request only if it returns `accepted`. Any thread; must not block.
+  /// Takes the request only if it returns `accepted`. Any thread; must not block. If it throws,
+  /// the request expires.
   using offer = std::function<fate(exchange::reply&)>;
   class place;
 
-  waiting_room(asio::io_context& context, clock::duration patience, offer to_queue);
+  waiting_room(io_thread& home, clock::duration patience, offer to_queue);
 
   /// Lets `reply` through to the queue, or in. Requests that wait already go first.
-  void enter(exchange::reply&& reply);
+  void enter(exchange::reply&& reply) noexcept;
   /// Says that the queue has become shorter. Cheap if nobody waits.
-  void room_again() {
+  void room_again() noexcept {
     // The fence orders the queue's change before the look at the count; `enter` counts before
     // it looks at the queue again. One of the two sees the other.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (count_.load(std::memory_order_relaxed) != 0) let_in();
   }
   /// Expires everybody, now and later.
-  void close();
+  void close() noexcept;
+  [[nodiscard]] std::size_t size() const { return count_.load(std::memory_order_relaxed); }
 
 private:
   struct guest {
-    exchange::reply reply;
+    exchange::reply reply;  // empty while it is being offered, which only the first one is
     clock::time_point until;
   };
 
-  void let_in();
-  void expire_late();
-  void set_alarm(clock::time_point when);
+  [[nodiscard]] fate offer_to_queue(exchange::reply& reply) noexcept;
+  void let_in() noexcept;
+  void watch() noexcept;
+  void expire_until(clock::time_point latest) noexcept;
+  [[nodiscard]] bool take(clock::time_point latest, exchange::reply& late);
 
   clock::duration const patience_;
   offer const offer_;
-  asio::steady_timer timer_;
+  asio::steady_timer timer_;  // the I/O thread's
+  notice alarm_notice_;
   std::mutex mutex_;
   std::deque<guest> guests_;
   std::atomic<std::size_t> count_{0};
-  bool letting_in_ = false;
+  bool letting_in_ = false;  // a thread offers; others say `again_` and leave it to that one
   bool again_ = false;
-  bool alarm_set_ = false;
+  bool offering_ = false;    // ... the first guest
+  bool alarm_due_ = false;   // `watch` will be called
   bool closed_ = false;
 };
 

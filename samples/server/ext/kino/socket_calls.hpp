@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+//
+// System calls on sockets that differ between systems. With KINO_ONLY_POSIX the calls are those
+// that every system has, so that this branch can be tested where nobody needs it.
+
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <utility>
+
+#if !defined(KINO_ONLY_POSIX) && defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
+#define KINO_SOCKET_FLAGS 1
+#endif
+
+namespace kino::server {
+
+/// Makes a socket non-blocking, closed by exec, and silent where sending would raise SIGPIPE.
+/// Returns `socket`, or -1 with errno after closing it.
+inline int set_up_socket(int socket) noexcept {
+  if (socket < 0) return -1;
+#ifdef SO_NOSIGPIPE
+  int const on = 1;
+  ::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+#ifndef KINO_SOCKET_FLAGS
+  // A program that another thread starts between the two calls inherits the socket; there is no
+  // better way here.
+  int const flags = ::fcntl(socket, F_GETFL);
+  if (::fcntl(socket, F_SETFD, FD_CLOEXEC) != 0 || flags < 0 ||
+      ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0) {
+    int const error = errno;
+    ::close(socket);
+    errno = error;
+    return -1;
+  }
+#endif
+  return socket;
+}
+
+/// A new stream socket, set up; -1 with errno.
+inline int open_socket(int family) noexcept {
+#ifdef KINO_SOCKET_FLAGS
+  return set_up_socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+#else
+  return set_up_socket(::socket(family, SOCK_STREAM, 0));
+#endif
+}
+
+/// The next connection of `listening`, set up, and its address; -1 with errno.
+inline int accept_socket(int listening, sockaddr_storage& from) noexcept {
+  socklen_t length = sizeof from;
+  auto* const address = reinterpret_cast<sockaddr*>(&from);
+#ifdef KINO_SOCKET_FLAGS
+  return set_up_socket(::accept4(listening, address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+#else
+  return set_up_socket(::accept(listening, address, &length));
+#endif
+}
+
+/// Writes without waiting and without SIGPIPE. Bytes, or -1 with errno.
+inline ssize_t send_some(int socket, iovec* pieces, std::size_t count) noexcept {
+#ifdef MSG_NOSIGNAL
+  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+#else
+  constexpr int flags = MSG_DONTWAIT;
+#endif
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
+  for (;;) {
+    ssize_t const sent = ::sendmsg(socket, &message, flags);
+    if (sent >= 0 || errno != EINTR) return sent;
+  }
+}
+
+/// Reads without waiting. Bytes, 0 at the end, or -1 with errno.
+inline ssize_t receive_some(int socket, char* into, std::size_t room) noexcept {
+  for (;;) {
+    ssize_t const got = ::recv(socket, into, room, MSG_DONTWAIT);
+    if (got >= 0 || errno != EINTR) return got;
+  }
+}
+
+/// A descriptor kept so that one is free when the process has no more; -1 if there is none.
+class spare_descriptor {
+public:
+  spare_descriptor() noexcept { refill(); }
+  spare_descriptor(spare_descriptor const&) = delete;
+  ~spare_descriptor() { static_cast<void>(release()); }
+
+  /// Takes one again; returns whether there is one now.
+  bool refill() noexcept {
+    if (descriptor_ < 0) descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return descriptor_ >= 0;
+  }
+  /// Frees it; returns whether there was one.
+  [[nodiscard]] bool release() noexcept {
+    return descriptor_ >= 0 && ::close(std::exchange(descriptor_, -1)) == 0;
+  }
+
+private:
+  int descriptor_ = -1;
+};
+
+}  // namespace kino::server

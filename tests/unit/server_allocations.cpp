@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+//
+// A front end that has no memory: whichever allocation fails, afterwards the server answers, and
+// nothing is lost.
+
+#include "front_end.hpp"
+#include "log.hpp"
+
+#include "../support/await.hpp"
+#include "../support/front_end_test.hpp"
+#include "../support/stress.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace server = kino::server;
+using namespace front_end_test;
+using server::exchange;
+
+namespace {
+
+// Counts down to the allocation that fails; below one, none does.
+std::atomic<long> countdown{0};
+std::atomic<long> interval{0};  // and from then on each such one
+thread_local bool exempt = false;
+
+bool fails() {
+  if (exempt || countdown.load(std::memory_order_relaxed) <= 0) return false;
+  if (countdown.fetch_sub(1) != 1) return false;
+  countdown = interval.load();
+  return true;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  void* const place = fails() ? nullptr : std::malloc(size);
+  if (!place) throw std::bad_alloc();
+  return place;
+}
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+  return fails() ? nullptr : std::malloc(size);
+}
+void operator delete(void* place) noexcept { std::free(place); }
+void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+
+#ifdef KINO_TEST_WRAPS_MALLOC
+extern "C" {
+void* __real_realloc(void*, std::size_t);
+void* __real_aligned_alloc(std::size_t, std::size_t);
+void* __wrap_realloc(void* place, std::size_t size) {
+  return fails() ? nullptr : __real_realloc(place, size);
+}
+void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
+  return fails() ? nullptr : __real_aligned_alloc(alignment, size);
+}
+}
+#endif
+
+namespace {
+
+// The log is there before a server is, and it has a thread and descriptors of its own.
+void start_log() {
+  server::log_line("a test of allocations that fail");
+  REQUIRE(server::log().flush(std::chrono::minutes(1)));
+}
+
+// Answers each request with its body, or with a large one, or bit by bit, as its target asks.
+class crew {
+public:
+  explicit crew(desk& requests) : requests_(requests), thread_([this] { work(); }) {}
+  ~crew() {
+    requests_.close();
+    thread_.join();
+  }
+
+private:
+  void work() {
+    while (exchange::reply const each = requests_.next()) {
+      try {
+        serve(each);
+      } catch (std::bad_alloc const&) {  // Dropping the request answers it.
+      }
+    }
+  }
+  static void serve(exchange::reply const& each) {
+    exchange& from = exchange::of(each);
+    std::string_view const target = from.head().target();
+    if (target == "/large") return answer(each, std::string(200'000, 'l'));
+    std::string const body = read_body(from);
+    if (target != "/stream") return answer(each, body);
+    from.draft().clear(0);
+    server::response_head head(from.draft());
+    static_cast<void>(head.status(200));
+    head.finish({server::framing::length, 3, from.decide_keep_alive(), false});
+    iovec first = server::piece(from.draft().view());
+    each.answer({{&first, 1}, false, true, true});
+    for (int i = 0; i < 3; ++i) {
+      iovec one = server::piece("s");
+      from.write({{&one, 1}, i == 2, true, true});
+    }
+  }
+
+  desk& requests_;
+  std::thread thread_;
+};
+
+struct question {
+  std::string request;
+  std::string body;  // of the answer
+};
+
+std::string post(std::string const& body, char const* target = "/") {
+  return std::string("POST ") + target + " HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::vector<std::vector<question>> conversations() {
+  std::string const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  std::string const large = "GET /large HTTP/1.1\r\nHost: a.name.that.is.long.enough.to.be.allocated\r\n\r\n";
+  std::string const stream = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n";
+  std::string const chunked =
+      "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5\r\nabcde\r\n0\r\n\r\n";
+  std::string const medium(20'000, 'm');
+  std::string const much(150'000, 'b');
+  std::string const all_large(200'000, 'l');
+  std::vector<std::vector<question>> all;
+  all.push_back({{get, ""}, {get, ""}, {stream, "sss"}, {get, ""}});
+  all.push_back({{post("small"), "small"}, {post(medium), medium}, {post(much), much}, {get, ""}});
+  all.push_back({{chunked, "abcde"}, {get, ""}});
+  // Pipelined, and more than is read ahead.
+  std::vector<question> pipeline(40, {get, ""});
+  for (std::size_t i = 0; i < pipeline.size(); i += 8) pipeline[i] = {large, all_large};
+  all.push_back(pipeline);
+  return all;
+}
+
+// Asks everything, each conversation in one go. Returns how many answers are wrong: neither the
+// right one nor an error, after which the connection ends; a lost one is one that does not come.
+int converse(std::uint16_t port, std::vector<std::vector<question>> const& all) {
+  int wrong = 0;
+  std::vector<client> clients(all.size());
+  std::vector<std::thread> senders;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!clients[i].connect(port)) return 1'000'000;
+    senders.emplace_back([&, i] {
+      exempt = true;
+      for (question const& each : all[i]) {
+        if (!clients[i].send(each.request)) break;
+      }
+    });
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    client& asking = clients[i];
+    for (question const& each : all[i]) {
+      response got = asking.read_response();
+      if (got.status == 100) got = asking.read_response();
+      if (got.status == 200 && got.body == each.body) continue;
+      wrong += got.status != 0 && got.status != 500 && got.status != 503;
+      wrong += !asking.ended();
+      break;
+    }
+    wrong += asking.waited_in_vain();
+  }
+  for (client& each : clients) each.half_close();
+  for (std::thread& each : senders) each.join();
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("whichever allocation fails, no request is lost and the server answers afterwards") {
+  exempt = true;
+  start_log();
+  auto const all = conversations();
+  int const before = open_descriptors();
+  long allocations = 0;
+  for (long n = 1; allocations == 0; ++n) {
+    CAPTURE(n);
+    desk requests;
+    running_front_end front(requests);
+    crew const workers(requests);
+    countdown = n;
+    CHECK(converse(front.port(), all) == 0);
+    if (countdown.exchange(0) > 0) allocations = n;
+    client asking(front.port());
+    REQUIRE(asking.send(post("still here")));
+    CHECK(asking.read_response().body == "still here");
+    asking.close();
+    await([&] { return front.get().connections() == 0; });
+    CHECK(front.get().live() == 0);
+  }
+  CHECK(open_descriptors() == before);
+  CHECK(allocations > 20);  // or what this test fails is not what the server allocates
+}
+
+TEST_CASE("a server that cannot start for lack of memory leaves nothing behind") {
+  exempt = true;
+  start_log();
+  int const before = open_descriptors();
+  desk requests;
+  server::options const settings = patient_settings();
+  bool made = false;
+  for (long n = 1; !made; ++n) {
+    try {
+      server::front_end front(settings, requests);
+      exempt = false;
+      countdown = n;
+      front.listen();
+      front.start();
+      made = countdown.exchange(0) > 0;
+    } catch (std::exception const&) {
+    }
+    countdown = 0;
+    exempt = true;
+    REQUIRE(open_descriptors() == before);
+  }
+}
+
+TEST_CASE("with every few allocations failing, a thousand requests are answered or their connections end") {
+  exempt = true;
+  start_log();
+  auto const all = conversations();
+  desk requests;
+  running_front_end front(requests);
+  {
+    crew const workers(requests);
+    for (long each : {2, 3, 5, 7, 11, 17, 23, 31, 43, 57, 71, 89, 101, 127, 151, 211, 307, 401, 503, 1009}) {
+      CAPTURE(each);
+      interval = each;
+      countdown = each;
+      CHECK(converse(front.port(), all) == 0);
+    }
+    countdown = interval = 0;
+    CHECK(converse(front.port(), all) == 0);
+    client asking(front.port());
+    REQUIRE(asking.send(post("still here")));
+    CHECK(asking.read_response().body == "still here");
+  }
+  await([&] { return front.get().connections() == 0; });
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+
+#include "listener.hpp"
+
+#include "log.hpp"
+
+#include "../support/await.hpp"
+#include "../support/front_end_test.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fcntl.h>
+#include <string>
+#include <sys/resource.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace server = kino::server;
+using namespace front_end_test;
+using server::exchange;
+
+namespace {
+
+constexpr char const* request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+// Answers everything until the desk is closed.
+class crew {
+public:
+  explicit crew(desk& requests) : requests_(requests), thread_([this] {
+    while (exchange::reply const each = requests_.next()) answer(each, "served");
+  }) {}
+  ~crew() {
+    requests_.close();
+    thread_.join();
+  }
+
+private:
+  desk& requests_;
+  std::thread thread_;
+};
+
+// As long as it lives, the process gets no further descriptor.
+class no_descriptors {
+public:
+  no_descriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    int const lowest = ::dup(STDERR_FILENO);
+    ::close(lowest);
+    rlimit const none{static_cast<rlim_t>(lowest), before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~no_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+private:
+  rlimit before_{};
+};
+
+// What is written to standard error meanwhile.
+class captured_log {
+public:
+  captured_log() : file_(std::tmpfile()), before_(-1) {
+    // The log has a thread and descriptors of its own, from its first line on.
+    server::log_line("a test of the listener");
+    REQUIRE(server::log().flush(std::chrono::minutes(1)));
+    before_ = ::dup(STDERR_FILENO);
+    ::dup2(::fileno(file_), STDERR_FILENO);
+  }
+  ~captured_log() {
+    release();
+    std::fclose(file_);
+  }
+  std::string release() {
+    if (before_ >= 0) {
+      CHECK(server::log().flush(std::chrono::minutes(1)));
+      ::dup2(before_, STDERR_FILENO);
+      ::close(std::exchange(before_, -1));
+    }
+    std::string all;
+    std::rewind(file_);
+    for (int c; (c = std::fgetc(file_)) != EOF;) all += static_cast<char>(c);
+    return all;
+  }
+
+private:
+  std::FILE* file_;
+  int before_;
+};
+
+std::size_t count(std::string const& text, std::string_view what) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++found;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("without a descriptor clients get 503, those connected are served, and later all are") {
+  desk requests;
+  running_front_end front(requests);
+  crew const workers(requests);
+  client connected(front.port());
+  REQUIRE(connected.send(request));
+  CHECK(connected.read_response().status == 200);
+  std::vector<client> clients(20);
+  captured_log log;
+  {
+    no_descriptors const meanwhile;
+    for (client& each : clients) {
+      REQUIRE(each.connect(front.port()));
+      CHECK(each.read_response().status == 503);
+      CHECK(each.ended());
+    }
+    REQUIRE(connected.send(request));
+    CHECK(connected.read_response().status == 200);
+  }
+  CHECK(requests.refusals() == 20);
+  std::string const lines = log.release();
+  CHECK(count(lines, "cannot accept connections on 127.0.0.1:") == 1);
+  CHECK(count(lines, "ulimit -n") == 1);
+  client later(front.port());
+  REQUIRE(later.send(request));
+  CHECK(later.read_response().status == 200);
+}
+
+TEST_CASE("accepted sockets do not block and are not inherited") {
+  int const before = open_descriptors();
+  {
+    desk requests;
+    running_front_end front(requests);
+    std::vector<client> clients(3);
+    for (client& each : clients) REQUIRE(each.connect(front.port()));
+    await([&] { return front.get().connections() == 3; });
+    int accepted = 0;
+    for (int i = 3; i < 200; ++i) {
+      sockaddr_in local{};
+      socklen_t length = sizeof local;
+      if (::getsockname(i, reinterpret_cast<sockaddr*>(&local), &length) != 0) continue;
+      if (ntohs(local.sin_port) != front.port()) continue;
+      ++accepted;  // or listening
+      CHECK((::fcntl(i, F_GETFD) & FD_CLOEXEC) != 0);
+      CHECK((::fcntl(i, F_GETFL) & O_NONBLOCK) != 0);
+    }
+    CHECK(accepted == 4);
+  }
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a worker that writes to a client that has left raises no signal") {
+  desk requests;
+  running_front_end front(requests);
+  client leaving(front.port());
+  REQUIRE(leaving.send(request));
+  exchange::reply const held = requests.next();
+  leaving.reset();
+  await([&] { return exchange::of(held).client_gone() || front.get().connections() == 0; });
+  answer(held, "too late");
+  client asking(front.port());
+  REQUIRE(asking.send(request));
+  answer(requests.next(), "served");
+  CHECK(asking.read_response().body == "served");
+}
+
+TEST_CASE("an address in use, one that is not ours and a path that is too long say which") {
+  desk requests;
+  running_front_end front(requests);
+  server::options taken = patient_settings();
+  taken.binds.front().port = front.port();
+  server::front_end second(taken, requests);
+  std::string const port = std::to_string(front.port());
+  CHECK_THROWS_WITH_AS(second.listen(), doctest::Contains(("127.0.0.1:" + port).c_str()), std::system_error);
+  taken.binds.front() = {{}, 0, std::string(200, 'x')};
+  server::front_end third(taken, requests);
+  CHECK_THROWS_WITH_AS(third.listen(), doctest::Contains("unix:xxx"), std::system_error);
+}
