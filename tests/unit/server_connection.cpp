@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cstdio>
 #include <future>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +31,7 @@ using server::exchange;
 KINO_TEST_REACH(threads_of, server::front_end, threads_)
 KINO_TEST_REACH(connections_of, server::io_thread, connections_)
 KINO_TEST_REACH(next_of, server::connection, next_)
+KINO_TEST_REACH(unparsed_of, server::connection, unparsed_)
 
 namespace {
 
@@ -345,4 +347,39 @@ TEST_CASE("random pipelines arrive whole, in order, and one request at a time") 
   for (std::thread& worker : workers) worker.join();
   CHECK(wrong == 0);
   CHECK(overlaps == 0);
+}
+
+TEST_CASE("what is pipelined is kept where it was read to until it is parsed, however often reading resumes") {
+  desk requests;
+  running_front_end front(requests);
+  server::io_thread& thread = *threads_of(front.get()).front();
+  client asking(front.port());
+  constexpr std::size_t count = 250;
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i) all += get(i);
+  REQUIRE(all.size() < server::tuning::head_read_size);
+  REQUIRE(asking.send(all));
+  // Bytes that are moved have another end, in whatever memory: the old one is in use meanwhile.
+  std::set<char const*> ends;
+  std::size_t left_last = all.size();
+  std::size_t resumed = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    exchange::reply each = requests.next();
+    CHECK(target_of(each) == "/" + std::to_string(i));
+    std::promise<void> looked;
+    asio::post(thread.context(), [&] {
+      server::byte_buffer& unparsed = unparsed_of(*connections_of(thread));
+      if (!unparsed.empty()) {
+        ends.insert(unparsed.view().end());
+        resumed += unparsed.size() < left_last;
+        left_last = unparsed.size();
+      }
+      looked.set_value();
+    });
+    looked.get_future().get();
+    answer(each, "");
+  }
+  for (std::size_t i = 0; i < count; ++i) CHECK(asking.read_response().status == 200);
+  CHECK(resumed > count / depth / 2);
+  CHECK(ends.size() == 1);
 }

@@ -137,7 +137,7 @@ void connection::read() {
       if (into_body) {
         received_body(got);
       } else {
-        received({buffer.data(), got});
+        unparsed_.append(parse({buffer.data(), got}));
       }
       // The rest of a body is probably there. Anything else that is left is announced again.
       if (got == buffer.size() && reads_into_body() && reads < tuning::body_reads) continue;
@@ -168,19 +168,17 @@ void connection::read_ended() {
   outlet_.close_after_last();
 }
 
-void connection::received(std::string_view bytes) {
+// Returns what is behind a full line, to be parsed when reading is resumed.
+std::string_view connection::parse(std::string_view bytes) {
   while (!bytes.empty() && !lingering_ && !last_request_ && events_) {
-    if (!current_ && !begin_request()) {
-      if (!last_request_) unparsed_.append(bytes);
-      return;
-    }
+    if (!current_ && !begin_request()) return bytes;
     bool const had_started = parser_.started();
     bool const had_head = !parser_.in_head();
     auto const result = parser_.parse(bytes);
     bytes.remove_prefix(result.consumed);
     switch (result.what) {
       case http_parser::state::complete: request_complete(); break;
-      case http_parser::state::rejected: refuse(parser_.why()); return;
+      case http_parser::state::rejected: refuse(parser_.why()); return {};
       case http_parser::state::incomplete:
         if (parser_.in_head()) {
           if (!had_started) receiving_since_ = clock::now();
@@ -193,6 +191,7 @@ void connection::received(std::string_view bytes) {
         break;
     }
   }
+  return {};
 }
 
 bool connection::begin_request() {
@@ -291,8 +290,8 @@ void connection::read_on() {
     set_alarm(receiving_.due());
   } else if (paused_ == pause::line_full) {
     paused_ = pause::none;
-    byte_buffer const waiting = std::move(unparsed_);
-    received(waiting.view());
+    unparsed_.consume(unparsed_.size() - parse(unparsed_.view()).size());
+    if (unparsed_.empty()) unparsed_.clear(0);
   }
   wait_readable();
 }

@@ -107,7 +107,7 @@ private:
   void read();
   void read_ended();
   [[nodiscard]] bool reads_into_body() const;
-  void received(std::string_view bytes);
+  [[nodiscard]] std::string_view parse(std::string_view bytes);
   void received_body(std::size_t length);
   void await_body(std::size_t progress);
   [[nodiscard]] std::span<char> body_room();
