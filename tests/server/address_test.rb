@@ -31,4 +31,18 @@ class AddressTest < ServerTest
       refute File.exist?(path)
     end
   end
+
+  def test_an_abstract_unix_socket
+    skip "abstract sockets are Linux's" unless RUBY_PLATFORM.include?("linux")
+
+    name = "kino-test-#{Process.pid}-#{rand(1 << 30)}"
+    server = start("unix://@#{name}")
+    assert_equal "unix://@#{name}", server.url
+    Client.open("\0#{name}") { |client| assert_equal "hello", client.get("/").body }
+    refute File.exist?("@#{name}")
+    error = assert_raises(Kino::BindError) { start("unix://@#{name}") }
+    assert_match(/unix:\/\/@#{name}: pid #{Process.pid}/, error.message)
+    server.shutdown
+    assert_raises(Errno::ECONNREFUSED) { Client.open("\0#{name}") }
+  end
 end

@@ -93,9 +93,9 @@ class OptionsTest < Minitest::Test
       "127.0.0.1" => "http://127.0.0.1:80", "localhost:8080" => "http://localhost:8080", "::1" => "http://[::1]:80",
       "[::1]:81" => "http://[::1]:81", "[::]" => "http://[::]:80", "tcp://0.0.0.0:1" => "http://0.0.0.0:1",
       "http://127.0.0.1:2/" => "http://127.0.0.1:2", "unix:///run/kino.sock" => "unix:///run/kino.sock",
-      "unix:///run/kino.sock?mode=0660" => "unix:///run/kino.sock"
+      "unix:///run/kino.sock?mode=0660" => "unix:///run/kino.sock", "unix://@kino" => "unix://@kino"
     }.each { |text, url| assert_equal url, Kino::Address.parse(text, 80).url, text }
-    ["", "a b", "host:", "host:x", "host:70000", "[::1", "unix://relative", "unix:///a?mode=9", "unix:///a?x=1", "ftp://x"].each do |wrong|
+    ["", "a b", "host:", "host:x", "host:70000", "[::1", "unix://relative", "unix://@", "unix://@a?mode=0660", "unix://@a\0", "unix:///a?mode=9", "unix:///a?x=1", "ftp://x"].each do |wrong|
       assert_raises(Kino::ConfigError, wrong) { Kino::Address.parse(wrong, 80) }
     end
   end

@@ -24,6 +24,7 @@
 #include <string_view>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <utility>
 
@@ -111,15 +112,19 @@ struct response {
 class client {
 public:
   /// A socket that is not connected yet.
-  client() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    timeval const patience{60, 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  }
+  client() : client(family{AF_INET}) {}
   explicit client(std::uint16_t port) : client() { static_cast<void>(connect(port)); }
   client(client&& other) noexcept
       : socket_(std::exchange(other.socket_, -1)), seen_(std::move(other.seen_)) {}
   ~client() { close(); }
+
+  /// A client on the Unix socket of that address; not connected if that fails.
+  static client on(sockaddr_un const& to, std::size_t length) {
+    client made(family{AF_UNIX});
+    auto const* const address = reinterpret_cast<sockaddr const*>(&to);
+    if (::connect(made.socket_, address, static_cast<socklen_t>(length)) != 0) made.close();
+    return made;
+  }
 
   bool connect(std::uint16_t port) {
     sockaddr_in to{};
@@ -139,6 +144,11 @@ public:
     close();
   }
 
+  /// Makes the kernel keep little of what is not read.
+  void receive_little_ahead() {
+    int const little = 4096;
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+  }
   /// Sends all of it; false if the connection has ended.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
@@ -168,10 +178,21 @@ public:
   }
   /// Whether the server left it waiting: no test may accept that.
   [[nodiscard]] bool waited_in_vain() const { return waited_in_vain_; }
+  /// Waits until something has arrived, and takes at most `most` bytes of it; none at the end.
+  std::string read_some(std::size_t most) {
+    if (seen_.empty()) static_cast<void>(receive());
+    return take(std::min(most, seen_.size()));
+  }
   /// Waits for more and says whether the connection has ended instead.
   [[nodiscard]] bool ended() { return seen_.empty() && !receive(); }
 
 private:
+  enum class family : int {};
+  explicit client(family of) : socket_(::socket(static_cast<int>(of), SOCK_STREAM, 0)) {
+    timeval const patience{60, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  }
   bool receive() {
     char bytes[16384];
     ssize_t const length = ::recv(socket_, bytes, sizeof bytes, 0);

@@ -10,10 +10,14 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <string>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -175,3 +179,46 @@ TEST_CASE("an address in use, one that is not ours and a path that is too long s
   server::front_end third(taken, requests);
   CHECK_THROWS_WITH_AS(third.listen(), doctest::Contains("unix:xxx"), std::system_error);
 }
+
+TEST_CASE("a Unix socket's file has the mode that was asked for, whatever the umask") {
+  char directory[] = "/tmp/kino-listener-XXXXXX";
+  REQUIRE(::mkdtemp(directory) != nullptr);
+  std::string const path = std::string(directory) + "/socket";
+  for (unsigned mode : {0600u, 0660u, 0666u}) {
+    for (mode_t mask : {mode_t{0}, mode_t{0077}}) {
+      desk requests;
+      server::options chosen = patient_settings();
+      chosen.binds.front() = {{}, 0, path, mode};
+      mode_t const before = ::umask(mask);
+      server::front_end front(chosen, requests);
+      front.listen();
+      ::umask(before);
+      struct stat found{};
+      CHECK(::stat(path.c_str(), &found) == 0);
+      CHECK((found.st_mode & 0777) == mode);
+      ::unlink(path.c_str());
+    }
+  }
+  ::rmdir(directory);
+}
+
+#ifdef __linux__
+TEST_CASE("an abstract socket is found by its name and nothing else, and leaves no file") {
+  std::string const name = "kino-listener-" + std::to_string(::getpid());
+  desk requests;
+  server::options chosen = patient_settings();
+  chosen.binds.front() = {{}, 0, "@" + name};
+  running_front_end front(requests, chosen);
+  crew const workers(requests);
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  name.copy(to.sun_path + 1, name.size());
+  std::size_t const length = offsetof(sockaddr_un, sun_path) + 1 + name.size();
+  client asking = client::on(to, length);
+  REQUIRE(asking.send(request));
+  CHECK(asking.read_response().body == "served");
+  CHECK(!client::on(to, sizeof to).send(request));  // the name and zeros
+  CHECK(!client::on(to, length - 1).send(request));
+  CHECK(::access(("@" + name).c_str(), F_OK) != 0);
+}
+#endif

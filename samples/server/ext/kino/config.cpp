@@ -84,12 +84,17 @@ private:
       return made;
     }
     if (RARRAY_LEN(one) != 2) {
-      throw std::invalid_argument("kino: a bind is [host, port] or [path]");
+      throw std::invalid_argument("kino: a bind is [host, port], [path] or [path, mode]");
     }
     made.host = text(RARRAY_AREF(one, 0));
-    VALUE const port = RARRAY_AREF(one, 1);
+    VALUE const port_or_mode = RARRAY_AREF(one, 1);
     long number = 0;
-    kino::protect(held_, [&] { number = NUM2LONG(port); });
+    kino::protect(held_, [&] { number = NUM2LONG(port_or_mode); });
+    if (made.host.starts_with('/')) {
+      made.path.swap(made.host);
+      made.mode = static_cast<unsigned>(number) & 0777;
+      return made;
+    }
     if (number < 0 || number > 65535) {
       throw std::invalid_argument("kino: port " + std::to_string(number) +
                                   " is not between 0 and 65535");

@@ -8,12 +8,14 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <system_error>
 #include <unistd.h>
@@ -106,10 +108,26 @@ void listener::bind_local() {
   address.sun_family = AF_UNIX;
   if (where_.path.size() >= sizeof address.sun_path) fail("listen on", ENAMETOOLONG);
   std::memcpy(address.sun_path, where_.path.data(), where_.path.size());
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  auto length = static_cast<socklen_t>(sizeof address);
+  if (where_.abstract()) {
+#ifdef __linux__
+    // Every byte up to the length belongs to such a name, zeros too.
+    address.sun_path[0] = '\0';
+    length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + where_.path.size());
+#else
+    fail("listen on", EAFNOSUPPORT);  // Elsewhere it would be a file in the working directory.
+#endif
+  }
   open(AF_UNIX);
-  int const socket = socket_.native_handle();
-  if (::bind(socket, generic, sizeof address) != 0) fail("listen on", errno);
+  if (::bind(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
+    fail("listen on", errno);
+  }
+  // Nobody can connect before `listen`, so nobody does with wider permissions.
+  if (where_.mode && ::chmod(where_.path.c_str(), static_cast<mode_t>(*where_.mode)) != 0) {
+    int const error = errno;
+    ::unlink(where_.path.c_str());
+    fail("set the mode of", error);
+  }
   local_ = {"localhost", "80"};
 }
 

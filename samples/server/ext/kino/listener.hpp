@@ -24,7 +24,8 @@ class front_end;
 /// What goes wrong while accepting is logged and waited out; it never ends the process. When
 /// the process has no descriptor left, clients get 503 with one that is kept for this.
 ///
-/// The file of a Unix socket is its user's to remove, before and after.
+/// The file of a Unix socket is its user's to remove, before and after. It has its mode before a
+/// client can connect.
 ///
 /// Threads: the constructor and destructor anywhere, the rest on `context`'s thread.
 /// Throws:  std::system_error with the address, from the constructor.

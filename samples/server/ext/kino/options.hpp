@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,9 +36,13 @@ struct bind_address {
   std::string host;
   std::uint16_t port = 0;
   std::string path;
+  /// Permissions of the path's file; none: what the umask leaves.
+  std::optional<unsigned> mode = std::nullopt;
 
   [[nodiscard]] bool local() const { return !path.empty(); }
-  /// As in a log line: "127.0.0.1:9292", "[::1]:9292" or "unix:/run/app.sock".
+  /// Whether the path is '@' and a name in Linux's abstract namespace: then there is no file.
+  [[nodiscard]] bool abstract() const { return path.starts_with('@'); }
+  /// As in a log line: "127.0.0.1:9292", "[::1]:9292", "unix:/run/app.sock" or "unix:@app".
   [[nodiscard]] std::string text() const {
     if (local()) return "unix:" + path;
     bool const six = host.find(':') != std::string::npos;

@@ -3,7 +3,8 @@
 require_relative "errors"
 
 module Kino
-  # One address to listen on: a host and port, or the path of a unix socket.
+  # One address to listen on: a host and port, or the path of a unix socket, or "@" and a name in Linux's abstract
+  # namespace, where a socket has no file.
   class Address
     attr_reader :host, :port, :path
 
@@ -14,11 +15,13 @@ module Kino
     def self.parse(text, port)
       case text
       when %r{\Aunix://(/[^?]+)(?:\?mode=(0?[0-7]{3}))?\z} then new(path: $1, mode: $2&.oct)
+      when %r{\Aunix://(@[^?\0]+)\z} then new(path: $1)
       when %r{\A(?:tcp://|http://)?\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A(?:tcp://|http://)?([^:/\s\[\]]+)(?::(\d+))?/?\z}
         new(host: $1, port: port_number($2, port, text))
       when /\A[0-9A-Fa-f:.]+\z/ then new(host: text, port: port)
       else
-        raise ConfigError, "cannot listen on #{text.inspect}: write host, host:port, [v6]:port, unix:///path or unix:///path?mode=0660"
+        raise ConfigError, "cannot listen on #{text.inspect}: write host, host:port, [v6]:port, unix:///path, " \
+                           "unix:///path?mode=0660 or unix://@name"
       end
     end
 
@@ -41,6 +44,11 @@ module Kino
       !path.nil?
     end
 
+    # Whether listening leaves a file behind.
+    def file?
+      unix? && !path.start_with?("@")
+    end
+
     # What to bind: localhost is both loopback addresses, as far as this machine has them, with one port.
     def to_bind
       return [self] unless host&.casecmp?("localhost")
@@ -57,7 +65,7 @@ module Kino
 
     # As the native side wants it.
     def to_native
-      unix? ? [path] : [host, port]
+      unix? ? [path, mode].compact : [host, port]
     end
 
     def url

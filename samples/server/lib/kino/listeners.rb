@@ -15,14 +15,13 @@ module Kino
 
     # Binds all of them; returns the addresses as they are, with the ports the system chose.
     def open
-      # Only unix sockets need Ruby's socket library.
-      require_relative "unix_socket" if @wanted.any?(&:unix?)
-      @wanted.each { |address| UnixSocket.reclaim(address.path) if address.unix? }
+      # Only the files of unix sockets need Ruby's socket library.
+      require_relative "unix_socket" if @wanted.any?(&:file?)
+      @wanted.each { |address| UnixSocket.reclaim(address.path) if address.file? }
       bound = Native.listen(@id).map do |host_or_path, port|
         port ? Address.new(host: host_or_path, port: port) : Address.new(path: host_or_path)
       end
-      @wanted.each { |address| File.chmod(address.mode, address.path) if address.mode }
-      @files = bound.select(&:unix?).map { |address| UnixSocket.new(address.path) }
+      @files = bound.select(&:file?).map { |address| UnixSocket.new(address.path) }
       bound
     rescue SystemCallError => e
       raise BindError, explain(e)

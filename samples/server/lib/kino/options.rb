@@ -9,7 +9,7 @@ module Kino
   module Options
     TABLE = [
       Option.new(:bind, :list, "127.0.0.1", flag: "-b", metavar: "ADDRESS",
-                 help: "address to listen on: host, host:port, [v6]:port, unix:///path or unix:///path?mode=0660; may be repeated"),
+                 help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name; may be repeated"),
       Option.new(:port, :integer, 9292, range: 0..65_535, flag: "-p",
                  help: "port of the addresses that name none; 0 lets the system choose (the default when embedded)"),
       Option.new(:mode, :choice, :auto, range: %i[auto ractor threaded], flag: "-m",
