@@ -5,6 +5,8 @@
 
 #include "front_end.hpp"
 #include "log.hpp"
+#include "queue_deadline.hpp"
+#include "waiting_room.hpp"
 
 #include "../support/await.hpp"
 #include "../support/front_end_test.hpp"
@@ -72,10 +74,63 @@ void start_log() {
   REQUIRE(server::log().flush(std::chrono::minutes(1)));
 }
 
+// What stands between the front end and the workers of a server: a queue, here for one request, the
+// waiting room before it, and the deadline for both.
+class office final : public server::request_handler {
+public:
+  explicit office(server::clock::duration patience = std::chrono::hours(1))
+      : front_(*this),
+        deadline_(front_.get().first_thread(), patience),
+        waiting_(front_.get().first_thread(), patience, [this](exchange::reply& reply) {
+          switch (queue_.try_push(std::move(reply))) {
+            case kino::push_result::pushed: return server::waiting_room::fate::accepted;
+            case kino::push_result::full: return server::waiting_room::fate::full;
+            default: return server::waiting_room::fate::closed;
+          }
+        }) {}
+  ~office() {
+    close();
+    while (next()) {}
+    front_.get().stop();
+  }
+  void close() noexcept {
+    queue_.close();
+    waiting_.close();
+    deadline_.close();
+  }
+  // The next request that has not expired; empty once the office is closed.
+  exchange::reply next() {
+    for (;;) {
+      exchange::reply taken;
+      static_cast<void>(queue_.pop(taken));
+      waiting_.room_again();
+      if (!taken || exchange::of(taken).begin()) return taken;
+    }
+  }
+  [[nodiscard]] std::uint16_t port() const { return front_.port(); }
+  [[nodiscard]] server::front_end& front() { return front_.get(); }
+
+private:
+  void handle(exchange::reply&& reply) noexcept override {
+    deadline_.watch(reply);
+    waiting_.enter(std::move(reply));
+  }
+  int status_for(kino::ending how, exchange&) noexcept override {
+    return how == kino::ending::expired ? 503 : 500;
+  }
+  void refused(int) noexcept override {}
+  void quiet() noexcept override {}
+
+  kino::channel<exchange::reply> queue_{1};
+  running_front_end front_;
+  server::queue_deadline deadline_;
+  server::waiting_room waiting_;
+};
+
 // Answers each request with its body, or with a large one, or bit by bit, as its target asks.
 class crew {
 public:
-  explicit crew(desk& requests) : requests_(requests), thread_([this] { work(); }) {}
+  explicit crew(office& requests) : requests_(requests), thread_([this] { work(); }) {}
   ~crew() {
     requests_.close();
     thread_.join();
@@ -108,7 +163,7 @@ private:
     }
   }
 
-  desk& requests_;
+  office& requests_;
   std::thread thread_;
 };
 
@@ -185,18 +240,17 @@ TEST_CASE("whichever allocation fails, no request is lost and the server answers
   long allocations = 0;
   for (long n = 1; allocations == 0; ++n) {
     CAPTURE(n);
-    desk requests;
-    running_front_end front(requests);
+    office requests;
     crew const workers(requests);
     countdown = n;
-    CHECK(converse(front.port(), all) == 0);
+    CHECK(converse(requests.port(), all) == 0);
     if (countdown.exchange(0) > 0) allocations = n;
-    client asking(front.port());
+    client asking(requests.port());
     REQUIRE(asking.send(post("still here")));
     CHECK(asking.read_response().body == "still here");
     asking.close();
-    await([&] { return front.get().connections() == 0; });
-    CHECK(front.get().live() == 0);
+    await([&] { return requests.front().connections() == 0; });
+    CHECK(requests.front().live() == 0);
   }
   CHECK(open_descriptors() == before);
   CHECK(allocations > 20);  // or what this test fails is not what the server allocates
@@ -225,25 +279,46 @@ TEST_CASE("a server that cannot start for lack of memory leaves nothing behind")
   }
 }
 
+TEST_CASE("whichever allocation fails, requests that nobody takes expire, in the queue and before it") {
+  exempt = true;
+  start_log();
+  bool all_failed = false;
+  for (long n = 1; !all_failed; ++n) {
+    CAPTURE(n);
+    office requests(std::chrono::milliseconds(1));
+    std::vector<client> clients(3);
+    countdown = n;
+    for (client& each : clients) {
+      REQUIRE(each.connect(requests.port()));
+      static_cast<void>(each.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    }
+    for (client& each : clients) {
+      int const status = each.read_response().status;
+      CHECK((status == 503 || status == 0));
+      CHECK(!each.waited_in_vain());
+    }
+    all_failed = countdown.exchange(0) > 0;
+  }
+}
+
 TEST_CASE("with every few allocations failing, a thousand requests are answered or their connections end") {
   exempt = true;
   start_log();
   auto const all = conversations();
-  desk requests;
-  running_front_end front(requests);
+  office requests;
   {
     crew const workers(requests);
     for (long each : {2, 3, 5, 7, 11, 17, 23, 31, 43, 57, 71, 89, 101, 127, 151, 211, 307, 401, 503, 1009}) {
       CAPTURE(each);
       interval = each;
       countdown = each;
-      CHECK(converse(front.port(), all) == 0);
+      CHECK(converse(requests.port(), all) == 0);
     }
     countdown = interval = 0;
-    CHECK(converse(front.port(), all) == 0);
-    client asking(front.port());
+    CHECK(converse(requests.port(), all) == 0);
+    client asking(requests.port());
     REQUIRE(asking.send(post("still here")));
     CHECK(asking.read_response().body == "still here");
   }
-  await([&] { return front.get().connections() == 0; });
+  await([&] { return requests.front().connections() == 0; });
 }

@@ -26,7 +26,7 @@ class deadline_desk final : public server::request_handler {
 public:
   explicit deadline_desk(server::clock::duration patience, unsigned io_threads = 1)
       : front_(*this, front_end_test::patient_settings(io_threads)),
-        deadline_(front_.get().first_thread().context(), patience) {}
+        deadline_(front_.get().first_thread(), patience) {}
   ~deadline_desk() {
     close();
     front_.get().stop();

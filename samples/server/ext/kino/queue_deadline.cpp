@@ -2,13 +2,8 @@
 
 #include "queue_deadline.hpp"
 
-#include "log.hpp"
-
-#include <asio/post.hpp>
-
 #include <algorithm>
 #include <exception>
-#include <string>
 #include <utility>
 
 namespace kino::server {
@@ -28,8 +23,8 @@ void queue_deadline::list::forget_all() noexcept {
   while (first) pop().drop_weak();
 }
 
-queue_deadline::queue_deadline(asio::io_context& context, clock::duration patience)
-    : patience_(patience), timer_(context) {}
+queue_deadline::queue_deadline(io_thread& home, clock::duration patience)
+    : patience_(patience), timer_(home.context()), look_notice_(home.notices(), [this] { look(); }) {}
 
 queue_deadline::~queue_deadline() { watched_.forget_all(); }
 
@@ -45,10 +40,10 @@ void queue_deadline::watch(exchange::reply const& reply) noexcept {
     take_finished(finished);
     fresh.add_weak();
     watched_.push(fresh);
-    first_alarm = !std::exchange(alarm_set_, true);
+    first_alarm = !std::exchange(alarm_due_, true);
   }
   finished.forget_all();
-  if (first_alarm) ask_for_alarm();
+  if (first_alarm) look_notice_.send();
 }
 
 // With the lock. Requests begin in the order in which they came, nearly.
@@ -76,33 +71,24 @@ void queue_deadline::look() noexcept {
   set_alarm();
 }
 
-// By the caller that has set `alarm_set_`; any thread.
-void queue_deadline::ask_for_alarm() noexcept try {
-  asio::post(timer_.get_executor(), [this] { set_alarm(); });
-} catch (std::exception const& e) {
-  no_alarm(e);
-}
-
-// On the context's thread.
-void queue_deadline::set_alarm() noexcept try {
+void queue_deadline::set_alarm() noexcept {
   clock::time_point when = clock::now() + tidy_time;
+  bool due = false;
   {
     std::lock_guard guard(mutex_);
-    alarm_set_ = watched_.first != nullptr;
-    if (!alarm_set_) return;
-    when = std::min(when, watched_.first->expires_at_);
+    due = alarm_due_ = watched_.first != nullptr;
+    if (due) when = std::min(when, watched_.first->expires_at_);
   }
-  timer_.expires_at(when);
-  timer_.async_wait([this](asio::error_code const&) { look(); });
-} catch (std::exception const& e) {
-  no_alarm(e);
-}
-
-// The next request sets the alarm for those that wait now, too.
-void queue_deadline::no_alarm(std::exception const& why) noexcept {
-  log_line(std::string("queue_timeout is late: ") + why.what());
-  std::lock_guard guard(mutex_);
-  alarm_set_ = false;
+  try {
+    timer_.cancel();
+    if (!due) return;
+    timer_.expires_at(when);
+    timer_.async_wait([this](asio::error_code const& cancelled) {
+      if (!cancelled) look();
+    });
+  } catch (std::exception const&) {
+    look_notice_.send();
+  }
 }
 
 void queue_deadline::close() noexcept {
@@ -113,11 +99,7 @@ void queue_deadline::close() noexcept {
     std::swap(all, watched_);
   }
   all.forget_all();
-  try {
-    asio::post(timer_.get_executor(), [this] { timer_.cancel(); });
-  } catch (std::exception const& e) {
-    log_line(std::string("queue_timeout ends late: ") + e.what());  // within tidy_time
-  }
+  look_notice_.send();  // nothing is left to wait for: the alarm is taken back
 }
 
 }  // namespace kino::server

@@ -5,13 +5,13 @@
 #pragma once
 
 #include "exchange.hpp"
+#include "io_thread.hpp"
+#include "notice.hpp"
 #include "options.hpp"
 
-#include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <chrono>
-#include <exception>
 #include <mutex>
 
 namespace kino::server {
@@ -24,13 +24,17 @@ namespace kino::server {
 ///
 /// A worker that takes a request calls `exchange::begin`: exactly one of the two gets it.
 ///
-/// Threads: any; the timer's handler runs on `context`'s thread. The lock is a leaf, and no
-///          request expires under it.
+/// While requests are watched, an alarm is set or a notice on its way that sets one. Where there is
+/// no memory for an alarm, the I/O thread looks each time it comes round.
+///
+/// Threads: any; requests expire on the thread of `home`. The lock is a leaf, and no request expires
+///          under it.
+/// Lifetime: ends after `home` has stopped.
 /// Blocks:  never.  Throws: nothing: requests bring their places in the list with them.
 class queue_deadline {
 public:
   /// A `patience` of zero lets requests wait for ever.
-  queue_deadline(asio::io_context& context, clock::duration patience);
+  queue_deadline(io_thread& home, clock::duration patience);
   queue_deadline(queue_deadline const&) = delete;
   ~queue_deadline();
 
@@ -55,15 +59,14 @@ private:
   void take_finished(list& into) noexcept;
   void take_late(list& into, clock::time_point now) noexcept;
   void look() noexcept;
-  void ask_for_alarm() noexcept;
   void set_alarm() noexcept;
-  void no_alarm(std::exception const& why) noexcept;
 
   clock::duration const patience_;
-  asio::steady_timer timer_;
+  asio::steady_timer timer_;  // the I/O thread's
+  notice look_notice_;
   std::mutex mutex_;
   list watched_;
-  bool alarm_set_ = false;
+  bool alarm_due_ = false;  // `look` will be called
   bool closed_ = false;
 };
 

@@ -39,7 +39,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
                     .concurrency = settings.concurrency,
                     .permits = settings.run_permits}),
       seats_(settings.slots),
-      deadline_(front_.first_thread().context(), settings.queue_timeout) {
+      deadline_(front_.first_thread(), settings.queue_timeout) {
   if (settings.run_permits) suspension::hear();
 }
 
