@@ -8,6 +8,21 @@
 
 #include "../support/private_access.hpp"
 
+// A value that does not come through: the producer that was woken fails.
+struct brittle {
+  bool fails = false;
+  brittle() = default;
+  explicit brittle(bool f) : fails(f) {}
+  brittle(brittle&& other) : fails(other.fails) {  // NOLINT: throwing is its purpose
+    if (fails) throw std::bad_alloc();
+  }
+  brittle& operator=(brittle&&) noexcept = default;
+};
+
+// Running out of memory in the store looks like this from outside.
+template <>
+inline constexpr bool kino::detail::channel_value<brittle> = true;
+
 using int_channel = kino::channel<int>;
 KINO_TEST_REACH(consumers_of, int_channel, consumers_)
 KINO_TEST_REACH(producers_of, int_channel, producers_)
@@ -113,17 +128,6 @@ struct leaving : rl::test_suite<leaving, 4> {
     }
   }
   void after() { check_idle(channel); }
-};
-
-// A value that does not come through: the producer that was woken fails.
-struct brittle {
-  bool fails = false;
-  brittle() = default;
-  explicit brittle(bool f) : fails(f) {}
-  brittle(brittle&& other) : fails(other.fails) {  // NOLINT: throwing is its purpose
-    if (fails) throw std::bad_alloc();
-  }
-  brittle& operator=(brittle&&) noexcept = default;
 };
 
 struct failing_push : rl::test_suite<failing_push, 3> {
