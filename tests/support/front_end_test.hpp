@@ -145,9 +145,8 @@ public:
   }
 
   /// Makes the kernel keep little of what is not read.
-  void receive_little_ahead() {
-    int const little = 4096;
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
+  void receive_little_ahead(int bytes = 4096) {
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   }
   /// Sends all of it; false if the connection has ended.
   bool send(std::string_view bytes) {
