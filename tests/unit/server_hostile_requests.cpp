@@ -37,13 +37,14 @@ std::atomic<std::size_t> allocated{0};  // bytes, by operator new
 
 }  // namespace
 
-void* operator new(std::size_t size) {
+// Not inline: g++ would find that the two do not match where it sees through one of them alone.
+[[gnu::noinline]] void* operator new(std::size_t size) {
   allocated += size;
   if (void* const memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
