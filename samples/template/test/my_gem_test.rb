@@ -19,7 +19,7 @@ class MyGemTest < Minitest::Test
 
   def test_workers_in_ractors_answer
     assert_equal "[1, 4, 9, 16]\n", in_a_process { <<~RUBY }
-      ractors = Array.new(2) { Ractor.new { MyGem.serve { |number| number * number } } }
+      ractors = MyGem.start(2) { MyGem.serve { |number| number * number } }
       p (1..4).map { |number| MyGem.ask(number) }
       MyGem.stop
       ractors.each { |ractor| ractor.respond_to?(:join) ? ractor.join : ractor.take }
@@ -33,6 +33,23 @@ class MyGemTest < Minitest::Test
         MyGem.ask(1)
       rescue RuntimeError => e
         puts e.message
+      end
+    RUBY
+  end
+
+  def test_an_answer_of_the_wrong_class_ends_the_worker_and_the_wait
+    assert_equal "nobody answered, TypeError\n", in_a_process { <<~RUBY }
+      Thread.report_on_exception = false
+      worker = Thread.new { MyGem.serve { |number| "three" } }
+      begin
+        MyGem.ask(1)
+      rescue RuntimeError => e
+        print e.message, ", "
+      end
+      begin
+        worker.join
+      rescue TypeError => e
+        puts e.class
       end
     RUBY
   end

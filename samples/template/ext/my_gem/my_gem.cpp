@@ -2,8 +2,6 @@
 
 #include <kino/dispatch.hpp>
 
-#include <thread>
-
 struct question {
   long number = 0;
   kino::responder<long> reply;
@@ -11,27 +9,28 @@ struct question {
 
 // Shared by all Ractors: kino's classes may be, Ruby's mutable objects may not.
 static kino::dispatcher<question>* questions;
+static kino::ractor_starter workers;
 
 // MyGem.serve { |number| answer }: makes the caller a worker until MyGem.stop.
 static VALUE serve(kino::gvl const& held, VALUE) {
-  questions->serve(held, [&](question& asked) {
-    long answer = 0;
+  auto handle = [&](question& asked) {
     // Ruby code may raise, and a Ruby exception runs no destructors: protect turns it into a C++ one.
-    kino::protect(held, [&] { answer = NUM2LONG(rb_yield(LONG2NUM(asked.number))); });
-    asked.reply.answer(std::move(answer));
-  });
+    VALUE const answer = kino::protect(held, [&] { return rb_yield(LONG2NUM(asked.number)); });
+    asked.reply.answer(kino::from_ruby<long>(held, answer));
+  };
+  questions->serve(held, handle, [] { workers.serving(); });
   return Qnil;
 }
 
 // MyGem.ask(number): the answer. Ctrl-C, Timeout and Thread#kill wake the wait.
 static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
-  long asked = 0;
-  kino::protect(held, [&] { asked = NUM2LONG(number); });
   auto [answer, reply] = kino::make_response<long>();
-  std::thread([item = question{asked, std::move(reply)}]() mutable {
+  question asked{kino::from_ruby<long>(held, number), std::move(reply)};
+  // In place of whatever native thread your gem has.
+  kino::native_thread asker([asked = std::move(asked)](std::stop_token) mutable {
     // A question that is refused is dropped, and dropping it ends the wait below.
-    static_cast<void>(questions->try_submit(std::move(item)));
-  }).detach();
+    static_cast<void>(questions->try_submit(std::move(asked)));
+  });
   auto& outcome = kino::wait(held, answer);
   if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "nobody answered");
   return LONG2NUM(outcome.value());
@@ -49,4 +48,6 @@ KINO_EXTENSION(my_gem) {
   kino::define_function<serve>(module, "serve");
   kino::define_function<ask>(module, "ask");
   kino::define_function<stop>(module, "stop");
+  // MyGem.start(count) { MyGem.serve { ... } }: Ractors, each created once the one before serves.
+  kino::define_ractor_starter<workers>(held, module);
 }
