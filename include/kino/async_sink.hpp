@@ -18,7 +18,7 @@ KINO_NAMESPACE_BEGIN
 /// An async_sink writes lines to a file, a pipe or a terminal from a thread of its own.
 ///
 /// `write` copies the line into a bounded queue and returns; a writer thread, started with the first line, does
-/// the system calls. If the file cannot take the lines (a pipe nobody reads, a full disk, a reader that has gone)
+/// the system calls. If the file cannot take the lines (a pipe without a reader, a full disk, a reader that has gone)
 /// the queue fills, further lines are dropped and counted, and once the file takes lines again the sink reports
 /// how many were dropped. Nothing that logs waits for its log, or fails by it.
 ///
@@ -59,7 +59,7 @@ public:
   /// Starts the writer thread now rather than with the first line. False if the system has no thread left: the
   /// sink then writes what it can without waiting in the threads that call `write`.
   bool start() noexcept;
-  /// Opens the file anew at its path before the next line, for log rotation. Nothing for a sink without a path.
+  /// Reopens the file at its path before the next line, for log rotation. A sink without a path ignores it.
   void reopen() noexcept;
   /// Waits at most `patience` until all lines that were written before are in the file or dropped.
   bool flush(std::chrono::nanoseconds patience) noexcept;

@@ -289,7 +289,7 @@ std::size_t dispatcher<Request>::discard_if_unattended() noexcept {
   Request request;
   // Asked again for each: a worker may have joined.
   while (unattended() && queue_.try_pop(request) == pop_result::popped) {
-    // A one-way message has nobody to tell, and is discarded all the same.
+    // A one-way message has no client; it is discarded as well.
     discarded += !request.reply || request.reply.weak().abandon();
     request = Request();
   }

@@ -46,7 +46,7 @@ private:
   run_permits::permit& permit() const { return *seat_.permit; }
 
   std::size_t index_ = 0;
-  mutex tenancy_;                 // a successor joins while nobody empties in_flight_ for another
+  mutex tenancy_;                 // a successor does not join while another thread empties in_flight_
   std::uint64_t generation_ = 0;  // written by its thread, under the mutex
   seat seat_;
   in_flight in_flight_;
@@ -196,8 +196,8 @@ public:
 private:
   static constexpr std::uint32_t attended = 1u << 31;  // there was a member at some time
 
-  // seq_cst: whoever leaves subtracts itself before it looks for requests that nobody will take,
-  // and whoever submits publishes the request before it looks here.
+  // seq_cst: a member that leaves subtracts itself before it looks for requests without a worker,
+  // and a submitter publishes the request before it looks here.
   std::uint32_t attendance() const { return attendance_.load(std::memory_order_seq_cst); }
 
   friend class memberships;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What shared_cache keeps under its lock: values, computations under way, and who waits for them.
+// What shared_cache keeps under its lock: values, computations in progress, and the callers that wait for them.
 
 #pragma once
 
@@ -71,7 +71,7 @@ public:
     /// After `found`, or when what it waits for has been answered.
     T value() const {
       if (found_) return *found_;
-      // The entry keeps it for as long as somebody waits.
+      // The entry keeps it while a caller waits.
       std::lock_guard guard(in_.mutex_);
       return *entry_->value;
     }

@@ -44,7 +44,7 @@ public:
 
   [[nodiscard]] line_writer const& file() const noexcept { return file_; }
 
-  /// Opens the file anew before the next block. May be called in a signal handler.
+  /// Reopens the file before the next block. May be called in a signal handler.
   void reopen() noexcept {
     reopen_asked_.store(true, std::memory_order_seq_cst);
     wake_.notify();
