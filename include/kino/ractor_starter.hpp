@@ -32,6 +32,7 @@ void define_ractor_starter(gvl const& held, VALUE module, char const* name = "st
 ///
 /// On Ruby 3.x the block must not call Ractor.yield before it serves: there a Ractor's end is awaited
 /// by `take`, which takes what is yielded instead, and `start` raises as if the Ractor had ended.
+/// There the value of a Ractor that ends as soon as it has served may be lost.
 ///
 /// Give it static storage duration, one for each module.
 ///
@@ -108,8 +109,9 @@ private:
 
 namespace detail {
 
-// A Ractor's end is awaited by a thread: `value` and `take` of Ractors cannot be polled. They take
-// nothing from a Ractor that serves, because that thread is ended first.
+// A thread waits for the Ractor's end: `value` and `take` of Ractors cannot be polled. It is killed
+// only while it sleeps. Before Ruby 3.3 a thread that is killed after `take` has entered it in the
+// Ractor's list of takers and before it sleeps stays in that list, and each later `take` fails.
 inline constexpr char const* ractor_starter_source = R"ruby(
 def self.%{name}(count, *arguments, &work)
   raise ArgumentError, "#{self}.%{name}: a block is needed, in which a worker serves" unless work
@@ -122,7 +124,7 @@ def self.kino_start_ractor(index, arguments, work)
   served = kino_await_ractor do
     ractor = Ractor.new(index, *arguments, name: "#{self} #{index}", &work)
     watcher = Thread.new do
-      ractor.respond_to?(:value) ? ractor.value : ractor.take
+      Thread.handle_interrupt(Object => :immediate) { ractor.respond_to?(:value) ? ractor.value : ractor.take }
     rescue Ractor::RemoteError => e
       failure = e.cause
     ensure
@@ -132,9 +134,14 @@ def self.kino_start_ractor(index, arguments, work)
   served or raise RuntimeError, "#{self}.%{name}: Ractor #{index} ended before it served", cause: failure
   ractor
 ensure
-  watcher&.kill&.join
+  Thread.handle_interrupt(Object => :never) { kino_end_watcher(watcher) } if watcher
 end
-private_class_method :kino_start_ractor
+
+def self.kino_end_watcher(watcher)
+  Thread.pass until watcher.stop?
+  watcher.kill.join
+end
+private_class_method :kino_start_ractor, :kino_end_watcher
 )ruby";
 
 }  // namespace detail

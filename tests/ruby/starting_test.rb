@@ -25,6 +25,19 @@ class StartingTest < RubyTest
     assert_equal "Starting 1", ractors[1].name
   end
 
+  # What `start` does to see a Ractor's end does not disturb what its caller does to see it.
+  def test_the_value_of_each_ractor_is_there_afterwards
+    times(2000).times do
+      Starting.renew
+      assert_equal [:served], stop(Starting.start(1) { Starting.serve; :served })
+    end
+  end
+
+  def test_start_works_where_interrupts_are_deferred
+    ractors = Thread.handle_interrupt(Object => :never) { Starting.start(2) { |index| Starting.serve; index } }
+    assert_equal [0, 1], stop(ractors)
+  end
+
   def test_a_ractor_is_created_after_the_one_before_serves
     ractors = Starting.start(3) do |index|
       seen = Starting.serving
