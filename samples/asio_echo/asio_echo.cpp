@@ -67,7 +67,7 @@ private:
 
   // In whatever thread answers. `in_use_` keeps this object until `released`, which comes later.
   void delivered(kino::outcome<std::string>&& result) noexcept override {
-    output_ = result.answered() ? std::move(result.value()) : "nobody answered";
+    output_ = result.answered() ? std::move(result.value()) : "no worker answered";
     output_ += '\n';
     asio::post(socket_.get_executor(), [this] { write(); });
   }

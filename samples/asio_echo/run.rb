@@ -27,4 +27,4 @@ AsioEcho.open(Shout, workers: 2) do |port|
   end
   conversations.each { |conversation| puts conversation.value, "" }
 end
-puts "the Asio thread and the Ractors have left"
+puts "the Asio thread and the Ractors have finished"

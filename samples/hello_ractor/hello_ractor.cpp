@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The smallest use of kino: a thread that Ruby does not know asks, Ractors answer.
+// The smallest use of kino: a native thread asks, Ractors answer.
 
 #include <kino/dispatch.hpp>
 
@@ -21,7 +21,7 @@ static VALUE serve(kino::gvl const& held, VALUE) {
   return Qnil;
 }
 
-// HelloRactor.ask(number): hands it over from a native thread, waits without the GVL.
+// HelloRactor.ask(number): submits it from a native thread and waits without the GVL.
 static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
   auto [answer, reply] = kino::make_response<long>();
   kino::native_thread asker([asked = question{kino::from_ruby<long>(held, number), std::move(reply)}](
@@ -29,7 +29,7 @@ static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
     static_cast<void>(questions->try_submit(std::move(asked)));
   });
   auto& outcome = kino::wait(held, answer);
-  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "nobody answered");
+  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "no worker answered");
   return LONG2NUM(outcome.value());
 }
 

@@ -7,4 +7,4 @@ puts (1..8).map { |number| HelloRactor.ask(number) }.join(" ")
 
 HelloRactor.stop
 ractors.each { |ractor| ractor.respond_to?(:join) ? ractor.join : ractor.take }
-puts "both Ractors have left"
+puts "both Ractors have finished"

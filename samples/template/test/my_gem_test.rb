@@ -27,7 +27,7 @@ class MyGemTest < Minitest::Test
   end
 
   def test_a_question_that_nobody_can_answer_fails
-    assert_equal "nobody answered\n", in_a_process { <<~RUBY }
+    assert_equal "no worker answered\n", in_a_process { <<~RUBY }
       MyGem.stop
       begin
         MyGem.ask(1)
@@ -38,7 +38,7 @@ class MyGemTest < Minitest::Test
   end
 
   def test_an_answer_of_the_wrong_class_ends_the_worker_and_the_wait
-    assert_equal "nobody answered, TypeError\n", in_a_process { <<~RUBY }
+    assert_equal "no worker answered, TypeError\n", in_a_process { <<~RUBY }
       Thread.report_on_exception = false
       worker = Thread.new { MyGem.serve { |number| "three" } }
       begin

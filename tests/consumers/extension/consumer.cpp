@@ -33,7 +33,7 @@ static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
     throw kino::raise(rb_eRuntimeError, "nobody serves");
   }
   auto& outcome = kino::wait(held, answer);
-  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "nobody answered");
+  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "no worker answered");
   return LONG2NUM(outcome.value());
 }
 

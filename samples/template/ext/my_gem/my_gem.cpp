@@ -32,7 +32,7 @@ static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
     static_cast<void>(questions->try_submit(std::move(asked)));
   });
   auto& outcome = kino::wait(held, answer);
-  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "nobody answered");
+  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "no worker answered");
   return LONG2NUM(outcome.value());
 }
 
