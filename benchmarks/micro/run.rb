@@ -25,8 +25,8 @@ IN_RUBY = {
   ["a String for 20 known bytes", "kino, learnt"] => :intern,
   ["a String for 20 known bytes", "rb_interned_str"] => :ruby_interned,
   ["a String for 20 known bytes", "rb_str_new"] => :ruby_new,
-  ["give the GVL up and take it back", "kino::without_gvl"] => :release,
-  ["give the GVL up and take it back", "rb_thread_call_without_gvl"] => :ruby_release
+  ["release and reacquire the GVL", "kino::without_gvl"] => :release,
+  ["release and reacquire the GVL", "rb_thread_call_without_gvl"] => :ruby_release
 }.freeze
 
 def line(text) = text.chomp.split("\t")
@@ -47,7 +47,7 @@ rounds.times do |round|
   pair = Array.new(2) { Ractor.new { %i[find ruby_interned].to_h { |name| [name, MicroBench.public_send(name, CALLS)] } } }
   results = pair.map { |ractor| ractor.respond_to?(:value) ? ractor.value : ractor.take }
   { find: "kino, fixed set", ruby_interned: "rb_interned_str" }.each do |name, who|
-    figures[["the same in 2 Ractors at once", who, "ns"]] << results.sum { |result| result[name] } / results.size
+    figures[["a String for 20 known bytes, in 2 Ractors at once", who, "ns"]] << results.sum { |result| result[name] } / results.size
   end
 end
 $stderr.print "\r\e[K" if $stderr.tty?

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Measures servers and writes what it found: see docs/benchmarks.md. benchmarks/run and benchmarks/server/run
+# Measures servers and writes what it found: see docs/benchmarking.md. benchmarks/run and benchmarks/server/run
 # build what this needs and call it.
 
 %w[machine endpoint peer server_process generator streaming row sections frameworks runner baseline settings report].each do |name|

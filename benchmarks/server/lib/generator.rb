@@ -31,7 +31,7 @@ module Bench
       return { failed: "no answers" } if result[:requests].zero?
 
       notes = result[:asked_rate].zero? ? closed_loop_notes(result) : open_loop_notes(result)
-      notes << "other machines had #{Figures.percent(stolen)} of the CPUs" if stolen > 0.01
+      notes << "#{Figures.percent(stolen)} of the CPU time stolen" if stolen > 0.01
       { notes: notes }
     end
 
@@ -40,7 +40,7 @@ module Bench
       strange.empty? ? counts : "#{counts}, the first one in #{strange.inspect}"
     end
 
-    # "starves" means that some connections were not served, whose requests no percentile knows about.
+    # "starves" means that some connections were not served, and percentiles do not include their requests.
     def self.closed_loop_notes(result)
       notes = []
       busy = result[:rate] * result[:latency_us][:mean] / 1e6

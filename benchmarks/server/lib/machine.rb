@@ -44,7 +44,7 @@ module Bench
       []
     end
 
-    # Which share of the CPUs the hypervisor has given to other machines since.
+    # Share of the CPU time that the hypervisor has given to other machines since then (steal time).
     def stolen_since(before)
       spent = cpu_times.zip(before).map { |now, earlier| now - earlier }.first(8)
       spent.sum.positive? ? spent.fetch(7).fdiv(spent.sum) : 0.0

@@ -72,10 +72,10 @@ module Bench
     def seconds = rows.sum(&:seconds)
   end
 
-  # Blocks whose servers are all up at once and take turns, so that what the machine does besides meets all of them alike.
+  # Blocks whose servers run at the same time and alternate, so other load on the machine affects all of them equally.
   Match = Struct.new(:blocks, :turns) do
-    # Who is measured when in one turn: the same endpoint of all servers, then the next endpoint. Every turn begins at
-    # another server, so that nobody always has the same neighbour.
+    # The order of measurements in one turn: the same endpoint of all servers, then the next endpoint. Every turn begins at
+    # another server, so the neighbours of a server vary.
     def schedule(turn)
       pairs = blocks.rotate(turn).flat_map { |block| block.rows.map { |row| [block, row] } }
       pairs.group_by { |_, row| row[:endpoint] }.values.flatten(1)

@@ -73,7 +73,7 @@ module Bench
     end
 
     # /plaintext, 200 times a second, while one request per CPU computes for two seconds. One server at a time: some
-    # go on computing when nobody waits for it any more.
+    # continue to compute after the client has gone.
     def slow
       @peers.reject { |peer| peer.name == "bare" }.map do |peer|
         key = { section: "slow", server: peer.name, endpoint: "plaintext" }

@@ -3,7 +3,7 @@
 require_relative "figures"
 
 module Bench
-  # What kino's default configuration wants to reach, next to what it reached in this run. Rates are compared turn by turn.
+  # The targets of the default configuration of kino, beside what it reached in this run. Rates are compared turn by turn.
   class Targets
     def initialize(rows)
       @rows = rows
@@ -13,7 +13,7 @@ module Bench
       lines = [*first_everywhere, *against_puma, *cpu, io, *many_workers, memory, overhead, open_loop, slow].compact
       return if lines.empty?
 
-      "## Wanted and reached\n\n| what | wanted | reached | |\n| --- | --- | --- | --- |\n" +
+      "## Targets\n\n| measure | target | reached | met |\n| --- | --- | --- | --- |\n" +
         lines.map { |what, wanted, reached, good| "| #{what} | #{wanted} | #{reached} | #{{ true => "yes", false => "**no**" }[good]} |" }.join("\n")
     end
 
@@ -23,8 +23,8 @@ module Bench
       @rows.find { |row| row[:section] == section && row[:server] == server && key.all? { |name, value| row[name] == value } && row.measured? }
     end
 
-    # A peer that starves connections is fast for a few of its clients only, one that collects bodies does not stream, and
-    # one that leaves requests unanswered has the latencies of the others.
+    # A peer that starves connections is fast only for a few clients. One that collects bodies does not stream. One that
+    # leaves requests unanswered has latencies only for the others.
     def rivals(section, **key)
       @rows.select do |row|
         row[:section] == section && !%w[kino kino-threaded bare].include?(row[:server]) && row.measured? && key.all? { |name, value| row[name] == value } &&
@@ -57,7 +57,7 @@ module Bench
       end
     end
 
-    # The second line is what can be reached: the loops have to leave to generator and network what these need.
+    # The second line is the upper bound: the loops share the CPUs with the generator and the network.
     def cpu
       loops = row("baseline", "loops")
       [ratio("/cpu against one thread in a loop on every CPU", 0.95, row("closed", "kino", endpoint: "cpu"), loops),

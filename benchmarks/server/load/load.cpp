@@ -71,7 +71,7 @@ settings parse(int count, char** arguments) {
       throw std::invalid_argument("unknown option " + name);
     }
   }
-  if (given.plan.port == 0) throw std::invalid_argument("--port is wanted");
+  if (given.plan.port == 0) throw std::invalid_argument("--port is required");
   given.threads = std::min(given.threads, given.plan.connections);
   return given;
 }
