@@ -7,7 +7,7 @@
 #include <kino/channel.hpp>
 #include <kino/detail/atomic.hpp>
 #include <kino/detail/bounded_store.hpp>
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/registry.hpp>
 
 #include <chrono>

@@ -6,7 +6,7 @@
 
 #include <kino/detail/blocking.hpp>
 #include <kino/detail/bounded_store.hpp>
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/detail/wake_throttle.hpp>
 
 #include <chrono>
@@ -165,7 +165,7 @@ private:
   detail::bounded_store<T> store_;
   detail::wake_throttle consumers_;
   detail::wake_throttle producers_;
-  detail::fork_mark const born_;
+  fork_mark const born_;
 };
 
 // --- implementation ---------------------------------------------------------
@@ -253,13 +253,13 @@ auto channel<T>::wait_in(detail::wake_throttle& line, detail::waiter& self,
     if (waits()) line.notify();
     // `close` woke those it found; who comes later must not sleep.
     bool const missed_close = store_.closed() && waits();
-    auto const woken = missed_close ? detail::park_result::timed_out : self.spot.park(until);
-    if (woken == detail::park_result::notified) {
+    auto const woken = missed_close ? park_result::timed_out : self.spot.park(until);
+    if (woken == park_result::notified) {
       searching.on = self.granted;
     } else {
       searching.on = !line.leave(self) && self.granted;
       last_try = !missed_close;
-      give_up = woken == detail::park_result::interrupted ? Blocked::interrupted
+      give_up = woken == park_result::interrupted ? Blocked::interrupted
                                                           : Blocked::timed_out;
     }
     result = attempt();

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/boundary.hpp>
+#include <kino/detail/ruby/boundary.hpp>
 #include <kino/gvl.hpp>
 
 #include <concepts>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <kino/channel.hpp>
-#include <kino/detail/crew.hpp>
+#include <kino/detail/ruby/crew.hpp>
 #include <kino/gvl.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <kino/detail/blocking.hpp>
-#include <kino/detail/boundary.hpp>
+#include <kino/detail/ruby/boundary.hpp>
 #include <kino/start_thread.hpp>
 
 #include <concepts>

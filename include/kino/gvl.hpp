@@ -4,13 +4,18 @@
 
 #pragma once
 
-#include <kino/detail/ruby.hpp>
-#include <kino/detail/signals.hpp>
+#include <kino/detail/ruby/headers.hpp>
+#include <kino/detail/ruby/signals.hpp>
+#include <kino/ruby_features.hpp>
 
+#include <cstring>
 #include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#include <pthread.h>
+#include <unistd.h>
 
 KINO_NAMESPACE_BEGIN
 
@@ -140,6 +145,31 @@ inline void gvl::check_interrupts() const {
   protect(*this, [] { rb_thread_check_ints(); });
 }
 
+namespace detail {
+
+// Gives the native thread the name of the Ruby thread that it belongs to: a native thread starts with
+// its creator's, and Ruby renames only those that were never shared. May raise.
+inline void name_native_thread() {
+#ifdef __linux__
+  if (gettid() == getpid()) return;  // its name is the process's
+  VALUE name = rb_funcall(rb_thread_current(), rb_intern("name"), 0);
+  if (NIL_P(name)) return;
+  char text[16] = {};  // all that Linux takes
+  std::strncpy(text, StringValueCStr(name), sizeof text - 1);
+  pthread_setname_np(pthread_self(), text);
+#endif
+}
+
+// Keeps the current Ruby thread on its native thread for good, where Ruby can. Without that,
+// threads of non-main Ractors share a few native threads and starve each other in long waits.
+inline void pin_thread() {
+  using namespace kino_newer_ruby;
+  static_cast<void>(rb_thread_lock_native_thread());
+  if constexpr (ruby_pins_threads) name_native_thread();
+}
+
+}  // namespace detail
+
 /// pin_thread keeps the calling Ruby thread on its native thread for good, where Ruby can (3.4).
 ///
 /// Threads of other Ractors than the main one share a few native threads, RUBY_MAX_CPU of them
@@ -157,16 +187,30 @@ struct uninterruptible_t {};
 /// The one value of that type, to be passed in place of an unblock function.
 inline constexpr uninterruptible_t uninterruptible{};
 
-namespace detail {
-
-// Releases the GVL around `work`, once, unless an interrupt is pending. Returns whether it ran.
-// `work` must not throw and `unblock` must only wake it: Ruby calls it from any thread, with
-// locks of its own held, any number of times, even before `work` has started.
+/// try_without_gvl runs `work` with the GVL released, unless an interrupt is pending: it returns
+/// whether `work` ran.
+///
+/// The steps 2 to 4 of `without_gvl`, for code in which no Ruby code may run or nothing may raise: a trap, an
+/// exit handler, a loop that looks at interrupts where its own state allows it. Neither `work` nor
+/// `unblock` may throw; `unblock` is called by any thread, with locks of Ruby's held, any number of
+/// times, even before `work` has started, and must only wake it. Never throws.
+///
+/// Example (needs Ruby):
+///
+///     auto flush = [&]() noexcept { done = log.flush(1s); };
+///     if (!kino::try_without_gvl(held, flush, kino::uninterruptible)) flush();  // in a trap
+///
 template <class Work, class Unblock>
-[[nodiscard]] bool try_without_gvl(gvl const&, Work& work, Unblock& unblock) {
-  static_assert(noexcept(work()) && noexcept(unblock()), "Ruby's frames lie below both");
+[[nodiscard]] bool try_without_gvl(gvl const&, Work&& work, Unblock&& unblock) noexcept {
+  using work_type = std::remove_reference_t<Work>;
+  using unblock_type = std::remove_reference_t<Unblock>;
+  constexpr bool interruptible = !std::is_same_v<std::remove_cv_t<unblock_type>, uninterruptible_t>;
+  static_assert(noexcept(work()), "Ruby's frames lie below: the work of try_without_gvl is noexcept");
+  if constexpr (interruptible) {
+    static_assert(noexcept(unblock()), "Ruby's frames lie below: an unblock function is noexcept");
+  }
   struct call {
-    Work* work;
+    work_type* work;
     bool ran;
   } todo{&work, false};
   rb_nogvl(
@@ -176,12 +220,13 @@ template <class Work, class Unblock>
         (*mine.work)();
         return nullptr;
       },
-      &todo, [](void* argument) { (*static_cast<Unblock*>(argument))(); }, &unblock,
-      RB_NOGVL_INTR_FAIL);
+      &todo,
+      [](void* argument) {
+        if constexpr (interruptible) (*static_cast<unblock_type*>(argument))();
+      },
+      const_cast<std::remove_cv_t<unblock_type>*>(&unblock), RB_NOGVL_INTR_FAIL);
   return todo.ran;
 }
-
-}  // namespace detail
 
 /// without_gvl runs `work` with the GVL released, and returns what it returns.
 ///
@@ -195,7 +240,7 @@ template <class Work, class Unblock>
 ///     your state allows it.
 ///
 /// In the main thread, before Ruby 3.3, a Ruby thread "kino signals" lives as long as the call
-/// if there is an `unblock`: without it a signal might not interrupt (detail/signals.hpp).
+/// if there is an `unblock`: without it a signal might not interrupt (detail/ruby/signals.hpp).
 ///
 /// `unblock` makes `work` return soon; it must be sticky (a flag and a wake-up, not a wake-up
 /// alone), take leaf locks at most, and not touch Ruby. Pass `kino::uninterruptible` instead if
@@ -230,7 +275,7 @@ auto without_gvl(gvl const& held, Work&& work, Unblock&& unblock)
     held.check_interrupts();
     std::optional<detail::signal_sleeper> signals;
     if constexpr (interruptible) signals.emplace();
-    ran = detail::try_without_gvl(held, guarded, wake);
+    ran = try_without_gvl(held, guarded, wake);
   }
   if (thrown) std::rethrow_exception(thrown);
   if constexpr (!std::is_void_v<result>) return std::move(*value);

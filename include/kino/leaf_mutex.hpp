@@ -5,7 +5,7 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 
 #include <cstdint>
 #include <mutex>

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/shared_answer.hpp>
 #include <kino/start_thread.hpp>
 
@@ -111,7 +111,7 @@ private:
   struct running {
     std::stop_source stop;
     native_thread::end end;
-    detail::fork_mark born;
+    fork_mark born;
     std::thread thread;
   };
 

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 
 #include <atomic>
 #include <cerrno>
@@ -111,7 +111,7 @@ private:
 
   int read_end_ = -1;
   int write_end_ = -1;
-  detail::fork_mark const born_;
+  fork_mark const born_;
   std::atomic<bool> pending_{false};
 };
 

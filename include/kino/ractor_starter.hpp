@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/boundary.hpp>
+#include <kino/detail/ruby/boundary.hpp>
 #include <kino/extension.hpp>
 #include <kino/leaf_mutex.hpp>
 #include <kino/responder.hpp>

@@ -7,8 +7,8 @@
 #include <kino/detail/atomic.hpp>
 #include <kino/detail/blocking.hpp>
 #include <kino/detail/claim.hpp>
-#include <kino/detail/fork.hpp>
-#include <kino/detail/parking.hpp>
+#include <kino/fork_mark.hpp>
+#include <kino/parker.hpp>
 
 #include <chrono>
 #include <optional>
@@ -265,7 +265,7 @@ public:
   [[nodiscard]] outcome<T>* wait_for(std::chrono::duration<Rep, Period> patience) {
     detail::deadline const until = detail::deadline_after(patience);
     while (!ready()) {
-      if (park(until) == detail::park_result::timed_out) break;
+      if (park(until) == park_result::timed_out) break;
     }
     return ready() ? &box_->result() : nullptr;
   }
@@ -273,16 +273,16 @@ public:
   /// For wait.hpp: throws in a forked child, where no outcome arrives.
   void expect_same_process() const { box_->born().expect_same_process("pending_answer"); }
   /// For wait.hpp: where the outcome's arrival is announced.
-  [[nodiscard]] detail::parker& arrival() { return box_->arrival(); }
+  [[nodiscard]] parker& arrival() { return box_->arrival(); }
 
 private:
   // An interruption that wait.hpp left behind is nothing to a native wait, and would turn it
   // into a loop that no deadline ends.
-  detail::park_result park(detail::deadline until) {
+  park_result park(detail::deadline until) {
     expect_same_process();
     detail::check_may_block();
     auto const woken = arrival().park(until);
-    if (woken == detail::park_result::interrupted) arrival().clear_interruption();
+    if (woken == park_result::interrupted) arrival().clear_interruption();
     return woken;
   }
 

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/detail/slice_watcher.hpp>
 #include <kino/detail/wake_throttle.hpp>
 
@@ -183,7 +183,7 @@ private:
   std::unique_ptr<permit[]> permits_;
   detail::wake_throttle throttle_;
   detail::atomic<bool> stopped_{false};
-  detail::fork_mark const born_;
+  fork_mark const born_;
   detail::slice_watcher watcher_;  // the last: its thread uses all the others
 };
 
@@ -269,10 +269,10 @@ inline run_permits::waited run_permits::wait(permit& mine, detail::deadline unti
   pass_on();
   // seq_cst: `stop` stores it before it wakes those in line.
   bool const stopped = stopped_.load(std::memory_order_seq_cst);
-  auto const woken = stopped ? detail::park_result::timed_out : mine.place_.spot.park(until);
-  if (woken != detail::park_result::notified && throttle_.leave(mine.place_)) {
+  auto const woken = stopped ? park_result::timed_out : mine.place_.spot.park(until);
+  if (woken != park_result::notified && throttle_.leave(mine.place_)) {
     if (stopped) return waited::stopped;
-    return woken == detail::park_result::interrupted ? waited::interrupted : waited::timed_out;
+    return woken == park_result::interrupted ? waited::interrupted : waited::timed_out;
   }
   if (!mine.place_.granted) return waited::stopped;
   mine.since_.store(watcher_.tick(), std::memory_order_relaxed);

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
-#include <kino/detail/fork.hpp>
-#include <kino/detail/parking.hpp>
+#include <kino/fork_mark.hpp>
+#include <kino/parker.hpp>
 #include <kino/responder.hpp>
 
 #include <chrono>

@@ -6,9 +6,10 @@
 
 #include <kino/broadcast.hpp>
 #include <kino/channel.hpp>
-#include <kino/detail/signals.hpp>
+#include <kino/detail/ruby/signals.hpp>
 #include <kino/gvl.hpp>
 #include <kino/native_thread.hpp>
+#include <kino/parker.hpp>
 #include <kino/responder.hpp>
 #include <kino/shared_answer.hpp>
 #include <kino/shared_cache.hpp>
@@ -16,6 +17,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -53,11 +55,36 @@ auto wait_without_gvl(gvl const& held, parker& spot, deadline until, Finish fini
   }
 }
 
-// The same for a thread that sleeps in `spot` until it is notified.
-inline park_result park_without_gvl(gvl const& held, parker& spot, deadline until) {
-  return wait_without_gvl(held, spot, until,
-                          [&spot](deadline look) { return spot.park(look); });
+}  // namespace detail
+
+/// park_until sleeps in `spot` until it is notified, or until `until` (none: for ever), without holding
+/// the GVL, with the steps of `pop`. Returns `notified` or `timed_out`.
+///
+/// Ruby's interrupts use the parker's `interrupt`; nothing else should. Throws ruby_error if one
+/// leaves; a notification that comes meanwhile ends the next park.
+inline park_result park_until(gvl const& held, parker& spot,
+                              std::optional<std::chrono::steady_clock::time_point> until) {
+  return detail::wait_without_gvl(held, spot, until,
+                                  [&spot](detail::deadline look) { return spot.park(look); });
 }
+
+/// park_for is `park_until` for at most `patience`.
+template <class Rep, class Period>
+park_result park_for(gvl const& held, parker& spot, std::chrono::duration<Rep, Period> patience) {
+  return park_until(held, spot, detail::deadline_after(patience));
+}
+
+/// park is `park_until` for as long as it takes.
+///
+/// Example (needs Ruby):
+///
+///     while (!body.complete()) kino::park(held, body.arrival());
+///
+inline void park(gvl const& held, parker& spot) {
+  static_cast<void>(park_until(held, spot, std::nullopt));
+}
+
+namespace detail {
 
 template <class T>
 pop_result pop_until(gvl const& held, channel<T>& from, T& out, deadline until) {
@@ -83,7 +110,7 @@ template <class T>
 outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline until) {
   while (!answer.ready()) {
     answer.expect_same_process();
-    if (park_without_gvl(held, answer.arrival(), until) == park_result::timed_out) break;
+    if (park_until(held, answer.arrival(), until) == park_result::timed_out) break;
   }
   return answer.ready() ? &answer.wait() : nullptr;
 }
@@ -92,7 +119,7 @@ template <class T>
 outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, deadline until) {
   if (!answer.ready()) {
     typename shared_mailbox<T>::visit here(answer.place());
-    static_cast<void>(park_without_gvl(held, here.spot(), until));
+    static_cast<void>(park_until(held, here.spot(), until));
   }
   return answer.ready() ? &answer.place().result() : nullptr;
 }
@@ -212,9 +239,9 @@ inline void join(gvl const& held, native_thread& thread) {
 /// less return at once, and more is rounded up to whole milliseconds.
 template <class Rep, class Period>
 void sleep(gvl const& held, std::chrono::duration<Rep, Period> duration) {
-  detail::parker spot;
-  static_cast<void>(
-      detail::park_without_gvl(held, spot, detail::deadline_after(duration)));
+  parker spot;
+  static_cast<void>(park_for(held, spot, duration));
 }
 
 KINO_NAMESPACE_END
+#include <kino/detail/ruby.hpp>

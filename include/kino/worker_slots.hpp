@@ -5,7 +5,7 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
-#include <kino/detail/parking.hpp>
+#include <kino/detail/deadline.hpp>
 
 #include <chrono>
 #include <cstddef>

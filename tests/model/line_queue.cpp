@@ -5,11 +5,11 @@
 #include "model.hpp"
 
 #include <kino/detail/line_queue.hpp>
-#include <kino/detail/parking.hpp>
+#include <kino/parker.hpp>
 
 using kino::detail::line_queue;
-using kino::detail::park_result;
-using kino::detail::parker;
+using kino::park_result;
+using kino::parker;
 
 namespace {
 

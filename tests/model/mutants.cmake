@@ -48,7 +48,7 @@ kino_add_mutant(order_of_waking wake_throttle "one pusher, one taker" detail/wak
     std::uint64_t const seen = word_.load(std::memory_order_acquire);]])
 kino_add_mutant(consumed_notification wake_throttle "giving up" detail/wake_throttle.hpp
   [[self.spot.consume_notification();]] [[]])
-kino_add_mutant(sticky_notification wake_throttle "one pusher, one taker" detail/parking.hpp
+kino_add_mutant(sticky_notification wake_throttle "one pusher, one taker" parker.hpp
   [[    notified_ = true;
     if (sleeping_)]]
   [[    if (sleeping_) notified_ = true;

@@ -142,7 +142,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
 
   bounded_store<int> store{2};
   run_permits permits{{.workers = 2, .concurrency = 1}, [this] { return store.has_ready(); }};
-  kino::detail::parker other_done;
+  kino::parker other_done;
   unsigned present = 3;
 
   void before() {
@@ -220,7 +220,7 @@ struct alarmed : stopping<alarmed, stop_at::alarmed> {};
 struct together : rl::test_suite<together, 3> {
   bounded_store<int> store{2};
   run_permits permits{{.workers = 2, .concurrency = 2}, [this] { return store.has_ready(); }};
-  kino::detail::parker met[2];
+  kino::parker met[2];
 
   void thread(unsigned index) {
     if (index == 2) {

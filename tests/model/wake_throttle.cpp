@@ -7,7 +7,7 @@
 
 #include <kino/detail/wake_throttle.hpp>
 
-using kino::detail::park_result;
+using kino::park_result;
 using kino::detail::waiter;
 using kino::detail::wake_throttle;
 

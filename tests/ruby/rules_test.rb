@@ -18,6 +18,7 @@ class RulesTest < RubyTest
     push_with_gvl: /a thread that holds the GVL must not block natively: call .* that takes `held`/,
     pop_with_gvl: /a thread that holds the GVL must not block natively/,
     wait_with_gvl: /a thread that holds the GVL must not block natively/,
+    park_with_gvl: /a thread that holds the GVL must not block natively/,
     submit_with_gvl: /a thread that holds the GVL must not block natively/,
     destroy_with_worker: /a dispatcher is destroyed after its workers have left: close it and wait for their threads/,
     assume_in_native_thread: /gvl::assume\(\) is for callbacks that Ruby calls: this thread does not hold the GVL/,

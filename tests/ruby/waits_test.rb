@@ -93,6 +93,26 @@ class WaitsTest < RubyTest
     assert_equal :abandoned, Waits::Answer.make.tap(&:abandon).wait
   end
 
+  def test_a_notification_ends_a_park_before_it_or_in_it
+    spot = Waits::Parker.make
+    spot.notify
+    spot.notify
+    assert_equal %i[notified timed_out], [spot.park_for(Waiting::HOUR), spot.park_for(1)]
+    parked = Thread.new { spot.park }
+    await_waiting(parked)
+    spot.notify
+    assert_equal :notified, parked.value
+  end
+
+  def test_work_without_the_lock_is_not_begun_while_an_interrupt_waits
+    trapped = 0
+    before = trap(:USR1) { trapped += 1 }
+    assert Waits.try_without_gvl(Signal.list["USR1"])
+    assert_equal 1, trapped
+  ensure
+    trap(:USR1, before)
+  end
+
   def test_between_ractors
     channel = shareable(Waits::Channel.make(4))
     producers = Array.new(2) do |first|
@@ -125,13 +145,15 @@ class WaitsTest < RubyTest
     assert_equal [:timed_out, :timed_out], [channel.pop_for(1), channel.pop_for(0)]
     assert_equal :timed_out, Waiting.full.push_for(2, 1)
     assert_nil Waits::Answer.make.wait_for(1)
+    assert_equal :timed_out, Waits::Parker.make.park_for(1)
     assert Waits.sleep_for(1)
   end
 
   def test_a_patience_beyond_the_clock_is_no_deadline
     longest = (1 << 63) - 1
     [-> { Waits::Channel.make(1).pop_for(longest) }, -> { Waiting.full.push_for(2, longest) },
-     -> { Waits::Answer.make.wait_for(longest) }, -> { Waits.sleep_for(longest) }].each do |wait|
+     -> { Waits::Answer.make.wait_for(longest) }, -> { Waits::Parker.make.park_for(longest) },
+     -> { Waits.sleep_for(longest) }].each do |wait|
       assert_raises(Timeout::Error) { Timeout.timeout(0.02) { wait.call } }
     end
   end

@@ -207,7 +207,7 @@ TEST_CASE("a bulk pop of the last values of a closed channel lets waiting consum
   std::array<int, 2> out{};
   CHECK(numbers.try_pop_bulk(out.begin(), 2) == 1);
   CHECK(line.read().parked == 0);
-  CHECK(asleep.spot.park(std::nullopt) == kino::detail::park_result::notified);
+  CHECK(asleep.spot.park(std::nullopt) == kino::park_result::notified);
 }
 
 TEST_CASE("a push wakes a waiting consumer") {

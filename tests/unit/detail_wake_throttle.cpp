@@ -6,7 +6,7 @@
 
 #include <array>
 
-using kino::detail::park_result;
+using kino::park_result;
 using kino::detail::waiter;
 using kino::detail::wake_throttle;
 using wake = wake_throttle::wake;

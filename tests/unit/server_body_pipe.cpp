@@ -95,7 +95,7 @@ TEST_CASE("a reader that waits is woken by bytes and by each kind of end") {
       if (how == 1) pipe.finish();
       if (how == 2) pipe.fail(gone);
     });
-    CHECK(pipe.arrivals().park(std::nullopt) == kino::detail::park_result::notified);
+    CHECK(pipe.arrivals().park(std::nullopt) == kino::park_result::notified);
     CHECK(!pipe.await());
     writer.join();
   }
@@ -103,7 +103,7 @@ TEST_CASE("a reader that waits is woken by bytes and by each kind of end") {
 
 TEST_CASE("a long body goes through a bounded pipe whole, with the writer stopping and going on") {
   body_pipe pipe;
-  kino::detail::parker room;
+  kino::parker room;
   constexpr std::size_t pieces = 2000;
   std::thread writer([&] {
     for (std::size_t i = 0; i < pieces; ++i) {

@@ -63,7 +63,7 @@ TEST_CASE("an exchange comes back empty, with its memory") {
   CHECK(!one.streamed());
   CHECK(one.ready_at() == server::clock::time_point{});
   // The notification of the request before is none of this one's.
-  CHECK(one.departures().park(server::clock::now()) == kino::detail::park_result::timed_out);
+  CHECK(one.departures().park(server::clock::now()) == kino::park_result::timed_out);
 }
 
 TEST_CASE("there are as many exchanges as were out at once") {

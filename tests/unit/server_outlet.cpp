@@ -251,7 +251,7 @@ TEST_CASE("a writer that waits for room is told of room, and of the end") {
   CHECK(here.deliver(0, large, false) == delivery::crowded);
   CHECK(here.out.await_room(here.at(0)));
   auto const told = [&] {
-    return here.at(0).departures().park(server::clock::now()) == kino::detail::park_result::notified;
+    return here.at(0).departures().park(server::clock::now()) == kino::park_result::notified;
   };
   CHECK(!told());
   for (std::size_t got = 0; got < large.size();) {

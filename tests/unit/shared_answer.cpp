@@ -68,7 +68,7 @@ TEST_CASE("a wait that ends by its deadline leaves the others in the line") {
   first.reset();
   CHECK(waiting(answer) == 1);
   respond.answer(1);
-  CHECK(third->spot().park(std::nullopt) == kino::detail::park_result::notified);
+  CHECK(third->spot().park(std::nullopt) == kino::park_result::notified);
   third.reset();
   CHECK(waiting(answer) == 0);
 }

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/leaf_mutex.hpp>
 #include <kino/shared_answer.hpp>
 

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/parking.hpp>
+#include <kino/detail/deadline.hpp>
 
 #include <algorithm>
 #include <atomic>

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/detail/line_queue.hpp>
 #include <kino/detail/sink_writer.hpp>
 #include <kino/native_thread.hpp>

@@ -4,8 +4,8 @@
 
 #pragma once
 
-#include <kino/detail/fork.hpp>
-#include <kino/detail/parking.hpp>
+#include <kino/fork_mark.hpp>
+#include <kino/parker.hpp>
 #include <kino/start_thread.hpp>
 
 #include <atomic>

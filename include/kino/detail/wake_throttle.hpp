@@ -8,7 +8,7 @@
 
 #pragma once
 
-#include <kino/detail/parking.hpp>
+#include <kino/parker.hpp>
 
 #include <cstdint>
 

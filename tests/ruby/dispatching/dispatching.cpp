@@ -368,9 +368,9 @@ VALUE counter_value(kino::gvl const& held, VALUE self) {
 
 // What was detected of this Ruby: [pins threads, has thread storage, has thread events].
 VALUE features(kino::gvl const&, VALUE) {
-  return rb_ary_new_from_args(3, truth(kino::detail::ruby_pins_threads),
-                              truth(kino::detail::ruby_has_thread_storage),
-                              truth(kino::detail::ruby_has_thread_events));
+  return rb_ary_new_from_args(3, truth(kino::ruby_pins_threads),
+                              truth(kino::ruby_has_thread_storage),
+                              truth(kino::ruby_has_thread_events));
 }
 
 }  // namespace

@@ -44,6 +44,11 @@ VALUE wait_with_gvl(kino::gvl const&, VALUE) {
   static_cast<void>(answer.wait_for(std::chrono::milliseconds(1)));
   return Qnil;
 }
+VALUE park_with_gvl(kino::gvl const&, VALUE) {
+  kino::parker spot;
+  static_cast<void>(spot.park_for(std::chrono::milliseconds(1)));
+  return Qnil;
+}
 VALUE submit_with_gvl(kino::gvl const& held, VALUE) {
   dispatcher work(held);
   static_cast<void>(work.submit({1, {}}, std::chrono::milliseconds(1)));
@@ -126,6 +131,7 @@ KINO_EXTENSION(rules) {
   kino::define_function<push_with_gvl>(rules, "push_with_gvl");
   kino::define_function<pop_with_gvl>(rules, "pop_with_gvl");
   kino::define_function<wait_with_gvl>(rules, "wait_with_gvl");
+  kino::define_function<park_with_gvl>(rules, "park_with_gvl");
   kino::define_function<submit_with_gvl>(rules, "submit_with_gvl");
   kino::define_function<allowed>(rules, "allowed");
   kino::define_function<submit_waits>(rules, "submit_waits");

@@ -6,7 +6,7 @@ require "timeout"
 # Every wait of wait.hpp and gvl.hpp so that only an interruption ends it, and what interrupts it. Plain module
 # functions without state: they run in the main Ractor and in others alike.
 module Waiting
-  NAMES = %w[pop pop_for push push_for answer answer_for sleep without_gvl].each(&:freeze).freeze
+  NAMES = %w[pop pop_for push push_for answer answer_for park park_for sleep without_gvl].each(&:freeze).freeze
   class Ended < StandardError
   end
   HOUR = 3_600_000
@@ -19,6 +19,8 @@ module Waiting
     when "push_for" then full.push_for(2, HOUR)
     when "answer" then Waits::Answer.make.wait
     when "answer_for" then Waits::Answer.make.wait_for(HOUR)
+    when "park" then Waits::Parker.make.park
+    when "park_for" then Waits::Parker.make.park_for(HOUR)
     when "sleep" then Waits.sleep_for(HOUR)
     when "without_gvl" then Waits.until_unblocked
     end

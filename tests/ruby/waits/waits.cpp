@@ -12,6 +12,9 @@
 #include <stdexcept>
 #include <thread>
 
+#include <csignal>
+#include <unistd.h>
+
 namespace {
 
 using std::chrono::milliseconds;
@@ -143,6 +146,35 @@ VALUE answer_abandon(kino::gvl const& held, VALUE self) {
   return truth(answer_object::get(held, self).respond.abandon());
 }
 
+// --- Waits::Parker: one thread's place to sleep ---
+
+struct sleeping_place {
+  static constexpr char const* ruby_name = "Waits::Parker";
+  static constexpr bool ruby_shareable = true;
+  kino::parker spot;
+};
+using parker_object = kino::native_object<sleeping_place>;
+
+VALUE parker_make(kino::gvl const& held, VALUE klass) {
+  return parker_object::wrap(held, klass, std::make_unique<sleeping_place>());
+}
+VALUE parker_park(kino::gvl const& held, VALUE self) {
+  witness const here;
+  kino::park(held, parker_object::get(held, self).spot);
+  return ID2SYM(rb_intern("notified"));
+}
+VALUE parker_park_for(kino::gvl const& held, VALUE self, VALUE patience) {
+  witness const here;
+  auto const woken =
+      kino::park_for(held, parker_object::get(held, self).spot, milliseconds_of(held, patience));
+  return ID2SYM(woken == kino::park_result::notified ? rb_intern("notified")
+                                                     : rb_intern("timed_out"));
+}
+VALUE parker_notify(kino::gvl const& held, VALUE self) {
+  parker_object::get(held, self).spot.notify();
+  return Qnil;
+}
+
 // --- functions ---
 
 VALUE sleep_for(kino::gvl const& held, VALUE, VALUE patience) {
@@ -169,6 +201,17 @@ VALUE until_unblocked(kino::gvl const& held, VALUE) {
   return ID2SYM(rb_intern("unblocked"));
 }
 
+// Sends the process a signal, and releases the GVL again and again until that is pending: how often
+// the work ran must be how often it was said to have run.
+VALUE try_without_gvl(kino::gvl const& held, VALUE, VALUE signal) {
+  ::kill(::getpid(), FIX2INT(signal));
+  long ran = 0;
+  long said = 0;
+  auto work = [&]() noexcept { ++ran; };
+  while (kino::try_without_gvl(held, work, kino::uninterruptible)) ++said;
+  return truth(ran == said);
+}
+
 VALUE throw_without_gvl(kino::gvl const& held, VALUE) {
   witness const here;
   int const nothing = kino::without_gvl(
@@ -184,7 +227,7 @@ VALUE throw_without_gvl(kino::gvl const& held, VALUE) {
 // As if a push ran out of memory while it waits.
 VALUE throw_in_wait(kino::gvl const& held, VALUE) {
   witness const here;
-  kino::detail::parker spot;
+  kino::parker spot;
   auto const result = kino::detail::wait_without_gvl(
       held, spot, std::nullopt, [](kino::detail::deadline) -> kino::push_result {
         witness const there;
@@ -226,6 +269,7 @@ KINO_EXTENSION(waits) {
   VALUE const waits = rb_define_module("Waits");
   kino::define_function<sleep_for>(waits, "sleep_for");
   kino::define_function<until_unblocked>(waits, "until_unblocked");
+  kino::define_function<try_without_gvl>(waits, "try_without_gvl");
   kino::define_function<throw_without_gvl>(waits, "throw_without_gvl");
   kino::define_function<throw_in_wait>(waits, "throw_in_wait");
   kino::define_function<yield_under_witness>(waits, "yield_under_witness");
@@ -252,5 +296,12 @@ KINO_EXTENSION(waits) {
   kino::define_method<answer_wait_for>(answer, "wait_for");
   kino::define_method<answer_answer>(answer, "answer");
   kino::define_method<answer_abandon>(answer, "abandon");
+
+  VALUE const parker = rb_define_class_under(waits, "Parker", rb_cObject);
+  rb_undef_alloc_func(parker);
+  kino::define_function<parker_make>(parker, "make");
+  kino::define_method<parker_park>(parker, "park");
+  kino::define_method<parker_park_for>(parker, "park_for");
+  kino::define_method<parker_notify>(parker, "notify");
   static_cast<void>(held);
 }

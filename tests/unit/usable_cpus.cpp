@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include <kino/detail/usable_cpus.hpp>
+#include <kino/usable_cpus.hpp>
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@
 #include <random>
 #include <string>
 
-TEST_CASE("there is at least one usable CPU") { CHECK(kino::detail::usable_cpus() >= 1); }
+TEST_CASE("there is at least one usable CPU") { CHECK(kino::usable_cpus() >= 1); }
 
 #ifdef __linux__
 
@@ -25,9 +25,9 @@ TEST_CASE("a thread that may run on one CPU has one usable CPU") {
   CPU_ZERO(&one);
   CPU_SET(first, &one);
   REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
-  CHECK(kino::detail::usable_cpus() == 1);
+  CHECK(kino::usable_cpus() == 1);
   REQUIRE(sched_setaffinity(0, sizeof before, &before) == 0);
-  CHECK(kino::detail::usable_cpus() <= static_cast<unsigned>(CPU_COUNT(&before)));
+  CHECK(kino::usable_cpus() <= static_cast<unsigned>(CPU_COUNT(&before)));
 }
 
 namespace {

@@ -6,12 +6,12 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
-#include <kino/detail/boundary.hpp>
-#include <kino/detail/fork.hpp>
+#include <kino/detail/ruby/boundary.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/detail/in_flight.hpp>
-#include <kino/detail/signals.hpp>
-#include <kino/detail/thread_events.hpp>
-#include <kino/detail/usable_cpus.hpp>
+#include <kino/detail/ruby/signals.hpp>
+#include <kino/detail/ruby/thread_events.hpp>
+#include <kino/usable_cpus.hpp>
 #include <kino/gvl.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>

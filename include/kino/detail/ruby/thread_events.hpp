@@ -4,7 +4,8 @@
 
 #pragma once
 
-#include <kino/detail/ruby.hpp>
+#include <kino/detail/ruby/headers.hpp>
+#include <kino/ruby_features.hpp>
 #include <kino/run_permits.hpp>
 
 KINO_NAMESPACE_BEGIN

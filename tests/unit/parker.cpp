@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-#include <kino/detail/parking.hpp>
+#include <kino/parker.hpp>
 
 #include "../support/await.hpp"
+#include "../support/in_child.hpp"
 #include "../support/private_access.hpp"
 
 #include <doctest/doctest.h>
@@ -12,8 +13,8 @@
 #include <thread>
 
 using steady = kino::detail::clock;
-using kino::detail::park_result;
-using kino::detail::parker;
+using kino::park_result;
+using kino::parker;
 
 KINO_TEST_REACH(sleeping, parker, sleeping_)
 KINO_TEST_REACH(mutex_of, parker, mutex_)
@@ -56,6 +57,20 @@ TEST_CASE("a deadline ends a sleep, and one that is past does not start it") {
   CHECK(spot.park(steady::time_point::min()) == park_result::timed_out);
 }
 
+TEST_CASE("a patience ends a sleep, and the longest one does not") {
+  parker spot;
+  CHECK(spot.park_for(std::chrono::milliseconds(1)) == park_result::timed_out);
+  CHECK(spot.park_for(std::chrono::hours(-1)) == park_result::timed_out);
+  spot.notify();
+  CHECK(spot.park_for(std::chrono::nanoseconds::max()) == park_result::notified);
+  park_result result = park_result::timed_out;
+  std::thread sleeper([&] { result = spot.park_for(std::chrono::nanoseconds::max()); });
+  await_sleep(spot);
+  spot.notify();
+  sleeper.join();
+  CHECK(result == park_result::notified);
+}
+
 TEST_CASE("a notification that comes first ends the next sleep, once") {
   parker spot;
   spot.notify();
@@ -94,6 +109,18 @@ TEST_CASE("a notification that is consumed ends no sleep") {
   spot.notify();
   spot.consume_notification();
   CHECK(spot.park(steady::now()) == park_result::timed_out);
+}
+
+TEST_CASE("a forked child destroys a parker in which a thread of its parent sleeps") {
+  auto spot = std::make_unique<parker>();
+  std::thread sleeper([&] { static_cast<void>(spot->park()); });
+  await_sleep(*spot);
+  CHECK(in_child([&] {
+    spot.reset();
+    return true;
+  }));
+  spot->notify();
+  sleeper.join();
 }
 
 TEST_CASE("a parker may be destroyed as soon as its sleep has ended") {

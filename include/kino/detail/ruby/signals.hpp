@@ -11,10 +11,13 @@
 
 #pragma once
 
-#include <kino/detail/parking.hpp>
-#include <kino/detail/ruby.hpp>
+#include <kino/detail/deadline.hpp>
+#include <kino/detail/ruby/headers.hpp>
+#include <kino/ruby_features.hpp>
 
 #include <chrono>
+
+#include <unistd.h>
 
 KINO_NAMESPACE_BEGIN
 namespace detail {
