@@ -5,16 +5,13 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
+#include <kino/detail/place_store.hpp>
 
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
-#include <stdexcept>
 #include <utility>
-#include <vector>
 
 KINO_NAMESPACE_BEGIN
 
@@ -47,8 +44,8 @@ inline std::uint64_t next_registry_salt() {
 ///           never do.
 /// Throws:   std::bad_alloc and what T's constructor throws, from `insert`;
 ///           std::length_error beyond 16,777,216 places.
-/// Fork:     a child may use what it inherited if no other thread of the parent was in `insert` or
-///           in the end of an erased object at the moment of the fork; `find` and `for_each` work always.
+/// Fork:     a child goes on with what it inherits. What a thread of the parent was inserting or had
+///           pinned at the moment of the fork stays where it is in the child, without an end.
 ///
 /// Example:
 ///
@@ -123,15 +120,14 @@ private:
   // object exists while the lower half is not zero.
   static constexpr std::uint64_t live = 1;
   static constexpr std::uint64_t one_pin = 2;
-  static constexpr unsigned index_bits = 24;
+  static constexpr unsigned index_bits = 24;  // place_store's
   static constexpr unsigned generation_bits = 28;
   static constexpr std::uint32_t last_generation = (1u << generation_bits) - 1;
-  static constexpr std::size_t first_segment = 64;
-  static constexpr unsigned segments = index_bits - 5;  // 64 + 64 + 128 + ... = 2^24
 
   struct place {
     detail::atomic<std::uint64_t> word{0};
     std::uint32_t index = 0;
+    place* next_free = nullptr;
     alignas(T) unsigned char storage[sizeof(T)];
     T* object() { return std::launder(reinterpret_cast<T*>(storage)); }
   };
@@ -143,53 +139,31 @@ private:
     return salt_ << (generation_bits + index_bits) | std::uint64_t{generation} << index_bits |
            index;
   }
-  static unsigned segment_of(std::size_t index) {
-    return static_cast<unsigned>(std::bit_width(index / first_segment));
-  }
-  static std::size_t segment_start(unsigned segment) {
-    return segment == 0 ? 0 : first_segment << (segment - 1);
-  }
-  static std::size_t segment_size(unsigned segment) {
-    return segment == 0 ? first_segment : first_segment << (segment - 1);
-  }
-
   place* place_of(std::uint64_t id) const;
-  place& free_place();
   void unpin(place& pinned);
 
   std::uint64_t const salt_ = detail::next_registry_salt();
-  detail::atomic<place*> segments_[segments] = {};
-  detail::mutex mutex_;           // guards the three below and the growth of segments_
-  std::vector<place*> free_;
-  std::size_t used_ = 0;
+  detail::place_store<place> places_;
 };
 
 // --- implementation ---------------------------------------------------------
 
 template <class T>
 registry<T>::~registry() {
-  for (unsigned segment = 0; segment < segments; ++segment) {
+  places_.for_each([](place& each) {
     // relaxed: whoever destroys the registry has synchronised with everyone who used it.
-    place* places = segments_[segment].load(std::memory_order_relaxed);
-    if (!places) break;
-    for (std::size_t i = 0; i < segment_size(segment); ++i) {
-      if (places[i].word.load(std::memory_order_relaxed) & 0xffffffff) {
-        places[i].object()->~T();
-      }
-    }
-    delete[] places;
-  }
+    if (each.word.load(std::memory_order_relaxed) & 0xffffffff) each.object()->~T();
+  });
 }
 
 template <class T>
 template <class... Arguments>
 std::uint64_t registry<T>::insert(Arguments&&... arguments) {
-  place& fresh = free_place();
+  place& fresh = places_.take();
   try {
     ::new (static_cast<void*>(fresh.storage)) T(std::forward<Arguments>(arguments)...);
   } catch (...) {
-    detail::lock guard(mutex_);
-    free_.push_back(&fresh);  // Has room: free_place keeps it for every place there is.
+    places_.give_back(fresh);
     throw;
   }
   // relaxed: a free place's word is written by its one owner, and reached it by the mutex.
@@ -203,11 +177,7 @@ std::uint64_t registry<T>::insert(Arguments&&... arguments) {
 template <class T>
 typename registry<T>::place* registry<T>::place_of(std::uint64_t id) const {
   if (id >> (generation_bits + index_bits) != salt_) return nullptr;
-  std::size_t const index = id & ((std::uint64_t{1} << index_bits) - 1);
-  unsigned const segment = segment_of(index);
-  // acquire: pairs with the release in free_place that publishes a new segment.
-  place* const places = segments_[segment].load(std::memory_order_acquire);
-  return places ? &places[index - segment_start(segment)] : nullptr;
+  return places_.at(id & ((std::uint64_t{1} << index_bits) - 1));
 }
 
 template <class T>
@@ -237,23 +207,17 @@ bool registry<T>::erase(std::uint64_t id) {
 template <class T>
 template <class Visit>
 void registry<T>::for_each(Visit visit) {
-  for (unsigned segment = 0; segment < segments; ++segment) {
-    // acquire: pairs with the release in free_place, as in place_of.
-    place* const places = segments_[segment].load(std::memory_order_acquire);
-    if (!places) break;  // They are made in order.
-    for (std::size_t i = 0; i < segment_size(segment); ++i) {
-      place& each = places[i];
-      // relaxed: the exchange decides. Its acquire pairs with the release in insert.
-      std::uint64_t seen = each.word.load(std::memory_order_relaxed);
-      while ((seen & live) &&
-             !each.word.compare_exchange_weak(seen, seen + one_pin, std::memory_order_acquire,
-                                              std::memory_order_relaxed)) {
-      }
-      if (!(seen & live)) continue;
-      pin const held(*this, each);
-      visit(id_of(generation_of(seen), each.index), *each.object());
+  places_.for_each([&](place& each) {
+    // relaxed: the exchange decides. Its acquire pairs with the release in insert.
+    std::uint64_t seen = each.word.load(std::memory_order_relaxed);
+    while ((seen & live) &&
+           !each.word.compare_exchange_weak(seen, seen + one_pin, std::memory_order_acquire,
+                                            std::memory_order_relaxed)) {
     }
-  }
+    if (!(seen & live)) return;
+    pin const held(*this, each);
+    visit(id_of(generation_of(seen), each.index), *each.object());
+  });
 }
 
 template <class T>
@@ -263,33 +227,7 @@ void registry<T>::unpin(place& pinned) {
   if ((before & 0xffffffff) != one_pin) return;
   pinned.object()->~T();
   if (generation_of(before) == last_generation) return;  // Used up: the place retires.
-  detail::lock guard(mutex_);
-  free_.push_back(&pinned);  // Has room, see free_place.
-}
-
-template <class T>
-typename registry<T>::place& registry<T>::free_place() {
-  detail::lock guard(mutex_);
-  if (!free_.empty()) {
-    place& reused = *free_.back();
-    free_.pop_back();
-    return reused;
-  }
-  if (used_ >> index_bits) throw std::length_error("kino: a registry is full (16,777,216)");
-  unsigned const segment = segment_of(used_);
-  if (used_ == segment_start(segment)) {
-    std::size_t const size = segment_size(segment);
-    free_.reserve(used_ + size);  // So that giving a place back never allocates.
-    auto places = std::make_unique<place[]>(size);
-    for (std::size_t i = 0; i < size; ++i) {
-      places[i].index = static_cast<std::uint32_t>(used_ + i);
-    }
-    // release: pairs with the acquire in place_of.
-    segments_[segment].store(places.release(), std::memory_order_release);
-  }
-  // relaxed: only the mutex's holder stores segments, and we hold it.
-  place* const places = segments_[segment].load(std::memory_order_relaxed);
-  return places[used_++ - segment_start(segment)];
+  places_.give_back(pinned);
 }
 
 KINO_NAMESPACE_END

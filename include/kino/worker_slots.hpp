@@ -6,11 +6,13 @@
 
 #include <kino/detail/atomic.hpp>
 #include <kino/detail/deadline.hpp>
+#include <kino/leaf_mutex.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 KINO_NAMESPACE_BEGIN
@@ -35,7 +37,7 @@ struct worker_id {
 /// GVL:     never needed.
 /// Blocks:  never, but for a leaf mutex in `claim` and `vacate`.
 /// Throws:  std::bad_alloc, from the constructor and `snapshot`.
-/// Fork:    a child may read what it inherited; `claim` and `vacate` may hang there.
+/// Fork:    a child goes on with what it inherits; the parent's workers keep their places there.
 ///
 /// Example:
 ///
@@ -73,7 +75,7 @@ public:
 
   /// Takes the lowest free place; `none` if there is none.
   [[nodiscard]] std::size_t claim() {
-    detail::lock guard(mutex_);
+    std::lock_guard guard(mutex_);
     for (std::size_t i = 0; i < count_; ++i) {
       slot& found = slots_[i];
       if (found.occupied.load(std::memory_order_relaxed)) continue;  // written under the mutex
@@ -89,7 +91,7 @@ public:
 
   /// Gives the place back; what was in flight is forgotten.
   void vacate(std::size_t index) {
-    detail::lock guard(mutex_);
+    std::lock_guard guard(mutex_);
     slots_[index].in_flight.store(0, std::memory_order_relaxed);
     slots_[index].quarantined.store(false, std::memory_order_relaxed);
     slots_[index].occupied.store(false, std::memory_order_release);  // as in claim
@@ -121,7 +123,7 @@ public:
   bool quarantine(worker_id who, bool on) {
     if (who.index >= count_) return false;
     slot& place = slots_[who.index];
-    detail::lock guard(mutex_);
+    std::lock_guard guard(mutex_);
     // relaxed: both are written under the mutex.
     if (!place.occupied.load(std::memory_order_relaxed) ||
         place.workers.load(std::memory_order_relaxed) != who.generation) {
@@ -186,7 +188,7 @@ private:
 
   std::size_t const count_;
   std::unique_ptr<slot[]> const slots_;
-  detail::mutex mutex_;  // makes claim and vacate exclusive; figures are read without it
+  leaf_mutex mutex_;  // makes claim and vacate exclusive; figures are read without it
 };
 
 KINO_NAMESPACE_END

@@ -170,12 +170,12 @@ kino_add_mutant(live_bit registry "erasing" registry.hpp
   [[ || !(seen & live)) return {};]] [[) return {};]])
 kino_add_mutant(order_of_walking registry "walking" registry.hpp
   [[seen + one_pin, std::memory_order_acquire,
-                                              std::memory_order_relaxed)) {]]
+                                            std::memory_order_relaxed)) {]]
   [[seen + one_pin, std::memory_order_relaxed,
-                                              std::memory_order_relaxed)) {]])
+                                            std::memory_order_relaxed)) {]])
 kino_add_mutant(walk_without_pin registry "walking" registry.hpp
-  [[      pin const held(*this, each);
-]] [[      each.word.fetch_sub(one_pin, std::memory_order_acq_rel);
+  [[    pin const held(*this, each);
+]] [[    each.word.fetch_sub(one_pin, std::memory_order_acq_rel);
 ]])
 kino_add_mutant(order_of_beginning worker_slots "starting" worker_slots.hpp
   [[mine.in_flight.store(before + 1, std::memory_order_release);]]

@@ -2,6 +2,7 @@
 
 #include <kino/registry.hpp>
 
+#include "../support/in_child.hpp"
 #include "../support/private_access.hpp"
 
 #include <doctest/doctest.h>
@@ -14,12 +15,17 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 using names = kino::registry<std::string>;
 
-KINO_TEST_REACH(segments_of, names, segments_)
-KINO_TEST_REACH(used_of, names, used_)
+KINO_TEST_REACH(store_of, names, places_)
+using store = std::remove_reference_t<decltype(store_of(std::declval<names&>()))>;
+KINO_TEST_REACH(segments_of, store, segments_)
+KINO_TEST_REACH(used_of, store, used_)
+KINO_TEST_REACH(mutex_of, store, mutex_)
 
 namespace {
 
@@ -135,7 +141,7 @@ TEST_CASE("a place whose generations are used up retires") {
   CHECK(registry.erase(id));
   // As if it had been used until one generation is left.
   std::uint64_t const last = (std::uint64_t{1} << generation_bits) - 1;
-  segments_of(registry)[0].load()->word.store((last - 1) << 32);
+  segments_of(store_of(registry))[0].load()->word.store((last - 1) << 32);
   auto const final_id = registry.insert("last");
   CHECK(index_of(final_id) == index_of(id));
   CHECK(generation_of(final_id) == last);
@@ -224,10 +230,58 @@ TEST_CASE("an object that cannot be built takes no place") {
 TEST_CASE("a full registry says so") {
   names registry;
   auto const id = registry.insert("a");
-  used_of(registry) = std::size_t{1} << index_bits;
+  used_of(store_of(registry)) = std::size_t{1} << index_bits;
   CHECK_THROWS_AS(static_cast<void>(registry.insert("b")), std::length_error);
   CHECK(registry.erase(id));
   CHECK(registry.find(registry.insert("c")));
+}
+
+TEST_CASE("a child that was forked while a thread took a place goes on with every member") {
+  names registry;
+  auto const id = registry.insert("amber");
+  auto const other = registry.insert("jet");
+  mutex_of(store_of(registry)).lock();  // as if by a thread that is not in the child
+  CHECK(in_child([&] {
+    auto const fresh = registry.insert("opal");  // takes a new place
+    bool good = *registry.find(fresh) == "opal" && *registry.find(id) == "amber";
+    good = good && registry.erase(id) && !registry.find(id) && !registry.erase(id);
+    good = good && index_of(registry.insert("reused")) == index_of(id);
+    int visited = 0;
+    registry.for_each([&](std::uint64_t, std::string&) { ++visited; });
+    return good && visited == 3;
+  }));
+  mutex_of(store_of(registry)).unlock();
+  CHECK(*registry.find(id) == "amber");
+  CHECK(registry.erase(other));
+}
+
+TEST_CASE("children that are forked while threads insert and erase go on") {
+  kino::registry<counted> registry;
+  std::atomic<bool> over{false};
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 2; ++t) {
+      threads.emplace_back([&] {
+        std::vector<std::uint64_t> mine;
+        while (!over) {
+          for (int i = 0; i < 50; ++i) mine.push_back(registry.insert(1u));
+          for (auto id : mine) registry.erase(id);
+          mine.clear();
+        }
+      });
+    }
+    for (int child = 0; child < 50; ++child) {
+      CHECK(in_child([&] {
+        std::set<std::uint64_t> mine;
+        for (int i = 0; i < 200; ++i) mine.insert(registry.insert(2u));
+        bool good = mine.size() == 200;
+        for (auto id : mine) good = good && registry.find(id)->number == 2;
+        for (auto id : mine) good = good && registry.erase(id);
+        return good;
+      }));
+    }
+    over = true;
+  }
 }
 
 TEST_CASE("a walk visits what is registered, with its id") {

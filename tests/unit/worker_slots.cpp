@@ -2,12 +2,17 @@
 
 #include <kino/worker_slots.hpp>
 
+#include "../support/in_child.hpp"
+#include "../support/private_access.hpp"
+
 #include <doctest/doctest.h>
 
 #include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
+
+KINO_TEST_REACH(mutex_of, kino::worker_slots, mutex_)
 
 TEST_CASE("workers get the lowest free place, and none when all are taken") {
   kino::worker_slots slots{3};
@@ -92,6 +97,23 @@ TEST_CASE("the mark of one worker never meets its successor") {
   CHECK(!slots.view_of(mine).quarantined);
   CHECK(!slots.quarantine({1, 1}, true));
   CHECK(slots.quarantine(slots.view_of(mine).id(), true));
+}
+
+TEST_CASE("a child that was forked while a worker came or went goes on with every member") {
+  kino::worker_slots slots{3};
+  auto const parents = slots.claim();
+  mutex_of(slots).lock();  // as if by a thread that is not in the child
+  CHECK(in_child([&] {
+    auto const mine = slots.claim();
+    slots.began(mine);
+    bool good = mine != parents && slots.quarantine(slots.view_of(mine).id(), true);
+    slots.finished(mine);
+    slots.vacate(mine);
+    slots.vacate(parents);
+    return good && slots.occupied() == 0 && slots.snapshot()[mine].served == 1;
+  }));
+  mutex_of(slots).unlock();
+  CHECK(slots.occupied() == 1);
 }
 
 TEST_CASE("a snapshot has every place in order") {

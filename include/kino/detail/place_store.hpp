@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+//
+// Where a registry keeps its places: they never move, and are found by index without a lock.
+
+#pragma once
+
+#include <kino/detail/atomic.hpp>
+#include <kino/leaf_mutex.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+
+KINO_NAMESPACE_BEGIN
+namespace detail {
+
+/// A place_store lends out places and takes them back: segments that double in size, and a list of the free ones.
+///
+/// A Place has a `std::uint32_t index` and a `Place* next_free`, both the store's.
+///
+/// Threads: any. Destroy it when no other uses it.
+/// Blocks:  `take` and `give_back` hold a leaf mutex for a few instructions; `at` and `for_each` never.
+/// Throws:  `take`: std::bad_alloc, and std::length_error beyond 16,777,216 places.
+/// Fork:    a child goes on with it. A place that another thread was taking or giving back at the
+///          moment of the fork may stay unused there.
+template <class Place>
+class place_store {
+public:
+  static constexpr unsigned index_bits = 24;
+
+  place_store() = default;
+  place_store(place_store const&) = delete;
+  place_store& operator=(place_store const&) = delete;
+  ~place_store() {
+    // relaxed, here and in for_each: the last user has synchronised with all others.
+    for (auto& segment : segments_) delete[] segment.load(std::memory_order_relaxed);
+  }
+
+  /// A place that nobody has.
+  Place& take() {
+    // A segment is allocated without the mutex, and dropped if another thread was faster.
+    std::unique_ptr<Place[]> fresh;
+    unsigned segment_of_fresh = 0;
+    for (;;) {
+      unsigned segment = 0;
+      {
+        std::lock_guard guard(mutex_);
+        // relaxed, like all loads here: written under the mutex.
+        if (Place* const free = free_.load(std::memory_order_relaxed)) {
+          free_.store(free->next_free, std::memory_order_relaxed);
+          return *free;
+        }
+        segment = segment_of(used_);
+        if (segment < segments) {
+          Place* places = segments_[segment].load(std::memory_order_relaxed);
+          if (!places && segment == segment_of_fresh && fresh) {
+            places = fresh.release();
+            // release: pairs with the acquire in `at` and for_each.
+            segments_[segment].store(places, std::memory_order_release);
+          }
+          if (places) return places[used_++ - segment_start(segment)];
+        }
+      }
+      if (segment == segments) throw std::length_error("kino: a registry is full (16,777,216)");
+      fresh = make(segment);
+      segment_of_fresh = segment;
+    }
+  }
+
+  /// Takes back what `take` gave.
+  void give_back(Place& unused) noexcept {
+    std::lock_guard guard(mutex_);
+    unused.next_free = free_.load(std::memory_order_relaxed);
+    // release: at the moment of a fork the list must not have a place without its link.
+    free_.store(&unused, std::memory_order_release);
+  }
+
+  /// The place of `index`; null if there was never one. `index` has at most `index_bits` bits.
+  [[nodiscard]] Place* at(std::size_t index) const noexcept {
+    unsigned const segment = segment_of(index);
+    // acquire: pairs with the release in `take`.
+    Place* const places = segments_[segment].load(std::memory_order_acquire);
+    return places ? &places[index - segment_start(segment)] : nullptr;
+  }
+
+  /// Calls `visit(place)` for all there are, lent out or free.
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (unsigned segment = 0; segment < segments; ++segment) {
+      Place* const places = segments_[segment].load(std::memory_order_acquire);  // as in `at`
+      if (!places) return;  // They are made in order.
+      for (std::size_t i = 0; i < segment_size(segment); ++i) visit(places[i]);
+    }
+  }
+
+private:
+  static constexpr std::size_t first_segment = 64;
+  static constexpr unsigned segments = index_bits - 5;  // 64 + 64 + 128 + ... = 2^24
+
+  static unsigned segment_of(std::size_t index) noexcept {
+    return static_cast<unsigned>(std::bit_width(index / first_segment));
+  }
+  static std::size_t segment_start(unsigned segment) noexcept {
+    return segment == 0 ? 0 : first_segment << (segment - 1);
+  }
+  static std::size_t segment_size(unsigned segment) noexcept {
+    return segment == 0 ? first_segment : first_segment << (segment - 1);
+  }
+  static std::unique_ptr<Place[]> make(unsigned segment) {
+    auto places = std::make_unique<Place[]>(segment_size(segment));
+    for (std::size_t i = 0; i < segment_size(segment); ++i) {
+      places[i].index = static_cast<std::uint32_t>(segment_start(segment) + i);
+    }
+    return places;
+  }
+
+  atomic<Place*> segments_[segments] = {};
+  leaf_mutex mutex_;  // guards what follows and the growth of segments_
+  atomic<Place*> free_{nullptr};
+  std::size_t used_ = 0;
+};
+
+}  // namespace detail
+KINO_NAMESPACE_END
