@@ -26,10 +26,10 @@ KINO_NAMESPACE_BEGIN
 /// the exception, and of those who wait one computes next. A computation may fetch other keys. It
 /// may not need its own, or one whose computation waits for it: that would never end, and throws.
 ///
-/// Keys are bytes; limit their number where others choose them, who may look for keys whose hashes
-/// collide. T must be nothrow copyable and nothrow movable, and its copy constructor must
-/// take no lock and allocate nothing: let it be small, or a std::shared_ptr<const M>. For Ruby
-/// objects use shareable_cache.
+/// Keys are bytes. Others may choose them: keys whose hashes collide evict each other, so that a look-up
+/// passes 16 values at most. T must be nothrow copyable and nothrow movable, and its copy
+/// constructor must take no lock and allocate nothing: let it be small, or a
+/// std::shared_ptr<const M>. For Ruby objects use shareable_cache.
 ///
 /// Threads:    any thread, any Ractor, at the same time. Destroy it when nobody uses it.
 /// GVL:        never needed. A thread that holds it uses kino::fetch(held, cache, key, compute) of

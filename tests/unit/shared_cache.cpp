@@ -11,12 +11,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -61,6 +64,64 @@ bool deadlock_is_avoided(Call call) {
 int never() { throw std::logic_error("computed again"); }
 
 }  // namespace
+
+TEST_CASE("keys whose hashes collide evict each other, and nothing else") {
+  constexpr std::size_t capacity = 1024;  // and as many chains
+  constexpr std::size_t longest = table_of_int::longest_chain;
+  cache_of_int cache(capacity);
+  auto const keep = [&](std::string const& key) {
+    static_cast<void>(cache.fetch(key, [] { return 1; }));
+  };
+  keep("harmless");
+  std::size_t const chain = (std::hash<std::string_view>{}("harmless") + 1) % capacity;
+  std::vector<std::string> hostile;
+  for (int i = 0; hostile.size() < 10 * longest; ++i) {
+    std::string key = std::to_string(i);
+    if (std::hash<std::string_view>{}(key) % capacity == chain) hostile.push_back(key);
+  }
+  for (std::size_t i = 0; i < hostile.size(); ++i) {
+    keep(hostile[i]);
+    CHECK(cache.find(hostile[i]));
+    CHECK(cache.size() == 1 + std::min(i + 1, longest));
+  }
+  CHECK(cache.find("harmless"));
+  CHECK(!cache.find(hostile[0]));
+  for (std::size_t i = hostile.size() - longest; i < hostile.size(); ++i) CHECK(cache.find(hostile[i]));
+  CHECK(at_rest(cache));
+}
+
+TEST_CASE("harmless keys fill a cache to its capacity") {
+  constexpr int capacity = 1 << 14;
+  cache_of_int cache(capacity);
+  for (int i = 0; i < capacity; ++i) {
+    static_cast<void>(cache.fetch("key " + std::to_string(i), [] { return 1; }));
+  }
+  CHECK(cache.size() == capacity);
+}
+
+TEST_CASE("a value that is evicted by a collision still serves those who wait for it") {
+  constexpr std::size_t longest = table_of_int::longest_chain;
+  cache_of_int cache(1024);
+  std::vector<std::string> hostile;
+  for (int i = 0; hostile.size() < 2 * longest + 1; ++i) {
+    std::string key = std::to_string(i);
+    if (std::hash<std::string_view>{}(key) % 1024 == 7) hostile.push_back(key);
+  }
+  int got = 0;
+  std::jthread waiter;
+  static_cast<void>(cache.fetch(hostile[0], [&] {
+    waiter = std::jthread([&] { got = cache.fetch(hostile[0], [] { return 2; }); });
+    await([&] { return waiting(cache) == 1; });
+    // While it is computed it is nobody's surplus.
+    for (std::size_t i = 1; i < hostile.size(); ++i) {
+      static_cast<void>(cache.fetch(hostile[i], [] { return 3; }));
+    }
+    return 1;
+  }));
+  waiter.join();
+  CHECK(got == 1);
+  CHECK(at_rest(cache));
+}
 
 TEST_CASE("a value is computed once, and kept") {
   cache_of_int cache(4);

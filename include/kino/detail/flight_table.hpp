@@ -133,8 +133,13 @@ public:
     }
   }
 
+  // Hashes that are as good as random make no chain as long as this: there are at most as many values
+  // as chains. Keys that somebody chose for their hashes push each other out, and cost no more.
+  static constexpr std::size_t longest_chain = 16;
+
 private:
   fetching take(seat& mine, entries& fresh, std::string_view key) {
+    entries gone;  // freed after the lock
     std::unique_lock guard(mutex_);
     entry* const known = entry_of(fresh.front().hash, key);
     if (!known) {
@@ -142,6 +147,7 @@ private:
       mine.entry_->self = fresh.begin();
       computing_.splice(computing_.begin(), fresh);
       chain(*mine.entry_);
+      if (entry* const surplus = surplus_of(mine.entry_->hash)) retire(recent_, *surplus, gone);
       return fetching::computes;
     }
     if (known->value) {
@@ -219,6 +225,16 @@ private:
   void chain(entry& fresh) {
     fresh.next = std::exchange(chain_of(fresh.hash), &fresh);
     fresh.chained = true;
+  }
+  // What has to leave a chain that has grown too long: the oldest value in it.
+  entry* surplus_of(std::size_t hash) {
+    entry* oldest = nullptr;
+    std::size_t length = 0;
+    for (entry* each = chain_of(hash); each; each = each->next) {
+      ++length;
+      if (each->ended) oldest = each;
+    }
+    return length > longest_chain ? oldest : nullptr;
   }
   void unchain(entry& old) {
     if (!std::exchange(old.chained, false)) return;
