@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <kino/detail/ruby/gc_root.hpp>
 #include <kino/gvl.hpp>
 #include <kino/leaf_mutex.hpp>
 
@@ -67,11 +68,7 @@ public:
   frozen_string_cache& operator=(frozen_string_cache const&) = delete;
   /// Needs the GVL, of any Ractor: a collection in another thread reads the cache. After the end
   /// of Ruby it needs nothing. The Strings live on where Ruby refers to them.
-  ~frozen_string_cache() {
-    KINO_ASSERT(detail::ruby_has_ended.load(std::memory_order_relaxed) || detail::holds_gvl(),
-                "a frozen_string_cache is destroyed by a thread that holds the GVL");
-    root_->cache = nullptr;
-  }
+  ~frozen_string_cache() = default;
 
   /// The String of `bytes` if it is in the fixed set.
   [[nodiscard]] std::optional<VALUE> find(std::string_view bytes) const noexcept;
@@ -99,20 +96,7 @@ private:
     std::uint32_t uses = 0;
     entry entries[ways];
   };
-  // What Ruby's collector knows: marks the cache as long as there is one.
-  struct root {
-    frozen_string_cache* cache;
-  };
-
-  static void mark_root(void* data) {
-    if (auto const* cache = static_cast<root*>(data)->cache) cache->mark();
-  }
-  static rb_data_type_t root_type() {
-    rb_data_type_t made{};
-    made.wrap_struct_name = "kino::frozen_string_cache";
-    made.function.dmark = &mark_root;
-    return made;
-  }
+  friend class detail::gc_root<frozen_string_cache>;
 
   static std::uint64_t hash_of(std::string_view bytes) noexcept;
   static bool is(VALUE string, std::string_view bytes) noexcept {
@@ -122,14 +106,14 @@ private:
   static entry* entry_of(set& searched, std::uint64_t hash, std::string_view bytes) noexcept;
   static entry& oldest_of(set& searched) noexcept;
   VALUE make(gvl const& held, std::string_view bytes) const;
-  void mark() const;
+  void mark() const noexcept;
 
   rb_encoding* const encoding_;
   std::size_t const longest_;
   std::vector<fixed_entry> fixed_;  // open addressing, at most half full, never changed
   std::size_t const set_count_;
   std::unique_ptr<set[]> const sets_;
-  root* root_ = nullptr;
+  detail::gc_root<frozen_string_cache> root_;
 };
 
 // --- implementation ---------------------------------------------------------
@@ -141,27 +125,16 @@ inline frozen_string_cache::frozen_string_cache(gvl const& held,
       longest_(chosen.longest),
       fixed_(std::bit_ceil(2 * fixed.size() + 1)),
       set_count_(std::bit_ceil((chosen.capacity + ways - 1) / ways)),
-      sets_(std::make_unique<set[]>(set_count_)) {
-  static rb_data_type_t const type = root_type();
-  auto kept = std::make_unique<root>(root{nullptr});
-  protect(held, [&] {
-    VALUE const object = rb_data_typed_object_wrap(0, kept.get(), &type);
-    rb_gc_register_mark_object(object);
-  });
-  root_ = kept.release();  // Immortal, like the object that refers to it.
-  root_->cache = this;
-  try {
-    for (std::string_view bytes : fixed) {
-      if (find(bytes)) continue;
-      VALUE const string = make(held, bytes);
-      std::uint64_t const hash = hash_of(bytes);
-      std::size_t at = hash & (fixed_.size() - 1);
-      while (fixed_[at].string) at = (at + 1) & (fixed_.size() - 1);
-      fixed_[at] = {hash, string};
-    }
-  } catch (...) {
-    root_->cache = nullptr;
-    throw;
+      sets_(std::make_unique<set[]>(set_count_)),
+      root_(held, "kino::frozen_string_cache") {
+  root_.watch(*this);
+  for (std::string_view bytes : fixed) {
+    if (find(bytes)) continue;
+    VALUE const string = make(held, bytes);
+    std::uint64_t const hash = hash_of(bytes);
+    std::size_t at = hash & (fixed_.size() - 1);
+    while (fixed_[at].string) at = (at + 1) & (fixed_.size() - 1);
+    fixed_[at] = {hash, string};
   }
 }
 
@@ -247,7 +220,7 @@ inline VALUE frozen_string_cache::make(gvl const& held, std::string_view bytes) 
 // Called by the collector. Whoever holds a set's lock never reaches a point where Ruby could
 // stop it, so waiting for it here cannot deadlock. rb_gc_mark pins: `is` reads the bytes of
 // Strings that must not move.
-inline void frozen_string_cache::mark() const {
+inline void frozen_string_cache::mark() const noexcept {
   for (fixed_entry const& each : fixed_) {
     if (each.string) rb_gc_mark(each.string);
   }

@@ -4,12 +4,12 @@
 
 #pragma once
 
+#include <kino/detail/ruby/gc_root.hpp>
 #include <kino/gvl.hpp>
 #include <kino/shared_cache.hpp>
 #include <kino/wait.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <string_view>
 
 KINO_NAMESPACE_BEGIN
@@ -43,8 +43,8 @@ public:
   shareable_cache(gvl const& held, std::size_t capacity);
   shareable_cache(shareable_cache const&) = delete;
   shareable_cache& operator=(shareable_cache const&) = delete;
-  /// The objects live on where Ruby refers to them.
-  ~shareable_cache() { root_->cache = nullptr; }
+  /// Needs the GVL, as frozen_string_cache. The objects live on where Ruby refers to them.
+  ~shareable_cache() = default;
 
   /// The object of `key`; computed by `compute()` if it is not there and no other caller does.
   template <class Compute>
@@ -65,39 +65,20 @@ public:
   [[nodiscard]] std::size_t size() { return values_.size(); }
 
 private:
-  // What Ruby's collector knows: marks the cache as long as there is one.
-  struct root {
-    shareable_cache* cache;
-  };
-  // A thread that holds the cache's lock never reaches a point where Ruby could stop it, so the
-  // collector may wait for that lock.
-  static void mark_root(void* data) {
-    auto const* cache = static_cast<root*>(data)->cache;
-    if (cache) cache->values_.for_each_value([](VALUE each) { rb_gc_mark(each); });
-  }
-  static rb_data_type_t root_type() {
-    rb_data_type_t made{};
-    made.wrap_struct_name = "kino::shareable_cache";
-    made.function.dmark = &mark_root;
-    return made;
+  friend class detail::gc_root<shareable_cache>;
+  void mark() const noexcept {
+    values_.for_each_value([](VALUE each) { rb_gc_mark(each); });
   }
 
   shared_cache<VALUE> values_;
-  root* root_ = nullptr;
+  detail::gc_root<shareable_cache> root_;
 };
 
 // --- implementation ---------------------------------------------------------
 
 inline shareable_cache::shareable_cache(gvl const& held, std::size_t capacity)
-    : values_(capacity) {
-  static rb_data_type_t const type = root_type();
-  auto kept = std::make_unique<root>(root{nullptr});
-  protect(held, [&] {
-    VALUE const object = rb_data_typed_object_wrap(0, kept.get(), &type);
-    rb_gc_register_mark_object(object);
-  });
-  root_ = kept.release();  // Immortal, like the object that refers to it.
-  root_->cache = this;
+    : values_(capacity), root_(held, "kino::shareable_cache") {
+  root_.watch(*this);
 }
 
 KINO_NAMESPACE_END

@@ -104,6 +104,12 @@ VALUE cache_without_gvl(kino::gvl const& held, VALUE) {
   kino::without_gvl(held, [&] { cache.reset(); }, kino::uninterruptible);
   return Qnil;
 }
+VALUE shareable_cache_without_gvl(kino::gvl const& held, VALUE) {
+  std::optional<kino::shareable_cache> cache;
+  cache.emplace(held, 8);
+  kino::without_gvl(held, [&] { cache.reset(); }, kino::uninterruptible);
+  return Qnil;
+}
 // It is destroyed after Ruby has ended, where nobody holds a GVL.
 VALUE static_cache(kino::gvl const& held, VALUE) {
   static kino::frozen_string_cache cache(held, {"fixed"});
@@ -139,6 +145,7 @@ KINO_EXTENSION(rules) {
   kino::define_function<assume_in_native_thread>(rules, "assume_in_native_thread");
   kino::define_function<assume_without_gvl>(rules, "assume_without_gvl");
   kino::define_function<cache_without_gvl>(rules, "cache_without_gvl");
+  kino::define_function<shareable_cache_without_gvl>(rules, "shareable_cache_without_gvl");
   kino::define_function<static_cache>(rules, "static_cache");
   kino::define_function<keep_error>(rules, "keep_error");
   kino::define_function<throw_kept_error>(rules, "throw_kept_error");
