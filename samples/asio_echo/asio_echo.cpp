@@ -15,9 +15,9 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -31,7 +31,7 @@ struct request {
 };
 
 kino::dispatcher<request>* requests;
-kino::channel<char>* arrivals;  // of workers
+kino::ractor_starter workers;
 
 // One client: reads a line, submits it, writes the answer, reads the next line. The answer's
 // place is part of the connection, so a request allocates nothing but its line.
@@ -104,11 +104,8 @@ private:
 class server {
 public:
   server() : acceptor_(context_, {asio::ip::address_v4::loopback(), 0}) {
-    auto [ended, running] = kino::make_response<char>();
-    ended_.emplace(std::move(ended));
     accept();
-    // The thread answers nothing: that its responder is dropped is the news of its end.
-    thread_ = kino::start_thread([this, until_the_end = std::move(running)] { context_.run(); });
+    thread_ = kino::native_thread([this](std::stop_token) { context_.run(); });
   }
 
   [[nodiscard]] int port() const { return port_; }
@@ -123,8 +120,7 @@ public:
       }
     });
     requests->close();
-    static_cast<void>(kino::wait(held, *ended_));
-    if (thread_.joinable()) thread_.join();
+    if (thread_.joinable()) kino::join(held, thread_);
   }
 
 private:
@@ -145,8 +141,7 @@ private:
   tcp::acceptor acceptor_;
   int const port_ = acceptor_.local_endpoint().port();
   std::vector<std::weak_ptr<connection>> connections_;
-  std::optional<kino::pending_answer<char>> ended_;
-  std::thread thread_;
+  kino::native_thread thread_;  // runs out of work after `stop`
 };
 server* listening;  // never destroyed: a process may end without stopping it
 
@@ -159,24 +154,12 @@ VALUE start(kino::gvl const&, VALUE) {
 
 // AsioEcho.serve { |line| answer }: answers in this Ractor until AsioEcho.stop.
 VALUE serve(kino::gvl const& held, VALUE) {
-  requests->serve(
-      held,
-      [&](request& asked) {
-        VALUE answer = kino::protect(held, [&] {
-          std::string const& line = asked.line;
-          return rb_obj_as_string(rb_yield(rb_utf8_str_new(line.data(), static_cast<long>(line.size()))));
-        });
-        asked.reply.answer({RSTRING_PTR(answer), static_cast<std::size_t>(RSTRING_LEN(answer))});
-        RB_GC_GUARD(answer);
-      },
-      [] { static_cast<void>(arrivals->try_push(1)); });
-  return Qnil;
-}
-
-// AsioEcho.await_worker: waits until one more worker has joined.
-VALUE await_worker(kino::gvl const& held, VALUE) {
-  char arrived = 0;
-  static_cast<void>(kino::pop(held, *arrivals, arrived));
+  auto handle = [&](request& asked) {
+    VALUE const line = kino::to_ruby(held, asked.line);
+    VALUE const answer = kino::protect(held, [&] { return rb_obj_as_string(rb_yield(line)); });
+    asked.reply.answer(kino::from_ruby<std::string>(held, answer));
+  };
+  requests->serve(held, handle, [] { workers.serving(); });
   return Qnil;
 }
 
@@ -190,10 +173,9 @@ VALUE stop(kino::gvl const& held, VALUE) {
 
 KINO_EXTENSION(asio_echo_native) {
   requests = new kino::dispatcher<request>(held);
-  arrivals = new kino::channel<char>(requests->slots().size());
   VALUE const echo = rb_define_module("AsioEcho");
   kino::define_function<start>(echo, "start");
   kino::define_function<serve>(echo, "serve");
-  kino::define_function<await_worker>(echo, "await_worker");
   kino::define_function<stop>(echo, "stop");
+  kino::define_ractor_starter<workers>(held, echo, "start_workers");
 }

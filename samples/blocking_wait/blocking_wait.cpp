@@ -10,12 +10,12 @@ static kino::channel<long>* numbers;
 static VALUE pop(kino::gvl const& held, VALUE) {
   long number = 0;
   static_cast<void>(kino::pop(held, *numbers, number));
-  return LONG2NUM(number);
+  return kino::to_ruby(held, number);
 }
 
 // BlockingWait.push(number): waits while the channel is full.
 static VALUE push(kino::gvl const& held, VALUE, VALUE number) {
-  static_cast<void>(kino::push(held, *numbers, NUM2LONG(number)));
+  static_cast<void>(kino::push(held, *numbers, kino::from_ruby<long>(held, number)));
   return Qnil;
 }
 

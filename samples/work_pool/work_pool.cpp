@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 namespace {
 
@@ -38,11 +39,11 @@ public:
     static_cast<void>(kino::pop(held, arrivals_, arrived));
   }
 
-  // The next index, or nil.
-  VALUE take() {
+  // The next index, or none.
+  std::optional<long> take() {
     long index = 0;
-    bool const taken = !stopped_ && indices_.try_pop(index) == kino::pop_result::popped;
-    return taken ? LONG2NUM(index) : Qnil;
+    if (stopped_ || indices_.try_pop(index) != kino::pop_result::popped) return std::nullopt;
+    return index;
   }
 
   // There is room for the news of every input.
@@ -51,11 +52,11 @@ public:
     if (--present_ == 0) news_.close();
   }
 
-  // The next index that is done, or nil when every worker has left.
-  VALUE wait(kino::gvl const& held) {
+  // The next index that is done, or none when every worker has left.
+  std::optional<long> wait(kino::gvl const& held) {
     long index = 0;
-    bool const more = kino::pop(held, news_, index) == kino::pop_result::popped;
-    return more ? LONG2NUM(index) : Qnil;
+    if (kino::pop(held, news_, index) != kino::pop_result::popped) return std::nullopt;
+    return index;
   }
 
   // Workers finish the input they have and take no other.
@@ -71,13 +72,13 @@ private:
 using feed_object = kino::native_object<feed>;
 
 VALUE make(kino::gvl const& held, VALUE klass, VALUE first, VALUE count, VALUE workers) {
-  long const numbers[] = {NUM2LONG(first), NUM2LONG(count), NUM2LONG(workers)};
-  if (numbers[1] < 1 || numbers[2] < 1) {
+  auto const from = kino::from_ruby<long>(held, first);
+  auto const inputs = kino::from_ruby<long>(held, count);
+  auto const ractors = kino::from_ruby<long>(held, workers);
+  if (inputs < 1 || ractors < 1) {
     throw kino::raise(rb_eArgError, "WorkPool::Feed: at least one input and one worker");
   }
-  VALUE const made = feed_object::wrap(
-      held, klass, std::make_unique<feed>(numbers[0], numbers[1], numbers[2]));
-  return kino::protect(held, [made] { return rb_obj_freeze(made); });
+  return feed_object::wrap_shareable(held, klass, std::make_unique<feed>(from, inputs, ractors));
 }
 
 VALUE join(kino::gvl const& held, VALUE self) {
@@ -90,10 +91,12 @@ VALUE await_worker(kino::gvl const& held, VALUE self) {
   return Qnil;
 }
 
-VALUE take(kino::gvl const& held, VALUE self) { return feed_object::get(held, self).take(); }
+VALUE take(kino::gvl const& held, VALUE self) {
+  return kino::to_ruby(held, feed_object::get(held, self).take());
+}
 
 VALUE done(kino::gvl const& held, VALUE self, VALUE index) {
-  feed_object::get(held, self).done(NUM2LONG(index));
+  feed_object::get(held, self).done(kino::from_ruby<long>(held, index));
   return Qnil;
 }
 
@@ -102,7 +105,9 @@ VALUE leave(kino::gvl const& held, VALUE self) {
   return Qnil;
 }
 
-VALUE wait(kino::gvl const& held, VALUE self) { return feed_object::get(held, self).wait(held); }
+VALUE wait(kino::gvl const& held, VALUE self) {
+  return kino::to_ruby(held, feed_object::get(held, self).wait(held));
+}
 
 VALUE stop(kino::gvl const& held, VALUE self) {
   feed_object::get(held, self).stop();

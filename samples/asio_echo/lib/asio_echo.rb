@@ -7,23 +7,15 @@ module AsioEcho
   # Serves with `workers` Ractors until the block ends, which gets the port.
   def self.open(handler, workers: 2)
     port = start
-    ractors = Array.new(workers) { worker(handler) }
+    ractors = start_workers(workers, handler) do |_, called|
+      Thread.current.report_on_exception = false
+      AsioEcho.serve_with(called)
+    end
     yield port
   ensure
     stop
     ractors&.each { |ractor| await_end(ractor) }
   end
-
-  # Ractors start one by one, each after the one before has joined.
-  def self.worker(handler)
-    ractor = Ractor.new(handler) do |called|
-      Thread.current.report_on_exception = false
-      AsioEcho.serve_with(called)
-    end
-    await_worker
-    ractor
-  end
-  private_class_method :worker
 
   # What the handler raises is an answer too; only what is no StandardError ends the worker.
   def self.serve_with(handler)
