@@ -6,8 +6,8 @@
 
 #include <kino/detail/blocking.hpp>
 #include <kino/detail/bounded_store.hpp>
-#include <kino/fork_mark.hpp>
 #include <kino/detail/wake_throttle.hpp>
+#include <kino/fork_mark.hpp>
 
 #include <chrono>
 #include <cstddef>

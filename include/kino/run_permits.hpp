@@ -4,9 +4,9 @@
 
 #pragma once
 
-#include <kino/fork_mark.hpp>
 #include <kino/detail/slice_watcher.hpp>
 #include <kino/detail/wake_throttle.hpp>
+#include <kino/fork_mark.hpp>
 
 #include <algorithm>
 #include <atomic>

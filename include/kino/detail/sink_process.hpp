@@ -4,9 +4,9 @@
 
 #pragma once
 
-#include <kino/fork_mark.hpp>
 #include <kino/detail/line_queue.hpp>
 #include <kino/detail/sink_writer.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/native_thread.hpp>
 
 #include <chrono>

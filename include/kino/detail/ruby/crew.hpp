@@ -7,14 +7,14 @@
 
 #include <kino/detail/atomic.hpp>
 #include <kino/detail/ruby/boundary.hpp>
-#include <kino/fork_mark.hpp>
-#include <kino/detail/in_flight.hpp>
+#include <kino/detail/ruby/crew_member.hpp>
 #include <kino/detail/ruby/signals.hpp>
 #include <kino/detail/ruby/thread_events.hpp>
-#include <kino/usable_cpus.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/gvl.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
+#include <kino/usable_cpus.hpp>
 #include <kino/worker_slots.hpp>
 
 #include <array>
@@ -28,88 +28,6 @@
 
 KINO_NAMESPACE_BEGIN
 namespace detail {
-
-class crew;
-
-/// A crew_member is one joined Ruby thread. It stays where it is, joined or not.
-class crew_member {
-public:
-  /// Its place, below the number of slots; its successor gets the same.
-  [[nodiscard]] std::size_t index() const { return index_; }
-  /// What the supervision functions call it by. By its own thread; others get it from
-  /// `worker_slots::view_of`.
-  [[nodiscard]] worker_id id() const { return {index_, generation_}; }
-
-private:
-  friend class crew;
-  friend class memberships;
-  run_permits::permit& permit() const { return *seat_.permit; }
-
-  std::size_t index_ = 0;
-  mutex tenancy_;                 // a successor does not join while another thread empties in_flight_
-  std::uint64_t generation_ = 0;  // written by its thread, under the mutex
-  seat seat_;
-  in_flight in_flight_;
-  std::chrono::steady_clock::time_point has_gvl_since_;  // or later; only without permits
-  // The Ruby thread that has joined, 0: none. Only compared, so it need not be marked. relaxed
-  // everywhere: a thread looks for itself, and what it finds it has written itself.
-  atomic<VALUE> thread_{0};
-  crew* of_ = nullptr;
-  crew_member* next_ = nullptr;  // of memberships
-};
-
-/// The memberships of the calling native thread end with it at the latest: a Ruby thread that ends
-/// without `leave` must not keep its slot, nor its client waiting.
-///
-/// Before Ruby 3.3 a native thread survives its Ruby thread for some seconds, and may serve the
-/// next one. On 3.3, where the Ruby threads of Ractors change native threads, nothing is noted.
-class memberships {
-public:
-  static memberships& of_this_thread() {
-    static thread_local memberships mine;
-    return mine;
-  }
-  memberships() = default;
-  memberships(memberships const&) = delete;
-  ~memberships() {
-    forget_parent();
-    while (first_) end(*first_);
-  }
-
-  void add(crew_member& member) noexcept {
-    if constexpr (seats_belong_to_ruby_threads) return;
-    forget_parent();
-    member.next_ = std::exchange(first_, &member);
-  }
-  void remove(crew_member& member) noexcept {
-    forget_parent();
-    for (crew_member** at = &first_; *at; at = &(*at)->next_) {
-      if (*at != &member) continue;
-      *at = std::exchange(member.next_, nullptr);
-      return;
-    }
-  }
-  /// Ends those of Ruby threads that lived on this native thread before `current`.
-  void end_former(VALUE current) noexcept {
-    forget_parent();
-    for (crew_member* each = first_; each;) {
-      crew_member& member = *std::exchange(each, each->next_);
-      if (member.thread_.load(std::memory_order_relaxed) != current) end(member);
-    }
-  }
-
-private:
-  static void end(crew_member& member) noexcept;
-  // In a forked child those of the parent mean nothing, and may be gone.
-  void forget_parent() noexcept {
-    // relaxed: only a child's first thread changes the count.
-    std::uint32_t const now = fork_count().load(std::memory_order_relaxed);
-    if (std::exchange(forks_, now) != now) first_ = nullptr;
-  }
-
-  crew_member* first_ = nullptr;
-  std::uint32_t forks_ = fork_count().load(std::memory_order_relaxed);
-};
 
 /// A crew gives joined threads a place, a permit and a record of what they have in flight, so that
 /// somebody else can end that when they are gone.
