@@ -15,6 +15,7 @@
 #include <kino/leaf_mutex.hpp>
 #include <kino/native_thread.hpp>
 #include <kino/notifier.hpp>
+#include <kino/outcome.hpp>
 #include <kino/parker.hpp>
 #include <kino/ractor_starter.hpp>
 #include <kino/registry.hpp>

@@ -8,55 +8,14 @@
 #include <kino/detail/blocking.hpp>
 #include <kino/detail/claim.hpp>
 #include <kino/fork_mark.hpp>
+#include <kino/outcome.hpp>
 #include <kino/parker.hpp>
 
 #include <chrono>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 KINO_NAMESPACE_BEGIN
-
-/// An outcome is what came of a request: a value, or the reason why there is none.
-template <class T>
-class outcome {
-public:
-  /// A value.
-  explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {
-    static_assert(std::is_nothrow_move_constructible_v<T>,
-                  "the answer to a request has a noexcept move: it arrives in another thread, "
-                  "which could not be told that the move has thrown");
-  }
-  /// No value, and why; not `ending::answered`.
-  explicit outcome(ending why) : ending_(why) {
-    KINO_ASSERT(why != ending::answered, "an outcome that is answered is made from its value");
-  }
-
-  /// Whether there is a value.
-  [[nodiscard]] bool answered() const { return ending_ == ending::answered; }
-  /// How the request ended.
-  [[nodiscard]] ending kind() const { return ending_; }
-  /// The value; only if `answered()`.
-  [[nodiscard]] T& value() {
-    expect_value();
-    return *value_;
-  }
-  /// The value, to be read; only if `answered()`.
-  [[nodiscard]] T const& value() const {
-    expect_value();
-    return *value_;
-  }
-
-private:
-  void expect_value() const {
-    KINO_ASSERT(value_,
-                "outcome::value() is for answered requests: this one was abandoned or expired; "
-                "ask answered() first");
-  }
-
-  ending ending_;
-  std::optional<T> value_;
-};
 
 /// An answerable is the place where one answer arrives; derive from it to choose the place.
 ///

@@ -14,7 +14,7 @@ class RulesTest < RubyTest
   end
 
   {
-    value_of_no_answer: /outcome::value\(\) is for answered requests.*ask answered\(\) first \(.*responder\.hpp:\d+/,
+    value_of_no_answer: /outcome::value\(\) is for answered requests.*ask answered\(\) first \(.*outcome\.hpp:\d+/,
     push_with_gvl: /a thread that holds the GVL must not block natively: call .* that takes `held`/,
     pop_with_gvl: /a thread that holds the GVL must not block natively/,
     wait_with_gvl: /a thread that holds the GVL must not block natively/,

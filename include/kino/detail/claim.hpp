@@ -5,17 +5,11 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
+#include <kino/outcome.hpp>
 
 #include <cstdint>
 
 KINO_NAMESPACE_BEGIN
-
-/// How a request ended.
-enum class ending : std::uint8_t {
-  answered,   ///< Somebody answered it.
-  abandoned,  ///< Its last responder went away, or a supervisor gave it up.
-  expired,    ///< Its time ran out, or the asking end went away.
-};
 
 namespace detail {
 

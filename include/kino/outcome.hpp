@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+//
+// outcome<T>: what came of a request: a value, or why there is none.
+
+#pragma once
+
+#include <kino/detail/config.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+KINO_NAMESPACE_BEGIN
+
+/// How a request ended.
+enum class ending : std::uint8_t {
+  answered,   ///< Somebody answered it.
+  abandoned,  ///< Its last responder went away, or a supervisor gave it up.
+  expired,    ///< Its time ran out, or the asking end went away.
+};
+
+/// An outcome is what came of a request: a value, or the reason why there is none.
+///
+/// A value is moved in and never copied. Asking for the value of a request that was not answered ends
+/// the program (KINO_ASSERT): ask `answered` first.
+///
+/// Threads: one at a time; the const members of one that several threads see, any.
+/// GVL:     never needed.
+/// Throws:  nothing.
+///
+/// Example:
+///
+///     kino::outcome<std::string> got(std::string("42"));
+///     assert(got.answered() && got.value() == "42");
+///     kino::outcome<std::string> none(kino::ending::expired);
+///     assert(!none.answered() && none.kind() == kino::ending::expired);
+///
+template <class T>
+class outcome {
+public:
+  /// A value.
+  explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {
+    static_assert(std::is_nothrow_move_constructible_v<T>,
+                  "the answer to a request has a noexcept move: it arrives in another thread, "
+                  "which could not be told that the move has thrown");
+  }
+  /// No value, and why; not `ending::answered`.
+  explicit outcome(ending why) : ending_(why) {
+    KINO_ASSERT(why != ending::answered, "an outcome that is answered is made from its value");
+  }
+
+  /// Whether there is a value.
+  [[nodiscard]] bool answered() const { return ending_ == ending::answered; }
+  /// How the request ended.
+  [[nodiscard]] ending kind() const { return ending_; }
+  /// The value; only if `answered()`.
+  [[nodiscard]] T& value() {
+    expect_value();
+    return *value_;
+  }
+  /// The value, to be read; only if `answered()`.
+  [[nodiscard]] T const& value() const {
+    expect_value();
+    return *value_;
+  }
+
+private:
+  void expect_value() const {
+    KINO_ASSERT(value_,
+                "outcome::value() is for answered requests: this one was abandoned or expired; "
+                "ask answered() first");
+  }
+
+  ending ending_;
+  std::optional<T> value_;
+};
+
+KINO_NAMESPACE_END
