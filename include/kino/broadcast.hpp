@@ -99,7 +99,8 @@ struct broadcast_hub {
 ///
 template <class T>
 class broadcast {
-  static_assert(std::is_copy_constructible_v<T>, "every subscriber gets a copy of the message");
+  static_assert(std::is_copy_constructible_v<T>,
+                "messages must be copyable: every subscriber gets a copy");
 
 public:
   /// `capacity` is that of each subscriber; std::invalid_argument unless it lies between 1 and

@@ -79,8 +79,8 @@ inline constexpr bool channel_value =
 template <class T>
 class channel {
   static_assert(detail::channel_value<T>,
-                "a channel's values are default constructible and their moves are noexcept: a "
-                "value whose move throws would be lost between two threads");
+                "a channel's values must be default constructible and nothrow movable: a value "
+                "whose move throws would be lost between two threads");
 
 public:
   /// Makes a channel for at most `capacity` values; std::invalid_argument unless that lies

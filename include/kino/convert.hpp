@@ -30,15 +30,15 @@ concept convertible_integer =
 [[noreturn]] inline void wrong_class(gvl const& held, VALUE value, char const* wanted) {
   char const* name = nullptr;
   if (!NIL_P(value)) protect(held, [&] { name = rb_obj_classname(value); });
-  throw raise(rb_eTypeError, std::string("kino: ") + wanted + " is needed, not " +
+  throw raise(rb_eTypeError, std::string("kino: expected ") + wanted + ", not " +
                                  (name ? name : "nil"));
 }
 
 template <convertible_integer T>
 [[noreturn]] void out_of_range(std::string const& number) {
   using limits = std::numeric_limits<T>;
-  throw raise(rb_eRangeError, "kino: " + number + " is not in " + std::to_string(limits::min()) +
-                                  ".." + std::to_string(limits::max()));
+  throw raise(rb_eRangeError, "kino: " + number + " is out of range " +
+                                  std::to_string(limits::min()) + ".." + std::to_string(limits::max()));
 }
 
 template <convertible_integer T>
@@ -65,7 +65,7 @@ T integer_from(gvl const& held, VALUE value) {
 template <class T>
 struct conversion {
   static_assert(convertible_integer<T>,
-                "kino::from_ruby<T> and kino::to_ruby know integers, double, bool, std::string and "
+                "kino::from_ruby<T> and kino::to_ruby support integers, double, bool, std::string and "
                 "std::optional of them; for a view of a String's bytes see kino::bytes_of");
   static T from(gvl const& held, VALUE value) { return integer_from<T>(held, value); }
 };

@@ -250,7 +250,7 @@ push_result submit_for(gvl const& held, dispatcher<Request>& to, Request&& reque
 
 template <dispatchable Request>
 typename dispatcher<Request>::options dispatcher<Request>::checked(options chosen) {
-  if (chosen.slots == 0) throw std::invalid_argument("kino: a dispatcher needs a slot");
+  if (chosen.slots == 0) throw std::invalid_argument("kino: a dispatcher needs at least one slot");
   // Said on every Ruby, also on one without permits.
   if (chosen.permits && chosen.slice < std::chrono::milliseconds{1}) {
     throw std::invalid_argument("kino: a dispatcher with permits needs a slice of at least 1 ms");

@@ -74,8 +74,8 @@ void destroy_elsewhere(T* object) noexcept {
 template <auto Function>
 struct method {
   static_assert(sizeof(Function) == 0,
-                "a method is a function VALUE(kino::gvl const& held, VALUE self, VALUE a, ...) "
-                "or VALUE(kino::gvl const& held, VALUE self, kino::arguments all)");
+                "a method must be a function VALUE(kino::gvl const& held, VALUE self, VALUE a, ...)"
+                " or VALUE(kino::gvl const& held, VALUE self, kino::arguments all)");
   static constexpr int arity = 0;
   static VALUE call(VALUE) { return Qnil; }
 };
@@ -208,7 +208,7 @@ void define_method(VALUE klass, char const* name) {
 template <class T>
 class native_object {
   static_assert(requires { static_cast<char const*>(T::ruby_name); },
-                "a native object's class names itself: static constexpr char const* ruby_name");
+                "a native object's class must define `static constexpr char const* ruby_name`");
 
 public:
   /// A new instance of `klass` that owns `object`. `klass` needs rb_undef_alloc_func, so that
@@ -224,8 +224,8 @@ public:
   [[nodiscard]] static VALUE wrap_shareable(gvl const& held, VALUE klass,
                                             std::unique_ptr<T> object) {
     static_assert(shareable,
-                  "wrap_shareable is for a T that several threads may use at the same time and "
-                  "that says so: static constexpr bool ruby_shareable = true");
+                  "wrap_shareable requires a T that is safe for concurrent use and defines "
+                  "`static constexpr bool ruby_shareable = true`");
     VALUE const wrapped = wrap(held, klass, std::move(object));
     return protect(held, [wrapped] { return rb_ractor_make_shareable(wrapped); });
   }
@@ -250,9 +250,9 @@ private:
   }();
   static constexpr bool marks = requires(T const& object) { object.mark(); };
   static_assert(std::is_nothrow_destructible_v<T>,
-                "the collector calls the destructor of a native object: it must not throw");
+                "the destructor of a native object must not throw: the collector calls it");
   static_assert(!marks || requires(T const& object) { { object.mark() } noexcept; },
-                "the collector calls `void mark() const noexcept` of a native object");
+                "mark must be `void mark() const noexcept`: the collector calls it");
 
   static constexpr bool owns_threads = [] {
     if constexpr (requires { T::ruby_owns_threads; }) {

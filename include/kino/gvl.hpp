@@ -112,7 +112,7 @@ template <class Body>
 auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
   using result = std::invoke_result_t<Body&>;
   static_assert(std::is_void_v<result> || std::is_same_v<result, VALUE>,
-                "the body of kino::protect returns a VALUE or nothing");
+                "the body of kino::protect must return a VALUE or void");
   struct call {
     std::remove_reference_t<Body>* body;
     std::exception_ptr thrown;

@@ -105,8 +105,8 @@ public:
 private:
   void expect_joinable() const {
     KINO_ASSERT(joinable(),
-                "a native_thread is joined or asked for its end while it is joinable(): it has work, was not joined, "
-                "and belongs to this process");
+                "a native_thread can be joined or stopped only while it is joinable(): started, "
+                "not yet joined, and owned by this process");
   }
   struct running {
     std::stop_source stop;
@@ -128,8 +128,8 @@ template <class Work>
   requires(!std::same_as<std::remove_cvref_t<Work>, native_thread>)
 native_thread::native_thread(Work&& work) {
   static_assert(std::is_invocable_v<std::decay_t<Work>&, std::stop_token>,
-                "the work of a kino::native_thread takes a std::stop_token: its owner has to be "
-                "able to end it");
+                "the work of a kino::native_thread must take a std::stop_token, so its owner can "
+                "stop it");
   auto [ended, respond] = make_shared_response<std::exception_ptr>();
   running_ = std::make_unique<running>(running{{}, std::move(ended), {}, {}});
   running_->thread = start_thread([stop = running_->stop.get_token(), respond = std::move(respond),
@@ -144,10 +144,10 @@ std::exception_ptr native_thread::run(Work& work, std::stop_token stop) noexcept
     work(std::move(stop));
     return nullptr;
   } catch (std::exception const& error) {
-    std::fprintf(stderr, "kino: a native thread was ended by an exception: %s\n", error.what());
+    std::fprintf(stderr, "kino: a native thread ended with an exception: %s\n", error.what());
     return std::current_exception();
   } catch (...) {
-    std::fputs("kino: a native thread was ended by an exception of an unknown class\n", stderr);
+    std::fputs("kino: a native thread ended with an exception of unknown type\n", stderr);
     return std::current_exception();
   }
 }

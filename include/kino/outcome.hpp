@@ -42,12 +42,12 @@ public:
   /// A value.
   explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {
     static_assert(std::is_nothrow_move_constructible_v<T>,
-                  "the answer to a request has a noexcept move: it arrives in another thread, "
-                  "which could not be told that the move has thrown");
+                  "an answer must be nothrow movable: the receiving thread could not be told "
+                  "that the move has thrown");
   }
   /// No value, and why; not `ending::answered`.
   explicit outcome(ending why) : ending_(why) {
-    KINO_ASSERT(why != ending::answered, "an outcome that is answered is made from its value");
+    KINO_ASSERT(why != ending::answered, "an answered outcome must be constructed from its value");
   }
 
   /// Whether there is a value.
@@ -68,8 +68,8 @@ public:
 private:
   void expect_value() const {
     KINO_ASSERT(value_,
-                "outcome::value() is for answered requests: this one was abandoned or expired; "
-                "ask answered() first");
+                "outcome::value() requires an answered request: this one was abandoned or "
+                "expired; check answered() first");
   }
 
   ending ending_;

@@ -78,7 +78,10 @@ private:
       std::lock_guard guard(mutex_);
       if (!waiting_) std::swap(waiting_, respond);
     }
-    if (respond) throw raise(rb_eThreadError, "kino: another thread is starting Ractors here");
+    if (respond) {
+      throw raise(rb_eThreadError,
+                  "kino: another thread is already starting Ractors of this ractor_starter");
+    }
     occupation const here{*this};
     protect(held, [] { rb_yield(Qnil); });
     auto const& outcome = kino::wait(held, answer);
@@ -114,7 +117,7 @@ namespace detail {
 // Ractor's list of takers and before it sleeps stays in that list, and each later `take` fails.
 inline constexpr char const* ractor_starter_source = R"ruby(
 def self.%{name}(count, *arguments, &work)
-  raise ArgumentError, "#{self}.%{name}: a block is needed, in which a worker serves" unless work
+  raise ArgumentError, "#{self}.%{name}: a block in which a worker serves is required" unless work
 
   Array.new(count) { |index| kino_start_ractor(index, arguments, work) }
 end
@@ -131,7 +134,7 @@ def self.kino_start_ractor(index, arguments, work)
       kino_ractor_ended
     end
   end
-  served or raise RuntimeError, "#{self}.%{name}: Ractor #{index} ended before it served", cause: failure
+  served or raise RuntimeError, "#{self}.%{name}: Ractor #{index} ended before it began to serve", cause: failure
   ractor
 ensure
   Thread.handle_interrupt(Object => :never) { kino_end_watcher(watcher) } if watcher

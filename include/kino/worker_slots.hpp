@@ -114,7 +114,7 @@ public:
   void finished(std::size_t index) {
     slot& mine = slots_[index];
     std::uint32_t const before = mine.in_flight.load(std::memory_order_relaxed);
-    KINO_ASSERT(before > 0, "a worker finishes each request once, after it began it");
+    KINO_ASSERT(before > 0, "a worker must finish each request exactly once, after beginning it");
     mine.in_flight.store(before - 1, std::memory_order_relaxed);
     add(mine.served, 1);
   }

@@ -32,7 +32,7 @@ class NamesakeTest < ConsumerTest
     define_method("test_#{file.tr("/", "_")}_says_that_the_active_gem_is_another_one") do
       code = "gem 'kino'; begin; require '#{file}'; rescue LoadError => e; puts e.message; end"
       output = ruby!("-e", code, env: stranger.merge(LIBRARY))
-      assert_match(/\Athe active gem kino-0\.7\.2 \(.*\) is an unrelated one of the same name: remove it/, output)
+      assert_match(/\Athe active gem kino-0\.7\.2 \(.*\) is an unrelated gem of the same name: remove it/, output)
       assert_equal 1, output.lines.size, output
     end
   end

@@ -78,7 +78,7 @@ class NewTest < ConsumerTest
     assert_includes File.read(File.join(copy, "vendor/kino/include/kino/version.hpp")), "MINOR 77"
     assert_match(/ 0 failures, 0 errors/, ruby!("-S", "rake", chdir: copy, env: with_tools))
     said = fail!(RbConfig.ruby, "-S", "rake", "kino:update[/nowhere]", chdir: copy, env: with_tools)
-    assert_match(%r{/nowhere is no kino: .* name a checkout or an installed gem}, said)
+    assert_match(%r{/nowhere is not a kino directory: .* pass a checkout or an installed gem}, said)
   end
 
   def test_its_tests_pass_under_sanitizers
@@ -132,6 +132,6 @@ class NewTest < ConsumerTest
       assert_match(reason, said)
       refute_path_exists sandbox("refused")
     end
-    assert_match(/is there already/, fail!(RbConfig.ruby, script, "wire_counter", written))
+    assert_match(/already exists/, fail!(RbConfig.ruby, script, "wire_counter", written))
   end
 end

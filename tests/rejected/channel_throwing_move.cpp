@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: a channel's values are default constructible and their moves are noexcept
+// error: a channel's values must be default constructible and nothrow movable
 
 #include <kino/channel.hpp>
 

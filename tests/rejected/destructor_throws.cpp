@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: the collector calls the destructor of a native object: it must not throw
+// error: the destructor of a native object must not throw: the collector calls it
 
 #include <kino/extension.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: the collector calls `void mark() const noexcept` of a native object
+// error: mark must be `void mark() const noexcept`: the collector calls it
 
 #include <kino/extension.hpp>
 

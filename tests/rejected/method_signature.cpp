@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: a method is a function VALUE(kino::gvl const& held, VALUE self, VALUE a, ...)
+// error: a method must be a function VALUE(kino::gvl const& held, VALUE self, VALUE a, ...)
 
 #include <kino/extension.hpp>
 

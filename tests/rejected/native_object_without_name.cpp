@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: a native object's class names itself: static constexpr char const* ruby_name
+// error: a native object's class must define `static constexpr char const* ruby_name`
 
 #include <kino/extension.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: the body of kino::protect returns a VALUE or nothing
+// error: the body of kino::protect must return a VALUE or void
 
 #include <kino/gvl.hpp>
 

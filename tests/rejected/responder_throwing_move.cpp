@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: the answer to a request has a noexcept move
+// error: an answer must be nothrow movable
 
 #include <kino/responder.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// error: wrap_shareable is for a T that several threads may use at the same time
+// error: wrap_shareable requires a T that is safe for concurrent use
 
 #include <kino/extension.hpp>
 

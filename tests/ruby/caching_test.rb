@@ -78,7 +78,7 @@ class CachingTest < RubyTest
 
   def test_a_computation_that_needs_its_own_value_is_an_error
     error = assert_raises(Errno::EDEADLK) { Caching.number("a") { Caching.number("a") { 1 } } }
-    assert_includes error.message, "needs that value"
+    assert_includes error.message, "requires that same value"
     assert_equal(1, Caching.number("a") { Caching.number("b") { 1 } })
   end
 

@@ -19,7 +19,7 @@ class ConversionsTest < RubyTest
         next if range.cover?(number)
 
         error = assert_raises(RangeError, number.to_s) { Conversions.public_send(name, number) }
-        assert_includes error.message, "is not in #{range}"
+        assert_includes error.message, "is out of range #{range}"
       end
       NOT_INTEGERS.each { |other| assert_raises(TypeError) { Conversions.public_send(name, other) } }
     end
@@ -39,9 +39,9 @@ class ConversionsTest < RubyTest
   end
 
   def test_a_wrong_class_is_named
-    assert_equal "kino: an Integer is needed, not String",
+    assert_equal "kino: expected an Integer, not String",
       assert_raises(TypeError) { Conversions.int32("3") }.message
-    assert_equal "kino: a String is needed, not nil", assert_raises(TypeError) { Conversions.string(nil) }.message
+    assert_equal "kino: expected a String, not nil", assert_raises(TypeError) { Conversions.string(nil) }.message
   end
 
   def test_doubles

@@ -66,7 +66,7 @@ class DispatcherLossTest < DispatcherTest
         first.leave
       end
     end
-    assert_match(/is a worker of this dispatcher already/, error.message)
+    assert_match(/has already joined this dispatcher/, error.message)
     again = @dispatcher.join
     assert_equal 1, occupied
     Thread.new { again.leave }.join # not the one that joined

@@ -52,7 +52,7 @@ class OwningTest < RubyTest
     _, printed = capture_subprocess_io do
       assert_equal "no such place", assert_raises(IndexError) { Owning.join_failed }.message
     end
-    assert_equal "kino: a native thread was ended by an exception: no such place\n", printed
+    assert_equal "kino: a native thread ended with an exception: no such place\n", printed
   end
 
   def test_an_interrupt_ends_a_join_and_the_owner_ends_the_thread

@@ -14,13 +14,13 @@ class RulesTest < RubyTest
   end
 
   {
-    value_of_no_answer: /outcome::value\(\) is for answered requests.*ask answered\(\) first \(.*outcome\.hpp:\d+/,
+    value_of_no_answer: /outcome::value\(\) requires an answered request.*check answered\(\) first \(.*outcome\.hpp:\d+/,
     push_with_gvl: /a thread that holds the GVL must not block natively: call .* that takes `held`/,
     pop_with_gvl: /a thread that holds the GVL must not block natively/,
     wait_with_gvl: /a thread that holds the GVL must not block natively/,
     park_with_gvl: /a thread that holds the GVL must not block natively/,
     submit_with_gvl: /a thread that holds the GVL must not block natively/,
-    destroy_with_worker: /a dispatcher is destroyed after its workers have left: close it and wait for their threads/,
+    destroy_with_worker: /a dispatcher must not be destroyed before its workers have left: close it and wait for their threads/,
     assume_in_native_thread: /gvl::assume\(\) is for callbacks that Ruby calls: this thread does not hold the GVL/,
     assume_without_gvl: /gvl::assume\(\) is for callbacks/,
     cache_without_gvl: /a frozen_string_cache or shareable_cache is destroyed by a thread that holds the GVL/,
@@ -34,7 +34,7 @@ class RulesTest < RubyTest
   end
 
   def test_an_error_that_is_kept
-    assert_match(/a ruby_error goes on to the method boundary/, rule_broken_by(<<~RUBY))
+    assert_match(/a ruby_error must propagate to the method boundary/, rule_broken_by(<<~RUBY))
       Rules.keep_error
       Rules.throw_kept_error
     RUBY

@@ -59,7 +59,7 @@ class StartingTest < RubyTest
     error = assert_raises(RuntimeError) do
       Starting.start(2) { |index| index == 1 ? raise(IOError, "no such disk") : Starting.serve }
     end
-    assert_equal "Starting.start: Ractor 1 ended before it served", error.message
+    assert_equal "Starting.start: Ractor 1 ended before it began to serve", error.message
     assert_equal "no such disk", error.cause.message
     assert_equal 1, Starting.serving
   ensure
@@ -69,7 +69,7 @@ class StartingTest < RubyTest
 
   def test_a_ractor_that_ends_without_serving_is_an_error
     error = assert_raises(RuntimeError) { Starting.start(1) { nil } }
-    assert_equal "Starting.start: Ractor 0 ended before it served", error.message
+    assert_equal "Starting.start: Ractor 0 ended before it began to serve", error.message
     assert_nil error.cause
   end
 

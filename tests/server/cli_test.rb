@@ -77,7 +77,7 @@ class CliTest < ServerTest
       ["-b", "not an address"] => /cannot listen on "not an address"/,
       ["nowhere.ru"] => /no rackup file nowhere\.ru/,
       ["-C", "nowhere.rb"] => /no configuration file nowhere\.rb/,
-      ["a.ru", "b.ru"] => /one rackup file at most/
+      ["a.ru", "b.ru"] => /only one rackup file/
     }.each do |arguments, message|
       status, output = kino(*arguments)
       assert_equal 1, status, arguments.inspect
@@ -139,7 +139,7 @@ class CliTest < ServerTest
     assert_equal 1, status
     assert_match(/kino\.rb:3: unknown option thread; did you mean threads\?/, output)
     write("kino.rb", "\nworkers 'lots'\n")
-    assert_match(/kino\.rb:2: "lots" is no value for workers/, kino.last)
+    assert_match(/kino\.rb:2: "lots" is not a valid value for workers/, kino.last)
     write("kino.rb", "workers (\n")
     assert_match(/kino\.rb is not valid Ruby/, kino.last)
   end
@@ -155,7 +155,7 @@ class CliTest < ServerTest
     assert_operator Kino::ConfigFile.new(path).values.size, :>, 10
     status, output = kino("--init")
     assert_equal 1, status
-    assert_match(/kino\.rb is there already/, output)
+    assert_match(/kino\.rb already exists/, output)
     assert_equal text, File.read(File.join(@directory, "kino.rb"))
   end
 

@@ -70,7 +70,7 @@ class OptionsTest < Minitest::Test
     error = assert_raises(Kino::ConfigError) { settings({ wokers: 1 }) }
     assert_match(/keyword: unknown option wokers; did you mean workers\?/, error.message)
     error = assert_raises(Kino::ConfigError) { settings(env: { "KINO_MODE" => "fast" }) }
-    assert_match(/KINO_MODE: "fast" is no value for mode; it takes auto, ractor, threaded/, error.message)
+    assert_match(/KINO_MODE: "fast" is not a valid value for mode; it takes auto, ractor, threaded/, error.message)
     error = assert_raises(Kino::ConfigError) { settings({ threads: 65 }) }
     assert_match(/1 to 64/, error.message)
     assert_raises(Kino::ConfigError) { settings({ workers: 2.5 }) }

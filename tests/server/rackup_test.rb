@@ -82,11 +82,11 @@ class RackupTest < ServerTest
 
   def test_unknown_options_and_wrong_values_are_one_line_and_status_1
     {
-      "Unknown=1" => /\Akino: -O Unknown: unknown option unknown; known are /,
+      "Unknown=1" => /\Akino: -O Unknown: unknown option unknown; known options are /,
       "Wokers=1" => /\Akino: -O Wokers: unknown option wokers; did you mean workers\?/,
       "QueueDeth=1" => /\Akino: -O QueueDeth: unknown option queue_deth; did you mean queue_depth\?/,
       "unknown" => /\Akino: -O unknown: unknown option/,
-      "Workers=many" => /\Akino: flag: "many" is no value for workers/,
+      "Workers=many" => /\Akino: flag: "many" is not a valid value for workers/,
       "Config=nowhere.rb" => /\Akino: no configuration file nowhere\.rb/
     }.each do |option, message|
       status, output = Child.output(*RACKUP, "-O", option, chdir: @directory)

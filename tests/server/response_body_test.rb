@@ -230,7 +230,7 @@ class ResponseBodyTest < ServerTest
     Client.open(server.port) do |client|
       [100, 101, 102, 103, 150, 199].product(%w[array empty each call], ["", "?callback"]) do |status, kind, query|
         log = logged { assert_equal 500, ask_twice(client, "/#{kind}/#{status}#{query}").status, "#{status} with #{kind}" }
-        assert_match(/#{status} is an interim one/, log)
+        assert_match(/#{status} is an interim status/, log)
       end
     end
   end

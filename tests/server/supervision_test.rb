@@ -156,7 +156,7 @@ class SupervisionTest < ServerTest
       assert_healthy(server)
       assert server.shutdown
     end
-    assert_operator log.scan("the supervisor's thread was ended; another one takes its place").size, :>=, 5
+    assert_operator log.scan("the supervisor's thread was killed; another one replaces it").size, :>=, 5
   end
 
   test "a stop that gets no thread of its own stops in its caller's" do |mode|

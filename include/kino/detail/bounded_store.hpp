@@ -23,7 +23,7 @@ enum class [[nodiscard]] store_pop { popped, empty, finished };
 /// Returns `capacity` if it is one that a store and what is built on it can have.
 inline std::size_t checked_capacity(std::size_t capacity) {
   if (capacity == 0 || capacity > 0x7fffffff) {
-    throw std::invalid_argument("kino: a capacity lies between 1 and 2147483647");
+    throw std::invalid_argument("kino: a capacity must be between 1 and 2147483647");
   }
   return capacity;
 }

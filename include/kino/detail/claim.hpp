@@ -28,8 +28,7 @@ public:
   /// Starts the request with one strong reference.
   void open() noexcept {
     KINO_ASSERT(counts_.load(std::memory_order_relaxed) == 0,
-                "a responder is made for a place that no other request uses: wait for "
-                "`released`, then `rearm`");
+                "a place serves one request at a time: wait for `released`, then call `rearm`");
     // relaxed: nobody else knows the place yet; whoever hands it on publishes it.
     counts_.store(one_strong + one_weak, std::memory_order_relaxed);
   }

@@ -159,7 +159,7 @@ private:
       guard.unlock();
       throw std::system_error(
           std::make_error_code(std::errc::resource_deadlock_would_occur),
-          "kino: the computation of a cached value needs that value; compute it from other keys");
+          "kino: computing a cached value requires that same value; compute it from other keys");
     }
     ++known->waiting;
     mine.entry_ = known;

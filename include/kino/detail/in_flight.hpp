@@ -23,7 +23,7 @@ public:
 
   /// Adds one request; there is room.
   void add(weak_responder request) noexcept {
-    KINO_ASSERT(count_ < limit, "a worker takes at most batch_limit requests at a time");
+    KINO_ASSERT(count_ < limit, "a worker may take at most batch_limit requests at a time");
     // release: pairs with the acquire of the exchange that empties the place.
     places_[count_++].store(request.release(), std::memory_order_release);
   }

@@ -64,7 +64,7 @@ public:
           if (places) return places[used_++ - segment_start(segment)];
         }
       }
-      if (segment == segments) throw std::length_error("kino: a registry is full (16,777,216)");
+      if (segment == segments) throw std::length_error("kino: the registry is full (16,777,216 objects)");
       fresh = make(segment);
       segment_of_fresh = segment;
     }

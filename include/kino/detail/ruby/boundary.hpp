@@ -106,8 +106,8 @@ void run_body(verdict& v, Body& body) noexcept {
 [[noreturn]] inline void leave_to_ruby(verdict const& v) {
   if (v.how == verdict::kind::ruby) {
     KINO_ASSERT(!NIL_P(rb_errinfo()),
-                "a ruby_error goes on to the method boundary of its thread; before that, Ruby "
-                "code runs only inside kino::protect, and the error is not kept for later");
+                "a ruby_error must propagate to the method boundary of its thread; until then, "
+                "call Ruby only inside kino::protect, and do not store the error");
     rb_jump_tag(v.code);
   }
   // Making a String may raise, too (NoMemoryError): the message is freed first, then that goes on.
@@ -115,7 +115,7 @@ void run_body(verdict& v, Body& body) noexcept {
   VALUE const text = rb_protect(
       [](VALUE message) {
         return message ? rb_utf8_str_new_cstr(reinterpret_cast<char const*>(message))
-                       : rb_utf8_str_new_cstr("kino: no memory for the message");
+                       : rb_utf8_str_new_cstr("kino: out of memory for the error message");
       },
       reinterpret_cast<VALUE>(v.message), &state);
   std::free(v.message);
@@ -146,8 +146,8 @@ void run_body(verdict& v, Body& body) noexcept {
 template <class Body>
 VALUE boundary(Body body) {
   static_assert(std::is_trivially_destructible_v<Body>,
-                "what crosses the boundary is left by longjmp: capture references and values "
-                "without destructors");
+                "longjmp skips the frames that cross the boundary: capture only references and "
+                "values without destructors");
   detail::verdict v;
   detail::run_body(v, body);
   if (v.how == detail::verdict::kind::returned) return v.value;

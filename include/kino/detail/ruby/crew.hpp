@@ -47,8 +47,8 @@ public:
   /// Every member has left, except in a forked child, which has none.
   ~crew() {
     KINO_ASSERT(born_.forked() || slots_.occupied() == 0,
-                "a dispatcher is destroyed after its workers have left: close it and wait for "
-                "their threads first");
+                "a dispatcher must not be destroyed before its workers have left: close it and "
+                "wait for their threads first");
   }
 
   /// Throws std::runtime_error in a forked child.
@@ -161,7 +161,7 @@ inline crew_member& crew::join(gvl const& held) {
   memberships::of_this_thread().end_former(thread);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (members_[i].thread_.load(std::memory_order_relaxed) == thread) {
-      throw raise(rb_eThreadError, "kino: this thread is a worker of this dispatcher already");
+      throw raise(rb_eThreadError, "kino: this thread has already joined this dispatcher");
     }
   }
   kino::pin_thread(held);

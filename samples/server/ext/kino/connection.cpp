@@ -15,7 +15,7 @@
 namespace kino::server {
 
 namespace {
-constexpr rejection client_left{400, "the client closed the connection in the middle of the body", 0, 0};
+constexpr rejection client_left{400, "the client closed the connection before the end of the body", 0, 0};
 }
 
 connection::connection(io_thread& home, int socket, endpoint peer, endpoint const& local)

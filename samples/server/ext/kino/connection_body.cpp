@@ -19,15 +19,15 @@ rejection not_stored(std::system_error const& error) {
   switch (error.code().value()) {
     case EMFILE:
     case ENFILE:
-      return {503, "there is no file descriptor left for a request's body: raise the limit of open "
-                   "files or lower max_connections"};
+      return {503, "no file descriptor is left for a request body: raise the limit of open files "
+                   "or lower max_connections"};
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return {507, "there is no space left for a request's body: make some where TMPDIR points to, "
-                   "or lower max_body_size"};
+      return {507, "no space is left for a request body: free some in the directory that TMPDIR "
+                   "names, or lower max_body_size"};
     default:
-      return {507, "a request's body cannot be stored: check the directory that TMPDIR names"};
+      return {507, "a request body cannot be stored: check the directory that TMPDIR names"};
   }
 }
 

@@ -53,15 +53,15 @@ connection::deadline connection::next_deadline(clock::time_point now) {
 
 void connection::too_late(phase of, clock::time_point now) {
   switch (of) {
-    case phase::head: return refuse({408, "the head did not arrive within header_timeout"});
+    case phase::head: return refuse({408, "the request headers did not arrive within header_timeout"});
     case phase::body:
       return refuse({408, receiving_.stopped(now)
-                              ? "the body stopped for longer than body_timeout"
+                              ? "the body made no progress for longer than body_timeout"
                               : "the body arrives more slowly than min_body_rate"});
     case phase::response:
       log({0, sending_.stopped(now)
-                  ? "the client does not read its answer"
-                  : "the client reads its answer more slowly than min_response_rate"});
+                  ? "the client does not read its response"
+                  : "the client reads its response more slowly than min_response_rate"});
       break;
     case phase::lingering:
     case phase::idle: break;

@@ -11,7 +11,7 @@
 namespace kino::server {
 
 namespace {
-constexpr rejection no_memory{503, "there is no memory for the request"};
+constexpr rejection no_memory{503, "not enough memory for the request"};
 }
 
 // llhttp's callbacks, as static members so that they may see the parser's inside.
@@ -199,7 +199,7 @@ bool http_parser::head_too_large() {
   if (head_bytes_ <= limit_.max_header_size) return false;
   why_ = phase_ == phase::line && request_->in_target()
              ? rejection{414, "the request line is longer than max_header_size"}
-             : rejection{431, "the head is larger than max_header_size"};
+             : rejection{431, "the request headers are larger than max_header_size"};
   why_.limit = limit_.max_header_size;
   why_.value = head_bytes_;
   return true;
@@ -218,7 +218,7 @@ bool http_parser::guard(std::string_view bytes) {
     return false;
   }
   if (lines_.fields() > limit_.max_header_fields) {
-    why_ = {431, "there are more fields than max_header_fields", limit_.max_header_fields,
+    why_ = {431, "there are more header fields than max_header_fields", limit_.max_header_fields,
             lines_.fields()};
     return false;
   }

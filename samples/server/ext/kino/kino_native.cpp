@@ -38,7 +38,7 @@ long number_of(gvl const& held, VALUE value) {
 
 servers::pin server_of(gvl const& held, VALUE id) {
   servers::pin found = running->find(static_cast<std::uint64_t>(number_of(held, id)));
-  if (!found) throw std::invalid_argument("kino: there is no such server, or it was stopped");
+  if (!found) throw std::invalid_argument("kino: no such server, or it has been stopped");
   return found;
 }
 
@@ -50,7 +50,7 @@ std::optional<double> seconds_of(gvl const& held, VALUE value) {
   if (NIL_P(value)) return std::nullopt;
   double seconds = 0;
   kino::protect(held, [&] { seconds = NUM2DBL(value); });
-  if (!(seconds >= 0)) throw std::invalid_argument("kino: a time to wait cannot be negative");
+  if (!(seconds >= 0)) throw std::invalid_argument("kino: a timeout must not be negative");
   return std::min(seconds, 1e9);
 }
 
@@ -179,7 +179,7 @@ VALUE stream(gvl const& held, VALUE, kino::arguments all) {
   std::optional<std::uint64_t> length;
   if (!NIL_P(all[4])) {
     long const given = number_of(held, all[4]);
-    if (given < 0) throw std::invalid_argument("kino: a body cannot be shorter than nothing");
+    if (given < 0) throw std::invalid_argument("kino: a body length must not be negative");
     length = static_cast<std::uint64_t>(given);
   }
   at.writer = {};

@@ -135,7 +135,7 @@ void check_gets(kino::arguments all) {
 
 seat& seat_of(attachment const& tie) {
   if (tie.at()) return *tie.at();
-  throw kino::raise(rb_eIOError, "kino: this request is over, its body is gone");
+  throw kino::raise(rb_eIOError, "kino: the request has ended and its body can no longer be read");
 }
 
 }  // namespace

@@ -74,21 +74,21 @@ std::string inspected(gvl const& held, VALUE object) {
 [[noreturn]] void refuse(gvl const& held, reading const& seen) {
   if (seen.hijacks) {
     throw kino::raise(rb_eArgError,
-                      "kino: the response has \"rack.hijack\", which this server does not offer; "
-                      "return a body that responds to #call");
+                      "kino: the response has \"rack.hijack\", which this server does not "
+                      "support; return a body that responds to #call");
   }
   std::string const header = inspected(held, seen.name) + " => " + inspected(held, seen.value);
   switch (seen.found) {
     case problem::bad_name:
       throw kino::raise(rb_eArgError, "kino: the response header " + header +
-                                          " has a name that HTTP does not allow");
+                                          " has an invalid field name");
     case problem::bad_length:
       throw kino::raise(rb_eArgError,
-                        "kino: the response header " + header + " is not one length");
+                        "kino: the response header " + header + " is not a single length");
     default:
       throw kino::raise(rb_eArgError, "kino: the response header " + header +
-                                          " has a line break or another control character; "
-                                          "for several values use an Array");
+                                          " has a line break or another control character; for "
+                                          "several values, use an Array");
   }
 }
 
@@ -103,7 +103,7 @@ response_head read_head(gvl const& held, exchange& to, VALUE status, VALUE heade
   problem const bad = seen.head.status(code);
   if (bad == problem::interim_status) {
     throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
-                                        " is an interim one; the answer to a request has one of "
+                                        " is an interim status; the final response needs one of "
                                         "200 to 999");
   }
   if (bad != problem::none) {
@@ -134,7 +134,7 @@ public:
       VALUE const one = RARRAY_AREF(body, i);
       if (!RB_TYPE_P(one, T_STRING)) {
         throw kino::raise(rb_eTypeError, "kino: the response body's element " +
-                                             std::to_string(i) + " is no String but " +
+                                             std::to_string(i) + " is not a String but " +
                                              inspected(held, one));
       }
       add(one);

@@ -25,7 +25,7 @@ VALUE stream_class = Qnil;
 constexpr std::size_t slice = 2 * tuning::write_buffer;
 
 [[noreturn]] void raise_gone() {
-  throw std::system_error(EPIPE, std::generic_category(), "kino: the client is gone");
+  throw std::system_error(EPIPE, std::generic_category(), "kino: the client has disconnected");
 }
 
 void check(result what, answer_writer const& writer) {

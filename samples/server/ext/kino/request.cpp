@@ -44,7 +44,7 @@ rejection check_coding(std::string_view list) {
   bool other = false;
   for_each_element(list, [&](std::string_view element) {
     if (chunked) {
-      found = {400, "Transfer-Encoding has something behind chunked"};
+      found = {400, "Transfer-Encoding has a coding after chunked"};
     } else if (equal_ignoring_case(element, "chunked")) {
       chunked = true;
     } else {
@@ -52,12 +52,12 @@ rejection check_coding(std::string_view list) {
       other = true;
       if (equal_ignoring_case(name, "chunked") ||
           !std::all_of(name.begin(), name.end(), characters::in_token)) {
-        found = {400, "Transfer-Encoding is no list of codings, or chunked has a parameter"};
+        found = {400, "Transfer-Encoding is not a list of codings, or chunked has a parameter"};
       }
     }
   });
   if (found) return found;
-  if (other) return {501, "Transfer-Encoding has something else than chunked"};
+  if (other) return {501, "Transfer-Encoding has a coding other than chunked"};
   if (!chunked) return {400, "Transfer-Encoding is empty"};
   return {};
 }
@@ -154,7 +154,7 @@ void request::end_value() {
 }
 
 rejection request::finish() {
-  if (bad_name_) return {400, "a header name has characters that are not allowed in one"};
+  if (bad_name_) return {400, "a header name has invalid characters"};
   if (bad_value_) return {400, "a header value has control characters"};
   if (auto bad = check_headers()) return bad;
   return join_repeated();
@@ -171,7 +171,7 @@ rejection request::check_headers() {
     // Content_Length becomes the same key as Content-Length: an application, or a proxy in
     // front, would take one for the other.
     if (h.underscored) {
-      return {400, "a header name is that of a known one with underscores for dashes"};
+      return {400, "a header name is a known one with underscores instead of dashes"};
     }
     bool twice = false;
     switch (h.known) {
@@ -189,7 +189,7 @@ rejection request::check_headers() {
         break;
       default: break;
     }
-    if (twice) return {400, "Host, Content-Length or Transfer-Encoding comes twice"};
+    if (twice) return {400, "Host, Content-Length or Transfer-Encoding occurs twice"};
   }
   keep_alive = !close && (stay || minor_version >= 1);
   if (auto bad = check_framing(length, coding)) return bad;
@@ -206,7 +206,7 @@ rejection request::check_host(header* host) {
       if (!parsed->port.empty()) host_port_ = span_of(parsed->port);
     }
   } else if (minor_version >= 1) {
-    return {400, "there is no Host header"};
+    return {400, "the Host header is missing"};
   }
   if (host && named_.length != 0) {
     host->value = named_.start;
@@ -219,7 +219,7 @@ rejection request::check_expectation(std::string_view list) {
   rejection found;
   for_each_element(list, [&](std::string_view expectation) {
     if (!equal_ignoring_case(expectation, "100-continue")) {
-      found = {417, "Expect asks for something else than 100-continue"};
+      found = {417, "Expect has a value other than 100-continue"};
     } else {
       expects_continue = minor_version >= 1;
     }
@@ -229,7 +229,7 @@ rejection request::check_expectation(std::string_view list) {
 
 rejection request::check_framing(header const* length, header const* coding) {
   if (coding) {
-    if (length) return {400, "Content-Length and Transfer-Encoding come together"};
+    if (length) return {400, "the request has both Content-Length and Transfer-Encoding"};
     if (minor_version == 0) return {400, "HTTP/1.0 has no Transfer-Encoding"};
     if (auto bad = check_coding(value(*coding))) return bad;
     chunked = true;

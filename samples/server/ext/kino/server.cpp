@@ -132,11 +132,11 @@ seat& server::busy_seat_at(std::size_t slot) {
   seat& at = seat_at(slot);
   if (!at.current.reply) {
     throw kino::raise(rb_eRuntimeError,
-                      "kino: slot " + std::to_string(slot) + " has no request to answer");
+                      "kino: slot " + std::to_string(slot) + " has no pending request");
   }
   if (at.writer.head_sent()) {
     throw kino::raise(rb_eRuntimeError, "kino: the request of slot " + std::to_string(slot) +
-                                            " has an answer already, at least in part");
+                                            " has already been answered, at least partly");
   }
   return at;
 }
@@ -175,7 +175,7 @@ void server::post(event&& happened) noexcept {
   } catch (std::bad_alloc const&) {
     // The supervisor gives up on a worker of which it hears nothing.
   }
-  log_line("an event for the supervisor was lost; it may count one worker too many or too few");
+  log_line("an event for the supervisor was lost; its worker count may be off by one");
 }
 
 std::optional<event> server::next_event(gvl const& held, std::optional<double> seconds) {

@@ -46,7 +46,7 @@ int temporary_files::open() const {
 #endif
   if (file >= 0) return file;
   throw std::system_error(errno, std::generic_category(),
-                          "kino: cannot make a temporary file in " + directory_);
+                          "kino: cannot create a temporary file in " + directory_);
 }
 
 ssize_t temporary_files::write(int file, char const* bytes, std::size_t length,

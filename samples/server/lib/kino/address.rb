@@ -27,7 +27,7 @@ module Kino
 
     def self.port_number(digits, default, text)
       number = digits ? digits.to_i : default
-      raise ConfigError, "cannot listen on #{text.inspect}: a port is at most 65535" if number > 65_535
+      raise ConfigError, "cannot listen on #{text.inspect}: a port must be at most 65535" if number > 65_535
 
       number
     end

@@ -7,7 +7,7 @@ module Kino
   module AppFile
     def self.load(path)
       unless File.file?(path)
-        raise ConfigError, "no rackup file #{path} in #{Dir.pwd}; write one, or name it: kino path/to/config.ru"
+        raise ConfigError, "no rackup file #{path} in #{Dir.pwd}; create one, or pass its path: kino path/to/config.ru"
       end
 
       begin

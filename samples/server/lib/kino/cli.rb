@@ -27,7 +27,7 @@ module Kino
     # Returns the exit status.
     def run
       rest = parser.parse(@arguments)
-      raise ConfigError, "one rackup file at most, not #{rest.join(" ")}" if rest.size > 1
+      raise ConfigError, "only one rackup file can be given, not #{rest.join(" ")}" if rest.size > 1
 
       __send__(@task, rest.first)
     rescue OptionParser::ParseError, Error => e
@@ -45,9 +45,9 @@ module Kino
         parser.separator("Options, each with its environment variable, range and default:")
         Options::TABLE.each { |option| add(parser, option) }
         parser.separator("")
-        parser.on("-C", "--config FILE", "configuration file (kino.rb or config/kino.rb when there is one)") { |path| @config = path }
+        parser.on("-C", "--config FILE", "configuration file (default: kino.rb or config/kino.rb if it exists)") { |path| @config = path }
         parser.on("--init [PATH]", "write a commented configuration file and exit") { |path| task(:init, path) }
-        parser.on("--check", "say whether the app can run in Ractors, and if not why") { task(:check) }
+        parser.on("--check", "check whether the app can run in Ractors; if not, list the reasons") { task(:check) }
         parser.on("-v", "--version", "print the version") { task(:version) }
         parser.on("-h", "--help", "print this") { task(:help) }
       end
@@ -88,7 +88,7 @@ module Kino
       @out.puts("wrote #{path}")
       0
     rescue Errno::EEXIST
-      raise ConfigError, "#{path} is there already; remove it or name another: kino --init PATH"
+      raise ConfigError, "#{path} already exists; remove it or choose another path: kino --init PATH"
     end
 
     def check(rackup)

@@ -9,7 +9,7 @@ module Kino
       # Another copy of this kino has this file, too.
       return if !active || File.file?(File.join(active.full_gem_path, "lib/kino/namesake.rb"))
 
-      raise LoadError, "the active gem #{active.full_name} (#{active.full_gem_path}) is an unrelated one of the same name: " \
+      raise LoadError, "the active gem #{active.full_name} (#{active.full_gem_path}) is an unrelated gem of the same name: " \
                        "remove it (`gem uninstall kino`, or from the Gemfile), and install this kino from its file or " \
                        "name its path in the Gemfile"
     end

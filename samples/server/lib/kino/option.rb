@@ -54,7 +54,7 @@ module Kino
       value = convert(given)
       return value if !value.nil? && allowed?(value)
 
-      raise ConfigError, "#{where}: #{given.inspect} is no value for #{name}; it takes #{accepted}"
+      raise ConfigError, "#{where}: #{given.inspect} is not a valid value for #{name}; it takes #{accepted}"
     end
 
     private

@@ -71,7 +71,7 @@ module Kino
       elsif body.respond_to?(:call)
         converse(id, slot, env, status, headers, body)
       else
-        raise TypeError, "the app's response body is #{body.class}, which has none of #to_ary, #each " \
+        raise TypeError, "the app's response body is #{body.class}, which responds to none of #to_ary, #each " \
                          "and #call; return an Array of Strings"
       end
     end
@@ -133,7 +133,7 @@ module Kino
       stream.abort
       # A client that left is not the app's fault and happens all day.
       client_left = error.is_a?(Errno::EPIPE) || error.is_a?(BodyError)
-      Log.error("#{Log.request(env)} broke off in its body", error) unless client_left
+      Log.error("#{Log.request(env)} failed while its response body was written", error) unless client_left
       error
     end
 

@@ -42,7 +42,7 @@ module Kino
     # +options+ are those of Kino::Options, or one Kino::Settings as +settings+. Raises ConfigError for an
     # option that is not valid and UnshareableAppError when :ractor is not possible.
     def initialize(app, settings: nil, **options)
-      raise ArgumentError, "#{app.inspect} is no Rack app: it has no #call" unless app.respond_to?(:call)
+      raise ArgumentError, "#{app.inspect} is not a Rack app: it does not respond to #call" unless app.respond_to?(:call)
 
       @app = app
       @settings = settings || Settings.new(options, defaults: EMBEDDED_DEFAULTS)
@@ -60,7 +60,7 @@ module Kino
     # cannot be had.
     def start
       @lock.synchronize do
-        raise Error, "this server has been started before; make a new one" unless @state == :new
+        raise Error, "this server has already been started; create a new one" unless @state == :new
 
         @state = :starting
         @pid = Process.pid

@@ -55,7 +55,7 @@ module Kino
     end
 
     def force
-      Log.line("second signal, ending at once")
+      Log.line("second signal, exiting immediately")
       Log.flush(FLUSH_SECONDS)
       # exit! because at_exit handlers and stuck workers are what the second signal is against.
       Process.exit!(1)

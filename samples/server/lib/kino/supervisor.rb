@@ -133,9 +133,9 @@ module Kino
     # The app, or a fault, has ended this Thread: another one goes on where it was.
     def go_on
       spawn
-      Log.line("the supervisor's thread was ended; another one takes its place")
+      Log.line("the supervisor's thread was killed; another one replaces it")
     rescue ThreadError => e
-      Log.error("the supervisor's thread was ended, and workers cannot be replaced any more", e)
+      Log.error("the supervisor's thread was killed, and workers can no longer be replaced", e)
       ended
     end
 
@@ -204,7 +204,7 @@ module Kino
       return @news.push("no worker could be started: #{reason}") if alive.zero?
 
       @booted = true
-      Log.line("serving with #{alive} of #{@seats.size} workers; the others are tried again and again")
+      Log.line("serving with #{alive} of #{@seats.size} workers; retrying the others")
       @news.push(:ready)
     end
 
@@ -256,7 +256,7 @@ module Kino
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1
       @empty_seats.push(seat) if seat
-      Log.line("worker #{slot} ended (#{reason || "no reason given"}); another takes its place")
+      Log.line("worker #{slot} ended (#{reason || "no reason given"}); another one replaces it")
     end
 
     def now

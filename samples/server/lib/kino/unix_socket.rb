@@ -11,7 +11,7 @@ module Kino
     # Makes the way free for a bind to +path+.
     def self.reclaim(path)
       stat = File.lstat(path)
-      raise BindError, "cannot listen on unix://#{path}: the file is there and is no socket" unless stat.socket?
+      raise BindError, "cannot listen on unix://#{path}: the file exists and is not a socket" unless stat.socket?
 
       begin
         UNIXSocket.open(path).close

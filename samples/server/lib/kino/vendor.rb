@@ -40,7 +40,7 @@ module Kino
     def self.update(target, source)
       script = %w[lib/kino/vendor.rb samples/server/lib/kino/vendor.rb]
                .map { |path| File.expand_path(path, source) }.find { |path| File.file?(path) }
-      raise "#{source} is no kino: it has no lib/kino/vendor.rb; name a checkout or an installed gem" unless script
+      raise "#{source} is not a kino directory: lib/kino/vendor.rb is missing; pass a checkout or an installed gem" unless script
 
       other = Module.new
       other.module_eval(File.read(script), script)
