@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// async_sink: lines from many threads to one file, with no thread waiting for the file.
+// async_sink: writes lines from many threads to one file; no caller waits for the file.
 
 #pragma once
 
@@ -15,22 +15,22 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// An async_sink writes lines to a file, a pipe or a terminal from a thread of its own.
+/// An async_sink writes lines to a file, a pipe or a terminal from a dedicated thread.
 ///
-/// `write` copies the line into a bounded queue and returns; a writer thread, started with the first line, does
-/// the system calls. If the file cannot take the lines (a pipe without a reader, a full disk, a reader that has gone)
-/// the queue fills, further lines are dropped and counted, and once the file takes lines again the sink reports
-/// how many were dropped. Nothing that logs waits for its log, or fails by it.
+/// `write` copies the line into a bounded queue and returns. A writer thread, started by the first line, makes the
+/// system calls. If the file cannot accept lines (a pipe without a reader, a full disk), the queue fills, and further
+/// lines are dropped and counted. Once the file accepts lines again, the sink reports how many were dropped. A caller
+/// never waits for the log and never fails because of it.
 ///
 /// Threads:  any, for every member but the destructor.
 /// GVL:      not needed; `write`, `start` and `reopen` may be called with it.
-/// Blocks:   `flush`, `close` and the destructor, at most as long as they say. `write` never: it takes no lock and
+/// Blocks:   `flush`, `close` and the destructor, for at most the stated time. `write` never: it takes no lock and
 ///           makes a system call only to wake a sleeping writer.
-/// Order:    a line written before another one, by whichever thread, appears before it.
+/// Order:    a line written before another, by any thread, appears before it.
 /// Errors:   none reach a caller; they are counted in `dropped`. Only the constructor throws.
-/// Signals:  SIGPIPE is kept from every thread that writes. `reopen` may be called in a signal handler.
-/// Fork:     a child's sink is empty and works: its first line starts a thread of its own. What was queued before
-///           the fork is written by the parent.
+/// Signals:  SIGPIPE is blocked in every thread that writes. `reopen` may be called in a signal handler.
+/// Fork:     a child's sink is empty and usable: its first line starts a new thread. The parent writes the lines
+///           that were queued before the fork.
 /// Memory:   `options::capacity` and one block of up to 64 KiB.
 ///
 /// Example:
@@ -42,38 +42,39 @@ KINO_NAMESPACE_BEGIN
 ///
 class async_sink {
 public:
-  /// What a sink is made with: `capacity`, the bytes queued at most, and `report`, which makes the line about dropped ones.
+  /// `capacity`: maximum number of queued bytes; `report`: makes the line that reports dropped lines.
   using options = detail::sink_options;
 
-  /// Writes to `descriptor`, which stays the caller's, must stay open, and is not made non-blocking.
+  /// Writes to `descriptor`. The caller keeps ownership and must keep it open; it is not made non-blocking.
   explicit async_sink(int descriptor, options chosen = {});
-  /// Appends to the file at `path`, made if need be. Throws std::system_error.
+  /// Appends to the file at `path`, which is created if necessary. Throws std::system_error.
   explicit async_sink(std::string path, options chosen = {});
   async_sink(async_sink const&) = delete;
   async_sink& operator=(async_sink const&) = delete;
-  /// Closes, waiting at most a second for what is queued.
+  /// Closes; waits at most a second for queued lines.
   ~async_sink();
 
-  /// Queues a copy of `line`, which brings its own line feed. False if it was dropped: the queue is full, or closed.
+  /// Queues a copy of `line`, which must end with a line feed. Returns false if it was dropped because the queue is full
+  /// or closed.
   bool write(std::string_view line) noexcept;
-  /// Starts the writer thread now rather than with the first line. False if the system has no thread left: the
-  /// sink then writes what it can without waiting in the threads that call `write`.
+  /// Starts the writer thread now instead of with the first line. Returns false if no thread can be created: `write`
+  /// then writes in the calling thread as much as it can without blocking.
   bool start() noexcept;
   /// Reopens the file at its path before the next line, for log rotation. A sink without a path ignores it.
   void reopen() noexcept;
-  /// Waits at most `patience` until all lines that were written before are in the file or dropped.
+  /// Waits at most `patience` until all lines queued before the call have been written or dropped.
   bool flush(std::chrono::nanoseconds patience) noexcept;
-  /// Refuses further lines and ends the writer, which has `patience` to write what is queued; the rest is dropped.
-  /// Returns whether nothing was left.
+  /// Refuses further lines and ends the writer, which has `patience` to write the queued lines; the rest is dropped.
+  /// Returns true if no line was dropped.
   bool close(std::chrono::nanoseconds patience) noexcept;
 
-  /// Lines that were handed to the operating system.
+  /// Number of lines handed to the operating system.
   [[nodiscard]] std::uint64_t written() const noexcept;
-  /// Lines that were lost: they found the queue full or closed, or the file did not take them.
+  /// Number of lines lost because the queue was full or closed, or because the file did not accept them.
   [[nodiscard]] std::uint64_t dropped() const noexcept;
 
 private:
-  // Of this process: after a fork, another one than before.
+  // The state of this process; a forked child creates its own.
   detail::sink_process& here() const noexcept;
 
   std::shared_ptr<options const> const options_;
@@ -93,7 +94,7 @@ inline async_sink::async_sink(std::string path, options chosen)
 inline async_sink::~async_sink() {
   // acquire: pairs with the release in here.
   detail::sink_process* const mine = current_.load(std::memory_order_acquire);
-  // In a child, the parent's writer would be joined; what there is of it stays.
+  // In a child, this would join the parent's writer. Leak the state instead.
   if (mine->forked()) return;
   mine->close(detail::clock::now() + std::chrono::seconds(1));
   mine->drop();
@@ -102,7 +103,7 @@ inline async_sink::~async_sink() {
 inline detail::sink_process& async_sink::here() const noexcept {
   detail::sink_process* seen = current_.load(std::memory_order_acquire);  // pairs with the exchange
   while (seen->forked()) [[unlikely]] {
-    // The parent's is left alone, its locks and its queue are as its threads happened to have them.
+    // Leave the parent's state alone: its locks and queue may be in any state.
     try {
       auto fresh = std::make_unique<detail::sink_process>(
           options_, detail::line_writer::after_fork{}, seen->writer());
@@ -110,7 +111,7 @@ inline detail::sink_process& async_sink::here() const noexcept {
         return *fresh.release();
       }
     } catch (std::exception const&) {
-      return *seen;  // without memory or descriptors for one: what is written here is lost
+      return *seen;  // no memory or descriptors for a new one: lines are lost
     }
   }
   return *seen;

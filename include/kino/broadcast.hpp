@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// broadcast<T>: each message to every subscriber; a slow subscriber loses its oldest messages.
+// broadcast<T>: delivers each message to every subscriber; a slow one loses its oldest messages.
 
 #pragma once
 
@@ -25,15 +25,15 @@ class subscriber;
 
 namespace detail {
 
-// What one subscriber has not popped yet, and how many messages it has missed.
+// The messages that one subscriber has not popped yet, and the number it has missed.
 template <class T>
 class subscription {
 public:
   explicit subscription(std::size_t capacity) : queue(capacity) {}
 
-  // Returns whether the subscription took `message`; it does not once it is closed.
+  // Returns whether the subscription accepted `message`; a closed one does not.
   bool offer(T const& message) {
-    T copy(message);  // A push that fails leaves it as it is.
+    T copy(message);  // A failed push leaves it unchanged.
     for (unsigned tries = 0;; ++tries) {
       push_result const result = queue.try_push(std::move(copy));
       if (result != push_result::full) return result == push_result::pushed;
@@ -42,7 +42,7 @@ public:
         // relaxed: the push that follows releases it to the pop of the message.
         missed.fetch_add(1, std::memory_order_relaxed);
       } else if (tries >= 64) {
-        std::this_thread::yield();  // All places are reserved by publishers within their pushes.
+        std::this_thread::yield();  // Publishers in the middle of a push have reserved all places.
       }
     }
   }
@@ -51,7 +51,7 @@ public:
   atomic<std::uint64_t> missed{0};
 };
 
-// What a broadcast and its subscribers share, so that either may go first.
+// The state that a broadcast and its subscribers share; either may be destroyed first.
 template <class T>
 struct broadcast_hub {
   using subscriptions = registry<std::unique_ptr<subscription<T>>>;
@@ -65,24 +65,24 @@ struct broadcast_hub {
 
 }  // namespace detail
 
-/// A broadcast hands every message to each of its subscribers, and never waits for one.
+/// A broadcast delivers every message to each of its subscribers, and never waits for one.
 ///
-/// A subscriber gets what is published after `subscribe` returned, each publisher's messages in
-/// their order. It holds at most `capacity` messages that it has not popped; when one more comes,
-/// the oldest is dropped and counted (`subscriber::lagged`). With several publishers that is the
-/// oldest of one of them. A message is copied once for each subscriber: let T be small, or a
-/// std::shared_ptr<const M>. Publishing takes no lock, so subscribers may come and go meanwhile.
+/// A subscriber receives the messages published after `subscribe` returned, those of one
+/// publisher in order. It holds at most `capacity` unpopped messages; when another one arrives,
+/// the oldest is dropped and counted (`subscriber::lagged`). With several publishers, it is the
+/// oldest message of one of them. A message is copied once per subscriber: use a small T, or a
+/// std::shared_ptr<const M>. Publishing takes no lock; subscribers may come and go concurrently.
 ///
 /// T must be copyable, default constructible, nothrow movable and nothrow move-assignable.
 ///
-/// Threads:    any thread, any Ractor, at the same time. The destructor closes.
+/// Threads:    any thread, any Ractor, concurrently. The destructor closes.
 /// GVL:        never needed. ~T runs in any of the threads: it must not need Ruby.
-/// Blocks:     never; `subscribe` and the end of a subscriber take a leaf mutex. A publisher that
-///             finds no room may yield to another one that is within its own push.
-/// Throws:     std::bad_alloc, and from `publish` what copying T throws: subscribers that the
-///             message has not reached by then do not get it. std::runtime_error in a forked child.
-/// Order:      what happened before `publish` is visible after the pop of its message.
-/// Fork:       a broadcast does not survive fork, nor does a subscriber; make new ones in the child.
+/// Blocks:     never; `subscribe` and ~subscriber take a leaf mutex. A publisher that finds no
+///             room may yield to another one in the middle of its push.
+/// Throws:     std::bad_alloc; `publish` also throws what copying T throws, and subscribers not
+///             reached by then do not get the message. std::runtime_error in a forked child.
+/// Order:      effects before `publish` are visible after the pop of its message.
+/// Fork:       neither a broadcast nor a subscriber survives fork; create new ones in the child.
 ///             There `close` does nothing, and both can be destroyed.
 ///
 /// Example:
@@ -103,8 +103,8 @@ class broadcast {
                 "messages must be copyable: every subscriber gets a copy");
 
 public:
-  /// `capacity` is that of each subscriber; std::invalid_argument unless it lies between 1 and
-  /// 2147483647.
+  /// `capacity` applies to each subscriber. Throws std::invalid_argument unless it is between 1
+  /// and 2147483647.
   explicit broadcast(std::size_t capacity)
       : capacity_(detail::checked_capacity(capacity)),
         hub_(std::make_shared<hub>()) {}
@@ -112,7 +112,7 @@ public:
   broadcast& operator=(broadcast const&) = delete;
   ~broadcast() { close(); }
 
-  /// Hands `message` to each subscriber; returns how many took it. None does after `close`.
+  /// Delivers `message` to each subscriber; returns how many accepted it, 0 after `close`.
   std::size_t publish(T const& message) {
     hub_->born.expect_same_process("broadcast");
     std::size_t reached = 0;
@@ -120,25 +120,25 @@ public:
     return reached;
   }
 
-  /// One more subscriber. After `close` it is closed from the beginning.
+  /// Adds a subscriber. After `close`, it is closed from the beginning.
   [[nodiscard]] subscriber<T> subscribe();
 
-  /// Closes: subscribers pop what they have, and then get `closed`. Idempotent.
+  /// Closes: subscribers pop their remaining messages, then get `closed`. Idempotent.
   void close() {
     if (hub_->born.forked()) return;
-    // acq_rel: pairs with the addition in subscribe. Of the two, the later one sees the other: an
-    // earlier subscriber is met by the walk, a later one closes itself.
+    // acq_rel: pairs with the addition in subscribe. The later of the two sees the other: the walk
+    // closes an earlier subscriber, a later one closes itself.
     if (hub_->state.fetch_or(hub::closed, std::memory_order_acq_rel) & hub::closed) return;
     hub_->all.for_each([](std::uint64_t, auto& each) { each->queue.close(); });
   }
 
   /// Whether `close` was called; false may be stale on return.
   [[nodiscard]] bool closed() const {
-    return hub_->state.load(std::memory_order_relaxed) & hub::closed;  // a figure
+    return hub_->state.load(std::memory_order_relaxed) & hub::closed;  // a statistic
   }
-  /// How many subscribers there are; may be stale on return.
+  /// Number of subscribers; may be stale on return.
   [[nodiscard]] std::size_t subscriber_count() const {
-    return static_cast<std::size_t>(hub_->state.load(std::memory_order_relaxed) /  // a figure
+    return static_cast<std::size_t>(hub_->state.load(std::memory_order_relaxed) /  // a statistic
                                     hub::one_subscriber);
   }
 
@@ -148,9 +148,10 @@ private:
   std::shared_ptr<hub> const hub_;
 };
 
-/// A subscriber receives the messages of one broadcast until it is dropped. It may outlive it.
+/// A subscriber receives the messages of one broadcast until it is destroyed. It may outlive the
+/// broadcast.
 ///
-/// Threads:    the pops and `lagged` by any thread; each message is popped once.
+/// Threads:    any, for the pops and `lagged`; each message is popped once.
 /// GVL:        never needed. A thread that holds it uses kino::pop(held, subscriber, out) of
 ///             wait.hpp instead of `pop` and `pop_for`.
 /// Blocks:     `pop` and `pop_for`.
@@ -158,9 +159,9 @@ private:
 template <class T>
 class subscriber {
 public:
-  /// Takes it over; the other may only be destroyed or assigned to.
+  /// Moves; the moved-from subscriber may only be destroyed or assigned to.
   subscriber(subscriber&&) noexcept = default;
-  /// Ends the one it was and becomes the other.
+  /// Ends this subscription and takes over the other's.
   subscriber& operator=(subscriber&& other) noexcept {
     subscriber taken(std::move(other));
     std::swap(hub_, taken.hub_);
@@ -169,10 +170,10 @@ public:
     return *this;
   }
   ~subscriber() {
-    // In a forked child the registry's mutex may be one that a thread of the parent holds.
+    // In a forked child, a thread of the parent may hold the registry's mutex.
     if (!hub_ || hub_->born.forked()) return;
     hub_->all.erase(id_);
-    // relaxed: a figure; the closed bit needs no order with it.
+    // relaxed: a statistic; the closed bit needs no order with it.
     hub_->state.fetch_sub(hub::one_subscriber, std::memory_order_relaxed);
   }
 
@@ -185,13 +186,13 @@ public:
   pop_result pop_for(T& out, std::chrono::duration<Rep, Period> patience) {
     return queue().pop_for(out, patience);
   }
-  /// How many messages it has missed since the last call. A loss is counted before the message
-  /// that caused it can be popped.
+  /// Number of messages missed since the last call. A loss is counted before the message that
+  /// caused it can be popped.
   [[nodiscard]] std::uint64_t lagged() {
     return (*mine_)->missed.exchange(0, std::memory_order_relaxed);  // pairs with offer
   }
 
-  /// For wait.hpp: where the messages wait.
+  /// For wait.hpp: the queue of unpopped messages.
   [[nodiscard]] channel<T>& queue() const { return (*mine_)->queue; }
 
 private:
@@ -207,7 +208,7 @@ private:
     }
   }
 
-  std::shared_ptr<hub> hub_;  // before the pin: that is released first
+  std::shared_ptr<hub> hub_;  // declared before the pin, which is released first
   std::uint64_t id_;
   typename hub::subscriptions::pin mine_;
 };

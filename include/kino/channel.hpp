@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// channel<T>: values from many threads to many threads, bounded.
+// channel<T>: a bounded queue with many producers and many consumers.
 
 #pragma once
 
@@ -16,23 +16,23 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// What became of a push. Only `pushed` moves from the value.
+/// The outcome of a push. Only `pushed` moves from the value.
 enum class [[nodiscard]] push_result {
   pushed,       ///< The value is in the channel.
   full,         ///< No room, and the call does not wait. Try later, or use `push`.
-  closed,       ///< The channel takes nothing more. Give the value up.
+  closed,       ///< The channel accepts no more values. Discard the value.
   timed_out,    ///< No room until the deadline.
-  interrupted,  ///< Somebody interrupted the wait (see wait.hpp). Handle it, then push again.
-  no_workers,   ///< A dispatcher's only: its last worker has left (`refuse_without_workers`).
+  interrupted,  ///< The wait was interrupted (see wait.hpp). Handle the interrupt, then push again.
+  no_workers,   ///< Only from a dispatcher: its last worker has left (`refuse_without_workers`).
 };
 
-/// What became of a pop. Only `popped` assigns the value.
+/// The outcome of a pop. Only `popped` assigns the value.
 enum class [[nodiscard]] pop_result {
   popped,       ///< A value was moved out.
-  empty,        ///< Nothing there, and the call does not wait.
-  closed,       ///< Closed and drained: nothing will ever come again.
-  timed_out,    ///< Nothing came until the deadline.
-  interrupted,  ///< Somebody interrupted the wait, and nothing was taken.
+  empty,        ///< No value, and the call does not wait.
+  closed,       ///< Closed and drained: no value will ever arrive.
+  timed_out,    ///< No value until the deadline.
+  interrupted,  ///< The wait was interrupted, and no value was taken.
 };
 
 namespace detail {
@@ -46,23 +46,23 @@ inline constexpr bool channel_value =
 
 /// A channel hands values from many producers to many consumers, FIFO per producer.
 ///
-/// Two producers' values have no order between them. The capacity is exact: at most `capacity`
-/// values lie in the channel, and a push beyond that fails or waits (back-pressure). `close`
-/// refuses further pushes and lets consumers drain what is there. Values are stored in
-/// moodycamel's lock-free queue; waiting and waking are kino's own: a push wakes a sleeping
-/// consumer only if no other consumer is already on its way to the work.
+/// Values of different producers are unordered. The capacity is exact: the channel holds at most
+/// `capacity` values, and a push beyond that fails or waits (back-pressure). `close` refuses
+/// further pushes and lets consumers drain the remaining values. Values are stored in
+/// moodycamel's lock-free queue; kino implements waiting and waking: a push wakes a sleeping
+/// consumer only if no other consumer is already on its way.
 ///
 /// T must be default constructible, nothrow movable and nothrow move-assignable.
 ///
-/// Threads:    any thread, any Ractor, at the same time. Destroy it when nobody uses it.
-/// GVL:        never needed. A thread that holds it must not use the blocking members; it
-///             waits through wait.hpp, which gives the lock up meanwhile.
+/// Threads:    any thread, any Ractor, concurrently. It must not be in use when it is destroyed.
+/// GVL:        never needed. A thread that holds it must not call the blocking members; it
+///             waits through wait.hpp, which releases the GVL while it waits.
 /// Blocks:     `push`, `pop` and their timed forms; the `try_` members never.
 /// Throws:     std::bad_alloc from a push, with the value untouched; std::runtime_error in a
 ///             forked child.
-/// Order:      what happened before a push is visible after the pop of its value.
-/// Fork:       a channel does not survive fork; build a new one in the child. There every push and
-///             pop of an inherited one throws, `close` does nothing, and it can be destroyed.
+/// Order:      effects before a push are visible after the pop of its value.
+/// Fork:       a channel does not survive fork; create a new one in the child. There every push
+///             and pop of an inherited one throws, `close` does nothing, and it can be destroyed.
 ///
 /// Example:
 ///
@@ -83,7 +83,7 @@ class channel {
                 "whose move throws would be lost between two threads");
 
 public:
-  /// Makes a channel for at most `capacity` values; std::invalid_argument unless that lies
+  /// Creates a channel for at most `capacity` values. Throws std::invalid_argument unless that is
   /// between 1 and 2147483647.
   explicit channel(std::size_t capacity) : store_(capacity) {}
 
@@ -99,7 +99,7 @@ public:
   push_result push_for(T&& value, std::chrono::duration<Rep, Period> patience) {
     return push_until(std::move(value), detail::deadline_after(patience));
   }
-  /// Moves values out of [first, last) while there is room; returns where it stopped.
+  /// Moves values out of [first, last) while there is room; returns the end of the pushed values.
   template <class Iterator>
   [[nodiscard]] Iterator try_push_bulk(Iterator first, Iterator last);
 
@@ -112,29 +112,30 @@ public:
   pop_result pop_for(T& out, std::chrono::duration<Rep, Period> patience) {
     return pop_until(out, detail::deadline_after(patience));
   }
-  /// Pops up to `most` values into the places from `out` on; returns how many.
+  /// Pops up to `most` values into `out`; returns how many.
   template <class Output>
   [[nodiscard]] std::size_t try_pop_bulk(Output out, std::size_t most);
 
-  /// Closes the channel: no more pushes, everyone who waits in vain wakes. Idempotent.
+  /// Closes the channel: refuses further pushes and wakes blocked waiters. Idempotent.
   void close();
 
   /// Whether `close` was called.
   [[nodiscard]] bool closed() const { return store_.closed(); }
-  /// Whether it is closed and every value is gone: a pop returns `closed`.
+  /// Whether it is closed and empty: a pop returns `closed`.
   [[nodiscard]] bool drained() const { return store_.finished(); }
-  /// How many values are ready to be popped; already old when it arrives.
+  /// Number of values ready to be popped; may be stale on return.
   [[nodiscard]] std::size_t size() const { return store_.size(); }
-  /// How many values it holds at most.
+  /// Maximum number of values.
   [[nodiscard]] std::size_t capacity() const { return store_.capacity(); }
 
-  /// The forms under wait.hpp: they end at `until` (none: never) or when `self.spot` is
-  /// interrupted by another thread. A value that is there is taken all the same.
+  /// For wait.hpp: pushes, waiting until `until` (none: without limit) or until another thread
+  /// interrupts `self.spot`. Room that is available is used even after an interrupt.
   push_result push_until(T&& value, detail::deadline until, detail::waiter& self);
-  /// The same for a pop.
+  /// For wait.hpp: pops, waiting as above. A value that is available is taken even after an
+  /// interrupt.
   pop_result pop_until(T& out, detail::deadline until, detail::waiter& self);
 
-  /// How many sleeping threads were woken so far: the figure that throttled waking keeps low.
+  /// Number of sleeping threads woken so far; throttled waking keeps it low.
   [[nodiscard]] std::uint64_t wake_count() const {
     return consumers_.wake_count() + producers_.wake_count();
   }
@@ -180,7 +181,7 @@ push_result channel<T>::try_push(T&& value) {
       case detail::store_push::closed: break;
     }
   } catch (...) {
-    popped();  // The place that was reserved is free again.
+    popped();  // The reserved place is free again.
     throw;
   }
   return push_result::closed;
@@ -227,14 +228,14 @@ pop_result channel<T>::pop_until(T& out, detail::deadline until, detail::waiter&
       [&] { return store_.has_ready() || store_.finished(); });
 }
 
-// The wait of both sides: `attempt` until it gives anything but `blocked`; `waits` says
-// whether an attempt is worth while, and is asked after every change to the line.
+// The wait of both sides: calls `attempt` until it returns anything but `blocked`. `waits` tells
+// whether an attempt can succeed, and is called after every change to the wait queue.
 template <class T>
 template <class Attempt, class Blocked, class Waits>
 auto channel<T>::wait_in(detail::wake_throttle& line, detail::waiter& self,
                          detail::deadline until, Attempt attempt, Blocked blocked,
                          Waits waits) {
-  // A search ends however the wait does: a push that throws must not keep the line waiting.
+  // The search ends in any case: a push that throws must not block the wait queue.
   struct search {
     detail::wake_throttle& line;
     Waits& waits;
@@ -251,7 +252,7 @@ auto channel<T>::wait_in(detail::wake_throttle& line, detail::waiter& self,
   while (result == blocked && !last_try) {
     line.enter(self, searching.on, searching.on);
     if (waits()) line.notify();
-    // `close` woke those it found; who comes later must not sleep.
+    // `close` woke the threads it found; a later one must not sleep.
     bool const missed_close = store_.closed() && waits();
     auto const woken = missed_close ? park_result::timed_out : self.spot.park(until);
     if (woken == park_result::notified) {
@@ -269,7 +270,7 @@ auto channel<T>::wait_in(detail::wake_throttle& line, detail::waiter& self,
 
 template <class T>
 void channel<T>::close() {
-  if (born_.forked()) return;  // what the parent's threads had locked stays locked
+  if (born_.forked()) return;  // locks held by the parent's threads stay locked
   if (!store_.close()) return;
   producers_.release_all();
   if (store_.finished()) consumers_.release_all();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// from_ruby and to_ruby: values of C++ and of Ruby, converted with checks.
+// from_ruby and to_ruby: checked conversions between C++ values and Ruby objects.
 
 #pragma once
 
@@ -50,7 +50,7 @@ T integer_from(gvl const& held, VALUE value) {
   }
   if (!RB_TYPE_P(value, T_BIGNUM)) wrong_class(held, value, "an Integer");
   std::uint64_t magnitude = 0;
-  // -2, -1, 0, 1, 2: the sign, doubled where 64 bits are not enough. It never raises.
+  // Returns the sign, doubled on overflow of 64 bits: -2, -1, 0, 1, 2. It never raises.
   int const sign = rb_integer_pack(value, &magnitude, 1, sizeof magnitude, 0,
                                    INTEGER_PACK_NATIVE_BYTE_ORDER);
   constexpr std::uint64_t lowest = std::uint64_t{1} << 63;
@@ -92,28 +92,29 @@ struct conversion<bool> {
 
 }  // namespace detail
 
-/// bytes_of gives the bytes of a String, without a copy; TypeError for anything else.
+/// bytes_of returns a view of a String's bytes; raises TypeError for anything else.
 ///
-/// The view is good until Ruby runs again, in this thread or, if others can reach the String, in
-/// any other: what Ruby runs may change or free it. Copy what has to last (from_ruby<std::string>),
-/// and keep `value` on the stack meanwhile: RB_GC_GUARD(value) after the last use of the view.
+/// The view is valid until Ruby code runs again, in this thread or in any thread that can reach
+/// the String: it may change or free the bytes. To keep them, copy them
+/// (from_ruby<std::string>). While you use the view, keep `value` on the stack: put
+/// RB_GC_GUARD(value) after the last use.
 [[nodiscard]] inline std::string_view bytes_of(gvl const& held, VALUE value) {
   if (!RB_TYPE_P(value, T_STRING)) detail::wrong_class(held, value, "a String");
   return {RSTRING_PTR(value), static_cast<std::size_t>(RSTRING_LEN(value))};
 }
 
-/// from_ruby<T> converts `value` to a T, or throws what becomes a TypeError or a RangeError.
+/// from_ruby<T> converts `value` to a T; raises TypeError or RangeError if it cannot.
 ///
-/// | T | takes | refuses |
+/// | T | accepts | rejects |
 /// | --- | --- | --- |
 /// | an integer of up to 64 bits | an Integer | a number that T cannot hold: RangeError |
 /// | double | a Float, an Integer | |
 /// | bool | true, false | |
 /// | std::string | the bytes of a String, whatever its encoding | |
-/// | std::optional<T> | nil, and what T takes | what T refuses |
+/// | std::optional<T> | nil, and what T accepts | what T rejects |
 ///
-/// Anything else is a TypeError: nothing is converted by calling its methods, and no Ruby code
-/// runs. An id of a registry is a std::uint64_t.
+/// Anything else raises TypeError: conversion calls no methods and runs no Ruby code. For the id
+/// of a registry, T is std::uint64_t.
 ///
 /// GVL:    needed.
 /// Blocks: never.
@@ -151,7 +152,7 @@ struct conversion<std::optional<T>> {
 
 /// to_ruby converts an integer, a double or a bool to its Ruby object.
 ///
-/// A VALUE is an integer for C++: do not pass one. Throws ruby_error (NoMemoryError).
+/// Do not pass a VALUE: it would be converted as an integer. Throws ruby_error (NoMemoryError).
 template <class T>
   requires(detail::convertible_integer<T> || std::same_as<T, double> || std::same_as<T, bool>)
 [[nodiscard]] VALUE to_ruby(gvl const& held, T value) {
@@ -168,20 +169,20 @@ template <class T>
   }
 }
 
-/// to_ruby makes a new String of `bytes`, in UTF-8 or in `encoding` (rb_ascii8bit_encoding() for
-/// binary data). The bytes are taken as they are: `valid_encoding?` tells.
+/// to_ruby creates a String of `bytes`, in UTF-8 or in `encoding` (rb_ascii8bit_encoding() for
+/// binary data). The bytes are not validated; `valid_encoding?` in Ruby does.
 [[nodiscard]] inline VALUE to_ruby(gvl const& held, std::string_view bytes,
                                    rb_encoding* encoding = rb_utf8_encoding()) {
   return protect(held, [=] {
     return rb_enc_str_new(bytes.data(), static_cast<long>(bytes.size()), encoding);
   });
 }
-/// The same for a C string.
+/// to_ruby of a NUL-terminated string, in UTF-8.
 [[nodiscard]] inline VALUE to_ruby(gvl const& held, char const* text) {
   return to_ruby(held, std::string_view(text));
 }
 
-/// to_ruby of nothing is nil.
+/// to_ruby of an empty optional is nil.
 template <class T>
 [[nodiscard]] VALUE to_ruby(gvl const& held, std::optional<T> const& value) {
   return value ? to_ruby(held, *value) : Qnil;

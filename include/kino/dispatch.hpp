@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// All of kino: native threads hand work to Ruby Ractors.
+// All of kino: hands work from native threads to Ruby Ractors.
 
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// dispatcher<Request>: requests from native threads to the Ruby workers of many Ractors.
+// dispatcher<Request>: hands requests from native threads to Ruby workers in many Ractors.
 
 #pragma once
 
@@ -22,8 +22,8 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// What a dispatcher carries: a movable value with a responder named `reply`. One that is sent
-/// with an empty `reply` is a one-way message: a worker takes it like any other.
+/// A request: a movable value with a responder named `reply`. A request with an empty `reply` is a
+/// one-way message; workers take it like any other.
 template <class Request>
 concept dispatchable =
     std::is_default_constructible_v<Request> && std::is_nothrow_move_constructible_v<Request> &&
@@ -33,77 +33,77 @@ concept dispatchable =
       static_cast<bool>(request.reply);
     };
 
-/// What became of a `take`.
+/// The outcome of a `take`.
 enum class [[nodiscard]] take_result {
-  taken,   ///< There is a request.
+  taken,   ///< A request was taken.
   closed,  ///< Closed and drained: the worker may leave.
 };
 
-/// Says that `close` abandons what is queued.
+/// Tag type: `close` abandons the queued requests.
 struct discard_queued_t {};
-/// The one value of that type: `requests.close(kino::discard_queued)`.
+/// The tag: `requests.close(kino::discard_queued)`.
 inline constexpr discard_queued_t discard_queued{};
 
 /// A dispatcher hands requests from native threads to Ruby workers, and cleans up after them.
 ///
-/// Native threads `submit`; the queue is bounded, so a full one is told at once. A worker is a
-/// Ruby thread, usually one per Ractor: it joins, takes requests until the dispatcher is closed,
-/// and leaves. As many workers run handlers as there are CPUs (run_permits.hpp): one that
-/// blocks lends its place to the next, so one setting serves fast, computing and waiting
-/// handlers. On Rubies without thread events (3.1) all may run, and only waking is throttled;
-/// threads that share a GVL take turns between two requests, a slice each.
+/// Native threads `submit`. The queue is bounded; a full queue is reported immediately. A worker
+/// is a Ruby thread, usually one per Ractor: it joins, takes requests until the dispatcher is
+/// closed, and leaves. At most as many workers run handlers as there are CPUs (run_permits.hpp). A
+/// blocked worker gives up its permit to another, so one configuration serves fast, CPU-bound and
+/// blocking handlers. On Rubies without thread events (3.1), all workers may run, and only waking
+/// is throttled; threads that share a GVL then switch between requests, after a slice each.
 ///
-/// What a worker took and did not answer when it leaves, or when `abandon` is told that it is
-/// gone, is answered `abandoned` at once, whoever still holds the request. A request that has
-/// ended while it was queued is dropped without reaching a worker; so is one whose pending_answer
-/// was dropped.
+/// Requests that a worker has taken but not answered when it leaves, or when `abandon` reports it
+/// as gone, are answered `abandoned` immediately, even if another object still holds them. A
+/// request that has ended while it was queued is dropped without reaching a worker; so is one
+/// whose pending_answer was dropped.
 ///
-/// Every request ends: what is queued when no worker will take it is abandoned. That is so when a
+/// Every request ends: queued requests that no worker will take are abandoned. This happens when a
 /// dispatcher without workers is closed, when the last worker of a closed one leaves, and after
-/// `close(discard_queued)`. While it is open, requests wait for the next worker to join, unless
-/// `refuse_without_workers` was chosen.
+/// `close(discard_queued)`. While the dispatcher is open, requests wait for the next worker to
+/// join, unless `refuse_without_workers` is set.
 ///
-/// Build it on the main Ractor, before the Ractors of its workers. Workers start one by one:
-/// create each Ractor after the one before has joined (on Ruby 3.4 and 4.0, pinning the only
-/// shared native thread while others wait to be started can hang).
+/// Create it on the main Ractor, before the Ractors of its workers. Start workers one by one:
+/// create each Ractor after the previous one has joined. (On Ruby 3.4 and 4.0, pinning the only
+/// shared native thread while others wait to start can hang.)
 ///
-/// Threads:    `submit`, `try_submit`, `close`, `abandon` and the observers by any thread; a
-///             worker's members by the Ruby thread that joined.
-/// GVL:        needed where `held` is asked for; `take` gives it up only to wait.
+/// Threads:    any, for `submit`, `try_submit`, `close`, `abandon` and the observers; the Ruby
+///             thread that joined, for a worker's members.
+/// GVL:        needed by functions that take `held`; `take` releases it only to wait.
 /// Blocks:     `take` and `take_batch`, until there is work and a permit; `submit`.
-/// Interrupts: end a `take` with ruby_error; nothing that was taken is lost.
+/// Interrupts: end a `take` with ruby_error; no taken request is lost.
 /// Throws:     see each member; std::bad_alloc.
 /// Order:      FIFO per submitting thread.
-/// Fork:       a child cannot use its parent's dispatcher: what submits, joins or takes throws
-///             std::runtime_error, which is RuntimeError in Ruby; `close` and `leave` do nothing.
+/// Fork:       a child cannot use its parent's dispatcher: submitting, joining and taking throw
+///             std::runtime_error (RuntimeError in Ruby); `close` and `leave` do nothing.
 ///
 /// Example (needs Ruby): samples/hello_ractor.
 ///
 template <dispatchable Request>
 class dispatcher {
 public:
-  /// What a dispatcher is made with.
+  /// The options of a dispatcher.
   struct options {
-    std::size_t capacity = 1024;     ///< Requests queued at most.
-    std::size_t slots = 64;          ///< Workers at a time at most.
-    std::uint32_t concurrency = 0;   ///< Handlers that compute at once; 0: the usable CPUs.
-    bool permits = true;             ///< Off: every worker may run, no thread events are heard.
-    /// When the last worker has left, what is queued is abandoned and `try_submit` returns
-    /// `no_workers` until another one joins. Requests before the first worker are queued.
+    std::size_t capacity = 1024;     ///< Maximum number of queued requests.
+    std::size_t slots = 64;          ///< Maximum number of workers at a time.
+    std::uint32_t concurrency = 0;   ///< Maximum number of running handlers; 0: the usable CPUs.
+    bool permits = true;             ///< False: every worker may run; no thread event hook is used.
+    /// After the last worker has left, queued requests are abandoned and `try_submit` returns
+    /// `no_workers` until another worker joins. Requests before the first worker are queued.
     bool refuse_without_workers = false;
-    /// How long one worker computes while others wait. At least 1 ms with `permits`; without,
-    /// 0 passes the GVL on after every request.
+    /// How long a worker may run while others wait. At least 1 ms with `permits`; without them,
+    /// 0 releases the GVL after every request.
     std::chrono::milliseconds slice{10};
   };
 
-  /// Requests that one worker may have at a time.
+  /// Maximum number of requests that one worker may have at a time.
   static constexpr std::size_t batch_limit = detail::in_flight::limit;
 
-  /// A worker is one joined Ruby thread; its `index()` is its place, below `options::slots`, and its
-  /// `id()` what supervision calls it by.
+  /// A joined Ruby thread. `index()` is its slot, below `options::slots`; `id()` identifies it in
+  /// the supervision functions.
   using worker = detail::crew_member;
 
-  /// Throws std::invalid_argument for an option out of its range, std::system_error.
+  /// Throws std::invalid_argument for an option out of range, and std::system_error.
   explicit dispatcher(gvl const& held, options chosen = {});
   dispatcher(dispatcher const&) = delete;
   dispatcher& operator=(dispatcher const&) = delete;
@@ -117,8 +117,8 @@ public:
   push_result try_submit(Request&& request) {
     return submit_with([&] { return queue_.try_push(std::move(request)); });
   }
-  /// Queues `request`, waiting for room at most `patience`. Not for threads with the GVL: they
-  /// use kino::submit_for.
+  /// Queues `request`, waiting for room at most `patience`. A thread that holds the GVL must use
+  /// kino::submit_for instead.
   template <class Rep, class Period>
   push_result submit(Request&& request, std::chrono::duration<Rep, Period> patience) {
     return submit_with([&] { return queue_.push_for(std::move(request), patience); });
@@ -132,31 +132,32 @@ public:
 
   // --- workers ---
 
-  /// Makes the calling thread a worker and pins it where Ruby can. Raises ThreadError if every
-  /// slot is taken.
+  /// Makes the calling thread a worker and, where Ruby supports it, pins it to its native thread.
+  /// Raises ThreadError if every slot is taken.
   [[nodiscard]] worker& join(gvl const& held) { return crew_.join(held); }
-  /// Ends what the worker has in flight as abandoned and frees its slot. Never raises; call it
-  /// in an ensure clause of the same thread.
+  /// Abandons the worker's requests in flight and frees its slot. Never raises; call it in an
+  /// ensure clause of the same thread.
   void leave(gvl const& held, worker& self) noexcept { crew_.leave(held, self); }
 
-  /// Waits for a request and moves it into `out`. What was taken before counts as finished.
+  /// Waits for a request and moves it into `out`. Requests taken before count as finished.
   ///
-  ///  1. Takes what is ready, without giving the GVL up, if the worker may run. (Without permits,
-  ///     after a slice, others of its Ractor get the GVL first.)
-  ///  2. Otherwise releases the GVL, and the permit with it, and sleeps until it is this
-  ///     worker's turn, the dispatcher is closed and drained, or Ruby interrupts.
-  ///  3. Takes the GVL again.
-  ///  4. On an interrupt, runs it; throws ruby_error if it leaves. Else goes on with 1.
+  ///  1. If the worker may run, takes an available request without releasing the GVL. (Without
+  ///     permits, after a slice, other threads of its Ractor get the GVL first.)
+  ///  2. Otherwise releases the GVL and the permit, and sleeps until it is this worker's turn, the
+  ///     dispatcher is closed and drained, or Ruby interrupts.
+  ///  3. Reacquires the GVL.
+  ///  4. Runs a pending interrupt; throws ruby_error if it raises or unwinds. Otherwise continues
+  ///     with 1.
   take_result take(gvl const& held, worker& self, Request& out);
 
-  /// Takes at least one and up to `most` requests (at most batch_limit), without waiting for
-  /// more than the first; sets `count`.
+  /// Takes at least one and up to `most` requests (limited to batch_limit); waits only for the
+  /// first. Sets `count`.
   template <class Output>
   take_result take_batch(gvl const& held, worker& self, Output out, std::size_t most,
                          std::size_t& count);
 
-  /// Answers `current` with `answer` and takes the next request into its place: one crossing
-  /// per request.
+  /// Answers `current` with `answer` and replaces it with the next request: one crossing of the
+  /// language boundary per request.
   template <class Answer>
   take_result answer_and_take(gvl const& held, worker& self, Request& current,
                               Answer&& answer) {
@@ -164,15 +165,20 @@ public:
     return take(held, self, current);
   }
 
-  /// Joins, calls `handle(request)` for every request until the dispatcher is closed, and leaves,
-  /// also when `handle` or an interrupt throws; the exception goes on to the caller then. A
-  /// request that `handle` neither answers nor keeps is abandoned when it returns.
-  /// `handle` runs inside kino::protect: what it calls in Ruby may raise, which abandons the
-  /// request, leaves, and goes on as ruby_error; `handle` itself then runs no destructors.
-  /// Calls `joined()` before the first: whoever creates the next worker's Ractor waits for that.
+  /// Joins, calls `handle(request)` for every request until the dispatcher is closed, and leaves.
+  ///
+  /// If `handle` or an interrupt throws, `serve` leaves and propagates the exception. A request
+  /// that `handle` neither answers nor keeps is abandoned when `handle` returns.
+  ///
+  /// `handle` runs inside kino::protect. Ruby code that it calls may raise: then the request is
+  /// abandoned, `serve` leaves, and the exception propagates as ruby_error. In that case `handle`
+  /// itself runs no destructors.
+  ///
+  /// Calls `joined()` before the first request; the thread that creates the next worker's Ractor
+  /// waits for that.
   template <class Handler, class Joined>
   void serve(gvl const& held, Handler handle, Joined joined);
-  /// The same for whoever need not know when it has joined.
+  /// `serve` without a `joined` callback.
   template <class Handler>
   void serve(gvl const& held, Handler handle) {
     serve(held, std::move(handle), [] {});
@@ -180,33 +186,33 @@ public:
 
   // --- supervision, any thread ---
 
-  /// Refuses further requests; workers drain what is queued, then `take` returns `closed`. What is
-  /// queued is abandoned if there is no worker, or as soon as the last one leaves.
+  /// Refuses further requests. Workers drain the queue, then `take` returns `closed`. Queued
+  /// requests are abandoned if there is no worker, or as soon as the last one leaves.
   void close();
-  /// Refuses further requests and ends those that are queued as abandoned; returns how many that
-  /// were. What workers have taken goes on.
+  /// Refuses further requests and abandons the queued ones; returns how many. Requests that
+  /// workers have taken are not affected.
   std::size_t close(discard_queued_t);
-  /// Ends what worker `who` has in flight as abandoned; returns how many requests that were, 0 if
-  /// it has left. `slots()` and `worker::id` name workers.
+  /// Abandons the requests in flight of worker `who`; returns how many, 0 if it has left. `slots()`
+  /// and `worker::id` provide ids.
   std::size_t abandon(worker_id who) noexcept { return crew_.abandon(who); }
-  /// Marks worker `who` as stuck, or takes the mark away; returns false if it has left.
+  /// Marks worker `who` as stuck, or removes the mark; returns false if it has left.
   bool quarantine(worker_id who, bool on) { return crew_.quarantine(who, on); }
 
-  /// The worker of place `index`, joined or not.
+  /// The worker of slot `index`, joined or not.
   [[nodiscard]] worker& worker_at(std::size_t index) { return crew_[index]; }
-  /// The figures of every worker.
+  /// Statistics of every worker.
   [[nodiscard]] worker_slots const& slots() const { return crew_.slots(); }
-  /// Who computes, for figures.
+  /// The permits, for statistics.
   [[nodiscard]] run_permits const& permits() const { return crew_.permits(); }
-  /// Requests that no worker has taken yet; already old when it arrives.
+  /// Number of requests that no worker has taken yet; may be stale on return.
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }
-  /// Requests queued at most.
+  /// Maximum number of queued requests.
   [[nodiscard]] std::size_t capacity() const { return queue_.capacity(); }
   /// Whether `close` was called.
   [[nodiscard]] bool closed() const { return queue_.closed(); }
-  /// Whether permits are in use: chosen, and this Ruby has the events.
+  /// Whether permits are in use: enabled, and supported by this Ruby.
   [[nodiscard]] bool permits_in_use() const { return crew_.permits_in_use(); }
-  /// How many requests had ended before a worker took them.
+  /// Number of requests that had ended before a worker took them.
   [[nodiscard]] std::uint64_t dropped() const {
     return dropped_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
   }
@@ -218,8 +224,9 @@ private:
   void stop_if_drained() {
     if (queue_.drained()) crew_.stop();
   }
-  // Whether no worker will take what is queued. seq_cst throughout: it is asked after a request was
-  // published, and after what makes it true; one of the two sees the other and discards.
+  // Whether no worker will take the queued requests. seq_cst throughout: it is checked after a
+  // request is published and after every change that makes it true; one of the two threads sees
+  // the other and discards.
   [[nodiscard]] bool unattended() const {
     if (discarding_.load(std::memory_order_seq_cst)) return true;
     return queue_.closed() ? crew_.empty() : refuse_without_workers_ && crew_.deserted();
@@ -233,13 +240,13 @@ private:
   detail::atomic<std::uint64_t> dropped_{0};
 };
 
-/// submit queues `request` in `to`, waiting for room with the GVL released, with the steps of `push`
-/// (wait.hpp). Returns `pushed` or `closed`; moves only if pushed.
+/// submit queues `request` in `to` and waits for room with the GVL released; its steps are those of
+/// `push` (wait.hpp). Returns `pushed` or `closed`; moves only if pushed.
 template <dispatchable Request>
 push_result submit(gvl const& held, dispatcher<Request>& to, Request&& request) {
   return to.submit_until(held, std::move(request), std::nullopt);
 }
-/// submit_for is `submit` for at most `patience`; returns `timed_out` as well.
+/// submit_for is `submit` with a timeout; it may also return `timed_out`.
 template <dispatchable Request, class Rep, class Period>
 push_result submit_for(gvl const& held, dispatcher<Request>& to, Request&& request,
                        std::chrono::duration<Rep, Period> patience) {
@@ -251,7 +258,7 @@ push_result submit_for(gvl const& held, dispatcher<Request>& to, Request&& reque
 template <dispatchable Request>
 typename dispatcher<Request>::options dispatcher<Request>::checked(options chosen) {
   if (chosen.slots == 0) throw std::invalid_argument("kino: a dispatcher needs at least one slot");
-  // Said on every Ruby, also on one without permits.
+  // Checked on every Ruby, including one without permits.
   if (chosen.permits && chosen.slice < std::chrono::milliseconds{1}) {
     throw std::invalid_argument("kino: a dispatcher with permits needs a slice of at least 1 ms");
   }
@@ -287,7 +294,7 @@ template <dispatchable Request>
 std::size_t dispatcher<Request>::discard_if_unattended() noexcept {
   std::size_t discarded = 0;
   Request request;
-  // Asked again for each: a worker may have joined.
+  // Checked again for each: a worker may have joined.
   while (unattended() && queue_.try_pop(request) == pop_result::popped) {
     // A one-way message has no client; it is discarded as well.
     discarded += !request.reply || request.reply.weak().abandon();
@@ -310,7 +317,7 @@ push_result dispatcher<Request>::submit_with(Push push) {
     }
     return result;
   } catch (...) {
-    stop_if_drained();  // `close` may have waited for what was not pushed in the end.
+    stop_if_drained();  // `close` may have waited for the push that failed.
     throw;
   }
 }
@@ -332,7 +339,7 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
   most = most < batch_limit ? most : batch_limit;
   for (;;) {
     bool const may_run = crew_.may_run(self);
-    // Drained is drained for everybody, permit or not.
+    // A drained queue concerns every worker, with or without a permit.
     if (!may_run && !queue_.drained()) {
       crew_.wait_for_turn(held, self);
       continue;
@@ -376,7 +383,7 @@ void dispatcher<Request>::serve(gvl const& held, Handler handle, Joined joined) 
   Request request;
   while (take(held, here.self, request) == take_result::taken) {
     protect(held, [&] { handle(request); });
-    request = Request();  // If nobody keeps it, its client learns now, not with the next one.
+    request = Request();  // Unless it was kept, its client is notified now, not with the next one.
   }
 }
 

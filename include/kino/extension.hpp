@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// KINO_EXTENSION, methods and native objects: how C++ shows itself to Ruby.
+// KINO_EXTENSION, methods and native objects: exposing C++ to Ruby.
 
 #pragma once
 
@@ -18,10 +18,10 @@
 
 /// KINO_EXTENSION(name) { ... } is the entry point of the extension `name`.
 ///
-/// Ruby calls the body when it requires `name`, with `gvl const& held` in scope. It exports
-/// exactly `Init_name`, marks the extension as safe for Ractors before any method is defined,
-/// and turns C++ exceptions into Ruby ones. Whoever writes it vouches that the methods are
-/// safe: they keep their shared state in kino's classes or in their own atomics and locks.
+/// Ruby calls the body when it requires `name`, with `gvl const& held` in scope. The macro exports
+/// exactly `Init_name`, marks the extension as Ractor-safe before any method is defined, and
+/// converts C++ exceptions to Ruby ones. By using it you assert that the methods are Ractor-safe:
+/// they keep their shared state in kino's classes or in their own atomics and locks.
 ///
 /// Example (needs Ruby):
 ///
@@ -45,14 +45,14 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// The arguments of a method that takes any number of them.
+/// The arguments of a variadic method.
 using arguments = std::span<VALUE const>;
 
 namespace detail {
 
 inline void start_extension(void (*body)(gvl const&)) {
   rb_ext_ractor_safe(true);
-  // relaxed, both: nothing but the value itself is published, and no thread of ours exists yet.
+  // relaxed, both: only the value itself is published, and no thread of ours exists yet.
   gvl_probe.store(&holds_gvl, std::memory_order_relaxed);
   ruby_vm_at_exit([](ruby_vm_t*) { ruby_has_ended.store(true, std::memory_order_relaxed); });
   boundary([body](gvl const& held) {
@@ -61,12 +61,12 @@ inline void start_extension(void (*body)(gvl const&)) {
   });
 }
 
-// For free functions: the collector must not wait for a thread that waits for Ruby.
+// For dfree functions: the collector must not wait for a thread that waits for Ruby.
 template <class T>
 void destroy_elsewhere(T* object) noexcept {
   try {
     start_thread([object] { delete object; }).detach();
-  } catch (std::system_error const&) {  // Too many threads: waiting here could be for ever.
+  } catch (std::system_error const&) {  // Too many threads. Joining here could wait forever.
   } catch (std::bad_alloc const&) {
   }
 }
@@ -103,7 +103,7 @@ auto entry() {
   return reinterpret_cast<VALUE (*)(ANYARGS)>(&method<Function>::call);
 }
 
-// In parentheses, both: Ruby's C++ headers wrap the names in macros that cannot take our types.
+// In parentheses, both: macros of Ruby's C++ headers with these names do not accept our types.
 template <auto Function>
 void define_function(VALUE module, char const* name) {
   (rb_define_singleton_method)(module, name, entry<Function>(), method<Function>::arity);
@@ -116,7 +116,7 @@ void define_method(VALUE klass, char const* name) {
 template <class... Values>
 using method_of = VALUE (*)(gvl const&, VALUE, Values...);
 
-// Those with an overload of their own below.
+// The signatures with overloads of their own below.
 template <auto Function>
 inline constexpr bool may_be_overloaded =
     std::is_same_v<decltype(Function), method_of<>> ||
@@ -126,23 +126,30 @@ inline constexpr bool may_be_overloaded =
 
 }  // namespace detail
 
-/// define_function<Function>(module, name) gives `module` a function: Module.name(...).
+/// define_function<Function>(module, name) defines a function of `module`: Module.name(...).
 ///
 /// `Function` is `VALUE (gvl const& held, VALUE self, VALUE a, VALUE b, ...)`, or
-/// `VALUE (gvl const& held, VALUE self, kino::arguments all)` for any number of arguments.
-/// What it throws becomes a Ruby exception: kino::raise of the class it names,
-/// std::invalid_argument ArgumentError, std::out_of_range IndexError, std::system_error an Errno,
-/// std::bad_alloc NoMemoryError, anything else RuntimeError.
+/// `VALUE (gvl const& held, VALUE self, kino::arguments all)` for any number of arguments. An
+/// exception that it throws becomes a Ruby exception:
 ///
-/// Inside it, Ruby calls that may raise leave by longjmp: make them through `kino::protect`, or
-/// where no destructor that matters is pending.
+/// | C++ | Ruby |
+/// | --- | --- |
+/// | kino::raise | the class that it names |
+/// | std::invalid_argument | ArgumentError |
+/// | std::out_of_range | IndexError |
+/// | std::system_error | an Errno |
+/// | std::bad_alloc | NoMemoryError |
+/// | anything else | RuntimeError |
+///
+/// Ruby calls that raise leave the function by longjmp: make them inside `kino::protect`, or where
+/// no destructor that matters is pending.
 template <auto Function>
   requires(!detail::may_be_overloaded<Function>)
 void define_function(VALUE module, char const* name) {
   detail::define_function<Function>(module, name);
 }
 /// \cond
-// Typed, so that the name may be one of the C library's, too: `close`, `read`, `send`.
+// Typed, so the name may also be one of the C library: `close`, `read`, `send`.
 template <detail::method_of<> Function>
 void define_function(VALUE module, char const* name) {
   detail::define_function<Function>(module, name);
@@ -161,7 +168,7 @@ void define_function(VALUE module, char const* name) {
 }
 /// \endcond
 
-/// define_method<Function>(klass, name) gives instances of `klass` a method, as above.
+/// define_method<Function>(klass, name) defines an instance method of `klass`; see define_function.
 template <auto Function>
   requires(!detail::may_be_overloaded<Function>)
 void define_method(VALUE klass, char const* name) {
@@ -188,21 +195,22 @@ void define_method(VALUE klass, char const* name) {
 
 /// A native_object<T> is a Ruby object that owns a C++ one.
 ///
-/// T names itself: `static constexpr char const* ruby_name`. If `static constexpr bool
-/// ruby_shareable = true`, an object that is frozen may be shared between Ractors (wrap_shareable
-/// makes it so), and several threads may use T at the same time.
+/// T defines its name: `static constexpr char const* ruby_name`. If T is safe for concurrent use,
+/// it may define `static constexpr bool ruby_shareable = true`: frozen objects may then be shared
+/// between Ractors (see wrap_shareable).
 ///
-/// ~T runs in any Ruby thread, of any Ractor, while a collection sweeps, and on Ruby 3.1 to 3.4
-/// the threads of other Ractors run meanwhile. It must not touch Ruby, block, or take a lock that
-/// a thread may hold while it calls Ruby; state that it shares with anything but this object
-/// needs synchronisation of its own (atomics, a responder, a shared_ptr).
+/// ~T may run in any Ruby thread of any Ractor, while a collection sweeps. On Ruby 3.1 to 3.4, the
+/// threads of other Ractors run concurrently. ~T must not call Ruby, block, or take a lock that a
+/// thread may hold while it calls Ruby. It must synchronise access to state outside the object
+/// (atomics, a responder, a shared_ptr).
 ///
-/// T says `static constexpr bool ruby_owns_threads = true` if it owns a native_thread, or if its
-/// destructor waits for anything else: a native thread then destroys it, while Ruby goes on. At
-/// the end of the process that thread is not waited for. If none can be started, the object stays.
+/// If T owns a native_thread, or if its destructor waits for anything else, define `static
+/// constexpr bool ruby_owns_threads = true`: a native thread then destroys the object while Ruby
+/// continues. The process does not wait for that thread when it ends. If no thread can be started,
+/// the object is leaked.
 ///
-/// Objects that hold VALUEs have `void mark() const noexcept`, which calls rb_gc_mark for each,
-/// under the same rules.
+/// A T that holds VALUEs defines `void mark() const noexcept`, which calls rb_gc_mark for each of
+/// them, under the same rules as ~T.
 ///
 /// Threads: `wrap` and `get` need the GVL of the object's Ractor.
 template <class T>
@@ -211,8 +219,8 @@ class native_object {
                 "a native object's class must define `static constexpr char const* ruby_name`");
 
 public:
-  /// A new instance of `klass` that owns `object`. `klass` needs rb_undef_alloc_func, so that
-  /// Ruby code cannot make an empty one.
+  /// Creates an instance of `klass` that owns `object`. Call rb_undef_alloc_func for `klass`, so
+  /// Ruby code cannot create an empty instance.
   [[nodiscard]] static VALUE wrap(gvl const& held, VALUE klass, std::unique_ptr<T> object) {
     VALUE const wrapped = protect(
         held, [klass] { return rb_data_typed_object_wrap(klass, nullptr, &type); });
@@ -220,7 +228,8 @@ public:
     return wrapped;
   }
 
-  /// The same, frozen and shareable: it may be passed to `Ractor.new` and kept in a constant.
+  /// Creates a frozen, shareable instance, which may be passed to `Ractor.new` and kept in a
+  /// constant.
   [[nodiscard]] static VALUE wrap_shareable(gvl const& held, VALUE klass,
                                             std::unique_ptr<T> object) {
     static_assert(shareable,
@@ -230,7 +239,7 @@ public:
     return protect(held, [wrapped] { return rb_ractor_make_shareable(wrapped); });
   }
 
-  /// The C++ object of `value`. Throws ruby_error (TypeError) for anything else.
+  /// The C++ object that `value` owns. Raises TypeError if `value` is not a native_object<T>.
   [[nodiscard]] static T& get(gvl const& held, VALUE value) {
     if (!rb_typeddata_is_kind_of(value, &type)) {
       protect(held, [value] { rb_check_typeddata(value, &type); });
@@ -282,8 +291,8 @@ private:
     made.function.dmark = marks ? &mark : nullptr;
     made.function.dfree = &free;
     made.flags = RUBY_TYPED_FREE_IMMEDIATELY;
-    // Unprotected objects take the VM's lock when they are made; those that hold no VALUEs have
-    // nothing to protect. The others would need a barrier for every VALUE they store.
+    // Creating an object without write barriers takes the VM lock. Objects without VALUEs need no
+    // barriers; the others would need one for every VALUE they store.
     if (!marks) made.flags |= RUBY_TYPED_WB_PROTECTED;
     if (shareable) made.flags |= RUBY_TYPED_FROZEN_SHAREABLE;
     return made;

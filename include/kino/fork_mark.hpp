@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// fork_mark: how an object learns that it is in a forked child, where its threads do not exist.
+// fork_mark: tells an object that it is in a forked child, where its threads do not exist.
 
 #pragma once
 
@@ -16,7 +16,7 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-// Not detail/atomic.hpp's: it outlives what a model checker runs.
+// A std::atomic, not detail::atomic, because it outlives a run of the model checker.
 inline std::atomic<std::uint32_t>& fork_count() {
   static std::atomic<std::uint32_t> count{0};
   return count;
@@ -37,18 +37,18 @@ inline void count_forks() {
 
 }  // namespace detail
 
-/// A fork_mark remembers the process in which it was made.
+/// A fork_mark records the process in which it was created.
 ///
-/// Only the thread that forks exists in the child. There, an object that waits for another thread,
-/// joins one, or locks a mutex that another may have held, waits for ever. Give such an object a
-/// fork_mark and ask it first. It costs one load; a process that forks through vfork or posix_spawn
-/// to run another program is not counted.
+/// Only the forking thread exists in the child. There, an object that waits for another thread,
+/// joins one, or locks a mutex that another thread may have held, waits forever. Give such an
+/// object a fork_mark and check it first. The check costs one load. Forks by vfork or posix_spawn,
+/// which run another program, are not counted.
 ///
 /// Threads: any.
 /// GVL:     never needed.
 /// Blocks:  never.
-/// Throws:  std::system_error, from the constructor (no memory for a fork handler).
-/// Fork:    that is the question; a mark that is made in a child belongs to the child.
+/// Throws:  std::system_error from the constructor (no memory for a fork handler).
+/// Fork:    `forked` is true in the child; a mark created in a child belongs to the child.
 ///
 /// Example:
 ///
@@ -56,7 +56,7 @@ inline void count_forks() {
 ///     public:
 ///       void wait() { born.expect_same_process("mailbox"); }
 ///       ~mailbox() {
-///         if (born.forked()) return;  // who would have to be joined is not here
+///         if (born.forked()) return;  // the thread to be joined does not exist here
 ///       }
 ///     private:
 ///       kino::fork_mark const born;
@@ -66,7 +66,7 @@ inline void count_forks() {
 class fork_mark {
 public:
   fork_mark() { detail::count_forks(); }
-  /// Whether this is a child, or a child's child, of the process that made it.
+  /// Whether this process is a descendant of the process that created the mark.
   [[nodiscard]] bool forked() const noexcept {
     return detail::fork_count().load(std::memory_order_relaxed) != mark_;  // as in count_forks
   }

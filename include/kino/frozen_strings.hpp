@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// frozen_string_cache: bytes to frozen, shareable Strings, the same one every time.
+// frozen_string_cache: returns one frozen, shareable String per byte sequence.
 
 #pragma once
 
@@ -24,23 +24,23 @@ KINO_NAMESPACE_BEGIN
 
 /// A frozen_string_cache keeps one frozen, shareable String per byte sequence, for all Ractors.
 ///
-/// Two parts: a fixed set, built with the cache and looked up without any lock; and a bounded
-/// set of what else is asked for, least recently used out first, in small sets of eight places
-/// with a leaf lock each. The Strings are Ruby's interned ones: as keys of a Hash they are the
-/// same objects as the literals in Ruby code, which makes such look-ups fast.
+/// It has two parts: a fixed set, created with the cache and looked up without a lock, and a
+/// bounded set of other Strings, which evicts the least recently used one. The bounded set is
+/// divided into sets of eight entries with a leaf lock each. The Strings are Ruby's interned ones:
+/// as Hash keys, they are the same objects as literals in Ruby code, which makes look-ups fast.
 ///
-/// Build it once, while an extension is initialised or a server boots, on the main Ractor:
-/// registering a GC root while other Ractors run is a crash on Ruby 4.0. The root is one object,
-/// made by the constructor; no VALUE is registered later. The cache is not for secrets: a value
-/// may stay in memory long after its request.
+/// Create it once, while an extension is initialised or a server boots, on the main Ractor:
+/// registering a GC root while other Ractors run crashes Ruby 4.0. The root is one object, created
+/// by the constructor; no VALUE is registered later. Do not cache secrets: a value may stay in
+/// memory long after its request.
 ///
-/// Threads:    `find`, `size` and `intern` in any Ractor at the same time.
-/// GVL:        taken as proof by what makes Strings; `find` needs it because a String that only
-///             native code sees is not marked.
+/// Threads:    `find`, `size` and `intern` in any Ractor, concurrently.
+/// GVL:        `intern` takes the token. `find` needs the GVL, too, because a String that only
+///             native code refers to is not marked.
 /// Blocks:     never; leaf locks for a few instructions.
-/// Interrupts: none are observed.
+/// Interrupts: not checked.
 /// Throws:     std::bad_alloc; ruby_error (NoMemoryError).
-/// Fork:       a child goes on with what it inherits.
+/// Fork:       a child continues with the inherited contents.
 ///
 /// Example (needs Ruby):
 ///
@@ -51,32 +51,32 @@ KINO_NAMESPACE_BEGIN
 ///
 class frozen_string_cache {
 public:
-  /// What a cache is made with.
+  /// The options of a cache.
   struct options {
-    rb_encoding* encoding = rb_utf8_encoding();  ///< Of every String in the cache.
-    std::size_t capacity = 1024;  ///< How many beside the fixed ones; rounded up to 8 * 2^n.
-    std::size_t longest = 256;    ///< In bytes; longer ones are made anew each time.
+    rb_encoding* encoding = rb_utf8_encoding();  ///< The encoding of every String in the cache.
+    std::size_t capacity = 1024;  ///< Size of the bounded set; rounded up to 8 * 2^n.
+    std::size_t longest = 256;    ///< In bytes; longer Strings are not cached.
   };
 
-  /// `fixed` are in the cache for good; on the main Ractor. With the options' defaults.
+  /// Creates a cache with the default options. `fixed` stay in the cache. On the main Ractor.
   frozen_string_cache(gvl const& held, std::initializer_list<std::string_view> fixed)
       : frozen_string_cache(held, std::span(fixed.begin(), fixed.size()), options{}) {}
-  /// The same with options.
+  /// Creates a cache with the options `chosen`. `fixed` stay in the cache. On the main Ractor.
   frozen_string_cache(gvl const& held, std::span<std::string_view const> fixed,
                       options chosen);
   frozen_string_cache(frozen_string_cache const&) = delete;
   frozen_string_cache& operator=(frozen_string_cache const&) = delete;
-  /// Needs the GVL, of any Ractor: a collection in another thread reads the cache. After the end
-  /// of Ruby it needs nothing. The Strings live on where Ruby refers to them.
+  /// Needs the GVL of any Ractor until Ruby has ended: a collection in another thread reads the
+  /// cache. Strings that Ruby refers to remain valid.
   ~frozen_string_cache() = default;
 
   /// The String of `bytes` if it is in the fixed set.
   [[nodiscard]] std::optional<VALUE> find(std::string_view bytes) const noexcept;
 
-  /// The String of `bytes`, from either part, made and remembered if need be.
+  /// The String of `bytes`, from either part; created and cached if it is in neither.
   [[nodiscard]] VALUE intern(gvl const& held, std::string_view bytes);
 
-  /// How many Strings the cache holds now.
+  /// Number of Strings in the cache.
   [[nodiscard]] std::size_t size() const;
 
 private:
@@ -156,8 +156,8 @@ inline VALUE frozen_string_cache::intern(gvl const& held, std::string_view bytes
     std::lock_guard guard(home.lock);
     if (entry* known = entry_of(home, hash, bytes)) return known->string;
   }
-  // Ruby allocates with no lock of ours held. Two Ractors may make the same String at the same
-  // time: it is interned, so it is one. It is on this stack until the set refers to it.
+  // Ruby allocates while we hold no lock. Two Ractors may create the same String concurrently; it
+  // is interned, so they get one object. This stack keeps it alive until the set refers to it.
   VALUE string = make(held, bytes);
   {
     std::lock_guard guard(home.lock);
@@ -203,7 +203,7 @@ inline frozen_string_cache::entry& frozen_string_cache::oldest_of(set& searched)
   entry* oldest = &searched.entries[0];
   for (entry& each : searched.entries) {
     if (!each.string) return each;
-    // The difference, not the number: it survives the counter's wrap.
+    // Comparing differences is safe when the counter wraps.
     if (searched.uses - each.last_use > searched.uses - oldest->last_use) oldest = &each;
   }
   return *oldest;
@@ -217,9 +217,9 @@ inline VALUE frozen_string_cache::make(gvl const& held, std::string_view bytes) 
   });
 }
 
-// Called by the collector. Whoever holds a set's lock never reaches a point where Ruby could
-// stop it, so waiting for it here cannot deadlock. rb_gc_mark pins: `is` reads the bytes of
-// Strings that must not move.
+// Called by the collector. A thread that holds a set's lock reaches no safepoint before it
+// unlocks, so waiting for the lock cannot deadlock. rb_gc_mark also pins the Strings: `is` reads
+// their bytes, so they must not move.
 inline void frozen_string_cache::mark() const noexcept {
   for (fixed_entry const& each : fixed_) {
     if (each.string) rb_gc_mark(each.string);

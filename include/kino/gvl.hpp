@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Who holds the GVL: a token that proves it, and the way out of it and back.
+// gvl: a token proving the GVL is held; functions to release and reacquire it.
 
 #pragma once
 
@@ -23,18 +23,19 @@ namespace detail {
 struct gvl_of_call;
 }
 
-/// A ruby_error is a Ruby exception, `throw` or `Thread#kill` on its way through C++ frames.
+/// A ruby_error is a Ruby exception, `throw` or `Thread#kill` that propagates through C++ frames.
 ///
-/// It is thrown where a protected Ruby call was left, and turned back by the method boundary
-/// (extension.hpp) once every C++ frame is unwound. It is no std::exception, so that a handler
-/// for those does not swallow a Thread#kill or a Timeout; a `catch (...)` must rethrow it. The
-/// exception itself stays with the thread (`$!`) until the boundary: Ruby code that runs before,
-/// in a destructor or a catch block, runs inside `kino::protect`, which keeps it.
+/// It is thrown when a protected Ruby call raises or unwinds, and the method boundary
+/// (extension.hpp) re-raises it in Ruby once every C++ frame is unwound. It is not a
+/// std::exception, so a handler for those does not swallow a Thread#kill or a Timeout; a
+/// `catch (...)` must rethrow it. The exception itself stays with the thread (`$!`) until the
+/// boundary: Ruby code in a destructor or catch block must run inside `kino::protect`, which
+/// preserves it.
 class ruby_error {
 public:
-  /// `state` is what rb_protect reported.
+  /// `state` is the state that rb_protect reported.
   explicit ruby_error(int state) noexcept : state_(state) {}
-  /// What rb_protect reported, for rb_jump_tag.
+  /// The state that rb_protect reported, for rb_jump_tag.
   [[nodiscard]] int state() const noexcept { return state_; }
 
 private:
@@ -43,14 +44,14 @@ private:
 
 /// A gvl proves that this thread is a Ruby thread and holds its Ractor's GVL.
 ///
-/// A function that needs the lock takes a `gvl const&`; so the question is answered by the
-/// signature. Methods and KINO_EXTENSION get theirs from kino. Do not store one.
+/// A function that needs the lock takes a `gvl const&`, so the signature shows it. kino passes one
+/// to methods and to KINO_EXTENSION. Do not store one.
 ///
 /// There is one GVL per Ractor: holding it protects nothing that two Ractors share.
 class gvl {
 public:
-  /// Claims the proof without one: for C callbacks that Ruby calls. Checked: ends the program in
-  /// a native thread, or where the GVL is released.
+  /// Creates a token in a C callback that Ruby calls. Checked: ends the program in a native thread,
+  /// or while the GVL is released.
   [[nodiscard]] static gvl assume() noexcept {
     KINO_ASSERT(detail::holds_gvl(),
                 "gvl::assume() is for callbacks that Ruby calls: this thread does not hold the "
@@ -58,8 +59,8 @@ public:
     return gvl();
   }
 
-  /// Runs what waits for this thread: signal handlers, Thread#raise, Thread#kill, Timeout.
-  /// Throws ruby_error if one of them leaves.
+  /// Runs pending interrupts of this thread: signal handlers, Thread#raise, Thread#kill, Timeout.
+  /// Throws ruby_error if one of them raises or unwinds.
   void check_interrupts() const;
 
 private:
@@ -69,13 +70,13 @@ private:
 
 namespace detail {
 
-// The proof where Ruby has just called a method of ours: nothing to check.
+// The token in a method that Ruby has just called: no check is needed.
 struct gvl_of_call {
   static gvl get() noexcept { return gvl(); }
 };
 
-// rb_protect, which keeps the Ruby exception that is on its way through C++, if there is one,
-// unless `function` raises another: Ruby's `rescue` forgets it, and rb_ensure puts it back.
+// rb_protect that preserves the Ruby exception propagating through C++, if any, unless `function`
+// raises another one. Ruby's `rescue` clears it; rb_ensure restores it.
 inline VALUE protect_keeping_error(VALUE (*function)(VALUE), VALUE argument, int& state) {
   struct call {
     VALUE (*function)(VALUE);
@@ -99,10 +100,11 @@ inline VALUE protect_keeping_error(VALUE (*function)(VALUE), VALUE argument, int
 
 /// protect calls `body`, in which Ruby may raise, and throws ruby_error if it does.
 ///
-/// Ruby leaves `body` by longjmp, so nothing in it may have a destructor that matters. Returns
-/// what `body` returns: a VALUE, or nothing. What `body` throws in C++, of another protect too, is
-/// thrown here, with Ruby's own frames left in order: C++ code may be called inside. A block or
-/// callback that Ruby calls in between needs `kino::boundary` (extension.hpp).
+/// Ruby leaves `body` by longjmp, so no object in it may have a destructor that matters. Returns
+/// the result of `body`: a VALUE, or nothing. `body` may call C++ code that throws, including a
+/// nested protect: the exception is rethrown here, after Ruby's own frames have been unwound
+/// properly. A block or callback that Ruby calls in between needs `kino::boundary`
+/// (extension.hpp).
 ///
 /// Example (needs Ruby):
 ///
@@ -117,7 +119,7 @@ auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
     std::remove_reference_t<Body>* body;
     std::exception_ptr thrown;
   } todo{&body, nullptr};
-  // No C++ exception may leave it: Ruby's frames, which no unwinder takes back, lie below.
+  // No C++ exception may leave it: the Ruby frames below cannot be unwound.
   auto const function = [](VALUE argument) noexcept -> VALUE {
     call& mine = *reinterpret_cast<call*>(argument);
     try {
@@ -147,21 +149,21 @@ inline void gvl::check_interrupts() const {
 
 namespace detail {
 
-// Gives the native thread the name of the Ruby thread that it belongs to: a native thread starts with
-// its creator's, and Ruby renames only those that were never shared. May raise.
+// Gives the native thread the name of its Ruby thread: a native thread inherits its creator's name,
+// and Ruby renames only those that were never shared. May raise.
 inline void name_native_thread() {
 #ifdef __linux__
   if (gettid() == getpid()) return;  // its name is the process's
   VALUE name = rb_funcall(rb_thread_current(), rb_intern("name"), 0);
   if (NIL_P(name)) return;
-  char text[16] = {};  // all that Linux takes
+  char text[16] = {};  // the maximum on Linux
   std::strncpy(text, StringValueCStr(name), sizeof text - 1);
   pthread_setname_np(pthread_self(), text);
 #endif
 }
 
-// Keeps the current Ruby thread on its native thread for good, where Ruby can. Without that,
-// threads of non-main Ractors share a few native threads and starve each other in long waits.
+// Pins the current Ruby thread to its native thread, where Ruby supports it. Otherwise threads of
+// non-main Ractors share a few native threads and starve each other in long waits.
 inline void pin_thread() {
   using namespace kino_newer_ruby;
   static_cast<void>(rb_thread_lock_native_thread());
@@ -170,30 +172,32 @@ inline void pin_thread() {
 
 }  // namespace detail
 
-/// pin_thread keeps the calling Ruby thread on its native thread for good, where Ruby can (3.4).
+/// pin_thread pins the calling Ruby thread to its native thread permanently, where Ruby supports
+/// it (3.4).
 ///
-/// Threads of other Ractors than the main one share a few native threads, RUBY_MAX_CPU of them
-/// (8 by default): more do not run in parallel, and who waits in native code keeps others from
-/// running at all. Workers of a dispatcher are pinned by `join`; pin other threads that compute
-/// or wait for long. Create the next Ractor only after the one before is pinned: on Ruby 3.4
-/// and 4.0, pinning the only shared native thread while others wait to be started can hang.
-/// The native thread gets the Ruby thread's name, as `ps -T` and `top -H` show it (Linux).
+/// Threads of Ractors other than the main one share RUBY_MAX_CPU native threads (8 by default).
+/// No more than that run in parallel, and a thread that waits in native code prevents others from
+/// running. A dispatcher's `join` pins its workers; pin other threads that compute or wait for
+/// long. Create the next Ractor only after the previous one is pinned: on Ruby 3.4 and 4.0,
+/// pinning the only shared native thread while others wait to start can hang. The native thread
+/// gets the Ruby thread's name, which `ps -T` and `top -H` show (Linux).
 inline void pin_thread(gvl const& held) {
   protect(held, [] { detail::pin_thread(); });
 }
 
-/// Says aloud that a piece of work cannot be woken: Ctrl-C, Timeout and Thread#kill wait for it.
+/// Tag type: declares that the work cannot be interrupted. Ctrl-C, Timeout and Thread#kill wait
+/// for it.
 struct uninterruptible_t {};
-/// The one value of that type, to be passed in place of an unblock function.
+/// The tag, passed in place of an unblock function.
 inline constexpr uninterruptible_t uninterruptible{};
 
-/// try_without_gvl runs `work` with the GVL released, unless an interrupt is pending: it returns
+/// try_without_gvl runs `work` with the GVL released, unless an interrupt is pending. It returns
 /// whether `work` ran.
 ///
-/// The steps 2 to 4 of `without_gvl`, for code in which no Ruby code may run or nothing may raise: a trap, an
-/// exit handler, a loop that looks at interrupts where its own state allows it. Neither `work` nor
-/// `unblock` may throw; `unblock` is called by any thread, with locks of Ruby's held, any number of
-/// times, even before `work` has started, and must only wake it. Never throws.
+/// It performs steps 2 to 4 of `without_gvl`, for code in which no Ruby code may run or raise: a
+/// trap, an exit handler, or a loop that checks interrupts where its own state allows it. Neither
+/// `work` nor `unblock` may throw. `unblock` must only wake `work`: Ruby calls it from any thread,
+/// with its own locks held, any number of times, even before `work` has started. Never throws.
 ///
 /// Example (needs Ruby):
 ///
@@ -205,9 +209,9 @@ template <class Work, class Unblock>
   using work_type = std::remove_reference_t<Work>;
   using unblock_type = std::remove_reference_t<Unblock>;
   constexpr bool interruptible = !std::is_same_v<std::remove_cv_t<unblock_type>, uninterruptible_t>;
-  static_assert(noexcept(work()), "Ruby's frames lie below: the work of try_without_gvl is noexcept");
+  static_assert(noexcept(work()), "the work of try_without_gvl must be noexcept: it runs above Ruby's frames");
   if constexpr (interruptible) {
-    static_assert(noexcept(unblock()), "Ruby's frames lie below: an unblock function is noexcept");
+    static_assert(noexcept(unblock()), "an unblock function must be noexcept: it runs above Ruby's frames");
   }
   struct call {
     work_type* work;
@@ -228,23 +232,24 @@ template <class Work, class Unblock>
   return todo.ran;
 }
 
-/// without_gvl runs `work` with the GVL released, and returns what it returns.
+/// without_gvl runs `work` with the GVL released, and returns its result.
 ///
-///  1. If interrupts are pending, runs them; throws ruby_error if one of them leaves.
-///  2. Releases the GVL. Other threads of this Ractor run.
-///  3. Calls `work`. It must not touch Ruby. If an interrupt arrives meanwhile, another thread
-///     calls `unblock`, perhaps before `work` has begun, perhaps several times.
-///  4. Takes the GVL again.
-///  5. If `work` threw, rethrows that here, with the lock held.
-///  6. Returns. Interrupts that came meanwhile are still pending: `check_interrupts` them where
-///     your state allows it.
+///  1. Runs pending interrupts; throws ruby_error if one of them raises or unwinds.
+///  2. Releases the GVL. Other threads of this Ractor can run.
+///  3. Calls `work`, which must not call Ruby. If an interrupt arrives, another thread calls
+///     `unblock`, possibly before `work` has begun, and possibly several times.
+///  4. Reacquires the GVL.
+///  5. If `work` threw, rethrows the exception with the lock held.
+///  6. Returns. Interrupts that arrived in the meantime are still pending: call `check_interrupts`
+///     where your state allows it.
 ///
-/// In the main thread, before Ruby 3.3, a Ruby thread "kino signals" lives as long as the call
-/// if there is an `unblock`: without it a signal might not interrupt (detail/ruby/signals.hpp).
+/// In the main thread before Ruby 3.3, if there is an `unblock`, a Ruby thread "kino signals" runs
+/// for the duration of the call; otherwise a signal might not interrupt it
+/// (detail/ruby/signals.hpp).
 ///
-/// `unblock` makes `work` return soon; it must be sticky (a flag and a wake-up, not a wake-up
-/// alone), take leaf locks at most, and not touch Ruby. Pass `kino::uninterruptible` instead if
-/// the work is short or cannot be stopped.
+/// `unblock` makes `work` return soon. It must be sticky (a flag and a wake-up, not a wake-up
+/// alone), take only leaf locks, and not call Ruby. Pass `kino::uninterruptible` instead if the
+/// work is short or cannot be stopped.
 template <class Work, class Unblock>
 auto without_gvl(gvl const& held, Work&& work, Unblock&& unblock)
     -> std::invoke_result_t<Work&> {
@@ -269,8 +274,8 @@ auto without_gvl(gvl const& held, Work&& work, Unblock&& unblock)
   auto wake = [&]() noexcept {
     if constexpr (interruptible) unblock();
   };
-  // Checked before, too: Thread.handle_interrupt's `:on_blocking` lets through only here what
-  // came earlier, and that does not keep try_without_gvl from starting.
+  // Also checked before: an earlier interrupt that Thread.handle_interrupt defers with
+  // `:on_blocking` is delivered only here, and does not prevent try_without_gvl from starting.
   for (bool ran = false; !ran;) {
     held.check_interrupts();
     std::optional<detail::signal_sleeper> signals;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// leaf_mutex: a mutex that threads with and without the GVL, and a forked child, can lock.
+// leaf_mutex: a mutex for threads with and without the GVL, unlocked in a forked child.
 
 #pragma once
 
@@ -13,21 +13,22 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// A leaf_mutex is held for a few instructions at a time, and never by a process that is gone.
+/// A leaf_mutex protects critical sections of a few instructions and is unlocked in a forked child.
 ///
-/// Another Ractor's thread may hold a mutex at the moment of a fork; in the child that thread does
-/// not exist, and a std::mutex would stay locked, for the collector too. A leaf_mutex names the
-/// process that holds it, and one that was locked before the fork counts as open. So what it guards
-/// must be usable at every point between two of the holder's instructions; or check a fork_mark.
+/// A thread of another Ractor may hold a mutex at the moment of a fork. That thread does not exist
+/// in the child, so a std::mutex would stay locked there, also for the collector. A leaf_mutex
+/// records the process that holds it; one that was locked before the fork counts as unlocked. The
+/// guarded state must therefore be usable after every instruction of the holder; otherwise check
+/// a fork_mark.
 ///
-/// While you hold one, never call Ruby, never allocate a Ruby object, never wait, and take no
-/// other lock: Ruby's collector stops every thread at a safepoint, and a thread that waits for
-/// yours never gets there. It is a Lockable, for std::lock_guard and std::unique_lock.
+/// While you hold one, never call Ruby, allocate a Ruby object, wait, or take another lock. Ruby's
+/// collector stops every thread at a safepoint, and a thread that waits for your lock never reaches
+/// one. It is a Lockable, for std::lock_guard and std::unique_lock.
 ///
 /// Threads: any, with or without the GVL. A mark function of the collector may lock it.
-/// Blocks:  spins, then yields, until the holder is done. It never sleeps and is not recursive.
-/// Throws:  std::system_error, from the constructor (no memory for a fork handler).
-/// Fork:    open in the child.
+/// Blocks:  spins, then yields, until the holder unlocks. It never sleeps and is not recursive.
+/// Throws:  std::system_error from the constructor (no memory for a fork handler).
+/// Fork:    unlocked in the child.
 ///
 /// Example:
 ///
@@ -46,15 +47,15 @@ public:
   leaf_mutex(leaf_mutex const&) = delete;
   leaf_mutex& operator=(leaf_mutex const&) = delete;
 
-  /// Waits until it is open, and locks it.
+  /// Waits until it is unlocked, and locks it.
   void lock() noexcept {
     for (unsigned tries = 0; !try_lock(); ++tries) {
       if (tries >= 64) std::this_thread::yield();
     }
   }
-  /// Locks it if it is open; returns whether it did.
+  /// Locks it if it is unlocked; returns whether it did.
   [[nodiscard]] bool try_lock() noexcept {
-    // relaxed: only a child's first thread changes the count, before it can come here.
+    // relaxed: only a child's first thread changes the count, before it can get here.
     std::uint32_t const held =
         detail::fork_count().load(std::memory_order_relaxed) + 1;
     std::uint32_t seen = word_.load(std::memory_order_relaxed);  // the exchange below decides
@@ -62,7 +63,7 @@ public:
     return seen != held && word_.compare_exchange_strong(seen, held, std::memory_order_acquire,
                                                          std::memory_order_relaxed);
   }
-  /// Opens it; by the thread that locked it.
+  /// Unlocks it. Only the thread that locked it may call this.
   void unlock() noexcept { word_.store(open, std::memory_order_release); }  // pairs with try_lock
 
 private:

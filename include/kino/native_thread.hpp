@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// native_thread: a thread with an owner, which stops it and waits for its end.
+// native_thread: an owned thread with a stop request; its destructor stops and joins it.
 
 #pragma once
 
@@ -22,25 +22,26 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// A native_thread is a thread that Ruby does not know, owned by the object that started it.
+/// A native_thread is a thread unknown to Ruby, owned by the object that started it.
 ///
-/// Its work is called with a std::stop_token and must return soon after stop was requested. A
-/// thread that sleeps in poll needs a std::stop_callback that wakes it (notifier.hpp); one that
-/// waits for a channel ends when the channel is closed. The destructor requests stop and joins, so
-/// the work may refer to its owner: declare the native_thread last, and it ends first.
+/// Its work is called with a std::stop_token and must return soon after a stop request. A thread
+/// that sleeps in poll needs a std::stop_callback that wakes it (notifier.hpp); one that waits for
+/// a channel ends when the channel is closed. The destructor requests stop and joins, so the work
+/// may refer to its owner: declare the native_thread last, so it ends first.
 ///
-/// A native_object that owns one says `static constexpr bool ruby_owns_threads = true`. Ruby's
-/// collector then hands the object to another thread, which destroys it: the collector never
-/// waits, not even for work that waits for Ruby.
+/// A native_object that owns one defines `static constexpr bool ruby_owns_threads = true`. Ruby's
+/// collector then passes the object to another thread, which destroys it. The collector therefore
+/// never waits, not even for work that waits for Ruby.
 ///
-/// An exception that leaves the work ends that thread only: it is reported on stderr at once, as
-/// Ruby does for its threads, and `join` throws it again.
+/// An exception that leaves the work ends only that thread. It is reported on stderr immediately,
+/// as Ruby does for its threads, and `join` rethrows it.
 ///
 /// Threads: one at a time; `request_stop` and `ended` any.
-/// GVL:     never needed, and the work never has it. With the GVL held use kino::join(held, thread):
-///          `join` and the destructor would keep Ruby from running until the work returns.
+/// GVL:     never needed; the work never holds it. A thread that holds the GVL uses
+///          kino::join(held, thread): `join` and the destructor would keep Ruby from running until
+///          the work returns.
 /// Blocks:  `join` and the destructor.
-/// Throws:  std::system_error and std::bad_alloc, from the constructor; `join` what the work threw.
+/// Throws:  the constructor: std::system_error and std::bad_alloc; `join`: what the work threw.
 /// Fork:    the thread is not in the child. There `joinable` is false, and destruction and
 ///          `request_stop` do nothing.
 /// Signals: as in start_thread.
@@ -62,18 +63,18 @@ KINO_NAMESPACE_BEGIN
 ///
 class native_thread {
 public:
-  /// The end of a thread: `answered()` when its work has returned or thrown.
+  /// The end of a thread; `answered()` once its work has returned or thrown.
   using end = shared_answer<std::exception_ptr>;
 
-  /// No thread.
+  /// Creates a native_thread without a thread.
   native_thread() = default;
   /// Starts a thread that calls `work(std::stop_token)`.
   template <class Work>
     requires(!std::same_as<std::remove_cvref_t<Work>, native_thread>)
   explicit native_thread(Work&& work);
-  /// Takes it over; the other has none.
+  /// Moves the thread; the other object then has none.
   native_thread(native_thread&&) = default;
-  /// Stops and joins the one it has, and takes the other's over.
+  /// Stops and joins the current thread, then takes over the other's.
   native_thread& operator=(native_thread&& other) noexcept {
     if (this != &other) {
       finish();
@@ -96,7 +97,8 @@ public:
     ended->thread.join();
     if (ended->end.wait().value()) std::rethrow_exception(ended->end.wait().value());
   }
-  /// Tells of the end, to any number of threads; it outlives this object. Only if `joinable()`.
+  /// A handle on the end of the thread, for any number of threads. It may outlive this object.
+  /// Only if `joinable()`.
   [[nodiscard]] end ended() const {
     expect_joinable();
     return running_->end;
@@ -154,12 +156,12 @@ std::exception_ptr native_thread::run(Work& work, std::stop_token stop) noexcept
 
 inline void native_thread::finish() noexcept {
   if (!running_) return;
-  // In a child the thread does not exist, and its number may be that of another by now. What it
-  // had is left alone: a stop callback of the parent's thread must not run here.
+  // In a child the thread does not exist, and its id may be that of another thread. Leak its
+  // state: a stop callback of the parent's thread must not run here.
   if (running_->born.forked()) return static_cast<void>(running_.release());
   running_->stop.request_stop();
   if (running_->thread.get_id() == std::this_thread::get_id()) {
-    running_->thread.detach();  // Its work destroys its owner, and returns afterwards.
+    running_->thread.detach();  // The work itself destroys its owner and then returns.
   } else {
     running_->thread.join();
   }

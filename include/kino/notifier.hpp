@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// notifier: a file descriptor that becomes readable, to end a wait in poll or epoll.
+// notifier: a file descriptor that wakes a thread blocked in poll or epoll.
 
 #pragma once
 
@@ -22,18 +22,18 @@ KINO_NAMESPACE_BEGIN
 
 /// A notifier is readable, for poll, epoll, kqueue or select, from `notify` until `consume`.
 ///
-/// Notifications do not add up: any number of them before a `consume` are one. It is an eventfd
-/// where there is one, else a pipe; only the first notification makes a system call. Destroy it
-/// when nobody can notify or poll any more.
+/// Notifications are coalesced: any number of them before a `consume` count as one, and only the
+/// first makes a system call. The descriptor is an eventfd where available, else a pipe. No thread
+/// may notify or poll while it is destroyed.
 ///
-/// Threads: `notify` any; `consume` the one that polls.
+/// Threads: `notify` any; `consume` the thread that polls.
 /// GVL:     not needed.
 /// Blocks:  never.
-/// Throws:  std::system_error, from the constructor: no descriptor is left.
+/// Throws:  std::system_error from the constructor, if no descriptor is left.
 /// Signals: `notify` may be called in a signal handler.
 /// Fork:    a child shares the descriptor with its parent. There `notify` and `consume` do nothing:
-///          they would wake, or rob, the parent. Make a new one.
-/// Order:   what happened before `notify` is visible after the `consume` that returns true.
+///          they would wake the parent or take its notifications. Create a new one.
+/// Order:   effects before `notify` are visible after the `consume` that returns true.
 ///
 /// Example:
 ///
@@ -58,15 +58,15 @@ public:
     if (write_end_ != read_end_) ::close(write_end_);
   }
 
-  /// What to poll for reading. Read it by `consume` only.
+  /// The descriptor to poll for reading. Only `consume` may read it.
   [[nodiscard]] int fd() const noexcept { return read_end_; }
 
-  /// Makes it readable.
+  /// Makes the descriptor readable.
   void notify() noexcept {
-    // acq_rel: pairs with the exchange in consume. One that was not consumed yet is enough: it is
-    // in the descriptor, or its thread is about to put it there.
+    // acq_rel: pairs with the exchange in consume. A pending notification is enough: it has been
+    // written to the descriptor, or its thread is about to write it.
     if (born_.forked() || pending_.exchange(true, std::memory_order_acq_rel)) return;
-    int const before = errno;  // a signal handler must leave it as it was
+    int const before = errno;  // a signal handler must preserve it
     std::uint64_t const one = 1;
     ssize_t written = -1;
     do {
@@ -75,12 +75,12 @@ public:
     errno = before;
   }
 
-  /// Makes it unreadable; returns whether `notify` was called since the last time.
+  /// Makes the descriptor unreadable; returns whether `notify` was called since the last call.
   bool consume() noexcept {
     if (born_.forked()) return false;
     std::uint64_t taken = 0;
-    // The descriptor first: a notification that comes between the two is returned here, and one
-    // that comes after the exchange writes anew.
+    // The descriptor first: a notification between the two steps is returned here, and one after
+    // the exchange writes again.
     while (::read(read_end_, &taken, sizeof taken) > 0 || errno == EINTR) {
     }
     return pending_.exchange(false, std::memory_order_acq_rel);  // pairs with notify

@@ -20,7 +20,7 @@ enum class ending : std::uint8_t {
   expired,    ///< Its time ran out, or the asking end went away.
 };
 
-/// An outcome is what came of a request: a value, or the reason why there is none.
+/// An outcome is the result of a request: a value, or the reason why there is none.
 ///
 /// A value is moved in and never copied. Asking for the value of a request that was not answered ends
 /// the program (KINO_ASSERT): ask `answered` first.
@@ -39,13 +39,13 @@ enum class ending : std::uint8_t {
 template <class T>
 class outcome {
 public:
-  /// A value.
+  /// Creates an outcome with a value.
   explicit outcome(T&& value) : ending_(ending::answered), value_(std::move(value)) {
     static_assert(std::is_nothrow_move_constructible_v<T>,
                   "an answer must be nothrow movable: the receiving thread could not be told "
                   "that the move has thrown");
   }
-  /// No value, and why; not `ending::answered`.
+  /// Creates an outcome without a value; `why` must not be `ending::answered`.
   explicit outcome(ending why) : ending_(why) {
     KINO_ASSERT(why != ending::answered, "an answered outcome must be constructed from its value");
   }
@@ -59,7 +59,7 @@ public:
     expect_value();
     return *value_;
   }
-  /// The value, to be read; only if `answered()`.
+  /// The value; only if `answered()`.
   [[nodiscard]] T const& value() const {
     expect_value();
     return *value_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// parker: one thread sleeps in it until another wakes it.
+// parker: lets one thread sleep until another wakes it.
 
 #pragma once
 
@@ -14,33 +14,35 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// Why a thread that slept in a parker is awake.
+/// The reason why a sleep in a parker ended.
 enum class [[nodiscard]] park_result {
-  notified,     ///< By `notify`; what happened before it is visible.
-  timed_out,    ///< The deadline has passed.
-  interrupted,  ///< By `interrupt`.
+  notified,     ///< `notify` was called; effects before it are visible.
+  timed_out,    ///< The deadline passed.
+  interrupted,  ///< `interrupt` was called.
 };
 
 /// A parker lets one thread sleep until another notifies or interrupts it, or a deadline passes.
 ///
-/// It is the part that every wait of kino is made of, for waits of your own: keep the condition in
-/// your state, under your lock, and let the parker only sleep. Both signals are sticky: one that
-/// comes before `park` ends the next `park` at once, so no wake-up is lost between looking at the
-/// condition and sleeping. Notifications do not add up. A notification outranks an interruption,
-/// because something was handed over with it. There are no spurious wake-ups, but a notification
-/// may be older than your last look: look again after each.
+/// All waits of kino are built on it, and yours can be, too: keep the condition in your own state,
+/// under your own lock, and use the parker only to sleep.
+///
+/// Notifications and interruptions are sticky: one that arrives before `park` ends the next `park`
+/// immediately, so no wake-up is lost between the check of the condition and the sleep. Several
+/// notifications before a `park` count as one. A notification takes precedence over an
+/// interruption, because something was handed over with it. There are no spurious wake-ups, but a
+/// notification may be older than your last check: check the condition again after each.
 ///
 /// A Ruby thread sleeps with `kino::park(held, spot)` of wait.hpp, which releases the GVL and lets
 /// Ruby's interrupts call `interrupt`.
 ///
-/// Threads: `park`, `park_for`, `clear_interruption` and `consume_notification` by the thread that sleeps in it,
-///          one at a time; `notify` and `interrupt` any.
+/// Threads: `park`, `park_for`, `clear_interruption` and `consume_notification`: the thread that
+///          sleeps, one at a time; `notify` and `interrupt`: any.
 /// GVL:     never needed; `park` must not be called by a thread that holds it (checked).
 /// Blocks:  `park` and `park_for`; `notify` and `interrupt` hold a leaf lock for a few instructions.
-/// Order:   what happened before `notify` is visible after the `park` that returns `notified`.
-/// Destroy: as soon as the sleep has ended, even if `notify` has not returned yet; else when no other
-///          thread can reach it any more.
-/// Fork:    make a new one in a child. An inherited one may be destroyed there, even if a thread
+/// Order:   effects before `notify` are visible after the `park` that returns `notified`.
+/// Destroy: allowed as soon as the sleep has ended, even if `notify` has not returned yet; otherwise
+///          once no other thread can reach it.
+/// Fork:    create a new one in a child. An inherited one may be destroyed there, even if a thread
 ///          of the parent sleeps in it.
 ///
 /// Example:
@@ -59,13 +61,13 @@ public:
   parker() : condition_() {}
   parker(parker const&) = delete;
   parker& operator=(parker const&) = delete;
-  // Destroying a condition variable waits for its sleepers. In a forked child the sleeper stayed
-  // in the parent and would never come back.
+  // Destroying a condition variable waits for its sleepers. In a forked child, the sleeper exists
+  // only in the parent and would never wake.
   ~parker() {
     if (!sleeping_) std::destroy_at(&condition_);
   }
 
-  /// Sleeps until a signal, or until `until`: none is for ever.
+  /// Sleeps until a notification, an interruption, or `until`; without `until`, forever.
   park_result park(std::optional<std::chrono::steady_clock::time_point> until = std::nullopt) {
     detail::check_may_block();
     detail::lock guard(mutex_);
@@ -85,36 +87,36 @@ public:
     return interrupted_ ? park_result::interrupted : park_result::timed_out;
   }
 
-  /// Sleeps until a signal, but at most `patience`.
+  /// Sleeps until a notification or an interruption, but at most `patience`.
   template <class Rep, class Period>
   park_result park_for(std::chrono::duration<Rep, Period> patience) {
     return park(detail::deadline_after(patience));
   }
 
-  /// Ends the sleep, or the next one.
+  /// Ends the current or the next sleep.
   void notify() {
-    // The signal is sent under the lock: once it is released the sleeper may return and take
-    // the parker, which often lives in its frame, away with it.
+    // The signal is sent under the lock: once the lock is released, the sleeper may return and
+    // destroy the parker, which is often on its stack.
     detail::lock guard(mutex_);
     notified_ = true;
     if (sleeping_) condition_.notify_one();
   }
 
-  /// Ends the sleep and every later one, until `clear_interruption`.
+  /// Ends the current sleep and every later one, until `clear_interruption`.
   void interrupt() {
     detail::lock guard(mutex_);
     interrupted_ = true;
     if (sleeping_) condition_.notify_one();
   }
 
-  /// Forgets an interruption. Call it before the wait that may be interrupted is announced to those
-  /// who interrupt, never after: what arrives later belongs to that wait.
+  /// Clears an interruption. Call it before an interruptible wait is announced to the threads that
+  /// may interrupt it, never after: a later interruption belongs to that wait.
   void clear_interruption() {
     detail::lock guard(mutex_);
     interrupted_ = false;
   }
 
-  /// Takes a notification that is known to have been sent, without sleeping.
+  /// Consumes a notification that is known to have been sent, without sleeping.
   void consume_notification() {
     detail::lock guard(mutex_);
     notified_ = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// ractor_starter: Ractors of workers, started one by one.
+// ractor_starter: starts worker Ractors one by one.
 
 #pragma once
 
@@ -17,29 +17,30 @@
 KINO_NAMESPACE_BEGIN
 
 class ractor_starter;
-/// define_ractor_starter<starter>(held, module) gives `module` the method `start`, or `name`.
+/// define_ractor_starter<starter>(held, module) defines a function `start` (or `name`) of `module`.
 template <ractor_starter& Starter>
 void define_ractor_starter(gvl const& held, VALUE module, char const* name = "start");
 
-/// A ractor_starter creates the Ractors of workers, each after the one before serves.
+/// A ractor_starter creates worker Ractors, each after the previous one serves.
 ///
-/// Ruby 3.4 and 4.0 can hang when Ractors are created while the first ones pin their threads.
-/// define_ractor_starter gives a module the method `start(count) { |index| ... }`; its block is
-/// that of Ractor.new, and calls a method of the extension that serves. The worker says so by
-/// `serving`, in most cases from the dispatcher's `joined`. `start` returns the Ractors; further
-/// arguments go to every block, after the index. If a Ractor ends before it serves, `start` raises
-/// RuntimeError with what ended it as its cause; the Ractors before it go on.
+/// Ruby 3.4 and 4.0 can hang if Ractors are created while the first ones pin their threads.
 ///
-/// On Ruby 3.x the block must not call Ractor.yield before it serves: there a Ractor's end is awaited
-/// by `take`, which takes what is yielded instead, and `start` raises as if the Ractor had ended.
-/// There the value of a Ractor that ends as soon as it has served may be lost.
+/// define_ractor_starter defines `start(count) { |index| ... }` for a module. The block is passed
+/// to Ractor.new and calls a method of the extension that serves. The worker reports this with
+/// `serving`, usually from the dispatcher's `joined`. `start` returns the Ractors; it passes
+/// further arguments to every block, after the index. If a Ractor ends before it serves, `start`
+/// raises RuntimeError, whose cause is the exception that ended it; earlier Ractors continue.
+///
+/// On Ruby 3.x, the block must not call Ractor.yield before it serves: `start` awaits a Ractor's
+/// end with `take`, which would take the yielded value, and `start` would raise as if the Ractor
+/// had ended. Also, the value of a Ractor that ends immediately after it has served may be lost.
 ///
 /// Give it static storage duration, one for each module.
 ///
 /// Threads: `serving` any.
 /// GVL:     `serving` does not need it.
 /// Blocks:  `start`, like kino::wait: Ctrl-C, Timeout and Thread#kill end it.
-/// Fork:    a child may start Ractors of its own.
+/// Fork:    a child may start its own Ractors.
 ///
 /// Example (needs Ruby):
 ///
@@ -60,14 +61,14 @@ void define_ractor_starter(gvl const& held, VALUE module, char const* name = "st
 ///
 class ractor_starter {
 public:
-  /// The Ractor that is being started serves. Without effect if none is.
+  /// Reports that the Ractor being started serves. No effect if none is being started.
   void serving() noexcept { end(true); }
 
 private:
   template <ractor_starter&>
   friend void define_ractor_starter(gvl const& held, VALUE module, char const* name);
 
-  // Calls the block, which creates a Ractor, and waits until that serves or has ended.
+  // Calls the block, which creates a Ractor, and waits until the Ractor serves or has ended.
   bool await(gvl const& held) {
     struct occupation {
       ractor_starter& starter;
@@ -91,7 +92,7 @@ private:
     responder<bool> waiting;
     {
       std::lock_guard guard(mutex_);
-      std::swap(waiting, waiting_);  // Dropped and answered outside: nothing is called under it.
+      std::swap(waiting, waiting_);  // Dropped and answered outside the mutex.
     }
     waiting.answer(std::move(serves));
   }
@@ -112,9 +113,10 @@ private:
 
 namespace detail {
 
-// A thread waits for the Ractor's end: `value` and `take` of Ractors cannot be polled. It is killed
-// only while it sleeps. Before Ruby 3.3 a thread that is killed after `take` has entered it in the
-// Ractor's list of takers and before it sleeps stays in that list, and each later `take` fails.
+// A thread waits for the Ractor's end, because `value` and `take` of Ractors cannot be polled. It
+// is killed only while it sleeps: before Ruby 3.3, a thread that is killed after `take` has added
+// it to the Ractor's list of takers and before it sleeps stays in that list, and each later `take`
+// fails.
 inline constexpr char const* ractor_starter_source = R"ruby(
 def self.%{name}(count, *arguments, &work)
   raise ArgumentError, "#{self}.%{name}: a block in which a worker serves is required" unless work

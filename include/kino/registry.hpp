@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// registry<T>: integers that Ruby may hold, and the native state they stand for.
+// registry<T>: integer ids for shared native state, which Ruby can hold.
 
 #pragma once
 
@@ -17,12 +17,12 @@ KINO_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Each registry of an extension starts with another salt, so that an id of one is a miss in
-// another; it repeats after 1,023 registries. Not detail/atomic.hpp's: it outlives what a
-// model checker runs.
+// Each registry of an extension has a different salt, so an id of one is not found in another.
+// Salts repeat after 1,023 registries. This is a std::atomic, not detail::atomic, because it
+// outlives a run of the model checker.
 inline std::uint64_t next_registry_salt() {
   static std::atomic<std::uint32_t> last{0};
-  // relaxed: only the numbers' difference matters.
+  // relaxed: the numbers only have to differ.
   return last.fetch_add(1, std::memory_order_relaxed) % 1023 + 1;
 }
 
@@ -30,15 +30,15 @@ inline std::uint64_t next_registry_salt() {
 
 /// A registry gives shared native state a 64-bit id that any Ractor may keep and look up.
 ///
-/// An id is a positive Fixnum on 64-bit Rubies (62 bits: salt of the registry, generation,
-/// index) and is never given out twice: each reuse of a place counts its generation up, and a
-/// place whose generations are used up retires. A stale id, an id of another registry or plain
-/// nonsense is a miss. Lookup takes no lock: it pins the place with one compare-and-swap, and
-/// an erased object lives until its last pin is gone.
+/// An id is a positive Fixnum on 64-bit Rubies (62 bits: salt of the registry, generation, index)
+/// and is never reused: each reuse of a place increments its generation, and a place that has
+/// used all generations is retired. Any invalid id is not found: a stale one, one of another
+/// registry, or a random number. Lookup takes no lock: it pins the place with one
+/// compare-and-swap, and an erased object lives until its last pin is dropped.
 ///
-/// A registry is an object that your code builds, not a hidden global.
+/// A registry is an object that your code creates, not a hidden global.
 ///
-/// Threads:  any thread, any Ractor, at the same time. Destroy it when no pin is left.
+/// Threads:  any thread, any Ractor, concurrently. No pin may exist when it is destroyed.
 /// GVL:      never needed. ~T runs in the thread that drops the last pin: it must not need Ruby.
 /// Blocks:   `insert` and the end of an erased object take a leaf mutex; `find` and `for_each`
 ///           never do.
@@ -60,14 +60,14 @@ class registry {
   struct place;
 
 public:
-  /// A pin keeps one registered object alive while it is in use; empty for a miss.
+  /// A pin keeps one registered object alive while it is in use; empty if the id was not found.
   class pin {
   public:
     pin() = default;
-    /// Takes it over; the other is empty.
+    /// Moves the pin; the other is then empty.
     pin(pin&& other) noexcept
         : owner_(other.owner_), place_(std::exchange(other.place_, nullptr)) {}
-    /// Releases the object it held and holds the other's; the other is empty.
+    /// Releases the current object and takes over the other's; the other is then empty.
     pin& operator=(pin&& other) noexcept {
       pin taken(std::move(other));
       std::swap(owner_, taken.owner_);
@@ -80,9 +80,9 @@ public:
 
     /// Whether it holds an object.
     explicit operator bool() const { return place_ != nullptr; }
-    /// The object; only if there is one.
+    /// The object; only if the pin is not empty.
     T& operator*() const { return *place_->object(); }
-    /// The same.
+    /// A pointer to the object; only if the pin is not empty.
     T* operator->() const { return place_->object(); }
 
   private:
@@ -97,26 +97,28 @@ public:
   registry& operator=(registry const&) = delete;
   ~registry();
 
-  /// Builds a T from `arguments` and returns its id.
+  /// Constructs a T from `arguments` and returns its id.
   template <class... Arguments>
   [[nodiscard]] std::uint64_t insert(Arguments&&... arguments);
 
-  /// Pins the object that `id` stands for; an empty pin if there is none (any more).
+  /// Pins the object with `id`; returns an empty pin if the id is not found.
   [[nodiscard]] pin find(std::uint64_t id);
 
-  /// Makes `id` stale; the object dies with its last pin. Returns whether this call did it.
+  /// Makes `id` stale; the object is destroyed with its last pin. Returns whether this call
+  /// erased it.
   bool erase(std::uint64_t id);
 
-  /// Calls `visit(id, object)` for one object after the other, each pinned for the call.
+  /// Calls `visit(id, object)` for each object, which is pinned during the call.
   ///
   /// An object that is registered during the whole walk is visited exactly once; one that is
-  /// inserted or erased meanwhile, also by `visit`, at most once. What `visit` throws ends the walk.
-  /// Takes time for as many places as were ever in use at once.
+  /// inserted or erased during the walk, also by `visit`, at most once. An exception from `visit`
+  /// ends the walk. The time is proportional to the maximum number of objects ever registered at
+  /// once.
   template <class Visit>
   void for_each(Visit visit);
 
 private:
-  // word: generation in the upper half; in the lower one "live" (1) plus two per pin. An
+  // word: the upper half is the generation; the lower half is "live" (1) plus two per pin. An
   // object exists while the lower half is not zero.
   static constexpr std::uint64_t live = 1;
   static constexpr std::uint64_t one_pin = 2;
@@ -151,7 +153,7 @@ private:
 template <class T>
 registry<T>::~registry() {
   places_.for_each([](place& each) {
-    // relaxed: whoever destroys the registry has synchronised with everyone who used it.
+    // relaxed: the destroying thread has synchronised with all users.
     if (each.word.load(std::memory_order_relaxed) & 0xffffffff) each.object()->~T();
   });
 }
@@ -166,10 +168,10 @@ std::uint64_t registry<T>::insert(Arguments&&... arguments) {
     places_.give_back(fresh);
     throw;
   }
-  // relaxed: a free place's word is written by its one owner, and reached it by the mutex.
+  // relaxed: only its owner writes the word of a free place, and the mutex passed it on.
   std::uint32_t const generation =
       generation_of(fresh.word.load(std::memory_order_relaxed)) + 1;
-  // release: pairs with the acquire in find, which must see a whole object.
+  // release: pairs with the acquire in find, which must see a complete object.
   fresh.word.store(std::uint64_t{generation} << 32 | live, std::memory_order_release);
   return id_of(generation, fresh.index);
 }
@@ -199,8 +201,7 @@ bool registry<T>::erase(std::uint64_t id) {
   pin held = find(id);
   if (!held) return false;
   place& gone = *held.place_;
-  // Whoever takes the live bit away has erased it. relaxed: the drop of the pin below, which
-  // every eraser holds, releases.
+  // The thread that clears the live bit has erased it. relaxed: dropping `held` releases.
   return gone.word.fetch_and(~live, std::memory_order_relaxed) & live;
 }
 
@@ -222,7 +223,7 @@ void registry<T>::for_each(Visit visit) {
 
 template <class T>
 void registry<T>::unpin(place& pinned) {
-  // acq_rel: every holder releases its use of the object, the last one acquires them all.
+  // acq_rel: every holder releases its use of the object; the last one acquires them all.
   std::uint64_t const before = pinned.word.fetch_sub(one_pin, std::memory_order_acq_rel);
   if ((before & 0xffffffff) != one_pin) return;
   pinned.object()->~T();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What the Ruby that an extension is compiled for can do, as constants, and stand-ins for what it cannot.
+// ruby_features: constants for the features of the Ruby that an extension is compiled for.
 
 #pragma once
 
@@ -12,11 +12,12 @@ KINO_NAMESPACE_BEGIN
 
 class gvl;  // gvl.hpp
 
-/// Whether a Ruby thread can be pinned to its native thread (3.4): `pin_thread` does nothing otherwise.
+/// Whether a Ruby thread can be pinned to its native thread (3.4); otherwise `pin_thread` does
+/// nothing.
 ///
-/// The constants of this header are found out by the compiler, from Ruby's headers and without a
-/// version number, so a later or a patched Ruby is judged by what it has. An extension that is
-/// compiled for one Ruby is not loaded by another.
+/// The compiler determines the constants of this header from Ruby's headers, without version
+/// numbers, so they are also right for a later or a patched Ruby. An extension compiled for one
+/// Ruby is not loaded by another.
 ///
 /// Threads: any.
 /// GVL:     not needed by the constants.
@@ -38,19 +39,20 @@ inline constexpr bool ruby_has_thread_storage = [] {
   return std::is_void_v<decltype(rb_internal_thread_specific_set(VALUE{}, 0, nullptr))>;
 }();
 
-/// Whether Ruby wakes the main thread from native code for every signal: its timer thread does so
-/// since 3.3, which brought the storage, too. Before, the waits of wait.hpp look for signals.
+/// Whether Ruby wakes the main thread from native code for every signal. Its timer thread does so
+/// since 3.3, which also introduced the storage. Before, the waits of wait.hpp check for signals.
 inline constexpr bool ruby_wakes_for_signals = ruby_has_thread_storage;
 
-/// Whether Ruby says when a thread gives up its GVL and takes it back (3.2): run permits need that.
+/// Whether Ruby reports when a thread releases and reacquires its GVL (3.2); run permits need this.
 #ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
 inline constexpr bool ruby_has_thread_events = true;
 #else
 inline constexpr bool ruby_has_thread_events = false;
 #endif
 
-/// new_hash is `rb_hash_new_capa`: a Hash with room for `capacity` entries, where Ruby can (3.2).
-/// Raises NoMemoryError: call it inside `kino::protect`, like Ruby's own functions.
+/// new_hash creates a Hash, with room for `capacity` entries where Ruby supports it (3.2,
+/// `rb_hash_new_capa`). It may raise NoMemoryError: call it inside `kino::protect`, like Ruby's own
+/// functions.
 [[nodiscard]] inline VALUE new_hash(gvl const&, long capacity) {
   using namespace kino_newer_ruby;
   return rb_hash_new_capa(capacity);

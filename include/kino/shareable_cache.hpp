@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// shareable_cache: shareable Ruby objects by key, each computed by one caller, for all Ractors.
+// shareable_cache: a shared_cache of shareable Ruby objects, for all Ractors.
 
 #pragma once
 
@@ -16,15 +16,15 @@ KINO_NAMESPACE_BEGIN
 
 /// A shareable_cache is a shared_cache of Ruby objects that every Ractor may use.
 ///
-/// What a computation returns is made shareable: frozen, with everything it refers to. Where Ruby
-/// cannot do that, `fetch` throws what Ruby raises, as if the computation had.
+/// The result of a computation is made shareable: it is frozen, with everything it refers to. If
+/// Ruby cannot do that, `fetch` throws the error, as if the computation had raised it.
 ///
-/// Build it once, while an extension is initialised or a server boots, on the main Ractor:
-/// registering a GC root while other Ractors run is a crash on Ruby 4.0. The root is one object,
-/// made by the constructor; no VALUE is registered later.
+/// Create it once, while an extension is initialised or a server boots, on the main Ractor:
+/// registering a GC root while other Ractors run crashes Ruby 4.0. The root is one object, created
+/// by the constructor; no VALUE is registered later.
 ///
-/// Threads:    any Ruby thread of any Ractor, at the same time.
-/// GVL:        needed; taken as proof.
+/// Threads:    any Ruby thread of any Ractor, concurrently.
+/// GVL:        needed.
 /// Blocks:     `fetch`, like kino::wait, while another caller computes.
 /// Throws:     as shared_cache, and ruby_error.
 /// Fork:       a child starts with an empty cache.
@@ -39,14 +39,14 @@ KINO_NAMESPACE_BEGIN
 ///
 class shareable_cache {
 public:
-  /// For at most `capacity` objects, as in shared_cache; on the main Ractor.
+  /// Creates a cache for at most `capacity` objects, as in shared_cache. On the main Ractor.
   shareable_cache(gvl const& held, std::size_t capacity);
   shareable_cache(shareable_cache const&) = delete;
   shareable_cache& operator=(shareable_cache const&) = delete;
   /// Needs the GVL, as frozen_string_cache. The objects live on where Ruby refers to them.
   ~shareable_cache() = default;
 
-  /// The object of `key`; computed by `compute()` if it is not there and no other caller does.
+  /// The object of `key`; calls `compute()` if it is not cached and no other caller computes it.
   template <class Compute>
   [[nodiscard]] VALUE fetch(gvl const& held, std::string_view key, Compute&& compute) {
     auto shareable = [&] {
@@ -55,13 +55,13 @@ public:
     };
     return kino::fetch(held, values_, key, shareable);
   }
-  /// The object of `key` if it is there, else Qundef; counts as a use.
+  /// The object of `key` if it is cached, else Qundef; counts as a use.
   [[nodiscard]] VALUE find(gvl const&, std::string_view key) {
     return values_.find(key).value_or(Qundef);
   }
-  /// As shared_cache::erase.
+  /// See shared_cache::erase.
   bool erase(std::string_view key) { return values_.erase(key); }
-  /// As shared_cache::size.
+  /// See shared_cache::size.
   [[nodiscard]] std::size_t size() { return values_.size(); }
 
 private:

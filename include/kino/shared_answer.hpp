@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// shared_answer<T>: one outcome that any number of threads wait for.
+// shared_answer<T>: one outcome for any number of waiting threads.
 
 #pragma once
 
@@ -18,11 +18,11 @@ KINO_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The place behind make_shared_response: keeps the outcome for as long as a shared_answer lives.
+// The shared state of make_shared_response: keeps the outcome as long as a shared_answer exists.
 template <class T>
 class shared_mailbox final : public answerable<T> {
 public:
-  /// One thread that waits, for as long as this lives.
+  /// Registers one waiting thread for its lifetime.
   class visit {
   public:
     explicit visit(shared_mailbox& box) : box_(box) {
@@ -50,14 +50,14 @@ public:
   };
 
   void delivered(outcome<T>&& result) noexcept override {
-    // In a forked child nobody waits here, and a lock of the parent's threads stays locked.
+    // In a forked child, no thread waits here, and locks held by the parent's threads stay locked.
     lock guard(mutex_, std::defer_lock);
     if (!born_.forked()) guard.lock();
     result_.emplace(std::move(result));
     // release: pairs with the acquire in `arrived`.
     arrived_.store(true, std::memory_order_release);
     if (!guard) return;
-    // Under the mutex: a visit that ends takes its parker away.
+    // Under the mutex: a visit that ends destroys its parker.
     for (visit* each = first_; each; each = each->next_) each->spot_.notify();
   }
   void released() noexcept override { delete this; }
@@ -77,16 +77,16 @@ private:
 
 /// A shared_answer is the asking end of one request, for any number of threads.
 ///
-/// Copies are handles of the same outcome, which lives as long as the last of them. All who wait
-/// get a reference to the same value: reading a const T must be safe in several threads.
+/// Copies are handles on the same outcome, which exists as long as the last of them. All waiting
+/// threads get a reference to the same value: concurrent reads of a const T must be safe.
 ///
-/// Threads: distinct handles by any thread at the same time, and the const members of one handle
-///          too. Ruby threads wait through wait.hpp.
+/// Threads: distinct handles and the const members of one handle may be used concurrently. Ruby
+///          threads wait through wait.hpp.
 /// GVL:     never needed.
-/// Blocks:  `wait`, until the outcome is there; `wait_for` at most that long.
+/// Blocks:  `wait` and `wait_for`, until the outcome has arrived.
 /// Throws:  std::bad_alloc, from make_shared_response.
-/// Fork:    a child must not wait for an answer that a thread of its parent owes. It may answer, and
-///          drop what it inherited.
+/// Fork:    a child must not wait for an answer from a thread of its parent. It may answer, and
+///          drop inherited handles.
 ///
 /// Example:
 ///
@@ -101,13 +101,13 @@ class shared_answer {
 public:
   /// For make_shared_response.
   explicit shared_answer(detail::shared_mailbox<T>& box) noexcept : box_(&box) { box.add_weak(); }
-  /// One more handle.
+  /// Creates another handle.
   shared_answer(shared_answer const& other) noexcept : box_(other.box_) {
     if (box_) box_->add_weak();
   }
-  /// Takes it over; the other may only be destroyed or assigned to.
+  /// Moves; the other may then only be destroyed or assigned to.
   shared_answer(shared_answer&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
-  /// Drops the one it was and becomes the other.
+  /// Drops the current handle and takes over the other's outcome.
   shared_answer& operator=(shared_answer other) noexcept {
     std::swap(box_, other.box_);
     return *this;
@@ -116,17 +116,17 @@ public:
     if (box_) box_->drop_weak();
   }
 
-  /// Whether the outcome is there, so that `wait` returns at once.
+  /// Whether the outcome has arrived and `wait` returns immediately.
   [[nodiscard]] bool ready() const { return box_->arrived(); }
-  /// Waits for the outcome and returns it; valid while a handle lives.
+  /// Waits for the outcome and returns it; valid while a handle exists.
   [[nodiscard]] outcome<T> const& wait() const { return *wait_until(std::nullopt); }
-  /// Waits at most `patience`; null if there is still none.
+  /// Waits at most `patience`; returns null if there is no outcome by then.
   template <class Rep, class Period>
   [[nodiscard]] outcome<T> const* wait_for(std::chrono::duration<Rep, Period> patience) const {
     return wait_until(detail::deadline_after(patience));
   }
 
-  /// For wait.hpp: the outcome's place.
+  /// For wait.hpp: the shared state.
   [[nodiscard]] detail::shared_mailbox<T>& place() const { return *box_; }
 
 private:
@@ -141,14 +141,15 @@ private:
   detail::shared_mailbox<T>* box_;
 };
 
-/// Both ends of one request with many askers, made by `make_shared_response`.
+/// Both ends of one request with a shared answer, made by `make_shared_response`.
 template <class T>
 struct shared_response_ends {
-  shared_answer<T> answer;  ///< For those who ask; copy it.
-  responder<T> respond;     ///< For who answers.
+  shared_answer<T> answer;  ///< The asking end; copy it.
+  responder<T> respond;     ///< The answering end.
 };
 
-/// Makes both ends of one request: every copy of `answer` gets what `respond` says. One allocation.
+/// Creates both ends of one request: every copy of `answer` receives the outcome of `respond`.
+/// Allocates once.
 template <class T>
 [[nodiscard]] shared_response_ends<T> make_shared_response() {
   auto& box = *new detail::shared_mailbox<T>;

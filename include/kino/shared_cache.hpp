@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// shared_cache<T>: values by key, each computed by one caller while the others wait for it.
+// shared_cache<T>: a bounded cache that computes each value once while other callers wait.
 
 #pragma once
 
@@ -59,41 +59,41 @@ class shared_cache {
                 "values are copied under a lock: use a std::shared_ptr<const T>");
 
 public:
-  /// For at most `capacity` values; std::invalid_argument unless that lies between 1 and
-  /// 2147483647. Takes 8 to 16 bytes for each at once.
+  /// Creates a cache for at most `capacity` values. Throws std::invalid_argument unless that is
+  /// between 1 and 2147483647. Allocates 8 to 16 bytes for each of them immediately.
   explicit shared_cache(std::size_t capacity)
       : capacity_(detail::checked_capacity(capacity)), current_(new table(capacity)) {}
   shared_cache(shared_cache const&) = delete;
   shared_cache& operator=(shared_cache const&) = delete;
   ~shared_cache() {
-    // relaxed: the last user. What a forked child inherited may be half changed, and is left alone.
+    // relaxed: this is the last user. An inherited table may be in any state, so a child leaks it.
     table* const last = current_.load(std::memory_order_relaxed);
     if (!last->forked()) delete last;
   }
 
-  /// The value of `key`; computed by `compute()` if it is not there and no other caller does.
+  /// The value of `key`; calls `compute()` if it is not cached and no other caller computes it.
   template <class Compute>
   [[nodiscard]] T fetch(std::string_view key, Compute&& compute) {
     return fetch_as(detail::this_thread(), key, compute,
                     [](shared_answer<bool> const& over) { static_cast<void>(over.wait()); });
   }
 
-  /// The value of `key` if it is there; counts as a use.
+  /// The value of `key` if it is cached; counts as a use.
   [[nodiscard]] std::optional<T> find(std::string_view key) { return current().find(key); }
 
-  /// Removes the value of `key`; returns whether it was there, or is being computed. In the latter
-  /// case those who wait get it, and nobody after them.
+  /// Removes the value of `key`; returns whether it was cached or is being computed. In the latter
+  /// case, callers that already wait get the value, and later ones do not.
   bool erase(std::string_view key) { return current().erase(key); }
 
-  /// How many values it holds; may be stale on return.
+  /// Number of cached values; may be stale on return.
   [[nodiscard]] std::size_t size() { return current().size(); }
 
-  /// For wait.hpp: `fetch` by the thread that `caller` names, which waits by `wait(answer)`.
+  /// For wait.hpp: `fetch` by the thread `caller`, which waits by calling `wait(answer)`.
   template <class Compute, class Wait>
   T fetch_as(std::uintptr_t caller, std::string_view key, Compute& compute, Wait wait);
 
-  /// For shareable_cache: `visit(value)` for each value that the cache or a waiting caller may
-  /// still return, under its lock. None in a forked child that has not used the cache.
+  /// For shareable_cache: calls `visit(value)` under the lock for each value that the cache or a
+  /// waiting caller may still return. Visits none in a forked child that has not used the cache.
   template <class Visit>
   void for_each_value(Visit visit) const {
     table& seen = *current_.load(std::memory_order_acquire);  // pairs with current()
@@ -108,7 +108,7 @@ private:
     table* seen = current_.load(std::memory_order_acquire);
     if (!seen->forked()) [[likely]] return *seen;
     auto* const fresh = new table(capacity_);
-    // The inherited one is left alone: another thread of the parent may have been changing it.
+    // The inherited table is leaked: another thread of the parent may have been changing it.
     if (current_.compare_exchange_strong(seen, fresh, std::memory_order_acq_rel,
                                          std::memory_order_acquire)) {
       return *fresh;
@@ -130,13 +130,13 @@ T shared_cache<T>::fetch_as(std::uintptr_t caller, std::string_view key, Compute
   table& in = current();
   if (std::optional<T> known = in.find(key)) return *std::move(known);
   // Everything that a computation needs is allocated here, before it is announced. The key is
-  // copied: its bytes may be Ruby's, and this may wait.
+  // copied: its bytes may belong to Ruby, and this function may wait.
   auto ends = make_shared_response<bool>();
   typename table::entries fresh;
   fresh.emplace_back(key, caller, ends.answer);
   std::string const& wanted = fresh.front().key;
   for (;;) {
-    typename table::seat mine(in, caller);  // ends before `ends`: a failure is seen when they wake
+    typename table::seat mine(in, caller);  // destroyed before `ends`: woken callers see a failure
     switch (mine.take(fresh, wanted)) {
       case detail::fetching::found: return mine.value();
       case detail::fetching::waits:

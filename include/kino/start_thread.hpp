@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// start_thread: a std::thread that blocks asynchronous signals.
+// start_thread: starts a std::thread with asynchronous signals blocked.
 
 #pragma once
 
@@ -12,20 +12,20 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// start_thread starts a thread that blocks asynchronous signals, and otherwise is std::thread.
+/// start_thread starts a std::thread with asynchronous signals blocked.
 ///
-/// A signal sent to the process goes to any of its threads that does not block it. In this one it
-/// would interrupt a system call that is not restarted, and Ruby's handler would run on a stack
-/// of unknown size; so Ruby's threads receive all of them. The mask is set before the thread
-/// exists: no instruction of `work` runs without it.
+/// The kernel delivers a signal sent to the process to any thread that does not block it. In a
+/// native thread, it would interrupt a system call (EINTR) that is not restarted, and Ruby's
+/// handler would run on a stack of unknown size. Blocking leaves all such signals to Ruby's
+/// threads. The mask is set before the thread exists: no instruction of `work` runs without it.
 ///
-/// Signals that a thread raises by a fault of its own (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
-/// SIGSYS, SIGABRT) are not blocked: a blocked one would end the process without the handler that
+/// Signals caused by a fault of the thread itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS,
+/// SIGABRT) are not blocked: a blocked one would end the process without running the handler that
 /// reports the crash.
 ///
 /// Threads: any.
 /// GVL:     not needed; the new thread never has it.
-/// Throws:  std::system_error, with the caller's mask as it was.
+/// Throws:  std::system_error; the caller's signal mask is restored.
 /// Fork:    the thread is not in the child.
 ///
 /// Example:

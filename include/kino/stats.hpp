@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Counters and a latency histogram that cost one relaxed atomic per event, and their text form.
+// stats: counters and a latency histogram, with one relaxed atomic per event; Prometheus text.
 
 #pragma once
 
@@ -20,15 +20,15 @@ KINO_NAMESPACE_BEGIN
 
 /// A counter counts events.
 ///
-/// Threads: any thread, any Ractor. Never blocks, never throws. Figures of different counters
-/// are not taken at one moment.
+/// Threads: any thread, any Ractor. Never blocks, never throws. Reads of different counters are
+/// not a consistent snapshot.
 class counter {
 public:
   /// Counts `more` events.
   void add(std::uint64_t more = 1) noexcept {
     total_.fetch_add(more, std::memory_order_relaxed);  // pairs with nothing: a statistic
   }
-  /// How many there were so far.
+  /// Number of events so far.
   [[nodiscard]] std::uint64_t total() const noexcept {
     return total_.load(std::memory_order_relaxed);
   }
@@ -39,8 +39,8 @@ private:
 
 /// A latency_histogram counts durations in buckets of powers of two, from 1 microsecond up.
 ///
-/// Bucket i holds durations up to 2^i microseconds; the last one holds everything longer, which
-/// is over 67 seconds. `quantile` is therefore exact to a factor of two.
+/// Bucket i holds durations up to 2^i microseconds; the last one holds all longer ones, over 67
+/// seconds. `quantile` is therefore accurate to a factor of two.
 ///
 /// Threads: any thread, any Ractor. Never blocks, never throws.
 ///
@@ -53,13 +53,13 @@ private:
 ///
 class latency_histogram {
 public:
-  /// How many buckets there are.
+  /// Number of buckets.
   static constexpr std::size_t buckets = 28;
 
-  /// Counts one duration; a negative one as none.
+  /// Counts one duration; negative durations count as zero.
   void record(std::chrono::nanoseconds duration) noexcept {
     std::int64_t const ns = duration.count() > 0 ? duration.count() : 0;
-    // Rounded up, so that a bucket's bound includes it.
+    // Rounded up: a bucket includes its bound.
     auto const us = (static_cast<std::uint64_t>(ns) + 999) / 1000;
     std::size_t const bucket =
         us <= 1 ? 0 : static_cast<std::size_t>(std::bit_width(us - 1));
@@ -68,25 +68,25 @@ public:
     sum_ns_.fetch_add(static_cast<std::uint64_t>(ns), std::memory_order_relaxed);
   }
 
-  /// How many durations were recorded.
+  /// Number of recorded durations.
   [[nodiscard]] std::uint64_t count() const noexcept {
     std::uint64_t all = 0;
     for (auto const& bucket : counts_) all += bucket.load(std::memory_order_relaxed);
     return all;
   }
-  /// Their sum.
+  /// Sum of the recorded durations.
   [[nodiscard]] std::chrono::nanoseconds sum() const noexcept {
     return std::chrono::nanoseconds{sum_ns_.load(std::memory_order_relaxed)};
   }
-  /// How many lie in bucket `index`, without those below.
+  /// Number of durations in bucket `index`, not cumulative.
   [[nodiscard]] std::uint64_t in_bucket(std::size_t index) const noexcept {
     return counts_[index].load(std::memory_order_relaxed);
   }
-  /// The longest duration that bucket `index` holds; for the last one, the one before's double.
+  /// The upper bound of bucket `index`; for the last one, twice that of the previous bucket.
   [[nodiscard]] static std::chrono::microseconds bound(std::size_t index) noexcept {
     return std::chrono::microseconds{std::int64_t{1} << index};
   }
-  /// The bound under which a `share` (0 to 1) of all durations lies; 0 if there are none.
+  /// The bucket bound that a `share` (0 to 1) of all durations does not exceed; 0 if there are none.
   [[nodiscard]] std::chrono::microseconds quantile(double share) const noexcept {
     std::uint64_t const all = count();
     if (all == 0) return std::chrono::microseconds{0};
@@ -103,10 +103,10 @@ private:
   detail::atomic<std::uint64_t> sum_ns_{0};
 };
 
-/// A metrics_text writes figures in Prometheus' text format (version 0.0.4).
+/// A metrics_text writes statistics in Prometheus' text format (version 0.0.4).
 ///
-/// Names and labels are the caller's: `labels` is written as given, like `slot="3"`; escape
-/// what comes from outside. Numbers do not depend on the program's locale.
+/// Names and labels are written as given, labels as in `slot="3"`: the caller must escape untrusted
+/// text. Numbers do not depend on the program's locale.
 ///
 /// Threads: one thread at a time. Throws std::bad_alloc.
 ///
@@ -120,40 +120,40 @@ private:
 ///
 class metrics_text {
 public:
-  /// Writes HELP and TYPE lines; then `sample` its lines.
+  /// Writes the HELP and TYPE lines of a metric family; follow it with calls of `sample`.
   void family(std::string_view name, std::string_view help, std::string_view type) {
     put({"# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n"});
   }
-  /// Writes one line; `labels` as in `code="200"`, or empty.
+  /// Writes one sample with an integer; `labels` as in `code="200"`, or empty.
   void sample(std::string_view name, std::string_view labels, std::uint64_t value) {
     begin_sample(name, labels);
     put({std::to_string(value), "\n"});
   }
-  /// The same with a fraction.
+  /// Writes one sample with a floating-point number.
   void sample(std::string_view name, std::string_view labels, double value) {
     char digits[32];
     begin_sample(name, labels);
     put({decimal(digits, value, 9), "\n"});
   }
-  /// A family of one counter.
+  /// Writes a family of one counter.
   void counter(std::string_view name, std::string_view help, std::uint64_t value) {
     family(name, help, "counter");
     sample(name, "", value);
   }
-  /// A family of one gauge.
+  /// Writes a family of one gauge.
   void gauge(std::string_view name, std::string_view help, double value) {
     family(name, help, "gauge");
     sample(name, "", value);
   }
-  /// A family of one histogram, in seconds.
+  /// Writes a family of one histogram, in seconds.
   void histogram(std::string_view name, std::string_view help,
                  latency_histogram const& figures);
 
-  /// What was written so far.
+  /// The text written so far.
   [[nodiscard]] std::string const& str() const { return text_; }
 
 private:
-  // As printf's %g, but with a point whatever locale the program has chosen.
+  // Like printf's %g, but with a decimal point in every locale.
   static std::string_view decimal(char (&digits)[32], double value, int precision) {
     char const* const end = std::to_chars(digits, digits + sizeof digits, value,
                                           std::chars_format::general, precision)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// usable_cpus: how many CPUs this process may use.
+// usable_cpus: the number of CPUs that this process may use.
 
 #pragma once
 
@@ -17,15 +17,15 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// usable_cpus is how many threads of this process can run at once: at least 1.
+/// usable_cpus returns the number of threads of this process that can run at once, at least 1.
 ///
-/// On Linux these are the CPUs that its affinity mask allows, but no more than the CPU quotas of its
-/// control groups, rounded up: what taskset, a container's limit or systemd's CPUQuota leave of the
-/// machine. std::thread::hardware_concurrency and Ruby's Etc.nprocessors do not look at quotas.
+/// On Linux, this is the number of CPUs in its affinity mask, limited by the CPU quotas of its
+/// control groups, rounded up. It therefore respects taskset, container limits and systemd's
+/// CPUQuota. std::thread::hardware_concurrency and Ruby's Etc.nprocessors ignore quotas.
 ///
 /// Threads: any. The affinity is that of the calling thread.
 /// GVL:     not needed.
-/// Blocks:  never, but it reads a few files below /proc and /sys: ask once and keep the number.
+/// Blocks:  never, but it reads a few files below /proc and /sys: call it once and keep the result.
 /// Throws:  std::bad_alloc. A file that cannot be read counts as no limit.
 ///
 /// Example:

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// The version of kino, in its only copy: CMake, pkg-config and the gem read it from here.
+// The version of kino. CMake, pkg-config and the gem read it from here.
 
 #pragma once
 
-/// A new one may break what it likes.
+/// Incremented for incompatible changes.
 #define KINO_VERSION_MAJOR 0
-/// While the major one is 0, so may this.
+/// Incremented for compatible changes; while the major version is 0, also for incompatible ones.
 #define KINO_VERSION_MINOR 1
-/// Compatible with every other one.
+/// Incremented for fixes; always compatible.
 #define KINO_VERSION_PATCH 0
 
 #define KINO_DETAIL_STRING_OF(x) #x

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Blocking waits for Ruby threads: the GVL released, woken by the event, the deadline or Ruby.
+// wait: blocking waits for Ruby threads, without the GVL, ended by an event, a deadline or Ruby.
 
 #pragma once
 
@@ -26,11 +26,11 @@ KINO_NAMESPACE_BEGIN
 namespace detail {
 
 // Waits natively until `finish(deadline)` has a result other than an interruption, or `until`.
-// Ruby's unblock function interrupts `spot`; the interruption is forgotten before each wait is
-// announced to Ruby, so one that comes between that and the sleep still counts. Ruby's own are
-// looked at first: what Thread.handle_interrupt lets through only `:on_blocking` may have come long
-// before, and does not keep try_without_gvl from sleeping. What `finish` throws is thrown with the
-// GVL held.
+// Ruby's unblock function interrupts `spot`. The interruption is cleared before each wait is
+// announced to Ruby, so one between the announcement and the sleep still counts. Pending interrupts
+// are checked first: an earlier one that Thread.handle_interrupt defers with `:on_blocking` does
+// not prevent try_without_gvl from sleeping. Exceptions from `finish` are rethrown with the GVL
+// held.
 template <class Finish>
 auto wait_without_gvl(gvl const& held, parker& spot, deadline until, Finish finish) {
   using result_type = decltype(finish(until));
@@ -57,24 +57,24 @@ auto wait_without_gvl(gvl const& held, parker& spot, deadline until, Finish fini
 
 }  // namespace detail
 
-/// park_until sleeps in `spot` until it is notified, or until `until` (none: for ever), without holding
-/// the GVL, with the steps of `pop`. Returns `notified` or `timed_out`.
+/// park_until sleeps in `spot`, without holding the GVL, until it is notified, or until `until`
+/// (none: forever); its steps are those of `pop`. Returns `notified` or `timed_out`.
 ///
-/// Ruby's interrupts use the parker's `interrupt`; nothing else should. Throws ruby_error if one
-/// leaves; a notification that comes meanwhile ends the next park.
+/// Ruby's interrupts call the parker's `interrupt`; no other code should. Throws ruby_error if an
+/// interrupt raises or unwinds; a notification that arrives in the meantime ends the next park.
 inline park_result park_until(gvl const& held, parker& spot,
                               std::optional<std::chrono::steady_clock::time_point> until) {
   return detail::wait_without_gvl(held, spot, until,
                                   [&spot](detail::deadline look) { return spot.park(look); });
 }
 
-/// park_for is `park_until` for at most `patience`.
+/// park_for is `park_until` with a timeout.
 template <class Rep, class Period>
 park_result park_for(gvl const& held, parker& spot, std::chrono::duration<Rep, Period> patience) {
   return park_until(held, spot, detail::deadline_after(patience));
 }
 
-/// park is `park_until` for as long as it takes.
+/// park is `park_until` without a deadline.
 ///
 /// Example (needs Ruby):
 ///
@@ -128,17 +128,17 @@ outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, de
 
 /// pop waits for a value of `from` without holding the GVL.
 ///
-///  1. Takes what is ready, without giving the GVL up.
-///  2. Otherwise releases the GVL and sleeps until a push, `close`, or Ruby's interrupt: Ctrl-C,
-///     Timeout, Thread#raise, Thread#kill and the end of the process wake it at once (before
+///  1. Returns an available value without releasing the GVL.
+///  2. Otherwise releases the GVL and sleeps until a push, `close`, or an interrupt: Ctrl-C,
+///     Timeout, Thread#raise, Thread#kill and the end of the process wake it immediately (before
 ///     Ruby 3.3, signals within 100 ms).
-///  3. Takes the GVL again.
-///  4. On an interrupt, runs it. If it leaves, ruby_error is thrown, and nothing was taken. If
-///     it does not leave, waits on.
+///  3. Reacquires the GVL.
+///  4. Runs a pending interrupt. If it raises or unwinds, throws ruby_error, and no value was
+///     taken. Otherwise waits again.
 ///
-/// A value that was taken is returned before any interrupt is looked at: none is lost.
-/// Returns `popped` or `closed`. What a native wait throws, std::bad_alloc of a push that waits,
-/// is thrown with the GVL held; the value stays with the caller.
+/// A value that was taken is returned before interrupts are checked, so none is lost. Returns
+/// `popped` or `closed`. An exception from a native wait, such as std::bad_alloc from a blocked
+/// push, is rethrown with the GVL held; the value stays with the caller.
 ///
 /// Example (needs Ruby):
 ///
@@ -152,70 +152,71 @@ pop_result pop(gvl const& held, channel<T>& from, T& out) {
   return detail::pop_until(held, from, out, std::nullopt);
 }
 
-/// pop_for is `pop` for at most `patience`; returns `timed_out` as well.
+/// pop_for is `pop` with a timeout; it may also return `timed_out`.
 template <class T, class Rep, class Period>
 pop_result pop_for(gvl const& held, channel<T>& from, T& out,
                    std::chrono::duration<Rep, Period> patience) {
   return detail::pop_until(held, from, out, detail::deadline_after(patience));
 }
 
-/// The same for the next message of a broadcast.
+/// pop waits for the next message of a broadcast, with the steps above.
 template <class T>
 pop_result pop(gvl const& held, subscriber<T>& from, T& out) {
   return detail::pop_until(held, from.queue(), out, std::nullopt);
 }
-/// The same for at most `patience`; returns `timed_out` as well.
+/// pop_for is that `pop` with a timeout; it may also return `timed_out`.
 template <class T, class Rep, class Period>
 pop_result pop_for(gvl const& held, subscriber<T>& from, T& out,
                    std::chrono::duration<Rep, Period> patience) {
   return detail::pop_until(held, from.queue(), out, detail::deadline_after(patience));
 }
 
-/// push waits for room in `to` without holding the GVL, with the steps of `pop`.
+/// push waits for room in `to` without holding the GVL; its steps are those of `pop`.
 ///
-/// Moves from `value` only if it returns `pushed`; the other result is `closed`. If ruby_error
-/// is thrown, `value` is untouched.
+/// Returns `pushed` or `closed`, and moves from `value` only if `pushed`. If it throws ruby_error,
+/// `value` is untouched.
 template <class T>
 push_result push(gvl const& held, channel<T>& to, T&& value) {
   return detail::push_until(held, to, std::move(value), std::nullopt);
 }
 
-/// push_for is `push` for at most `patience`; returns `timed_out` as well.
+/// push_for is `push` with a timeout; it may also return `timed_out`.
 template <class T, class Rep, class Period>
 push_result push_for(gvl const& held, channel<T>& to, T&& value,
                      std::chrono::duration<Rep, Period> patience) {
   return detail::push_until(held, to, std::move(value), detail::deadline_after(patience));
 }
 
-/// wait waits for the outcome of a request, with the steps of `pop`. Throws ruby_error if an
-/// interrupt leaves; the request goes on then, and its answer stays with `answer`.
+/// wait waits for the outcome of a request; its steps are those of `pop`. Throws ruby_error if an
+/// interrupt raises or unwinds; the request then continues, and its outcome still arrives at
+/// `answer`.
 template <class T>
 outcome<T>& wait(gvl const& held, pending_answer<T>& answer) {
   return *detail::wait_until(held, answer, std::nullopt);
 }
 
-/// wait_for is `wait` for at most `patience`; null if there is no outcome by then.
+/// wait_for is `wait` with a timeout; returns null if there is no outcome by then.
 template <class T, class Rep, class Period>
 outcome<T>* wait_for(gvl const& held, pending_answer<T>& answer,
                      std::chrono::duration<Rep, Period> patience) {
   return detail::wait_until(held, answer, detail::deadline_after(patience));
 }
 
-/// The same for an answer that several wait for; valid while a handle of it lives.
+/// wait waits for the outcome of a shared answer; it is valid while a handle on it exists.
 template <class T>
 outcome<T> const& wait(gvl const& held, shared_answer<T> const& answer) {
   return *detail::wait_until(held, answer, std::nullopt);
 }
-/// The same for at most `patience`; null if there is no outcome by then.
+/// wait_for is that `wait` with a timeout; returns null if there is no outcome by then.
 template <class T, class Rep, class Period>
 outcome<T> const* wait_for(gvl const& held, shared_answer<T> const& answer,
                            std::chrono::duration<Rep, Period> patience) {
   return detail::wait_until(held, answer, detail::deadline_after(patience));
 }
 
-/// fetch is shared_cache::fetch for a Ruby thread: `compute()` is called with the GVL held, and waits
-/// have the steps of `pop`. If `compute` throws ruby_error, or a kill ends it, another caller that
-/// waits computes. Ruby calls in it belong into kino::protect, as everywhere.
+/// fetch is shared_cache::fetch for a Ruby thread: it calls `compute()` with the GVL held, and its
+/// waits have the steps of `pop`. If `compute` throws ruby_error, or a kill ends it, another waiting
+/// caller computes. Make Ruby calls in `compute` inside kino::protect, as everywhere.
 template <class T, class Compute>
 T fetch(gvl const& held, shared_cache<T>& cache, std::string_view key, Compute&& compute) {
   return cache.fetch_as(static_cast<std::uintptr_t>(rb_thread_current()), key, compute,
@@ -225,18 +226,20 @@ T fetch(gvl const& held, shared_cache<T>& cache, std::string_view key, Compute&&
 }
 
 #ifdef __cpp_lib_jthread
-/// join waits for the end of `thread`'s work, with the steps of `pop`, and throws what it threw.
-/// If an interrupt leaves, ruby_error is thrown, and the thread is as it was. Request stop first.
+/// join waits for the end of `thread`'s work, with the steps of `pop`, and rethrows its exception.
+/// If an interrupt raises or unwinds, throws ruby_error and leaves the thread unchanged. Request
+/// stop first.
 inline void join(gvl const& held, native_thread& thread) {
   static_cast<void>(wait(held, thread.ended()));
   thread.join();
 }
 #endif
 
-/// sleep sleeps `duration` by the operating system's clock, with the steps of `pop`.
+/// sleep sleeps for `duration`, measured by the operating system's clock; its steps are those of
+/// `pop`.
 ///
-/// Ruby's own sleep is coarse in Ractors whose threads are not pinned: on some Rubies 1 ms and
-/// less return at once, and more is rounded up to whole milliseconds.
+/// Ruby's own sleep is coarse in Ractors whose threads are not pinned: on some Rubies, durations of
+/// 1 ms or less return immediately, and longer ones are rounded up to whole milliseconds.
 template <class Rep, class Period>
 void sleep(gvl const& held, std::chrono::duration<Rep, Period> duration) {
   parker spot;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// worker_slots: what a supervisor knows of each worker.
+// worker_slots: per-worker state for a supervisor.
 
 #pragma once
 
@@ -17,12 +17,12 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// A worker_id names one worker of one place, and never its successor in that place.
+/// A worker_id identifies one worker of one slot, never its successor in that slot.
 struct worker_id {
-  std::size_t index = 0;         ///< Its place.
-  std::uint64_t generation = 0;  ///< Which worker of that place, counted from 1.
+  std::size_t index = 0;         ///< The slot.
+  std::uint64_t generation = 0;  ///< The number of the worker in that slot, from 1.
 
-  /// Whether both name the same worker.
+  /// Whether both identify the same worker.
   bool operator==(worker_id const&) const = default;
 };
 
@@ -48,32 +48,32 @@ struct worker_id {
 ///     slots.finished(mine);
 ///     slots.vacate(mine);
 ///     assert(slots.claim() == 0);
-///     assert(slots.snapshot()[0].served == 1);    // counted on
+///     assert(slots.snapshot()[0].served == 1);    // counts continue
 ///
 class worker_slots {
 public:
-  /// What `claim` returns when every place is taken.
+  /// The result of `claim` if every slot is taken.
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
-  /// The figures of one place at one moment.
+  /// The statistics of one slot at one moment.
   struct view {
-    std::size_t index;               ///< Which place.
-    bool occupied;                   ///< Whether a worker has it.
+    std::size_t index;               ///< The slot.
+    bool occupied;                   ///< Whether a worker has the slot.
     bool quarantined;                ///< Whether that worker is marked as stuck.
-    std::uint32_t in_flight;         ///< Taken and not finished.
-    std::uint64_t served;            ///< Finished, by all workers of this place.
-    std::uint64_t workers;           ///< How many workers have had this place.
-    std::chrono::milliseconds busy;  ///< How long the oldest in flight has been; 0 if idle.
+    std::uint32_t in_flight;         ///< Requests taken and not finished.
+    std::uint64_t served;            ///< Requests finished by all workers of this slot.
+    std::uint64_t workers;           ///< Number of workers that have had this slot.
+    std::chrono::milliseconds busy;  ///< Age of the oldest request in flight; 0 if idle.
 
-    /// The worker that has the place, or had it last.
+    /// The worker that has the slot, or had it last.
     [[nodiscard]] worker_id id() const { return {index, workers}; }
   };
 
-  /// `count` places, all free.
+  /// Creates `count` free slots.
   explicit worker_slots(std::size_t count)
       : count_(count), slots_(std::make_unique<slot[]>(count)) {}
 
-  /// Takes the lowest free place; `none` if there is none.
+  /// Takes the lowest free slot; returns `none` if every slot is taken.
   [[nodiscard]] std::size_t claim() {
     std::lock_guard guard(mutex_);
     for (std::size_t i = 0; i < count_; ++i) {
@@ -82,14 +82,14 @@ public:
       found.in_flight.store(0, std::memory_order_relaxed);
       found.quarantined.store(false, std::memory_order_relaxed);
       add(found.workers, 1);
-      // release: pairs with the acquire in view_of; a reader sees the fresh figures.
+      // release: pairs with the acquire in view_of; a reader sees the fresh statistics.
       found.occupied.store(true, std::memory_order_release);
       return i;
     }
     return none;
   }
 
-  /// Gives the place back; what was in flight is forgotten.
+  /// Frees the slot; requests in flight are no longer counted.
   void vacate(std::size_t index) {
     std::lock_guard guard(mutex_);
     slots_[index].in_flight.store(0, std::memory_order_relaxed);
@@ -97,7 +97,7 @@ public:
     slots_[index].occupied.store(false, std::memory_order_release);  // as in claim
   }
 
-  /// Counts one more in flight. Reads the clock only if nothing was.
+  /// Counts one more request in flight. Reads the clock only if none was.
   void began(std::size_t index) {
     slot& mine = slots_[index];
     // relaxed loads and stores instead of read-modify-writes: one writer per slot.
@@ -106,11 +106,11 @@ public:
       mine.since.store(detail::clock::now().time_since_epoch().count(),
                        std::memory_order_relaxed);
     }
-    // release: pairs with the acquire in view_of, which must not see this work without its time.
+    // release: pairs with the acquire in view_of, which must see this request with its time.
     mine.in_flight.store(before + 1, std::memory_order_release);
   }
 
-  /// Counts one in flight as served.
+  /// Counts one request in flight as served.
   void finished(std::size_t index) {
     slot& mine = slots_[index];
     std::uint32_t const before = mine.in_flight.load(std::memory_order_relaxed);
@@ -119,7 +119,7 @@ public:
     add(mine.served, 1);
   }
 
-  /// Marks a worker as stuck, or takes the mark away; returns false if it has left its place.
+  /// Marks a worker as stuck, or removes the mark; returns false if it has left its slot.
   bool quarantine(worker_id who, bool on) {
     if (who.index >= count_) return false;
     slot& place = slots_[who.index];
@@ -133,10 +133,10 @@ public:
     return true;
   }
 
-  /// How many places there are.
+  /// Number of slots.
   [[nodiscard]] std::size_t size() const { return count_; }
 
-  /// How many places have a worker; may be stale on return.
+  /// Number of slots with a worker; may be stale on return.
   [[nodiscard]] std::size_t occupied() const {
     std::size_t found = 0;
     for (std::size_t i = 0; i < count_; ++i) {
@@ -145,7 +145,7 @@ public:
     return found;
   }
 
-  /// The figures of place `index`, each exact, together as of about now.
+  /// The statistics of slot `index`: each is exact, but they are not a consistent snapshot.
   [[nodiscard]] view view_of(std::size_t index) const {
     slot const& seen = slots_[index];
     bool const occupied = seen.occupied.load(std::memory_order_acquire);  // pairs with claim
@@ -164,7 +164,7 @@ public:
             busy};
   }
 
-  /// The figures of every place.
+  /// The statistics of every slot.
   [[nodiscard]] std::vector<view> snapshot() const {
     std::vector<view> views;
     views.reserve(count_);

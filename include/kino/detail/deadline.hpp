@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The clock of every wait, and how a patience becomes a deadline.
+// The clock and the deadlines of every wait.
 
 #pragma once
 
@@ -13,10 +13,10 @@ KINO_NAMESPACE_BEGIN
 namespace detail {
 
 using clock = std::chrono::steady_clock;
-using deadline = std::optional<clock::time_point>;  // none: for ever
+using deadline = std::optional<clock::time_point>;  // none: forever
 
-// A century and more is for ever: callers say so with the largest duration they have, and the
-// clock could not count that far.
+// A century or more means forever: callers pass the largest duration for that, and adding it to
+// the clock would overflow.
 template <class Rep, class Period>
 deadline deadline_after(std::chrono::duration<Rep, Period> patience) {
   if (patience > std::chrono::hours(24 * 36525)) return std::nullopt;
