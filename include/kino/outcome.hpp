@@ -15,9 +15,9 @@ KINO_NAMESPACE_BEGIN
 
 /// How a request ended.
 enum class ending : std::uint8_t {
-  answered,   ///< Somebody answered it.
-  abandoned,  ///< Its last responder went away, or a supervisor gave it up.
-  expired,    ///< Its time ran out, or the asking end went away.
+  answered,   ///< It was answered.
+  abandoned,  ///< Its last responder was dropped, or a supervisor abandoned it.
+  expired,    ///< Its time ran out, or the asking end was dropped.
 };
 
 /// An outcome is the result of a request: a value, or the reason why there is none.

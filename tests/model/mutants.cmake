@@ -76,7 +76,7 @@ kino_add_mutant(grant_after_interruption channel "leaving" channel.hpp
   [[searching.on = !line.leave(self) && self.granted;]]
   [[static_cast<void>(line.leave(self));]])
 kino_add_mutant(place_after_failed_push channel "a failing push" channel.hpp
-  [[popped();  // The place that was reserved is free again.]] [[]])
+  [[popped();  // The reserved place is free again.]] [[]])
 kino_add_mutant(consumers_at_close channel "closing" channel.hpp
   [[  if (store_.finished()) consumers_.release_all();
 ]] [[]])

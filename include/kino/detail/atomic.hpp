@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The seam for the model checker: every lock-free part of kino names its atomics, its mutex and
-// its condition variable through this header, so tests/model can put instrumented ones there.
+// The seam for the model checker: every lock-free component of kino names its atomics, mutex and
+// condition variable through this header, so tests/model can substitute instrumented ones.
 
 #pragma once
 
@@ -22,7 +22,7 @@ namespace detail {
 template <class T>
 using atomic = std::atomic<T>;
 
-// Leaf locks only: nothing that can reach Ruby, allocate a Ruby object or block runs under one.
+// Leaf locks only: code under one must not call Ruby, allocate a Ruby object or block.
 using mutex = std::mutex;
 using lock = std::unique_lock<std::mutex>;
 using condition = std::condition_variable;

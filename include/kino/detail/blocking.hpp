@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The check that a native wait is not entered with the GVL held, for headers that know no Ruby.
+// The check that a native wait does not begin with the GVL held, for headers without Ruby.
 
 #pragma once
 
@@ -11,13 +11,13 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-// Whether the calling thread holds the GVL; installed by KINO_EXTENSION, null in programs without
-// Ruby. One per extension, like everything in this namespace. Not detail/atomic.hpp's: it is
-// set once, before any other thread exists that could wait.
+// Returns whether the calling thread holds the GVL. KINO_EXTENSION installs it; null in programs
+// without Ruby. There is one per extension, like everything in this namespace. A std::atomic, not
+// detail::atomic: it is set once, before any thread exists that could wait.
 inline std::atomic<bool (*)() noexcept> gvl_probe{nullptr};
 
-/// Called at the start of every wait that takes no gvl. A thread that waits with the GVL keeps
-/// the thread it waits for from running, and no interrupt can end that.
+/// Called at the start of every wait that takes no gvl. A thread that waits with the GVL held
+/// prevents the thread it waits for from running, and no interrupt can end that wait.
 inline void check_may_block() noexcept {
 #ifndef KINO_NO_ASSERT
   // relaxed: a function's address; nothing else is published with it.

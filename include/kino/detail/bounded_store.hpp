@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The bounded store under channel and dispatcher: it counts exactly, it closes, it never waits.
+// The bounded store of channel and dispatcher: exact counts, closing, no waiting.
 
 #pragma once
 
@@ -20,7 +20,7 @@ namespace detail {
 enum class [[nodiscard]] store_push { pushed, full, closed };
 enum class [[nodiscard]] store_pop { popped, empty, finished };
 
-/// Returns `capacity` if it is one that a store and what is built on it can have.
+/// Returns `capacity` if it is valid for a store; throws std::invalid_argument otherwise.
 inline std::size_t checked_capacity(std::size_t capacity) {
   if (capacity == 0 || capacity > 0x7fffffff) {
     throw std::invalid_argument("kino: a capacity must be between 1 and 2147483647");
@@ -30,14 +30,15 @@ inline std::size_t checked_capacity(std::size_t capacity) {
 
 /// A bounded_store holds at most `capacity` values for many producers and many consumers.
 ///
-/// moodycamel's queue keeps the values; it is unbounded and cannot say exactly how many it has.
-/// One word beside it can: a closed bit, the places reserved by producers, and the values ready
-/// for consumers. A producer reserves, enqueues, then adds one to ready; a consumer takes one
-/// from both counts and only then dequeues, so a value is there for every consumer that got
-/// that far. Because all three live in one word, "closed" and "drained" are exact too.
+/// moodycamel's queue stores the values; it is unbounded and has no exact size. One word beside it
+/// does: it holds a closed bit, the number of places reserved by producers, and the number of
+/// values ready for consumers. A producer reserves, enqueues, then increments ready. A consumer
+/// decrements both counts and only then dequeues, so every such consumer finds a value. Because
+/// all three are in one word, "closed" and "drained" are exact, too.
 ///
-/// Every change of the word is seq_cst: each is one half of a store-then-look handshake with
-/// detail/wake_throttle.hpp (publish work, look for sleepers / announce sleep, look for work).
+/// Every change of the word is seq_cst: each is one half of the handshake with
+/// detail/wake_throttle.hpp (publish work, then look for sleepers; announce sleep, then look for
+/// work).
 template <class T, class Queue = concurrent_queue<T>>
 class bounded_store {
 public:
@@ -76,7 +77,7 @@ public:
     return store_pop::popped;
   }
 
-  /// Pops up to `most` values into `out`, an iterator to assignable places; returns how many.
+  /// Pops up to `most` values into the output iterator `out`; returns how many.
   template <class Output>
   std::size_t try_pop_bulk(Output out, std::size_t most) {
     std::uint64_t seen = word_.load(std::memory_order_seq_cst);
@@ -90,7 +91,7 @@ public:
     return taken;
   }
 
-  /// Refuses pushes from now on. Returns whether this call closed it.
+  /// Refuses further pushes. Returns whether this call closed it.
   bool close() { return !(word_.fetch_or(closed_bit, std::memory_order_seq_cst) & closed_bit); }
 
   bool closed() const { return word_.load(std::memory_order_seq_cst) & closed_bit; }
@@ -113,9 +114,8 @@ private:
   }
   static constexpr bool finished(std::uint64_t word) { return word == closed_bit; }
 
-  // A value is there for us, but the queue may not find it at once while another consumer is
-  // half-way through its own dequeue: that ends in a few instructions, or when that thread is
-  // scheduled again.
+  // There is a value for us, but the queue may not find it while another consumer is in the middle
+  // of its own dequeue. That ends in a few instructions, or when that thread is scheduled again.
   void dequeue(T& out) {
     for (unsigned tries = 0; !queue_.try_dequeue(out); ++tries) {
       if (tries >= 64) std::this_thread::yield();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The CPUs that the control groups of this process allow it to use (Linux).
+// The CPU quota of this process's control groups (Linux).
 
 #pragma once
 
@@ -28,12 +28,12 @@ inline std::vector<std::string> lines_of(std::string const& path) {
   return lines;
 }
 
-// Whether `list`, separated by commas, has `word`.
+// Whether the comma-separated `list` contains `word`.
 inline bool lists(std::string const& list, std::string const& word) {
   return ("," + list + ",").find("," + word + ",") != std::string::npos;
 }
 
-// The CPUs that one control group's own quota allows; infinite for no quota.
+// The number of CPUs that one control group's own quota allows; infinite without a quota.
 inline double own_quota(std::string const& directory, bool v2) {
   constexpr double none = std::numeric_limits<double>::infinity();
   auto const first_line = [&](char const* file) {
@@ -51,8 +51,8 @@ inline double own_quota(std::string const& directory, bool v2) {
              : none;
 }
 
-// The least quota of the group at `path`, as /proc/self/cgroup names it, and of the groups above
-// it, as far as `mount`, a line of /proc/self/mountinfo, shows them.
+// The lowest quota of the group at `path`, as named in /proc/self/cgroup, and of its ancestors, as
+// far as `mount`, a line of /proc/self/mountinfo, shows them.
 inline double quota_under(std::string const& files, std::string const& mount,
                           std::string const& path, bool v2) {
   constexpr double none = std::numeric_limits<double>::infinity();
@@ -62,8 +62,8 @@ inline double quota_under(std::string const& files, std::string const& mount,
   while (words >> word && word != "-") {}
   words >> type >> word >> options;
   if (v2 ? type != "cgroup2" : type != "cgroup" || !lists(options, "cpu")) return none;
-  // A container that shares its host's namespace sees its own group at the mount point; a group
-  // outside the namespace ("/..") cannot be seen at all.
+  // A container that shares its host's namespace sees its own group at the mount point. A group
+  // outside the namespace ("/..") is not visible.
   std::string below = path;
   if (root != "/") below = (path + "/").starts_with(root + "/") ? path.substr(root.size()) : "";
   if (below.starts_with("/..")) below.clear();
@@ -76,9 +76,9 @@ inline double quota_under(std::string const& files, std::string const& mount,
   }
 }
 
-/// The CPUs that the control groups of this process allow: the least quota of its own group and
-/// of every group above it, in both versions of the hierarchy; infinite for none. `files` is
-/// prepended to every path that is read.
+/// The number of CPUs that the control groups of this process allow: the lowest quota of its own
+/// group and all its ancestors, in both versions of the hierarchy; infinite without a quota. `files`
+/// is prepended to every path that is read.
 inline double cgroup_quota(std::string const& files = "") {
   double least = std::numeric_limits<double>::infinity();
   auto const mounts = lines_of(files + "/proc/self/mountinfo");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The one-shot state machine under responder: who ends a request, and when its place is free.
+// The one-shot state machine of responder: decides which thread ends a request, and when its
+// memory is free.
 
 #pragma once
 
@@ -13,11 +14,11 @@ KINO_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// A claim lets exactly one of many threads end a request, and counts who still refers to it.
+/// A claim lets exactly one of many threads end a request, and counts the references to it.
 ///
-/// Two counts in one word: strong references (responders) keep the request open, and all of
-/// them together hold one weak reference; weak references keep only the memory. Dropping the
-/// last strong one ends the request as abandoned; dropping the last weak one releases it.
+/// One word holds two counts. Strong references (responders) keep the request open, and all of
+/// them together hold one weak reference. Weak references keep only the memory. Dropping the last
+/// strong reference ends the request as abandoned; dropping the last weak one releases the memory.
 class claim {
 public:
   claim() = default;
@@ -29,13 +30,13 @@ public:
   void open() noexcept {
     KINO_ASSERT(counts_.load(std::memory_order_relaxed) == 0,
                 "a place serves one request at a time: wait for `released`, then call `rearm`");
-    // relaxed: nobody else knows the place yet; whoever hands it on publishes it.
+    // relaxed: no other thread knows this object yet; passing it on publishes it.
     counts_.store(one_strong + one_weak, std::memory_order_relaxed);
   }
 
   /// Makes a released place ready for `open`.
   void rearm() noexcept {
-    // relaxed: only the last referrer is left; its drop below acquired everybody else's.
+    // relaxed: no reference is left; the last drop acquired all others.
     state_.store(unclaimed, std::memory_order_relaxed);
   }
 
@@ -43,7 +44,7 @@ public:
   bool try_claim(ending how) noexcept {
     std::uint8_t expected = unclaimed;
     // acq_rel: the release half pairs with the acquire in `ended`; the acquire half orders the
-    // delivery after what earlier holders of this place did.
+    // delivery after the effects of earlier requests in this object.
     return state_.compare_exchange_strong(expected, static_cast<std::uint8_t>(how),
                                           std::memory_order_acq_rel,
                                           std::memory_order_acquire);
@@ -59,13 +60,13 @@ public:
     return state_.load(std::memory_order_acquire) != unclaimed;  // pairs with try_claim
   }
 
-  // relaxed increments: the caller holds a reference already, so the count cannot reach zero
-  // meanwhile, and nothing is published by counting up.
+  // relaxed increments: the caller already holds a reference, so the count cannot reach zero, and
+  // incrementing publishes nothing.
   void add_strong() noexcept { counts_.fetch_add(one_strong, std::memory_order_relaxed); }
   void add_weak() noexcept { counts_.fetch_add(one_weak, std::memory_order_relaxed); }
 
   void drop_strong() noexcept {
-    // acq_rel: every drop releases what its holder did and the last one acquires it all.
+    // acq_rel: every drop releases its holder's effects, and the last one acquires all of them.
     std::uint64_t const before = counts_.fetch_sub(one_strong, std::memory_order_acq_rel);
     if (before / one_strong == 1) {
       end(ending::abandoned);
@@ -78,9 +79,9 @@ public:
   }
 
 protected:
-  /// Ends the request without an answer; called once, by the winner of the claim.
+  /// Ends the request without an answer; called once, by the thread that won the claim.
   virtual void conclude(ending how) noexcept = 0;
-  /// Nobody refers to the place any more: destroy it, or rearm it for another request.
+  /// Called when no reference is left: destroy the object, or rearm it for another request.
   virtual void released() noexcept = 0;
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The only file that includes moodycamel's queue, which Debian, vcpkg and a plain checkout put
+// The only file that includes moodycamel's queue, which Debian, vcpkg and a plain checkout install
 // in three different places.
 
 #pragma once
@@ -22,8 +22,8 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-// The traits are a type of ours, and therefore hidden and versioned: without that, the queue's
-// own templates would merge across two gems that carry different releases of it.
+// Our own traits type is hidden and versioned. Without it, the queue's templates would merge across
+// two gems that contain different releases of the queue.
 struct queue_traits : moodycamel::ConcurrentQueueDefaultTraits {};
 
 template <class T>

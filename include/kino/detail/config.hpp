@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// What every header rests on: the compiler floor, the namespace with its guards, assertions.
+// The basis of every header: minimum compilers, the namespace, assertions.
 //
 // Ruby loads extensions with RTLD_GLOBAL, so two gems that include kino would share its inline
-// variables and function-local statics. Three guards keep them apart: the version is part of
-// the namespace, the namespace is hidden, and the build helpers pass -fvisibility=hidden.
+// variables and function-local statics. Three measures isolate them: the version is part of the
+// namespace, the namespace is hidden, and the build helpers pass -fvisibility=hidden.
 
 #pragma once
 
@@ -37,10 +37,10 @@
   }                                                                                      \
   }
 
-/// KINO_ASSERT(condition, rule) ends the program if a caller broke `rule`, one sentence that says what to
-/// do instead. It is on in every build: Ruby's headers define NDEBUG, so that says nothing about
-/// what the author of an extension wants. Each check costs a comparison or two. Define
-/// KINO_NO_ASSERT to compile them out, or KINO_ASSERT itself to handle them.
+/// KINO_ASSERT(condition, rule) ends the program if a caller broke `rule`, a sentence that states the
+/// rule and what to do instead. It is on in every build: Ruby's headers define NDEBUG, so that macro
+/// does not express the intent of an extension's author. Each check costs a comparison or two.
+/// Define KINO_NO_ASSERT to compile the checks out, or KINO_ASSERT itself to handle them.
 #ifndef KINO_ASSERT
 #ifdef KINO_NO_ASSERT
 #define KINO_ASSERT(condition, rule) static_cast<void>(0)
@@ -54,12 +54,12 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-// The distance that keeps two hot atomics off one cache line (and off the line that the
-// adjacent-line prefetcher pairs it with). A constant, because the standard's own value
-// changes with compiler flags and would change the layout between translation units.
+// The alignment that keeps two hot atomics on different cache lines, including the pair of lines
+// that the adjacent-line prefetcher loads. It is a constant because the standard's value depends
+// on compiler flags, so the layout could differ between translation units.
 inline constexpr unsigned cache_line = 128;
 
-/// Says which rule was broken and where it is checked, then aborts.
+/// Prints the broken rule and the location of the check, then aborts.
 [[noreturn, gnu::cold, gnu::noinline]] inline void assertion_failed(char const* condition,
                                                                     char const* rule,
                                                                     char const* file,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What shared_cache keeps under its lock: values, computations in progress, and the callers that wait for them.
+// The state of shared_cache under its lock: values, computations in progress, and waiting callers.
 
 #pragma once
 
@@ -24,20 +24,21 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A number that no other thread has, nor any live Ruby object.
+/// A number that identifies the calling thread; no other thread and no live Ruby object has it.
 inline std::uintptr_t this_thread() {
   static thread_local char here;
   return reinterpret_cast<std::uintptr_t>(&here);
 }
 
-/// What a caller of shared_cache does about a key.
+/// What a caller of shared_cache does for a key.
 enum class fetching { found, computes, waits };
 
 /// A flight_table holds the entries of a shared_cache: hash chains, and lists by state.
 ///
-/// An entry is one list node for all its life. It is allocated before the lock is taken and freed
-/// after; under the lock it only moves: `computing_`, then `recent_` (its value is kept), then, if
-/// callers wait for it when it leaves the chains, `leaving_`, until the last of them has its value.
+/// An entry is one list node for its whole life. It is allocated before the lock is taken and freed
+/// afterwards; under the lock it only moves between lists: first `computing_`, then `recent_` (its
+/// value is cached). If callers wait for it when it leaves the chains, it moves to `leaving_` until
+/// the last of them has its value.
 template <class T>
 class flight_table {
 public:
@@ -48,17 +49,17 @@ public:
         : key(bytes), hash(std::hash<std::string_view>{}(bytes)), caller(by), over(ending) {}
     std::string const key;
     std::size_t const hash;
-    std::uintptr_t const caller;       // who computes it
-    shared_answer<bool> const over;    // answered: there is a value
-    typename entries::iterator self;   // in the list it is in
+    std::uintptr_t const caller;       // the thread that computes it
+    shared_answer<bool> const over;    // answered once there is a value
+    typename entries::iterator self;   // its position in its list
     entry* next = nullptr;             // in its chain
-    std::optional<T> value;            // from when it is computed
-    std::size_t waiting = 0;           // callers that have not taken the value
-    bool chained = false;              // others find it
+    std::optional<T> value;            // set once it is computed
+    std::size_t waiting = 0;           // number of callers that have not taken the value
+    bool chained = false;              // whether look-ups find it
     bool ended = false;                // computed, or failed
   };
 
-  /// A seat is one caller's part in one attempt: it computes, or waits in the line, or neither.
+  /// A seat is one caller's part in one attempt: it computes, waits, or neither.
   class seat {
   public:
     seat(flight_table& in, std::uintptr_t caller) : in_(in), caller_(caller) {}
@@ -66,16 +67,16 @@ public:
     seat& operator=(seat const&) = delete;
     ~seat() { in_.leave(*this); }
 
-    /// Finds the value of `key`, or an entry to wait for, or moves the one of `fresh` in.
+    /// Finds the value of `key` or an entry to wait for; otherwise inserts the entry in `fresh`.
     fetching take(entries& fresh, std::string_view key) { return in_.take(*this, fresh, key); }
-    /// After `found`, or when what it waits for has been answered.
+    /// The value, after `found` or once `over` has been answered.
     T value() const {
       if (found_) return *found_;
-      // The entry keeps it while a caller waits.
+      // The entry keeps the value while callers wait.
       std::lock_guard guard(in_.mutex_);
       return *entry_->value;
     }
-    /// What a waiting caller waits for.
+    /// The answer that a waiting caller waits for.
     shared_answer<bool> const& over() const { return entry_->over; }
     /// Ends the computation with `value`.
     void keep(T const& value) { in_.keep(*this, value); }
@@ -87,7 +88,7 @@ public:
     entry* entry_ = nullptr;
     std::optional<T> found_;
     bool waits_ = false;
-    seat* previous_ = nullptr;  // in the line of all who wait
+    seat* previous_ = nullptr;  // in the list of waiting callers
     seat* next_ = nullptr;
   };
 
@@ -169,8 +170,9 @@ private:
     return fetching::waits;
   }
 
-  // Whether whoever computes `wanted` is `caller`, or waits for what that computes, and so on. It
-  // ends: every wait was looked at like this before, so no wait is part of a circle.
+  // Whether the thread that computes `wanted` is `caller`, or waits for a value that `caller`
+  // computes, directly or indirectly. The loop ends: every wait was checked like this, so waits
+  // form no cycle.
   bool would_wait_for_itself(entry const& wanted, std::uintptr_t caller) const {
     for (entry const* each = &wanted; each && !each->ended;) {
       if (each->caller == caller) return true;
@@ -198,7 +200,7 @@ private:
     entries gone;  // freed after the lock
     std::lock_guard guard(mutex_);
     entry& left = *mine.entry_;
-    if (!mine.waits_) {  // It has failed.
+    if (!mine.waits_) {  // The computation has failed.
       left.ended = true;
       return retire(computing_, left, gone);
     }
@@ -209,7 +211,7 @@ private:
     }
   }
 
-  // Takes an entry whose computation has ended out of the chains and out of `from`.
+  // Removes an entry whose computation has ended from the chains and from `from`.
   void retire(entries& from, entry& old, entries& gone) {
     unchain(old);
     entries& to = old.waiting ? leaving_ : gone;
@@ -247,7 +249,7 @@ private:
   std::size_t const capacity_;
   std::vector<entry*> chains_;
   entries computing_;
-  entries recent_;   // the most recently used first
+  entries recent_;   // most recently used first
   entries leaving_;
   seat* line_ = nullptr;
   fork_mark const born_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A bounded queue of byte strings from many threads to one, in one total order.
+// A bounded queue of byte strings with many producers and one consumer, in one total order.
 
 #pragma once
 
@@ -15,19 +15,19 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A line_queue carries copies of lines to one consumer, which may sleep meanwhile.
+/// A line_queue carries copies of lines to one consumer, which may sleep.
 ///
-/// It is Vyukov's intrusive list of many producers and one consumer, and not moodycamel's queue,
-/// because a log is read in order: a line that was pushed before another one is popped before it,
-/// whichever threads pushed them.
+/// It is Vyukov's intrusive multi-producer single-consumer list, not moodycamel's queue, because a
+/// log is read in order: a line that was pushed before another is popped before it, regardless of
+/// the threads that pushed them.
 ///
-/// No wake-up is lost. A producer links its line, then looks whether the consumer sleeps; the
-/// consumer announces its sleep, then looks for a line. Both are seq_cst, so one of the two sees
+/// No wake-up is lost. A producer links its line, then checks whether the consumer sleeps; the
+/// consumer announces its sleep, then checks for a line. Both are seq_cst, so one of the two sees
 /// the other.
 ///
-/// Threads: `push` by any thread; `pop`, `fall_asleep` and `wake_up` by the consumer.
-/// Blocks:  never. A producer that is descheduled within `push` delays what was pushed after it, but no
-///          other producer.
+/// Threads: `push`: any; `pop`, `fall_asleep` and `wake_up`: the consumer.
+/// Blocks:  never. A producer that is descheduled within `push` delays lines pushed after its own,
+///          but no other producer.
 /// Memory:  at most `capacity` bytes, bookkeeping included.
 /// Fork:    a child must not use its parent's queue: a line may be linked halfway.
 class line_queue {
@@ -44,11 +44,11 @@ public:
     destroy(head_);
   }
 
-  /// Copies `bytes`. On `consumer_sleeps` the caller, and only this caller, must wake the consumer. `full` also
-  /// if memory ran out.
+  /// Copies `bytes`. On `consumer_sleeps` the caller, and only this caller, must wake the consumer. Also returns
+  /// `full` if there is no memory.
   push_outcome push(std::string_view bytes) noexcept {
     std::size_t const size = sizeof(line) + bytes.size();
-    // relaxed: a budget; what it guards is ordered by the links.
+    // relaxed: a budget; the links order the lines.
     if (held_.fetch_add(size, std::memory_order_relaxed) + size > capacity_) {
       held_.fetch_sub(size, std::memory_order_relaxed);
       return push_outcome::full;
@@ -61,14 +61,16 @@ public:
     line* const fresh = new (memory) line;
     fresh->size = bytes.size();
     if (!bytes.empty()) std::memcpy(fresh->bytes(), bytes.data(), bytes.size());
-    // Before the line can be popped, so that a count of popped lines never exceeds it. relaxed: the exchange releases it.
+    // Counted before the line can be popped, so the number of popped lines never exceeds the count.
+    // relaxed: the exchange releases it.
     pushed_.fetch_add(1, std::memory_order_relaxed);
-    // acq_rel: the place in the order. The line before is initialised for us, ours for the next.
+    // acq_rel: the position in the total order. We see the previous line initialised; the next
+    // producer sees ours.
     line* const before = tail_.exchange(fresh, std::memory_order_acq_rel);
-    // seq_cst: publishes the line, then looks at `asleep_`; see the consumer's half below.
+    // seq_cst: publishes the line, then checks `asleep_`; see the consumer's half below.
     before->next.store(fresh, std::memory_order_seq_cst);
     if (!asleep_.load(std::memory_order_seq_cst)) return push_outcome::queued;
-    // relaxed: only decides which of several producers wakes.
+    // relaxed: it only decides which producer wakes the consumer.
     return asleep_.exchange(false, std::memory_order_relaxed) ? push_outcome::consumer_sleeps
                                                               : push_outcome::queued;
   }
@@ -83,28 +85,28 @@ public:
     return true;
   }
 
-  /// The size of the line that `pop` would give; false if there is none.
+  /// The size of the line that `pop` would return; false if there is none.
   bool peek(std::size_t& size) const noexcept {
     line* const next = head_->next.load(std::memory_order_acquire);  // pairs with push
     if (next) size = next->size;
     return next != nullptr;
   }
 
-  /// Announces the consumer's sleep. False if there is a line, and no sleep then.
+  /// Announces the consumer's sleep. Returns false if there is a line: the consumer must not sleep.
   bool fall_asleep() noexcept {
     asleep_.store(true, std::memory_order_seq_cst);
     if (!head_->next.load(std::memory_order_seq_cst)) return true;
     wake_up();
     return false;
   }
-  /// The consumer is awake, whatever woke it.
+  /// Records that the consumer is awake, for any reason.
   void wake_up() noexcept {
-    asleep_.store(false, std::memory_order_relaxed);  // what follows is a pop, which looks anyway
+    asleep_.store(false, std::memory_order_relaxed);  // a pop follows, which checks for lines
   }
 
-  /// How many lines were pushed so far; every `push` that has returned to this thread is counted.
+  /// Number of lines pushed so far, including every `push` that happened before this call.
   [[nodiscard]] std::uint64_t pushed() const noexcept {
-    return pushed_.load(std::memory_order_relaxed);  // what happened before is seen anyway
+    return pushed_.load(std::memory_order_relaxed);  // sees everything that happened before
   }
 
 private:
@@ -114,7 +116,7 @@ private:
     char* bytes() { return reinterpret_cast<char*>(this + 1); }
   };
 
-  // The last popped line stays as the one whose `next` is awaited.
+  // The last popped line remains as the head whose `next` is read.
   void destroy(line* gone) noexcept {
     if (gone == &first_) return;
     held_.fetch_sub(sizeof(line) + gone->size, std::memory_order_relaxed);  // as in push

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Bytes into a file descriptor that may be full, slow, closed or shared with other processes.
+// Writes bytes to a file descriptor that may be full, slow, closed or shared with other processes.
 
 #pragma once
 
@@ -25,7 +25,7 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A sigpipe_guard keeps SIGPIPE from the calling thread, and takes one that arose meanwhile away.
+/// A sigpipe_guard blocks SIGPIPE in the calling thread, and discards one raised in the meantime.
 class sigpipe_guard {
 public:
   sigpipe_guard() noexcept {
@@ -52,24 +52,24 @@ private:
   bool was_pending_ = false;
 };
 
-/// A line_writer writes whole blocks of lines to a descriptor of the caller, or to a file that it opens by path.
+/// A line_writer writes blocks of lines to a descriptor of the caller, or to a file that it opens by path.
 ///
-/// It never blocks in write(2) as long as no other process fills the same pipe at the same moment: it asks poll(2)
-/// first, and gives a pipe no more than the PIPE_BUF bytes for which that answer holds.
+/// It does not block in write(2) unless another process fills the same pipe at the same moment: it calls poll(2)
+/// first, and writes at most PIPE_BUF bytes to a pipe, for which poll's answer holds.
 ///
 /// Threads: one at a time. SIGPIPE must be blocked (sigpipe_guard).
-/// Errors:  an errno value; what was not written is lost. The next block begins on a new line.
-/// Fork:    a child may go on with `descriptor()`; a file is open in append mode.
+/// Errors:  an errno value; unwritten bytes are lost. The next block begins on a new line.
+/// Fork:    a child may continue to use `descriptor()`; a file is open in append mode.
 class line_writer {
 public:
-  /// Writes to `descriptor`, which stays the caller's.
+  /// Writes to `descriptor`, which the caller owns.
   explicit line_writer(int descriptor) noexcept : descriptor_(descriptor) { look(); }
-  /// Appends to the file at `path`, made if need be. Throws std::system_error.
+  /// Appends to the file at `path`, which is created if necessary. Throws std::system_error.
   explicit line_writer(std::string path) : path_(std::move(path)), descriptor_(open_file()) {
     if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), path_);
     look();
   }
-  /// Goes on where `parent`, of a process before the fork, was.
+  /// In a child: continues with the file or descriptor of the `parent` process.
   struct after_fork {};
   line_writer(after_fork, line_writer const& parent)
       : path_(parent.path_),
@@ -83,27 +83,28 @@ public:
     if (!path_.empty() && descriptor() >= 0) ::close(descriptor());
   }
 
-  /// Bytes that go well in one block.
+  /// The preferred size of a block in bytes.
   [[nodiscard]] std::size_t block_size() const noexcept { return regular_ ? 64 << 10 : PIPE_BUF; }
   [[nodiscard]] int descriptor() const noexcept {
     return descriptor_.load(std::memory_order_relaxed);  // see reopen
   }
   [[nodiscard]] std::string const& path() const noexcept { return path_; }
 
-  /// Opens the file at its path again; without a path nothing. Returns an errno value, with the old file in use.
+  /// Reopens the file at its path; does nothing without a path. On an error, returns its errno value and keeps the
+  /// old file.
   int reopen() noexcept {
     if (path_.empty()) return 0;
     int const fresh = open_file();
     if (fresh < 0) return errno;
-    // relaxed: only a child reads it that another thread forked; it finds the old or the new one.
+    // relaxed: other threads read it only in a child, which sees the old or the new number.
     int const old = descriptor_.exchange(fresh, std::memory_order_relaxed);
     if (old >= 0) ::close(old);
     look();
     return 0;
   }
 
-  /// Writes all of `bytes`. While the descriptor takes none, `wait(descriptor)` is called: it returns true once
-  /// it is worth another try, false to give up (ETIMEDOUT). Returns 0 or an errno value.
+  /// Writes all of `bytes`. While the descriptor is not writable, calls `wait(descriptor)`, which returns true to try
+  /// again, false to give up (ETIMEDOUT). Returns 0 or an errno value.
   template <class Wait>
   int write(std::string_view bytes, Wait wait) {
     if (torn_) {
@@ -136,7 +137,7 @@ private:
     return 0;
   }
 
-  // An error counts as writable: write(2) says which one it is.
+  // An error counts as writable: write(2) reports it.
   [[nodiscard]] bool writable() const noexcept {
     pollfd one{descriptor(), POLLOUT, 0};
     return ::poll(&one, 1, 0) != 0;
@@ -149,10 +150,10 @@ private:
     regular_ = ::fstat(descriptor(), &about) == 0 && S_ISREG(about.st_mode);
   }
 
-  std::string path_;  // empty: the descriptor is the caller's
+  std::string path_;  // empty: the caller owns the descriptor
   std::atomic<int> descriptor_;
-  bool regular_ = false;  // a file on a disk: never stalls, and takes large blocks
-  bool torn_ = false;     // the last bytes written end within a line
+  bool regular_ = false;  // a regular file: always writable, in large blocks
+  bool torn_ = false;     // the last write ended within a line
 };
 
 }  // namespace detail

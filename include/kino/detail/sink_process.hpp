@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What an async_sink has in one process: its queue, its writer thread, its figures.
+// The state of an async_sink in one process: its queue, its writer thread, its statistics.
 
 #pragma once
 
@@ -21,12 +21,12 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A sink_process does what async_sink promises, in the process that it was made in.
+/// A sink_process implements async_sink in the process that created it.
 ///
-/// Threads: any. One at a time is the writer, which has set `writing_`: the sink's own thread, or, as long as the
-///          system has none left for it, whichever caller comes first.
-/// Lifetime: until its sink has let go and the thread has ended; a thread that is stuck in the kernel is left behind.
-/// Fork:     a child's sink makes another one and leaves its parent's alone.
+/// Threads: any. One at a time is the writer, which has set `writing_`: the sink's own thread or, while that cannot
+///          be created, the first caller.
+/// Lifetime: until its sink has dropped it and the thread has ended; a thread stuck in the kernel is detached.
+/// Fork:     a child's sink creates another one and does not touch its parent's.
 class sink_process {
 public:
   template <class... Target>
@@ -48,15 +48,15 @@ public:
 
   void hold() noexcept { owners_.fetch_add(1, relaxed); }
   void drop() noexcept {
-    // acq_rel: the last one sees what the other did.
+    // acq_rel: the last owner sees the effects of the other.
     if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
 private:
   static constexpr auto relaxed = std::memory_order_relaxed;  // pairs with nothing: statistics
-  // The writer stays awake for so long after the last line, so that busy callers need not wake it each time.
+  // The writer stays awake for this time after the last line, so busy callers need not wake it each time.
   static constexpr std::chrono::milliseconds linger{1};
-  // A write(2) that blocks in spite of poll(2) is left behind after so long.
+  // `close` detaches a writer thread that blocks in write(2) in spite of poll(2) after this time.
   static constexpr std::chrono::milliseconds last_patience{100};
 
   void run() noexcept;
@@ -66,7 +66,7 @@ private:
   void doze() noexcept;
   void settle(std::uint64_t lines, bool good) noexcept;
   [[nodiscard]] bool settled(std::uint64_t ticket) const noexcept {
-    // seq_cst: pairs with `settle`, which looks for flushers afterwards.
+    // seq_cst: pairs with `settle`, which checks for flushers afterwards.
     return settled_.load(std::memory_order_seq_cst) >= ticket;
   }
 
@@ -88,7 +88,7 @@ private:
 
   mutex mutex_;
   condition settled_more_;
-  bool finished_ = false;  // guarded by mutex_: the thread writes no more
+  bool finished_ = false;  // guarded by mutex_: the thread no longer writes
   thread thread_;
 };
 
@@ -108,8 +108,8 @@ inline bool sink_process::write(std::string_view line) noexcept {
 
 inline bool sink_process::start() noexcept {
   if (started_.load(std::memory_order_acquire)) return true;  // pairs with the store below
-  // A caller of `write` does not wait until another one has started the thread: that one's thread writes its line.
-  // acq_rel: as a lock that is only tried.
+  // A caller of `write` does not wait while another caller starts the thread, which will write the line.
+  // acq_rel: like a try_lock.
   if (starting_.exchange(true, std::memory_order_acq_rel)) return true;
   {
     lock guard(mutex_);
@@ -118,7 +118,7 @@ inline bool sink_process::start() noexcept {
       try {
         thread_ = start_thread([this] { run(); });
       } catch (std::exception const&) {
-        owners_.fetch_sub(1, std::memory_order_acq_rel);  // as in drop; the sink holds it still
+        owners_.fetch_sub(1, std::memory_order_acq_rel);  // as in drop; the sink is still an owner
       }
     }
     if (thread_.joinable() || finished_) started_.store(true, std::memory_order_release);
@@ -128,7 +128,7 @@ inline bool sink_process::start() noexcept {
 }
 
 inline void sink_process::run() noexcept {
-  // A caller may be writing still, from before there was a thread; it ends within a moment.
+  // A caller that began before there was a thread may still be writing; it ends soon.
   while (writing_.exchange(true, std::memory_order_acq_rel)) std::this_thread::yield();
   for (;;) {
     if (write_block()) continue;
@@ -144,11 +144,11 @@ inline void sink_process::run() noexcept {
   drop();
 }
 
-// Writes what is queued in the calling thread, if no other one does.
+// Writes queued lines in the calling thread, unless another thread does.
 inline void sink_process::write_here(deadline until) noexcept {
   sigpipe_guard const quiet;
   std::size_t next = 0;
-  // acq_rel: the writer's own data comes from the thread before, and goes to the one after.
+  // acq_rel: the writer's data passes from the previous writing thread to the next.
   while (!writing_.exchange(true, std::memory_order_acq_rel)) {
     writer_.limit(until);
     while (write_block()) {
@@ -160,7 +160,7 @@ inline void sink_process::write_here(deadline until) noexcept {
   }
 }
 
-// False if there is nothing to write.
+// Returns false if there is nothing to write.
 inline bool sink_process::write_block() noexcept {
   auto const done = writer_.write_block();
   if (done.lines == 0) return false;
@@ -184,7 +184,7 @@ inline void sink_process::settle(std::uint64_t lines, bool good) noexcept {
   } else if (lines != 0) {
     dropped_.fetch_add(lines, relaxed);
   }
-  // seq_cst, both: a flusher announces itself, then looks at `settled_`.
+  // seq_cst, both: a flusher announces itself, then checks `settled_`.
   settled_.fetch_add(lines, std::memory_order_seq_cst);
   if (flushers_.load(std::memory_order_seq_cst) == 0) return;
   lock guard(mutex_);
@@ -194,7 +194,7 @@ inline void sink_process::settle(std::uint64_t lines, bool good) noexcept {
 inline bool sink_process::flush(deadline until) noexcept {
   std::uint64_t const ticket = queue_.pushed();
   if (settled(ticket)) return true;
-  if (forked()) return false;  // no memory for a child's own, see async_sink::here
+  if (forked()) return false;  // a child without memory for its own state, see async_sink::here
   if (!start()) {
     write_here(until);
     return settled(ticket);
@@ -217,13 +217,13 @@ inline bool sink_process::flush(deadline until) noexcept {
 inline bool sink_process::close(deadline until) noexcept {
   if (forked()) return false;  // as in flush
   std::uint64_t const before = dropped();
-  closed_.store(true, std::memory_order_release);  // what is queued by now is still written
+  closed_.store(true, std::memory_order_release);  // lines queued so far are still written
   writer_.limit(until);
   thread ended;
   bool finished = false;
   {
     lock guard(mutex_);
-    if (!thread_.joinable()) finished_ = true;  // from now on no thread is started
+    if (!thread_.joinable()) finished_ = true;  // no thread is started after this
     deadline const last = until ? deadline(*until + last_patience) : until;
     writer_.notify();
     while (!finished_) {
@@ -241,7 +241,7 @@ inline bool sink_process::close(deadline until) noexcept {
   } else if (finished) {
     ended.join();
   } else {
-    ended.detach();  // stuck in the kernel; it owns what it uses
+    ended.detach();  // stuck in the kernel; it shares ownership of this object
   }
   return finished && dropped() == before;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What the writer of a sink does: queued lines into the file in blocks, and reports of those that were dropped.
+// The writer of a sink: writes queued lines to the file in blocks, and reports dropped lines.
 
 #pragma once
 
@@ -24,20 +24,20 @@ KINO_NAMESPACE_BEGIN
 namespace detail {
 
 struct sink_options {
-  /// Bytes queued at most, some 20 of bookkeeping per line included.
+  /// Maximum number of queued bytes, including about 20 bytes of bookkeeping per line.
   std::size_t capacity = std::size_t{1} << 20;
-  /// Makes the line that reports so many dropped ones; empty: "kino: 12 log lines were dropped".
+  /// Makes the line that reports dropped lines from their number; empty: "kino: 12 log lines were dropped".
   std::function<std::string(std::uint64_t)> report = nullptr;
 };
 
 /// A sink_writer takes lines out of a line_queue and writes them.
 ///
-/// Threads: `reopen`, `notify` and `limit` any; the others one at a time, the writer. SIGPIPE must be blocked there.
-/// Blocks:  `write_block` and `report` while the file takes nothing, until the limit; `await_notice` as it says.
-/// Errors:  lines that the file does not take are lost, and counted by the caller.
+/// Threads: `reopen`, `notify` and `limit`: any; the others: the writer, with SIGPIPE blocked.
+/// Blocks:  `write_block` and `report` while the file is not writable, until the limit; `await_notice`.
+/// Errors:  lines that cannot be written are lost; the caller counts them.
 class sink_writer {
 public:
-  /// `options` and `lines` must outlive it; `target` is what a line_writer is made of. Throws std::system_error.
+  /// `options` and `lines` must outlive it; `target` is passed to line_writer. Throws std::system_error.
   template <class... Target>
   sink_writer(sink_options const& options, line_queue& lines, Target&&... target)
       : options_(options), queue_(lines), file_(std::forward<Target>(target)...) {}
@@ -49,24 +49,24 @@ public:
     reopen_asked_.store(true, std::memory_order_seq_cst);
     wake_.notify();
   }
-  /// Ends `await_notice`, now or the next time.
+  /// Ends the current or the next `await_notice`.
   void notify() noexcept { wake_.notify(); }
-  /// From now on a file that takes nothing is given up at `until`.
+  /// Sets the time at which writing to a file that is not writable is given up.
   void limit(deadline until) noexcept {
     lock guard(mutex_);
     limit_ = until;
   }
 
-  /// How many lines left the queue, and whether all of them are in the file.
+  /// The number of lines taken from the queue, and whether all of them were written.
   struct block {
     std::uint64_t lines;
     bool good;
   };
-  /// Writes queued lines up to a block, or one long line.
+  /// Writes one block of queued lines, or one long line.
   block write_block() noexcept;
-  /// Reports what `total`, the lines dropped so far, has more than at the last report; unless `idle`, not at once.
+  /// Reports the lines dropped since the last report, given the `total` so far; delayed unless `idle`.
   void report(std::uint64_t total, bool idle) noexcept;
-  /// Waits for `notify` or `reopen`, at most so long; returns whether there was one.
+  /// Waits at most `most` for `notify` or `reopen`; returns whether there was one.
   bool await_notice(std::chrono::milliseconds most = std::chrono::milliseconds(-1)) noexcept {
     pollfd wake{wake_.fd(), POLLIN, 0};
     ::poll(&wake, 1, static_cast<int>(most.count()));
@@ -74,7 +74,7 @@ public:
   }
 
 private:
-  // Drops are reported behind the lines that had found room; or after so long, if there is no end of lines.
+  // Drops are reported after the queued lines, or after this time if the queue does not become empty.
   static constexpr std::chrono::seconds report_delay{1};
 
   bool put(std::string_view bytes) noexcept;
@@ -92,7 +92,7 @@ private:
   line_writer file_;
   std::string bytes_;
   std::uint64_t reported_ = 0;
-  clock::time_point noticed_{};  // when lines were first missed that are not reported yet
+  clock::time_point noticed_{};  // when the first unreported drop was noticed
   atomic<bool> reopen_asked_{false};
   mutex mutex_;
   deadline limit_;  // guarded by mutex_
@@ -131,13 +131,13 @@ inline bool sink_writer::put(std::string_view bytes) noexcept {
   auto const wait = [this](int descriptor) { return await_writable(descriptor); };
   int error = file_.write(bytes, wait);
   if (error == 0) return true;
-  // The file may have been replaced by a better one.
+  // The file may have been replaced; retry once with a reopened one.
   if (error == ETIMEDOUT || file_.path().empty() || file_.reopen() != 0) return false;
   error = file_.write(bytes, wait);
   return error == 0;
 }
 
-// Waits until `descriptor` takes bytes, or there is something else to do; false when time is up.
+// Waits until `descriptor` is writable or the writer is notified; returns false at the limit.
 inline bool sink_writer::await_writable(int descriptor) noexcept {
   deadline const until = limit();
   if (until && clock::now() >= *until) return false;
@@ -148,7 +148,7 @@ inline bool sink_writer::await_writable(int descriptor) noexcept {
   return true;
 }
 
-// Rounded up: a wait that ends early would be followed by one of nothing.
+// Rounded up: otherwise a wait that ends early would be followed by one of 0 ms.
 inline int sink_writer::milliseconds_until(deadline until) noexcept {
   if (!until) return -1;
   auto const left = std::chrono::ceil<std::chrono::milliseconds>(*until - clock::now());
@@ -175,7 +175,7 @@ inline void sink_writer::report(std::uint64_t total, bool idle) noexcept {
     reported_ = total;
     noticed_ = {};
   } catch (std::exception const&) {
-    // Later, with more memory.
+    // Retried later, when there may be more memory.
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A thread that counts ticks of time, and only while somebody needs that.
+// A thread that counts clock ticks, but only while they are needed.
 
 #pragma once
 
@@ -17,21 +17,21 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A slice_watcher looks once a tick for what has lasted too long, and sleeps while nothing can.
+/// A slice_watcher checks once a tick for slices that have ended, and sleeps while none can.
 ///
-/// No call is missed: whoever calls has published the work before it reads `watching_`, and the
-/// watcher looks for work once more after it has said that it watches no longer.
+/// No call is lost: a caller publishes the work before it reads `watching_`, and the watcher checks
+/// for work once more after it has cleared `watching_`.
 ///
-/// Threads: `call`, `tick` and `wake_count` by any.
-/// Blocks:  never, but for a leaf mutex around the sleeping watcher.
-/// Fork:    a child has no watcher; there it can be destroyed.
+/// Threads: `call`, `tick` and `wake_count`: any.
+/// Blocks:  never; `call` takes a leaf mutex to wake the watcher.
+/// Fork:    a child has no watcher; there the object can be destroyed.
 class slice_watcher {
 public:
-  /// What it asks and tells, on its own thread. None may block or throw.
+  /// The callbacks of the watcher thread. None may block or throw.
   struct duties {
-    std::function<bool()> work_waits;            ///< Whether there is something to watch over.
-    std::function<bool()> wake_one;              ///< Work came late: whether to go on watching.
-    std::function<void(std::uint32_t)> inspect;  ///< Another tick; its number.
+    std::function<bool()> work_waits;            ///< Whether work waits.
+    std::function<bool()> wake_one;              ///< Work arrived late; returns whether to keep watching.
+    std::function<void(std::uint32_t)> inspect;  ///< Called on each tick with its number.
   };
 
   /// Throws std::system_error if the thread cannot be started.
@@ -41,9 +41,9 @@ public:
   slice_watcher& operator=(slice_watcher const&) = delete;
   ~slice_watcher() {
     if (born_.forked()) {
-      // The thread that sleeps here stayed in the parent, and destroying a condition variable
-      // waits for its sleepers: it is left alone. So is the thread's handle: its number may by
-      // now be that of a thread which the child has started.
+      // The thread that sleeps here exists only in the parent, and destroying a condition variable
+      // waits for its sleepers: leak it. Leak the thread's handle, too: its id may be that of a
+      // thread that the child has started.
       std::construct_at(&thread_);
       static_cast<void>(spot_.release());
       return;
@@ -52,20 +52,20 @@ public:
     thread_.join();
   }
 
-  /// Has it watch, after the work that waits was published.
+  /// Starts watching. Call it after the waiting work was published.
   void call() {
-    // seq_cst: work was published before this load, and the watcher looks for work after it
+    // seq_cst: work was published before this load, and the watcher checks for work after it
     // stores false; one of the two sees the other.
     if (!watching_.load(std::memory_order_seq_cst) &&
         !watching_.exchange(true, std::memory_order_seq_cst)) {
       spot_->notify();
     }
   }
-  /// The number of the last tick. It stands still while nobody watches.
+  /// The number of the last tick; constant while the watcher sleeps.
   [[nodiscard]] std::uint32_t tick() const {
-    return tick_.load(std::memory_order_relaxed);  // a late view costs one tick
+    return tick_.load(std::memory_order_relaxed);  // a stale value costs one tick
   }
-  /// How many times it woke so far.
+  /// Number of times it woke so far.
   [[nodiscard]] std::uint64_t wake_count() const {
     return wakes_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
   }
@@ -74,16 +74,16 @@ private:
   void watch() {
     for (;;) {
       if (spot_->park(std::nullopt) == park_result::interrupted) return;
-      while (watching_.load(std::memory_order_relaxed)) {  // own thread's store, or our caller's
+      while (watching_.load(std::memory_order_relaxed)) {  // this thread's store, or the waking caller's
         if (spot_->park(clock::now() + length_) == park_result::interrupted) return;
         wakes_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
         if (duties_.work_waits()) {
-          // relaxed: this thread alone counts ticks; the others copy the number.
+          // relaxed: only this thread counts ticks; others copy the number.
           duties_.inspect(tick_.fetch_add(1, std::memory_order_relaxed) + 1);
           continue;
         }
         watching_.store(false, std::memory_order_seq_cst);  // pairs with call
-        // What came meanwhile has not called: it saw that somebody watches.
+        // A producer that still saw `watching_` set has not called.
         if (duties_.work_waits() && duties_.wake_one()) {
           watching_.store(true, std::memory_order_seq_cst);
         }

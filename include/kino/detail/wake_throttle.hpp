@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Throttled waking: the line in which threads wait for work, and the rule for waking one.
+// Throttled waking: the queue of threads that wait for work, and the rule for waking one.
 //
-// Waking is what costs, not queueing. A push wakes a parked thread only if none is searching
-// already; a searcher that finds work and sees more behind it wakes the next one. This is how
-// the schedulers of Go (`wakep`, "spinning" Ms) and tokio ("searching" workers) do it.
+// Waking a thread is expensive; queueing is not. A push wakes a parked thread only if none is
+// searching already; a searcher that finds work and sees more wakes the next one. The schedulers of
+// Go (`wakep`, "spinning" Ms) and tokio ("searching" workers) do the same.
 
 #pragma once
 
@@ -15,32 +15,32 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A waiter is one thread's place in a line.
+/// A waiter is one thread's entry in a wait queue.
 struct waiter {
   parker spot;
-  waiter* before = nullptr;  // guarded by the line's mutex, like all below
+  waiter* before = nullptr;  // guarded by the queue's mutex, like all below
   waiter* behind = nullptr;
   bool in_line = false;
-  bool granted = false;  // taken out of the line by `notify`: searching and running count it
+  bool granted = false;  // removed from the queue by `notify`: counted as searching and running
 };
 
-/// A wake_throttle wakes one parked thread at a time, and only when that helps.
+/// A wake_throttle wakes one parked thread at a time, and only if none is already on its way.
 ///
-/// Three counts live in one word: threads *parked* in the line, threads *searching* (woken and
-/// not yet decided whether there is work), threads *running* (searching ones included), which
-/// never grows past `limit` by a wake-up.
+/// One word holds three counts: threads *parked* in the wait queue; threads *searching* (woken, and
+/// not yet decided whether there is work); and threads *running* (including searching ones), which
+/// a wake-up never raises above `limit`.
 ///
-/// No wake-up is lost: whoever adds work publishes it before it reads the word; whoever parks,
-/// stops searching or stops running changes the word before it looks for work, and calls
+/// No wake-up is lost. A thread that adds work publishes it before it reads the word. A thread that
+/// parks, stops searching or stops running changes the word before it checks for work, and calls
 /// `notify` itself if there is some. Both are seq_cst, so one of the two sees the other.
 ///
-/// Threads: all members by any thread; a waiter's own by its owner.
-/// Blocks:  never, but for a leaf mutex around the line.
+/// Threads: any, for all members; a waiter: its owner.
+/// Blocks:  never; takes a leaf mutex around the wait queue.
 class wake_throttle {
 public:
   static constexpr std::uint32_t unlimited = (1u << 20) - 1;
 
-  /// Whose turn it is: fair to all, or kind to caches.
+  /// The order of waking: oldest first is fair, newest first is better for caches.
   enum class turn { oldest, newest };
   enum class wake { nobody_parked, already_searching, at_limit, woke };
 
@@ -53,16 +53,16 @@ public:
   explicit wake_throttle(std::uint32_t limit = unlimited, turn next = turn::oldest)
       : limit_(limit), turn_(next) {}
 
-  /// Wakes the thread whose turn it is, if nobody is searching and one more may run.
-  /// Call it after the work is visible.
+  /// Wakes the next thread if none is searching and another one may run. Call it after the work is
+  /// visible.
   wake notify() {
     std::uint64_t const seen = word_.load(std::memory_order_seq_cst);
     wake const verdict = judge(seen);
     return verdict == wake::woke ? wake_one() : verdict;
   }
 
-  /// Puts `self` into the line, giving up what it holds. The caller must then look for work,
-  /// call `notify` if there is some, and only then park.
+  /// Adds `self` to the wait queue and ends its searching and running. The caller must then check
+  /// for work, call `notify` if there is some, and only then park.
   void enter(waiter& self, bool searching, bool running) {
     lock guard(mutex_);
     self.granted = false;
@@ -76,8 +76,8 @@ public:
                     std::memory_order_seq_cst);
   }
 
-  /// Takes `self` out of the line; returns false if somebody else did so before, in which case
-  /// a notification is already there and `self.granted` says whether it came with a grant.
+  /// Removes `self` from the wait queue. Returns false if another thread has already done so: then
+  /// its notification has been sent, and `self.granted` tells whether it came with a grant.
   bool leave(waiter& self) {
     lock guard(mutex_);
     if (!self.in_line) {
@@ -89,7 +89,7 @@ public:
     return true;
   }
 
-  /// Wakes everyone without a grant: there will be no more work.
+  /// Wakes all waiters without a grant: there will be no more work.
   void release_all() {
     lock guard(mutex_);
     while (first_) {
@@ -101,17 +101,17 @@ public:
     }
   }
 
-  /// Ends a search. The caller must then look for work and `notify` if there is some.
+  /// Ends a search. The caller must then check for work and `notify` if there is some.
   void stop_searching(bool keep_running) {
     word_.fetch_sub(one_searching + (keep_running ? 0 : one_running),
                     std::memory_order_seq_cst);
   }
 
-  /// Gives up a running place. The caller must then look for work and `notify`.
+  /// Stops running. The caller must then check for work and `notify` if there is some.
   void stop_running() { word_.fetch_sub(one_running, std::memory_order_seq_cst); }
 
-  /// Takes a running place if there is one below the limit. A searcher has none yet: it may still
-  /// wait for a lock (Ruby's GVL) that the caller has.
+  /// Starts running if that is within the limit. Searchers are not counted for this: they may still
+  /// wait for a lock (Ruby's GVL) that the caller holds.
   bool try_run() {
     std::uint64_t seen = word_.load(std::memory_order_seq_cst);
     do {
@@ -120,11 +120,10 @@ public:
     return true;
   }
 
-  /// Takes a running place, past the limit if need be: for a thread that runs already.
+  /// Starts running, even beyond the limit: for a thread that already runs.
   void run_anyway() { word_.fetch_add(one_running, std::memory_order_seq_cst); }
 
-  /// Gives up a running place if more than the limit run, searchers not counted; no work can be
-  /// missed by that.
+  /// Stops running if more than the limit run, not counting searchers. This cannot miss work.
   bool try_step_back() {
     std::uint64_t seen = word_.load(std::memory_order_seq_cst);
     do {
@@ -145,7 +144,7 @@ public:
 
   std::uint32_t limit() const { return limit_; }
 
-  /// How many threads were woken so far.
+  /// Number of threads woken so far.
   std::uint64_t wake_count() const { return wake_count_.load(std::memory_order_relaxed); }
 
 private:
@@ -163,7 +162,7 @@ private:
   static constexpr std::uint32_t running(std::uint64_t word) {
     return static_cast<std::uint32_t>(word >> 40) & mask;
   }
-  // Running, and not on their way only.
+  // Threads that run and are not searching.
   static constexpr std::uint32_t arrived(std::uint64_t word) {
     return running(word) - searching(word);
   }
@@ -184,7 +183,7 @@ private:
       if (verdict != wake::woke) return verdict;
     } while (!word_.compare_exchange_weak(seen, seen - one_parked + one_searching + one_running,
                                           std::memory_order_seq_cst));
-    // `parked` changes under the mutex only, so somebody is there.
+    // `parked` changes only under the mutex, so the queue is not empty.
     waiter& next = turn_ == turn::oldest ? *first_ : *last_;
     unlink(next);
     next.granted = true;

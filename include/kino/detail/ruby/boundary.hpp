@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The boundary between C++ and Ruby: C++ exceptions become Ruby ones after the last C++ frame
-// with a destructor is gone, because Ruby raises by longjmp.
+// The boundary between C++ and Ruby: it converts C++ exceptions to Ruby ones after the last C++
+// frame with a destructor has been unwound, because Ruby raises by longjmp.
 
 #pragma once
 
@@ -36,7 +36,7 @@ private:
 
 namespace detail {
 
-// How a C++ body ended. Trivial, so that a longjmp may pass over it; leave_to_ruby frees `message`.
+// How a C++ body ended. Trivial, because longjmp skips its destructor; leave_to_ruby frees `message`.
 struct verdict {
   enum class kind { returned, ruby, raised, system } how;
   VALUE value;    // the result, or the class to raise
@@ -54,8 +54,8 @@ inline void note(verdict& v, VALUE exception_class, std::string_view message) no
   v.message[message.size()] = '\0';
 }
 
-// An Errno begins with the text of its number, and what() ends with it (or has it before the
-// paths, std::filesystem_error): said once is enough.
+// Ruby's Errno message begins with the text of the error number. what() contains it, too, at the
+// end or, in std::filesystem_error, before the paths: remove it from what().
 inline void note_system(verdict& v, std::system_error const& error) noexcept {
   note(v, rb_eRuntimeError, error.what());
   std::error_code const code = error.code();
@@ -74,7 +74,7 @@ inline void note_system(verdict& v, std::system_error const& error) noexcept {
     bool const separated = found - v.message >= 2 && found[-2] == ':' && found[-1] == ' ';
     std::memmove(separated ? found - 2 : found, after, std::strlen(after) + 1);
   } catch (std::bad_alloc const&) {
-    return;  // It is said twice.
+    return;  // The message then contains it twice.
   }
 }
 
@@ -110,7 +110,7 @@ void run_body(verdict& v, Body& body) noexcept {
                 "call Ruby only inside kino::protect, and do not store the error");
     rb_jump_tag(v.code);
   }
-  // Making a String may raise, too (NoMemoryError): the message is freed first, then that goes on.
+  // Creating a String may raise, too (NoMemoryError): free the message, then propagate that.
   int state = 0;
   VALUE const text = rb_protect(
       [](VALUE message) {
@@ -128,11 +128,11 @@ void run_body(verdict& v, Body& body) noexcept {
 
 }  // namespace detail
 
-/// boundary runs `body(held)`, which returns a VALUE, and raises in Ruby what it throws in C++.
+/// boundary runs `body(held)`, which returns a VALUE, and raises its C++ exceptions in Ruby.
 ///
-/// Methods and KINO_EXTENSION have one. Any other function that Ruby calls, the block of
-/// rb_block_call or the callback of rb_hash_foreach, needs one of its own if it may throw: no
-/// C++ exception may cross Ruby's frames. `body` has no destructor.
+/// Methods and KINO_EXTENSION have a boundary. Any other function that Ruby calls, such as the
+/// block of rb_block_call or the callback of rb_hash_foreach, needs one if it may throw: no C++
+/// exception may cross Ruby's frames. `body` must be trivially destructible.
 ///
 /// Example (needs Ruby):
 ///

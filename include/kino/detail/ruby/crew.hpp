@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The Ruby threads that work for one dispatcher: who has joined, what each has taken, whose turn
-// it is. It knows nothing of what requests carry.
+// The Ruby threads that work for one dispatcher: membership, requests in flight, turns. It is
+// independent of the request type.
 
 #pragma once
 
@@ -29,22 +29,22 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A crew gives joined threads a place, a permit and a record of what they have in flight, so that
-/// somebody else can end that when they are gone.
+/// A crew gives joined threads a slot, a permit and a record of their requests in flight, which
+/// another thread can end when they are gone.
 ///
-/// Threads:    a member's functions by the Ruby thread that joined; `abandon`, `work_arrived`,
-///             `stop` and the observers by anyone.
+/// Threads:    a member's functions: the Ruby thread that joined; `abandon`, `work_arrived`, `stop`
+///             and the observers: any.
 /// Blocks:     `wait_for_turn`.
-/// Fork:       in a child `check_process` throws, and so do `join` and everything after it; `leave`
-///             only forgets the thread's seat.
+/// Fork:       in a child, `check_process`, `join` and everything after it throw; `leave` only
+///             clears the thread's seat.
 class crew {
 public:
-  /// `permits` asks for permits; they are in use if this Ruby has thread events, too.
-  /// `last_left` is called by the thread that left when no member is left; it must not throw.
+  /// `permits` requests permits; they are used only if this Ruby has thread events. When the last
+  /// member leaves, its thread calls `last_left`, which must not throw.
   crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
        std::function<void()> last_left);
   crew(crew const&) = delete;
-  /// Every member has left, except in a forked child, which has none.
+  /// Every member must have left, except in a forked child, which has none.
   ~crew() {
     KINO_ASSERT(born_.forked() || slots_.occupied() == 0,
                 "a dispatcher must not be destroyed before its workers have left: close it and "
@@ -57,53 +57,53 @@ public:
 
   /// Whether there is no member now.
   [[nodiscard]] bool empty() const { return (attendance() & ~attended) == 0; }
-  /// Whether there were members, and the last one has left.
+  /// Whether there were members and the last one has left.
   [[nodiscard]] bool deserted() const { return attendance() == attended; }
 
-  /// Makes the calling thread a member and pins it; raises ThreadError if it is one already or
+  /// Makes the calling thread a member and pins it; raises ThreadError if it is already a member or
   /// every slot is taken.
   [[nodiscard]] crew_member& join(gvl const& held);
-  /// Ends what `self` has in flight as abandoned and frees its slot; nothing if the calling
-  /// thread is not the one that joined, or has left.
+  /// Abandons the requests in flight of `self` and frees its slot. Does nothing if the calling
+  /// thread has not joined, or has left.
   void leave(gvl const& held, crew_member& self) noexcept;
 
-  /// Whether `self` may look for a request now; if not, it has to wait for its turn.
+  /// Whether `self` may look for a request now; if not, it must wait for its turn.
   [[nodiscard]] bool may_run(crew_member& self) { return permits_.acquire(self.permit()); }
-  /// Releases the GVL and the permit and sleeps until it is the turn of `self`, there will be no
-  /// more requests, or Ruby interrupts; throws ruby_error if the interrupt leaves.
+  /// Releases the GVL and the permit, and sleeps until it is the turn of `self`, there will be no
+  /// more requests, or Ruby interrupts; throws ruby_error if the interrupt raises or unwinds.
   void wait_for_turn(gvl const& held, crew_member& self);
 
-  /// Between two requests. Without permits only Ruby ends the turn of a thread that computes,
-  /// after 100 ms and in the middle of a request, whose client then waits until all other
-  /// threads of the Ractor have had their turns. So after a slice the GVL goes to the next one
-  /// here. Throws ruby_error if an interrupt leaves.
+  /// Called between two requests: without permits, releases the GVL after a slice. Otherwise only
+  /// Ruby would switch threads, after 100 ms and in the middle of a request, whose client would
+  /// then wait for a turn of every other thread of the Ractor. Throws ruby_error if an interrupt
+  /// raises or unwinds.
   void share_gvl(gvl const& held, crew_member& self);
 
-  /// Notes that `self` has taken this request.
+  /// Records that `self` has taken this request.
   void took(crew_member& self, weak_responder request) noexcept {
     slots_.began(self.index_);
     self.in_flight_.add(std::move(request));
   }
-  /// Says that the handler of what was taken begins.
+  /// Reports that the handler of the taken requests begins.
   void begin(crew_member& self) { permits_.begin(self.permit()); }
-  /// Counts what `self` has taken as finished.
+  /// Counts the requests that `self` has taken as finished.
   void finish(crew_member& self) noexcept {
     permits_.end(self.permit());
     for (std::size_t taken = self.in_flight_.clear(); taken > 0; --taken) {
       slots_.finished(self.index_);
     }
   }
-  /// Gives the permit of `self` up for good: there is nothing left to take.
+  /// Releases the permit of `self`: there are no more requests to take.
   void retire(crew_member& self) { permits_.release(self.permit()); }
 
-  /// Ends what `who` has in flight as abandoned; returns how many requests that were.
+  /// Abandons the requests in flight of `who`; returns how many.
   std::size_t abandon(worker_id who) noexcept;
-  /// Marks `who` as stuck, or takes the mark away; returns false if it has left.
+  /// Marks `who` as stuck, or removes the mark; returns false if it has left.
   bool quarantine(worker_id who, bool on) { return slots_.quarantine(who, on); }
 
-  /// Says that a request was queued.
+  /// Reports that a request was queued.
   void work_arrived() { permits_.work_arrived(); }
-  /// Says that there will be no more requests.
+  /// Reports that there will be no more requests.
   void stop() { permits_.stop(); }
 
   [[nodiscard]] crew_member& operator[](std::size_t index) { return members_[index]; }
@@ -112,10 +112,10 @@ public:
   [[nodiscard]] bool permits_in_use() const { return permits_in_use_; }
 
 private:
-  static constexpr std::uint32_t attended = 1u << 31;  // there was a member at some time
+  static constexpr std::uint32_t attended = 1u << 31;  // there has been a member
 
-  // seq_cst: a member that leaves subtracts itself before it looks for requests without a worker,
-  // and a submitter publishes the request before it looks here.
+  // seq_cst: a leaving member subtracts itself before it looks for requests without a worker, and
+  // a submitter publishes its request before it looks here.
   std::uint32_t attendance() const { return attendance_.load(std::memory_order_seq_cst); }
 
   friend class memberships;
@@ -127,7 +127,7 @@ private:
   std::unique_ptr<crew_member[]> const members_;
   run_permits permits_;
   std::function<void()> const last_left_;
-  atomic<std::uint32_t> attendance_{0};  // how many members, and `attended`: one word, one question
+  atomic<std::uint32_t> attendance_{0};  // number of members, and `attended`, read at once
   fork_mark const born_;
 };
 
@@ -143,7 +143,7 @@ inline crew::crew(bool permits, run_permits::options chosen, std::function<bool(
                 .concurrency = !permits_in_use_     ? 0
                                : chosen.concurrency ? chosen.concurrency
                                                     : usable_cpus(),
-                // Without permits nothing expires, and a slice may be 0.
+                // Without permits, no slice expires, and the option may be 0.
                 .slice = permits_in_use_ ? chosen.slice : run_permits::options().slice},
                std::move(work_waits)),
       last_left_(std::move(last_left)) {
@@ -188,7 +188,7 @@ inline void crew::leave(gvl const&, crew_member& self) noexcept {
   if (self.thread_.load(std::memory_order_relaxed) != rb_thread_current()) return;
   memberships::of_this_thread().remove(self);
   if (permits_in_use_) leave_seat();
-  if (born_.forked()) return;  // what the parent's threads had locked stays locked
+  if (born_.forked()) return;  // locks held by the parent's threads stay locked
   free_place(self);
 }
 
@@ -201,7 +201,7 @@ inline void crew::free_place(crew_member& member) noexcept {
   if (attendance_.fetch_sub(1, std::memory_order_seq_cst) == (attended | 1)) last_left_();
 }
 
-// On the native thread, with or without a Ruby one: it must not touch Ruby.
+// Runs on the native thread, perhaps without a Ruby thread: it must not call Ruby.
 inline void memberships::end(crew_member& member) noexcept {
   of_this_thread().remove(member);
   crew& joined = *member.of_;
@@ -218,7 +218,7 @@ inline std::size_t crew::abandon(worker_id who) noexcept {
     if (member.generation_ != who.generation) return 0;
     requests = member.in_flight_.take();
   }
-  // Without the lock: what is delivered may come back here.
+  // Outside the lock: delivering an outcome may call back into this object.
   std::size_t ended = 0;
   for (weak_responder const& request : requests) ended += request.abandon();
   return ended;
@@ -231,13 +231,13 @@ inline void crew::wait_for_turn(gvl const& held, crew_member& self) {
   auto work = [&]() noexcept { result = permits_.wait(permit, look); };
   auto unblock = [&]() noexcept { permit.interrupt(); };
   permit.clear_interruption();
-  // What Thread.handle_interrupt lets through only `:on_blocking` may have come long before.
+  // An earlier interrupt that Thread.handle_interrupt defers with `:on_blocking` is delivered here.
   held.check_interrupts();
   bool const waited = try_without_gvl(held, work, unblock);
   if (!permits_in_use_) self.has_gvl_since_ = std::chrono::steady_clock::now();
   using waits = run_permits::waited;
   if (waited && (result == waits::granted || result == waits::stopped)) return;
-  // What interrupts may run for long, and may not come back: others need the permit more.
+  // An interrupt may run for long and may unwind: release the permit to other workers.
   if (!waited) permits_.release(permit);
   held.check_interrupts();
 }

@@ -22,13 +22,13 @@ namespace detail {
 
 class crew;
 
-/// A crew_member is one joined Ruby thread. It stays where it is, joined or not.
+/// A crew_member is one joined Ruby thread. Its address is fixed, whether it is joined or not.
 class crew_member {
 public:
-  /// Its place, below the number of slots; its successor gets the same.
+  /// Its slot, below the number of slots; its successor gets the same one.
   [[nodiscard]] std::size_t index() const { return index_; }
-  /// What the supervision functions call it by. By its own thread; others get it from
-  /// `worker_slots::view_of`.
+  /// Its id in the supervision functions. Only its own thread may call this; others get the id
+  /// from `worker_slots::view_of`.
   [[nodiscard]] worker_id id() const { return {index_, generation_}; }
 
 private:
@@ -37,23 +37,23 @@ private:
   run_permits::permit& permit() const { return *seat_.permit; }
 
   std::size_t index_ = 0;
-  mutex tenancy_;                 // a successor does not join while another thread empties in_flight_
+  mutex tenancy_;                 // keeps a successor from joining while another thread empties in_flight_
   std::uint64_t generation_ = 0;  // written by its thread, under the mutex
   seat seat_;
   in_flight in_flight_;
-  std::chrono::steady_clock::time_point has_gvl_since_;  // or later; only without permits
+  std::chrono::steady_clock::time_point has_gvl_since_;  // an upper bound; only without permits
   // The Ruby thread that has joined, 0: none. Only compared, so it need not be marked. relaxed
-  // everywhere: a thread looks for itself, and what it finds it has written itself.
+  // everywhere: a thread looks only for itself, and finds only what it has written itself.
   atomic<VALUE> thread_{0};
   crew* of_ = nullptr;
   crew_member* next_ = nullptr;  // of memberships
 };
 
-/// The memberships of the calling native thread end with it at the latest: a Ruby thread that ends
-/// without `leave` must not keep its slot, nor its client waiting.
+/// The memberships of the calling native thread; they end with that thread at the latest. A Ruby
+/// thread that ends without `leave` must not keep its slot or leave its client waiting.
 ///
-/// Before Ruby 3.3 a native thread survives its Ruby thread for some seconds, and may serve the
-/// next one. On 3.3, where the Ruby threads of Ractors change native threads, nothing is noted.
+/// Before Ruby 3.3, a native thread survives its Ruby thread for some seconds and may serve the
+/// next one. On 3.3, the Ruby threads of Ractors change native threads, so nothing is recorded.
 class memberships {
 public:
   static memberships& of_this_thread() {
@@ -80,7 +80,7 @@ public:
       return;
     }
   }
-  /// Ends those of Ruby threads that lived on this native thread before `current`.
+  /// Ends the memberships of Ruby threads that ran on this native thread before `current`.
   void end_former(VALUE current) noexcept {
     forget_parent();
     for (crew_member* each = first_; each;) {
@@ -91,7 +91,7 @@ public:
 
 private:
   static void end(crew_member& member) noexcept;
-  // In a forked child those of the parent mean nothing, and may be gone.
+  // In a forked child, the parent's memberships are meaningless and may be dangling.
   void forget_parent() noexcept {
     // relaxed: only a child's first thread changes the count.
     std::uint32_t const now = fork_count().load(std::memory_order_relaxed);

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 //
-// The only file that includes <ruby.h>, and the one place where Ruby's versions differ.
+// The only file that includes <ruby.h>, and the only one with differences between Ruby versions.
 //
-// Functions that only newer Rubies have are declared here once more, as templates in a namespace
-// of their own, with the same parameters. A call through `using namespace kino_newer_ruby` finds
-// Ruby's function where there is one (of two equal matches the plain function is the better one;
-// a template that deduced its parameters would match more closely) and the stand-in where there is
-// none: features are detected by the compiler, without version numbers and without a configure
-// step. The namespace lies outside kino because a using-directive makes names visible
-// in the innermost namespace around both, which has to be the global one, where Ruby's are.
+// Functions that only newer Rubies have are also declared here, as templates with the same
+// parameters in a separate namespace. A call through `using namespace kino_newer_ruby` finds Ruby's
+// function if it exists, because a plain function is preferred over an equally good template; a
+// template that deduced its parameters could match better. Otherwise the call finds the stand-in.
+// The compiler thus detects features without version numbers or a configure step. The namespace is
+// outside kino because a using-directive makes names visible in the innermost namespace around
+// both, which must be the global one, where Ruby's are.
 
 #pragma once
 
 #include <kino/detail/config.hpp>
 
-// Before Ruby's, whose macros rename functions of the C library.
+// Included before Ruby's headers, whose macros rename functions of the C library.
 #include <atomic>
 
 #include <ruby.h>
@@ -50,27 +50,27 @@
 #undef vsnprintf
 #undef write
 
-// Exported for extensions (fiddle uses it), but in none of Ruby's headers. Weak: a Ruby without
-// it loads the extension all the same.
+// Exported for extensions (fiddle uses it), but not declared in Ruby's headers. Weak, so a Ruby
+// without it can still load the extension.
 extern "C" __attribute__((weak)) int ruby_thread_has_gvl_p(void);
 
 namespace kino_newer_ruby __attribute__((visibility("hidden"))) {
 
 struct absent {};
 
-// 3.4: keeps a thread on its own native thread for good.
+// 3.4: pins a thread to its native thread permanently.
 template <class None = void>
 absent rb_thread_lock_native_thread() {
   return {};
 }
 
-// 3.2: a Hash with room.
+// 3.2: creates a Hash with a capacity.
 template <class None = void>
 VALUE rb_hash_new_capa(long) {
   return rb_hash_new();
 }
 
-// 3.3: what belongs to a thread, readable without the GVL.
+// 3.3: thread-specific data, readable without the GVL.
 template <class None = void>
 int rb_internal_thread_specific_key_create() {
   return -1;
@@ -89,13 +89,13 @@ absent rb_internal_thread_specific_set(VALUE, int, void*) {
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-// Whether the VM is gone: nothing may be asked of it then, and nothing needs its lock. Destructors
-// of static objects run after that.
+// Whether the VM has ended: it must not be called then, and its lock is not needed. Destructors of
+// static objects run later.
 inline std::atomic<bool> ruby_has_ended{false};
 
 /// Whether the calling thread is a Ruby thread that holds its Ractor's GVL.
 inline bool holds_gvl() noexcept {
-  // relaxed: it is set by the thread that runs static destructors later; others only pass.
+  // relaxed: the thread that sets it is the one that later runs static destructors.
   if (ruby_has_ended.load(std::memory_order_relaxed)) return false;
   if (!ruby_thread_has_gvl_p) return ruby_native_thread_p() != 0;
   return ruby_thread_has_gvl_p() != 0;

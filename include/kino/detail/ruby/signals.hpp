@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// How a signal reaches the main thread in a native wait where Ruby does not see to that (before 3.3).
+// Delivers signals to the main thread in a native wait where Ruby does not (before 3.3).
 //
-// Ruby's C handler only marks the main thread. Waking it is left to a Ruby thread that sleeps as the
-// holder of Ruby's signal pipe, or waits for the GVL, and often there is none: Ruby starts one for
-// a native wait only if the main thread is alone in its Ractor when the wait begins, and other
-// sleepers do not take over from a holder that leaves. So the main thread's waits look for
-// interrupts now and then; and where only a real interrupt may end the work, a Ruby thread is
-// added that tries to become the holder now and then.
+// Ruby's C handler only marks the main thread. Another Ruby thread must wake it: one that sleeps as
+// the holder of Ruby's signal pipe, or one that waits for the GVL. Often there is none. Ruby starts
+// one for a native wait only if the main thread is alone in its Ractor when the wait begins, and
+// other sleepers do not take over from a holder that leaves. Therefore the main thread's waits check
+// for interrupts periodically. Where only a real interrupt may end the work, we add a Ruby thread
+// that periodically tries to become the holder.
 
 #pragma once
 
@@ -22,11 +22,11 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-// How late a signal may be there. Ruby's own timer thread of those versions is as slow.
+// The maximum delay of a signal. Ruby's own timer thread of those versions is as slow.
 inline constexpr std::chrono::milliseconds signal_period{100};
 
-/// Whether the calling thread is the one that runs signal handlers, and has to look for them.
-/// The main thread is the process's first one, in a forked child as well.
+/// Whether the calling thread is the one that runs signal handlers, and must check for signals. The
+/// main thread is the first one of the process, in a forked child as well.
 inline bool looks_for_signals() noexcept {
   if constexpr (ruby_wakes_for_signals) {
     return false;
@@ -34,7 +34,7 @@ inline bool looks_for_signals() noexcept {
 #ifdef __linux__
     return gettid() == getpid();
 #else
-    return rb_thread_current() == rb_thread_main();  // other Ractors' first threads look, too
+    return rb_thread_current() == rb_thread_main();  // the first threads of other Ractors check, too
 #endif
   }
 }
@@ -46,10 +46,11 @@ inline deadline next_look(deadline until) noexcept {
   return until && *until < look ? until : deadline(look);
 }
 
-/// A signal_sleeper keeps one more thread asleep in Ruby while the main thread does native work.
+/// A signal_sleeper keeps an additional thread asleep in Ruby while the main thread does native
+/// work.
 ///
-/// Threads: construct and destroy it with the GVL. Nothing where Ruby needs none.
-/// Errors:  without memory for the thread there is none: signals wait for the end of the work.
+/// Threads: construct and destroy it with the GVL held. It does nothing where Ruby does not need it.
+/// Errors:  if there is no memory for the thread, signals are delivered at the end of the work.
 class signal_sleeper {
 public:
   signal_sleeper() noexcept {
@@ -58,8 +59,8 @@ public:
   }
   signal_sleeper(signal_sleeper const&) = delete;
   signal_sleeper& operator=(signal_sleeper const&) = delete;
-  // It is told to end and not killed: it has its creator's Thread.handle_interrupt, which may
-  // keep a kill waiting for ever.
+  // It is asked to end, not killed: it inherits its creator's Thread.handle_interrupt, which may
+  // defer a kill forever.
   ~signal_sleeper() {
     if (NIL_P(thread_)) return;
     protected_call(
@@ -72,7 +73,7 @@ public:
   }
 
 private:
-  // What `function` returns; nil if it raised, with the exception forgotten and `$!` as before.
+  // Returns the result of `function`; nil if it raised. Discards the exception and restores `$!`.
   static VALUE protected_call(VALUE (*function)(VALUE), VALUE argument) noexcept {
     VALUE const error = rb_errinfo();
     int failed = 0;

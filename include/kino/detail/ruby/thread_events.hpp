@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Ruby's thread events to run_permits: a worker that gives up its GVL lends its permit.
+// Connects Ruby's thread events to run_permits: a worker that releases its GVL lends its permit.
 
 #pragma once
 
@@ -17,8 +17,8 @@ struct seat {
   run_permits::permit* permit = nullptr;
 };
 
-// Where a thread's seat is kept. On a Ruby that cannot pin threads but moves them between native
-// threads (3.3) it belongs to the Ruby thread; else to the native one, which is cheaper to read.
+// Where a thread's seat is stored. On a Ruby that cannot pin threads but moves them between native
+// threads (3.3), in the Ruby thread; otherwise in the native thread, which is cheaper to read.
 inline constexpr bool seats_belong_to_ruby_threads =
     !ruby_pins_threads && ruby_has_thread_storage;
 
@@ -49,8 +49,8 @@ seat const* seat_of(Data const& event) {
   }
 }
 
-// Called by Ruby on the thread concerned, with or without the GVL, with locks of Ruby's
-// scheduler held: leaf locks only from here on.
+// Ruby calls this on the thread concerned, with or without the GVL, with its scheduler's locks held:
+// only leaf locks may be taken.
 inline void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data_t const* data,
                             void*) {
   seat const* const mine = seat_of(*data);
@@ -62,7 +62,7 @@ inline void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data
   }
 }
 
-// Once per extension, before the first worker: the key must exist before a second Ractor does.
+// Called once per extension, before the first worker: the key must exist before a second Ractor.
 inline void hear_thread_events() {
   static bool const installed = [] {
     if constexpr (seats_belong_to_ruby_threads) {
@@ -77,7 +77,7 @@ inline void hear_thread_events() {
   static_cast<void>(installed);
 }
 
-// `mine` must stay where it is until `leave_seat`.
+// `mine` must not move until `leave_seat`.
 inline void take_seat(seat& mine) {
   if constexpr (seats_belong_to_ruby_threads) {
     using namespace kino_newer_ruby;
