@@ -40,12 +40,12 @@ inline std::uint64_t next_registry_salt() {
 ///
 /// Threads:  any thread, any Ractor, concurrently. No pin may exist when it is destroyed.
 /// GVL:      never needed. ~T runs in the thread that drops the last pin: it must not need Ruby.
-/// Blocks:   `insert` and the end of an erased object take a leaf mutex; `find` and `for_each`
-///           never do.
-/// Throws:   std::bad_alloc and what T's constructor throws, from `insert`;
-///           std::length_error beyond 16,777,216 places.
-/// Fork:     a child goes on with what it inherits. What a thread of the parent was inserting or had
-///           pinned at the moment of the fork stays where it is in the child, without an end.
+/// Blocks:   `insert` and the destruction of an erased object take a leaf mutex; `find` and
+///           `for_each` never do.
+/// Throws:   `insert`: std::bad_alloc, what T's constructor throws, and std::length_error beyond
+///           16,777,216 places.
+/// Fork:     a child may use an inherited registry. Objects that a thread of the parent was inserting
+///           or had pinned at the moment of the fork are never destroyed in the child.
 ///
 /// Example:
 ///

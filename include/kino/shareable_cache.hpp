@@ -43,7 +43,7 @@ public:
   shareable_cache(gvl const& held, std::size_t capacity);
   shareable_cache(shareable_cache const&) = delete;
   shareable_cache& operator=(shareable_cache const&) = delete;
-  /// Needs the GVL, as frozen_string_cache. The objects live on where Ruby refers to them.
+  /// Needs the GVL, like ~frozen_string_cache. Objects that Ruby refers to remain valid.
   ~shareable_cache() = default;
 
   /// The object of `key`; calls `compute()` if it is not cached and no other caller computes it.

@@ -19,27 +19,28 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// A shared_cache keeps up to `capacity` values by key, the most recently used ones.
+/// A shared_cache keeps the `capacity` most recently used values by key.
 ///
-/// The first caller that misses a key computes its value; callers that want the same key meanwhile
-/// wait for that value instead of computing it again. If the computation throws, its caller gets
-/// the exception, and of those who wait one computes next. A computation may fetch other keys. It
-/// may not need its own, or one whose computation waits for it: that would never end, and throws.
+/// The first caller that misses a key computes its value; concurrent callers for the same key wait
+/// for that value instead of computing it again. If the computation throws, its caller gets the
+/// exception, and one of the waiting callers computes next. A computation may fetch other keys. If
+/// it fetches its own key, or one whose computation waits for it, `fetch` throws instead of
+/// deadlocking.
 ///
-/// Keys are bytes. Others may choose them: keys whose hashes collide evict each other, so that a look-up
-/// passes 16 values at most. T must be nothrow copyable and nothrow movable, and its copy
-/// constructor must take no lock and allocate nothing: let it be small, or a
-/// std::shared_ptr<const M>. For Ruby objects use shareable_cache.
+/// Keys are bytes and may come from untrusted sources: keys whose hashes collide evict each other,
+/// so a look-up examines at most 16 values. T must be nothrow copyable and nothrow movable, and its
+/// copy constructor must not lock or allocate: use a small T, or a std::shared_ptr<const M>. For
+/// Ruby objects, use shareable_cache.
 ///
-/// Threads:    any thread, any Ractor, at the same time. Destroy it when nobody uses it.
+/// Threads:    any thread, any Ractor, concurrently. It must not be in use when it is destroyed.
 /// GVL:        never needed. A thread that holds it uses kino::fetch(held, cache, key, compute) of
 ///             wait.hpp instead of `fetch`. ~T runs in any of the threads: it must not need Ruby.
-/// Blocks:     `fetch`, while another caller computes; the others take a leaf mutex only.
-/// Throws:     std::bad_alloc; from `fetch` what `compute` throws, and std::system_error with
+/// Blocks:     `fetch`, while another caller computes; the other members only take a leaf mutex.
+/// Throws:     std::bad_alloc; `fetch` also throws what `compute` throws, and std::system_error with
 ///             std::errc::resource_deadlock_would_occur.
-/// Order:      what happened before a computation returned is visible to all who get the value.
-/// Fork:       a child starts with an empty cache. A computation that forks goes on in both
-///             processes, and its value is kept in the parent only.
+/// Order:      effects before a computation returned are visible to all callers that get the value.
+/// Fork:       a child starts with an empty cache. A computation that forks continues in both
+///             processes, and only the parent keeps its value.
 ///
 /// Example:
 ///

@@ -26,18 +26,18 @@ struct worker_id {
   bool operator==(worker_id const&) const = default;
 };
 
-/// A worker_slots keeps a fixed number of places for workers, with the figures of each.
+/// A worker_slots keeps a fixed number of slots for workers, with statistics for each.
 ///
-/// A place outlives its workers: when one dies, its successor takes the lowest free place and
-/// counts on, so a metric per slot never becomes a new series. What was in flight when a worker
-/// left is forgotten with it, so a reused place shows no phantom work. A worker that is stuck
-/// can be marked `quarantined`; it keeps its place until it leaves.
+/// A slot outlives its workers: when one dies, its successor takes the lowest free slot and
+/// continues its counts, so a metric per slot never becomes a new series. Requests in flight when a
+/// worker leaves are no longer counted, so a reused slot shows no phantom work. A stuck worker can
+/// be marked `quarantined`; it keeps its slot until it leaves.
 ///
-/// Threads: `began` and `finished` by the slot's worker, everything else by anyone.
+/// Threads: `began` and `finished`: the slot's worker; everything else: any.
 /// GVL:     never needed.
-/// Blocks:  never, but for a leaf mutex in `claim` and `vacate`.
+/// Blocks:  never; `claim`, `vacate` and `quarantine` take a leaf mutex.
 /// Throws:  std::bad_alloc, from the constructor and `snapshot`.
-/// Fork:    a child goes on with what it inherits; the parent's workers keep their places there.
+/// Fork:    a child may use an inherited object; the parent's workers keep their slots there.
 ///
 /// Example:
 ///
@@ -188,7 +188,7 @@ private:
 
   std::size_t const count_;
   std::unique_ptr<slot[]> const slots_;
-  leaf_mutex mutex_;  // makes claim and vacate exclusive; figures are read without it
+  leaf_mutex mutex_;  // makes claim and vacate exclusive; statistics are read without it
 };
 
 KINO_NAMESPACE_END

@@ -23,8 +23,8 @@ class RulesTest < RubyTest
     destroy_with_worker: /a dispatcher must not be destroyed before its workers have left: close it and wait for their threads/,
     assume_in_native_thread: /gvl::assume\(\) is for callbacks that Ruby calls: this thread does not hold the GVL/,
     assume_without_gvl: /gvl::assume\(\) is for callbacks/,
-    cache_without_gvl: /a frozen_string_cache or shareable_cache is destroyed by a thread that holds the GVL/,
-    shareable_cache_without_gvl: /a frozen_string_cache or shareable_cache is destroyed by a thread that holds the GVL/
+    cache_without_gvl: /a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL/,
+    shareable_cache_without_gvl: /a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL/
   }.each do |name, sentence|
     define_method("test_#{name}") { assert_match sentence, rule_broken_by("Rules.#{name}") }
   end

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Where a registry keeps its places: they never move, and are found by index without a lock.
+// The storage of a registry: places with fixed addresses, found by index without a lock.
 
 #pragma once
 
@@ -17,15 +17,15 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A place_store lends out places and takes them back: segments that double in size, and a list of the free ones.
+/// A place_store allocates and recycles places, in segments that double in size, with a free list.
 ///
-/// A Place has a `std::uint32_t index` and a `Place* next_free`, both the store's.
+/// A Place has the members `std::uint32_t index` and `Place* next_free`, which the store uses.
 ///
-/// Threads: any. Destroy it when no other uses it.
+/// Threads: any. It must not be in use when it is destroyed.
 /// Blocks:  `take` and `give_back` hold a leaf mutex for a few instructions; `at` and `for_each` never.
 /// Throws:  `take`: std::bad_alloc, and std::length_error beyond 16,777,216 places.
-/// Fork:    a child goes on with it. A place that another thread was taking or giving back at the
-///          moment of the fork may stay unused there.
+/// Fork:    a child may use an inherited store. A place that another thread was taking or returning at
+///          the moment of the fork may remain unused there.
 template <class Place>
 class place_store {
 public:
@@ -35,20 +35,20 @@ public:
   place_store(place_store const&) = delete;
   place_store& operator=(place_store const&) = delete;
   ~place_store() {
-    // relaxed, here and in for_each: the last user has synchronised with all others.
+    // relaxed: the last user has synchronised with all others.
     for (auto& segment : segments_) delete[] segment.load(std::memory_order_relaxed);
   }
 
-  /// A place that nobody has.
+  /// Returns a free place.
   Place& take() {
-    // A segment is allocated without the mutex, and dropped if another thread was faster.
+    // Segments are allocated outside the mutex, and freed if another thread was faster.
     std::unique_ptr<Place[]> fresh;
     unsigned segment_of_fresh = 0;
     for (;;) {
       unsigned segment = 0;
       {
         std::lock_guard guard(mutex_);
-        // relaxed, like all loads here: written under the mutex.
+        // relaxed, like all loads here: all writes are under the mutex.
         if (Place* const free = free_.load(std::memory_order_relaxed)) {
           free_.store(free->next_free, std::memory_order_relaxed);
           return *free;
@@ -70,15 +70,15 @@ public:
     }
   }
 
-  /// Takes back what `take` gave.
+  /// Returns a place to the store.
   void give_back(Place& unused) noexcept {
     std::lock_guard guard(mutex_);
     unused.next_free = free_.load(std::memory_order_relaxed);
-    // release: at the moment of a fork the list must not have a place without its link.
+    // release: at the moment of a fork, every place in the list must have its link.
     free_.store(&unused, std::memory_order_release);
   }
 
-  /// The place of `index`; null if there was never one. `index` has at most `index_bits` bits.
+  /// The place with `index`; null if it was never created. `index` has at most `index_bits` bits.
   [[nodiscard]] Place* at(std::size_t index) const noexcept {
     unsigned const segment = segment_of(index);
     // acquire: pairs with the release in `take`.
@@ -86,12 +86,12 @@ public:
     return places ? &places[index - segment_start(segment)] : nullptr;
   }
 
-  /// Calls `visit(place)` for all there are, lent out or free.
+  /// Calls `visit(place)` for all places, used or free.
   template <class Visit>
   void for_each(Visit visit) {
     for (unsigned segment = 0; segment < segments; ++segment) {
       Place* const places = segments_[segment].load(std::memory_order_acquire);  // as in `at`
-      if (!places) return;  // They are made in order.
+      if (!places) return;  // Segments are created in order.
       for (std::size_t i = 0; i < segment_size(segment); ++i) visit(places[i]);
     }
   }
@@ -118,7 +118,7 @@ private:
   }
 
   atomic<Place*> segments_[segments] = {};
-  leaf_mutex mutex_;  // guards what follows and the growth of segments_
+  leaf_mutex mutex_;  // guards the members below and the growth of segments_
   atomic<Place*> free_{nullptr};
   std::size_t used_ = 0;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// How Ruby's collector learns of VALUEs in native memory that lives as long as the process, or nearly.
+// gc_root: makes Ruby's collector mark the VALUEs of a long-lived native object.
 
 #pragma once
 
@@ -11,39 +11,40 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A gc_root has Ruby's collector call `owner.mark()` for as long as the root lives.
+/// A gc_root makes Ruby's collector call `owner.mark()` while the root exists.
 ///
-/// It is one object, registered by the constructor and immortal; nothing is registered later. Build
-/// it on the main Ractor before others run: registering a GC root while they do is a crash on Ruby
-/// 4.0. Declare it as the owner's last member, so that it ends before what `mark` reads.
+/// The constructor registers one object that is never freed; nothing is registered later. Create it
+/// on the main Ractor before other Ractors run: registering a GC root while they do crashes Ruby
+/// 4.0. Declare it as the owner's last member: it must be destroyed before the members that `mark`
+/// reads.
 ///
-/// `void mark() const noexcept` runs in any thread of any Ractor, at any time from `watch` on. It
-/// may take a leaf_mutex: a thread that holds one never reaches a point where Ruby could stop it.
+/// `void mark() const noexcept` may run in any thread of any Ractor, at any time after `watch`. It
+/// may take a leaf_mutex: a thread that holds one reaches no safepoint before it unlocks.
 ///
-/// GVL:    needed; by the destructor, too, because a collection in another thread reads the owner.
-///         After the end of Ruby it needs nothing.
+/// GVL:    needed, also by the destructor, because a collection in another thread reads the owner;
+///         not needed after Ruby has ended.
 /// Throws: std::bad_alloc, ruby_error (NoMemoryError), from the constructor.
 template <class Owner>
 class gc_root {
 public:
-  /// `name` is the object's, in heap dumps; it lives as long as the process.
+  /// `name` is the object's name in heap dumps; the string must have static storage duration.
   gc_root(gvl const& held, char const* name) {
     static rb_data_type_t const type = make_type(name);
     auto kept = std::make_unique<cell>();
     protect(held, [&] {
       rb_gc_register_mark_object(rb_data_typed_object_wrap(0, kept.get(), &type));
     });
-    cell_ = kept.release();  // Immortal, like the object that refers to it.
+    cell_ = kept.release();  // Never freed, like the object that refers to it.
   }
   gc_root(gc_root const&) = delete;
   gc_root& operator=(gc_root const&) = delete;
   ~gc_root() {
     KINO_ASSERT(ruby_has_ended.load(std::memory_order_relaxed) || holds_gvl(),
-                "a frozen_string_cache or shareable_cache is destroyed by a thread that holds the GVL");
+                "a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL");
     cell_->owner = nullptr;
   }
 
-  /// Begins: `owner` is complete, and has no VALUEs yet.
+  /// Starts marking. `owner` must be fully constructed and have no VALUEs yet.
   void watch(Owner const& owner) noexcept { cell_->owner = &owner; }
 
 private:
