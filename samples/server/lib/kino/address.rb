@@ -3,15 +3,15 @@
 require_relative "errors"
 
 module Kino
-  # One address to listen on: a host and port, or the path of a unix socket, or "@" and a name in Linux's abstract
+  # One address to listen on: a host and port, the path of a Unix socket, or "@" and a name in Linux's abstract
   # namespace, where a socket has no file.
   class Address
     attr_reader :host, :port, :path
 
-    # Permissions of a unix socket's file; nil: what the umask leaves.
+    # Permissions of a Unix socket's file; nil: determined by the umask.
     attr_reader :mode
 
-    # Reads what --bind accepts; +port+ is for those that name none.
+    # Parses an argument of --bind; +port+ applies to addresses without one.
     def self.parse(text, port)
       case text
       when %r{\Aunix://(/[^?]+)(?:\?mode=(0?[0-7]{3}))?\z} then new(path: $1, mode: $2&.oct)
@@ -44,12 +44,12 @@ module Kino
       !path.nil?
     end
 
-    # Whether listening leaves a file behind.
+    # Whether listening creates a file.
     def file?
       unix? && !path.start_with?("@")
     end
 
-    # What to bind: localhost is both loopback addresses, as far as this machine has them, with one port.
+    # The addresses to bind: localhost stands for both loopback addresses, if this machine has them, with one port.
     def to_bind
       return [self] unless host&.casecmp?("localhost")
 
@@ -63,7 +63,7 @@ module Kino
       hosts.map { |one| Address.new(host: one, port: number) }
     end
 
-    # As the native side wants it.
+    # In the form that the native code takes.
     def to_native
       unix? ? [path, mode].compact : [host, port]
     end

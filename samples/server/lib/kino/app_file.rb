@@ -3,7 +3,7 @@
 require_relative "errors"
 
 module Kino
-  # The app in a rackup file.
+  # Loads the app of a rackup file.
   module AppFile
     def self.load(path)
       unless File.file?(path)
@@ -15,7 +15,7 @@ module Kino
       rescue LoadError
         raise ConfigError, "a rackup file needs the rack gem; add it with `gem install rack` or to the Gemfile"
       end
-      # Rack 2 returns the options of the file's first line, too.
+      # Rack 2 also returns the options of the file's first line.
       app, = Rack::Builder.parse_file(path)
       app
     end

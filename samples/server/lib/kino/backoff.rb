@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Kino
-  # How long to wait before a dead worker is replaced: not at all for a death now and then, a little when
-  # workers die in a row. A crashing handler costs a request each time, so its waits stay short; a worker
-  # that cannot even be created costs nothing but CPU, so those waits grow long.
+  # The delay before a dead worker is replaced: none for occasional deaths, a short one if workers die
+  # in a row. A crashing handler costs a request each time, so its delays stay short; a worker that
+  # cannot be created costs only CPU time, so those delays grow long.
   class Backoff
     QUIET_SECONDS = 1.0
     DEATH_STEP = 0.001
@@ -18,7 +18,7 @@ module Kino
       @last_death = nil
     end
 
-    # A worker died in a handler at +now+ (monotonic seconds); returns seconds to wait.
+    # Call when a worker has died in a handler, at +now+ (monotonic seconds). Returns the delay in seconds.
     def after_death(now)
       @deaths = 0 if @last_death && now - @last_death > QUIET_SECONDS
       @last_death = now
@@ -26,7 +26,7 @@ module Kino
       grown(DEATH_STEP, @deaths - @free_deaths, DEATH_LIMIT)
     end
 
-    # A worker could not be created.
+    # Call when a worker could not be created.
     def after_refusal
       @refusals += 1
       grown(REFUSAL_STEP, @refusals, REFUSAL_LIMIT)

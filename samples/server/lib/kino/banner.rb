@@ -4,7 +4,7 @@ require_relative "log"
 require_relative "version"
 
 module Kino
-  # What a server says when it is up, in at most six lines.
+  # The banner that a server prints when it is up, at most six lines.
   module Banner
     # Ruby 4.0.0 to 4.0.5 crash in ordinary code that runs in several Ractors (bugs.ruby-lang.org 22075).
     CRASHING_RUBIES = %w[4.0.0 4.0.1 4.0.2 4.0.3 4.0.4 4.0.5].freeze
@@ -24,7 +24,7 @@ module Kino
       Log.write(text(server, color: color?(out)), out)
       out.flush unless Log.native?(out)
     rescue StandardError
-      # Nobody reads it, and the server serves all the same.
+      # The output has no reader; the server works nevertheless.
       nil
     end
 

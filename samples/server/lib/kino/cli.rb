@@ -8,13 +8,13 @@ require_relative "settings"
 require_relative "version"
 
 module Kino
-  # The kino command. Loads the native server only when it is going to serve.
+  # The kino command. It loads the native server only before it serves.
   class CLI
     def self.start(arguments, **rest)
       new(arguments, **rest).run
     end
 
-    # +rackup+: the file to serve when neither the arguments nor the configuration file name one.
+    # +rackup+: the file to serve if neither the arguments nor the configuration file names one.
     def initialize(arguments, rackup: "config.ru", out: $stdout, err: $stderr)
       @arguments = arguments
       @default_rackup = rackup
@@ -62,7 +62,7 @@ module Kino
       end
     end
 
-    # Lines that fit beside the switches.
+    # The text, folded to fit beside the switches.
     def folded(text)
       text.scan(/\S.{0,58}\S(?=\s|\z)|\S+/)
     end

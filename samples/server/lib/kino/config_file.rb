@@ -7,7 +7,7 @@ module Kino
   class ConfigFile
     PLACES = ["kino.rb", "config/kino.rb"].freeze
 
-    # By option name: the value and where it was given ("kino.rb:3").
+    # By option name: the value and its location ("kino.rb:3").
     attr_reader :values
     attr_reader :path, :rackup
 
@@ -41,13 +41,13 @@ module Kino
         raise ConfigError, "#{place}: #{name} needs a value" if arguments.empty?
 
         given = option.type == :list ? arguments.flatten : arguments[0]
-        # Parsed here too, so that the error names the line.
+        # Parsed here as well, so the error names the line.
         @values[name] = [option.parse(given, place), place]
       end
     end
 
-    # What a configuration file is evaluated in. Every option is a method of it; anything else is a
-    # mistake worth a good message.
+    # The object in which a configuration file is evaluated. Every option is a method; any other
+    # call raises a ConfigError that suggests an option.
     class Directives
       def initialize(file)
         @kino_file = file
@@ -72,7 +72,7 @@ module Kino
       end
     end
 
-    # The text that --init writes: every option, commented out, at its default.
+    # The text that --init writes: every option, commented out, with its default.
     def self.template
       lines = ["# Configuration of kino, the Rack server. Flags and KINO_* variables win over this file.", "",
                "# rackup \"config.ru\""]

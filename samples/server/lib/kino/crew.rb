@@ -3,10 +3,10 @@
 require_relative "worker"
 
 module Kino
-  # How workers come into being in each topology. A seat is one worker's place: #start puts a fresh
-  # worker on it and returns before that worker has joined; the supervisor waits for the join.
+  # Creates workers in each topology. A seat stands for one worker: #start creates a new worker for it and
+  # returns before that worker has joined; the supervisor waits for the join.
   module Crew
-    # All seats of a server, in the order in which they are started.
+    # All seats of a server, in starting order.
     def self.seats(mode, workers, threads, id, app)
       return Array.new(workers * threads) { |n| ThreadSeat.new(id, app, n) } if mode == :threaded
       return Array.new(workers) { |n| RactorSeat.new(id, app, n) } if threads == 1
@@ -14,8 +14,8 @@ module Kino
       Array.new(workers) { |n| Company.new(id, app, n) }.flat_map { |company| Array.new(threads) { company } }
     end
 
-    # Ruby says once per process that Ractors are experimental. Whoever runs this server knows; any other
-    # warning of that category stays.
+    # Ruby warns once per process that Ractors are experimental. This suppresses that warning and keeps all
+    # others of its category.
     def self.ractor(*arguments, name:, &block)
       previous = Warning[:experimental]
       Warning[:experimental] = false
@@ -39,7 +39,7 @@ module Kino
         end
       end
 
-      # Ends a worker that did not leave in time; false where Ruby cannot.
+      # Kills a worker that did not leave in time; false if Ruby cannot.
       def interrupt
         @thread.kill
         true
@@ -48,7 +48,7 @@ module Kino
       def dismiss; end
     end
 
-    # A worker that is a Ractor of its own.
+    # A worker in its own Ractor.
     class RactorSeat
       def initialize(id, app, number)
         @id = id
@@ -60,7 +60,7 @@ module Kino
         Crew.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app, Ractor.current.name) }
       end
 
-      # Ruby has no way to interrupt another Ractor; the end of the process does.
+      # Ruby cannot interrupt another Ractor; only the end of the process ends it.
       def interrupt
         false
       end
@@ -68,8 +68,8 @@ module Kino
       def dismiss; end
     end
 
-    # A Ractor whose workers are its Threads. Its main thread only starts them, one for each :start it
-    # is sent, so a worker that dies leaves the others of its Ractor alone.
+    # A Ractor whose Threads are workers. Its main thread only starts them, one for each :start message, so a
+    # worker that dies does not affect the others of its Ractor.
     class Company
       def initialize(id, app, number)
         @id = id
@@ -82,7 +82,7 @@ module Kino
         @ractor ||= found
         @ractor.send(:start)
       rescue Ractor::ClosedError
-        # Something in the app ended the whole Ractor.
+        # The app ended the whole Ractor.
         @ractor = found
         @ractor.send(:start)
       end
@@ -91,7 +91,7 @@ module Kino
         false
       end
 
-      # Lets the Ractor end; its workers have left already.
+      # Ends the Ractor; its workers have already left.
       def dismiss
         @ractor&.send(:dismiss)
         @ractor = nil
@@ -110,7 +110,7 @@ module Kino
                 Worker.run(id, app, Ractor.current.name)
               end
             rescue ThreadError => e
-              # Left alone it would end the Ractor, and its other workers.
+              # Otherwise it would end the Ractor and its other workers.
               Worker.refused(id, e)
             end
           end

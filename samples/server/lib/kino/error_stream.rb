@@ -6,12 +6,12 @@ require_relative "log"
 require_relative "native"
 
 module Kino
-  # The rack.errors of every request: writes to the server's log and, like it, neither waits nor raises. Has the
-  # writing methods of IO, of which Rack asks for #write, #puts and #flush; each call's text stays in one piece.
-  # One object serves all Ractors.
+  # The rack.errors of every request: it writes to the server's log and, like the log, neither blocks nor raises. It
+  # has the writing methods of IO, of which Rack requires #write, #puts and #flush. The text of one call stays in one
+  # piece. One object serves all Ractors.
   class ErrorStream
     def write(*objects)
-      # As bytes: strings of several encodings need not fit together.
+      # As bytes: strings of different encodings may be incompatible.
       text = objects.map { |object| object.to_s.b }.join.force_encoding(Encoding::UTF_8)
       Log.write(text)
       text.bytesize
@@ -37,7 +37,7 @@ module Kino
       print(format(...))
     end
 
-    # The log's thread writes at once, and callers need not wait for that.
+    # The log's thread writes immediately; callers need not wait for it.
     def flush
       self
     end
@@ -57,7 +57,7 @@ module Kino
     end
     alias isatty tty?
 
-    # Logger takes only what it can close. The log stays open.
+    # Logger accepts only objects that can be closed. The log stays open.
     def close; end
 
     SHARED = Ractor.make_shareable(new)

@@ -1,21 +1,21 @@
 # frozen_string_literal: true
 
 module Kino
-  # What every error raised by this gem itself can be rescued as.
+  # The base class of all errors that this gem raises.
   class Error < StandardError; end
 
-  # An option that does not exist, or whose value is outside its range.
+  # An unknown option, or a value out of range.
   class ConfigError < Error; end
 
-  # A signal asked for the end before the server had started.
+  # A signal requested the end before the server had started.
   class StartCancelled < Error; end
 
   # An address that cannot be listened on; #cause is the system's error.
   class BindError < Error; end
 
-  # :ractor mode was asked for with an app that Ractors cannot share.
+  # :ractor mode was requested for an app that Ractors cannot share.
   class UnshareableAppError < Error; end
 
-  # The native extension is not there, or does not fit this Ruby.
+  # The native extension is missing or was built for another Ruby.
   class NativeMissingError < Error; end
 end

@@ -3,31 +3,32 @@
 require_relative "native"
 
 module Kino
-  # Gives Ruby's heap so many pages that every Ractor can have its own, once that is what it lacks.
+  # Adds pages to Ruby's heap when the Ractors lack pages of their own.
   #
-  # A Ractor allocates from pages which no other Ractor may use until the next collection, one of each size class. When
-  # there are fewer than the Ractors together want, Ruby collects to get them back, however empty they are, and finds
-  # so much free in them that it does not let the heap grow: 64 workers that wait in turn had a collection every 10
-  # requests. Pages that exist stay, because Ruby keeps a number of free ones for every Ractor.
+  # A Ractor allocates from pages, one of each size class, that no other Ractor may use until the next collection. With
+  # fewer pages than the Ractors need together, Ruby collects to reclaim them, even if they are almost empty. It then
+  # finds so much free space in them that it does not grow the heap: 64 workers that wait in turn caused a collection
+  # every 10 requests. Added pages remain, because Ruby keeps a number of free ones for every Ractor.
   #
-  # Not from the start: the more pages, the longer a collection lasts, and where few workers are busy, few pages do.
+  # Pages are not added from the start: more pages make a collection slower, and few busy workers need few pages.
   #
-  # Not where each Ractor has a heap of its own: there is no page that two of them want, and GC.count tells of one heap.
+  # Nothing is done where each Ractor has its own heap: Ractors then do not compete for pages, and GC.count covers only
+  # one heap.
   class HeapRoom
-    # Of each size class: one to begin with, and one of the most used, so that the first full one brings no collection.
+    # Pages of each size class: one, and a second of the most used class, so the first full page causes no collection.
     PAGES = [2, 1, 1, 1, 1].freeze
-    # More collections than one for so many requests are for pages, or will be fewer the more pages there are.
+    # More than one collection per so many requests indicates a lack of pages; more pages reduce the number.
     REQUESTS_PER_COLLECTION = 50
-    # Requests to judge by.
+    # The number of requests on which the decision is based.
     ENOUGH = 256
-    # What an Array has beside its elements, and what an element takes; one that fits into its slot has no memory else.
+    # The size of an Array's header and of an element; an Array that fits into its slot has no other memory.
     ARRAY_HEAD = 16
     ELEMENT = 8
 
-    # What one worker notices: that there were collections while it served a few requests. That may be because it is
-    # seldom its turn, so it only asks. Everything here is cheap, and the worker's own.
+    # Detects, for one worker, collections during a few of its requests. The worker may simply run seldom, so it only
+    # asks the supervisor to check. All state here is cheap and local to the worker.
     class Watch
-      # Requests between two looks: few at first, because those that collect most take longest.
+      # Requests between two checks: few at first, because workers that collect most take longest to reach many.
       FIRST_LOOK = 4
       LOOK_EVERY = 64
       SUSPICIOUS = 2
@@ -40,7 +41,7 @@ module Kino
         look
       end
 
-      # Before each request.
+      # Called before each request.
       def request
         return unless (@left -= 1).zero?
 
@@ -61,13 +62,13 @@ module Kino
       end
     end
 
-    # Of the server for which +ractors+ Ractors work, or nil if they share no heap. Waits for a Ractor that it starts,
-    # so call it before the workers come.
+    # The HeapRoom of a server with +ractors+ Ractors, or nil if they do not share a heap. It starts a Ractor and waits
+    # for it, so call it before the workers start.
     def self.for(server, ractors)
       new(server, ractors) if shared_heap?
     end
 
-    # A new Ractor finds what the others have allocated counted in its heap, or a heap where little happened yet.
+    # In a new Ractor, a shared heap already counts the objects that others have allocated; its own heap would not.
     def self.shared_heap?
       probe = Crew.ractor(GC.stat(:total_allocated_objects), name: "kino heap probe") do |so_far|
         GC.stat(:total_allocated_objects) >= so_far
@@ -82,7 +83,7 @@ module Kino
       @made = false
     end
 
-    # A worker noticed something. Makes room, once, if all requests since it was last asked say the same.
+    # Called when a worker has detected collections. Adds pages, once, if all requests since the last call confirm it.
     def asked
       return if @made
 
@@ -106,7 +107,7 @@ module Kino
       GC.start
     end
 
-    # Bytes of a slot in each; none where Ruby does not tell how its heap is divided.
+    # The slot size of each class in bytes; empty if Ruby does not expose its size classes.
     def size_classes
       about = GC::INTERNAL_CONSTANTS
       least = about[:BASE_SLOT_SIZE] || about[:RVALUE_SIZE]
@@ -116,7 +117,7 @@ module Kino
       Array.new(count) { |n| least << n }
     end
 
-    # So many pages at the same time, forgotten on return.
+    # Fills this number of pages at the same time, and drops the objects on return.
     def fill(size, pages)
       elements = (size - ARRAY_HEAD) / ELEMENT
       Array.new(pages * (GC::INTERNAL_CONSTANTS[:HEAP_PAGE_SIZE] / size)) { Array.new(elements) }

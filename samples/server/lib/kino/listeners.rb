@@ -5,7 +5,7 @@ require_relative "errors"
 require_relative "native"
 
 module Kino
-  # The addresses a server listens on, and the files that unix sockets leave behind.
+  # The addresses a server listens on, and the files of its Unix sockets.
   class Listeners
     def initialize(id, wanted)
       @id = id
@@ -13,9 +13,9 @@ module Kino
       @files = []
     end
 
-    # Binds all of them; returns the addresses as they are, with the ports the system chose.
+    # Binds all of them; returns the actual addresses, with the ports that the system chose.
     def open
-      # Only the files of unix sockets need Ruby's socket library.
+      # Only the files of Unix sockets need Ruby's socket library.
       require_relative "unix_socket" if @wanted.any?(&:file?)
       @wanted.each { |address| UnixSocket.reclaim(address.path) if address.file? }
       bound = Native.listen(@id).map do |host_or_path, port|

@@ -3,11 +3,11 @@
 require_relative "native"
 
 module Kino
-  # The server's own log: standard error, written by a native thread. Nothing here waits for it or raises: lines
-  # that it cannot take are dropped, counted and reported later. Usable in any Ractor.
+  # The server's log: standard error, written by a native thread. No method blocks or raises: lines that the log cannot
+  # accept are dropped, counted and reported later. Usable in any Ractor.
   #
-  # Where $stderr is no longer file descriptor 2, because a program or a test has put another object there, lines
-  # go to that object, written by the caller; in Ractors, whose $stderr is their own, they go to descriptor 2.
+  # If a program or a test has assigned another object to $stderr, the caller writes lines to that object. In other
+  # Ractors, which have their own $stderr, lines go to file descriptor 2.
   module Log
     STANDARD_ERROR = 2
     FLUSH_SECONDS = 1
@@ -18,7 +18,7 @@ module Kino
       write("kino: #{text}\n")
     end
 
-    # Reports an error with the frames of the application first: they are what the reader can change.
+    # Reports an error with the frames of the application first: the reader can change only those.
     def self.error(heading, error)
       text = +"kino: #{printable(heading)}: #{error.class}: #{message_of(error)}\n"
       Backtrace.append(text, error.backtrace)
@@ -28,12 +28,12 @@ module Kino
       line("#{printable(heading)}: #{error.class}; reporting it raised #{e.class}")
     end
 
-    # Whole lines, as they are.
+    # Writes complete lines, unchanged.
     def self.write(text, out = $stderr)
       native?(out) ? Native.log(text) : out.write(text)
       nil
     rescue StandardError, ScriptError, SystemStackError, NoMemoryError
-      # A log that fails must not take a request, a worker or the server with it.
+      # A failing log must not fail a request, a worker or the server.
       nil
     end
 
@@ -42,24 +42,24 @@ module Kino
       out.is_a?(IO) && out.fileno == STANDARD_ERROR
     end
 
-    # Waits, at most so long, until the lines so far are written.
+    # Waits at most so many seconds until all previous lines are written.
     def self.flush(seconds = FLUSH_SECONDS)
       Native.flush_log(seconds)
     end
 
-    # For log rotation. Standard error has no path to open again, so for now there is nothing to do.
+    # For log rotation. Standard error has no path to reopen, so this does nothing for now.
     def self.reopen
       Native.reopen_log
     end
 
-    # The request a report is about. An app may have changed env in any way.
+    # Describes the request of a report. An app may have changed env in any way.
     def self.request(env)
       "#{env["REQUEST_METHOD"]} #{env["SCRIPT_NAME"]}#{env["PATH_INFO"]}"
     rescue StandardError
       "a request"
     end
 
-    # An app's #message may raise, be endless or not be text; the report must still appear.
+    # An app's #message may raise, be huge or not be text; the report must still appear.
     def self.message_of(error)
       message = error.message.to_s
       more = message.bytesize - MESSAGE_BYTES
@@ -70,7 +70,7 @@ module Kino
       "(its #message raised #{e.class})"
     end
 
-    # Text in UTF-8 that cannot steer a terminal; further lines are indented, so that none passes for one of the log's.
+    # UTF-8 text without terminal control sequences; continuation lines are indented, so none can forge a log line.
     def self.printable(text)
       utf8 = if text.encoding == Encoding::UTF_8 || text.encoding == Encoding::BINARY
                text.dup.force_encoding(Encoding::UTF_8)
@@ -97,7 +97,7 @@ module Kino
 
   # Sorts backtraces into the application's frames and those of gems, Ruby and this server.
   module Backtrace
-    # Computed once here: workers in other Ractors can read neither RbConfig nor Gem's state.
+    # Computed once, because workers in other Ractors can read neither RbConfig nor Gem's state.
     LIBRARY_ROOTS = begin
       roots = [File.expand_path("..", __dir__), "<internal:"]
       roots.concat(RbConfig::CONFIG.values_at("rubylibdir", "sitedir", "vendordir").compact)
@@ -105,7 +105,7 @@ module Kino
       Ractor.make_shareable(roots.reject(&:empty?).map { |root| root.dup.freeze }.uniq)
     end
 
-    # Of the application's frames; a deep recursion has thousands.
+    # Limits the application's frames; a deep recursion has thousands.
     HEAD_SHOWN = 20
     TAIL_SHOWN = 10
     LIBRARY_FRAMES_SHOWN = 12
@@ -136,5 +136,5 @@ module Kino
   end
 end
 
-# Whatever ends the process, what was logged before is written.
+# Lines logged before the process ends are written, for any kind of end.
 at_exit { Kino::Log.flush }

@@ -8,7 +8,7 @@
 
 require "mkmf"
 
-# A gem's own copy of kino is found by its path, whatever else is called kino.
+# A gem's own copy of kino is found by its path, regardless of other gems named kino.
 if Gem.loaded_specs["kino"] && File.file?(File.expand_path("namesake.rb", __dir__))
   require_relative "namesake"
   Kino::Namesake.refuse
@@ -17,20 +17,20 @@ end
 module MakeMakefile # :nodoc:
   private
 
-  # Prepares the Makefile of a C++ extension that includes <kino/...>, or ends extconf.rb and says why not.
+  # Prepares the Makefile of a C++ extension that includes <kino/...>, or aborts extconf.rb with the reason.
   #
-  # Sets the C++ standard, kino's include directory, hidden visibility, an export list of what Ruby looks for, and
-  # rebuilds the extension when a header of kino changes. +std+ asks for a later standard (23, 26).
+  # It sets the C++ standard, kino's include directory, hidden visibility and an export list of the symbols that Ruby
+  # looks for, and makes the extension depend on kino's headers. +std+ selects a later standard (23, 26).
   #
-  # The headers are those that came with this file; --with-kino-dir=DIR names another prefix or a checkout.
-  # The compiler is the environment's CXX, or else the one that Ruby was built with. Returns true.
+  # By default it uses the headers beside this file; --with-kino-dir=DIR names another prefix or a checkout. The
+  # compiler is CXX from the environment, or else the one that Ruby was built with. Returns true.
   def have_kino(std: 20)
     headers = kino_include_directory
     kino_choose_compiler
-    # Ruby's own flags may have nothing for C++, and mkmf would then compile without optimisation.
+    # Ruby's own flags for C++ may be empty, and mkmf would then compile without optimisation.
     $CXXFLAGS += " $(optflags) $(debugflags)" unless $CXXFLAGS.match?(/(?:\A|\s)-O/)
     $CXXFLAGS += " #{kino_standard(std)} -fvisibility=hidden -fvisibility-inlines-hidden -pthread"
-    # As system headers: a gem's own warning flags do not reach into them.
+    # As system headers, so a gem's own warning flags do not apply to them.
     $CXXFLAGS += " -isystem #{headers.quote}"
     kino_check(headers)
     kino_limit_exports
@@ -58,7 +58,7 @@ module MakeMakefile # :nodoc:
   end
 
   def kino_choose_compiler
-    # A Ruby that was built without a C++ compiler names none.
+    # A Ruby built without a C++ compiler names none.
     compiler = [ENV["CXX"], RbConfig::CONFIG["CXX"], "c++"].find { |name| name && !name.strip.empty? }
     RbConfig.fire_update!("CXX", compiler)
     return if MakeMakefile["C++"].have_devel?
@@ -68,7 +68,7 @@ module MakeMakefile # :nodoc:
   end
 
   def kino_standard(std)
-    # Compilers that learned a standard early know it by the year's draft name alone.
+    # Compilers with early support for a standard know it only by its draft name.
     drafts = { 20 => "2a", 23 => "2b", 26 => "2c" }
     flags = [std, drafts[std]].compact.map { |name| "-std=c++#{name}" }
     flags.find { |flag| MakeMakefile["C++"].try_compile("", flag) } ||
@@ -86,10 +86,10 @@ module MakeMakefile # :nodoc:
                  "kino needs g++ 12, clang 14 or later, and Ruby's headers; CXX=... names another compiler.")
   end
 
-  # Ruby loads extensions with RTLD_GLOBAL: what one exports, the next one gets. Hidden visibility covers the
-  # gem's own code, the list also the templates of the standard library, which declares itself visible.
+  # Ruby loads extensions with RTLD_GLOBAL: an exported symbol is visible to the next extension. Hidden visibility
+  # covers the gem's own code; the export list also covers the templates of the standard library, which are visible.
   def kino_limit_exports
-    # In brackets, because linkers refuse the plain name of a symbol that only development builds of Ruby have.
+    # A pattern, because linkers refuse the plain name of a symbol that only development builds of Ruby have.
     File.write("kino.exports", "{ global: Init_*; ruby_abi_versio[n]; local: *; };\n")
     $distcleanfiles << "kino.exports"
     exports = ["-Wl,--version-script=kino.exports",
@@ -97,22 +97,22 @@ module MakeMakefile # :nodoc:
     exports = exports.find { |flag| MakeMakefile["C++"].try_link(MAIN_DOES_NOTHING, "-shared -fPIC #{flag}") } ||
               kino_give_up("the linker takes no list of exports (#{exports.join(", ")}).",
                            "Use the linker of GNU, LLVM or Apple.")
-    # "now" makes the loader miss a function at require, not at its first call; native threads may outlive a
-    # dlclose, hence "nodelete".
+    # "now" reports a missing function at require, not at its first call; "nodelete" is needed because native threads
+    # may outlive a dlclose.
     optional = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,nodelete"].select do |flag|
       MakeMakefile["C++"].try_link(MAIN_DOES_NOTHING, flag)
     end
     $DLDFLAGS += " -pthread #{[exports, *optional].join(" ")}"
   end
 
-  # A path as make takes it in a rule, where quotes mean nothing.
+  # A path for use in a make rule, where quotes have no meaning.
   def kino_prerequisite(path)
     path.gsub("$", "$$$$").gsub(/[\s#%:]/) { |character| "\\#{character}" }
   end
 
-  # What the compiler said the last time, as far as mkmf.log has it.
+  # The last output of the compiler in mkmf.log.
   def kino_compiler_errors
-    # A command starts with its environment and is in quotes; what follows it is what it said.
+    # A command begins with its environment and is in quotes; its output follows.
     said = File.read("mkmf.log", encoding: "UTF-8").scrub.split(/^(?:\w+=\S* )*"/).last.to_s.lines.drop(1)
     said.grep(/error:|not found/).first(3).map { |line| "  #{line.strip}" }
   rescue Errno::ENOENT

@@ -6,7 +6,7 @@ require_relative "ractor_audit"
 module Kino
   # Decides where handlers run.
   module Mode
-    # The mode for +app+, :ractor or :threaded, and the reasons why :auto did not take :ractor.
+    # The mode for +app+, :ractor or :threaded, and the reasons why :auto did not choose :ractor.
     Decision = Struct.new(:mode, :reasons)
 
     def self.decide(wanted, app)
@@ -17,7 +17,7 @@ module Kino
       end
     end
 
-    # Only what Ruby itself would refuse is refused: class-level state may never be touched by a handler.
+    # Refuses only apps that Ruby itself would refuse: handlers may never touch the class-level state.
     def self.demand(app)
       return Decision.new(:ractor, []) if Ractor.shareable?(app)
 
@@ -27,7 +27,7 @@ module Kino
             "Freeze what it is made of (Ractor.make_shareable(app) freezes all of it), or run it with mode :threaded."
     end
 
-    # Careful where :ractor is: an app that would fail at its first request runs in Threads instead.
+    # Stricter than :ractor: an app that would fail at its first request runs in Threads instead.
     def self.choose(app)
       reasons = RactorAudit.of_app(app)
       reasons.empty? && Ractor.shareable?(app) ? Decision.new(:ractor, []) : Decision.new(:threaded, reasons)

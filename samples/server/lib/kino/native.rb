@@ -2,7 +2,7 @@
 
 require_relative "errors"
 
-# Loads the native half of the server, which defines Kino::Native.
+# Loads the native part of the server, which defines Kino::Native.
 begin
   require "kino_native"
 rescue LoadError => e

@@ -3,7 +3,7 @@
 require_relative "errors"
 
 module Kino
-  # One row of the option table: what an option is called everywhere, what it accepts, what it means.
+  # One row of the option table: an option's names, accepted values and meaning.
   class Option
     UNITS = {
       seconds: { "ms" => 0.001, "s" => 1, "m" => 60, "h" => 3600 },
@@ -38,7 +38,7 @@ module Kino
       @default_text || human(default)
     end
 
-    # The values it takes, for people; nil when any will do.
+    # A description of the accepted values; nil if any value is accepted.
     def range_text
       case type
       when :choice then range.join(", ")
@@ -48,8 +48,8 @@ module Kino
       end
     end
 
-    # The value that +given+ stands for: Ruby values from code, Strings from flags and the environment.
-    # +where+ says in an error where the value was given.
+    # Converts +given+: a Ruby value from code, or a String from flags or the environment. +where+ is the
+    # source of the value, for errors.
     def parse(given, where)
       value = convert(given)
       return value if !value.nil? && allowed?(value)

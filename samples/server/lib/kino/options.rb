@@ -4,8 +4,8 @@ require_relative "errors"
 require_relative "option"
 
 module Kino
-  # The one table of options: command line flags, environment variables, configuration directives and
-  # Server.new keywords all come from it. Reads no native code, so --help needs none.
+  # The table of options: command line flags, environment variables, configuration directives and
+  # Server.new keywords are derived from it. It needs no native code, so --help needs none.
   module Options
     TABLE = [
       Option.new(:bind, :list, "127.0.0.1", flag: "-b", metavar: "ADDRESS",

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module Kino
-  # Finds the process that listens on an address, where the system tells (Linux's /proc, and only
-  # processes that this user may look into).
+  # Finds the process that listens on an address, if the system exposes it (Linux's /proc, and only
+  # processes that this user may inspect).
   module PortOwner
     LISTENING = "0A"
 
-    # "pid 1234 (puma)", or nil when it cannot be told.
+    # "pid 1234 (puma)", or nil if unknown.
     def self.describe(address)
       inodes = address.unix? ? unix_inodes(address.path) : tcp_inodes(address.port)
       return if inodes.empty?
@@ -16,7 +16,7 @@ module Kino
       name.empty? ? "pid #{pid}" : "pid #{pid} (#{name})"
     end
 
-    # Sockets listening on +port+ on whatever address: one of them is in the way.
+    # Sockets listening on +port+ on any address: one of them causes the conflict.
     def self.tcp_inodes(port)
       suffix = format(":%04X", port)
       %w[/proc/net/tcp /proc/net/tcp6].flat_map do |table|

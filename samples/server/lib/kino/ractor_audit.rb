@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
 module Kino
-  # Names what keeps an app, or a block and its data, out of Ractors: objects by path, variables, constants and
-  # self by file and line. It reads only: nothing is frozen, called, autoloaded or otherwise changed, and whatever it
-  # cannot look into it passes over. Needs no native code.
+  # Lists what prevents an app, or a block and its data, from being shared with Ractors: objects by path, and
+  # variables, constants and self by file and line. It only reads: it does not freeze, call, autoload or change
+  # anything, and skips what it cannot inspect. Needs no native code.
   class RactorAudit
-    # Of an app, more findings than this do not help.
+    # The maximum number of findings for an app; more do not help.
     LIMIT = 10
 
-    # What keeps +app+ out of Ractors, as sentences: what it is made of, and what its code reads.
+    # Sentences that state what prevents sharing +app+: its objects, and the state that its code reads.
     def self.of_app(app)
       audit = new(limit: LIMIT)
       objects = Objects.new(audit)
@@ -24,20 +24,20 @@ module Kino
       @findings = []
     end
 
-    # The variables that the block uses from outside, and its self.
+    # The variables that the block captures, and its self.
     def of_proc(block)
       Captures.new(self, block).visit
       self
     end
 
-    # The places in each of `things`, by name, that can be neither shared nor copied and frozen.
+    # The paths in each of `things`, by name, to objects that can be neither shared nor copied and frozen.
     def of(things)
       objects = Objects.new(self, copy: true)
       things.each { |name, thing| objects.visit(thing, name.to_s) }
       self
     end
 
-    # What the methods read that the block adds to a Methods.
+    # The unshareable state that the methods read which the block adds to a Methods.
     def of_code
       methods = Methods.new(self)
       yield methods
@@ -53,7 +53,7 @@ module Kino
       @limit && @findings.size >= @limit
     end
 
-    # What Ruby says of any object, whatever its class has made of these methods, BasicObject included.
+    # Ruby's own answers for any object, even if its class overrides these methods or is a BasicObject.
     module Ask
       CLASS = Kernel.instance_method(:class)
       VARIABLES = Kernel.instance_method(:instance_variables)

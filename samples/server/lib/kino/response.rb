@@ -5,7 +5,7 @@ require_relative "native"
 
 module Kino
   # Sends the responses that do not fit the one-crossing path: enumerable and callable bodies, bodies
-  # with to_ary, and requests with rack.response_finished callbacks. Runs inside worker Ractors:
+  # with to_ary, and requests with rack.response_finished callbacks. It runs inside worker Ractors:
   # everything it reads is shareable.
   module Response
     FAILED_HEADERS = Ractor.make_shareable({ "content-type" => "text/plain; charset=utf-8" })
@@ -17,26 +17,26 @@ module Kino
       503 => ["Service Unavailable\n"]
     })
 
-    # Answers the slot's current request and returns the next one (nil: no more). Raises only while
-    # nothing has been sent, so that the caller can still answer 500.
+    # Answers the slot's current request and returns the next one (nil: no more). Raises only before
+    # anything has been sent, so the caller can still answer 500.
     def self.send(id, slot, env, status, headers, body)
       if body.respond_to?(:to_ary)
-        # Rack's rule: to_ary of a body that has #close closes it.
+        # Rack specifies that to_ary of a body with #close closes it.
         return complete(id, slot, env, status, headers, body.to_ary)
       end
 
       begin
         error = deliver(id, slot, env, status, headers, body)
       ensure
-        # Also when this worker is being killed: an open body may hold a lock or a connection.
+        # Also if this worker is being killed: an open body may hold a lock or a connection.
         close(body, env)
       end
       finish(env, status, headers, error)
       Native.take(id, slot)
     end
 
-    # A body that is all there. Callbacks must run between this answer and the next request, so only
-    # for them it takes the way in two steps.
+    # Sends a complete body. Callbacks must run between this response and the next request, so only
+    # requests with callbacks take two steps.
     def self.complete(id, slot, env, status, headers, chunks)
       callbacks = env["rack.response_finished"]
       return Native.answer_and_take(id, slot, status, headers, chunks) if callbacks.nil? || callbacks.empty?
@@ -46,7 +46,7 @@ module Kino
       Native.take(id, slot)
     end
 
-    # The answer to a request whose handler raised +error+; +status+ is the client's error if that was the cause.
+    # Answers a request whose handler raised +error+; +status+ is that of the client error, if one caused it.
     def self.failed(id, slot, env, error, status = 500)
       callbacks = env["rack.response_finished"]
       body = FAILED_BODIES.fetch(status, FAILED_BODIES[500])
@@ -76,8 +76,8 @@ module Kino
       end
     end
 
-    # A body that raises before its first chunk becomes a 500, and one that has none an empty answer with a
-    # length.
+    # A body that raises before its first chunk produces a 500; one without chunks produces an empty response
+    # with a length.
     def self.enumerate(id, slot, env, status, headers, body)
       stream = Native.stream(id, slot, status, headers, file_size(status, headers, body))
       stream = Native.stream(id, slot, status, headers, 0) unless stream.pour(body)
@@ -89,7 +89,7 @@ module Kino
       cut(stream, env, e)
     end
 
-    # What a body that is a file has left to give, if the app does not say its length; else nil.
+    # The remaining length of a body that is a file, unless the app states the length; else nil.
     def self.file_size(status, headers, body)
       return unless status.to_i == 200 && body.respond_to?(:to_path)
       return if headers.any? { |name, _| name.to_s.match?(/\A(?:content-length|transfer-encoding)\z/i) }
@@ -100,8 +100,8 @@ module Kino
       nil
     end
 
-    # A callable body has the connection, both ways, until it returns. One that raises before its first
-    # write becomes a 500, too.
+    # A callable body reads from and writes to the connection until it returns. If it raises before its first
+    # write, the response is a 500, too.
     def self.converse(id, slot, env, status, headers, body)
       stream = Native.stream(id, slot, status, headers, nil)
       body.call(stream)
@@ -113,7 +113,7 @@ module Kino
       cut(stream, env, e)
     end
 
-    # HEAD, 204, 205 and 304: the body's bytes would go nowhere, so it is not asked for them.
+    # HEAD, 204, 205 and 304: the body would not be sent, so it is not called.
     def self.head_only(id, slot, env, status, headers)
       stream = Native.stream(id, slot, status, headers, nil)
       guard(stream, env) {}
@@ -127,11 +127,11 @@ module Kino
       cut(stream, env, e)
     end
 
-    # What has been sent cannot be taken back: the connection is cut, so that the client sees a broken
-    # response instead of a short one.
+    # Sent bytes cannot be undone: the connection is aborted, so a partial response never looks
+    # complete.
     def self.cut(stream, env, error)
       stream.abort
-      # A client that left is not the app's fault and happens all day.
+      # A client that disconnects is not the app's fault, and common.
       client_left = error.is_a?(Errno::EPIPE) || error.is_a?(BodyError)
       Log.error("#{Log.request(env)} failed while its response body was written", error) unless client_left
       error
@@ -143,7 +143,7 @@ module Kino
       Log.error("#{Log.request(env)} raised in its body's #close", e)
     end
 
-    # Rack's rack.response_finished: called in reverse order, each on its own.
+    # Rack's rack.response_finished callbacks: called in reverse order; one that raises does not affect the others.
     def self.finish(env, status, headers, error)
       callbacks = env["rack.response_finished"]
       return if callbacks.nil? || callbacks.empty?

@@ -14,7 +14,7 @@ require_relative "signals"
 require_relative "supervisor"
 
 module Kino
-  # A running server and its handle. Every method may be called from any Thread of the main Ractor.
+  # A server and the handle to control it. Every method may be called from any Thread of the main Ractor.
   #
   #   server = Kino::Server.new(app, port: 9292)
   #   server.start       # returns when all workers are ready
@@ -24,23 +24,23 @@ module Kino
     EMBEDDED_DEFAULTS = { port: 0 }.freeze
     SPARE_SLOTS = 2
     WORKERS_PER_CPU = 16
-    # What waits wants workers and no CPU, so that a small machine wants as many Ractors as a larger one.
+    # Waiting handlers need workers, not CPUs, so a small machine needs as many Ractors as a larger one.
     LEAST_DEFAULT_RACTORS = 64
     MOST_DEFAULT_WORKERS = 128
-    # How long workers may take to leave once there is nothing left for them to answer, and how long when
-    # shutdown_timeout is over and they have been told so.
+    # How long workers may take to exit once no request is left, and how long after they have been aborted at the
+    # end of shutdown_timeout.
     DEPARTURE_SECONDS = 5
     GRACE_SECONDS = 1
 
-    # Starts a server for +app+, shows its banner, and returns when it has been stopped by a signal.
+    # Starts a server for +app+, prints its banner, and returns when a signal has stopped it.
     def self.run(app, **options)
       new(app, **options).run
     end
 
     attr_reader :mode, :settings, :addresses
 
-    # +options+ are those of Kino::Options, or one Kino::Settings as +settings+. Raises ConfigError for an
-    # option that is not valid and UnshareableAppError when :ractor is not possible.
+    # +options+ are those of Kino::Options, or a Kino::Settings as +settings+. Raises ConfigError for an invalid
+    # option and UnshareableAppError if :ractor is not possible.
     def initialize(app, settings: nil, **options)
       raise ArgumentError, "#{app.inspect} is not a Rack app: it does not respond to #call" unless app.respond_to?(:call)
 
@@ -56,8 +56,8 @@ module Kino
       @state_changed = ConditionVariable.new
     end
 
-    # Binds, starts accepting and returns when every worker is ready. Raises BindError when an address
-    # cannot be had.
+    # Binds, starts accepting and returns when every worker is ready. Raises BindError if an address
+    # is not available.
     def start
       @lock.synchronize do
         raise Error, "this server has already been started; create a new one" unless @state == :new
@@ -69,9 +69,9 @@ module Kino
       self
     end
 
-    # Serves until a signal asks for the end: INT, TERM and QUIT finish what is in flight, a second one ends the
-    # process at once, USR1 logs the numbers, HUP opens logs again. Whatever else ends this method, another signal's
-    # exception or `exit`, also finishes what is in flight first.
+    # Serves until a signal requests the end: INT, TERM and QUIT drain in-flight requests, a second one ends the
+    # process immediately, USR1 logs statistics, HUP reopens logs. Any other end of this method, by another signal's
+    # exception or `exit`, also drains in-flight requests first.
     def run(banner: $stderr)
       signals = Signals.new { cancel_start }
       signals.trap
@@ -96,10 +96,10 @@ module Kino
       self
     end
 
-    # Stops: no new connections, everything accepted is answered while +timeout+ seconds last, the rest is
-    # cut off. Returns true when nothing had to be. Further calls wait for the first and return the same.
+    # Stops: accepts no new connections, answers accepted requests for up to +timeout+ seconds, and aborts the rest.
+    # Returns true if no request had to be aborted. Further calls wait for the first and return its result.
     def shutdown(timeout: settings[:shutdown_timeout])
-      # A forked child has neither the threads nor the right to stop anything.
+      # A forked child does not have the threads and must not stop the parent's server.
       return false if @pid && @pid != Process.pid
 
       first = @lock.synchronize do
@@ -109,8 +109,8 @@ module Kino
         @state, @clean = :stopped, true if from == :new
         from == :running
       end
-      # On a Thread of its own, so that the caller waits in Ruby: Rubies before 3.3 look for signals only in
-      # a main Thread that waits there, and a second signal must find it.
+      # On a separate Thread, so the caller waits in Ruby: Rubies before 3.3 deliver signals only to a main Thread
+      # that waits there, and a second signal must be delivered.
       stop_on_a_thread(timeout) if first
       wait
       @clean
@@ -134,7 +134,7 @@ module Kino
       @state == :running
     end
 
-    # The numbers now, or as they were at the end.
+    # The current statistics, or the final ones after the end.
     def stats
       snapshot = @final_stats
       return snapshot if snapshot
@@ -173,13 +173,13 @@ module Kino
       raise
     end
 
-    # In the trap of a signal.
+    # Runs in the trap of a signal.
     def cancel_start
       @cancelled = true
       @supervisor&.cancel
     end
 
-    # Undoes a start that failed half-way.
+    # Undoes a partial start.
     def give_up
       @supervisor&.closing
       if @id
@@ -233,7 +233,7 @@ module Kino
       become(:stopped)
     end
 
-    # Idle workers leave by themselves; one that is stuck in a handler is ended as far as Ruby can.
+    # Idle workers exit by themselves; workers stuck in a handler are killed if Ruby can.
     def depart(clean)
       return true if @supervisor.await_departure(clean ? DEPARTURE_SECONDS : GRACE_SECONDS)
 

@@ -3,13 +3,13 @@
 require_relative "options"
 
 module Kino
-  # The options of one server with the source of each: flag or keyword before environment before
-  # configuration file before default.
+  # The options of one server with the source of each. Flags and keywords override the environment, which
+  # overrides the configuration file, which overrides defaults.
   class Settings
     Setting = Struct.new(:value, :source)
 
-    # +given+: flags or keywords, by name. +file+: a ConfigFile or nil. +defaults+: what replaces the
-    # table's defaults (an embedded server listens on a free port, for instance).
+    # +given+: flags or keywords, by name. +file+: a ConfigFile or nil. +defaults+: replacements for the
+    # table's defaults (for example, an embedded server listens on a free port).
     def initialize(given = {}, given_as: "keyword", file: nil, defaults: {}, env: ENV)
       given.each_key { |name| Options.fetch(name, given_as) }
       @settings = Options::TABLE.to_h do |option|
@@ -21,13 +21,13 @@ module Kino
       @settings.fetch(name).value
     end
 
-    # Fills in what depends on the machine or the mode; a value that somebody gave stays.
+    # Fills in defaults that depend on the machine or the mode; does not change given values.
     def settle(name)
       setting = @settings.fetch(name)
       setting.value = yield if setting.value.nil?
     end
 
-    # Everything that is not a default: [[name, value, source]].
+    # All settings that are not defaults: [[name, value, source]].
     def chosen
       @settings.reject { |_, setting| setting.source == :default }
                .map { |name, setting| [name, setting.value, setting.source] }

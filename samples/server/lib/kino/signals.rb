@@ -3,14 +3,14 @@
 require_relative "log"
 
 module Kino
-  # The signals of a server that owns its process, turned into wishes that #next hands out. A trap only
-  # pushes on Queues, which is the one thing that is safe there.
+  # Converts the signals of a server that owns its process into events that #next returns. A trap only
+  # pushes to Queues, because little else is safe there.
   class Signals
-    # Other signals raise in the main Thread, as Ruby has it, and Server#run cleans up on the way.
+    # Other signals raise in the main Thread, as usual in Ruby, and Server#run cleans up.
     WISHES = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
     FLUSH_SECONDS = 0.25
 
-    # The block is called in the trap of the first signal that asks for the end.
+    # The block is called in the trap of the first signal that requests the end.
     def initialize(&on_stop)
       @wishes = Thread::Queue.new
       @previous = {}
@@ -29,12 +29,12 @@ module Kino
       @previous.clear
     end
 
-    # Waits for the next wish; stays interruptible, as Ruby runs autoloads of other Ractors on this Thread.
+    # Waits for the next event; interruptible, because Ruby runs autoloads of other Ractors on this Thread.
     def next
       @wishes.pop
     end
 
-    # Whether the end has begun; from then on a signal that asks for it ends the process at once.
+    # Whether the end has begun; a further signal that requests it then ends the process immediately.
     def stopping?
       @stopping
     end
@@ -57,7 +57,7 @@ module Kino
     def force
       Log.line("second signal, exiting immediately")
       Log.flush(FLUSH_SECONDS)
-      # exit! because at_exit handlers and stuck workers are what the second signal is against.
+      # exit!, because the second signal must skip at_exit handlers and stuck workers.
       Process.exit!(1)
     end
   end

@@ -10,16 +10,16 @@ module Kino
   # Ractors that pin their threads at once can hang Ruby), and replaces the dead. Runs on a Thread of its
   # own, which waits natively for the server's events. An app that ends that Thread gets another one.
   class Supervisor
-    # Refusals in a row after which a start goes on with the workers that there are, or fails without one.
+    # Consecutive failures after which a start continues with the existing workers, or fails if there are none.
     START_ATTEMPTS = 4
-    # A worker that has not said anything for so long is not waited for any more.
+    # The time after which a worker that has not reported is no longer awaited.
     JOIN_SECONDS = 30
 
     class << self
-      # Whether the process is about to end; Ruby then ends every Thread, and new ones would hold it up.
+      # Whether the process is about to end; Ruby then kills every Thread, and new ones would delay it.
       attr_reader :process_ends
 
-      # Whole programs run in at_exit, so this looks for the end that comes after what runs now.
+      # Whole programs run in at_exit, so this checks for the end that follows the current block.
       def await_process_end
         return if @process_ends == false
 
@@ -30,7 +30,7 @@ module Kino
 
     attr_reader :respawns
 
-    # +room+ is told when workers notice that they collect a lot; nil where more pages help none of them.
+    # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
     def initialize(id, seats, room = nil)
       @id = id
       @room = room
@@ -38,12 +38,12 @@ module Kino
       @backoff = Backoff.new(seats.size * 2)
       @lock = Mutex.new
       @changed = ConditionVariable.new
-      # A Queue, because the trap of a signal may push to it.
+      # A Queue, because a signal's trap may push to it.
       @news = Thread::Queue.new
-      # Among them the one of which a worker is on its way.
+      # Includes the one whose worker is starting.
       @empty_seats = seats.dup
-      # By slot. A slot is free again a moment before its worker's end is reported, so for that moment the
-      # next worker can be in it, too.
+      # By slot. A slot is free a moment before its worker's end is reported, so in that moment the next worker
+      # can already be in it.
       @taken = Hash.new { |hash, slot| hash[slot] = [] }
       @alive = 0
       @joining = nil
@@ -55,8 +55,8 @@ module Kino
       @ended = false
     end
 
-    # Returns when every worker has joined once; or, when no more can be started, with those that have, and
-    # goes on trying. Raises StartCancelled, and Error when there is none at all.
+    # Returns when every worker has joined once. If no more can be started, returns with those that have joined
+    # and keeps trying. Raises StartCancelled, or Error if there is no worker at all.
     def start
       Supervisor.await_process_end
       spawn
@@ -67,12 +67,12 @@ module Kino
       end
     end
 
-    # Ends a start that is under way. May be called in the trap of a signal.
+    # Cancels a start in progress. May be called in the trap of a signal.
     def cancel
       @news.push(:cancelled)
     end
 
-    # From now on a worker that leaves is not replaced. Call before the native side is closed.
+    # Stops replacing workers that leave. Call before the native server is closed.
     def closing
       @lock.synchronize do
         @closing = true
@@ -80,7 +80,7 @@ module Kino
       end
     end
 
-    # Waits until all workers have left; false when +seconds+ pass first.
+    # Waits until all workers have left; returns false after +seconds+.
     def await_departure(seconds)
       deadline = now + seconds
       @lock.synchronize do
@@ -94,12 +94,12 @@ module Kino
       true
     end
 
-    # Ends the workers that are still there, as far as Ruby can; whether that was any.
+    # Kills the remaining workers if Ruby can; returns whether there were any.
     def interrupt
       @lock.synchronize { @taken.values.flatten }.map(&:interrupt).any?
     end
 
-    # After the native side has stopped, which ends the event loop.
+    # Call after the native server has stopped, which ends the event loop.
     def join
       @lock.synchronize { @changed.wait(@lock) until @ended } if @thread
       @seats.each(&:dismiss)
@@ -130,7 +130,7 @@ module Kino
       over || Supervisor.process_ends ? ended : go_on
     end
 
-    # The app, or a fault, has ended this Thread: another one goes on where it was.
+    # Called when the app or an error has killed this Thread: another one continues where it was.
     def go_on
       spawn
       Log.line("the supervisor's thread was killed; another one replaces it")
@@ -147,8 +147,8 @@ module Kino
       @news.push("the server was stopped while its workers were starting")
     end
 
-    # Waits for an event and sees to it; false when there will be no more. An event that was taken is seen to:
-    # what ends this Thread comes before or after.
+    # Waits for an event and handles it; returns false if there will be no more. A taken event is always handled:
+    # this Thread can be killed only before or after.
     def next_event
       Thread.handle_interrupt(Object => :never) do
         patience = @joining && JOIN_SECONDS
@@ -167,14 +167,14 @@ module Kino
       end
     end
 
-    # Starts a worker on the next empty seat, unless one is still on its way.
+    # Starts a worker on the next empty seat, unless one is still starting.
     def fill_a_seat
       until @joining || @empty_seats.empty?
         return unless pause(@delay)
 
         @delay = 0
         begin
-          # First, so that a worker which was started is waited for even if this Thread is ended here.
+          # First, so a started worker is awaited even if this Thread is killed here.
           @joining = @empty_seats.first
           @joining.start
         rescue StandardError => e
@@ -183,7 +183,7 @@ module Kino
       end
     end
 
-    # No worker came to the seat: it could not be created, or found no place.
+    # The seat got no worker: it could not be created, or no slot was free.
     def refused(reason)
       alive, closing = @lock.synchronize do
         @joining = nil
@@ -199,7 +199,7 @@ module Kino
       settle_for(alive, reason) if @refusals >= START_ATTEMPTS && !@booted
     end
 
-    # Ends a start that does not get all its workers.
+    # Ends a start that cannot get all its workers.
     def settle_for(alive, reason)
       return @news.push("no worker could be started: #{reason}") if alive.zero?
 
@@ -208,7 +208,7 @@ module Kino
       @news.push(:ready)
     end
 
-    # Waits, but not longer than until the server closes; true if there is still a seat to fill then.
+    # Waits, at most until the server closes; returns true if there is still a seat to fill.
     def pause(seconds)
       deadline = now + seconds
       @lock.synchronize do
@@ -226,7 +226,7 @@ module Kino
       @backoff.joined
       @refusals = 0
       all = @lock.synchronize do
-        # Without one on its way, this is one that was not waited for any more.
+        # If none is starting, this is one that was no longer awaited.
         seat = @joining || @empty_seats.first
         @empty_seats.delete_at(@empty_seats.index(seat)) if seat
         @taken[slot].push(seat)

@@ -5,10 +5,10 @@ require "socket"
 require_relative "errors"
 
 module Kino
-  # The file of a unix socket that this process listens on: taken over from a dead owner, refused from a
-  # live one, removed in the end.
+  # The file of a Unix socket that this process listens on: taken over from a dead owner, refused if the
+  # owner is alive, removed at the end.
   class UnixSocket
-    # Makes the way free for a bind to +path+.
+    # Removes a stale file before a bind to +path+.
     def self.reclaim(path)
       stat = File.lstat(path)
       raise BindError, "cannot listen on unix://#{path}: the file exists and is not a socket" unless stat.socket?
@@ -24,13 +24,13 @@ module Kino
       nil
     end
 
-    # Of a socket that is being listened on now.
+    # Records a socket that is now being listened on.
     def initialize(path)
       @path = path
       @inode = File.lstat(path).ino
     end
 
-    # Removes the file, unless somebody has put another one there since.
+    # Removes the file, unless it has been replaced by another one.
     def remove
       File.unlink(@path) if File.lstat(@path).ino == @inode
     rescue SystemCallError

@@ -3,13 +3,13 @@
 require "fileutils"
 
 module Kino
-  # Copies kino's headers, and what they need, into a gem, so that the gem compiles without any other gem:
+  # Copies kino's headers and their dependencies into a gem, which then compiles without any other gem:
   #
   #   ruby -r ./path/to/kino/vendor -e 'Kino::Vendor.copy("vendor/kino")'
   #
-  # The copy has kino/mkmf and this file beside the headers, and the licence of each part.
+  # The copy contains kino/mkmf and this file beside the headers, and the licence of each part.
   module Vendor
-    # Where concurrentqueue.h may be below an include directory; kino looks in the same places.
+    # Possible locations of concurrentqueue.h below an include directory, the same as in kino.
     QUEUE_HEADERS = %w[concurrentqueue/moodycamel/concurrentqueue.h concurrentqueue/concurrentqueue.h
                        moodycamel/concurrentqueue.h concurrentqueue.h].freeze
     SYSTEM_INCLUDES = %w[/usr/include /usr/local/include /opt/homebrew/include].freeze
@@ -19,8 +19,8 @@ module Kino
     ROOT = [File.expand_path("../..", __dir__), File.expand_path("../../../..", __dir__)]
            .find { |root| File.file?(File.join(root, "include/kino/version.hpp")) }
 
-    # Replaces +target+ by a copy of the kino that this file is part of; returns its version. Raises a
-    # RuntimeError that says what is missing, before anything is changed.
+    # Replaces +target+ with a copy of the kino that this file belongs to; returns its version. Raises a
+    # RuntimeError that names what is missing before it changes anything.
     def self.copy(target)
       raise "#{__FILE__} has no headers beside it (include/kino/version.hpp); use the one of a checkout or a gem" unless ROOT
 
@@ -36,7 +36,7 @@ module Kino
       version
     end
 
-    # Replaces +target+ by a copy of the kino in +source+: a checkout, an installed gem, or another copy.
+    # Replaces +target+ with a copy of the kino in +source+: a checkout, an installed gem, or another copy.
     def self.update(target, source)
       script = %w[lib/kino/vendor.rb samples/server/lib/kino/vendor.rb]
                .map { |path| File.expand_path(path, source) }.find { |path| File.file?(path) }
@@ -82,7 +82,7 @@ module Kino
       end
     end
 
-    # The old copy goes when the new one is whole; a copy may replace the one that it was made from.
+    # Removes the old copy once the new one is complete; a copy may replace the one that it was made from.
     def self.replace(target)
       fresh = "#{target}.new"
       FileUtils.rm_rf(fresh)

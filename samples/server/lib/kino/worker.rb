@@ -7,19 +7,19 @@ require_relative "response"
 
 module Kino
   # The loop of one worker: take a request, call the app, answer. It runs in a Ractor or in a Thread and
-  # reads nothing but its arguments and shareable constants; nothing here may require, autoload or touch
-  # a class's instance variables.
+  # reads only its arguments and shareable constants; it must not require, autoload or access a class's
+  # instance variables.
   module Worker
-    # In place of a slot: a worker that never had one.
+    # Stands for the slot of a worker that never had one.
     NO_SLOT = -1
 
-    # What #run reports when the thread is ended without an exception to show for it.
+    # The reason that #run reports if the thread is killed without an exception.
     ENDED = "its thread was ended (Thread#kill or Thread.exit)"
 
-    # Serves until the server is closed and drained, or until something that is not a StandardError ends
-    # this worker. Either way, and also when it cannot join, the server hears of it from Native.leave, at once:
-    # its supervisor waits for that. `name` is what `ps -T` and `top -H` call its thread: given before the join,
-    # which gives it a native thread of its own.
+    # Serves until the server is closed and drained, or until an exception other than a StandardError ends
+    # this worker. In each case, and also if it cannot join, Native.leave notifies the server immediately; its
+    # supervisor waits for that. `name` is the thread's name in `ps -T` and `top -H`, set before the join, which
+    # pins the thread to its native thread.
     def self.run(id, app, name)
       slot = nil
       reason = ENDED
@@ -29,7 +29,7 @@ module Kino
       reason = nil
     rescue Exception => e
       reason = "#{e.class}: #{Log.message_of(e)}"
-      # One that could not join is the supervisor's to report.
+      # The supervisor reports a worker that could not join.
       Log.error("worker #{slot} died", e) if slot && !Native.gone?(id)
     ensure
       leave(id, slot, reason)
@@ -42,11 +42,11 @@ module Kino
       Log.line("a process that a handler forked (pid #{Process.pid}) came back from the handler; it is not " \
                "answered for and ends here: let it end with exec or exit!")
     rescue ArgumentError
-      # The server has stopped just now, and nobody waits for this worker.
+      # The server has just stopped, and does not wait for this worker.
       nil
     end
 
-    # For a worker that could not even be created.
+    # For a worker that could not be created.
     def self.refused(id, error)
       leave(id, nil, "#{error.class}: #{Log.message_of(error)}")
     end
@@ -60,7 +60,7 @@ module Kino
       end
     end
 
-    # One request and its answer; returns the next request.
+    # Handles one request; returns the next one.
     def self.exchange(id, slot, app, env)
       status, headers, body = app.call(env)
       if body.instance_of?(Array)
@@ -69,7 +69,7 @@ module Kino
         Response.send(id, slot, env, status, headers, body)
       end
     rescue BodyError => e
-      # The client left in its body, or broke a rule that the native side has logged: its error, not the app's.
+      # The client disconnected in its body or violated a rule, which the native server has logged: not the app's error.
       Response.failed(id, slot, env, e, e.status) unless Native.gone?(id)
     rescue StandardError => e
       return if Native.gone?(id)
