@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A line server whose network is an Asio thread outside Ruby and whose handlers run in Ractors.
+// A line server: a native Asio thread does the networking, and handlers run in Ractors.
 
 #include <kino/dispatch.hpp>
 
@@ -33,8 +33,8 @@ struct request {
 kino::dispatcher<request>* requests;
 kino::ractor_starter workers;
 
-// One client: reads a line, submits it, writes the answer, reads the next line. The answer's
-// place is part of the connection, so a request allocates nothing but its line.
+// One client: reads a line, submits it, writes the answer, reads the next line. The answer is
+// stored in the connection, so a request allocates nothing but its line.
 class connection final : public kino::answerable<std::string>,
                          public std::enable_shared_from_this<connection> {
 public:
@@ -47,7 +47,7 @@ public:
                            });
   }
 
-  // The client's lines end here; the answer that is due is still written.
+  // Stops reading lines; a pending answer is still written.
   void stop_reading() {
     std::error_code gone_already;
     socket_.shutdown(tcp::socket::shutdown_receive, gone_already);
@@ -61,11 +61,11 @@ private:
     busy_.emplace(socket_.get_executor());
     request asked{input_.substr(0, length - 1), kino::responder<std::string>(*this)};
     input_.erase(0, length);
-    // One that is refused is dropped at the end of this function: delivered as abandoned.
+    // A refused request is dropped at the end of this function, which delivers `abandoned`.
     static_cast<void>(requests->try_submit(std::move(asked)));
   }
 
-  // In whatever thread answers. `in_use_` keeps this object until `released`, which comes later.
+  // Runs in the thread that answers. `in_use_` keeps this object until `released`, which is called later.
   void delivered(kino::outcome<std::string>&& result) noexcept override {
     output_ = result.answered() ? std::move(result.value()) : "no worker answered";
     output_ += '\n';
@@ -83,7 +83,7 @@ private:
                       });
   }
 
-  // The place is free when the answer is written and nobody has a hold of the request any more.
+  // The next line can be read once the answer is written and no reference to the request is left.
   void one_end() {
     if (++ends_ < 2) return;
     ends_ = 0;
@@ -96,7 +96,7 @@ private:
   std::string input_;
   std::string output_;
   std::shared_ptr<connection> in_use_;
-  // While a Ractor has the request, Asio has nothing to do and would let its thread go.
+  // While a Ractor has the request, Asio has no work and its thread would return.
   std::optional<asio::executor_work_guard<tcp::socket::executor_type>> busy_;
   int ends_ = 0;
 };
@@ -110,7 +110,7 @@ public:
 
   [[nodiscard]] int port() const { return port_; }
 
-  // Answers what was accepted, then ends the thread. May be interrupted, and called again.
+  // Answers accepted requests, then ends the thread. May be interrupted, and called again.
   void stop(kino::gvl const& held) {
     asio::post(context_, [this] {
       std::error_code closed_already;
@@ -163,7 +163,7 @@ VALUE serve(kino::gvl const& held, VALUE) {
   return Qnil;
 }
 
-// AsioEcho.stop: stops listening, answers what was asked, lets the workers go.
+// AsioEcho.stop: stops listening, answers pending requests, and lets the workers leave.
 VALUE stop(kino::gvl const& held, VALUE) {
   if (listening) listening->stop(held);
   return Qnil;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A native wait that Ctrl-C, Timeout and Thread#kill wake at once.
+// A native wait that Ctrl-C, Timeout and Thread#kill interrupt immediately.
 
 #include <kino/dispatch.hpp>
 

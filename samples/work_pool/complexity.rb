@@ -6,12 +6,12 @@ rescue LoadError
   require "ripper"
 end
 
-# Figures of every method in Ruby source: its lines, and its cyclomatic complexity (McCabe: one, and one more for
-# each decision: if, unless, while, until, for, when, in, rescue, ?:, && and ||).
+# Metrics of every method in Ruby source: its lines, and its cyclomatic complexity (McCabe: one, plus one for each
+# decision: if, unless, while, until, for, when, in, rescue, ?:, && and ||).
 class Complexity
   Figure = Struct.new(:name, :line, :lines, :complexity)
 
-  # How many methods there are of each complexity, over all files of this session.
+  # The number of methods by complexity, over all files of this session.
   attr_reader :state
 
   def initialize
@@ -34,7 +34,7 @@ class Complexity
       visitor.figures.sort_by(&:line)
     end
 
-    # Methods are counted by themselves: a decision belongs to the innermost one.
+    # Nested methods are counted separately: a decision belongs to the innermost one.
     class Visitor < Prism::Visitor
       attr_reader :figures
 
@@ -62,7 +62,7 @@ class Complexity
         RUBY
       end
     end
-    # Prism loads its parts when they are first used. In the midst of parallel work that is the wrong time.
+    # Prism loads its parts on first use. Load them now, before the parallel work.
     Prism.parse("nil").value.accept(Visitor.new)
   else
     def figures_of(source, path)
@@ -73,7 +73,7 @@ class Complexity
       parser.figures.sort_by(&:line)
     end
 
-    # Ripper calls these as it goes; the decisions of a method are those between its `def` and its end.
+    # Ripper calls these while it parses; the decisions of a method are those between its `def` and its end.
     class Parser < Ripper
       attr_reader :figures, :problem
 
@@ -129,7 +129,7 @@ class Complexity
     end
   end
 
-  # The figures of all files, by path, with how many methods have each complexity.
+  # The metrics of all files, by path, with the number of methods by complexity.
   def self.of(paths, **options)
     sum = proc { |one, other| one.merge(other) { |_, here, there| here + there } }
     WorkPool.map(paths, session: Complexity, merge: sum, **options) { |session, path| session.call(path) }

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# ruby rails.rb [rounds]: the figures of every Ruby file of the installed Rails, by each backend. They must agree;
-# how long each takes is printed: the first time, and the shortest time of so many rounds (1).
+# ruby rails.rb [rounds]: computes the metrics of every Ruby file of the installed Rails with each backend and checks
+# that they agree. Prints the first time of each, and the shortest of the given number of rounds (default 1).
 
 require "work_pool"
 require_relative "complexity"
@@ -23,13 +23,13 @@ def timed
   [Process.clock_gettime(Process::CLOCK_MONOTONIC) - started, result]
 end
 
-# The figures by each backend, a Failure as its text: backtraces tell backends apart.
+# The metrics from each backend. A Failure is replaced by its text, because backtraces differ between backends.
 def comparable(result)
   [result.values.map { |value| value.is_a?(WorkPool::Failure) ? value.to_s : value.map(&:to_a) }, result.state]
 end
 
-# Results are not kept: what lives makes every later collection longer. And processes come last: a fork leaves all
-# pages of this process to be copied when they are next written to, which the backend after it would pay for.
+# Results are not kept, because live objects slow down later collections. Processes come last: after a fork, all pages
+# of this process are copied on the next write, at the expense of the next backend.
 def compare(paths, backends, rounds)
   times = backends.to_h { |backend| [backend, []] }
   done_by = {}
@@ -45,7 +45,7 @@ def compare(paths, backends, rounds)
   end
   abort "the backends disagree" unless figures.size == 1
 
-  puts "#{paths.size} files, #{(paths.sum { |path| File.size(path) } / 1e6).round(2)} MB, the same figures from each:"
+  puts "#{paths.size} files, #{(paths.sum { |path| File.size(path) } / 1e6).round(2)} MB, identical results from each:"
   times.each do |backend, taken|
     puts format("  %-10s first %7.1f ms, best %7.1f ms, %.2f times as fast as sequential (%s)", backend, taken.first * 1e3,
       taken.min * 1e3, times[:sequential].min / taken.min, done_by[backend])

@@ -17,7 +17,7 @@ PATHS.zip(figures.values) do |path, result|
 end
 puts "By complexity: #{figures.state.sort.map { |complexity, methods| "#{complexity}: #{methods}" }.join(", ")}"
 
-# Without a head start each backend does everything with workers of its own.
+# Without a head start, each backend does all the work with its own workers.
 results = [:sequential, :fork, nil].map { |backend| Complexity.of(PATHS, backend: backend, head_start: 0) }
 same = results.map { |result| [result.values.reject { |value| value.is_a?(WorkPool::Failure) }, result.state] }.uniq
 puts "sequential, fork and what is best here say #{same.size == 1 ? "the same" : "different things"}"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The native half of WorkPool: what the caller and the workers of one map share.
+// The native part of WorkPool: the state that the caller and the workers of one map share.
 
 #include <kino/dispatch.hpp>
 
@@ -11,8 +11,8 @@
 
 namespace {
 
-// A feed hands the indices of inputs out, one at a time, and brings back word of each that is
-// done. It holds integers only: inputs and results never leave Ruby.
+// A feed hands out the indices of inputs, one at a time, and reports each index that is done. It
+// holds only integers: inputs and results never leave Ruby.
 class feed {
 public:
   static constexpr char const* ruby_name = "WorkPool::Feed";
@@ -29,7 +29,7 @@ public:
     indices_.close();
   }
 
-  // In a worker, first; and where its Ractor was created, before the next one is.
+  // The first call of each worker. Its creator waits for it (await_worker) before it creates the next Ractor.
   void join(kino::gvl const& held) {
     kino::pin_thread(held);
     static_cast<void>(arrivals_.try_push(1));
@@ -46,20 +46,20 @@ public:
     return index;
   }
 
-  // There is room for the news of every input.
+  // There is room to report every input.
   void done(long index) { static_cast<void>(news_.try_push(long{index})); }
   void leave() {
     if (--present_ == 0) news_.close();
   }
 
-  // The next index that is done, or none when every worker has left.
+  // The next index that is done, or none once every worker has left.
   std::optional<long> wait(kino::gvl const& held) {
     long index = 0;
     if (kino::pop(held, news_, index) != kino::pop_result::popped) return std::nullopt;
     return index;
   }
 
-  // Workers finish the input they have and take no other.
+  // Workers finish their current input and take no other.
   void stop() { stopped_ = true; }
 
 private:

@@ -2,9 +2,9 @@
 
 require "asio_echo_native"
 
-# A line server on 127.0.0.1. Its handler is a module: modules are shareable, so every Ractor calls the same one.
+# A line server on 127.0.0.1. The handler is a module: modules are shareable, so all Ractors call the same one.
 module AsioEcho
-  # Serves with `workers` Ractors until the block ends, which gets the port.
+  # Serves with `workers` Ractors until the block returns; yields the port.
   def self.open(handler, workers: 2)
     port = start
     ractors = start_workers(workers, handler) do |_, called|
@@ -17,7 +17,7 @@ module AsioEcho
     ractors&.each { |ractor| await_end(ractor) }
   end
 
-  # What the handler raises is an answer too; only what is no StandardError ends the worker.
+  # A StandardError in the handler is sent as the answer; other exceptions end the worker.
   def self.serve_with(handler)
     serve do |line|
       handler.call(line)
@@ -29,7 +29,7 @@ module AsioEcho
   def self.await_end(ractor)
     ractor.respond_to?(:join) ? ractor.join : ractor.take
   rescue Ractor::RemoteError
-    # It died of something worse than a StandardError; its client was told.
+    # An exception other than a StandardError ended it; its client was notified.
   end
   private_class_method :await_end
 end

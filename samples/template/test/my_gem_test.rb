@@ -5,7 +5,7 @@ require "my_gem"
 require "timeout"
 
 class MyGemTest < Minitest::Test
-  # What has been stopped stays stopped, so every test has a process of its own.
+  # Stopped workers cannot be restarted, so every test runs in its own process.
   def in_a_process
     reader, writer = IO.pipe
     code = yield

@@ -1,4 +1,4 @@
-// Native threads ask, workers in Ractors answer.
+// Native threads send requests, and workers in Ractors answer them.
 
 #include <kino/dispatch.hpp>
 
@@ -7,14 +7,14 @@ struct question {
   kino::responder<long> reply;
 };
 
-// Shared by all Ractors: kino's classes may be, Ruby's mutable objects may not.
+// Shared by all Ractors. kino's classes may be shared; Ruby's mutable objects may not.
 static kino::dispatcher<question>* questions;
 static kino::ractor_starter workers;
 
 // MyGem.serve { |number| answer }: makes the caller a worker until MyGem.stop.
 static VALUE serve(kino::gvl const& held, VALUE) {
   auto handle = [&](question& asked) {
-    // Ruby code may raise, and a Ruby exception runs no destructors: protect turns it into a C++ one.
+    // Ruby code may raise, and a Ruby exception runs no destructors: protect converts it to a C++ one.
     VALUE const answer = kino::protect(held, [&] { return rb_yield(LONG2NUM(asked.number)); });
     asked.reply.answer(kino::from_ruby<long>(held, answer));
   };
@@ -22,13 +22,13 @@ static VALUE serve(kino::gvl const& held, VALUE) {
   return Qnil;
 }
 
-// MyGem.ask(number): the answer. Ctrl-C, Timeout and Thread#kill wake the wait.
+// MyGem.ask(number): returns the answer. Ctrl-C, Timeout and Thread#kill interrupt the wait.
 static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
   auto [answer, reply] = kino::make_response<long>();
   question asked{kino::from_ruby<long>(held, number), std::move(reply)};
-  // In place of whatever native thread your gem has.
+  // Replace this with your gem's native thread.
   kino::native_thread asker([asked = std::move(asked)](std::stop_token) mutable {
-    // A question that is refused is dropped, and dropping it ends the wait below.
+    // A refused question is dropped, which ends the wait below.
     static_cast<void>(questions->try_submit(std::move(asked)));
   });
   auto& outcome = kino::wait(held, answer);
@@ -36,7 +36,7 @@ static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
   return LONG2NUM(outcome.value());
 }
 
-// MyGem.stop: workers finish what they have taken and leave.
+// MyGem.stop: workers finish their current requests and leave.
 static VALUE stop(kino::gvl const&, VALUE) {
   questions->close();
   return Qnil;
@@ -48,6 +48,6 @@ KINO_EXTENSION(my_gem) {
   kino::define_function<serve>(module, "serve");
   kino::define_function<ask>(module, "ask");
   kino::define_function<stop>(module, "stop");
-  // MyGem.start(count) { MyGem.serve { ... } }: Ractors, each created once the one before serves.
+  // MyGem.start(count) { MyGem.serve { ... } }: starts Ractors, each after the previous one serves.
   kino::define_ractor_starter<workers>(held, module);
 }

@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
 module WorkPool
-  # Workers that are child processes. The parent hands inputs out by their index, since a child has them all, and
-  # gets results back through Marshal.
+  # Workers in child processes. The parent hands out inputs by index, because a child has all of them, and receives
+  # results through Marshal.
   class Forks
     Child = Struct.new(:pid, :orders, :answers, :index)
 
-    # How the parent tells a child that nothing is left.
+    # The message from the parent that no input is left.
     NOTHING_LEFT = -1
 
-    # Why there can be no processes, or nil.
+    # The reason why processes cannot be used, or nil.
     def self.hindrance
       if !Process.respond_to?(:fork)
         "this platform cannot fork"
@@ -24,7 +24,7 @@ module WorkPool
       @children = []
     end
 
-    # Does the inputs from `first` on.
+    # Processes the inputs from `first` on.
     def call(first)
       @next = first
       [@run.workers, @run.inputs.size - first].min.times { give(start) }
@@ -43,7 +43,7 @@ module WorkPool
       orders, my_orders = IO.pipe(binmode: true)
       my_answers, answers = IO.pipe(binmode: true)
       pid = Process.fork do
-        # Nobody's end of a pipe may be kept open by a brother.
+        # A child must not keep the pipe ends of its siblings open.
         @children.each { |brother| [brother.orders, brother.answers].each(&:close) }
         [my_orders, my_answers].each(&:close)
         work(orders, answers)
@@ -53,7 +53,7 @@ module WorkPool
       child
     end
 
-    # In the child. Signals end it as if it were any program; what its parent wanted at its exit is not done here.
+    # Runs in the child. Signals have their default effect, and the parent's at_exit handlers do not run.
     def work(orders, answers)
       %w[INT TERM].each { |signal| trap(signal, "DEFAULT") }
       session = @job.session
@@ -74,7 +74,7 @@ module WorkPool
       Marshal.dump([:value, Failure.of(e)])
     end
 
-    # Gives the child the next input, or tells it to finish.
+    # Sends the child its next input, or tells it to finish.
     def give(child)
       child.index = @next < @run.inputs.size ? @next : NOTHING_LEFT
       @next += 1 unless child.index == NOTHING_LEFT
@@ -101,7 +101,7 @@ module WorkPool
       end
     end
 
-    # A child that ended by itself takes its input with it; another one does the rest.
+    # A child that died loses its input; the others do the rest.
     def lost(child)
       status = bury(child)
       return if child.index == NOTHING_LEFT

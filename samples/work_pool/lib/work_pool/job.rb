@@ -3,9 +3,9 @@
 require_relative "result"
 
 module WorkPool
-  # The blueprint from which each worker builds its session, and the block that uses it.
+  # The session class and configuration from which each worker creates its session, and the block that uses it.
   Job = Struct.new(:session_class, :configuration, :block) do
-    # Shareable forms of inputs and configuration; the originals, and why, where there are none.
+    # Shareable forms of inputs and configuration, or the originals and the reason if there are none.
     def self.copies(inputs, configuration)
       [Ractor.make_shareable(inputs, copy: true), Ractor.make_shareable(configuration, copy: true), nil]
     rescue TypeError, Ractor::Error => e
@@ -18,7 +18,7 @@ module WorkPool
       configuration.nil? ? session_class.new : session_class.new(configuration)
     end
 
-    # What the block returns for the input, or a Failure.
+    # The result of the block for the input, or a Failure.
     def run(session, input, caught)
       block.call(session, input)
     rescue *caught => e
@@ -29,14 +29,14 @@ module WorkPool
       session.state if session.respond_to?(:state)
     end
 
-    # The same job, fit for Ractors. Raises where that cannot be.
+    # A shareable form of this job. Raises if there is none.
     def shareable
       Ractor.make_shareable(Job.new(session_class, configuration, portable_block))
     end
 
     private
 
-    # Where Ruby can, the block leaves a self behind that it has no use for.
+    # Where Ruby supports it, the block is detached from a self that it does not use.
     def portable_block
       return Ractor.make_shareable(block) unless Ractor.respond_to?(:shareable_proc)
 
@@ -49,9 +49,9 @@ module WorkPool
   end
 
   class Job
-    # What becomes a Failure in a worker, to which nobody sends anything but work.
+    # The exceptions that become a Failure in a worker, where no other thread raises exceptions.
     EVERYTHING = [Exception].freeze
-    # And in the caller's thread: what others send there passes, as do Interrupt, Timeout and Thread#kill.
+    # Those in the caller's thread: exceptions raised by other threads propagate, as do Interrupt, Timeout and Thread#kill.
     RAISED_BY_BLOCKS = [StandardError, ScriptError, NoMemoryError, SystemExit, SystemStackError].freeze
   end
 end

@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
 module WorkPool
-  # Whether Ruby's collector may mark everything. A collection stops every Ractor, and one that marks what has been
-  # alive for long stops them longest, for little: what a map keeps is its results. So it marks only what is young while
-  # Ractors work, unless the heap grows past a bound. Where Ruby cannot be told (before 3.4) it does as it likes, and so
-  # it does where each Ractor has a heap of its own: a collection stops no other one.
+  # Controls full marking by Ruby's collector. A collection stops every Ractor, and full marking takes longest but frees
+  # little, because a map keeps its results. While Ractors work, only young objects are marked, unless the heap grows
+  # beyond a bound. Nothing is changed where Ruby does not support this (before 3.4), or where each Ractor has its own
+  # heap, so a collection does not stop the others.
   module Marking
-    # 64 KiB each. The heap may become twice as large as it was, and this much larger.
+    # Pages of 64 KiB. The heap may grow to twice its size plus this many pages.
     ROOM = 1024
 
     module_function
 
-    # Yields how many pages the heap may have, or nil if there is nothing to watch.
+    # Yields the maximum number of heap pages, or nil if there is none.
     def young_only
       return yield(nil) unless GC.respond_to?(:config) && GC.config[:rgengc_allow_full_mark] && shared_heap?
 
@@ -20,17 +20,17 @@ module WorkPool
         GC.config(rgengc_allow_full_mark: false)
         yield limit
       ensure
-        # Another map may still run; it just goes on with what is the rule.
+        # Another map may still run; it continues with full marking.
         GC.config(rgengc_allow_full_mark: true)
       end
     end
 
-    # In a worker, between two inputs.
+    # Called in a worker between two inputs.
     def keep_to(limit)
       GC.config(rgengc_allow_full_mark: true) if limit && pages > limit
     end
 
-    # Whether Ractors have one heap: a new one finds what the others have allocated counted in its own, or it does not.
+    # Whether Ractors share a heap: then a new Ractor's heap already counts the objects that others have allocated.
     def shared_heap?
       return @shared_heap if defined?(@shared_heap)
 

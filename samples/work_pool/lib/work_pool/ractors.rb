@@ -1,22 +1,22 @@
 # frozen_string_literal: true
 
 module WorkPool
-  # Workers that are Ractors. A worker keeps its results until it leaves: what a Ractor returns at its end goes to
-  # the caller as it is, without a copy.
+  # Workers in Ractors. A worker keeps its results until it leaves, because a Ractor's return value is passed to the
+  # caller without a copy.
   class Ractors
-    # Whether fork takes the lock of Ruby's VM, as it does since Ractors have ports. Elsewhere a child that is forked
-    # while a Ractor holds that lock, if only at its very end, waits for ever: the Ractor's thread is not in the child.
+    # Whether fork locks the VM, as it does since Ractors have ports. Otherwise a child that is forked while a Ractor
+    # holds that lock, even at its very end, waits forever, because the Ractor's thread does not exist in the child.
     FORK_LOCKS = Ractor.const_defined?(:Port)
 
-    # `tolerant`: work that a Ractor may not do ends the attempt, so that another backend can do it; else the error
-    # is that input's result.
+    # `tolerant`: an operation that Ractors do not allow ends the attempt, so another backend can be used; otherwise the
+    # error is the result for that input.
     def initialize(run, job, tolerant:)
       @run = run
       @job = job
       @tolerant = tolerant
     end
 
-    # Does the inputs from `first` on; returns nil, or why it cannot be done.
+    # Processes the inputs from `first` on; returns nil, or the reason why it cannot.
     def call(first)
       count = @run.inputs.size - first
       workers = [@run.workers, count].min
@@ -33,7 +33,7 @@ module WorkPool
       feed&.stop
     end
 
-    # In a worker. Returns why it cannot work, or nil, its results and its session's state.
+    # Runs in a worker. Returns the reason why it cannot work, or nil; its results; and its session's state.
     def self.work(feed, inputs, job, tolerant, told, limit)
       feed.join
       results = []
@@ -53,13 +53,13 @@ module WorkPool
       feed.leave
     end
 
-    # Whether no other Ractor is left, so that this process can fork. They get a second to leave.
+    # Waits up to a second for other Ractors to end; returns whether none is left, so this process can fork.
     def self.gone?
       FORK_LOCKS || settled?(1) { Ractor.count == 1 }
     end
 
-    # Waits until the block sees that Ractors have ended, at most `patience` seconds, and whoever said so has let go
-    # of the VM's lock. That they have returned their value is not enough, and Ruby tells of their end by nothing else.
+    # Waits at most `patience` seconds until the block reports that Ractors have ended, then until they have released
+    # the VM lock. The return of their values does not guarantee that, and Ruby has no other notification.
     def self.settled?(patience = Float::INFINITY)
       deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + patience
       until yield
@@ -71,7 +71,7 @@ module WorkPool
       true
     end
 
-    # Without the warning that Ractors are experimental.
+    # Suppresses the warning that Ractors are experimental.
     def self.silently
       experimental = Warning[:experimental]
       Warning[:experimental] = false
@@ -80,7 +80,7 @@ module WorkPool
       Warning[:experimental] = experimental
     end
 
-    # What the Ractor's block returned; nil if something in it ended the whole Ractor.
+    # The return value of the Ractor's block; nil if the block ended the whole Ractor.
     def self.value_of(ractor)
       ractor.respond_to?(:value) ? ractor.value : ractor.take
     rescue Ractor::RemoteError

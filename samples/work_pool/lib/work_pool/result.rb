@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module WorkPool
-  # What came of an input whose block raised.
+  # The result for an input whose block raised.
   Failure = Struct.new(:error_class, :message, :backtrace) do
     def self.of(error)
       new(error.class.name, error.message, error.backtrace)
@@ -10,15 +10,15 @@ module WorkPool
     def to_s = "#{error_class}: #{message}"
   end
 
-  # What a map gives back.
+  # The result of a map.
   class Result
     include Enumerable
 
-    # A result or a Failure for every input, in the order of the inputs.
+    # A value or a Failure for every input, in the order of the inputs.
     attr_reader :values
-    # What the sessions' states were merged into; without `merge` all of them, in no order.
+    # The merged state of the sessions; without `merge`, all states, in no order.
     attr_reader :state
-    # Who did it, and why not one that comes before it; nil if there is nothing to say.
+    # The backend that did the work, and the reason why no preceding one did; nil if there is no reason.
     attr_reader :backend, :reason
 
     def initialize(values, state, backend, reason)

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module WorkPool
-  # One map from beginning to end: the caller's head start, then the first backend that can do the rest.
+  # One map: the caller's head start, then the first backend that can do the rest.
   class Run
     BACKENDS = %i[ractor fork sequential].freeze
 
@@ -37,15 +37,15 @@ module WorkPool
 
     attr_reader :inputs, :workers
 
-    # For the backends: what became of the input.
+    # For the backends: records the result for an input.
     def store(index, value) = @values[index] = value
 
     def store_state(state) = @states << state
 
-    # Whether anybody wants to hear of each input. If not, the caller sleeps until all are done.
+    # Whether each input is reported. If not, the caller sleeps until all are done.
     def tells? = !@progress.nil?
 
-    # For the backends: one more is done. In the caller's thread.
+    # For the backends: reports that another input is done. Runs in the caller's thread.
     def done
       @done += 1
       @progress&.call(@done, @inputs.size)
@@ -53,8 +53,8 @@ module WorkPool
 
     private
 
-    # Works in the caller's thread, to the end or, if `seconds` are given, until workers are worth while. Returns
-    # whether it was to the end.
+    # Works in the caller's thread, to the end or, if `seconds` are given, until workers are worthwhile. Returns
+    # whether it reached the end.
     def alone(seconds = nil)
       began = last = now
       fastest = Float::INFINITY
@@ -70,7 +70,7 @@ module WorkPool
       finished
     end
 
-    # The first inputs load half of the program and get it compiled: what is to be expected, the fastest one says.
+    # The first inputs load and compile much of the program, so the estimate is based on the fastest input.
     def worth_workers?(elapsed, seconds, fastest)
       return seconds.zero? if @done.zero?
 
@@ -80,7 +80,7 @@ module WorkPool
 
     def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
-    # Whether the backend is out of the question from the start; raises if it was asked for.
+    # Whether the backend cannot be used; raises if it was requested.
     def unfit?(name, asked)
       reason =
         case name
@@ -110,7 +110,7 @@ module WorkPool
       false
     end
 
-    # Does the rest; false if it turns out on the way that this backend cannot.
+    # Does the rest; returns false if this backend turns out not to be able to.
     def done_by?(name, asked)
       case name
       when :ractor

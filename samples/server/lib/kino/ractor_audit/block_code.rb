@@ -2,12 +2,12 @@
 
 module Kino
   class RactorAudit
-    # What a block's instructions say about what is outside of it.
+    # Finds a block's uses of state outside of it, from its instructions.
     class BlockCode
       SECTION = /^(?:\| )*== disasm: #<ISeq:(rescue in |ensure in )?block (?:\((\d+) levels\) )?in /
       LOCAL = /\b(get|set)local(?:_WC_(\d))?\s+(\w+)@\d+(?:, (\d+))?/
 
-      # The first place of each variable.
+      # The first location of each variable.
       attr_reader :captured, :assigned
 
       def initialize(disassembly, file)
@@ -29,7 +29,7 @@ module Kino
         end
       end
 
-      # The first place where the block needs `receiver` and not any object: its variables, its methods, itself.
+      # The first location where the block needs `receiver` and not just any object: its variables, its methods, itself.
       def self_use(receiver)
         call = @own_calls.find { |name, _| !kernel?(receiver, name) }
         bare = @selves.drop(@own_calls.size).first

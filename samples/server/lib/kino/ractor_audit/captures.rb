@@ -2,17 +2,17 @@
 
 module Kino
   class RactorAudit
-    # What a block takes along from where it was written.
+    # The variables and the self that a block captures.
     class Captures
       def initialize(audit, block)
         @audit = audit
         @block = block
         instructions = RubyVM::InstructionSequence.of(block)
-        # Without instructions it is a method or a symbol: nothing is captured.
+        # Without instructions, it is a method or a symbol, which capture nothing.
         @code = instructions && BlockCode.new(instructions.disasm, block.source_location.first)
       end
 
-      # Variables from outside that are not shareable, by name.
+      # Captured variables that are not shareable, by name.
       def unshareable
         return {} unless @code
 
@@ -45,7 +45,7 @@ module Kino
         end
       end
 
-      # `main` has no class of its own.
+      # `main` has no descriptive class.
       def named(receiver)
         receiver.equal?(TOPLEVEL_BINDING.receiver) ? "main" : Ask.a(receiver)
       end

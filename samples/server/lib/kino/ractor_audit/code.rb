@@ -2,9 +2,9 @@
 
 module Kino
   class RactorAudit
-    # What the instructions of one method, its blocks included, say about what is outside of it.
+    # Finds a method's uses of state outside of it, from its instructions and those of its blocks.
     class Code
-      # How an instruction sequence begins as an Array.
+      # The first element of an instruction sequence as an Array.
       MAGIC = "YARVInstructionSequence/SimpleDataFormat"
       TYPE, HANDLERS, BODY = 9, 12, 13
       # Other code, with another self.
@@ -15,7 +15,7 @@ module Kino
       # Constants as [names, line]; an absolute one begins with :"". Variables as [:reads, :@name, line].
       attr_reader :constants, :variables
 
-      # Names of the methods it calls, and Symbols in it, which may be such names.
+      # Names of the methods that it calls, and Symbols in it, which may be names of methods.
       attr_reader :calls
 
       def initialize(instructions)
@@ -27,7 +27,7 @@ module Kino
         read(sequence)
       end
 
-      # Whether it is a block that define_method made a method of.
+      # Whether it is a block that define_method turned into a method.
       def block?
         @type == :block
       end
@@ -60,7 +60,7 @@ module Kino
         end
       end
 
-      # Ruby 3.2 has one instruction for A::B; before, there are several between a look into the cache and its filling.
+      # Ruby 3.2 has one instruction for A::B; earlier versions have several between reading and filling a cache.
       def constant(one, path, line)
         case one[0]
         when :opt_getconstant_path then @constants << [one[1], line]

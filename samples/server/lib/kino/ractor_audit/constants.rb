@@ -2,14 +2,14 @@
 
 module Kino
   class RactorAudit
-    # Finds constants as code in a module would, without autoload and const_missing.
+    # Resolves constants like code in a module, but without autoload and const_missing.
     module Constants
-      # A constant's value, its full name and the place of its definition.
+      # A constant's value, its full name and the location of its definition.
       Found = Struct.new(:value, :name, :place)
 
       module_function
 
-      # The constant that +names+ mean in a method of +owner+; nil if there is none, or not yet.
+      # The constant that +names+ refer to in a method of +owner+; nil if it does not exist, or not yet.
       def find(names, owner)
         first, *rest = names
         scopes = [Object]
@@ -25,7 +25,7 @@ module Kino
         nil
       end
 
-      # The modules around +owner+, as far as names tell.
+      # The modules around +owner+, derived from its name.
       def lexical(owner)
         names = Module.instance_method(:name).bind_call(owner).to_s.split("::").map(&:to_sym)
         outer = [Object]

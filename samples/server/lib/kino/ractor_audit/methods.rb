@@ -2,19 +2,18 @@
 
 module Kino
   class RactorAudit
-    # Follows the code of an app from `call`: a method counts as called when its class is known and its name is
-    # called somewhere in code that counts. Classes become known as those of the app's objects, and as constants that
-    # such code reads. So a method that is called by a name computed at run time is missed, and one that only shares a
-    # name may be named for nothing.
+    # Follows the code of an app from `call`: a method counts as called if its class is known and code that counts calls
+    # its name. Known classes are those of the app's objects, and constants that such code reads. Therefore a method
+    # called by a computed name is missed, and a method that only shares its name with a called one may be reported.
     class Methods
-      # What a server calls.
+      # The methods that a server calls.
       ENTRIES = %i[call each close to_ary to_path method_missing].freeze
       MOST_METHODS = 5_000
       CORE = (Object.ancestors + Class.ancestors + Module.ancestors).uniq.freeze
-      # A global variable of Ruby's own that every Ractor may use has a name like $~ or $VERBOSE, or is one of these.
+      # Ruby's own global variables that every Ractor may use have names like $~ or $VERBOSE, or are in this list.
       GLOBALS = %i[$stdin $stdout $stderr].freeze
 
-      # A method, and whom it belongs to: the module whose instances have it, or the object whose singleton it is.
+      # A method and its owner: the module whose instances have it, or the object whose singleton method it is.
       Candidate = Struct.new(:method, :owner, :holder) do
         def label
           "#{Ask.name_of(owner)}#{holder ? "." : "#"}#{method.name}"
@@ -31,7 +30,7 @@ module Kino
         ENTRIES.each { |name| called(name) }
       end
 
-      # The code of an object the app is made of.
+      # Adds the code of one of the app's objects.
       def add_object(object)
         case object
         when Module then add_module(object)
@@ -64,7 +63,7 @@ module Kino
 
       def add_singleton(object)
         (object.singleton_class.ancestors - CORE).each do |ancestor|
-          # Of an object that is no module, the class comes after its singleton and is known already.
+          # For an object that is not a module, the class follows its singleton class and is already known.
           own_methods(ancestor, object) unless Class === ancestor && !ancestor.singleton_class?
         end
       end
@@ -150,7 +149,7 @@ module Kino
         @audit.add("#{candidate.label} (#{place}) reads #{name} of #{Ask.name_of(candidate.holder)}, #{Ask.a(value)} that is not shareable")
       end
 
-      # attr_reader of a module's own.
+      # An attr_reader of the module itself.
       def reader(candidate)
         method = candidate.method
         return unless Module === candidate.holder && method.source_location && method.arity.zero?
@@ -158,7 +157,7 @@ module Kino
         of_module(:reads, :"@#{method.name}", method.source_location.join(":"), candidate)
       end
 
-      # Ruby calls it in another Ractor only if its block is shareable.
+      # Ruby calls such a method in another Ractor only if its block is shareable.
       def defined_by_block(candidate)
         block = block_of(candidate.method)
         return if block && Ractor.shareable?(block)
@@ -169,7 +168,7 @@ module Kino
                    "defined it can call; use def")
       end
 
-      # A method keeps its block where only the collector looks.
+      # Only the collector can reach a method's block.
       def block_of(method)
         require "objspace"
         inner = ObjectSpace.reachable_objects_from(method).grep(ObjectSpace::InternalObjectWrapper)

@@ -2,14 +2,14 @@
 
 module Kino
   class RactorAudit
-    # Goes down from an object to the parts that are themselves the obstacle.
+    # Descends from an object to the parts that prevent sharing.
     class Objects
       MOST_OBJECTS = 100_000
       EACH_PAIR = Hash.instance_method(:each_pair)
       EACH = Array.instance_method(:each)
       MEMBERS = Struct.instance_method(:each_pair)
 
-      # +copy+: whether the objects will be copied, so that a part is an obstacle only if it has no copy.
+      # +copy+: whether the objects will be copied, so only parts that cannot be copied prevent sharing.
       def initialize(audit, copy: false)
         @audit = audit
         @copy = copy
@@ -21,7 +21,7 @@ module Kino
         @seen.keys
       end
 
-      # Returns whether +object+ is shareable, or something in it was named.
+      # Returns whether +object+ is shareable or a part of it was reported.
       def visit(object, path)
         return if @audit.full? || @seen.key?(object) || @seen.size >= MOST_OBJECTS
 
@@ -38,7 +38,7 @@ module Kino
 
       private
 
-      # A class can be reached from every Ractor, but its instance variables only if they are shareable.
+      # Every Ractor can use a class, but its instance variables only if they are shareable.
       def visit_module(object, path)
         bad = Ask.variables_of(object).reject { |_, value| Ractor.shareable?(value) }.keys
         return if bad.empty? || @copy
@@ -47,7 +47,7 @@ module Kino
                    "cannot be read in a Ractor")
       end
 
-      # What an object holds, with its place relative to it.
+      # The parts of an object, with their paths relative to it.
       def parts(object)
         parts = Ask.variables_of(object).map { |name, value| [value, ".#{name}"] }
         case object
