@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// outcome<T>: what came of a request: a value, or why there is none.
+// outcome<T>: the result of a request: a value, or the reason why there is none.
 
 #pragma once
 
@@ -22,10 +22,10 @@ enum class ending : std::uint8_t {
 
 /// An outcome is the result of a request: a value, or the reason why there is none.
 ///
-/// A value is moved in and never copied. Asking for the value of a request that was not answered ends
-/// the program (KINO_ASSERT): ask `answered` first.
+/// The value is moved in and never copied. Reading the value of a request that was not answered ends
+/// the program (KINO_ASSERT): check `answered` first.
 ///
-/// Threads: one at a time; the const members of one that several threads see, any.
+/// Threads: one at a time; several may call const members concurrently.
 /// GVL:     never needed.
 /// Throws:  nothing.
 ///

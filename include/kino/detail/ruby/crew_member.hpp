@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One Ruby thread that works for a dispatcher, and how its place is freed when the thread ends.
+// One Ruby thread that works for a dispatcher, and the release of its slot when the thread ends.
 
 #pragma once
 
