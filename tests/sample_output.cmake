@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # cmake -D EXPECTED=file -P sample_output.cmake -- command...: fails unless the command succeeds and prints
-# exactly what the file has.
+# exactly the content of the file.
 
 set(command "")
 set(separator FALSE)

@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# The source gem: installing it needs a compiler and nothing else.
+# The source gem: installing it needs only a compiler.
 
 require_relative "support/installed_gem"
 

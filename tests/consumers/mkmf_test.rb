@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# have_kino of kino/mkmf, from a checkout: what it sets, and what it says when it cannot.
+# have_kino of kino/mkmf, from a checkout: its settings and its error messages.
 
 require_relative "support/consumer_test"
 

@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# An unrelated gem has the name kino, too: what is said when Ruby has found that one.
+# An unrelated gem is also named kino: the error message when Ruby has found that one.
 
 require_relative "support/consumer_test"
 

@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# The native gem: installing it needs no compiler, and it runs with the C and C++ runtime alone.
+# The native gem: installing it needs no compiler, and it needs only the C and C++ runtimes.
 
 require_relative "support/installed_gem"
 

@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# samples/new writes a gem whose tests pass at once, and which can be packed, installed and used.
+# samples/new generates a gem whose tests pass immediately, and which can be packed, installed and used.
 
 require "yaml"
 require_relative "support/gem_home"

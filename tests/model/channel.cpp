@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// channel: a value that is pushed reaches whoever waits, and nobody sleeps on work or room.
+// channel: a pushed value reaches a waiting thread, and no thread sleeps while there is work or room.
 
 #include "model.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// claim and what rests on it: one delivery, the release after everybody's last step.
+// claim and its users: one delivery, and release after the last step of every thread.
 
 #include "model.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// line_queue: no line without its bytes, none lost, none before an earlier one, and no sleep over a line.
+// line_queue: lines are complete, none is lost, they are in order, and the consumer never sleeps while there is one.
 
 #include "model.hpp"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Programs that are broken on purpose: each has one header with one line changed, and one scenario
-# of its model must find fault. A model that cannot fail proves nothing.
+# Deliberately broken programs: each has one header with one line changed, and one scenario of its
+# model must fail. A model that cannot fail proves nothing.
 
 # kino_add_mutant(name model scenario header old new): `old` stands exactly once in include/kino/<header>.
 function(kino_add_mutant name model scenario header old new)

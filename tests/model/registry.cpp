@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// registry: an id leads to a whole object or to none, and an object dies after its last user.
+// registry: an id refers to a complete object or to none, and an object is destroyed after its last use.
 
 #include "model.hpp"
 

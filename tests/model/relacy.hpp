@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What detail/atomic.hpp includes under the model checker: kino's atomics, locks and sleeps over
-// relacy's, so that the headers run unchanged and every order of their steps can be tried.
+// Included by detail/atomic.hpp under the model checker: implements kino's atomics, locks and sleeps
+// with relacy's, so the headers run unchanged in every order of their steps.
 
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// run_permits: whatever lending, expiring, leaving and sleeping do to one another, work does
-// not wait while a worker sleeps and a permit is free, and the counts come out even.
+// run_permits: for every interleaving of lending, expiring, leaving and sleeping, work does not wait
+// while a worker sleeps and a permit is free, and the counts are balanced at the end.
 //
 // The watcher is the real one. Its sleeps may end at any moment, so a slice is as short as any
 // schedule needs it to be.

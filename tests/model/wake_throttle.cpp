@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The handshake of wake_throttle: whoever adds work looks for sleepers, whoever goes to sleep
-// looks for work, and of the two one sees the other.
+// The handshake of wake_throttle: a thread that adds work looks for sleepers, a thread that goes to
+// sleep looks for work, and one of the two sees the other.
 
 #include "model.hpp"
 

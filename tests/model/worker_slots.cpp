@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// worker_slots: a slot that shows work shows since when, not since an earlier time.
+// worker_slots: a slot that shows a request in flight shows the request's own start time.
 
 #include "model.hpp"
 

@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# What is written in two places must agree, and what must be in every file must be there.
+# Duplicated information must agree, and every file must have its required parts.
 
 require "minitest/autorun"
 

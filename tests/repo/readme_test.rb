@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# README's first screen is samples/hello_ractor: code and output are compared, so they cannot drift apart.
+# The README's first screen shows samples/hello_ractor: code and output must be identical.
 
 require "minitest/autorun"
 

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "broadcasting"
 
-# Every subscriber, in whatever Ractor, gets each message; the slow ones are told what they missed.
+# Every subscriber, in any Ractor, receives each message; slow ones learn how many they missed.
 class BroadcastingTest < RubyTest
   def renew(capacity)
     Broadcasting.renew(capacity)

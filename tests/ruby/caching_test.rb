@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "caching"
 
-# One caller computes, threads and Ractors wait for it, and whatever ends the computation, nobody waits for ever.
+# One caller computes, threads and Ractors wait for it, and none waits forever, however the computation ends.
 class CachingTest < RubyTest
   def setup
     Caching.renew

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "conversions"
 
-# What C++ gets is what Ruby had, or an error says why not.
+# C++ receives the value that Ruby had, or the conversion raises an error with the reason.
 class ConversionsTest < RubyTest
   WIDTHS = [8, 16, 32, 64].flat_map { |bits|
     [["int#{bits}", -(1 << (bits - 1))..(1 << (bits - 1)) - 1], ["uint#{bits}", 0..(1 << bits) - 1]]

@@ -2,7 +2,7 @@
 
 require_relative "support/dispatching"
 
-# Workers that die, however they die: what they had is abandoned at once, and their slots are free.
+# Workers that die in any way: their requests are abandoned immediately, and their slots are freed.
 class DispatcherLossTest < DispatcherTest
   Crash = Class.new(StandardError)
 

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "handles"
 
-# Integers for native state, in every Ractor.
+# Integer ids for native state, in every Ractor.
 class HandlesTest < RubyTest
   def test_an_id_finds_until_it_is_erased
     id = Handles.insert

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "owning"
 
-# Objects own native threads: neither the collector nor the end of the process waits for them or trips over them.
+# Objects that own native threads: neither the collector nor the end of the process waits for them or crashes.
 class OwningTest < RubyTest
   def make_garbage(klass, count)
     count.times { klass.make }

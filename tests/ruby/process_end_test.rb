@@ -4,7 +4,7 @@ require_relative "support/ruby_test"
 require_relative "support/waiting"
 require "dispatching"
 
-# A process ends while its threads and Ractors wait. Every child here must end at all; that is the test.
+# A process ends while its threads and Ractors wait. The tests check that every child ends.
 class ProcessEndTest < RubyTest
   SETUP = <<~RUBY
     $stdout.sync = true

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "rules"
 
-# What a broken rule does in an extension: it ends the program at once, and says what to do instead.
+# A broken rule in an extension ends the program immediately and says what to do instead.
 class RulesTest < RubyTest
   # What the child prints on standard error before it aborts; Ruby's own report may follow.
   def rule_broken_by(code)

@@ -5,8 +5,8 @@ require_relative "support/waiting"
 require "dispatching"
 require "io/wait"
 
-# A signal ends every wait of the main thread, whatever the process's other threads do. Each situation is a set of child
-# processes, one per kind of wait, that get one signal each while their main thread waits.
+# A signal ends every wait of the main thread, regardless of the process's other threads. Each situation is a set of
+# child processes, one per kind of wait, which receive one signal each while their main thread waits.
 class SignalsTest < RubyTest
   PRELUDE = <<~RUBY
     $stdout.sync = true

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "starting"
 
-# Ractors of workers are there one by one, or not at all.
+# Worker Ractors are started one by one, or `start` raises.
 class StartingTest < RubyTest
   def setup
     Starting.renew

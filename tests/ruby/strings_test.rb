@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "strings"
 
-# The cache of frozen Strings, from every Ractor at once, while objects move and are collected.
+# The cache of frozen Strings, used by all Ractors concurrently, while objects move and are collected.
 class StringsTest < RubyTest
   LIMIT = 4 + 64
 

@@ -3,8 +3,8 @@
 require_relative "support/ruby_test"
 require "json"
 
-# Three gems built with kino in one process, two of one version and one of another, loaded in every order; and what
-# every extension exports and leaves to the loader.
+# Three gems built with kino in one process, two with one version and one with another, loaded in every order; and the
+# exported and undefined symbols of every extension.
 class VersionsTest < RubyTest
   GEMS = %w[kino_one kino_two kino_next].freeze
   DIRECTORY = $LOAD_PATH.find { |path| File.exist?(File.join(path, "kino_one.#{RbConfig::CONFIG["DLEXT"]}")) }

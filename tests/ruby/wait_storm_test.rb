@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require_relative "support/waiting"
 
-# Threads are killed and raised in while they wait, thousands of times: every value is popped once, or still there.
+# Thousands of kills and raises in waiting threads: every value is popped once or remains in the channel.
 class WaitStormTest < RubyTest
   # Consumers and producers that record what they got and gave before an interruption can reach them: interruptions
   # are let through only where a thread waits. Each dies many times and has a successor.

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require_relative "support/waiting"
 
-# What ends each wait: kill, raise, Timeout and signals; in threads and in threads of Ractors.
+# Each wait is ended by kill, raise, Timeout and signals, in threads of the main Ractor and of others.
 class WaitsTest < RubyTest
   def teardown
     super

@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# Where a server listens, beside one host and port.
+# Addresses to listen on other than one host and port.
 class AddressTest < ServerTest
   def start(*binds, port: 0)
     server = Kino::Server.new(Apps.linted(Apps::Basic.new), mode: :threaded, workers: 1, bind: binds, port: port)

@@ -2,9 +2,9 @@
 
 require_relative "support/server_test"
 
-# A require or an autoload inside a handler. In another Ractor it is carried out by the main one, on the
-# main Thread, which must therefore never be stuck in a wait; on Rubies without that the handler gets an
-# error and the server goes on.
+# A require or an autoload inside a handler. For another Ractor, the main Ractor performs it on the main
+# Thread, which must therefore be interruptible in every wait. On Rubies without that feature, the handler
+# gets an error and the server continues.
 class AutoloadTest < ServerTest
   # Loads files written for the test; the query names them.
   class Loading < Apps::Router

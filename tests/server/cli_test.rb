@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# The kino command, as a user meets it.
+# The kino command, as used from a shell.
 class CliTest < ServerTest
   KINO = File.join(Child::ROOT, "exe/kino")
 

@@ -4,8 +4,8 @@ require "tempfile"
 
 require_relative "support/server_test"
 
-# What a request costs, counted: system calls and allocations of the server's native code, objects of Ruby.
-# Counts do not depend on the machine's mood. Who makes a number smaller states the new one here.
+# The cost of a request in counts: system calls and allocations of the server's native code, Ruby objects.
+# Counts do not depend on the load of the machine. If a change lowers a count, lower it here.
 class CostTest < ServerTest
   COUNTER = ENV["KINO_COST_COUNTER"]
   APP = File.join(__dir__, "support/cost.ru")

@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# Every option and every figure of Server#stats has a test of what it does, declared by `covers`.
+# Every option and every statistic of Server#stats has a test of its effect, declared by `covers`.
 class CoverageTest < ServerTest
   Declared = Struct.new(:place, :names, :definition, :body)
 

@@ -2,8 +2,8 @@
 
 require_relative "support/server_test"
 
-# A client that vanishes, in every phase of its request: the counters stay true, no worker is lost, and
-# the next request is served.
+# A client that disconnects, in every phase of its request: the counters stay correct, no worker is lost,
+# and the next request is served.
 class DepartureTest < ServerTest
   # Handlers that hold their request in different phases.
   class Phases < Apps::Basic

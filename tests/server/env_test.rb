@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# What an app finds in its env, with Rack::Lint looking on.
+# The env that an app receives, checked by Rack::Lint.
 class EnvTest < ServerTest
   def env_of(response)
     response.body.lines.to_h { |line| line.chomp.split("=", 2) }

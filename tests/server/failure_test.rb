@@ -3,7 +3,7 @@
 require_relative "support/load"
 require_relative "support/server_test"
 
-# Handlers that raise, and handlers that take their worker with them.
+# Handlers that raise, and handlers that end their worker.
 class FailureTest < ServerTest
   # A message that cannot be had.
   class Mute < StandardError

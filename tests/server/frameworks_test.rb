@@ -3,7 +3,7 @@
 require_relative "support/load"
 require_relative "support/server_test"
 
-# Real frameworks under load: 64 connections for ten seconds, and not one error.
+# Real frameworks under load: 64 connections for ten seconds without an error.
 class FrameworksTest < ServerTest
   CONNECTIONS = 64
   SECONDS = 10

@@ -3,7 +3,7 @@
 require_relative "support/load"
 require_relative "support/server_test"
 
-# Many Ractors that take turns do not collect to get heap pages from each other.
+# Many Ractors that alternate do not cause collections to take heap pages from each other.
 class HeapRoomTest < ServerTest
   APP = File.join(__dir__, "support/collections.ru")
   WORKERS = 64

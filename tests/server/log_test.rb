@@ -5,7 +5,7 @@ require "stringio"
 
 require_relative "support/server_test"
 
-# A log that cannot be written costs log lines and nothing else.
+# A log that cannot be written loses log lines and affects nothing else.
 class LogTest < ServerTest
   APP = <<~RUBY
     class App

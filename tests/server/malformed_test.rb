@@ -2,8 +2,8 @@
 
 require_relative "support/server_test"
 
-# Requests that no two parsers agree on, and plain nonsense: each gets its status and a closed connection,
-# and no part of it is ever taken for another request.
+# Ambiguous and invalid requests: each gets its status and a closed connection, and no part of it is ever
+# parsed as another request.
 class MalformedTest < ServerTest
   HOST = "Host: x\r\n"
   # A request that must never be served: it follows each of the requests below.

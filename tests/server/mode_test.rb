@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# Where handlers run, and what is said when they cannot run in Ractors.
+# The mode in which handlers run, and the messages if they cannot run in Ractors.
 class ModeTest < ServerTest
   # An app with something mutable deep inside.
   class Deep

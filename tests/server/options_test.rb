@@ -9,7 +9,7 @@ require "kino/config_file"
 require "kino/settings"
 require "kino/version"
 
-# The option table and what reads it; no server, and no native code.
+# The option table and its users, without a server or native code.
 class OptionsTest < Minitest::Test
   def settings(given = {}, env: {}, file: nil, **rest)
     Kino::Settings.new(given, env: env, file: file, **rest)

@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# More requests than workers and queue can hold.
+# More requests than the workers and the queue can hold.
 class OverloadTest < ServerTest
   # The queue has room for two of them; the others wait for a place in it.
   covers :queue_timeout, :in_flight, :queued, :rejected

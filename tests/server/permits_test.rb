@@ -2,8 +2,8 @@
 
 require_relative "support/server_test"
 
-# How many handlers compute at once. What a handler that waits does for the others is shown by overload_test.rb and
-# streaming_test.rb.
+# The number of handlers that run at once. overload_test.rb and streaming_test.rb test that blocked handlers make room
+# for others.
 class PermitsTest < ServerTest
   HANDLERS = 8
   ROUNDS = 20

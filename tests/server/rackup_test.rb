@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# `rackup -s kino`: whose port and address count, and which options are refused.
+# `rackup -s kino`: the precedence of ports and addresses, and refused options.
 class RackupTest < ServerTest
   HELLO = <<~RUBY
     class Hello

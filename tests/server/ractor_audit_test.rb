@@ -7,7 +7,7 @@ require "tempfile"
 
 require "kino/ractor_audit"
 
-# What the audit finds in apps and blocks. It needs no server.
+# The findings of the audit in apps and blocks, without a server.
 class RactorAuditTest < Minitest::Test
   SHAREABLE = Ractor.make_shareable({ "content-type" => "text/plain" })
 

@@ -3,7 +3,7 @@
 require_relative "support/bodies"
 require_relative "support/server_test"
 
-# Responses: bodies that are all there, framing, headers, and what is wrong. Streaming has a file of its own.
+# Responses: complete bodies, framing, headers, and errors. streaming_test.rb covers streaming.
 class ResponseBodyTest < ServerTest
   # Answers of all kinds.
   class Answers < Bodies::Routes

@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# The end of a server: what has been accepted is answered, nothing new is taken, stragglers are cut off.
+# The end of a server: accepted requests are answered, new ones are refused, stragglers are aborted.
 class ShutdownTest < ServerTest
   # Handlers of all lengths.
   class Busy < Apps::Basic

@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# More slow clients than workers: everybody else is answered all the same. The full numbers take a machine of their own:
+# More slow clients than workers: all other clients are answered. The full numbers need a dedicated machine:
 #     KINO_SLOW_UPLOADERS=5000 KINO_SLOW_READERS=1000 tests/run server -- -R slow_clients
 class SlowClientsTest < ServerTest
   UPLOADERS = ENV.fetch("KINO_SLOW_UPLOADERS", "60").to_i

@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# The numbers a server tells of itself: what a client has read is counted, never a moment later.
+# The statistics of a server: a response is counted before its client can have read it.
 class StatsTest < ServerTest
   ROUNDS = 100
 

@@ -3,7 +3,7 @@
 require_relative "support/bodies"
 require_relative "support/server_test"
 
-# Responses that are written bit by bit: when their pieces go out, back-pressure, and bodies that break.
+# Streamed responses: flushing of chunks, back-pressure, and bodies that fail.
 class StreamingTest < ServerTest
   # Streams of all kinds.
   class Streams < Bodies::Routes

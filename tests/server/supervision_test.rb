@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# What can fail while workers start, live and leave.
+# Failures while workers start, run and leave.
 class SupervisionTest < ServerTest
   # Replaces a singleton method while the block runs.
   def stubbed(object, name, replacement)

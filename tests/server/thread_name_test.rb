@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# What `ps -T` and `top -H` call the threads of a server: whoever looks at a busy one sees which worker it is.
+# Thread names in `ps -T` and `top -H`: a busy thread can be attributed to its worker.
 class ThreadNameTest < ServerTest
   HEADER = File.read(File.join(RbConfig::CONFIG["rubyhdrdir"], "ruby/thread.h"))
   # Threads of Ractors have no native thread of their own that could have a name (3.3).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Many threads log through a pipe that is read by fits and starts: every line is read, once and in
-// order, or counted as dropped; and the reports add up to the drops.
+// Many threads log through a pipe that is read irregularly: every line is read, once and in order, or
+// counted as dropped, and the reports add up to the drops.
 
 #include <kino/async_sink.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Publishers, subscribers that stay and subscribers that come and go: each publisher's messages
-// arrive in order, and a subscriber that stays has popped or missed every one of them.
+// Publishers, permanent subscribers, and subscribers that come and go: each publisher's messages arrive
+// in order, and a permanent subscriber has popped or missed every one of them.
 
 #include <kino/broadcast.hpp>
 

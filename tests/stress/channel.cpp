@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Millions of values through one channel by every kind of push and pop, with interruptions,
-// time-outs and close: none is lost, none comes twice, each producer's arrive in order.
+// Millions of values through one channel by every kind of push and pop, with interruptions, timeouts
+// and close: none is lost, none arrives twice, and each producer's values arrive in order.
 
 #include <kino/channel.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The hunt for a lost wake-up: with one value in flight the first one that is lost stops
-// everything, and the watchdog says so.
+// Detects lost wake-ups: with one value in flight, the first lost wake-up stops the program, and the
+// watchdog reports it.
 
 #include <kino/channel.hpp>
 #include <kino/responder.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Many workers, few permits, one store, put together as dispatcher.hpp does it: handlers that
-// lend and reclaim at random, compute past their slice, leave and come back, are interrupted.
+// Many workers, few permits and one store, combined as in dispatcher.hpp: handlers lend and reclaim at
+// random, exceed their slice, leave and rejoin, and are interrupted.
 
 #include <kino/run_permits.hpp>
 

@@ -3,7 +3,7 @@
 // Echoes: bodies of 0 to 300 KB, with a length or chunked, collected or streamed, 1 to 16 requests in
 // one go, in fragments of any size. Every byte is compared.
 //
-// KINO_ECHOES=1000000 is the long run. KINO_ECHO_PORT=9292 sends them to a server that runs already, such as
+// KINO_ECHOES=1000000 is the long run. KINO_ECHO_PORT=9292 uses a running server, such as
 //     kino -p 9292 --stream-body /stream tests/server/support/echo.ru
 
 #include "body_reader.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Threads that fetch, find and erase few keys with failing and nested computations: a value always
-// belongs to its key, no key is computed twice at once, and no caller waits for ever.
+// Threads fetch, find and erase a few keys with failing and nested computations: a value always belongs
+// to its key, no key is computed twice concurrently, and no caller waits forever.
 
 #include <kino/shared_cache.hpp>
 

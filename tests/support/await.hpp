@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Waiting for an event that has no handle. ctest's timeout ends a test whose event never comes.
+// Waits for an event that has no handle. ctest's timeout ends a test whose event never occurs.
 
 #pragma once
 

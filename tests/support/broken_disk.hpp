@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Temporary files on a disk that fails when a test says so, and that count themselves.
+// Temporary files on a disk that fails on request, with a count of open files.
 
 #pragma once
 

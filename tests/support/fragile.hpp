@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A value that can fail, or stop, while it is moved into a queue: what running out of memory, or
-// being put aside by the kernel, looks like from outside.
+// A value that can fail or stop while it is moved into a queue, like a producer that runs out of memory
+// or is preempted.
 
 #pragma once
 

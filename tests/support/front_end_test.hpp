@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What tests of the server's front end share: a front end on a port of its own, a handler that
-// queues its requests for the test's threads, and a client.
+// Shared by tests of the server's front end: a front end on its own port, a handler that queues its
+// requests for the test's threads, and a client.
 
 #pragma once
 

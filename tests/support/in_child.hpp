@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Running a few lines in a forked child.
+// Runs code in a forked child.
 
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What the tests of requests share: a parser with what it parsed, fed whole and in pieces.
+// Shared by the tests of requests: a parser with its results, fed all at once and in pieces.
 
 #pragma once
 

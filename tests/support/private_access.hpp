@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A test's way to a private member, where no public one shows what has to be awaited or set up.
-// Names in an explicit instantiation are not checked for access; that is all it rests on.
+// Gives a test access to a private member if no public one exposes the state to await or set up. It
+// relies on the rule that names in an explicit instantiation are not checked for access.
 
 #pragma once
 

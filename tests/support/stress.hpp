@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the stress programs share: how much to do, chance, the record of what arrived, and a
-// watchdog that says how far things were when they stopped.
+// Shared by the stress programs: the amount of work, random numbers, a record of arrivals, and a watchdog
+// that reports the progress when a program stops.
 
 #pragma once
 

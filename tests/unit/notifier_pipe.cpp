@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The same tests with the pipe that systems without eventfd use.
+// The tests of notifier.cpp with the pipe that systems without eventfd use.
 
 #define KINO_NOTIFIER_WITH_PIPE
 #include "notifier.cpp"  // NOLINT

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A front end that has no memory: whichever allocation fails, afterwards the server answers, and
-// nothing is lost.
+// A front end without memory: after any failed allocation, the server answers, and no request is lost.
 
 #include "front_end.hpp"
 #include "log.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Connections: which requests are read ahead, when they are handed over, and that reading goes on.
+// Connections: read-ahead of requests, the time of hand-over, and continued reading.
 
 #include "connection.hpp"
 

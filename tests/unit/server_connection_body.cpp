@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Request bodies on their way through a connection: where they wait, for how long, and what is left
+// Request bodies on their way through a connection: where and for how long they wait, and what remains
 // of them.
 
 #include "connection.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Exchanges and their pool: what comes back is as new, from whatever thread and however late.
+// Exchanges and their pool: a returned exchange is as good as new, from any thread and at any time.
 
 #include "exchange.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Clients that break off, stall, lie and leave, by the hundred and all at once, between others that
-// do nothing wrong. What ThreadSanitizer sees of the front end, it sees here.
+// Hundreds of concurrent clients that disconnect, stall and send wrong lengths, among correct ones. This
+// is the main test of the front end under ThreadSanitizer.
 
 #include "front_end.hpp"
 #include "log.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The front end without Ruby: answers that native workers write bit by bit.
+// The front end without Ruby: responses that native workers stream.
 
 #include "front_end.hpp"
 

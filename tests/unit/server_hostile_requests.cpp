@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What requests that were made to be expensive cost, counted: memory of the arena, which is also how many
-// bytes were copied there, and allocations. Twice the request may cost twice as much, and no more.
+// The cost of requests that are designed to be expensive, in counts: memory of the arena, which equals the
+// bytes copied there, and allocations. A request of twice the size may cost at most twice as much.
 
 #include "field_groups.hpp"
 #include "http_parser.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The writing half of a connection by itself, on a pair of sockets: one thread plays the I/O thread
-// and the workers, in any order.
+// The writing half of a connection in isolation, on a pair of sockets: one thread plays the I/O thread and
+// the workers, in any order.
 
 #include "outlet.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Requests that no worker begins in time, without Ruby: over sockets, with workers of the test's own.
+// Requests that no worker begins in time, without Ruby: over sockets, with workers of the test.
 
 #include "queue_deadline.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A program without Ruby: its threads meet in a channel.
+// A program without Ruby whose threads communicate through a channel.
 
 #include <kino/channel.hpp>
 #include <kino/version.hpp>

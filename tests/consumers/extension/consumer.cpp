@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The extension of every way of building one: it uses the dispatcher, and templates of the standard library that
-// would be exported if nothing prevented it.
+// The extension that is built in every supported way: it uses the dispatcher, and templates of the standard library
+// that would be exported unless the build prevents it.
 
 #include <kino/dispatch.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// dispatcher.hpp for the tests: integers are asked, blocks in Ractors and threads answer them.
+// dispatcher.hpp for the tests: requests are integers; blocks in Ractors and threads answer them.
 
 #include <kino/dispatch.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// registry.hpp for the tests: Ruby holds integers, C++ the state behind them.
+// registry.hpp for the tests: Ruby holds integer ids, C++ the state.
 
 #include <kino/extension.hpp>
 #include <kino/registry.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Broken rules for the tests: each ends the program, with a sentence that says which it was.
+// Broken rules for the tests: each ends the program with a sentence that names the rule.
 
 #include <kino/dispatch.hpp>
 #include <kino/frozen_strings.hpp>

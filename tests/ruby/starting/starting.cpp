@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// ractor_starter.hpp for the tests: workers that serve until they are let go, and count.
+// ractor_starter.hpp for the tests: workers that serve until they are released, and count.
 
 #include <kino/channel.hpp>
 #include <kino/ractor_starter.hpp>

@@ -8,7 +8,7 @@ require "timeout"
 Warning[:experimental] = false
 Thread.report_on_exception = false
 
-# What the tests of the headers share: what a Ruby can, Ractors of every Ruby, child processes, GC modes.
+# Shared by the tests of the headers: features of a Ruby, Ractors on every Ruby, child processes, GC modes.
 class RubyTest < Minitest::Test
   # Major collections at every allocation would take minutes and find little more: what is not marked dies young.
   MINOR_AT_EACH_ALLOCATION = 1

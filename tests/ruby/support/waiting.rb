@@ -3,8 +3,8 @@
 require "waits"
 require "timeout"
 
-# Every wait of wait.hpp and gvl.hpp so that only an interruption ends it, and what interrupts it. Plain module
-# functions without state: they run in the main Ractor and in others alike.
+# Every wait of wait.hpp and gvl.hpp, set up so only an interrupt ends it, and every kind of interrupt. Module functions
+# without state, so they also run in other Ractors.
 module Waiting
   NAMES = %w[pop pop_for push push_for answer answer_for park park_for sleep without_gvl].each(&:freeze).freeze
   class Ended < StandardError

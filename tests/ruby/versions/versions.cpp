@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// State of the headers that must not merge with that of another gem. Built three times: twice from
-// these headers, once from a copy of another version (tests/ruby/versions/CMakeLists.txt).
+// State of the headers that must not be shared with another gem. Built three times: twice from these
+// headers, once from a copy of another version (tests/ruby/versions/CMakeLists.txt).
 
 #include <kino/dispatch.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// gvl.hpp and wait.hpp for the tests: every wait as one Ruby method, with a C++ object alive in it.
+// gvl.hpp and wait.hpp for the tests: every wait as a Ruby method with a live C++ object on its stack.
 
 #include <kino/dispatch.hpp>
 

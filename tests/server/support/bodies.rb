@@ -3,7 +3,7 @@
 require_relative "apps"
 require_relative "gate"
 
-# Response bodies that are no Arrays.
+# Response bodies other than Arrays.
 module Bodies
   # An enumerable body that tells when it is closed.
   class Pieces

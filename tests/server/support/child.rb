@@ -3,7 +3,7 @@
 require "rbconfig"
 require "timeout"
 
-# A server in a process of its own. Its log is read until the banner says where it listens, and kept.
+# A server in a child process. Its log is read until the banner shows its address, and kept.
 class Child
   ROOT = File.expand_path("../../../samples/server", __dir__)
   WAIT = 30

@@ -2,8 +2,8 @@
 
 require "socket"
 
-# A deliberately plain HTTP/1.1 client over one raw connection: it sends what it is told byte for byte and
-# is strict in what it accepts back. Every wait has a deadline, and passing it is an error.
+# A minimal HTTP/1.1 client over one raw connection: it sends the given bytes unchanged and is strict in
+# what it accepts. Every wait has a deadline, and passing it is an error.
 class Client
   class Malformed < StandardError; end
   class TooSlow < StandardError; end

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Counts what the server's native code asks of the system, without a debugger: preloaded into the
-// server's process, it stands before some functions of the C library and counts the calls that come
-// from kino_native and from the C++ library, which only kino_native uses. Calls of Ruby's own pass.
+// Counts the system calls and allocations of the server's native code, without a debugger: preloaded
+// into the server's process, it wraps some functions of the C library and counts calls from
+// kino_native and from the C++ library, which only kino_native uses. Calls from Ruby are not counted.
 //
 // The counts lie in the file that KINO_COST_FILE names, as 64-bit numbers in the order of `what`;
 // whoever maps or reads it sees them move.

@@ -2,9 +2,9 @@
 
 require_relative "client"
 
-# A closed-loop load client: so many keep-alive connections, each with one request under way, served by
-# one Thread with IO.select. It stops after a number of requests or at a deadline, whichever is given, and
-# every answer is checked: its status counted, its framing parsed, its body compared.
+# A closed-loop load client: a number of keep-alive connections, each with one outstanding request, driven
+# by one Thread with IO.select. It stops after a number of requests or at a deadline, whichever is given,
+# and checks every response: it counts statuses, parses the framing and compares bodies.
 class Load
   Result = Struct.new(:statuses, :errors, :seconds)
 

@@ -4,8 +4,8 @@ require "rack"
 require "rack/lint"
 require "rack/utils"
 
-# Makes Rack's own constants readable in every Ractor. Some are mutable Hashes and Arrays that nobody
-# changes; until Rack freezes them, an app that wants Rack::Lint or Rack::Headers in a Ractor has to.
+# Makes Rack's own constants readable in every Ractor. Some are mutable Hashes and Arrays that are never
+# changed; until Rack freezes them, an app that uses Rack::Lint or Rack::Headers in a Ractor must do so.
 module ShareableRack
   def self.freeze_constants(mod, seen = {}.compare_by_identity)
     return if seen[mod]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Stands before kino's own header of this name on the model checker's include path: a queue
-// that is no part of the model. It orders nothing, so what kino orders is kino's doing.
+// Precedes kino's own header of this name on the model checker's include path: a queue that is not
+// part of the model. It orders nothing, so any order is established by kino.
 
 #pragma once
 
