@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# Defines asio::asio, the standalone, header-only Asio. Without ASIO_DISABLE_VISIBILITY Asio's symbols are
-# exported and merge between extensions that carry different releases of it; from 1.38 on its namespace can
-# name the release too.
+# Defines asio::asio, the standalone, header-only Asio. Without ASIO_DISABLE_VISIBILITY, Asio's symbols are
+# exported and merge between extensions that contain different releases of it; from 1.38 on, its namespace can
+# contain the release, too.
 
 find_path(ASIO_INCLUDE_DIR NAMES asio.hpp DOC "The directory that contains asio.hpp")
 mark_as_advanced(ASIO_INCLUDE_DIR)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# Defines concurrentqueue::concurrentqueue, moodycamel's lock-free queue: CONCURRENTQUEUE_INCLUDE_DIR where that
-# is set, its own CMake package where there is one, or else the headers, which Debian 12 ships alone. Which of the
-# include spellings holds is settled by kino/detail/concurrent_queue.hpp.
+# Defines concurrentqueue::concurrentqueue, moodycamel's lock-free queue: from CONCURRENTQUEUE_INCLUDE_DIR if set,
+# from its CMake package if there is one, or else from the headers, which are all that Debian 12 ships.
+# kino/detail/concurrent_queue.hpp selects the spelling of the include.
 
 if(NOT CONCURRENTQUEUE_INCLUDE_DIR)
   find_package(concurrentqueue CONFIG QUIET)

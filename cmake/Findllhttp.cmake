@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# Defines kino_llhttp, the HTTP/1 parser: the system's library where there is one, otherwise a static library
-# from the C sources that Debian 12 ships inside node-llhttp. Those parse leniently unless told to be strict;
-# the libraries (9.x) are strict as they come.
+# Defines kino_llhttp, the HTTP/1 parser: the system's library if there is one, otherwise a static library from
+# the C sources that Debian 12 ships inside node-llhttp. Those parse leniently unless configured to be strict; the
+# libraries (9.x) are strict by default.
 
 find_path(LLHTTP_INCLUDE_DIR NAMES llhttp.h PATH_SUFFIXES share/include/llhttp
   DOC "The directory that contains llhttp.h")

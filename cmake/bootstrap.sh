@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# Sourced by the scripts that build kino from a bare machine. It finds what a build needs and installs what is
-# missing: distribution packages with apt, gems into build/gems-*, never into a directory of the user's. It asks
-# nothing, says what it installs, and is silent when nothing is missing.
+# Sourced by the scripts that build kino on a bare machine. It finds the dependencies of a build and installs missing
+# ones: distribution packages with apt, gems into build/gems-*, never into the user's directories. It asks nothing,
+# prints what it installs, and is silent if nothing is missing.
 
 kino_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 kino_jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
@@ -18,7 +18,7 @@ die() {
   exit 1
 }
 
-# logged COMMAND...: runs it out of sight; on failure shows what it said.
+# logged COMMAND...: runs it silently; shows its output only on failure.
 logged() {
   mkdir -p "${kino_log%/*}"
   "$@" >"$kino_log" 2>&1 && return
@@ -26,7 +26,7 @@ logged() {
   return 1
 }
 
-# need PACKAGE PROBE...: PACKAGE is wanted unless one PROBE is there: a command, an absolute path, or a header.
+# need PACKAGE PROBE...: PACKAGE is needed unless one PROBE exists: a command, an absolute path, or a header.
 need() {
   local package=$1 probe prefix
   shift
@@ -107,8 +107,8 @@ find_ruby() {
   fi
 }
 
-# Debian 12 has llhttp as C sources inside node-llhttp, which depends on all of Node.js: the sources are taken
-# out of the package without installing it.
+# Debian 12 has llhttp as C sources inside node-llhttp, which depends on all of Node.js: the sources are extracted
+# from the package without installing it.
 need_llhttp() {
   local found
   for found in /usr{,/local}/include/llhttp.h /opt/homebrew/include/llhttp.h /usr/share/include/llhttp/llhttp.h; do
@@ -130,7 +130,7 @@ need_llhttp() {
   ) || die "the package node-llhttp, which has the sources of llhttp, could not be had"
 }
 
-# need_gems 'name:requirement'...: into a GEM_HOME of our own what Ruby does not find already.
+# need_gems 'name:requirement'...: installs the gems that Ruby does not find into a separate GEM_HOME.
 need_gems() {
   local missing
   export GEM_HOME=$kino_root/build/gems-$kino_ruby_key
@@ -145,8 +145,8 @@ need_gems() {
     die "gem could not install: ${missing[*]}"
 }
 
-# need_gem_files DIRECTORY 'name:requirement'...: into a directory of their own, which no other gem's discovery
-# looks into, gems of which only the files are wanted; without what they depend on.
+# need_gem_files DIRECTORY 'name:requirement'...: installs gems of which only the files are needed, without their
+# dependencies, into a separate directory, which other gems do not search.
 need_gem_files() {
   local directory=$1
   shift
@@ -161,13 +161,13 @@ need_gem_files() {
   ) || exit
 }
 
-# build_dir PRESET [KEY]: one directory for each preset, compiler and Ruby, so that nothing mixes.
+# build_dir PRESET [KEY]: a separate directory for each preset, compiler and Ruby.
 build_dir() {
   local compiler=${CXX:+-${CXX##*/}}
   printf '%s/build/%s%s%s' "$kino_root" "$1" "${compiler// /}" "${2:+-$2}"
 }
 
-# configure PRESET DIRECTORY [CMAKE ARGUMENT...]: quick and silent when nothing has changed since the last time.
+# configure PRESET DIRECTORY [CMAKE ARGUMENT...]: quick and silent if nothing has changed since the last time.
 configure() {
   local preset=$1 directory=$2 arguments
   shift 2
@@ -182,7 +182,7 @@ configure() {
   printf '%s\n' "$arguments" >"$directory/configured-with"
 }
 
-# one_at_a_time DIRECTORY: until this script ends no other one builds there.
+# one_at_a_time DIRECTORY: keeps other scripts from building there until this one ends.
 one_at_a_time() {
   local lock
   command -v flock >/dev/null || return 0
@@ -194,7 +194,7 @@ one_at_a_time() {
   flock "$lock"
 }
 
-# without_locks COMMAND...: so that a process which the command leaves behind keeps nobody waiting.
+# without_locks COMMAND...: runs it without our locks, so a process that it leaves behind does not hold them.
 without_locks() (
   for lock in ${kino_locks[@]+"${kino_locks[@]}"}; do
     exec {lock}>&-

@@ -5,11 +5,11 @@
 #   kino-VERSION.gem            compiles the server's extension when it is installed
 #   kino-VERSION-PLATFORM.gem   has it compiled, for the Ruby of this build
 #
-# Each is the install prefix of install.cmake with the server beside it, so that one artefact serves mkmf, CMake
-# and pkg-config. What a user would have to install first travels along, taken from this machine now and with
-# its licence: moodycamel's queue as a header of both, the sources of Asio and llhttp in the first.
+# Each is the install prefix of install.cmake together with the server, so one artefact serves mkmf, CMake and
+# pkg-config. Dependencies are included, copied from this machine with their licences: the header of moodycamel's
+# queue in both gems, the sources of Asio and llhttp in the first.
 
-# kino_gem_licence(name file... PATHS directory...): finds the licence text that goes along.
+# kino_gem_licence(name file... PATHS directory...): finds the licence text of a dependency.
 function(kino_gem_licence name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "NAMES;PATHS")
   string(TOUPPER "${name}_LICENCE" variable)
@@ -28,7 +28,7 @@ set(kino_gem_lacks "")
 set(kino_gem_server "${PROJECT_SOURCE_DIR}/samples/server")
 set(kino_gem_directory "${PROJECT_BINARY_DIR}/gem")
 
-# What both gems have.
+# The content of both gems.
 install(DIRECTORY "${kino_gem_server}/lib" "${kino_gem_server}/exe" "${kino_gem_server}/examples"
   DESTINATION . USE_SOURCE_PERMISSIONS COMPONENT kino_gem EXCLUDE_FROM_ALL
   PATTERN version.rb EXCLUDE)
@@ -44,7 +44,7 @@ end
 " @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/CMakeFiles/version.rb" DESTINATION lib/kino COMPONENT kino_gem EXCLUDE_FROM_ALL)
 
-# The queue lies where the first #include of kino/detail/concurrent_queue.hpp looks, so that it wins over
+# The queue is where the first #include of kino/detail/concurrent_queue.hpp looks, so it takes precedence over
 # another release that the user has installed.
 get_target_property(queue_directories concurrentqueue::concurrentqueue INTERFACE_INCLUDE_DIRECTORIES)
 find_file(CONCURRENTQUEUE_HEADER
@@ -62,7 +62,7 @@ kino_gem_licence(concurrentqueue PATHS
 install(FILES "${CONCURRENTQUEUE_HEADER}"
   DESTINATION include/concurrentqueue/moodycamel COMPONENT kino_gem EXCLUDE_FROM_ALL)
 
-# What only the source gem has.
+# The content of only the source gem.
 install(DIRECTORY "${kino_gem_server}/ext" DESTINATION . COMPONENT kino_gem_source EXCLUDE_FROM_ALL)
 kino_gem_licence(asio NAMES LICENSE_1_0.txt PATHS
   "${ASIO_INCLUDE_DIR}" "${ASIO_INCLUDE_DIR}/.." "${ASIO_INCLUDE_DIR}/../share/doc/libasio-dev")
@@ -87,10 +87,10 @@ if(LLHTTP_LIBRARY OR NOT LLHTTP_SOURCE_DIR)
     "-DLLHTTP_INCLUDE_DIR=(where llhttp.h is)")
 endif()
 
-# What only the native gem has.
+# The content of only the native gem.
 install(TARGETS kino_native LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
 
-# kino-tests-gem is what tests of the gems need built: nothing where there can be none, and lacks.txt says why.
+# kino-tests-gem builds what the tests of the gems need: nothing if gems cannot be built; lacks.txt has the reason.
 if(kino_gem_lacks)
   set(kino_gem_lacks "kino: no gem can be made here; this is missing:${kino_gem_lacks}")
   file(WRITE "${kino_gem_directory}/lacks.txt" "${kino_gem_lacks}\n")

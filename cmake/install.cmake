@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Headers, CMake package and pkg-config file. All of it is independent of the architecture, hence share/.
+# Installs headers, CMake package and pkg-config file. All are independent of the architecture, hence share/.
 
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)

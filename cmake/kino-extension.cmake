@@ -2,9 +2,9 @@
 #
 # kino_add_extension(name SOURCES file... [LIBRARIES target...]) builds a Ruby extension from C++.
 #
-# The Ruby is ${KINO_RUBY}: by default $RUBY, or else the `ruby` that comes first on PATH. Its own RbConfig is
-# asked: CMake's FindRuby mixes up the pieces of several Rubies on one machine. Every answer is cached and
-# asked again when KINO_RUBY points elsewhere, or it or this file has been replaced.
+# The Ruby is ${KINO_RUBY}: by default $RUBY, or the first `ruby` on PATH. Its settings come from its own RbConfig,
+# because CMake's FindRuby mixes several Rubies on one machine. They are cached, and read again if KINO_RUBY
+# changes, or if that Ruby or this file has been replaced.
 
 # Defines kino::ruby, Ruby's headers.
 function(kino_find_ruby)
@@ -12,7 +12,7 @@ function(kino_find_ruby)
     return()
   endif()
 
-  # A Ruby that was asked for and is not there is an error; building for another one would be a surprise.
+  # A missing Ruby that was requested is an error; building for another one would be a surprise.
   if(DEFINED ENV{RUBY} AND NOT "$ENV{RUBY}" STREQUAL "" AND NOT KINO_RUBY)
     find_program(KINO_RUBY NAMES "$ENV{RUBY}" DOC "The Ruby to build extensions for")
     if(NOT KINO_RUBY)
@@ -69,8 +69,8 @@ function(kino_add_extension name)
   add_library(${name} MODULE ${arg_SOURCES})
   target_compile_features(${name} PRIVATE cxx_std_20)
   target_link_libraries(${name} PRIVATE kino::kino kino::ruby ${arg_LIBRARIES})
-  # Ruby loads extensions with RTLD_GLOBAL: whatever one exports, the next one gets. Hidden visibility covers
-  # our own code, the linker the templates of the standard library, which declares itself visible.
+  # Ruby loads extensions with RTLD_GLOBAL: an exported symbol is visible to the next extension. Hidden visibility
+  # covers our own code; the export list also covers the templates of the standard library, which are visible.
   set_target_properties(${name} PROPERTIES
     PREFIX ""
     SUFFIX ".${KINO_RUBY_DLEXT}"
@@ -82,8 +82,8 @@ function(kino_add_extension name)
       LINKER:-exported_symbol,_Init_* LINKER:-exported_symbol,_ruby_abi_versio[n])
   else()
     set(exports "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/extension.exports")
-    # Ruby's functions come from the process, so the linker cannot miss them; "now" makes the loader do so at
-    # require instead of at the first call. Native threads may outlive any dlclose, hence "nodelete".
+    # Ruby's functions come from the process, so the linker cannot report missing ones; "now" makes the loader do so
+    # at require, not at the first call. "nodelete" is needed because native threads may outlive a dlclose.
     target_link_options(${name} PRIVATE
       "LINKER:--version-script,${exports}" LINKER:-z,relro LINKER:-z,now LINKER:-z,nodelete)
     set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS "${exports}")
