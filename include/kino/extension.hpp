@@ -126,6 +126,27 @@ inline constexpr bool may_be_overloaded =
 
 }  // namespace detail
 
+/// \cond
+// Typed, so the name may also be one of the C library: `close`, `read`, `send`.
+#define KINO_DETAIL_TYPED_OVERLOADS(define)                                              \
+  template <detail::method_of<> Function>                                                \
+  void define(VALUE to, char const* name) {                                              \
+    detail::define<Function>(to, name);                                                  \
+  }                                                                                      \
+  template <detail::method_of<VALUE> Function>                                           \
+  void define(VALUE to, char const* name) {                                              \
+    detail::define<Function>(to, name);                                                  \
+  }                                                                                      \
+  template <detail::method_of<VALUE, VALUE> Function>                                    \
+  void define(VALUE to, char const* name) {                                              \
+    detail::define<Function>(to, name);                                                  \
+  }                                                                                      \
+  template <detail::method_of<arguments> Function>                                       \
+  void define(VALUE to, char const* name) {                                              \
+    detail::define<Function>(to, name);                                                  \
+  }
+/// \endcond
+
 /// define_function<Function>(module, name) defines a function of `module`: Module.name(...).
 ///
 /// `Function` is `VALUE (gvl const& held, VALUE self, VALUE a, VALUE b, ...)`, or
@@ -149,23 +170,7 @@ void define_function(VALUE module, char const* name) {
   detail::define_function<Function>(module, name);
 }
 /// \cond
-// Typed, so the name may also be one of the C library: `close`, `read`, `send`.
-template <detail::method_of<> Function>
-void define_function(VALUE module, char const* name) {
-  detail::define_function<Function>(module, name);
-}
-template <detail::method_of<VALUE> Function>
-void define_function(VALUE module, char const* name) {
-  detail::define_function<Function>(module, name);
-}
-template <detail::method_of<VALUE, VALUE> Function>
-void define_function(VALUE module, char const* name) {
-  detail::define_function<Function>(module, name);
-}
-template <detail::method_of<arguments> Function>
-void define_function(VALUE module, char const* name) {
-  detail::define_function<Function>(module, name);
-}
+KINO_DETAIL_TYPED_OVERLOADS(define_function)
 /// \endcond
 
 /// define_method<Function>(klass, name) defines an instance method of `klass`; see define_function.
@@ -175,23 +180,9 @@ void define_method(VALUE klass, char const* name) {
   detail::define_method<Function>(klass, name);
 }
 /// \cond
-template <detail::method_of<> Function>
-void define_method(VALUE klass, char const* name) {
-  detail::define_method<Function>(klass, name);
-}
-template <detail::method_of<VALUE> Function>
-void define_method(VALUE klass, char const* name) {
-  detail::define_method<Function>(klass, name);
-}
-template <detail::method_of<VALUE, VALUE> Function>
-void define_method(VALUE klass, char const* name) {
-  detail::define_method<Function>(klass, name);
-}
-template <detail::method_of<arguments> Function>
-void define_method(VALUE klass, char const* name) {
-  detail::define_method<Function>(klass, name);
-}
+KINO_DETAIL_TYPED_OVERLOADS(define_method)
 /// \endcond
+#undef KINO_DETAIL_TYPED_OVERLOADS
 
 /// A native_object<T> is a Ruby object that owns a C++ one.
 ///
