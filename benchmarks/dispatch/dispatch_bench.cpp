@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The same producer and the same Ruby workers over three stores: kino's dispatcher, moodycamel's
-// blocking queue, and a deque under a mutex with a condition variable.
+// Compares three stores with the same producer and the same Ruby workers: kino's dispatcher,
+// moodycamel's blocking queue, and a deque under a mutex with a condition variable.
 
 #include <kino/dispatch.hpp>
 
@@ -22,9 +22,9 @@
 namespace {
 
 constexpr int most_in_flight = 4096;
-kino::channel<int>* free_tickets;  // tickets whose answer has come
+kino::channel<int>* free_tickets;  // tickets that have been answered
 
-// A ticket is one request that is in flight again and again.
+// A ticket is one request that is submitted repeatedly.
 struct ticket final : kino::answerable<long> {
   int number = 0;
   void delivered(kino::outcome<long>&&) noexcept override {}
@@ -40,7 +40,7 @@ struct item {
   kino::responder<long> reply;
 };
 
-// What the three have in common. Waiting workers are Ruby threads in all of them.
+// The common interface of the three. Waiting workers are Ruby threads in all of them.
 class store {
 public:
   virtual ~store() = default;
@@ -89,8 +89,8 @@ private:
   kino::dispatcher<item> dispatcher_;
 };
 
-// The stores to compare with wait as their users do: the GVL released, in ticks of 50 ms because
-// nothing can wake the wait for an interrupt.
+// The other stores wait as their users do: with the GVL released, in ticks of 50 ms because an
+// interrupt cannot wake the wait.
 class ticking_store : public store {
 public:
   void serve(kino::gvl const& held) override {
@@ -260,7 +260,7 @@ VALUE probe(kino::gvl const& held, VALUE, VALUE count, VALUE pause_us) {
   return all;
 }
 
-// DispatchBench.occupy(count): requests numbered -2, for handlers that compute for long.
+// DispatchBench.occupy(count): submits requests numbered -2, whose handlers compute for long.
 VALUE occupy(kino::gvl const&, VALUE, VALUE count) {
   for (long i = 0; i < FIX2LONG(count); ++i) {
     auto [answer, respond] = kino::make_response<long>();

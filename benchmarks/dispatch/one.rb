@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# One measurement in a process of its own: one.rb KIND WORKERS HANDLER SECONDS
+# One measurement in its own process: one.rb KIND WORKERS HANDLER SECONDS
 # Prints one line of JSON. run.rb calls it.
 
 require "json"
@@ -36,7 +36,7 @@ module Handlers
     number
   end
 
-  # A request numbered -2 computes for two seconds, all others answer at once.
+  # A request numbered -2 computes for two seconds; all others answer immediately.
   def self.slow_core(number)
     if number == -2
       ending = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 2
@@ -106,7 +106,7 @@ def switches
     .sum { |path| File.read(path)[/^voluntary_ctxt_switches:\s+(\d+)/, 1].to_i }
 end
 
-# What Ruby itself offers: Ractor#send and back, one producer, round-robin.
+# Ruby's own means: Ractor#send and back, one producer, round-robin.
 def ractor_send(handler)
   if defined?(Ractor::Port)
     back = Ractor::Port.new

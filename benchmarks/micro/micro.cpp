@@ -49,7 +49,7 @@ double rate(double seconds, int producers) {
   auto const began = clock_type::now();
   for (int i = 0; i < producers; ++i) {
     makers.emplace_back([&] {
-      // relaxed: a late view of the end costs an item or two.
+      // relaxed: a stale value costs an item or two.
       while (!over.load(std::memory_order_relaxed)) store.push(1);
     });
     takers.emplace_back([&] {

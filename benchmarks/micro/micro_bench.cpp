@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What crossing between Ruby and C++ costs, in nanoseconds for each call.
+// The cost of crossing between Ruby and C++, in nanoseconds per call.
 
 #include <kino/dispatch.hpp>
 

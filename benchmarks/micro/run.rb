@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Runs the small measurements in interleaved rounds and prints a Markdown table:
+# Measures single steps in interleaved rounds and prints a Markdown table:
 # run.rb [--rounds N] [--seconds S] [--json FILE]
 # benchmarks/micro/run builds what it needs and calls this.
 
@@ -42,7 +42,7 @@ rounds.times do |round|
   IN_RUBY.each do |(what, who), name|
     figures[[what, who, "ns"]] << MicroBench.public_send(name, CALLS)
   end
-  # In a Ractor beside another one, where Ruby's own table of interned Strings takes a lock.
+  # In two Ractors, where Ruby's own table of interned Strings takes a lock.
   Warning[:experimental] = false
   pair = Array.new(2) { Ractor.new { %i[find ruby_interned].to_h { |name| [name, MicroBench.public_send(name, CALLS)] } } }
   results = pair.map { |ractor| ractor.respond_to?(:value) ? ractor.value : ractor.take }

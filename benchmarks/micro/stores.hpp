@@ -39,7 +39,7 @@ struct kino_store {
   kino::channel<int> queue{capacity};
 };
 
-// What everybody writes first.
+// The simplest implementation.
 struct mutex_store {
   static constexpr char const* name = "deque, mutex, 2 condition variables";
   bool try_push(int value) {
@@ -76,7 +76,7 @@ struct mutex_store {
   std::deque<int> queue;
 };
 
-// It has no bound of its own; producers look at its size, as users of it do.
+// It is unbounded; producers check its size, as its users do.
 struct moodycamel_store {
   static constexpr char const* name = "moodycamel::BlockingConcurrentQueue";
   bool try_push(int value) { return queue.size_approx() < capacity && queue.enqueue(value); }

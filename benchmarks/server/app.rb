@@ -2,8 +2,8 @@
 
 require "json"
 
-# The application of all server benchmarks. One frozen object without state, so that every server may run it
-# wherever it likes: in processes, Threads, Fibers or Ractors.
+# The application of all server benchmarks. It is one frozen object without state, so servers can run it in
+# processes, Threads, Fibers or Ractors.
 class BenchmarkApp
   TEXT = { "content-type" => "text/plain" }.freeze
   JSON_TYPE = { "content-type" => "application/json" }.freeze
@@ -11,7 +11,7 @@ class BenchmarkApp
   TEN_K = ("0123456789abcdef" * 640).freeze
   CHUNK = "#{"." * 127}\n".freeze
 
-  # A body that is only known bit by bit.
+  # A body that is generated in chunks.
   class Chunks
     def each
       100.times { yield CHUNK }
@@ -19,7 +19,7 @@ class BenchmarkApp
   end
   CHUNKS = Chunks.new.freeze
 
-  # One that pauses; no figure, only the question whether a server streams.
+  # A body that pauses, to determine whether a server streams.
   class Drip
     def each
       yield "drip"
@@ -59,7 +59,7 @@ class BenchmarkApp
     n < 2 ? n : fib(n - 1) + fib(n - 2)
   end
 
-  # What the server offers instead of Kernel#sleep, if it does.
+  # The server's replacement for Kernel#sleep, if it has one.
   def self.native_sleep(seconds)
     defined?(::Kino) && ::Kino.respond_to?(:sleep) ? ::Kino.sleep(seconds) : sleep(seconds)
   end

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The server's front-end without Ruby: every request gets "Hello, World!" from the thread that read it. What
-// it serves is what there is to lose on the way through queue, Ractor and Rack.
+// The server's front end without Ruby: the thread that reads a request answers "Hello, World!". Its rate is the
+// upper bound for the way through queue, Ractor and Rack.
 //
 //   bare_server PORT [IO THREADS]
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Measures servers and writes what it found: see docs/benchmarking.md. benchmarks/run and benchmarks/server/run
-# build what this needs and call it.
+# Measures servers and writes the results: see docs/benchmarking.md. benchmarks/run and benchmarks/server/run
+# build its dependencies and call it.
 
 %w[machine endpoint peer server_process generator streaming row sections frameworks runner baseline settings report].each do |name|
   require_relative "lib/#{name}"
@@ -23,7 +23,7 @@ phases = (settings.sections - Bench::Sections::PROGRAMS).map { |name| sections.p
 phases.each { |matches| runner.plan(matches.sum(&:seconds) * settings.rounds) }
 phases.each do |matches|
   runner.run(matches, settings.rounds)
-  # Hours are lost if something ends this early.
+  # If something ends this early, hours are lost.
   Bench::Report.new(settings, peers, phases.flatten.flat_map(&:rows), {}).write
 end
 runner.finish

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# bash page.sh PAGE: runs what a page tells its reader to type: the lines of each ```sh block, in order, in one shell
-# that starts in the checkout and ends at the first command that fails. For a machine that may be changed: tests/matrix
-# bare makes one.
+# bash page.sh PAGE: runs the commands of a page: the lines of each ```sh block, in order, in one shell that starts in
+# the checkout and ends at the first command that fails. Use it only on a disposable machine, such as the root of
+# tests/matrix bare.
 
 set -euo pipefail
 page=$(realpath "$1")

@@ -3,8 +3,8 @@
 require_relative "row"
 
 module Bench
-  # How often /cpu's method runs without a server: one thread in a loop on each CPU of the servers, all at once. No
-  # server can do more, and where the generator has no CPUs of its own, none can do as much.
+  # The rate of /cpu's method without a server: one thread in a loop on each CPU of the servers, all at once. It is the
+  # upper bound for a server, which cannot be reached if the generator shares the CPUs.
   module Baseline
     CODE = <<~RUBY
       require ARGV[0]
@@ -21,20 +21,20 @@ module Bench
       puts count / (now.() - began)
     RUBY
 
-    # Takes its turns between the servers, without being one.
+    # Alternates with the servers, although it is not one.
     class Loops < Block
       def start(_installer) = nil
     end
 
     module_function
 
-    # The loops and nothing else.
+    # Runs only the loops.
     def alone(seconds)
       Loops.new(nil, {}, [Row.new(seconds + 0.5, key("loops")) { { rate: rate(seconds) } }], nil)
     end
 
-    # The loops while the server gets so many requests for /plaintext per second as the block says: what generator and
-    # network leave of the CPUs.
+    # Runs the loops while the server gets as many requests for /plaintext per second as the block returns: the share
+    # of the CPUs that generator and network leave.
     def beside_requests(seconds)
       Row.new(seconds + 0.5, key("bare")) do |server|
         requests = Thread.new do

@@ -7,7 +7,7 @@ require "tmpdir"
 require_relative "../app"
 
 module Bench
-  # One path of the application: how it is asked and what it has to answer.
+  # One path of the application: its request and its expected response.
   class Endpoint
     COOKIES = "cookie: #{(1..32).map { |n| format("name%02d=%s", n, "v" * 56) }.join("; ")}"
     UPLOAD = 65_536
@@ -29,7 +29,7 @@ module Bench
       "/#{name}"
     end
 
-    # What the application itself says, called without a server.
+    # The application's own response, without a server.
     def expected_body
       @expected_body ||= begin
         options = { method: @upload.zero? ? "GET" : "POST", input: ("a".."z").to_a.join * (@upload / 26 + 1) }

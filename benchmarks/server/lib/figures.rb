@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Numbers for people.
+  # Formats numbers for reports.
   module Figures
     module_function
 
@@ -15,7 +15,7 @@ module Bench
       number < 100_000 ? format("%.1fk", number / 1000.0).sub(".0k", "k") : format("%.0fk", number / 1000.0)
     end
 
-    # Of sorted values, between two of them where none is in place; nil of none.
+    # A quantile of sorted values, interpolated if necessary; nil if there are none.
     def quantile(values, share)
       return if values.empty?
 

@@ -3,11 +3,11 @@
 require "json"
 
 module Bench
-  # Runs the load generator against a server and judges what came of it.
+  # Runs the load generator against a server and evaluates the result.
   class Generator
     BINARY = File.join(ENV.fetch("KINO_BENCH_NATIVE"), "load")
 
-    # What one run measured, plus what is wrong with it.
+    # The measurements of one run, with its errors and notes.
     def self.run(port, endpoint, connections:, seconds:, warmup:, rate: nil)
       before = Machine.cpu_times
       result = JSON.parse(IO.popen(command(port, endpoint, connections, seconds, warmup, rate), &:read), symbolize_names: true)
@@ -24,7 +24,7 @@ module Bench
       Machine.pinned(Machine.load_cpus, given)
     end
 
-    # An error makes a run worthless; a note says how to read it.
+    # An error invalidates a run; a note qualifies it.
     def self.judge(result, stolen)
       errors = result[:errors].reject { |_, count| count.zero? }
       return { failed: what_failed(errors, result[:strange]) } if errors.any?

@@ -4,7 +4,7 @@ require "etc"
 require "rbconfig"
 
 module Bench
-  # What the numbers depend on besides the servers.
+  # The properties of the machine that affect the results.
   module Machine
     module_function
 
@@ -18,7 +18,7 @@ module Bench
       @jit = system(RbConfig.ruby, "--yjit", "-e", "exit RubyVM::YJIT.enabled?", err: File::NULL) ? true : false
     end
 
-    # The generator gets a quarter of the CPUs to itself where there are enough of them.
+    # The generator gets a quarter of the CPUs exclusively if there are enough.
     def load_cpus
       return nil if cpus < 4
 
@@ -37,7 +37,7 @@ module Bench
       all_server_cpus.size
     end
 
-    # What all CPUs together did so far, as Linux counts it; empty elsewhere.
+    # The CPU time counters of all CPUs, from Linux; empty elsewhere.
     def cpu_times
       File.foreach("/proc/stat").first.split.drop(1).map(&:to_i)
     rescue Errno::ENOENT

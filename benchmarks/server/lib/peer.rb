@@ -4,17 +4,17 @@ require "fileutils"
 require "rbconfig"
 
 module Bench
-  # A server: where its gem comes from and how it is started. Every peer has a GEM_HOME of its own: one of them
-  # has the name of our own gem.
+  # A server: the source of its gem, and the command that starts it. Every peer has its own GEM_HOME, because one
+  # of them has the same name as our gem.
   Peer = Struct.new(:name, :gem, :say, :command, :helpers, keyword_init: true) do
-    # The command line that serves +rackup+ on +port+, in processes and threads as the variant says.
+    # The command line that serves +rackup+ on +port+, with the processes and threads of the variant.
     def command_for(port, rackup, **variant)
       instance_exec(port, rackup, variant, &command)
     end
   end
 
-  # Every server of the comparison. Where processes can be set there are as many as CPUs, where threads can,
-  # 3 in each, unless the variant says otherwise. All else is each server's default; access logs are off.
+  # Every server of the comparison. Configurable processes: one per CPU; configurable threads: 3 in each; a variant may
+  # override both. All other settings are each server's defaults; access logs are off.
   module Peers
     ROOT = File.expand_path("../../..", __dir__)
     HERE = File.expand_path("..", __dir__)
@@ -43,7 +43,7 @@ module Bench
       })
     end
 
-    # With --async-io it wants a library that is made for it to be loaded.
+    # --async-io requires a library that is built for it.
     def hyperion(name, say, extra = [], config: "")
       Peer.new(name: name, gem: "hyperion-rb", helpers: %w[logger fiddle async-http], say: say, command: lambda { |port, rackup, variant|
         workers = variant[:workers] || Machine.server_cpu_count
@@ -93,7 +93,7 @@ module Bench
     end
   end
 
-  # Puts the gems of peers where only they see them.
+  # Installs the gems of a peer where only that peer finds them.
   class Installer
     def initialize(directory)
       @directory = directory
@@ -103,14 +103,14 @@ module Bench
       File.join(@directory, gem)
     end
 
-    # nil, or in one line why the peer cannot be had.
+    # nil, or the reason in one line why the peer is not available.
     def problem_with(peer)
       return unless peer.gem
 
       install(peer.gem, [peer.gem, "rack:~>3.0", *peer.helpers])
     end
 
-    # Returns nil or a reason. A failure is remembered until the directory is removed: some take minutes.
+    # Returns nil or a reason. A failure is remembered until the directory is removed, because some take minutes.
     def install(name, gems)
       home = home(name)
       return if File.exist?("#{home}/complete")

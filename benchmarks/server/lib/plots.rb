@@ -3,7 +3,7 @@
 require_relative "charts"
 
 module Bench
-  # Draws what there is: SVG always, PNG where a converter is installed.
+  # Draws charts of the available results: SVG, and PNG if a converter is installed.
   class Plots
     def initialize(peers, rows)
       @peers = peers

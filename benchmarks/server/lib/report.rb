@@ -8,7 +8,7 @@ require_relative "plots"
 require_relative "targets"
 
 module Bench
-  # Turns rows into results.json, results.md and pictures.
+  # Writes rows as results.json, results.md and charts.
   class Report
     OURS = %w[kino kino-threaded].freeze
 

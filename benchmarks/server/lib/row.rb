@@ -3,12 +3,12 @@
 require_relative "figures"
 
 module Bench
-  # One cell of the results: a server, a situation, and what was measured in each turn.
+  # One cell of the results: a server, a situation, and the measurements of each turn.
   class Row
     attr_reader :key, :results
 
-    # +key+: section, server and whatever tells this row from the others. The block gets the running server
-    # and returns a Hash.
+    # +key+: section, server and the other keys that distinguish this row. The block gets the running server and
+    # returns a Hash.
     def initialize(seconds, key, &measure)
       @seconds = seconds
       @key = key
@@ -16,13 +16,13 @@ module Bench
       @results = []
     end
 
-    # How long one measurement takes, about.
+    # The approximate duration of one measurement.
     attr_reader :seconds
 
     def [](name) = @key[name]
 
-    # +turn+ says which turn of which round it is: results of different rows with the same one were measured
-    # within the same minute.
+    # +turn+ identifies turn and round: results of different rows with the same one were measured within the same
+    # minute.
     def measure(server, turn)
       result = @measure.call(server)
       @results << result.merge(turn: turn) if result
@@ -44,7 +44,7 @@ module Bench
       @results.flat_map { |result| result[:notes] || [] }.uniq { |note| note[/\A\D+/] }
     end
 
-    # All values of a figure, sorted: all(:latency_us, :p99).
+    # All values of one measurement, sorted: all(:latency_us, :p99).
     def all(*path)
       @results.map { |result| result.dig(*path) }.compact.sort
     end
@@ -54,7 +54,7 @@ module Bench
     # The lower and the upper quartile: half of the turns are between them.
     def spread(*path) = [0.25, 0.75].map { |share| Figures.quantile(all(*path), share) }
 
-    # The median of rate / other's rate in the same turn: what slows the machine down for longer than a turn slows both.
+    # The median of rate / other's rate in the same turn: a slowdown longer than a turn affects both.
     def ratio_to(other)
       theirs = other.results.to_h { |result| [result[:turn], result[:rate]] }
       pairs = @results.map { |result| [result[:rate], theirs[result[:turn]]] }.select(&:all?)
@@ -64,7 +64,7 @@ module Bench
     def to_h = @key.merge(results: @results)
   end
 
-  # A server and the rows that are measured in one life of it.
+  # A server and the rows that are measured in one run of it.
   Block = Struct.new(:peer, :options, :rows, :probe) do
     self::START = 1.5 # seconds, about
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Measures matches in rounds and says how long it will take.
+  # Measures matches in rounds and shows the remaining time.
   class Runner
     def initialize(settings, installer)
       @settings = settings
@@ -40,7 +40,7 @@ module Bench
       servers&.each_value { |server| server.stop if server.respond_to?(:stop) }
     end
 
-    # The running server, or why there is none.
+    # The running server, or the reason why there is none.
     def start(block)
       @done += Block::START
       block.start(@installer)
@@ -54,7 +54,7 @@ module Bench
       @done += row.seconds
     end
 
-    # On a terminal one line that changes, elsewhere a line for every hundredth of the way.
+    # Progress: one changing line on a terminal, otherwise a line for every percent.
     def progress(row)
       pace = @done.positive? ? (now - @began) / @done : 1.0
       left = [@planned - @done, 0].max * pace

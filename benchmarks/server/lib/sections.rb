@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 module Bench
-  # The questions. Each method returns the matches that answer one of them.
+  # The sections of the report. Each method returns the matches of one section.
   class Sections
     NAMES = %w[closed open workers connections cores memory slow frameworks wrk].freeze
-    # Programs of their own, which print Markdown.
+    # Separate programs, which print Markdown.
     PROGRAMS = %w[micro dispatch].freeze
 
     def initialize(settings, peers)
@@ -12,8 +12,8 @@ module Bench
       @peers = peers
     end
 
-    # Every server and endpoint: each connection asks again when it has its answer. The method of /cpu takes its turns
-    # without a server, too.
+    # Every server and endpoint: each connection sends its next request when it has its response. The method of /cpu
+    # also runs without a server.
     def closed
       blocks = @peers.map do |peer|
         block(peer, endpoints_of(peer).map { |name| load_row(peer, Endpoint::ALL.fetch(name), section: "closed") })
@@ -26,8 +26,8 @@ module Bench
       [match(blocks)]
     end
 
-    # The same, but requests come at 50 % and 80 % of the rate that this server has just reached, whatever it does: a machine
-    # that others use too may be another one a minute later.
+    # /plaintext at a constant rate: 50 % and 80 % of the rate that this server has just reached, because the speed of a
+    # shared machine may change within a minute.
     def open
       plaintext = Endpoint::ALL.fetch("plaintext")
       [match(@peers.map do |peer|
@@ -56,7 +56,7 @@ module Bench
       end)]
     end
 
-    # Only the server is held to so many CPUs. Ours finds out by itself; processes have to be told.
+    # Limits only the server to a number of CPUs. kino detects the limit; the number of processes must be set.
     def cores
       allowed = Machine.all_server_cpus
       counts = [1, 2, 4, 8, 16, allowed.size].select { |count| count <= allowed.size }.uniq.sort
@@ -66,7 +66,8 @@ module Bench
       end)]
     end
 
-    # Proportional memory with 8 workers, after some load. One server at a time: what servers share counts as a part only.
+    # Proportional memory with 8 workers, after some load. One server at a time, because memory that servers share counts
+    # only in part.
     def memory
       endpoints = %w[kino puma rust-kino-32].to_h { |name| [name, %w[plaintext]] }
       counted(endpoints, "memory", [8]) { |count| { workers: count } }.map { |one| match([one], turns: 1) }
@@ -82,7 +83,7 @@ module Bench
       end
     end
 
-    # Our opinion of /plaintext, then wrk's, on the same server process.
+    # /plaintext measured by our generator, then by wrk, on the same server process.
     def wrk
       @peers.select { |peer| peer.name.match?(/\Akino|\Apuma/) }.map do |peer|
         plaintext = Endpoint::ALL.fetch("plaintext")
@@ -92,7 +93,7 @@ module Bench
       end
     end
 
-    # Hello of Roda and, if asked for, Rails. Ours choose the mode themselves.
+    # A hello-world of Roda and, if requested, Rails. kino chooses its mode.
     def frameworks
       Frameworks.available(@settings, @settings.installer).map do |framework|
         match(@peers.reject { |peer| peer.name == "bare" }.map do |peer|
@@ -109,7 +110,7 @@ module Bench
 
     def match(blocks, turns: @settings.turns) = Match.new(blocks, turns)
 
-    # A block for each count of each server; `endpoints` are those of each, by name.
+    # A block for each count of each server; `endpoints` has the endpoints of each server, by name.
     def counted(endpoints, section, counts)
       @peers.select { |peer| endpoints.key?(peer.name) }.product(counts).map do |peer, count|
         rows = endpoints[peer.name].map { |name| load_row(peer, Endpoint::ALL.fetch(name), section: section, count: count) }
@@ -137,7 +138,7 @@ module Bench
       result = Generator.run(server.port, endpoint, connections: connections, seconds: duration, warmup: warmup, rate: rate)
       return result if result[:failed]
 
-      # The warm-up is taken to cost what the rest costs.
+      # Assumes that the warm-up costs as much as the rest.
       cpu = (server.cpu_seconds - before) * duration / (duration + warmup)
       result.merge(cpu_us_per_request: (cpu * 1e6 / result[:requests]).round(1))
     end
@@ -152,7 +153,7 @@ module Bench
     end
   end
 
-  # wrk, for a second opinion.
+  # wrk, to verify our generator.
   module Wrk
     def self.run(port, path, connections:, seconds:)
       output = IO.popen(["wrk", "-t1", "-c", connections.to_s, "-d", "#{seconds.ceil}s", "--latency", "http://127.0.0.1:#{port}#{path}"], err: File::NULL, &:read)

@@ -4,7 +4,7 @@ require "rbconfig"
 require "socket"
 
 module Bench
-  # A server under test, started on a free port of 127.0.0.1 in a process group of its own.
+  # A server under test, started on a free port of 127.0.0.1 in its own process group.
   class ServerProcess
     class Failed < StandardError; end
 
@@ -22,7 +22,7 @@ module Bench
       @variant = variant
     end
 
-    # Returns when the server answers; raises Failed with the end of its log when it does not.
+    # Returns when the server answers; raises Failed with the end of its log if it does not.
     def start(probe)
       @port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
       @log = File.join(Endpoint.scratch, "#{@peer.name}.log")
@@ -55,7 +55,7 @@ module Bench
       tree.sum { |pid| File.read("/proc/#{pid}/smaps_rollup")[/^Pss:\s+(\d+)/, 1].to_i rescue 0 } / 1024.0
     end
 
-    # CPU seconds of all processes that still live.
+    # CPU seconds of all live processes.
     def cpu_seconds
       tree.sum { |pid| stat(pid)&.then { |fields| fields[11].to_i + fields[12].to_i } || 0 } / Float(Etc.sysconf(Etc::SC_CLK_TCK))
     end

@@ -3,7 +3,7 @@
 require "optparse"
 
 module Bench
-  # What is measured, and for how long.
+  # The settings of a run: what is measured, and for how long.
   class Settings
     attr_reader :servers, :endpoints, :sections, :rounds, :turns, :seconds, :warmup, :connections, :worker_counts,
                 :connection_counts, :rails, :output, :missing, :quick
@@ -35,7 +35,7 @@ module Bench
 
     def installer = @installer ||= Installer.new(ENV.fetch("KINO_BENCH_PEERS"))
 
-    # The options of a program that measures something else.
+    # The options of a separate measuring program.
     def for_program = ["--rounds", @rounds.to_s, *(["--seconds", "0.3"] if @quick)]
 
     private

@@ -3,8 +3,8 @@
 require "socket"
 
 module Bench
-  # Whether a server streams: a piece of a body reaches the client although the next one takes its time. One that
-  # collects the body first saves itself the work that /stream asks for.
+  # Checks whether a server streams: a chunk must reach the client before the next one is produced. A server that
+  # collects the body first avoids the work that /stream measures.
   module Streaming
     PATH = "/drip"
 

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module Bench
-  # A picture that is written by hand: text, lines and boxes.
+  # A minimal SVG writer: text, lines and boxes.
   class Svg
     INK = "#1f2430"
     FAINT = "#8a90a0"
     GRID = "#e6e8ee"
-    # Ours first; the others in an order that keeps neighbours apart.
+    # kino's colours first; the others in an order that makes neighbours distinguishable.
     COLORS = %w[#c2185b #1565c0 #2e7d32 #ef6c00 #6a1b9a #00838f #9e9d24 #5d4037 #546e7a #d81b60 #3949ab #43a047 #fb8c00 #8e24aa #00acc1 #c0ca33].freeze
 
     attr_reader :width, :height

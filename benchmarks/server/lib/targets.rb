@@ -77,7 +77,7 @@ module Bench
       ["/io with #{slots} workers against slots ÷ wait", "≥ 98 %", Figures.percent(reached), reached >= 0.98]
     end
 
-    # The count that leaves 32 workers furthest behind, turn by turn.
+    # The worker count with the largest lead over 32 workers, turn by turn.
     def many_workers
       %w[plaintext json cpu].map do |endpoint|
         counts = @rows.select { |row| row[:section] == "workers" && row[:server] == "kino" && row[:endpoint] == endpoint && row.measured? }

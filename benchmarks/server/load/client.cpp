@@ -65,7 +65,7 @@ void client::connect(connection& c) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(plan_.port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);  // nowhere else, ever
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);  // the only supported address
   int const yes = 1;
   setsockopt(c.socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   if (::connect(c.socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 && errno != EINPROGRESS) {
@@ -99,7 +99,7 @@ void client::send_some(connection& c) {
     if (took > 0) {
       c.sent += static_cast<std::size_t>(took);
     } else if (errno == EAGAIN || errno == ENOTCONN) {
-      return;  // the edge comes when it is connected, or has room
+      return;  // an edge follows when it is connected or writable
     } else if (errno != EINTR) {
       broken(c);
       return;
@@ -115,7 +115,7 @@ void client::read_some(connection& c) {
       auto const state = c.busy ? c.reader.feed(bytes) : response_reader::state::malformed;
       if (state != response_reader::state::incomplete) {
         complete(c, state == response_reader::state::complete, bytes);
-        return;  // a further edge tells when the server closes
+        return;  // a further edge follows when the server closes
       }
       if (bytes.size() < buffer_.size()) return;
     } else if (got < 0 && errno == EINTR) {
@@ -160,14 +160,14 @@ void client::complete(connection& c, bool usable, std::string_view bytes) {
   next(c, time);
 }
 
-// An idle connection may be closed by the server; one with a request under way may not.
+// The server may close an idle connection, but not one with an outstanding request.
 void client::broken(connection& c) {
   disconnect(c);
   if (!c.busy) return;
   ++result_.socket_errors;
   c.busy = false;
   std::int64_t const time = now();
-  // Not at once: a server that refuses everybody would be asked without end, and recursively.
+  // Not immediately: if the server refuses all connections, this would recurse without end.
   if (open_loop()) return;
   if (result_.socket_errors < 10'000) begin_request(c, time);
 }
@@ -185,20 +185,20 @@ void client::next(connection& c, std::int64_t time) {
   }
 }
 
-// The timetables of the connections are evenly spread over one interval.
+// The schedules of the connections are spread evenly over one interval.
 std::int64_t client::due(connection const& c, std::uint64_t turn) const {
   double const place = static_cast<double>(c.number) + static_cast<double>(turn) * static_cast<double>(plan_.connections);
   return start_ + static_cast<std::int64_t>(place * 1e9 / plan_.rate);
 }
 
-// Starts what is due on idle connections; returns when the next one will be.
+// Starts due requests on idle connections; returns the time of the next one.
 std::int64_t client::start_due(std::int64_t time) {
   std::uint64_t const round = timetable_ / connections_.size();
   for (std::uint64_t turn = round;; ++timetable_, turn = timetable_ / connections_.size()) {
     connection& c = connections_[timetable_ % connections_.size()];
     std::int64_t const when = due(c, turn);
     if (when > time || when >= plan_.end) return when;
-    // A busy connection, or one that is late, catches up by itself: see next.
+    // A busy or late connection catches up later: see next.
     if (!c.busy && c.turn <= turn) {
       std::int64_t const since = due(c, c.turn);
       ++c.turn;

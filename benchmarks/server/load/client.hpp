@@ -17,11 +17,11 @@ namespace load {
 
 struct plan {
   int port = 0;
-  std::string request;         // all of it, sent again and again
+  std::string request;         // the complete request, sent repeatedly
   std::string const* expected = nullptr;
   double rate = 0;             // requests per second of all connections; 0: closed loop
   std::size_t connections = 64;
-  std::int64_t begin = 0;      // of the measured time, monotonic nanoseconds
+  std::int64_t begin = 0;      // start of the measured time, monotonic nanoseconds
   std::int64_t end = 0;
   std::int64_t grace = 0;      // after `end`, for open-loop requests that are still due
 };
@@ -30,26 +30,26 @@ struct result {
   histogram latency;
   std::uint64_t completed = 0;  // within the measured time
   std::uint64_t connect_errors = 0;
-  std::uint64_t socket_errors = 0;   // a connection that broke while a request was under way
+  std::uint64_t socket_errors = 0;   // a connection failed with an outstanding request
   std::uint64_t status_errors = 0;   // anything but 200
-  std::uint64_t body_errors = 0;     // a body other than the expected one, or no HTTP
-  std::uint64_t reconnects = 0;      // because the server had said `connection: close`
-  std::uint64_t unfinished = 0;      // open loop: due, but not answered when the grace was over
-  std::int64_t oldest = 0;           // closed loop: age of the oldest request under way at the end
+  std::uint64_t body_errors = 0;     // an unexpected body, or not HTTP
+  std::uint64_t reconnects = 0;      // because the server sent `connection: close`
+  std::uint64_t unfinished = 0;      // open loop: due, but not answered at the end of the grace period
+  std::int64_t oldest = 0;           // closed loop: age of the oldest outstanding request at the end
   std::vector<std::uint64_t> per_connection;
   std::string strange;               // what came last of the first answer with a status or body error
 };
 
 [[nodiscard]] std::int64_t now();
 
-/// A client keeps its connections busy by one of two rules.
+/// A client keeps its connections busy in one of two modes.
 ///
-/// Closed loop: each connection asks again as soon as it has its answer. The latency is that of
-/// the exchange; a reconnection counts into it.
+/// Closed loop: each connection sends its next request as soon as it has its response. The latency
+/// is that of the exchange, including a reconnection.
 ///
-/// Open loop: every connection has a timetable, independent of the answers. The latency of a
-/// request begins when it was due, sent or not, so a server that stalls cannot make the client
-/// ask less; requests that are never answered count with the time they have waited.
+/// Open loop: every connection has a schedule, independent of the responses. The latency of a
+/// request begins when it was due, whether it was sent or not, so a stalled server does not reduce
+/// the load. Requests that are never answered count with the time they have waited.
 class client {
 public:
   /// Connections `first`, `first + stride`, ... of all that `p` describes.
@@ -67,9 +67,9 @@ private:
     int socket = -1;
     std::size_t number = 0;    // among all connections
     std::size_t sent = 0;      // bytes of the request
-    bool busy = false;         // a request is under way
-    std::int64_t since = 0;    // when it was begun, or due
-    std::uint64_t turn = 0;    // open loop: how many were due before the next one
+    bool busy = false;         // a request is outstanding
+    std::int64_t since = 0;    // when it began, or was due
+    std::uint64_t turn = 0;    // open loop: number of requests due before the next one
     std::uint64_t completed = 0;
     response_reader reader;
   };

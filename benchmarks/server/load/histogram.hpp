@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Latencies, counted in buckets that are never wider than 1.6 % of what they hold.
+// A histogram of latencies with buckets no wider than 1.6 % of their values.
 
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace load {
 
-/// A histogram counts durations in nanoseconds. Adding costs a few instructions and no memory.
+/// A histogram counts durations in nanoseconds. Adding takes a few instructions and allocates nothing.
 class histogram {
 public:
   void add(std::int64_t nanoseconds) {
@@ -34,7 +34,7 @@ public:
   [[nodiscard]] double mean() const { return count_ ? sum_ / static_cast<double>(count_) : 0; }
   [[nodiscard]] std::uint64_t max() const { return max_; }
 
-  /// The duration that `share` of all are not longer than; its bucket's upper end.
+  /// The duration that a `share` of all durations does not exceed: the upper bound of its bucket.
   [[nodiscard]] std::uint64_t quantile(double share) const {
     auto left = static_cast<std::int64_t>(share * static_cast<double>(count_) + 0.999999);
     for (std::size_t i = 0; i < buckets_.size(); ++i) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// A load generator for servers on 127.0.0.1, and for nothing else. Prints one line of JSON.
+// A load generator for servers on 127.0.0.1 only. Prints one line of JSON.
 //
 //   load --port P [--path /] [--connections 64] [--threads 1] [--warmup 1] [--seconds 5]
 //        [--rate R] [--header "name: value"]... [--upload BYTES] [--expect FILE]
 //
-// Without --rate it is a closed loop, with it an open one: see client.hpp. --expect names a file
-// with the body that every answer must have. --upload makes it a POST of that many bytes.
+// Without --rate it runs a closed loop, with it an open one: see client.hpp. --expect names a file
+// with the body that every response must have. --upload sends a POST of that many bytes.
 
 #include "client.hpp"
 
@@ -87,7 +87,7 @@ std::string request_for(settings const& given) {
   return text;
 }
 
-// In quotation marks, as JSON wants it.
+// Quotes a string for JSON.
 std::string quoted(std::string_view bytes) {
   std::string text = "\"";
   for (char const c : bytes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Reads one HTTP/1.1 response after the other and compares each body, byte for byte.
+// Reads HTTP/1.1 responses and compares each body byte for byte.
 
 #pragma once
 
@@ -14,12 +14,12 @@
 
 namespace load {
 
-/// A response_reader is fed what a socket gave and says when a response is complete.
+/// A response_reader is fed the bytes of a socket and reports when a response is complete.
 class response_reader {
 public:
   enum class state { incomplete, complete, malformed };
 
-  /// Bodies have to equal `expected`, which outlives the reader; null: anything goes.
+  /// Bodies must equal `expected`, which must outlive the reader; null: any body.
   explicit response_reader(std::string const* expected) : expected_(expected) { restart(); }
 
   void restart() {
@@ -31,8 +31,8 @@ public:
     line_.clear();
   }
 
-  /// Takes what belongs to the current response; nothing may follow it, as requests are not
-  /// pipelined: what does makes the response malformed.
+  /// Reads bytes of the current response. Requests are not pipelined, so bytes after the response
+  /// make it malformed.
   [[nodiscard]] state feed(std::string_view bytes) {
     while (!bytes.empty()) {
       switch (phase_) {
@@ -59,7 +59,7 @@ public:
     return phase_ == phase::done ? state::complete : state::incomplete;
   }
 
-  /// The peer closed the connection: does that end the response?
+  /// Call when the peer has closed the connection; returns whether that ends the response.
   [[nodiscard]] bool ended_by_close() const { return phase_ == phase::to_the_end; }
   [[nodiscard]] bool begun() const { return phase_ != phase::head || !head_.empty(); }
   [[nodiscard]] int status() const { return status_; }

@@ -134,8 +134,8 @@ public:
     }
   }
 
-  // Hashes that are as good as random make no chain as long as this: there are at most as many values
-  // as chains. Keys that somebody chose for their hashes push each other out, and cost no more.
+  // With good hashes, no chain becomes this long, because there are at most as many values as chains. Keys
+  // chosen to collide evict each other, which bounds the cost of a look-up.
   static constexpr std::size_t longest_chain = 16;
 
 private:
@@ -228,7 +228,7 @@ private:
     fresh.next = std::exchange(chain_of(fresh.hash), &fresh);
     fresh.chained = true;
   }
-  // What has to leave a chain that has grown too long: the oldest value in it.
+  // The entry to evict from a chain that is too long: its oldest value.
   entry* surplus_of(std::size_t hash) {
     entry* oldest = nullptr;
     std::size_t length = 0;

@@ -43,7 +43,7 @@ module Kino
     def self.topology(mode, settings)
       workers, threads, concurrency = settings[:workers], settings[:threads], settings[:concurrency]
       unit = mode == :ractor ? count(workers, "Ractor") : count(workers, "worker")
-      computing = settings[:run_permits] ? ", #{concurrency} computing at once" : ""
+      computing = settings[:run_permits] ? ", at most #{concurrency} running" : ""
       "#{mode}: #{unit} of #{count(threads, "Thread")}#{computing}"
     end
 
