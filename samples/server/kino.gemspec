@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
-# Packed by the build (target `gem`), which stages the headers and the sources that the extension needs beside
-# this file. With a compiled lib/kino_native it describes the gem for this Ruby's ABI and platform.
+# Packed by the build (target `gem`), which copies the headers and the sources that the extension needs beside this
+# file. If there is a compiled lib/kino_native, it describes the gem for this Ruby's ABI and platform.
 
 require_relative "lib/kino/version"
 
 Gem::Specification.new do |spec|
   spec.name = "kino"
   spec.version = Kino::VERSION
-  spec.summary = "Native threads hand work to Ractors: a Rack server, and the C++ headers it is made of"
+  spec.summary = "Native threads hand work to Ractors: a Rack server, and the C++ headers it is built on"
   spec.description = <<~TEXT
-    The server's native threads read and write HTTP; handlers run in parallel Ractors, or in Threads when the app
-    cannot be shared. Its headers are a C++20 library for other gems: require "kino/mkmf" in extconf.rb.
+    The server's native threads read and write HTTP; handlers run in parallel Ractors, or in Threads if the app
+    cannot be shared. The gem also contains a C++20 library for other gems: require "kino/mkmf" in extconf.rb.
   TEXT
   spec.authors = ["The kino authors"]
   spec.licenses = %w[MIT BSD-2-Clause BSL-1.0]

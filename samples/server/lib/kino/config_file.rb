@@ -74,7 +74,7 @@ module Kino
 
     # The text that --init writes: every option, commented out, with its default.
     def self.template
-      lines = ["# Configuration of kino, the Rack server. Flags and KINO_* variables win over this file.", "",
+      lines = ["# Configuration of kino, the Rack server. Flags and KINO_* variables override this file.", "",
                "# rackup \"config.ru\""]
       Options::TABLE.each do |option|
         lines << "" << "# #{option.help[0].upcase}#{option.help[1..]} (#{[option.range_text, "default #{option.default_text}"].compact.join("; ")})"
