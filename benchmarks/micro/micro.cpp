@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // One small measurement without Ruby: `micro --list` names them, `micro NUMBER SECONDS` runs one.
-// Lines are: what, who, result, unit.
+// Lines are: operation, implementation, result, unit.
 
 #include "stores.hpp"
 

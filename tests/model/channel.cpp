@@ -32,7 +32,7 @@ using kino::push_result;
 
 namespace {
 
-// Nobody is left in a line, and no search without an end: the next push would wake nobody.
+// No thread is left in a wait queue, and every search has ended; otherwise the next push would wake no thread.
 void check_idle(int_channel& channel) {
   for (auto* line : {&consumers_of(channel), &producers_of(channel)}) {
     auto const now = line->read();
@@ -61,7 +61,7 @@ struct back_pressure : rl::test_suite<back_pressure, 4> {
   }
 };
 
-// One push finds the other's searcher and wakes nobody; the searcher has to pass it on.
+// One push finds the other's searcher and wakes no thread; the searcher must pass it on.
 struct two_sleepers : rl::test_suite<two_sleepers, 3> {
   kino::channel<int> channel{2};
 

@@ -165,7 +165,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
     if (where == stop_at::asleep) {
       permits.end(permits[0]);
       if (permits.wait(permits[0]) == waited::interrupted) return;
-      // Woken itself, and passes that on: it is not the one who takes.
+      // It was woken and passes the wake-up on; another thread takes the work.
       permits.release(permits[0]);
     }
     if (where == stop_at::woken && permits.wait(permits[0]) == waited::interrupted) return;
@@ -182,7 +182,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
       permits.release(permits[0]);
     } else if (index == 1) {
       int item = 0;
-      // Whoever asks goes on beside a searcher; whoever sleeps has to be woken in its place.
+      // A worker that asks continues beside a searcher; a sleeping one must be woken in its place.
       if (where == stop_at::search) static_cast<void>(permits.wait(permits[1]));
       while (!permits.acquire(permits[1]) || store.try_pop(item) != store_pop::popped) {
         static_cast<void>(permits.wait(permits[1]));

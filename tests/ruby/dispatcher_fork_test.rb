@@ -102,7 +102,7 @@ class DispatcherForkTest < DispatcherTest
     assert_equal "1", forked { answer.wait.to_s }
   end
 
-  # The thread that forks is a worker: it keeps its permit in the parent and is nobody in the child.
+  # The thread that forks is a worker: it keeps its permit in the parent and is no worker in the child.
   def test_fork_in_a_handler
     make
     start(2) do

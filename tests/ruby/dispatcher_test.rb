@@ -52,7 +52,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_operator changes, :>=, 200
   end
 
-  # Without lending, the first one would keep the only permit and wait for ever for the others.
+  # Without lending, the first one would keep the only permit and wait forever for the others.
   test_with_workers "a worker that blocks lends its place" do |kind|
     make(concurrency: 1, slice: NO_SLICE)
     assert_equal THREAD_EVENTS, @dispatcher.permits_in_use?
@@ -76,7 +76,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [0, 1, 2], Array.new(3) { |n| @dispatcher.submit(n) }.map(&:wait)
   end
 
-  # Without the end of its slice, the first one would keep the only permit until the second has run: for ever.
+  # Unless its slice ended, the first one would keep the only permit until the second has run: forever.
   test_with_workers "a worker that computes for long does not keep others from their turn" do |kind|
     make(concurrency: 1)
     flag = counter

@@ -20,7 +20,7 @@ class OwningTest < RubyTest
   def test_the_collector_does_not_wait_for_a_thread_that_waits_for_ruby
     before = Owning.destroyed
     make_garbage(Owning::Asker, 5)
-    GC.start # comes back although nobody has answered
+    GC.start # returns although no answer has arrived
     5.times { assert Owning.answer }
     GC.start
     await { Owning.destroyed >= before + 4 }

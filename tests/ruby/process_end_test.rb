@@ -27,7 +27,7 @@ class ProcessEndTest < RubyTest
   ENDINGS = {
     "end" => "", "exit" => "exit", "raise" => "begin; raise 'over'; ensure; exit(true); end",
     "SIGTERM" => "trap(:TERM) { exit }; Process.kill(:TERM, Process.pid); Waiting.for_ever(name)",
-    # The one who starts the tests may have it ignored.
+    # The process that starts the tests may ignore it.
     "SIGINT" => <<~RUBY,
       trap(:INT, "DEFAULT")
       main = Thread.current

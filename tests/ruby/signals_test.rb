@@ -24,7 +24,7 @@ class SignalsTest < RubyTest
 
     # Says which process waits, waits, and says what ended it.
     def wait_for_signal(name)
-      # The one who starts the tests may have them ignored.
+      # The process that starts the tests may ignore them.
       %i[INT TERM].each { |signal| trap(signal, "DEFAULT") }
       puts Process.pid
       name == "serve" ? Dispatching::Dispatcher.make(8, 8, 1, true, 10, false).serve { nil } : Waiting.for_ever(name)

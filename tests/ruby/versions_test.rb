@@ -85,7 +85,7 @@ class VersionsTest < RubyTest
       assert_equal ["Init_#{name}"], symbols - %w[init fini edata end bss_start _bss_start ruby_abi_version]
     end
 
-    # Ruby's inline functions have names of C++ on some versions, and nobody defines them.
+    # Ruby's inline functions have C++ names on some versions and are not defined anywhere.
     define_method("test_#{name}_leaves_nothing_of_ruby_mangled") do
       missing = nm(path, "--undefined-only").map { |line| line.split.last }.grep(/\A_+Z/)
       assert_empty missing.grep(/rb_|ruby/i)

@@ -32,7 +32,7 @@ class WaitStormTest < RubyTest
       end
     end
 
-    # It is pinned before anybody ends it.
+    # It is pinned before any thread ends it.
     def self.pinned_thread
       pinned = Thread::Queue.new
       thread = Thread.new do

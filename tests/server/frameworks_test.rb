@@ -63,7 +63,7 @@ class FrameworksTest < ServerTest
 
   # A framework of one class: routing, middleware and JSON of its own.
   class Small
-    # Middleware as everybody writes it.
+    # Typical middleware.
     class Timing
       def initialize(app)
         @app = app

@@ -117,7 +117,7 @@ class MalformedTest < ServerTest
     end
   end
 
-  # Sends +bytes+ and whatever of the rest the server still takes; everything it answered.
+  # Sends +bytes+ and as much of the rest as the server accepts; returns everything it answered.
   def converse(port, bytes)
     Client.open(port) do |client|
       begin

@@ -88,7 +88,7 @@ private:
   std::atomic<std::uint64_t> total_{0};
 };
 
-/// Ends the program, with a diagnosis, if `progress` does not change for a minute: a thread sleeps for ever. How fast it
+/// Ends the program, with a diagnosis, if `progress` does not change for a minute: a thread sleeps forever. How fast it
 /// changes is the machine's business.
 class watchdog {
 public:

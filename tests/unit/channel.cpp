@@ -342,7 +342,7 @@ TEST_CASE("pushes wake one consumer while it is on its way, and it wakes the nex
   CHECK(numbers.wake_count() == 1);
   CHECK(first.granted);
   CHECK(!second.granted);
-  // A third consumer does not sleep while work is there, and wakes nobody either.
+  // A third consumer does not sleep while there is work, and does not wake another one either.
   int out = -1;
   CHECK(numbers.pop(out) == pop_result::popped);
   CHECK(numbers.wake_count() == 1);

@@ -185,7 +185,7 @@ TEST_CASE("a wait gives the permit up") {
 
 TEST_CASE("a worker does not sleep on work that it may take") {
   office place(1, 1);
-  place.work = 1;  // came when nobody was in line
+  place.work = 1;  // arrived while the wait queue was empty
   CHECK(place.permits.wait(place[0]) == waited::granted);
 }
 
@@ -202,7 +202,7 @@ TEST_CASE("several pieces of work wake one worker, and it wakes the next when it
   CHECK(second.join() == waited::granted);
   CHECK(place.permits.wake_count() == 2);
   place.work = 0;
-  place.permits.begin(place[1]);  // no more work: nobody is woken
+  place.permits.begin(place[1]);  // no more work: no worker is woken
   CHECK(place.permits.wake_count() == 2);
   CHECK(place.permits.parked() == 1);
   place.permits.stop();
@@ -390,7 +390,7 @@ TEST_CASE("a woken worker that never arrives does not block the others") {
   CHECK(place.permits.running() == 1);
 }
 
-// Nothing is pushed and nobody goes to sleep after the wake-up: it alone can call the watcher.
+// Nothing is pushed and no worker goes to sleep after the wake-up: only the wake-up can call the watcher.
 TEST_CASE("a woken worker that never arrives does not keep the one piece of work") {
   for (std::uint32_t concurrency : {1u, 2u}) {
     office place(2, concurrency, 1ms);

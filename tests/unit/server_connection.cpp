@@ -359,7 +359,7 @@ TEST_CASE("what is pipelined is kept where it was read to until it is parsed, ho
   for (std::size_t i = 0; i < count; ++i) all += get(i);
   REQUIRE(all.size() < server::tuning::head_read_size);
   REQUIRE(asking.send(all));
-  // Bytes that are moved have another end, in whatever memory: the old one is in use meanwhile.
+  // Moved bytes end at a different address, in any memory, because the old one is still in use.
   std::set<char const*> ends;
   std::size_t left_last = all.size();
   std::size_t resumed = 0;

@@ -108,7 +108,7 @@ bool visit(std::uint16_t port, stress::dice& chance) {
       static_cast<void>(one.send(get));
       one.reset();
       return false;
-    case 3: {  // Ends its side, and is answered all the same.
+    case 3: {  // Closes its sending side, and is still answered.
       if (!one.send(get_large)) return true;
       one.half_close();
       return one.read_response().body.size() != large || !one.ended();

@@ -92,7 +92,7 @@ private:
   void handle(exchange::reply&& request) noexcept override {
     exchange& one = exchange::of(request);
     handled_.push_back(&one);
-    // Without a connection nobody can be told of an end: as if it had never been handed over.
+    // Without a connection there is no end to report: as if it had never been handed over.
     ready_at_of(one) = {};
     in_hand_.push_back(std::move(request));
   }

@@ -121,7 +121,7 @@ TEST_CASE("each of many requests is either begun or expired, and answered once")
   for (int i = 0; i < 2; ++i) {
     workers.emplace_back([&] {
       while (exchange::reply next = here.next()) {
-        std::this_thread::sleep_for(1ms);  // About half of them are late, in whatever order.
+        std::this_thread::sleep_for(1ms);  // About half of them are late, in any order.
         if (exchange::of(next).begin()) {
           ++begun;
           next.abandon();

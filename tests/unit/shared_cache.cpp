@@ -112,7 +112,7 @@ TEST_CASE("a value that is evicted by a collision still serves those who wait fo
   static_cast<void>(cache.fetch(hostile[0], [&] {
     waiter = std::jthread([&] { got = cache.fetch(hostile[0], [] { return 2; }); });
     await([&] { return waiting(cache) == 1; });
-    // While it is computed it is nobody's surplus.
+    // While it is computed, it cannot be evicted.
     for (std::size_t i = 1; i < hostile.size(); ++i) {
       static_cast<void>(cache.fetch(hostile[i], [] { return 3; }));
     }

@@ -46,7 +46,7 @@ module Bench
 
       signal(:TERM, @pid) unless gone?
       gone = within(6) { gone? }
-      signal(:KILL, -@pid) # workers that outlive their master, and those who do not listen
+      signal(:KILL, -@pid) # workers that outlive their master or ignore TERM
       Process.wait(@pid) unless gone
     end
 

@@ -14,7 +14,7 @@ struct question {
 };
 static kino::dispatcher<question>* questions;
 
-// One for each extension, whatever else the process has loaded.
+// Each extension has its own, regardless of other loaded extensions.
 inline std::map<std::string, long> counts;
 
 static VALUE serve(kino::gvl const& held, VALUE) {

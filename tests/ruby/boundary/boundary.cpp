@@ -86,7 +86,7 @@ VALUE observe(kino::gvl const& held, VALUE) {
 
 // --- any nesting of the two languages ---
 
-// Ruby code that raises and rescues, which forgets whatever else was on its way.
+// Ruby code that raises and rescues, which clears any other propagating exception.
 void raise_and_rescue(kino::gvl const& held) {
   kino::protect(held, [] {
     rb_eval_string("begin; raise KeyError, 'a passing one'; rescue KeyError; nil; end");

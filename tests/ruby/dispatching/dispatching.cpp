@@ -44,7 +44,7 @@ VALUE answer_wait(kino::gvl const& held, VALUE self) {
 VALUE answer_ready(kino::gvl const& held, VALUE self) {
   return truth(answer_object::get(held, self).answer.ready());
 }
-// The asking end goes away, as it does when nobody refers to this object any more.
+// Drops the asking end, as the collector does when this object is unreachable.
 VALUE answer_drop(kino::gvl const& held, VALUE self) {
   { auto const gone = std::move(answer_object::get(held, self).answer); }
   return Qnil;
@@ -184,7 +184,7 @@ VALUE serve_unprotected(kino::gvl const& held, VALUE self) {
   });
   return Qnil;
 }
-// A message that nobody waits for an answer to.
+// A message without a waiting asker.
 VALUE tell(kino::gvl const& held, VALUE self, VALUE number) {
   return truth(kino::submit(held, dispatcher_of(held, self), question{FIX2LONG(number), {}}) ==
                kino::push_result::pushed);
@@ -321,7 +321,7 @@ VALUE worker_id(kino::gvl const& held, VALUE self) {
 
 // --- events that every Ractor may use ---
 
-// Dispatching::Gate: who comes waits until as many have come as were expected.
+// Dispatching::Gate: each arriving thread waits until the expected number has arrived.
 struct gate {
   static constexpr char const* ruby_name = "Dispatching::Gate";
   static constexpr bool ruby_shareable = true;

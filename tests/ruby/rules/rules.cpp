@@ -110,7 +110,7 @@ VALUE shareable_cache_without_gvl(kino::gvl const& held, VALUE) {
   kino::without_gvl(held, [&] { cache.reset(); }, kino::uninterruptible);
   return Qnil;
 }
-// It is destroyed after Ruby has ended, where nobody holds a GVL.
+// It is destroyed after Ruby has ended, when no thread holds a GVL.
 VALUE static_cache(kino::gvl const& held, VALUE) {
   static kino::frozen_string_cache cache(held, {"fixed"});
   return cache.find("fixed").value_or(Qnil);

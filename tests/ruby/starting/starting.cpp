@@ -28,7 +28,7 @@ VALUE stop(kino::gvl const&, VALUE) {
   the_end->close();
   return Qnil;
 }
-// Lets who serves go, and those who serve from now on wait again.
+// Releases the serving workers; later ones wait again.
 VALUE renew(kino::gvl const&, VALUE) {
   the_end = new kino::channel<bool>(1);  // the old one may have readers yet
   return Qnil;

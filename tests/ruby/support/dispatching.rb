@@ -23,7 +23,7 @@ class DispatcherTest < RubyTest
     assert_empty(@dispatcher.slots.select { |occupied, in_flight,| occupied || in_flight.positive? }) if @dispatcher
   end
 
-  # An hour's slice: nobody loses a permit by computing.
+  # A slice of an hour: no worker loses its permit by computing.
   NO_SLICE = 3_600_000
 
   def make(capacity: 1024, slots: 8, concurrency: 1, permits: true, slice: 10, refuse: false)

@@ -50,7 +50,7 @@ class ServerTest < Minitest::Test
     (@gates ||= []).push(Gate.new).last
   end
 
-  # Waits until the block is true by asking again; for states that nobody announces, such as counters.
+  # Waits until the block is true by polling; for states without a notification, such as counters.
   def eventually(what, seconds: 20)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
     until yield
@@ -61,7 +61,7 @@ class ServerTest < Minitest::Test
     pass
   end
 
-  # The server is as good as new: nobody in flight or queued, all workers there, the next request served.
+  # The server is as good as new: no request in flight or queued, all workers present, the next request served.
   def assert_healthy(server, workers: nil)
     workers ||= server.settings[:workers] * server.settings[:threads]
     eventually("in_flight back to 0") { server.stats[:in_flight].zero? }

@@ -47,7 +47,7 @@ module WorkPool
         feed.done(index) if told
       end
       [nil, results, job.state(session)]
-    rescue Exception => e # whatever it was, the caller is told
+    rescue Exception => e # any exception is reported to the caller
       unfit(feed, Failure.of(e))
     ensure
       feed.leave
