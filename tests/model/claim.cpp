@@ -134,7 +134,7 @@ struct reused_place : rl::test_suite<reused_place, 2> {
   }
 };
 
-// Both ends of make_response: the asker sleeps until the outcome is there, and whoever is last
+// Both ends of make_response: the asker sleeps until the outcome has arrived, and the last user
 // frees the box.
 struct asking : rl::test_suite<asking, 3> {
   std::optional<kino::response_ends<int>> ends;

@@ -218,8 +218,8 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
   CHECK(open_descriptors() == before);
 }
 
-// Every deadline is over at once here: what a client gets depends on who is first. That it gets
-// something, or its end, does not.
+// Every deadline passes immediately here, so a client's response depends on a race. That it gets
+// a response, or the end of its connection, does not.
 TEST_CASE("with deadlines that nobody can keep, every connection ends") {
   server::options hasty = settings();
   hasty.connection.header_timeout = hasty.connection.body_timeout = std::chrono::milliseconds(2);

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
-# Shows which Ractor answered. Run it, and ask it a few times at once:
+# Shows which Ractor answered. Run it and send some concurrent requests:
 #
 #   kino which_ractor.ru
 #   seq 8 | xargs -P8 -I{} curl -s http://127.0.0.1:9292/
 #
-# The app is one frozen object that holds nothing else, so every Ractor can share it. It waits a little, as for a
-# database: what comes at the same time goes to other Ractors, what comes later to the one that is still warm.
+# The app is one frozen object without state, so every Ractor can share it. It waits briefly, as if for a
+# database: concurrent requests go to other Ractors, later ones to the most recently used Ractor.
 class WhichRactor
   HEADERS = { "content-type" => "text/plain; charset=utf-8" }.freeze
 

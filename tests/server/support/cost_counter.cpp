@@ -4,8 +4,8 @@
 // into the server's process, it wraps some functions of the C library and counts calls from
 // kino_native and from the C++ library, which only kino_native uses. Calls from Ruby are not counted.
 //
-// The counts lie in the file that KINO_COST_FILE names, as 64-bit numbers in the order of `what`;
-// whoever maps or reads it sees them move.
+// The counts are in the file that KINO_COST_FILE names, as 64-bit numbers in the order of `what`;
+// a process that maps or reads it sees them change.
 
 #include <atomic>
 #include <cstdint>
