@@ -5,8 +5,8 @@
 //
 //   bare_server PORT [IO THREADS]
 
-#include "front_end.hpp"
-#include "response_head.hpp"
+#include "net/http_server.hpp"
+#include "http1/response_head.hpp"
 
 #include <array>
 #include <csignal>
@@ -25,12 +25,12 @@ public:
     server::exchange& request = server::exchange::of(reply);
     std::string_view const text = "Hello, World!";
     bool const keep = request.decide_keep_alive();
-    server::byte_buffer& draft = request.draft();
-    server::response_head head(draft);
+    server::byte_buffer& head buffer = request.head_buffer();
+    server::response_head head(head buffer);
     static_cast<void>(head.status(200));
     static_cast<void>(head.header("content-type", "text/plain"));
     head.finish({server::framing::length, text.size(), keep, request.head().minor_version == 0});
-    std::array<iovec, 2> pieces{server::piece(draft.view()), server::piece(text)};
+    std::array<iovec, 2> pieces{server::piece(head buffer.view()), server::piece(text)};
     static_cast<void>(reply.answer({pieces, true, keep}));
   }
   int status_for(kino::ending, server::exchange&) noexcept override { return 500; }
@@ -57,12 +57,12 @@ int main(int count, char** arguments) {
     settings.connection.max_connections = 10'000;
     settings.io_threads = count > 2 ? static_cast<unsigned>(std::atoi(arguments[2])) : 1;
     greeter handler;
-    server::front_end front(settings, handler);
-    front.listen();
-    front.start();
+    server::http_server http(settings, handler);
+    http.listen();
+    http.start();
     int signal = 0;
     sigwait(&ends, &signal);
-    front.stop();
+    http.stop();
   } catch (std::exception const& problem) {
     std::fprintf(stderr, "bare_server: %s\n", problem.what());
     return 1;

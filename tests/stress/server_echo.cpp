@@ -6,9 +6,9 @@
 // KINO_ECHOES=1000000 is the long run. KINO_ECHO_PORT=9292 uses a running server, such as
 //     kino -p 9292 --stream-body /stream tests/server/support/echo.ru
 
-#include "body_reader.hpp"
+#include "http/body_reader.hpp"
 
-#include "../support/front_end_test.hpp"
+#include "../support/http_server_test.hpp"
 #include "../support/stress.hpp"
 
 #include <doctest/doctest.h>
@@ -23,7 +23,7 @@
 #include <vector>
 
 namespace server = kino::server;
-using namespace front_end_test;
+using namespace http_server_test;
 using server::exchange;
 
 namespace {
@@ -121,7 +121,7 @@ TEST_CASE("every echo is exact") {
   server::options settings = patient_settings(2);
   settings.stream_body = {"/stream"};
   settings.connection.max_keep_alive = SIZE_MAX;
-  running_front_end front(requests, settings);
+  running_http_server http(requests, settings);
 
   std::vector<std::thread> workers;
   for (std::uint32_t i = 0; i < 3; ++i) {
@@ -137,7 +137,7 @@ TEST_CASE("every echo is exact") {
   for (std::uint32_t seed = 0; seed < clients; ++seed) {
     senders.emplace_back([&, seed] {
       stress::dice dice(seed + 1);
-      client asking(port ? static_cast<std::uint16_t>(port) : front.port());
+      client asking(port ? static_cast<std::uint16_t>(port) : http.port());
       while (wrong == 0) {
         std::uint32_t const pipelined = 1 + dice.below(16);
         if (begun.fetch_add(pipelined) >= total) return;

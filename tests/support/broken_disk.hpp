@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "temporary_files.hpp"
+#include "base/temporary_files.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "http_parser.hpp"
+#include "http1/http_parser.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// A front end without memory: after any failed allocation, the server answers, and no request is lost.
+// A HTTP server without memory: after any failed allocation, the server answers, and no request is lost.
 
-#include "front_end.hpp"
-#include "log.hpp"
-#include "queue_deadline.hpp"
-#include "waiting_room.hpp"
+#include "net/http_server.hpp"
+#include "base/log.hpp"
+#include "admission/queue_deadline.hpp"
+#include "admission/admission_queue.hpp"
 
 #include "../support/await.hpp"
-#include "../support/front_end_test.hpp"
+#include "../support/http_server_test.hpp"
 #include "../support/stress.hpp"
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@
 #include <vector>
 
 namespace server = kino::server;
-using namespace front_end_test;
+using namespace http_server_test;
 using server::exchange;
 
 namespace {
@@ -73,24 +73,24 @@ void start_log() {
   REQUIRE(server::log().flush(std::chrono::minutes(1)));
 }
 
-// What stands between the front end and the workers of a server: a queue, here for one request, the
+// What stands between the http_server and the workers of a server: a queue, here for one request, the
 // waiting room before it, and the deadline for both.
 class office final : public server::request_handler {
 public:
-  explicit office(server::clock::duration patience = std::chrono::hours(1))
-      : front_(*this),
-        deadline_(front_.get().first_thread(), patience),
-        waiting_(front_.get().first_thread(), patience, [this](exchange::reply& reply) {
+  explicit office(server::clock::duration timeout = std::chrono::hours(1))
+      : http_(*this),
+        deadline_(http_.get().first_thread(), timeout),
+        waiting_(http_.get().first_thread(), timeout, [this](exchange::reply& reply) {
           switch (queue_.try_push(std::move(reply))) {
-            case kino::push_result::pushed: return server::waiting_room::fate::accepted;
-            case kino::push_result::full: return server::waiting_room::fate::full;
-            default: return server::waiting_room::fate::closed;
+            case kino::push_result::pushed: return server::admission_queue::fate::accepted;
+            case kino::push_result::full: return server::admission_queue::fate::full;
+            default: return server::admission_queue::fate::closed;
           }
         }) {}
   ~office() {
     close();
     while (next()) {}
-    front_.get().stop();
+    http_.get().stop();
   }
   void close() noexcept {
     queue_.close();
@@ -106,8 +106,8 @@ public:
       if (!taken || exchange::of(taken).begin()) return taken;
     }
   }
-  [[nodiscard]] std::uint16_t port() const { return front_.port(); }
-  [[nodiscard]] server::front_end& front() { return front_.get(); }
+  [[nodiscard]] std::uint16_t port() const { return http_.port(); }
+  [[nodiscard]] server::http_server& http() { return http_.get(); }
 
 private:
   void handle(exchange::reply&& reply) noexcept override {
@@ -121,9 +121,9 @@ private:
   void quiet() noexcept override {}
 
   kino::channel<exchange::reply> queue_{1};
-  running_front_end front_;
+  running_http_server http_;
   server::queue_deadline deadline_;
-  server::waiting_room waiting_;
+  server::admission_queue waiting_;
 };
 
 // Answers each request with its body, or with a large one, or bit by bit, as its target asks.
@@ -150,11 +150,11 @@ private:
     if (target == "/large") return answer(each, std::string(200'000, 'l'));
     std::string const body = read_body(from);
     if (target != "/stream") return answer(each, body);
-    from.draft().clear(0);
-    server::response_head head(from.draft());
+    from.head_buffer().clear(0);
+    server::response_head head(from.head_buffer());
     static_cast<void>(head.status(200));
     head.finish({server::framing::length, 3, from.decide_keep_alive(), false});
-    iovec first = server::piece(from.draft().view());
+    iovec first = server::piece(from.head_buffer().view());
     each.answer({{&first, 1}, false, true, true});
     for (int i = 0; i < 3; ++i) {
       iovec one = server::piece("s");
@@ -248,8 +248,8 @@ TEST_CASE("whichever allocation fails, no request is lost and the server answers
     REQUIRE(asking.send(post("still here")));
     CHECK(asking.read_response().body == "still here");
     asking.close();
-    await([&] { return requests.front().connections() == 0; });
-    CHECK(requests.front().live() == 0);
+    await([&] { return requests.http().connections() == 0; });
+    CHECK(requests.http().live() == 0);
   }
   CHECK(open_descriptors() == before);
   CHECK(allocations > 20);  // or what this test fails is not what the server allocates
@@ -264,11 +264,11 @@ TEST_CASE("a server that cannot start for lack of memory leaves nothing behind")
   bool made = false;
   for (long n = 1; !made; ++n) {
     try {
-      server::front_end front(settings, requests);
+      server::http_server http(settings, requests);
       exempt = false;
       countdown = n;
-      front.listen();
-      front.start();
+      http.listen();
+      http.start();
       made = countdown.exchange(0) > 0;
     } catch (std::exception const&) {
     }
@@ -319,5 +319,5 @@ TEST_CASE("with every few allocations failing, a thousand requests are answered 
     REQUIRE(asking.send(post("still here")));
     CHECK(asking.read_response().body == "still here");
   }
-  await([&] { return requests.front().connections() == 0; });
+  await([&] { return requests.http().connections() == 0; });
 }

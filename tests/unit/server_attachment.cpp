@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "attachment.hpp"
+#include "rack/attachment.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,15 +10,15 @@
 #include <thread>
 
 namespace kino::server {
-struct seat {
+struct worker_context {
   attachment_slot input;
 };
 }  // namespace kino::server
 
 using namespace kino::server;
 
-TEST_CASE("an attachment knows its seat until one of both parts") {
-  seat here;
+TEST_CASE("an attachment knows its worker_context until one of both parts") {
+  worker_context here;
   attachment first(here.input, here);
   CHECK(first.at() == &here);
   attachment second(here.input, here);
@@ -28,21 +28,21 @@ TEST_CASE("an attachment knows its seat until one of both parts") {
   CHECK(second.at() == nullptr);
 }
 
-TEST_CASE("an attachment may outlive its seat, and a seat its attachment") {
-  auto here = std::make_unique<seat>();
+TEST_CASE("an attachment may outlive its worker_context, and a worker_context its attachment") {
+  auto here = std::make_unique<worker_context>();
   attachment longer(here->input, *here);
   here.reset();
   CHECK(longer.at() == nullptr);
 
-  seat there;
+  worker_context there;
   { attachment shorter(there.input, there); }
   there.input.cut();
 }
 
 // As the collector of Ruby 3.1 to 3.4 does: it frees the object of one Ractor in a thread of
 // another one, while the worker parts with its request and takes the next.
-TEST_CASE("an attachment is destroyed in one thread while its seat goes on in another") {
-  seat here;
+TEST_CASE("an attachment is destroyed in one thread while its worker_context goes on in another") {
+  worker_context here;
   std::atomic<attachment*> garbage{nullptr};
   std::atomic<bool> over{false};
   std::thread collector([&] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "authority.hpp"
+#include "http/authority.hpp"
 
 #include <doctest/doctest.h>
 

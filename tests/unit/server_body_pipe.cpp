@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "body_pipe.hpp"
+#include "http/body_pipe.hpp"
 
 #include <doctest/doctest.h>
 

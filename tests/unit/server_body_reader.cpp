@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "body_reader.hpp"
+#include "http/body_reader.hpp"
 
 #include <doctest/doctest.h>
 

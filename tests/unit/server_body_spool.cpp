@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "body_spool.hpp"
+#include "http/body_spool.hpp"
 
 #include "../support/broken_disk.hpp"
 #include "../support/stress.hpp"

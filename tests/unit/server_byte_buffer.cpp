@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "byte_buffer.hpp"
+#include "base/byte_buffer.hpp"
 
 #include <doctest/doctest.h>
 

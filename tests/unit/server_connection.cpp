@@ -2,12 +2,12 @@
 //
 // Connections: read-ahead of requests, the time of hand-over, and continued reading.
 
-#include "connection.hpp"
+#include "net/connection.hpp"
 
-#include "io_thread.hpp"
+#include "net/io_thread.hpp"
 
 #include "../support/await.hpp"
-#include "../support/front_end_test.hpp"
+#include "../support/http_server_test.hpp"
 #include "../support/private_access.hpp"
 #include "../support/stress.hpp"
 
@@ -25,10 +25,10 @@
 #include <vector>
 
 namespace server = kino::server;
-using namespace front_end_test;
+using namespace http_server_test;
 using server::exchange;
 
-KINO_TEST_REACH(threads_of, server::front_end, threads_)
+KINO_TEST_REACH(threads_of, server::http_server, threads_)
 KINO_TEST_REACH(connections_of, server::io_thread, connections_)
 KINO_TEST_REACH(next_of, server::connection, next_)
 KINO_TEST_REACH(unparsed_of, server::connection, unparsed_)
@@ -48,9 +48,9 @@ std::string post(std::string_view body) {
 std::string_view target_of(exchange::reply const& reply) { return exchange::of(reply).head().target(); }
 
 // Asks the one I/O thread about all its connections.
-std::size_t sum_of_unsent(running_front_end& front, std::size_t& connections) {
+std::size_t sum_of_unsent(running_http_server& http, std::size_t& connections) {
   std::promise<std::size_t> sum;
-  server::io_thread& thread = *threads_of(front.get()).front();
+  server::io_thread& thread = *threads_of(http.get()).front();
   asio::post(thread.context(), [&] {
     std::size_t total = connections = 0;
     for (server::connection* one = connections_of(thread); one; one = next_of(*one)) {
@@ -68,8 +68,8 @@ TEST_CASE("requests in one write are all answered, however many and however late
   for (std::size_t count : {1ul, depth - 1, depth, depth + 1, 2 * depth, 2 * depth + 1, 5 * depth}) {
     CAPTURE(count);
     desk requests;
-    running_front_end front(requests);
-    client asking(front.port());
+    running_http_server http(requests);
+    client asking(http.port());
     std::string all;
     for (std::size_t i = 0; i < count; ++i) all += get(i);
     REQUIRE(asking.send(all));
@@ -88,8 +88,8 @@ TEST_CASE("a body that comes later is read when the line is full without it") {
       CAPTURE(before);
       CAPTURE(length);
       desk requests;
-      running_front_end front(requests);
-      client asking(front.port());
+      running_http_server http(requests);
+      client asking(http.port());
       std::string all;
       for (std::size_t i = 0; i < before; ++i) all += get(i);
       std::string const body(length, 'b');
@@ -111,8 +111,8 @@ TEST_CASE("a body that comes later is read when the line is full without it") {
 
 TEST_CASE("a streamed body that waits for its turn stops reading, and its worker resumes it") {
   desk requests;
-  running_front_end front(requests, streaming_settings());
-  client asking(front.port());
+  running_http_server http(requests, streaming_settings());
+  client asking(http.port());
   std::string const body(4 * server::tuning::pipe_capacity, 'b');
   std::thread sender([&] { CHECK(asking.send(get(0) + post(body) + body + get(2))); });
   exchange::reply first = requests.next();
@@ -130,8 +130,8 @@ TEST_CASE("a streamed body that waits for its turn stops reading, and its worker
 
 TEST_CASE("a streamed body that nobody reads does not stop the request behind it") {
   desk requests;
-  running_front_end front(requests, streaming_settings());
-  client asking(front.port());
+  running_http_server http(requests, streaming_settings());
+  client asking(http.port());
   std::string const body(8 * server::tuning::pipe_capacity, 'b');
   std::thread sender([&] { CHECK(asking.send(post(body) + body + get(1))); });
   answer(requests.next(), "0");
@@ -143,13 +143,13 @@ TEST_CASE("a streamed body that nobody reads does not stop the request behind it
 
 TEST_CASE("requests of one connection are handled one at a time, whatever their method") {
   desk requests;
-  running_front_end front(requests);
-  client asking(front.port());
+  running_http_server http(requests);
+  client asking(http.port());
   REQUIRE(asking.send(post("slow") + "slow" + post("second") + "second" + get(2) + get(3)));
   for (int i = 0; i < 4; ++i) {
     exchange::reply each = requests.next();
     // Another connection's request shows that the I/O thread has nothing left to hand over.
-    client other(front.port());
+    client other(http.port());
     REQUIRE(other.send(get(100)));
     exchange::reply const others = requests.next();
     CHECK(target_of(others) == "/100");
@@ -158,10 +158,10 @@ TEST_CASE("requests of one connection are handled one at a time, whatever their 
     CHECK(requests.handed_over() == 2 * (i + 1));
     // An answer that has begun is not complete.
     if (i == 2) {
-      server::response_head head(exchange::of(each).draft());
+      server::response_head head(exchange::of(each).head_buffer());
       static_cast<void>(head.status(200));
       head.finish({server::framing::length, 2, true, false});
-      iovec begun = server::piece(exchange::of(each).draft().view());
+      iovec begun = server::piece(exchange::of(each).head_buffer().view());
       each.answer({{&begun, 1}, false, true});
       CHECK(requests.handed_over() == 6);
       iovec rest = server::piece("ab");
@@ -187,8 +187,8 @@ TEST_CASE("a handler that answers at once answers all that was read ahead") {
     void refused(int) noexcept override {}
     void quiet() noexcept override {}
   } handler;
-  running_front_end front(handler);
-  client asking(front.port());
+  running_http_server http(handler);
+  client asking(http.port());
   std::string all;
   for (std::size_t i = 0; i < 3 * depth; ++i) all += get(i);
   REQUIRE(asking.send(all));
@@ -204,12 +204,12 @@ TEST_CASE("answers that nobody reads keep one answer and a buffer for each conne
   constexpr std::size_t connections = 20;
   std::string const large(2'000'000, 'x');
   desk requests;
-  running_front_end front(requests);
+  running_http_server http(requests);
   std::vector<client> clients(connections);
   std::string all;
   for (std::size_t i = 0; i < depth; ++i) all += get(i);
   for (client& each : clients) {
-    REQUIRE(each.connect(front.port()));
+    REQUIRE(each.connect(http.port()));
     REQUIRE(each.send(all));
   }
   std::atomic<std::size_t> most{0};
@@ -217,14 +217,14 @@ TEST_CASE("answers that nobody reads keep one answer and a buffer for each conne
     std::size_t open = 0;
     while (exchange::reply const each = requests.next()) {
       answer(each, large);
-      most = std::max(most.load(), sum_of_unsent(front, open));
+      most = std::max(most.load(), sum_of_unsent(http, open));
     }
   });
   // The kernel has taken what it takes: each connection has an answer that it does not.
   std::size_t open = 0;
   std::size_t unsent = 0;
   await([&] {
-    std::size_t const before = std::exchange(unsent, sum_of_unsent(front, open));
+    std::size_t const before = std::exchange(unsent, sum_of_unsent(http, open));
     return requests.handed_over() >= static_cast<int>(connections) && before == unsent && unsent != 0;
   });
   CHECK(open == connections);
@@ -242,13 +242,13 @@ TEST_CASE("a request that waits for its turn is never handled when its connectio
   for (bool by_client : {true, false}) {
     CAPTURE(by_client);
     desk requests;
-    running_front_end front(requests);
-    client asking(front.port());
+    running_http_server http(requests);
+    client asking(http.port());
     REQUIRE(asking.send(get(0) + get(1) + get(2)));
     exchange::reply first = requests.next();
     if (by_client) {
       asking.reset();
-      await([&] { return front.get().connections() == 0; });
+      await([&] { return http.get().connections() == 0; });
     } else {
       iovec last = server::piece("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
       first.answer({{&last, 1}, true, false});
@@ -257,15 +257,15 @@ TEST_CASE("a request that waits for its turn is never handled when its connectio
       asking.close();
     }
     first = {};
-    await([&] { return front.get().connections() == 0; });
+    await([&] { return http.get().connections() == 0; });
     CHECK(requests.handed_over() == 1);
   }
 }
 
 TEST_CASE("a client that ends its side in a body that waits for its turn loses only that request") {
   desk requests;
-  running_front_end front(requests);
-  client asking(front.port());
+  running_http_server http(requests);
+  client asking(http.port());
   std::string const much(server::tuning::pipe_capacity - 1, 'b');
   REQUIRE(asking.send(get(0) + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + much));
   exchange::reply first = requests.next();
@@ -280,7 +280,7 @@ TEST_CASE("a client that ends its side in a body that waits for its turn loses o
 TEST_CASE("random pipelines arrive whole, in order, and one request at a time") {
   constexpr int pipelines = 8;
   desk requests;
-  running_front_end front(requests, patient_settings(2));
+  running_http_server http(requests, patient_settings(2));
   // Workers echo bodies; each connection names itself and its request in the target.
   std::array<std::atomic<int>, pipelines> at_once{};
   std::atomic<int> overlaps{0};
@@ -328,7 +328,7 @@ TEST_CASE("random pipelines arrive whole, in order, and one request at a time") 
           expected.push_back(target + body);
         }
       }
-      client asking(front.port());
+      client asking(http.port());
       std::thread sender([&] {
         std::string_view left = script;
         while (!left.empty()) {
@@ -351,9 +351,9 @@ TEST_CASE("random pipelines arrive whole, in order, and one request at a time") 
 
 TEST_CASE("what is pipelined is kept where it was read to until it is parsed, however often reading resumes") {
   desk requests;
-  running_front_end front(requests);
-  server::io_thread& thread = *threads_of(front.get()).front();
-  client asking(front.port());
+  running_http_server http(requests);
+  server::io_thread& thread = *threads_of(http.get()).front();
+  client asking(http.port());
   constexpr std::size_t count = 250;
   std::string all;
   for (std::size_t i = 0; i < count; ++i) all += get(i);

@@ -3,11 +3,11 @@
 // Request bodies on their way through a connection: where and for how long they wait, and what remains
 // of them.
 
-#include "connection.hpp"
+#include "net/connection.hpp"
 
 #include "../support/await.hpp"
 #include "../support/broken_disk.hpp"
-#include "../support/front_end_test.hpp"
+#include "../support/http_server_test.hpp"
 
 #include <doctest/doctest.h>
 
@@ -18,7 +18,7 @@
 #include <thread>
 
 namespace server = kino::server;
-using namespace front_end_test;
+using namespace http_server_test;
 using server::exchange;
 
 namespace {
@@ -32,7 +32,7 @@ std::string head(std::size_t length, std::string_view more = "") {
 
 std::string post(std::string const& body) { return head(body.size()) + body; }
 
-// A front end whose bodies beyond `memory` go to a disk that can be broken.
+// An HTTP server whose bodies beyond `memory` go to a disk that can be broken.
 struct place {
   std::shared_ptr<broken_disk> disk = std::make_shared<broken_disk>();
   server::options settings = patient_settings();
@@ -44,8 +44,8 @@ struct place {
 };
 
 // One request that is answered says that the I/O thread has seen what was sent before.
-void pass_by(running_front_end& front, desk& requests) {
-  client other(front.port());
+void pass_by(running_http_server& http, desk& requests) {
+  client other(http.port());
   REQUIRE(other.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
   answer(requests.next(), "");
   REQUIRE(other.read_response().status == 200);
@@ -65,8 +65,8 @@ server::body_pipe::taken end_of(exchange& from) {
 
 TEST_CASE("a body reaches the handler whole, and its file ends with its request") {
   place at;
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   std::string const body(300'000, 'b');
   std::thread sender([&] { CHECK(asking.send(post(body))); });
   exchange::reply each = at.requests.next();
@@ -83,11 +83,11 @@ TEST_CASE("a body reaches the handler whole, and its file ends with its request"
 
 TEST_CASE("a request is handed over when its body is complete and not before") {
   place at;
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   std::string const body(50'000, 'b');
   REQUIRE(asking.send(head(body.size() + 1) + body));
-  pass_by(front, at.requests);
+  pass_by(http, at.requests);
   CHECK(at.requests.handed_over() == 1);  // the other one
   REQUIRE(asking.send("b"));
   answer(at.requests.next(), "done");
@@ -97,8 +97,8 @@ TEST_CASE("a request is handed over when its body is complete and not before") {
 TEST_CASE("a streamed request is handed over before its body") {
   place at;
   at.settings.stream_body = {"application/grpc"};
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   REQUIRE(asking.send(head(3, "Content-Type: application/grpc\r\n")));
   exchange::reply const each = at.requests.next();
   CHECK(exchange::of(each).streamed());
@@ -120,10 +120,10 @@ TEST_CASE("a disk that fails is answered, and costs only the request that needed
       CAPTURE(how.status);
       CAPTURE(chunked);
       place at;
-      running_front_end front(at.requests, at.settings);
+      running_http_server http(at.requests, at.settings);
       at.disk->open_error = how.open_error;
       at.disk->write_error = how.write_error;
-      client asking(front.port());
+      client asking(http.port());
       std::string const body(3 * memory, 'b');
       std::string const all = chunked ? "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
                                         "3000\r\n" + body + "\r\n0\r\n\r\n"
@@ -134,7 +134,7 @@ TEST_CASE("a disk that fails is answered, and costs only the request that needed
       CHECK(at.requests.handed_over() == 0);
       CHECK(at.requests.refusals() == 1);
       await([&] { return at.disk->now_open == 0; });
-      client next(front.port());
+      client next(http.port());
       std::string const small(memory, 's');
       REQUIRE(next.send(post(small)));
       exchange::reply const each = at.requests.next();
@@ -147,9 +147,9 @@ TEST_CASE("a disk that fails is answered, and costs only the request that needed
 
 TEST_CASE("a client that leaves in a body leaves no file") {
   place at;
-  running_front_end front(at.requests, at.settings);
-  client ending(front.port());
-  client vanishing(front.port());
+  running_http_server http(at.requests, at.settings);
+  client ending(http.port());
+  client vanishing(http.port());
   for (client* each : {&ending, &vanishing}) REQUIRE(each->send(head(100'000) + std::string(50'000, 'b')));
   await([&] { return at.disk->now_open == 2; });
   ending.half_close();
@@ -160,15 +160,15 @@ TEST_CASE("a client that leaves in a body leaves no file") {
 
 TEST_CASE("a connection has one body at a time, however many were pipelined") {
   place at;
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   std::string const body(10 * memory, 'b');
   std::string all;
   for (int i = 0; i < 8; ++i) all += post(body);
   std::thread sender([&] { CHECK(asking.send(all)); });
   for (int i = 0; i < 8; ++i) {
     exchange::reply each = at.requests.next();
-    pass_by(front, at.requests);
+    pass_by(http, at.requests);
     CHECK(at.disk->now_open == 1);
     CHECK(read_body(exchange::of(each)) == body);
     answer(each, "done");
@@ -181,8 +181,8 @@ TEST_CASE("a connection has one body at a time, however many were pipelined") {
 
 TEST_CASE("small pieces are written together") {
   place at;
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   std::string all = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
   constexpr std::size_t length = 5 * memory;
   for (std::size_t i = 0; i < length; ++i) all += "1\r\nb\r\n";
@@ -197,8 +197,8 @@ TEST_CASE("a body below the minimum rate ends with 408 and is never handed over"
   place at;
   at.settings.connection.min_body_rate = 1u << 30;
   at.settings.connection.rate_grace = std::chrono::milliseconds(50);
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   REQUIRE(asking.send(head(100'000) + "b"));
   CHECK(asking.read_response().status == 408);
   CHECK(asking.ended());
@@ -210,8 +210,8 @@ TEST_CASE("a streamed body below the minimum rate breaks off with 408 for its re
   at.settings.stream_body = {"/"};
   at.settings.connection.min_body_rate = 1u << 30;
   at.settings.connection.rate_grace = std::chrono::milliseconds(50);
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   REQUIRE(asking.send(head(100'000) + "b"));
   exchange::reply const each = at.requests.next();
   server::body_pipe::taken const got = end_of(exchange::of(each));
@@ -224,14 +224,14 @@ TEST_CASE("a body that a busy worker leaves in its pipe is not the client's dela
   at.settings.stream_body = {"/"};
   at.settings.connection.min_body_rate = 1u << 30;
   at.settings.connection.rate_grace = std::chrono::milliseconds(250);
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   std::string const body(2 * server::tuning::pipe_capacity, 'b');
   // What the server does not read yet, the kernel takes.
   REQUIRE(asking.send(post(body)));
   exchange::reply const each = at.requests.next();
   // Longer than the grace: a client that is too slow meanwhile has been refused.
-  client slow(front.port());
+  client slow(http.port());
   REQUIRE(slow.send(head(100'000) + "b"));
   exchange::reply const slow_one = at.requests.next();
   CHECK(end_of(exchange::of(slow_one)).what == server::body_pipe::state::broken);
@@ -244,8 +244,8 @@ TEST_CASE("a client that reads too slowly is reset, and its writer hears of it")
   place at;
   at.settings.connection.min_response_rate = 1u << 30;
   at.settings.connection.rate_grace = std::chrono::milliseconds(50);
-  running_front_end front(at.requests, at.settings);
-  client asking(front.port());
+  running_http_server http(at.requests, at.settings);
+  client asking(http.port());
   REQUIRE(asking.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
   exchange::reply const each = at.requests.next();
   exchange& to = exchange::of(each);
@@ -258,5 +258,5 @@ TEST_CASE("a client that reads too slowly is reset, and its writer hears of it")
     what = to.write({{&more, 1}, false, true});
     while (to.await_room()) static_cast<void>(to.departures().park(std::nullopt));
   }
-  await([&] { return front.get().connections() == 0; });
+  await([&] { return http.get().connections() == 0; });
 }

@@ -2,9 +2,9 @@
 //
 // Exchanges and their pool: a returned exchange is as good as new, from any thread and at any time.
 
-#include "exchange.hpp"
+#include "http/exchange.hpp"
 
-#include "temporary_files.hpp"
+#include "base/temporary_files.hpp"
 
 #include "../support/stress.hpp"
 
@@ -45,8 +45,8 @@ TEST_CASE("an exchange comes back empty, with its memory") {
     exchange::reply const first = acquire(*pool);
     exchange& one = exchange::of(first);
     place = &one;
-    one.draft().append("HTTP/1.1 200 OK");
-    memory = one.draft().data();
+    one.head_buffer().append("HTTP/1.1 200 OK");
+    memory = one.head_buffer().data();
     collect(*pool, one, files, 100);
     CHECK(one.begin());
     CHECK(!one.begin());
@@ -57,8 +57,8 @@ TEST_CASE("an exchange comes back empty, with its memory") {
   REQUIRE(&one == place);
   CHECK(!again.ended());
   CHECK(one.begin());
-  CHECK(one.draft().empty());
-  CHECK(one.draft().prepare(1) == memory);
+  CHECK(one.head_buffer().empty());
+  CHECK(one.head_buffer().prepare(1) == memory);
   CHECK(one.collected().size() == 0);
   CHECK(!one.streamed());
   CHECK(one.ready_at() == server::clock::time_point{});

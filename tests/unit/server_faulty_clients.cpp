@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // Hundreds of concurrent clients that disconnect, stall and send wrong lengths, among correct ones. This
-// is the main test of the front end under ThreadSanitizer.
+// is the main test of the http_server under ThreadSanitizer.
 
-#include "front_end.hpp"
-#include "log.hpp"
+#include "net/http_server.hpp"
+#include "base/log.hpp"
 
 #include "../support/await.hpp"
-#include "../support/front_end_test.hpp"
+#include "../support/http_server_test.hpp"
 #include "../support/stress.hpp"
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@
 #include <vector>
 
 namespace server = kino::server;
-using namespace front_end_test;
+using namespace http_server_test;
 using server::exchange;
 
 namespace {
@@ -63,16 +63,16 @@ private:
   }
   static void answer_in_pieces(exchange::reply const& each) {
     exchange& to = exchange::of(each);
-    to.draft().clear(0);
-    server::response_head head(to.draft());
+    to.head_buffer().clear(0);
+    server::response_head head(to.head_buffer());
     static_cast<void>(head.status(200));
     head.finish({server::framing::length, pieces * 10'000, to.decide_keep_alive(), false});
-    iovec first = server::piece(to.draft().view());
+    iovec first = server::piece(to.head_buffer().view());
     each.answer({{&first, 1}, false, true, true});
     std::string const bytes(10'000, 'p');
     for (std::size_t i = 0; i < pieces; ++i) {
       iovec one = server::piece(bytes);
-      if (to.write({{&one, 1}, i + 1 == pieces, true, true}) != server::delivery::crowded) continue;
+      if (to.write({{&one, 1}, i + 1 == pieces, true, true}) != server::delivery::above_high_watermark) continue;
       while (to.await_room()) static_cast<void>(to.departures().park(std::nullopt));
     }
   }
@@ -193,7 +193,7 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
   int const before = open_descriptors();
   {
     desk requests;
-    running_front_end front(requests, settings());
+    running_http_server http(requests, settings());
     crew const workers(requests);
     std::atomic<std::uint64_t> done{0};
     std::atomic<int> wrong{0};
@@ -204,7 +204,7 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
         for (std::uint32_t n = 0; n < visits; ++n, ++done) {
           std::uint32_t const seed = i * visits + n + 1;
           stress::dice chance(seed);
-          if (!visit(front.port(), chance)) continue;
+          if (!visit(http.port(), chance)) continue;
           std::fprintf(stderr, "visit %u went wrong\n", seed);
           ++wrong;
         }
@@ -212,8 +212,8 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
     }
     for (std::thread& each : threads) each.join();
     CHECK(wrong == 0);
-    await([&] { return front.get().connections() == 0; });
-    CHECK(front.get().live() == 0);
+    await([&] { return http.get().connections() == 0; });
+    CHECK(http.get().live() == 0);
   }
   CHECK(open_descriptors() == before);
 }
@@ -227,29 +227,29 @@ TEST_CASE("with deadlines that nobody can keep, every connection ends") {
   hasty.connection.min_body_rate = hasty.connection.min_response_rate = 1'000'000'000;
   hasty.connection.rate_grace = std::chrono::milliseconds(2);
   desk requests;
-  running_front_end front(requests, hasty);
+  running_http_server http(requests, hasty);
   crew const workers(requests);
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < visitors; ++i) {
     threads.emplace_back([&, i] {
       stress::dice chance(i + 1);
-      for (std::uint32_t n = 0; n < stress::scaled(150); ++n) static_cast<void>(visit(front.port(), chance));
+      for (std::uint32_t n = 0; n < stress::scaled(150); ++n) static_cast<void>(visit(http.port(), chance));
     });
   }
   for (std::thread& each : threads) each.join();
-  await([&] { return front.get().connections() == 0; });
-  CHECK(front.get().live() == 0);
+  await([&] { return http.get().connections() == 0; });
+  CHECK(http.get().live() == 0);
 }
 
-TEST_CASE("a front end that drains and then closes ends all visits") {
+TEST_CASE("a HTTP server that drains and then closes ends all visits") {
   for (std::uint32_t round = 1; round <= stress::scaled(20); ++round) {
     CAPTURE(round);
     desk requests;
-    running_front_end front(requests, settings());
+    running_http_server http(requests, settings());
     crew const workers(requests);
     std::atomic<bool> over{false};
     std::atomic<std::uint32_t> done{0};
-    std::uint16_t const port = front.port();
+    std::uint16_t const port = http.port();
     std::vector<std::thread> threads;
     for (std::uint32_t i = 0; i < visitors; ++i) {
       threads.emplace_back([&, i] {
@@ -258,12 +258,12 @@ TEST_CASE("a front end that drains and then closes ends all visits") {
       });
     }
     await([&] { return done >= visitors; });
-    front.get().begin_drain();
+    http.get().begin_drain();
     await([&] { return done >= 2 * visitors; });
     over = true;
-    front.get().stop_accepting();
-    front.get().close_connections();
+    http.get().stop_accepting();
+    http.get().close_connections();
     for (std::thread& each : threads) each.join();
-    await([&] { return front.get().connections() == 0; });
+    await([&] { return http.get().connections() == 0; });
   }
 }

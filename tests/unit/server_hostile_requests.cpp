@@ -3,8 +3,8 @@
 // The cost of requests that are designed to be expensive, in counts: memory of the arena, which equals the
 // bytes copied there, and allocations. A request of twice the size may cost at most twice as much.
 
-#include "field_groups.hpp"
-#include "http_parser.hpp"
+#include "http/field_groups.hpp"
+#include "http1/http_parser.hpp"
 
 #include "../support/private_access.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "http_parser.hpp"
+#include "http1/http_parser.hpp"
 
 #include "../support/parsing.hpp"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-#include "listener.hpp"
+#include "net/listener.hpp"
 
-#include "log.hpp"
+#include "base/log.hpp"
 
 #include "../support/await.hpp"
-#include "../support/front_end_test.hpp"
+#include "../support/http_server_test.hpp"
 
 #include <doctest/doctest.h>
 
@@ -23,7 +23,7 @@
 #include <vector>
 
 namespace server = kino::server;
-using namespace front_end_test;
+using namespace http_server_test;
 using server::exchange;
 
 namespace {
@@ -103,9 +103,9 @@ std::size_t count(std::string const& text, std::string_view what) {
 
 TEST_CASE("without a descriptor clients get 503, those connected are served, and later all are") {
   desk requests;
-  running_front_end front(requests);
+  running_http_server http(requests);
   crew const workers(requests);
-  client connected(front.port());
+  client connected(http.port());
   REQUIRE(connected.send(request));
   CHECK(connected.read_response().status == 200);
   std::vector<client> clients(20);
@@ -113,7 +113,7 @@ TEST_CASE("without a descriptor clients get 503, those connected are served, and
   {
     no_descriptors const meanwhile;
     for (client& each : clients) {
-      REQUIRE(each.connect(front.port()));
+      REQUIRE(each.connect(http.port()));
       CHECK(each.read_response().status == 503);
       CHECK(each.ended());
     }
@@ -124,7 +124,7 @@ TEST_CASE("without a descriptor clients get 503, those connected are served, and
   std::string const lines = log.release();
   CHECK(count(lines, "cannot accept connections on 127.0.0.1:") == 1);
   CHECK(count(lines, "ulimit -n") == 1);
-  client later(front.port());
+  client later(http.port());
   REQUIRE(later.send(request));
   CHECK(later.read_response().status == 200);
 }
@@ -133,16 +133,16 @@ TEST_CASE("accepted sockets do not block and are not inherited") {
   int const before = open_descriptors();
   {
     desk requests;
-    running_front_end front(requests);
+    running_http_server http(requests);
     std::vector<client> clients(3);
-    for (client& each : clients) REQUIRE(each.connect(front.port()));
-    await([&] { return front.get().connections() == 3; });
+    for (client& each : clients) REQUIRE(each.connect(http.port()));
+    await([&] { return http.get().connections() == 3; });
     int accepted = 0;
     for (int i = 3; i < 200; ++i) {
       sockaddr_in local{};
       socklen_t length = sizeof local;
       if (::getsockname(i, reinterpret_cast<sockaddr*>(&local), &length) != 0) continue;
-      if (ntohs(local.sin_port) != front.port()) continue;
+      if (ntohs(local.sin_port) != http.port()) continue;
       ++accepted;  // or listening
       CHECK((::fcntl(i, F_GETFD) & FD_CLOEXEC) != 0);
       CHECK((::fcntl(i, F_GETFL) & O_NONBLOCK) != 0);
@@ -154,14 +154,14 @@ TEST_CASE("accepted sockets do not block and are not inherited") {
 
 TEST_CASE("a worker that writes to a client that has left raises no signal") {
   desk requests;
-  running_front_end front(requests);
-  client leaving(front.port());
+  running_http_server http(requests);
+  client leaving(http.port());
   REQUIRE(leaving.send(request));
   exchange::reply const held = requests.next();
   leaving.reset();
-  await([&] { return exchange::of(held).client_gone() || front.get().connections() == 0; });
+  await([&] { return exchange::of(held).client_gone() || http.get().connections() == 0; });
   answer(held, "too late");
-  client asking(front.port());
+  client asking(http.port());
   REQUIRE(asking.send(request));
   answer(requests.next(), "served");
   CHECK(asking.read_response().body == "served");
@@ -169,14 +169,14 @@ TEST_CASE("a worker that writes to a client that has left raises no signal") {
 
 TEST_CASE("an address in use, one that is not ours and a path that is too long say which") {
   desk requests;
-  running_front_end front(requests);
+  running_http_server http(requests);
   server::options taken = patient_settings();
-  taken.binds.front().port = front.port();
-  server::front_end second(taken, requests);
-  std::string const port = std::to_string(front.port());
+  taken.binds.front().port = http.port();
+  server::http_server second(taken, requests);
+  std::string const port = std::to_string(http.port());
   CHECK_THROWS_WITH_AS(second.listen(), doctest::Contains(("127.0.0.1:" + port).c_str()), std::system_error);
   taken.binds.front() = {{}, 0, std::string(200, 'x')};
-  server::front_end third(taken, requests);
+  server::http_server third(taken, requests);
   CHECK_THROWS_WITH_AS(third.listen(), doctest::Contains("unix:xxx"), std::system_error);
 }
 
@@ -190,8 +190,8 @@ TEST_CASE("a Unix socket's file has the mode that was asked for, whatever the um
       server::options chosen = patient_settings();
       chosen.binds.front() = {{}, 0, path, mode};
       mode_t const before = ::umask(mask);
-      server::front_end front(chosen, requests);
-      front.listen();
+      server::http_server http(chosen, requests);
+      http.listen();
       ::umask(before);
       struct stat found{};
       CHECK(::stat(path.c_str(), &found) == 0);
@@ -208,7 +208,7 @@ TEST_CASE("an abstract socket is found by its name and nothing else, and leaves 
   desk requests;
   server::options chosen = patient_settings();
   chosen.binds.front() = {{}, 0, "@" + name};
-  running_front_end front(requests, chosen);
+  running_http_server http(requests, chosen);
   crew const workers(requests);
   sockaddr_un to{};
   to.sun_family = AF_UNIX;

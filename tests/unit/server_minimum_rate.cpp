@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "minimum_rate.hpp"
+#include "base/minimum_rate.hpp"
 
 #include <doctest/doctest.h>
 

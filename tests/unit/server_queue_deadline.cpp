@@ -2,9 +2,9 @@
 //
 // Requests that no worker begins in time, without Ruby: over sockets, with workers of the test.
 
-#include "queue_deadline.hpp"
+#include "admission/queue_deadline.hpp"
 
-#include "../support/front_end_test.hpp"
+#include "../support/http_server_test.hpp"
 
 #include <doctest/doctest.h>
 
@@ -15,7 +15,7 @@
 #include <vector>
 
 namespace server = kino::server;
-using front_end_test::client;
+using http_server_test::client;
 using server::exchange;
 using namespace std::chrono_literals;
 
@@ -24,18 +24,18 @@ namespace {
 // Requests wait, under their deadline, until the test takes them.
 class deadline_desk final : public server::request_handler {
 public:
-  explicit deadline_desk(server::clock::duration patience, unsigned io_threads = 1)
-      : front_(*this, front_end_test::patient_settings(io_threads)),
-        deadline_(front_.get().first_thread(), patience) {}
+  explicit deadline_desk(server::clock::duration timeout, unsigned io_threads = 1)
+      : http_(*this, http_server_test::patient_settings(io_threads)),
+        deadline_(http_.get().first_thread(), timeout) {}
   ~deadline_desk() {
     close();
-    front_.get().stop();
+    http_.get().stop();
   }
   void close() {
     requests_.close();
     deadline_.close();
   }
-  [[nodiscard]] std::uint16_t port() const { return front_.port(); }
+  [[nodiscard]] std::uint16_t port() const { return http_.port(); }
   exchange::reply next() {
     exchange::reply taken;
     static_cast<void>(requests_.pop(taken));
@@ -58,7 +58,7 @@ private:
   void quiet() noexcept override {}
 
   kino::channel<exchange::reply> requests_{4096};
-  front_end_test::running_front_end front_;
+  http_server_test::running_http_server http_;
   server::queue_deadline deadline_;
 };
 
@@ -103,7 +103,7 @@ TEST_CASE("a request that was begun is not expired, however long it takes") {
   CHECK(!begun.ended());
 }
 
-TEST_CASE("no patience is endless patience") {
+TEST_CASE("no timeout is endless timeout") {
   deadline_desk here(0ms);
   client first(here.port());
   REQUIRE(first.send(get));

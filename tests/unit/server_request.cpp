@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "request.hpp"
+#include "http/request.hpp"
 
 #include "../support/parsing.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "request_line.hpp"
+#include "http/request_line.hpp"
 
 #include <doctest/doctest.h>
 

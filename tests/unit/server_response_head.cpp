@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "response_head.hpp"
+#include "http1/response_head.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-#include "status.hpp"
+#include "http/status.hpp"
 
-#include "response_head.hpp"
+#include "http1/response_head.hpp"
 
 #include <doctest/doctest.h>
 

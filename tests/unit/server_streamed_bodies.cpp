@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-#include "streamed_bodies.hpp"
+#include "http/streamed_bodies.hpp"
 
-#include "http_parser.hpp"
+#include "http1/http_parser.hpp"
 
 #include <doctest/doctest.h>
 

@@ -15,6 +15,7 @@ $defs.push(*%w[ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_DISABLE_VISIBILITY ASIO_E
                LLHTTP_STRICT_MODE=1 NDEBUG].map { |name| "-D#{name}" })
 $CXXFLAGS += " -g0" # half of the time and nine tenths of the size are debug information
 $CPPFLAGS += %w[asio llhttp].map { |name| " -isystem #{File.join(vendor, name).quote}" }.join
-$VPATH << File.join(vendor, "llhttp")
-$srcs = Dir[File.join(__dir__, "*.cpp"), File.join(vendor, "llhttp/*.c")].sort
+$CPPFLAGS += " -I#{__dir__.quote}"
+$srcs = Dir[File.join(__dir__, "*/*.cpp"), File.join(vendor, "llhttp/*.c")].sort
+$VPATH.concat($srcs.map { |path| File.dirname(path) }.uniq)
 create_makefile("kino_native")

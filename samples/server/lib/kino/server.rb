@@ -4,7 +4,7 @@ require_relative "address"
 require_relative "banner"
 require_relative "error_stream"
 require_relative "errors"
-require_relative "heap_room"
+require_relative "heap_reserve"
 require_relative "listeners"
 require_relative "log"
 require_relative "mode"
@@ -162,7 +162,7 @@ module Kino
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
       seats = Crew.seats(mode, settings[:workers], settings[:threads], @id, @app)
-      room = HeapRoom.for(@id, settings[:workers]) if mode == :ractor
+      room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
       @supervisor = Supervisor.new(@id, seats, room)
       @supervisor.cancel if @cancelled
       @supervisor.start

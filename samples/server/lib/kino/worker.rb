@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "heap_room"
+require_relative "heap_reserve"
 require_relative "log"
 require_relative "native"
 require_relative "response"
@@ -52,7 +52,7 @@ module Kino
     end
 
     def self.serve(id, slot, app)
-      watch = HeapRoom::Watch.new(id) unless Ractor.current == Ractor.main
+      watch = HeapReserve::Watch.new(id) unless Ractor.current == Ractor.main
       env = Native.take(id, slot)
       while env
         watch&.request # now, because the server may be gone when the app is done

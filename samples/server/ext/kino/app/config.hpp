@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+//
+// The native server's settings out of the Hash that Ruby passes.
+
+#pragma once
+
+#include "base/options.hpp"
+
+#include <kino/gvl.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kino::server {
+
+struct config {
+  options http;
+  std::size_t queue_depth = 1024;
+  clock::duration queue_timeout = std::chrono::seconds(5);
+  std::size_t slots = 64;
+  std::uint32_t concurrency = 0;
+  bool run_permits = true;
+};
+
+/// Reads `hash`; what is missing keeps its default. Throws ruby_error, std::invalid_argument
+/// naming the setting.
+[[nodiscard]] config read_config(gvl const& held, VALUE hash);
+
+}  // namespace kino::server

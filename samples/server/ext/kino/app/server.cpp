@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+
+#include "app/server.hpp"
+
+#include "base/log.hpp"
+#include "rack/flush_on_suspend.hpp"
+
+#include <kino/wait.hpp>
+
+#include <stdexcept>
+#include <utility>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+namespace kino::server {
+
+namespace {
+
+// A handler that sleeps or waits with a time limit is woken by the kernel up to 50 microseconds late, so that timers
+// may go off together. A hundredth of a wait of 5 ms is worth more here than a wake-up saved.
+void wake_exactly() {
+#ifdef __linux__
+  ::prctl(PR_SET_TIMERSLACK, 1UL);  // nanoseconds, of the calling thread
+#endif
+}
+
+}  // namespace
+
+server::server(gvl const& held, config const& settings, rack_env& environments)
+    : environments_(environments),
+      events_(2 * settings.slots + 8),
+      http_(settings.http, *this),
+      waiting_(http_.first_thread(), settings.queue_timeout,
+               [this](exchange::reply& reply) { return offer(reply); }),
+      queue_(held, {.capacity = settings.queue_depth,
+                    .slots = settings.slots,
+                    .concurrency = settings.concurrency,
+                    .permits = settings.run_permits}),
+      workers_(settings.slots),
+      deadline_(http_.first_thread(), settings.queue_timeout) {
+  if (settings.run_permits) flush_on_suspend::hear();
+}
+
+std::vector<bind_address> server::listen() {
+  http_.listen();
+  return http_.addresses();
+}
+
+void server::handle(exchange::reply&& reply) noexcept {
+  received_.add();
+  deadline_.watch(reply);
+  waiting_.enter(std::move(reply));
+}
+
+admission_queue::fate server::offer(exchange::reply& reply) {
+  job offered{std::move(reply), admission_queue::place(waiting_)};
+  kino::push_result const result = queue_.try_submit(std::move(offered));
+  if (result == kino::push_result::pushed) return admission_queue::fate::accepted;
+  reply = std::move(offered.reply);
+  offered.place.refuse();
+  return result == kino::push_result::closed ? admission_queue::fate::closed
+                                             : admission_queue::fate::full;
+}
+
+// Expired: it never got to a worker. Abandoned: the worker that had it is gone.
+int server::status_for(kino::ending how, exchange& unanswered) noexcept {
+  if (how == kino::ending::expired) {
+    rejected_.add();
+    return 503;
+  }
+  if (unanswered.begin()) unserved_.add();
+  return 500;
+}
+
+bool server::await_idle(gvl const& held, std::optional<clock::time_point> until) {
+  bell::listener here(quiet_);
+  while (http_.live() != 0) {
+    auto const woken = kino::detail::park_without_gvl(held, here.spot(), until);
+    if (woken == kino::detail::park_result::timed_out) break;
+  }
+  return http_.live() == 0;
+}
+
+void server::close() {
+  queue_.close();
+  waiting_.close();
+  deadline_.close();
+}
+
+void server::abort() {
+  close();
+  for (auto const& worker : queue_.slots().snapshot()) queue_.abandon(worker.id());
+  http_.close_connections();
+}
+
+void server::stop(gvl const& held) {
+  close();
+  // The I/O threads need no GVL to end, and do not wait for anybody.
+  kino::without_gvl(held, [this] { http_.stop(); }, kino::uninterruptible);
+  events_.close();
+  stopped_ = true;
+}
+
+std::size_t server::join(gvl const& held) {
+  queue::worker& joined = queue_.join(held);
+  wake_exactly();
+  joined_.fetch_add(1);
+  workers_[joined.index()].joined = &joined;
+  post({event::kind::worker_joined, static_cast<long>(joined.index()), {}});
+  return joined.index();
+}
+
+void server::leave(gvl const& held, std::size_t slot, std::optional<std::string> reason) {
+  worker& leaving = worker_at(slot);
+  queue::worker& gone = *std::exchange(leaving.joined, nullptr);
+  leaving.context.let_go();
+  queue_.leave(held, gone);
+  post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or("")});
+  joined_.fetch_sub(1);
+}
+
+server::worker& server::worker_at(std::size_t slot) {
+  if (slot >= workers_.size() || !workers_[slot].joined) {
+    throw std::invalid_argument("kino: no worker has joined as slot " + std::to_string(slot));
+  }
+  return workers_[slot];
+}
+
+worker_context& server::context_at(std::size_t slot) { return worker_at(slot).context; }
+
+worker_context& server::busy_context_at(std::size_t slot) {
+  worker_context& at = context_at(slot);
+  if (!at.reply) {
+    throw kino::raise(rb_eRuntimeError,
+                      "kino: slot " + std::to_string(slot) + " has no pending request");
+  }
+  if (at.writer.head_sent()) {
+    throw kino::raise(rb_eRuntimeError, "kino: the request of slot " + std::to_string(slot) +
+                                            " has already been answered, at least partly");
+  }
+  return at;
+}
+
+VALUE server::take(gvl const& held, std::size_t slot) {
+  worker& taking = worker_at(slot);
+  worker_context& at = taking.context;
+  at.count_served();  // if its answer was cut off
+  for (;;) {
+    at.let_go();
+    job next;
+    if (queue_.take(held, *taking.joined, next) == kino::take_result::closed) return Qnil;
+    next.place.give_up();
+    at.reply = std::move(next.reply);
+    exchange& taken = exchange::of(at.reply);
+    if (!taken.begin()) {
+      at.reply.expire();  // Or it would count as abandoned, if this thread is faster.
+      continue;
+    }
+    if (!taken.client_gone()) {
+      at.counted = false;
+      at.count_wait(clock::now() - taken.ready_at());
+      return environments_.make(held, at);
+    }
+    client_gone_.add();
+  }
+}
+
+void server::refused_worker(std::optional<std::string> reason) noexcept {
+  post({event::kind::worker_exited, -1, std::move(reason).value_or("")});
+}
+
+void server::ask_for_room() noexcept {
+  if (!room_asked_.exchange(true)) post({event::kind::room_asked, 0, {}});
+}
+
+void server::post(event&& happened) noexcept {
+  try {
+    if (events_.try_push(std::move(happened)) != kino::push_result::full) return;
+  } catch (std::bad_alloc const&) {
+    // The supervisor gives up on a worker of which it hears nothing.
+  }
+  log_line("an event for the supervisor was lost; its worker count may be off by one");
+}
+
+std::optional<event> server::next_event(gvl const& held, std::optional<double> seconds) {
+  event next;
+  auto const result =
+      seconds ? kino::pop_for(held, events_, next, std::chrono::duration<double>(*seconds))
+              : kino::pop(held, events_, next);
+  if (result == kino::pop_result::timed_out) return event{};
+  if (result != kino::pop_result::popped) return std::nullopt;
+  if (next.what == event::kind::room_asked) room_asked_.store(false);
+  return next;
+}
+
+server::statistics server::stats() const {
+  statistics all{};
+  all.slots = queue_.slots().snapshot();
+  for (auto& one : all.slots) {
+    // The dispatcher counts when the worker comes back for more: too late for a client that
+    // asks after its answer.
+    one.served = workers_[one.index].context.served.load(std::memory_order_relaxed);  // see worker_context
+    all.served += one.served;
+    all.in_flight += one.in_flight;
+  }
+  std::uint64_t waited = 0;
+  for (worker const& one : workers_) {
+    all.waited_count += one.context.waited_count.load(std::memory_order_relaxed);  // see worker_context
+    waited += one.context.waited_ns.load(std::memory_order_relaxed);
+  }
+  all.waited_seconds = static_cast<double>(waited) / 1e9;
+  all.rejected = rejected_.total();
+  all.client_gone = client_gone_.total();
+  // Not the queue's length: what has ended stays in it until a worker comes to it. Ends are read before beginnings, but
+  // the figures are not of one moment.
+  std::uint64_t const over =
+      all.waited_count + all.client_gone + all.rejected + unserved_.total();
+  std::uint64_t const received = received_.total();
+  all.queued = received > over ? received - over : 0;
+  all.refused = refused_.total();
+  all.connections = http_.connections();
+  return all;
+}
+
+}  // namespace kino::server

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+//
+// The http_server, the queue and the workers, put together.
+
+#pragma once
+
+#include "admission/admission_queue.hpp"
+#include "admission/queue_deadline.hpp"
+#include "app/config.hpp"
+#include "base/bell.hpp"
+#include "net/http_server.hpp"
+#include "rack/rack_env.hpp"
+#include "rack/worker_context.hpp"
+
+#include <kino/channel.hpp>
+#include <kino/detail/fork.hpp>
+#include <kino/dispatcher.hpp>
+#include <kino/stats.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kino::server {
+
+/// An event is what a supervisor hears of.
+struct event {
+  enum class kind { none, worker_joined, worker_exited, room_asked };
+  kind what = kind::none;
+  long slot = 0;       // of a worker
+  std::string reason;  // of an exit; empty: the worker came to its end
+};
+
+/// A job is what the dispatcher carries.
+struct job {
+  exchange::reply reply;
+  admission_queue::place place;
+};
+
+/// A server takes requests off the http_server and hands them to Ruby workers, one queue for all.
+///
+/// Threads: workers call `join`, `take`, `leave`, each with its own slot; one thread calls
+///          `start` and `stop`; all else is for any thread.
+/// GVL:     where `held` is asked for; the destructor needs none.
+/// Order:   requests reach workers in the order in which they became complete, per I/O thread;
+///          those of one connection one at a time.
+class server final : private request_handler {
+  using queue = kino::dispatcher<job>;
+
+public:
+  server(gvl const& held, config const& settings, rack_env& environments);
+  /// Every worker must have left, and `stop` have been called if `start` was.
+  ~server() = default;
+
+  /// Binds all addresses. Throws std::system_error naming the address.
+  [[nodiscard]] std::vector<bind_address> listen();
+  void start() { http_.start(); }
+  void stop_accepting() { http_.stop_accepting(); }
+  void begin_drain() { http_.begin_drain(); }
+  /// Waits until everything that was accepted is answered; false when `until` comes first.
+  [[nodiscard]] bool await_idle(gvl const& held, std::optional<clock::time_point> until);
+  /// No more requests: workers finish what is queued and leave.
+  void close();
+  /// Ends everything that is going on, now.
+  void abort();
+  void stop(gvl const& held);
+  /// Whether it was stopped and the last worker has left: nothing needs it any more. A worker
+  /// that was busy when the server stopped finds its worker_context, and finds that it is over.
+  [[nodiscard]] bool deserted() const { return stopped_ && joined_ == 0; }
+
+  // --- workers ---
+
+  [[nodiscard]] std::size_t join(gvl const& held);
+  void leave(gvl const& held, std::size_t slot, std::optional<std::string> reason);
+  /// The worker_context of a joined worker. Throws std::invalid_argument.
+  [[nodiscard]] worker_context& context_at(std::size_t slot);
+  /// The worker_context of a worker that has a request to answer. Throws kino::raise.
+  [[nodiscard]] worker_context& busy_context_at(std::size_t slot);
+  /// Parts with the request of a joined worker and waits for its next; the environment, or nil.
+  [[nodiscard]] VALUE take(gvl const& held, std::size_t slot);
+
+  /// A worker that could not join says so; without that its supervisor would wait for it.
+  void refused_worker(std::optional<std::string> reason) noexcept;
+  /// Whether this is a child of the process that made the server: nothing of it works here.
+  [[nodiscard]] bool forked() const { return born_.forked(); }
+
+  // --- supervision ---
+
+  /// Says that a worker collects a lot; once until the supervisor has heard it.
+  void ask_for_room() noexcept;
+  /// Waits for an event, at most so many seconds (`none` then); nullopt once the server has stopped.
+  [[nodiscard]] std::optional<event> next_event(gvl const& held, std::optional<double> seconds);
+
+  struct statistics {
+    std::uint64_t served;
+    std::uint64_t rejected;
+    std::uint64_t in_flight;
+    std::uint64_t queued;  // complete, and neither begun by a worker nor answered
+    std::uint64_t waited_count;
+    double waited_seconds;
+    std::uint64_t client_gone;  // before a worker began
+    std::uint64_t refused;      // before they were requests: 4xx of the parser
+    std::size_t connections;
+    std::vector<kino::worker_slots::view> slots;
+  };
+  [[nodiscard]] statistics stats() const;
+
+private:
+  /// One slot of the dispatcher, and the worker that has joined it.
+  struct worker {
+    queue::worker* joined = nullptr;  // null: none
+    worker_context context;
+  };
+
+  [[nodiscard]] worker& worker_at(std::size_t slot);
+  void post(event&& happened) noexcept;
+  void handle(exchange::reply&& reply) noexcept override;
+  [[nodiscard]] admission_queue::fate offer(exchange::reply& reply);
+  int status_for(kino::ending how, exchange& unanswered) noexcept override;
+  void refused(int) noexcept override { refused_.add(); }
+  void quiet() noexcept override { quiet_.ring(); }
+
+  // In the order of who needs whom: what comes later is destroyed first.
+  rack_env& environments_;
+  kino::counter received_;    // every request that was handed over; it goes on into one of:
+  kino::counter rejected_;    // - expired
+  kino::counter unserved_;    // - abandoned before a worker began
+  kino::counter client_gone_;  // - begun too late; all others count as a worker's `waited_count`
+  kino::counter refused_;
+  bell quiet_;
+  // There is room for whatever can happen between two looks of the supervisor: it starts a worker only after it has
+  // heard of the one before, and each joins and leaves once.
+  kino::channel<event> events_;
+  std::atomic<bool> room_asked_{false};
+  http_server http_;
+  admission_queue waiting_;
+  queue queue_;
+  std::vector<worker> workers_;
+  queue_deadline deadline_;
+  std::atomic<std::size_t> joined_{0};
+  std::atomic<bool> stopped_{false};
+  kino::detail::fork_mark const born_;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+
+#include "http/authority.hpp"
+
+#include "http/grammar.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <charconv>
+#include <cstddef>
+#include <sys/socket.h>
+
+namespace kino::server {
+
+namespace {
+
+bool is_ipv6(std::string_view text) {
+  char terminated[INET6_ADDRSTRLEN];
+  if (text.size() >= sizeof terminated) return false;
+  // Only these: some systems' inet_pton takes a zone, too.
+  if (!std::all_of(text.begin(), text.end(), grammar::in_ipv6)) return false;
+  terminated[text.copy(terminated, text.size())] = '\0';
+  in6_addr address;
+  return ::inet_pton(AF_INET6, terminated, &address) == 1;
+}
+
+// "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )
+bool is_future_address(std::string_view text) {
+  if (text.empty() || (text.front() != 'v' && text.front() != 'V')) return false;
+  std::size_t const dot = text.find('.');
+  if (dot == text.npos || dot == 1 || dot + 1 == text.size()) return false;
+  std::string_view const version = text.substr(1, dot - 1);
+  std::string_view const address = text.substr(dot + 1);
+  return std::all_of(version.begin(), version.end(), grammar::is_hex_digit) &&
+         std::all_of(address.begin(), address.end(),
+                     [](char c) { return c == ':' || grammar::in_name(c); });
+}
+
+// An IPv4 address has the form of a name.
+bool is_name(std::string_view text) {
+  return !text.empty() && grammar::percent_encoded(text, grammar::in_name);
+}
+
+}  // namespace
+
+std::optional<authority> authority::parse(std::string_view text) {
+  authority made;
+  if (!text.empty() && text.front() == '[') {
+    std::size_t const bracket = text.find(']');
+    if (bracket == text.npos) return std::nullopt;
+    std::string_view const address = text.substr(1, bracket - 1);
+    if (!is_ipv6(address) && !is_future_address(address)) return std::nullopt;
+    made.host = text.substr(0, bracket + 1);
+  } else {
+    made.host = text.substr(0, text.find(':'));
+    if (!is_name(made.host)) return std::nullopt;
+  }
+  std::string_view port = text.substr(made.host.size());
+  if (port.empty()) return made;
+  if (port.front() != ':') return std::nullopt;
+  port.remove_prefix(1);
+  if (port.empty()) return made;
+  while (port.size() > 1 && port.front() == '0') port.remove_prefix(1);
+  unsigned number = 0;
+  auto const [stop, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (error != std::errc() || stop != port.data() + port.size() || number > 65535) {
+    return std::nullopt;
+  }
+  made.port = port;
+  return made;
+}
+
+}  // namespace kino::server

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+//
+// A request body on its way from the I/O thread to a worker.
+
+#pragma once
+
+#include "base/byte_buffer.hpp"
+#include "base/options.hpp"
+#include "http/request.hpp"
+
+#include <kino/detail/parking.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+
+namespace kino::server {
+
+/// A body_pipe carries bytes from one I/O thread to one worker and tells both when to wait.
+///
+/// The writing side never waits: `push` reports when the pipe is full, and the I/O thread then
+/// stops reading its socket until `take` says that there is room again. The reading side takes
+/// what there is; when there is nothing it parks on `arrivals` and comes back.
+///
+/// The pipe takes more than its capacity when it is handed more: what has been read from the
+/// socket has to go somewhere. It holds at most its capacity and one read.
+///
+/// Bytes, state and reason change together under the writer's hands, so each question answers
+/// all three: two questions in a row would combine an old answer with a new one.
+///
+/// Threads: one writer, and one reader at a time.
+/// Blocks:  never; a leaf mutex is held while bytes are copied.
+/// Throws:  std::bad_alloc, from `push`.
+class body_pipe {
+public:
+  enum class state { open, complete, broken };
+
+  struct taken {
+    std::size_t length;
+    std::size_t left;  // bytes that lie ready behind these
+    state what;        // of the pipe once these bytes are taken; open: more may come
+    bool room_again;   // the writer was told to stop and may go on
+    rejection why;     // of a broken pipe
+  };
+
+  // --- the writing side ---
+
+  /// Appends `bytes`; returns whether the writer may go on. A discarded pipe takes all.
+  bool push(std::string_view bytes);
+  /// Whether it was full and its reader has not made room since.
+  [[nodiscard]] bool full();
+
+  /// There are no more bytes: the body is complete.
+  void finish() { end(state::complete, {}); }
+  /// There are no more bytes although the body is not complete.
+  void fail(rejection const& why) { end(state::broken, why); }
+
+  // --- the reading side ---
+
+  /// Copies at most `room` bytes to `out`. An open pipe without bytes gives none.
+  [[nodiscard]] taken take(char* out, std::size_t room);
+  /// Nobody will read the rest. Returns whether the writer waits and may go on.
+  [[nodiscard]] bool discard();
+
+  /// Where the reader sleeps. One notification comes with bytes or the end, after a `take`
+  /// or `await` that found neither.
+  [[nodiscard]] kino::detail::parker& arrivals() { return arrivals_; }
+  /// Whether there is nothing to take; then the next arrival is announced.
+  [[nodiscard]] bool await();
+
+  void reset();
+
+private:
+  void end(state how, rejection const& why);
+
+  std::mutex mutex_;
+  kino::detail::parker arrivals_;
+  byte_buffer bytes_;
+  state state_ = state::open;
+  rejection why_;
+  bool discarded_ = false;
+  bool writer_waits_ = false;
+  bool reader_waits_ = false;
+};
+
+}  // namespace kino::server

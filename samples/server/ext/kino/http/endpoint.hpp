@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+//
+// One side of a connection, as text.
+
+#pragma once
+
+#include <string>
+
+namespace kino::server {
+
+/// An endpoint is one side of a connection, as a Rack environment names it. The port of a Unix
+/// socket is empty.
+struct endpoint {
+  std::string address;
+  std::string port;
+};
+
+}  // namespace kino::server

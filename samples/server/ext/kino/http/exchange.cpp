@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+
+#include "http/exchange.hpp"
+
+#include <utility>
+
+namespace kino::server {
+
+// A forked child has copies of its parent's connections, and of locks that the parent's threads may have held. It
+// writes to none, closes none, and lets no event loop know of anything: the loop's epoll is the parent's, too.
+bool exchange::inherited() const { return pool_.born_.forked(); }
+
+bool exchange::decide_keep_alive() { return !inherited() && head_.keep_alive && sink_->decide_keep_alive(*this); }
+
+delivery exchange::write(answer const& bytes) {
+  if (inherited()) return delivery::gone;
+  return sink_->deliver(*this, bytes);
+}
+
+void exchange::flush() {
+  if (!inherited()) sink_->flush();
+}
+
+bool exchange::write_interim(std::string_view bytes) {
+  iovec one = piece(bytes);
+  return write({{&one, 1}, false, true}) != delivery::gone;
+}
+
+bool exchange::await_room() { return !inherited() && sink_->await_room(*this); }
+
+void exchange::cut() {
+  if (!inherited()) sink_->cut();
+}
+
+body_pipe::taken exchange::read(char* out, std::size_t room) {
+  if (!streamed_) {
+    body_spool::part const next = collected_.claim(room);
+    collected_.copy(next, out);
+    return taken_of(next);
+  }
+  auto const got = body_.take(out, room);
+  if (got.room_again && !inherited()) sink_->resume_reading();
+  return got;
+}
+
+body_pipe::taken exchange::taken_of(body_spool::part const& claimed) const {
+  auto const left = static_cast<std::size_t>(collected_.left());
+  auto const what = left == 0 ? body_pipe::state::complete : body_pipe::state::open;
+  return {claimed.length, left, what, false, {}};
+}
+
+void exchange::close_body() {
+  if (!streamed_) static_cast<void>(collected_.claim(SIZE_MAX));
+  discard_body();
+}
+
+// A collected body stays until the exchange is released: another thread may be reading it.
+void exchange::discard_body() {
+  if (inherited()) return;
+  if (streamed_ && body_.discard()) sink_->resume_reading();
+}
+
+bool exchange::client_gone() const { return inherited() || sink_->client_gone(ready_at_); }
+
+void exchange::delivered(kino::outcome<answer>&& result) noexcept {
+  if (inherited()) return;
+  if (result.answered()) {
+    answer const& given = result.value();
+    sink_->deliver(*this, given);
+    if (given.last) discard_body();
+    return;
+  }
+  // Never handed over: its connection is ending, or has said so itself.
+  if (ready_at_ == clock::time_point{}) return;
+  sink_->unanswered(*this, result.kind());
+  discard_body();
+}
+
+void exchange::released() noexcept {
+  if (inherited()) return;
+  response_sink* const was = std::exchange(sink_, nullptr);
+  head_.clear();
+  pool_.take_memory(collected_);
+  if (std::exchange(streamed_, false)) body_.reset();
+  head_buffer_.clear(tuning::kept_capacity);
+  out_.bytes.clear(tuning::kept_capacity);
+  out_.attached = out_.last = out_.writer_waits = false;
+  out_.keep_alive = true;
+  ready_at_ = {};
+  begun_.store(false);
+  departures_.consume_notification();
+  departures_.clear_interruption();
+  rearm();
+  pool_.recycle(*this);
+  if (was) was->release();
+}
+
+// --- exchange_pool ------------------------------------------------------------
+
+namespace {
+// What `returned_` points to once the pool is closed: no exchange has this address.
+exchange* closed_mark() {
+  static char mark;
+  return reinterpret_cast<exchange*>(&mark);
+}
+}  // namespace
+
+exchange& exchange_pool::acquire() {
+  if (!ready_) {
+    // acquire: pairs with the release in recycle, the exchange's contents come with it.
+    ready_ = returned_.exchange(nullptr, std::memory_order_acquire);
+  }
+  if (ready_) {
+    exchange& again = *ready_;
+    ready_ = again.next_;
+    return again;
+  }
+  // relaxed: counting up publishes nothing, and the owner's one is still in.
+  alive_.fetch_add(1, std::memory_order_relaxed);
+  try {
+    return *new exchange(*this);
+  } catch (...) {
+    alive_.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+void exchange_pool::lend_memory(body_spool& body) noexcept {
+  std::lock_guard guard(spare_mutex_);
+  if (spare_count_ != 0) body.swap_memory(spare_[--spare_count_]);
+}
+
+void exchange_pool::take_memory(body_spool& body) noexcept {
+  body.reset(tuning::spare_capacity);
+  byte_buffer memory;
+  body.swap_memory(memory);
+  if (memory.capacity() <= tuning::kept_capacity) return body.swap_memory(memory);
+  std::lock_guard guard(spare_mutex_);
+  if (spare_count_ != spare_.size()) spare_[spare_count_++].swap(memory);
+}
+
+void exchange_pool::recycle(exchange& done) noexcept {
+  // Pushed by many, emptied at once by one: the head cannot come back unchanged underneath.
+  exchange* head = returned_.load(std::memory_order_relaxed);  // the exchange below decides
+  do {
+    if (head == closed_mark()) {
+      delete &done;
+      forget();
+      return;
+    }
+    done.next_ = head;
+    // release: pairs with the acquire in acquire and close.
+  } while (!returned_.compare_exchange_weak(head, &done, std::memory_order_release,
+                                            std::memory_order_relaxed));
+}
+
+void exchange_pool::close() noexcept {
+  // acquire: as in `acquire`.
+  exchange* lists[] = {std::exchange(ready_, nullptr),
+                       returned_.exchange(closed_mark(), std::memory_order_acquire)};
+  for (exchange* list : lists) {
+    while (list) {
+      delete std::exchange(list, list->next_);
+      forget();
+    }
+  }
+  forget();
+}
+
+void exchange_pool::forget() noexcept {
+  // acq_rel: the last one to go acquires what all the others did.
+  if (alive_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+exchange_pool::~exchange_pool() = default;
+
+}  // namespace kino::server

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+//
+// One request, its body, and the answer to it.
+
+#pragma once
+
+#include "base/byte_buffer.hpp"
+#include "base/options.hpp"
+#include "http/body_pipe.hpp"
+#include "http/body_spool.hpp"
+#include "http/request.hpp"
+#include "http/response_sink.hpp"
+
+#include <kino/detail/fork.hpp>
+#include <kino/responder.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string_view>
+#include <sys/uio.h>
+
+namespace kino::server {
+
+class exchange_pool;
+
+/// An answer is what a handler hands to a responder: the first bytes that go out, head in
+/// front. They are sent or copied before `answer` returns, so they may lie in Ruby strings.
+struct answer {
+  std::span<iovec> pieces;
+  bool last;        // nothing follows: the answer is complete
+  bool keep_alive;  // the connection may serve another request
+  bool gather = false;  // small pieces may wait a moment for what follows, see response_pipeline
+};
+
+inline iovec piece(std::string_view bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()};
+}
+
+/// An exchange is one request on its way through the server, and the place its answer goes to.
+///
+/// It is made by a connection, which fills in the head and feeds the body, and travels as a
+/// `kino::responder<answer>`. Whoever holds that may read `head` and `body`; the one who has
+/// answered with `last` false may go on with `write`. When the last handle is gone the
+/// exchange returns to the pool of its I/O thread, memory included.
+///
+/// Threads: one worker at a time; what the I/O thread touches meanwhile is locked inside.
+class exchange final : public kino::answerable<answer> {
+public:
+  using reply = kino::responder<answer>;
+
+  explicit exchange(exchange_pool& home) : pool_(home) {}
+  /// The exchange that `r` answers.
+  [[nodiscard]] static exchange& of(reply const& r) { return static_cast<exchange&>(*r.place()); }
+
+  // --- for handlers ---
+
+  [[nodiscard]] request const& head() const { return head_; }
+  /// Whether the body may still be on its way, through `body`; otherwise it is all there, in
+  /// `collected`.
+  [[nodiscard]] bool streamed() const { return streamed_; }
+  [[nodiscard]] body_pipe& body() { return body_; }
+  [[nodiscard]] body_spool& collected() { return collected_; }
+  /// The two ends of the connection, as text.
+  [[nodiscard]] endpoint const& peer() const { return sink_->peer(); }
+  [[nodiscard]] endpoint const& local() const { return sink_->local(); }
+  /// When the request was complete, or complete enough to be handled.
+  [[nodiscard]] clock::time_point ready_at() const { return ready_at_; }
+
+  /// Claims the request for a worker. False if it has waited too long: it is answered then, or about to be.
+  [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true); }
+
+  /// A buffer for the head of the answer. It belongs to whoever works on the request until the
+  /// request is answered, by whomever.
+  [[nodiscard]] byte_buffer& head_buffer() { return head_buffer_; }
+  /// Whether the connection may be kept after this answer. Once it has said no, no further
+  /// request of this connection is accepted.
+  [[nodiscard]] bool decide_keep_alive();
+
+  /// Goes on with an answer that was begun.
+  delivery write(answer const& bytes);
+  /// Sends what has gathered.
+  void flush();
+  /// Sends a 1xx answer ahead of the real one. False if the client is gone.
+  bool write_interim(std::string_view bytes);
+  /// Whether so much waits for the client that the writer should wait; then `departures` is
+  /// notified when there is room, or nobody to wait for.
+  [[nodiscard]] bool await_room();
+  [[nodiscard]] kino::detail::parker& departures() { return departures_; }
+  /// Ends the connection so that the client sees an incomplete answer.
+  void cut();
+
+  /// Takes bytes of the body and lets the connection read on when there is room again. Throws
+  /// std::system_error, if they are in a file that cannot be read.
+  [[nodiscard]] body_pipe::taken read(char* out, std::size_t room);
+  /// What `read` returns for the part of the collected body that was claimed last.
+  [[nodiscard]] body_pipe::taken taken_of(body_spool::part const& claimed) const;
+  /// The handler will read no more of the body.
+  void close_body();
+
+  /// Whether the client went away before the answer.
+  [[nodiscard]] bool client_gone() const;
+
+  // --- for the connection ---
+
+  /// What goes out; guarded by the response_pipeline's lock.
+  struct outgoing {
+    byte_buffer bytes;
+    reply waiting;  // the request itself, ready to be handled, until its turn comes
+    bool attached = false;
+    bool last = false;
+    bool keep_alive = true;
+    bool writer_waits = false;
+  };
+
+private:
+  friend class connection;
+  friend class response_pipeline;
+  friend class exchange_pool;
+  friend class queue_deadline;
+
+  [[nodiscard]] bool inherited() const;
+  [[nodiscard]] bool begun_or_ended() const noexcept { return begun_.load() || ended(); }
+  void delivered(kino::outcome<answer>&& result) noexcept override;
+  void released() noexcept override;
+  void discard_body();
+
+  exchange_pool& pool_;
+  response_sink* sink_ = nullptr;  // released with the exchange
+  request head_;
+  body_pipe body_;
+  body_spool collected_;
+  bool streamed_ = false;
+  byte_buffer head_buffer_;
+  outgoing out_;
+  kino::detail::parker departures_;
+  clock::time_point ready_at_{};
+  std::size_t ordinal_ = 0;  // among the requests of its connection, from 1
+  exchange* next_ = nullptr;
+
+  std::atomic<bool> begun_{false};     // a worker has it, or the queue_deadline
+  clock::time_point expires_at_{};     // guarded by the queue_deadline's lock, as is the next one
+  exchange* watched_next_ = nullptr;
+};
+
+/// An exchange_pool keeps the exchanges of one I/O thread for their next request.
+///
+/// Threads: `acquire` by the I/O thread; exchanges come back from any thread without a lock.
+/// Lifetime: until its owner has let go and the last exchange has come back.
+class exchange_pool {
+public:
+  struct closer {
+    void operator()(exchange_pool* pool) const noexcept { pool->close(); }
+  };
+  using owner = std::unique_ptr<exchange_pool, closer>;
+
+  [[nodiscard]] static owner make() { return owner(new exchange_pool); }
+  [[nodiscard]] exchange& acquire();
+  /// Gives the body memory that an earlier large body had, if there is some.
+  void lend_memory(body_spool& body) noexcept;
+
+private:
+  friend class exchange;
+
+  exchange_pool() = default;
+  ~exchange_pool();
+  void recycle(exchange& done) noexcept;
+  void take_memory(body_spool& body) noexcept;
+  void close() noexcept;
+  void forget() noexcept;
+
+  kino::detail::fork_mark const born_;
+  exchange* ready_ = nullptr;  // the I/O thread's own
+  std::atomic<exchange*> returned_{nullptr};
+  std::atomic<std::size_t> alive_{1};  // exchanges, and one for the owner
+
+  // Large bodies are too much for each exchange to keep, and too many to allocate each time.
+  std::mutex spare_mutex_;
+  std::array<byte_buffer, tuning::spare_bodies> spare_;
+  std::size_t spare_count_ = 0;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+//
+// Which bytes HTTP allows where, as tables.
+
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace kino::server::grammar {
+
+namespace detail {
+
+using table = std::array<bool, 256>;
+
+constexpr table letters_digits_and(std::string_view more) {
+  table t{};
+  for (int c = '0'; c <= '9'; ++c) t[c] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) t[c] = t[c + 32] = true;
+  for (char const c : more) t[static_cast<unsigned char>(c)] = true;
+  return t;
+}
+
+inline constexpr table token = letters_digits_and("!#$%&'*+-.^_`|~");
+inline constexpr table name = letters_digits_and("-._~!$&'()*+,;=");
+inline constexpr table target = [] {
+  table t{};
+  for (int c = 0x21; c < 0x7f; ++c) t[c] = c != '#';
+  return t;
+}();
+
+inline constexpr auto keys = [] {
+  std::array<char, 256> t{};
+  for (int c = 0; c < 256; ++c) {
+    if (!token[c]) continue;
+    t[c] = static_cast<char>(c == '-' ? '_' : c >= 'a' && c <= 'z' ? c - 32 : c);
+  }
+  return t;
+}();
+
+}  // namespace detail
+
+/// Whether `c` may stand in a method or a header name (RFC 9110, token).
+constexpr bool in_token(char c) { return detail::token[static_cast<unsigned char>(c)]; }
+/// What `c` of a header name becomes in a CGI key; NUL if it may not stand in a name.
+constexpr char key_of(char c) { return detail::keys[static_cast<unsigned char>(c)]; }
+/// Whether `c` may stand in a header value: anything but control characters, tab excepted.
+constexpr bool in_value(char c) {
+  auto const u = static_cast<unsigned char>(c);
+  return (u >= 0x20 && u != 0x7f) || u == '\t';
+}
+/// Whether every byte of `text` may stand in a header value. Eight at a time: cookies are long.
+inline bool all_in_value(std::string_view text) {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t tops = 0x8080808080808080;
+  while (!text.empty()) {
+    std::size_t const length = text.size() < 8 ? text.size() : 8;
+    std::uint64_t word = ones * ' ';
+    std::memcpy(&word, text.data(), length);
+    std::uint64_t const rubout = word ^ ones * 0x7f;
+    // The top bit of a byte: it is below a space; it is DEL. Exact when no bit is set at all.
+    if (((word - ones * ' ') & ~word & tops) | ((rubout - ones) & ~rubout & tops)) {
+      for (char const c : text.substr(0, length)) {
+        if (!in_value(c)) return false;
+      }
+    }
+    text.remove_prefix(length);
+  }
+  return true;
+}
+/// Whether `c` is a hexadecimal digit.
+constexpr bool is_hex_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+}
+/// Whether `c` may stand, itself, in the name of a host (RFC 3986, reg-name).
+constexpr bool in_name(char c) { return detail::name[static_cast<unsigned char>(c)]; }
+/// Whether `c` may stand in an IPv6 address.
+constexpr bool in_ipv6(char c) { return c == ':' || c == '.' || is_hex_digit(c); }
+/// Whether `c` may stand in a request target: see request_line.
+constexpr bool in_target(char c) { return detail::target[static_cast<unsigned char>(c)]; }
+/// Whether `text` has only characters that `allowed` takes, and percent signs before two
+/// hexadecimal digits.
+template <class Allowed>
+constexpr bool percent_encoded(std::string_view text, Allowed allowed) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      if (!allowed(text[i])) return false;
+      continue;
+    }
+    if (text.size() - i < 3 || !is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2])) {
+      return false;
+    }
+    i += 2;
+  }
+  return true;
+}
+
+}  // namespace kino::server::grammar

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+
+#include "http/streamed_bodies.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace kino::server {
+
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// "/api" has "/api" and "/api/x", not "/apis"; "/" has all.
+bool has_path(std::string_view place, std::string_view path) {
+  if (!path.starts_with(place)) return false;
+  return path.size() == place.size() || place.ends_with('/') || path[place.size()] == '/';
+}
+
+bool has_type(std::string_view beginning, std::string_view type) {
+  return type.size() >= beginning.size() &&
+         std::equal(beginning.begin(), beginning.end(), type.begin(),
+                    [](char ours, char theirs) { return ours == lower(theirs); });
+}
+
+}  // namespace
+
+streamed_bodies::streamed_bodies(std::vector<std::string> entries) {
+  for (std::string& entry : entries) {
+    if (entry.empty()) throw std::invalid_argument("kino: stream_body has an empty entry");
+    if (entry.front() == '/') {
+      paths_.push_back(std::move(entry));
+    } else {
+      std::transform(entry.begin(), entry.end(), entry.begin(), lower);
+      types_.push_back(std::move(entry));
+    }
+  }
+}
+
+bool streamed_bodies::match(request const& head) const {
+  for (std::string const& place : paths_) {
+    if (has_path(place, head.path())) return true;
+  }
+  if (types_.empty()) return false;
+  for (request::header const& one : head.headers()) {
+    if (one.known != known_header::content_type) continue;
+    for (std::string const& type : types_) {
+      if (has_type(type, head.value(one))) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace kino::server

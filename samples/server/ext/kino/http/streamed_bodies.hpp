@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+//
+// Which requests reach the application before their body has arrived.
+
+#pragma once
+
+#include "http/request.hpp"
+
+#include <string>
+#include <vector>
+
+namespace kino::server {
+
+/// streamed_bodies is the list of the option `stream_body`.
+///
+/// An entry that begins with a slash is a path: it and everything below it. Any other is the
+/// beginning of a content type, in any case of letters: "application/grpc" is also
+/// "application/grpc+proto".
+///
+/// Threads: any, once made.
+class streamed_bodies {
+public:
+  streamed_bodies() = default;
+  /// Throws std::invalid_argument for an empty entry.
+  explicit streamed_bodies(std::vector<std::string> entries);
+
+  [[nodiscard]] bool match(request const& head) const;
+
+private:
+  std::vector<std::string> paths_;
+  std::vector<std::string> types_;  // in lower case
+};
+
+}  // namespace kino::server

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+//
+// HTTP/1 requests out of bytes: a request line, then llhttp, and what it leaves to be checked.
+
+#pragma once
+
+#include "base/options.hpp"
+#include "http/request.hpp"
+#include "http1/head_validator.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <llhttp.h>
+#include <string_view>
+
+namespace kino::server {
+
+/// An http_parser turns the bytes of one connection into one request after the other.
+///
+/// It holds no bytes back: what belongs to the head goes into the request's arena, body bytes
+/// go to the sink at once. What it lets through is one well-formed request whose end every
+/// other HTTP implementation sees at the same place, or it is a rejection.
+///
+/// llhttp knows a fixed list of methods and treats some of them in ways of its own. So it does
+/// not see the request line: it starts behind one that is always the same.
+///
+/// Every request has a bound for what is no body: for the head and the trailers together in
+/// bytes (max_header_size), for the fields of each in number (max_header_fields), and
+/// max_header_size, too, for what chunks have beyond 20 bytes each, which is enough for a size
+/// of 16 digits and two line breaks.
+///
+/// A body of known length is only counted: whoever reads it from the socket to where it belongs
+/// says so with `skip_body`.
+///
+/// Threads: none; it belongs to its connection.
+class http_parser {
+public:
+  /// What happens while a request is being parsed; called from `parse`.
+  class sink {
+  public:
+    /// The head is complete and sound. A rejection ends the parsing.
+    [[nodiscard]] virtual rejection on_head() = 0;
+    /// The next bytes of the body. A rejection ends the parsing.
+    [[nodiscard]] virtual rejection on_body(std::string_view bytes) = 0;
+
+  protected:
+    ~sink() = default;
+  };
+
+  enum class state { incomplete, complete, rejected };
+  struct result {
+    state what;
+    std::size_t consumed;
+  };
+
+  http_parser(sink& events, limits const& limit);
+
+  /// Begins the next request, into `fresh`.
+  void start(request& fresh);
+
+  /// Parses `bytes` up to the end of the request or of the bytes.
+  [[nodiscard]] result parse(std::string_view bytes);
+
+  /// How many bytes of a body of known length are missing; 0 for any other.
+  [[nodiscard]] std::uint64_t body_left() const {
+    return phase_ == phase::counted_body ? body_left_ : 0;
+  }
+  /// Counts `length` of them, which did not come through `parse`; returns whether that was all.
+  [[nodiscard]] bool skip_body(std::size_t length) { return (body_left_ -= length) == 0; }
+
+  /// Whether a byte of this request has been seen.
+  [[nodiscard]] bool started() const { return head_bytes_ != 0; }
+  /// Whether the head is still incomplete.
+  [[nodiscard]] bool in_head() const {
+    return phase_ == phase::line || phase_ == phase::fields;
+  }
+  /// Why, after `rejected`.
+  [[nodiscard]] rejection const& why() const { return why_; }
+
+private:
+  enum class phase { line, fields, chunks, counted_body, trailers };
+  friend struct http_parser_callbacks;
+
+  int refuse(rejection const& why);
+  int on_headers_complete();
+  std::size_t take_line(std::string_view bytes);
+  void end_line();
+  bool guard(std::string_view bytes);
+  bool head_too_large();
+  bool chunks_too_large(std::size_t taken);
+  result count_body(std::string_view bytes, std::size_t consumed);
+
+  sink& events_;
+  limits const& limit_;
+  llhttp_t parser_{};
+  head_validator lines_;
+  request* request_ = nullptr;
+  std::size_t head_bytes_ = 0;     // empty lines, head and trailers
+  std::size_t line_length_ = 0;    // of the request line so far
+  bool carriage_return_ = false;   // the last byte of the request line, held back
+  std::uint64_t chunk_bytes_ = 0;  // sizes, extensions and line breaks
+  std::uint64_t chunks_ = 0;
+  std::uint64_t chunk_body_ = 0;  // bytes that the sink got of the present call's
+  std::uint64_t body_left_ = 0;
+  phase phase_ = phase::line;
+  bool complete_ = false;
+  bool trailers_due_ = false;
+  rejection why_;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+
+#include "http1/response_pipeline.hpp"
+
+#include "net/socket_calls.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
+#include <unistd.h>
+#include <utility>
+
+namespace kino::server {
+
+namespace {
+
+// How many bytes of what was sent the other side has not acknowledged, where the kernel tells.
+std::uint64_t bytes_in_kernel(int socket) {
+  int bytes = 0;
+#if defined(SIOCOUTQ)
+  if (::ioctl(socket, SIOCOUTQ, &bytes) != 0) return 0;
+#elif defined(SO_NWRITE)
+  socklen_t length = sizeof bytes;
+  if (::getsockopt(socket, SOL_SOCKET, SO_NWRITE, &bytes, &length) != 0) return 0;
+#else
+  static_cast<void>(socket);
+#endif
+  return static_cast<std::uint64_t>(std::max(bytes, 0));
+}
+
+constexpr std::size_t most_pieces = 64;
+
+std::size_t length_of(std::span<iovec const> pieces) {
+  std::size_t total = 0;
+  for (iovec const& piece : pieces) total += piece.iov_len;
+  return total;
+}
+
+}  // namespace
+
+std::size_t response_pipeline::attach(exchange& next) {
+  std::lock_guard guard(mutex_);
+  if (next.out_.attached) return length_;
+  if (closing_ || refusing_ || length_ == queue_.size()) return 0;
+  next.add_weak();
+  next.out_.attached = true;
+  queue_[(first_ + length_) % queue_.size()] = &next;
+  return ++length_;
+}
+
+void response_pipeline::serve(exchange::reply request) noexcept {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    exchange::outgoing& out = exchange::of(request).out_;
+    if (out.attached && !closing_) {
+      out.waiting = std::move(request);
+      serve_next(then);
+    }
+  }
+  run(then);
+}
+
+exchange::reply response_pipeline::recall(exchange& waiting) {
+  std::lock_guard guard(mutex_);
+  return std::move(waiting.out_.waiting);
+}
+
+bool response_pipeline::full() {
+  std::lock_guard guard(mutex_);
+  reader_waits_ = length_ == queue_.size();
+  return reader_waits_;
+}
+
+bool response_pipeline::busy() {
+  std::lock_guard guard(mutex_);
+  reader_waits_long_ = length_ != 0;
+  return reader_waits_long_;
+}
+
+bool response_pipeline::end_after(exchange& last) {
+  std::lock_guard guard(mutex_);
+  bool const is_last = length_ != 0 && &queued(length_ - 1) == &last;
+  refusing_ |= is_last;
+  return is_last;
+}
+
+delivery response_pipeline::deliver(exchange& from, answer const& bytes) noexcept {
+  deferred then;
+  delivery result = delivery::gone;
+  {
+    std::lock_guard guard(mutex_);
+    exchange::outgoing& out = from.out_;
+    if (out.attached && !closing_) {
+      bool const our_turn = &front() == &from;
+      bool const gathers =
+          bytes.gather && out.bytes.size() + length_of(bytes.pieces) < tuning::gather_size;
+      take_over(out, bytes, our_turn && !stalled_ && !gathers, then);
+      if (our_turn && !gathers) pump(then);
+      if (our_turn && gathers && !stalled_ && !flush_due_) flush_due_ = then.flush_later = true;
+      if (bytes.last) serve_next(then);
+      if (!reset_) {
+        bool const above_high_watermark = out.attached && out.bytes.size() > tuning::write_buffer;
+        result = above_high_watermark ? delivery::above_high_watermark : delivery::taken;
+      }
+    }
+  }
+  run(then);
+  return result;
+}
+
+// What is not sent now is kept, behind what was kept before.
+void response_pipeline::take_over(exchange::outgoing& out, answer const& bytes, bool send_now,
+                       deferred& then) {
+  std::size_t sent = 0;
+  if (send_now) {
+    std::array<iovec, most_pieces> all;
+    all[0] = {out.bytes.data(), out.bytes.size()};
+    std::size_t const count = std::min(bytes.pieces.size(), all.size() - 1);
+    std::copy_n(bytes.pieces.begin(), count, all.begin() + 1);
+    sent = send_pieces(std::span(all).first(count + 1), then);
+    std::size_t const kept_before = std::min(sent, out.bytes.size());
+    out.bytes.consume(kept_before);
+    sent -= kept_before;
+  }
+  try {
+    for (iovec const& piece : bytes.pieces) {
+      std::size_t const skipped = std::min(sent, piece.iov_len);
+      sent -= skipped;
+      out.bytes.append(
+          {static_cast<char const*>(piece.iov_base) + skipped, piece.iov_len - skipped});
+    }
+    if (bytes.last) {
+      out.last = true;
+      out.keep_alive = bytes.keep_alive;
+    }
+  } catch (std::bad_alloc const&) {
+    closing_ = true;  // A gap in an answer cannot be mended.
+    add_pending(hang_up, then);
+  }
+}
+
+void response_pipeline::flush() noexcept {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    pump(then);
+    serve_next(then);
+  }
+  run(then);
+}
+
+void response_pipeline::flush_late() noexcept {
+  {
+    std::lock_guard guard(mutex_);
+    flush_due_ = false;
+  }
+  flush();
+}
+
+// Returns how many bytes the kernel took.
+std::size_t response_pipeline::send_pieces(std::span<iovec> pieces, deferred& then) {
+  std::size_t const total = length_of(pieces);
+  if (total == 0) return 0;
+  ssize_t const sent = send_some(socket_, pieces.data(), pieces.size());
+  if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    reset_ = closing_ = true;
+    add_pending(hang_up, then);
+    return total;
+  }
+  // What is left is appended and sent by `pump`, which finds out whether the kernel is full.
+  if (sent < 0) return 0;
+  sent_ += static_cast<std::uint64_t>(sent);
+  return static_cast<std::size_t>(sent);
+}
+
+void response_pipeline::pump(deferred& then) {
+  while (length_ != 0 && !stalled_ && !closing_) {
+    exchange::outgoing& out = front().out_;
+    if (!out.bytes.empty()) {
+      iovec all{out.bytes.data(), out.bytes.size()};
+      std::size_t const sent = send_pieces({&all, 1}, then);
+      if (closing_) break;
+      out.bytes.consume(sent);
+      if (sent != 0) since_ = coarse_now();
+      if (!out.bytes.empty()) {
+        stalled_ = true;
+        add_pending(wait_writable, then);
+      }
+    }
+    if (out.writer_waits && out.bytes.size() <= tuning::write_buffer / 2) {
+      out.writer_waits = false;
+      front().add_weak();
+      then.roomy = &front();
+    }
+    if (!out.last || !out.bytes.empty()) break;
+    finish_front(then);
+  }
+}
+
+// The first request in line whose answer is not complete is the one to be handled.
+void response_pipeline::serve_next(deferred& then) {
+  std::size_t unsent = 0;
+  for (std::size_t place = 0; place != length_ && !closing_; ++place) {
+    exchange::outgoing& out = queued(place).out_;
+    unsent += out.bytes.size();
+    if (out.last) continue;
+    if (unsent < tuning::write_buffer) then.next = std::move(out.waiting);
+    return;
+  }
+}
+
+void response_pipeline::finish_front(deferred& then) {
+  exchange& done = front();
+  bool const keep = done.out_.keep_alive;
+  done.out_.attached = false;
+  done.next_ = std::exchange(then.finished, &done);
+  first_ = (first_ + 1) % queue_.size();
+  --length_;
+  since_ = coarse_now();
+  if (!keep || (end_when_empty_ && length_ == 0)) {
+    end_output(then);
+  } else if ((reader_waits_ && length_ <= queue_.size() / 2) ||
+             (reader_waits_long_ && length_ == 0)) {
+    reader_waits_ = reader_waits_long_ = false;
+    add_pending(read_on, then);
+  }
+}
+
+void response_pipeline::end_output(deferred& then) {
+  // The client reads the answer up to its end, then our end of stream; only when it has
+  // closed too, or after a while, is the socket closed. Closing at once while bytes of the
+  // client lie unread would reset the connection and take the answer with it.
+  closing_ = true;
+  ::shutdown(socket_, SHUT_WR);
+  drop_queue(then);
+  add_pending(linger, then);
+}
+
+void response_pipeline::close_after_last() {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    refusing_ = end_when_empty_ = true;
+    if (length_ == 0 && !closing_) end_output(then);
+  }
+  run(then);
+}
+
+void response_pipeline::drop_queue(deferred& then) {
+  for (; length_ != 0; --length_, first_ = (first_ + 1) % queue_.size()) {
+    exchange& dropped = front();
+    dropped.out_.attached = false;
+    dropped.out_.writer_waits = false;
+    dropped.next_ = std::exchange(then.dropped, &dropped);
+  }
+}
+
+bool response_pipeline::await_room(exchange& writer) {
+  std::lock_guard guard(mutex_);
+  writer.out_.writer_waits = writer.out_.attached && !closing_ &&
+                             writer.out_.bytes.size() > tuning::write_buffer;
+  return writer.out_.writer_waits;
+}
+
+void response_pipeline::cut() {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    if (socket_ < 0 || reset_) return;
+    reset_ = closing_ = true;
+    add_pending(hang_up, then);
+  }
+  run(then);
+}
+
+void response_pipeline::writable() {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    stalled_ = false;
+    pump(then);
+    serve_next(then);
+  }
+  run(then);
+}
+
+void response_pipeline::peer_ended() {
+  std::lock_guard guard(mutex_);
+  peer_ended_ = true;
+  peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
+  peer_ended_at_ = clock::now();
+}
+
+bool response_pipeline::gave_up(clock::time_point ready) {
+  // relaxed: only a hint that the lock is worth taking; an old answer means "not yet".
+  if (!peer_left_.load(std::memory_order_relaxed)) return false;
+  std::lock_guard guard(mutex_);
+  if (reset_ || socket_ < 0) return true;
+  return peer_ended_ && peer_ended_at_ - ready > tuning::half_close_grace;
+}
+
+response_pipeline::status response_pipeline::now() {
+  std::lock_guard guard(mutex_);
+  std::size_t unsent = 0;
+  for (std::size_t place = 0; place != length_; ++place) unsent += queued(place).out_.bytes.size();
+  std::uint64_t const queued = stalled_ && socket_ >= 0 ? bytes_in_kernel(socket_) : 0;
+  return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, queued)};
+}
+
+unsigned response_pipeline::take_pending() {
+  std::lock_guard guard(mutex_);
+  return std::exchange(pending_, nothing);
+}
+
+void response_pipeline::close() noexcept {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    if (socket_ < 0) return;
+    if (length_ != 0) {
+      // An end of stream would look like the end of an answer to HTTP/1.0: reset instead.
+      ::linger const at_once{1, 0};
+      ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    closing_ = reset_ = true;
+    peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
+    ::close(std::exchange(socket_, -1));
+    drop_queue(then);
+  }
+  run(then);
+}
+
+void response_pipeline::ask(unsigned what) {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    if (socket_ >= 0) add_pending(what, then);
+  }
+  run(then);
+}
+
+void response_pipeline::add_pending(unsigned what, deferred& then) {
+  // The owner clears all pending when it comes: only the first one has to call it.
+  then.wake |= pending_ == nothing;
+  pending_ |= what;
+}
+
+void response_pipeline::run(deferred& then) noexcept {
+  if (then.roomy) {
+    then.roomy->departures().notify();
+    then.roomy->drop_weak();
+  }
+  if (then.wake) owner_.wake();
+  if (then.flush_later) owner_.flush_later();
+  if (then.next) {
+    exchange::of(then.next).ready_at_ = clock::now();
+    owner_.handle(std::move(then.next));
+  }
+  // Last: these references may be what keeps the connection, and us.
+  while (exchange* const done = then.dropped) {
+    then.dropped = done->next_;
+    done->departures().notify();  // Nothing more goes out; nobody is hurt by hearing it twice.
+    done->out_.waiting = {};      // It is in line no more, so nobody else looks at it.
+    done->drop_weak();
+  }
+  while (exchange* const done = then.finished) {
+    then.finished = done->next_;
+    done->drop_weak();
+  }
+}
+
+}  // namespace kino::server

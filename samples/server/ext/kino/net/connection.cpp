@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+
+#include "net/connection.hpp"
+
+#include "base/log.hpp"
+#include "http1/response_head.hpp"
+#include "net/http_server.hpp"
+#include "net/io_thread.hpp"
+#include "net/socket_calls.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace kino::server {
+
+namespace {
+constexpr rejection client_left{400, "the client closed the connection before the end of the body", 0, 0};
+}
+
+connection::connection(io_thread& home, int socket, endpoint peer, endpoint const& local)
+    : home_(home),
+      limits_(home.http().settings().connection),
+      pipeline_(*this, socket),
+      parser_(*this, limits_),
+      peer_(std::move(peer)),
+      local_(local),
+      socket_(socket),
+      wake_notice_(home.notices(),
+                   [this] {
+                     guarded([this] { attend(); });
+                     drop();
+                   }),
+      timer_(std::in_place, home.context()),
+      events_(std::in_place, home.context(), socket),
+      receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
+      sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
+
+void connection::hold() noexcept {
+  // relaxed: whoever counts up holds a reference already.
+  references_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void connection::drop() noexcept {
+  // acq_rel: the last one to go acquires what all the others did.
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+bool connection::decide_keep_alive(exchange& from) {
+  if (from.ordinal_ >= limits_.max_keep_alive) return false;
+  if (!home_.http().draining()) return true;
+  // While draining, what was read ahead is still answered: only the last one closes.
+  return !pipeline_.end_after(from);
+}
+
+void connection::unanswered(exchange& from, kino::ending how) noexcept {
+  // The head buffer still belongs to the worker that lost, so this answer has a buffer of its own.
+  try {
+    byte_buffer brief;
+    response_head::brief(brief, home_.http().status_for(how, from), from.head().head_only());
+    iovec one = piece(brief.view());
+    pipeline_.deliver(from, {{&one, 1}, true, false});
+  } catch (std::exception const&) {
+    pipeline_.cut();
+  }
+}
+
+void connection::start() noexcept {
+  guarded([this] {
+    set_alarm(clock::now() + limits_.header_timeout);
+    wait_readable();
+    follow_server();
+  });
+}
+
+// --- what other threads ask for -------------------------------------------------
+
+void connection::wake() noexcept {
+  // The response_pipeline calls this once, and again only after `take_pending`.
+  hold();
+  wake_notice_.send();
+}
+
+void connection::flush_later() noexcept { home_.flush_later(*this); }
+
+void connection::handle(exchange::reply&& request) noexcept {
+  home_.http().handle(std::move(request));
+}
+
+void connection::attend() {
+  unsigned const pending = pipeline_.take_pending();
+  if (!events_) return;
+  if (pending & response_pipeline::hang_up) return close();
+  if (pending & response_pipeline::linger) return linger();
+  if (pending & response_pipeline::wait_writable) wait_writable();
+  if (pending & response_pipeline::read_on) read_on();
+}
+
+// --- reading ----------------------------------------------------------------------
+
+bool connection::wants_bytes() const {
+  return paused_ == pause::none || (lingering_ && paused_ != pause::peer_ended);
+}
+
+// One epoll_ctl per request goes into Asio's waiting anew. A set of our own, edge-triggered and
+// watched as a whole, was tried: 2 % less CPU time per request with 64 busy connections, 7 %
+// more with one. Asio's reading into a buffer would cost a fruitless recv instead, and a buffer
+// per connection.
+void connection::wait_readable() {
+  if (reading_ || !events_ || !wants_bytes()) return;
+  reading_ = true;
+  events_->async_wait(asio::posix::stream_descriptor::wait_read,
+                      handler_in(read_memory_, [self = reference(*this)](asio::error_code const& error) {
+                        self->reading_ = false;
+                        if (error || !self->events_) return;
+                        self->guarded([&] {
+                          self->read();
+                          self->wait_readable();
+                        });
+                      }));
+}
+
+void connection::wait_writable() {
+  if (writing_ || !events_) return;
+  writing_ = true;
+  delivered_ = pipeline_.now().delivered;
+  sending_.start(clock::now());
+  set_alarm(sending_.due());
+  events_->async_wait(asio::posix::stream_descriptor::wait_write,
+                      handler_in(write_memory_, [self = reference(*this)](asio::error_code const& error) {
+                        self->writing_ = false;
+                        if (error || !self->events_) return;
+                        self->pipeline_.writable();
+                      }));
+}
+
+void connection::read() {
+  for (int reads = 1;; ++reads) {
+    bool const into_body = reads_into_body();
+    std::span<char> buffer = home_.read_buffer();
+    if (into_body) {
+      buffer = body_room();
+      if (buffer.empty()) return;  // The request was refused.
+    } else if (!current_) {
+      buffer = buffer.first(tuning::head_read_size);
+    }
+    ssize_t const length = receive_some(socket_, buffer.data(), buffer.size());
+    if (length > 0) {
+      auto const got = static_cast<std::size_t>(length);
+      if (into_body) {
+        received_body(got);
+      } else {
+        unparsed_.append(parse({buffer.data(), got}));
+      }
+      // The rest of a body is probably there. Anything else that is left is announced again.
+      if (got == buffer.size() && reads_into_body() && reads < tuning::body_reads) continue;
+      return;
+    }
+    if (length == 0) return read_ended();
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    return close();
+  }
+}
+
+void connection::read_ended() {
+  paused_ = pause::peer_ended;
+  if (lingering_) return close();
+  pipeline_.peer_ended();
+  last_request_ = true;
+  if (current_) {  // A request that was not complete never will be.
+    exchange& cut_off = *std::exchange(current_, nullptr);
+    if (std::exchange(body_held_, false)) {
+      reply_ = pipeline_.recall(cut_off);
+      cut_off.body().fail(client_left);
+      cut_off.drop_weak();
+    }
+    if (!parser_.in_head()) reply_.answer({{}, true, false});  // In its turn, it ends the connection.
+    reply_ = {};
+  }
+  // Requests before it are still answered: the client may have ended its own side only.
+  pipeline_.close_after_last();
+}
+
+// Returns what is behind a full line, to be parsed when reading is resumed.
+std::string_view connection::parse(std::string_view bytes) {
+  while (!bytes.empty() && !lingering_ && !last_request_ && events_) {
+    if (!current_ && !begin_request()) return bytes;
+    bool const had_started = parser_.started();
+    bool const had_head = !parser_.in_head();
+    auto const result = parser_.parse(bytes);
+    bytes.remove_prefix(result.consumed);
+    switch (result.what) {
+      case http_parser::state::complete: request_complete(); break;
+      case http_parser::state::rejected: refuse(parser_.why()); return {};
+      case http_parser::state::incomplete:
+        if (parser_.in_head()) {
+          if (!had_started) receiving_since_ = clock::now();
+          set_alarm(receiving_since_ + limits_.header_timeout);
+        } else {
+          if (!had_head) receiving_.start(clock::now());
+          if (hand_over_due_) hand_over();
+          await_body(had_head ? result.consumed : 0);
+        }
+        break;
+    }
+  }
+  return {};
+}
+
+bool connection::begin_request() {
+  bool const full = most_queued_ == tuning::pipeline_depth && pipeline_.full();
+  if (full || (body_ahead_ && pipeline_.busy())) {
+    paused_ = pause::pipeline_full;
+    return false;
+  }
+  current_ = &home_.exchanges().acquire();
+  reply_ = exchange::reply(*current_);
+  hold();
+  current_->sink_ = this;
+  current_->ordinal_ = ++ordinal_;
+  body_bytes_ = 0;
+  parser_.start(current_->head_);
+  return true;
+}
+
+rejection connection::on_head() {
+  request const& head = current_->head();
+  most_queued_ = pipeline_.attach(*current_);
+  if (most_queued_ == 0) {
+    last_request_ = true;
+    return {503, ""};  // An answer before this one ends the connection: nobody will see it.
+  }
+  if (head.content_length.value_or(0) > limits_.max_body_size) {
+    return {413, "Content-Length is larger than max_body_size", limits_.max_body_size,
+            *head.content_length};
+  }
+  if (head.expects_continue && head.has_body()) {
+    // The body is collected before a worker sees the request, so the client is asked for it
+    // here, in the order of the answers.
+    current_->write_interim("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  if (!head.has_body()) return {};
+  current_->streamed_ = hand_over_due_ = home_.http().streams_body(head);
+  if (current_->streamed_) return {};
+  body_spool& body = current_->collected();
+  body.begin(home_.http().files(), limits_.body_buffer);
+  if (head.content_length.value_or(0) > tuning::kept_capacity) {
+    home_.exchanges().lend_memory(body);
+    static_cast<void>(body.prepare(*head.content_length));
+  }
+  return {};
+}
+
+void connection::request_complete() {
+  exchange& complete = *std::exchange(current_, nullptr);
+  last_request_ = !complete.head().keep_alive || complete.ordinal_ >= limits_.max_keep_alive;
+  body_ahead_ = complete.head().has_body();
+  if (complete.streamed()) complete.body().finish();
+  hand_over_due_ = false;
+  paused_ = pause::none;
+  if (std::exchange(body_held_, false)) {
+    complete.drop_weak();
+    return;
+  }
+  // Usually later than the alarm that is set; then this costs nothing.
+  set_alarm(coarse_now() + limits_.keep_alive_timeout);
+  pipeline_.serve(std::move(reply_));
+}
+
+void connection::refuse(rejection const& why) {
+  last_request_ = true;
+  if (!*why.reason) {  // Came after the last request that is answered.
+    reply_ = {};
+    current_ = nullptr;
+    return;
+  }
+  log(why);
+  exchange& refused = *std::exchange(current_, nullptr);
+  if (std::exchange(body_held_, false)) {
+    reply_ = pipeline_.recall(refused);
+    refused.body().fail(why);
+    if (!reply_) pipeline_.close_after_last();
+    refused.drop_weak();
+    // A worker has it: reading tells it, and its answer, if it has one, ends the connection.
+    if (!reply_) return;
+  }
+  if (pipeline_.attach(refused) == 0) {
+    reply_ = {};
+    return;
+  }
+  byte_buffer brief;
+  response_head::brief(brief, why.status, refused.head().head_only());
+  iovec one = piece(brief.view());
+  home_.http().count_refused(why.status);  // before the client can know of it
+  std::exchange(reply_, {}).answer({{&one, 1}, true, false});
+}
+
+void connection::read_on() {
+  if (paused_ == pause::body_full) {
+    // A wish left from the body before this one does no harm: one read more, and it stops again.
+    paused_ = pause::none;
+    receiving_.start(clock::now());
+    set_alarm(receiving_.due());
+  } else if (paused_ == pause::pipeline_full) {
+    paused_ = pause::none;
+    unparsed_.consume(unparsed_.size() - parse(unparsed_.view()).size());
+    if (unparsed_.empty()) unparsed_.clear(0);
+  }
+  wait_readable();
+}
+
+// --- ending -------------------------------------------------------------------------
+
+// The last answer has gone out: waits for the client to close its side too.
+void connection::linger() {
+  if (paused_ == pause::peer_ended) return close();
+  lingering_ = true;
+  if (std::exchange(live_, false)) home_.http().leave_live();
+  linger_until_ = clock::now() + tuning::linger;
+  set_alarm(linger_until_);
+  wait_readable();
+}
+
+void connection::follow_server() noexcept {
+  if (home_.http().closing()) return close();
+  if (home_.http().draining() && events_ && !current_) pipeline_.close_after_last();
+}
+
+void connection::close() noexcept {
+  if (!events_) return;
+  // Given back to us first: Asio must not close it, the response_pipeline does so under its lock.
+  events_->release();
+  events_.reset();
+  timer_.reset();
+  pipeline_.close();
+  if (current_) {
+    if (body_held_) {
+      current_->body().fail(client_left);
+      current_->drop_weak();
+    }
+    current_ = nullptr;
+  }
+  reply_ = {};
+  home_.closed(*this);
+  drop();
+}
+
+void connection::log(rejection const& why) const noexcept try {
+  std::string line = peer_.address + (peer_.port.empty() ? "" : ":" + peer_.port) + ": ";
+  if (why.status != 0) line += std::to_string(why.status) + ", ";
+  line += why.reason;
+  if (why.limit != 0) {
+    line += " (limit " + std::to_string(why.limit) + ", seen " + std::to_string(why.value) + ")";
+  }
+  log_line(line);
+} catch (std::bad_alloc const&) {
+  log_line(why.reason);
+}
+
+}  // namespace kino::server

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+#include "net/http_server.hpp"
+
+#include "net/connection.hpp"
+#include "net/listener.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kino::server {
+
+http_server::http_server(options const& settings, request_handler& handler)
+    : settings_(settings),
+      streamed_(settings.stream_body),
+      files_(settings.files ? settings.files : std::make_shared<temporary_files>()),
+      handler_(handler) {
+  for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
+    threads_.push_back(std::make_unique<io_thread>(*this));
+  }
+  listeners_notice_.emplace(first_thread().notices(), [this] { follow_accepting(); });
+}
+
+http_server::~http_server() { stop(); }
+
+void http_server::listen() {
+  for (bind_address const& where : settings_.binds) {
+    listeners_.push_back(std::make_unique<listener>(*this, threads_.front()->context(), where));
+  }
+}
+
+std::vector<bind_address> http_server::addresses() const {
+  std::vector<bind_address> all;
+  for (auto const& one : listeners_) all.push_back(one->where());
+  return all;
+}
+
+void http_server::start() {
+  running_ = true;
+  for (auto const& thread : threads_) thread->start();
+  // relaxed, here and below: the notice that follows carries it.
+  accepting_.store(true, std::memory_order_relaxed);
+  listeners_notice_->send();
+}
+
+void http_server::stop_accepting() noexcept {
+  accepting_.store(false, std::memory_order_relaxed);
+  listeners_notice_->send();
+}
+
+void http_server::follow_accepting() noexcept {
+  bool const accepting = accepting_.load(std::memory_order_relaxed);
+  for (auto const& one : listeners_) accepting ? one->start() : one->stop();
+}
+
+void http_server::begin_drain() noexcept {
+  draining_.store(true, std::memory_order_relaxed);  // see draining
+  for (auto const& thread : threads_) thread->look_at_server();
+}
+
+void http_server::close_connections() noexcept {
+  closing_.store(true, std::memory_order_relaxed);  // see closing
+  for (auto const& thread : threads_) thread->look_at_server();
+}
+
+void http_server::stop() {
+  if (std::exchange(running_, false)) {
+    stop_accepting();
+    close_connections();
+    for (auto const& thread : threads_) thread->stop();
+  }
+  listeners_.clear();
+}
+
+bool http_server::admit() {
+  // seq_cst, all of it: either we see the place that connection_closed makes, or it sees that
+  // somebody was turned away.
+  for (;;) {
+    if (connections_.fetch_add(1) < settings_.connection.max_connections) return true;
+    turned_away_.store(true);
+    if (connections_.fetch_sub(1) > settings_.connection.max_connections) return false;
+    if (!turned_away_.exchange(false)) return false;  // somebody resumes us already
+  }
+}
+
+void http_server::connected(int socket, endpoint peer, endpoint const& local) {
+  live_.fetch_add(1, std::memory_order_relaxed);  // the decrement in leave_live decides
+  try {
+    io_thread& next = *threads_[next_thread_++ % threads_.size()];
+    next.adopt(socket, std::move(peer), local);
+  } catch (...) {
+    leave_live();
+    throw;
+  }
+}
+
+void http_server::connection_closed(bool was_live) noexcept {
+  connections_.fetch_sub(1);  // seq_cst, as is what follows: see admit
+  if (turned_away_.exchange(false)) listeners_notice_->send();
+  if (was_live) leave_live();
+}
+
+void http_server::leave_live() noexcept {
+  // acq_rel: whoever sees none left sees what they did.
+  if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1) handler_.quiet();
+}
+
+}  // namespace kino::server

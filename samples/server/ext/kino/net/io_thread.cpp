@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+
+#include "net/io_thread.hpp"
+
+#include "base/log.hpp"
+#include "net/connection.hpp"
+#include "net/http_server.hpp"
+
+#include <exception>
+#include <utility>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+namespace kino::server {
+
+namespace {
+
+// What `ps -T` and `top -H` call this thread; it starts with its creator's name.
+void name_this_thread() noexcept {
+#ifdef __linux__
+  ::prctl(PR_SET_NAME, "kino I/O");
+#endif
+}
+
+}  // namespace
+
+io_thread::io_thread(http_server& http) : http_(http), work_(context_.get_executor()) {}
+
+io_thread::~io_thread() {
+  stop();
+  while (connection* const one = unflushed_) {  // came too late
+    unflushed_ = one->next_unflushed_;
+    one->drop();
+  }
+}
+
+void io_thread::start() {
+  thread_ = kino::start_thread([this] { run(); });
+}
+
+void io_thread::run() noexcept {
+  name_this_thread();
+  for (;;) {
+    try {
+      context_.run();
+      return;
+    } catch (std::exception const& e) {
+      // Nothing that one connection met may end the others.
+      log_line(e.what());
+    }
+  }
+}
+
+void io_thread::stop() {
+  if (!thread_.joinable()) return;
+  work_.reset();  // run returns once the last operation is done
+  thread_.join();
+}
+
+void io_thread::adopt(int socket, endpoint peer, endpoint const& local) {
+  auto* const fresh = new connection(*this, socket, std::move(peer), local);
+  {
+    std::lock_guard guard(lists_mutex_);
+    fresh->next_ = std::exchange(adopted_, fresh);
+  }
+  adoption_notice_.send();
+}
+
+void io_thread::start_adopted() noexcept {
+  connection* fresh = nullptr;
+  {
+    std::lock_guard guard(lists_mutex_);
+    fresh = std::exchange(adopted_, nullptr);
+  }
+  while (fresh) {
+    connection& one = *std::exchange(fresh, fresh->next_);
+    one.next_ = connections_;
+    if (connections_) connections_->previous_ = &one;
+    connections_ = &one;
+    one.hold();
+    one.start();
+    one.drop();
+  }
+}
+
+void io_thread::closed(connection& gone) {
+  (gone.previous_ ? gone.previous_->next_ : connections_) = gone.next_;
+  if (gone.next_) gone.next_->previous_ = gone.previous_;
+  gone.next_ = gone.previous_ = nullptr;
+  http_.connection_closed(std::exchange(gone.live_, false));
+}
+
+void io_thread::follow_server() noexcept {
+  for (connection* next = connections_; next != nullptr;) {
+    connection& one = *std::exchange(next, next->next_);
+    one.hold();
+    one.follow_server();
+    one.drop();
+  }
+}
+
+void io_thread::flush_later(connection& one) noexcept {
+  one.hold();
+  {
+    std::lock_guard guard(lists_mutex_);
+    one.next_unflushed_ = std::exchange(unflushed_, &one);
+    if (one.next_unflushed_) return;  // The first one asked for all.
+  }
+  flush_notice_.send();
+}
+
+void io_thread::flush_soon() noexcept {
+  try {
+    flush_timer_.expires_after(tuning::gather_time);
+    flush_timer_.async_wait(
+        handler_in(flush_memory_, [this](asio::error_code const&) { flush_all(); }));
+  } catch (std::exception const&) {
+    flush_all();  // without a timer, now
+  }
+}
+
+void io_thread::flush_all() noexcept {
+  connection* due = nullptr;
+  {
+    std::lock_guard guard(lists_mutex_);
+    due = std::exchange(unflushed_, nullptr);
+  }
+  while (due) {
+    // Once it is flushed it may ask again, and use its place in the list.
+    connection& one = *std::exchange(due, due->next_unflushed_);
+    one.out().flush_late();
+    one.drop();
+  }
+}
+
+}  // namespace kino::server

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+//
+// One I/O thread: an Asio context, the connections it serves and what they share.
+
+#pragma once
+
+#include "base/options.hpp"
+#include "http/exchange.hpp"
+#include "net/handler_memory.hpp"
+#include "net/notice.hpp"
+
+#include <kino/native_thread.hpp>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <span>
+
+namespace kino::server {
+
+class connection;
+class http_server;
+struct endpoint;
+
+/// An io_thread runs the sockets of its connections; it never touches Ruby.
+///
+/// What it runs does not throw: an operation starts in memory that is there already, and where
+/// there is none left for a connection, that connection is closed.
+///
+/// Threads: the thread itself, except where it says otherwise.
+class io_thread {
+public:
+  explicit io_thread(http_server& http);
+  ~io_thread();
+
+  /// Starts the thread, with all signals blocked: they are for Ruby's threads.
+  void start();
+  /// Ends the thread; any thread but this one. Its connections must be closed before.
+  void stop();
+
+  [[nodiscard]] http_server& http() { return http_; }
+  [[nodiscard]] asio::io_context& context() { return context_; }
+  /// Where notices to this thread are sent.
+  [[nodiscard]] notice_queue& notices() { return notices_; }
+  [[nodiscard]] exchange_pool& exchanges() { return *exchanges_; }
+  /// Where bytes are read to; they are parsed before anything else is read.
+  [[nodiscard]] std::span<char> read_buffer() { return {buffer_.get(), tuning::read_size}; }
+
+  /// Takes over a connected socket; any thread. If this throws, the socket is still the caller's.
+  void adopt(int socket, endpoint peer, endpoint const& local);
+  void closed(connection& gone);
+  /// Flushes the connection's response_pipeline in a moment; any thread. However many connections ask,
+  /// the thread wakes once for all of them.
+  void flush_later(connection& one) noexcept;
+
+  /// Has every connection look whether the http_server drains or closes; any thread.
+  void look_at_server() noexcept { server_notice_.send(); }
+
+private:
+  void run() noexcept;
+  void start_adopted() noexcept;
+  void follow_server() noexcept;
+  void flush_soon() noexcept;
+  void flush_all() noexcept;
+
+  http_server& http_;
+  // Before the context, which gives them up last.
+  handler_memory flush_memory_;
+  notice_queue notices_{context_};
+  asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  exchange_pool::owner exchanges_ = exchange_pool::make();
+  std::unique_ptr<char[]> buffer_{new char[tuning::read_size]};
+  connection* connections_ = nullptr;
+
+  std::mutex lists_mutex_;
+  connection* adopted_ = nullptr;    // not yet started
+  connection* unflushed_ = nullptr;  // counted
+  asio::steady_timer flush_timer_{context_};
+  notice adoption_notice_{notices_, [this] { start_adopted(); }};
+  notice server_notice_{notices_, [this] { follow_server(); }};
+  notice flush_notice_{notices_, [this] { flush_soon(); }};
+  kino::detail::thread thread_;
+};
+
+}  // namespace kino::server

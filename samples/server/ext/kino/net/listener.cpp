@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+
+#include "net/listener.hpp"
+
+#include "base/log.hpp"
+#include "http1/response_head.hpp"
+#include "net/http_server.hpp"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace kino::server {
+
+namespace {
+
+endpoint text_of(sockaddr_storage const& from) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (from.ss_family == AF_INET) {
+    auto const& v4 = reinterpret_cast<sockaddr_in const&>(from);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    return {text, std::to_string(ntohs(v4.sin_port))};
+  }
+  if (from.ss_family == AF_INET6) {
+    auto const& v6 = reinterpret_cast<sockaddr_in6 const&>(from);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+      ::inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, text, sizeof text);
+    } else {
+      ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    }
+    return {text, std::to_string(ntohs(v6.sin6_port))};
+  }
+  return {"127.0.0.1", ""};  // Over a Unix socket the client is on this machine.
+}
+
+// So many clients are turned away in a row; then connections have their turn.
+constexpr std::size_t refusals_in_a_row = 256;
+
+}  // namespace
+
+listener::listener(http_server& http, asio::io_context& context, bind_address const& where)
+    : http_(http), where_(where), socket_(context), pause_(context) {
+  if (where_.local()) {
+    bind_local();
+  } else {
+    bind_tcp();
+  }
+  if (::listen(socket_.native_handle(), SOMAXCONN) != 0) fail("listen on", errno);
+}
+
+void listener::fail(char const* doing, int error) const {
+  throw std::system_error(error, std::generic_category(),
+                          std::string("kino: cannot ") + doing + " " + where_.text());
+}
+
+void listener::open(int family) {
+  int const socket = open_socket(family);
+  if (socket < 0) fail("open a socket for", errno);
+  try {
+    socket_.assign(socket);
+  } catch (...) {
+    ::close(socket);
+    throw;
+  }
+}
+
+void listener::bind_tcp() {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  std::string const port = std::to_string(where_.port);
+  if (int const error = ::getaddrinfo(where_.host.c_str(), port.c_str(), &hints, &found)) {
+    throw std::system_error(EADDRNOTAVAIL, std::generic_category(),
+                            "kino: cannot resolve " + where_.text() + " (" +
+                                ::gai_strerror(error) + ")");
+  }
+  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> const owned(found, &::freeaddrinfo);
+  open(found->ai_family);
+  int const socket = socket_.native_handle();
+  int const on = 1;
+  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  // Accepted sockets inherit it: an answer must not wait for the acknowledgement of the last.
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::bind(socket, found->ai_addr, found->ai_addrlen) != 0) fail("listen on", errno);
+  sockaddr_storage bound{};
+  socklen_t length = sizeof bound;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
+    fail("find the port of", errno);
+  }
+  local_ = text_of(bound);
+  where_.port = static_cast<std::uint16_t>(std::stoi(local_.port));
+}
+
+void listener::bind_local() {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (where_.path.size() >= sizeof address.sun_path) fail("listen on", ENAMETOOLONG);
+  std::memcpy(address.sun_path, where_.path.data(), where_.path.size());
+  auto length = static_cast<socklen_t>(sizeof address);
+  if (where_.abstract()) {
+#ifdef __linux__
+    // Every byte up to the length belongs to such a name, zeros too.
+    address.sun_path[0] = '\0';
+    length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + where_.path.size());
+#else
+    fail("listen on", EAFNOSUPPORT);  // Elsewhere it would be a file in the working directory.
+#endif
+  }
+  open(AF_UNIX);
+  if (::bind(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
+    fail("listen on", errno);
+  }
+  // Nobody can connect before `listen`, so nobody does with wider permissions.
+  if (where_.mode && ::chmod(where_.path.c_str(), static_cast<mode_t>(*where_.mode)) != 0) {
+    int const error = errno;
+    ::unlink(where_.path.c_str());
+    fail("set the mode of", error);
+  }
+  local_ = {"localhost", "80"};
+}
+
+void listener::stop() noexcept {
+  asio::error_code ignored;
+  pause_.cancel();
+  socket_.close(ignored);
+}
+
+void listener::start() noexcept { wait(); }
+
+void listener::wait() noexcept {
+  if (waiting_ || !socket_.is_open()) return;
+  waiting_ = true;
+  socket_.async_wait(asio::posix::stream_descriptor::wait_read,
+                     handler_in(wait_memory_, [this](asio::error_code const& error) {
+                       waiting_ = false;
+                       if (error || !socket_.is_open()) return;
+                       accept();
+                     }));
+}
+
+void listener::accept() noexcept {
+  for (;;) {
+    // What is beyond the limit waits in the kernel's backlog.
+    if (!http_.admit()) return;
+    sockaddr_storage from{};
+    int const socket = accept_socket(socket_.native_handle(), from);
+    if (socket >= 0) {
+      take_over(socket, from);
+      continue;
+    }
+    int const error = errno;
+    http_.connection_closed(false);  // takes the admission back
+    if (error == EAGAIN || error == EWOULDBLOCK) return wait();
+    // These are the errors of one connection that is already gone.
+    if (error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM) continue;
+    return back_off(error);
+  }
+}
+
+void listener::take_over(int socket, sockaddr_storage const& from) noexcept {
+  try {
+    http_.connected(socket, text_of(from), local_);
+    failing_ = false;
+  } catch (std::exception const& e) {
+    // It is this one client's misfortune; those behind it may be luckier.
+    ::close(socket);
+    http_.connection_closed(false);
+    log_line(e.what());
+  }
+}
+
+// Without a descriptor, clients would wait for one until they give up. Returns whether no more wait.
+bool listener::turn_all_away() noexcept {
+  for (std::size_t left = refusals_in_a_row; left != 0 && spare_.release(); --left) {
+    sockaddr_storage from{};
+    int const socket = accept_socket(socket_.native_handle(), from);
+    bool const empty = socket < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (socket >= 0) refuse(socket);
+    if (!spare_.refill() || socket < 0) return empty;
+  }
+  return false;
+}
+
+void listener::refuse(int socket) noexcept {
+  try {
+    byte_buffer brief;
+    response_head::brief(brief, 503, false);
+    iovec one = piece(brief.view());
+    http_.count_refused(503);  // before the client can know of it
+    static_cast<void>(send_some(socket, &one, 1));
+    // Closing while bytes of the client lie unread would take the answer with it.
+    ::shutdown(socket, SHUT_WR);
+    char unread[4096];
+    static_cast<void>(receive_some(socket, unread, sizeof unread));
+  } catch (std::bad_alloc const&) {  // Then it is closed without a word.
+  }
+  ::close(socket);
+}
+
+void listener::back_off(int error) noexcept {
+  bool const first = !std::exchange(failing_, true);
+  bool const exhausted = error == EMFILE || error == ENFILE;
+  try {
+    if (first) {
+      log_line("cannot accept connections on " + where_.text() + ": " + std::strerror(error) +
+               (exhausted ? "; clients get 503: raise the limit of open files (ulimit -n), or lower max_connections"
+                          : "; trying again every 200 ms"));
+    }
+    if (exhausted && turn_all_away()) return wait();
+    pause_.expires_after(std::chrono::milliseconds(200));
+    pause_.async_wait(handler_in(pause_memory_, [this](asio::error_code const& cancelled) {
+      if (cancelled || !socket_.is_open()) return;
+      static_cast<void>(spare_.refill());
+      accept();
+    }));
+  } catch (std::exception const& e) {
+    log_line(e.what());
+    wait();  // There is no memory for a pause.
+  }
+}
+
+}  // namespace kino::server

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+//
+// One listening socket.
+
+#pragma once
+
+#include "base/options.hpp"
+#include "net/connection.hpp"
+#include "net/handler_memory.hpp"
+#include "net/socket_calls.hpp"
+
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <string>
+
+namespace kino::server {
+
+class http_server;
+
+/// A listener binds one address and hands the connections it accepts to the http_server.
+///
+/// What goes wrong while accepting is logged and waited out; it never ends the process. When
+/// the process has no descriptor left, clients get 503 with one that is kept for this.
+///
+/// The file of a Unix socket is its user's to remove, before and after. It has its mode before a
+/// client can connect.
+///
+/// Threads: the constructor and destructor anywhere, the rest on `context`'s thread.
+/// Throws:  std::system_error with the address, from the constructor.
+class listener {
+public:
+  listener(http_server& http, asio::io_context& context, bind_address const& where);
+  listener(listener const&) = delete;
+
+  /// What was bound: a port 0 has become the one the system chose.
+  [[nodiscard]] bind_address const& where() const { return where_; }
+
+  /// Accepts; again, after an acceptance found that there are too many connections.
+  void start() noexcept;
+  void stop() noexcept;
+
+private:
+  void open(int family);
+  void bind_tcp();
+  void bind_local();
+  void fail(char const* doing, int error) const;
+  void wait() noexcept;
+  void accept() noexcept;
+  void take_over(int socket, sockaddr_storage const& from) noexcept;
+  [[nodiscard]] bool turn_all_away() noexcept;
+  void refuse(int socket) noexcept;
+  void back_off(int error) noexcept;
+
+  http_server& http_;
+  bind_address where_;
+  endpoint local_;
+  asio::posix::stream_descriptor socket_;
+  asio::steady_timer pause_;
+  spare_descriptor spare_;
+  handler_memory wait_memory_;
+  handler_memory pause_memory_;
+  bool waiting_ = false;
+  bool failing_ = false;  // what went wrong is logged, and lasts
+};
+
+}  // namespace kino::server

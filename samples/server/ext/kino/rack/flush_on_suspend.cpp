@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+#include "rack/flush_on_suspend.hpp"
+
+#include <kino/detail/fork.hpp>
+#include <kino/detail/ruby.hpp>
+
+#include <atomic>
+#include <utility>
+
+namespace kino::server::flush_on_suspend {
+
+#ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
+
+namespace {
+
+// Set by `hear`: who does not hear must not note, for nobody would empty the place.
+std::atomic<kino::detail::fork_mark const*> heard_since{nullptr};
+
+bool hears() noexcept {
+  auto const* const since = heard_since.load(std::memory_order_acquire);  // pairs with hear
+  return since && !since->forked();
+}
+
+// The native thread's, although it is about a Ruby thread: between a write and the next
+// suspension, which empties it, a Ruby thread stays where it is.
+thread_local exchange* written = nullptr;
+
+// Not inlined: a thread-local's address must not be kept across a call into Ruby.
+[[gnu::noinline]] exchange* swap_written(exchange* with) noexcept {
+  return std::exchange(written, with);
+}
+
+// Ruby holds locks of its scheduler: flushing takes leaf locks and makes one system call, which
+// does not wait.
+void on_suspended(rb_event_flag_t, rb_internal_thread_event_data_t const*, void*) {
+  exchange* const to = swap_written(nullptr);
+  if (!to) return;
+  // A child that was forked in a handler has the socket, but these bytes are its parent's to send.
+  if (!hears()) return;
+  to->flush();
+  to->drop_weak();
+}
+
+}  // namespace
+
+void hear() {
+  // One for each process, of those that fork and start a server each.
+  if (!hears()) heard_since.store(new kino::detail::fork_mark, std::memory_order_release);
+  static bool const installed = [] {
+    rb_internal_thread_add_event_hook(&on_suspended, RUBY_INTERNAL_THREAD_EVENT_SUSPENDED,
+                                      nullptr);
+    return true;
+  }();
+  static_cast<void>(installed);
+}
+
+void note(exchange& to) noexcept {
+  if (!hears()) return;
+  to.add_weak();  // for the place; often it has been there already
+  if (exchange* const before = swap_written(&to)) before->drop_weak();
+}
+
+void forget() noexcept {
+  if (exchange* const before = swap_written(nullptr)) before->drop_weak();
+}
+
+#else
+
+void hear() {}
+void note(exchange&) noexcept {}
+void forget() noexcept {}
+
+#endif
+
+}  // namespace kino::server::flush_on_suspend

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+
+#include "rack/rack_response.hpp"
+
+#include "http1/response_head.hpp"
+
+#include <kino/detail/boundary.hpp>
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kino::server {
+
+namespace {
+
+using problem = response_head::problem;
+
+std::string_view bytes_of(VALUE string) {
+  return {RSTRING_PTR(string), static_cast<std::size_t>(RSTRING_LEN(string))};
+}
+
+// What one reading of a response found. Trivially destructible: Ruby code that is called on
+// the way (each, to_s) may leave it by longjmp.
+struct reading {
+  response_head head;
+  problem found = problem::none;
+  bool hijacks = false;
+  VALUE name = Qnil;
+  VALUE value = Qnil;
+
+  void add(VALUE string) {
+    value = string;
+    found = head.header(bytes_of(name), bytes_of(string));
+  }
+  [[nodiscard]] bool stopped() const { return found != problem::none || hijacks; }
+};
+
+void add_value(reading& into, VALUE value) {
+  into.add(RB_TYPE_P(value, T_STRING) ? value : rb_obj_as_string(value));
+}
+
+VALUE add_header(reading& into, VALUE name, VALUE value) {
+  into.name = RB_TYPE_P(name, T_STRING) ? name : rb_obj_as_string(name);
+  if (NIL_P(value)) return ST_CONTINUE;
+  // These are words between the application and its server.
+  if (bytes_of(into.name).substr(0, 5) == "rack.") {
+    into.hijacks = bytes_of(into.name) == "rack.hijack";
+    return into.hijacks ? ST_STOP : ST_CONTINUE;
+  }
+  if (RB_TYPE_P(value, T_ARRAY)) {
+    for (long i = 0; i < RARRAY_LEN(value) && !into.stopped(); ++i) {
+      add_value(into, RARRAY_AREF(value, i));
+    }
+  } else {
+    add_value(into, value);
+  }
+  return into.stopped() ? ST_STOP : ST_CONTINUE;
+}
+
+// What Ruby calls for each pair.
+int add_pair(VALUE name, VALUE value, VALUE into) {
+  return static_cast<int>(kino::boundary([=](gvl const&) {
+    return add_header(*reinterpret_cast<reading*>(into), name, value);
+  }));
+}
+
+std::string inspected(gvl const& held, VALUE object) {
+  VALUE const text = kino::protect(held, [&] { return rb_inspect(object); });
+  return std::string(bytes_of(text).substr(0, 100));
+}
+
+[[noreturn]] void refuse(gvl const& held, reading const& seen) {
+  if (seen.hijacks) {
+    throw kino::raise(rb_eArgError,
+                      "kino: the response has \"rack.hijack\", which this server does not "
+                      "support; return a body that responds to #call");
+  }
+  std::string const header = inspected(held, seen.name) + " => " + inspected(held, seen.value);
+  switch (seen.found) {
+    case problem::bad_name:
+      throw kino::raise(rb_eArgError, "kino: the response header " + header +
+                                          " has an invalid field name");
+    case problem::bad_length:
+      throw kino::raise(rb_eArgError,
+                        "kino: the response header " + header + " is not a single length");
+    default:
+      throw kino::raise(rb_eArgError, "kino: the response header " + header +
+                                          " has a line break or another control character; for "
+                                          "several values, use an Array");
+  }
+}
+
+// Writes status line and headers into the head buffer.
+response_head read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
+  to.head_buffer().clear(tuning::kept_capacity);
+  reading seen{response_head(to.head_buffer())};
+  long code = 0;
+  kino::protect(held, [&] {
+    code = FIXNUM_P(status) ? FIX2LONG(status) : NUM2LONG(rb_Integer(status));
+  });
+  problem const bad = seen.head.status(code);
+  if (bad == problem::interim_status) {
+    throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
+                                        " is an interim status; the final response needs one of "
+                                        "200 to 999");
+  }
+  if (bad != problem::none) {
+    throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
+                                        " is not between 200 and 999");
+  }
+  kino::protect(held, [&] {
+    VALUE const hash = rb_check_hash_type(headers);
+    if (NIL_P(hash)) Check_Type(headers, T_HASH);  // raises TypeError
+    rb_hash_foreach(hash, add_pair, reinterpret_cast<VALUE>(&seen));
+  });
+  if (seen.stopped()) refuse(held, seen);
+  return seen.head;
+}
+
+// A body's Strings as pieces of an answer. The first piece is the head's.
+class pieces_of_body {
+public:
+  pieces_of_body(gvl const& held, VALUE body) {
+    if (NIL_P(body)) return;
+    if (RB_TYPE_P(body, T_STRING)) {
+      add(body);
+      return;
+    }
+    kino::protect(held, [body] { Check_Type(body, T_ARRAY); });
+    long const length = RARRAY_LEN(body);
+    for (long i = 0; i < length; ++i) {
+      VALUE const one = RARRAY_AREF(body, i);
+      if (!RB_TYPE_P(one, T_STRING)) {
+        throw kino::raise(rb_eTypeError, "kino: the response body's element " +
+                                             std::to_string(i) + " is not a String but " +
+                                             inspected(held, one));
+      }
+      add(one);
+    }
+  }
+  [[nodiscard]] std::uint64_t length() const { return total_; }
+  [[nodiscard]] std::span<iovec> with_head(std::string_view head) {
+    all()[0] = piece(head);
+    return {all(), count_};
+  }
+
+private:
+  [[nodiscard]] iovec* all() { return many_.empty() ? few_.data() : many_.data(); }
+  void add(VALUE string) {
+    std::string_view const bytes = bytes_of(string);
+    if (bytes.empty()) return;
+    total_ += bytes.size();
+    if (count_ == few_.size() && many_.empty()) many_.assign(few_.begin(), few_.end());
+    if (many_.empty()) {
+      few_[count_] = piece(bytes);
+    } else {
+      many_.push_back(piece(bytes));
+    }
+    ++count_;
+  }
+
+  std::array<iovec, 16> few_;
+  std::vector<iovec> many_;
+  std::size_t count_ = 1;
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace
+
+void answer_complete(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body) {
+  exchange& to = exchange::of(at.reply);
+  response_head head = read_head(held, to, status, headers);
+  bool const silent = to.head().head_only() || head.bodiless();
+  // Read last: up to here the application's own code may have run and changed the body.
+  pieces_of_body pieces(held, body);
+  if (!silent && head.content_length().value_or(pieces.length()) != pieces.length()) {
+    throw kino::raise(rb_eArgError, "kino: the response has content-length " +
+                                        std::to_string(*head.content_length()) +
+                                        " and a body of " + std::to_string(pieces.length()) +
+                                        " bytes");
+  }
+  bool const keep_alive = !head.wants_close() && to.decide_keep_alive();
+  framing how = framing::length;
+  if (silent) {
+    // HEAD: as GET would be answered. A body that was not made says nothing about its length.
+    bool const known = !head.bodiless() && !head.content_length() && pieces.length() != 0;
+    how = known ? framing::length : framing::none;
+  }
+  head.finish({how, pieces.length(), keep_alive, to.head().minor_version == 0});
+  auto all = pieces.with_head(to.head_buffer().view());
+  at.count_served();
+  at.reply.answer({silent ? all.first(1) : all, true, keep_alive});
+  RB_GC_GUARD(body);
+}
+
+response_writer begin_answer(gvl const& held, worker_context& at, VALUE status, VALUE headers,
+                           std::optional<std::uint64_t> length) {
+  exchange& to = exchange::of(at.reply);
+  response_head head = read_head(held, to, status, headers);
+  if (length && head.content_length().value_or(*length) != *length) {
+    throw kino::raise(rb_eArgError, "kino: the response has two lengths, " +
+                                        std::to_string(*length) + " and content-length " +
+                                        std::to_string(*head.content_length()));
+  }
+  if (!length) length = head.content_length();
+  bool const old = to.head().minor_version == 0;
+  framing const how = head.frame(to.head().head_only(), length.has_value(), old);
+  bool const keep_alive =
+      !head.wants_close() && how != framing::closing && to.decide_keep_alive();
+  head.finish({how, length.value_or(0), keep_alive, old});
+  return {at.reply, how, length.value_or(0), keep_alive};
+}
+
+}  // namespace kino::server

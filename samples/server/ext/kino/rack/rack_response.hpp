@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//
+// Status, headers and body of a Rack response, as bytes of an answer.
+
+#pragma once
+
+#include "rack/worker_context.hpp"
+
+#include <kino/gvl.hpp>
+
+#include <cstdint>
+#include <optional>
+
+namespace kino::server {
+
+/// Answers what `at` has in hand with a complete response. `body` is an Array of Strings, a
+/// String or nil.
+///
+/// Raises ArgumentError or TypeError, with nothing sent and the request unanswered, for a
+/// response that HTTP does not allow.
+void answer_complete(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body);
+
+/// Begins an answer whose body will be written bit by bit; raises as above.
+[[nodiscard]] response_writer begin_answer(gvl const& held, worker_context& at, VALUE status, VALUE headers,
+                                         std::optional<std::uint64_t> length);
+
+}  // namespace kino::server

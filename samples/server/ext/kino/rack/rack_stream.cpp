@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+
+#include "rack/rack_stream.hpp"
+
+#include "rack/flush_on_suspend.hpp"
+#include "rack/rack_input.hpp"
+
+#include <kino/wait.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace kino::server {
+
+namespace {
+
+using native = kino::native_object<rack_stream>;
+using result = response_writer::result;
+
+VALUE stream_class = Qnil;
+
+// How much of one String is handed on before the writer waits for the client.
+constexpr std::size_t slice = 2 * tuning::write_buffer;
+
+[[noreturn]] void raise_gone() {
+  throw std::system_error(EPIPE, std::generic_category(), "kino: the client has disconnected");
+}
+
+void check(result what, response_writer const& writer) {
+  switch (what) {
+    case result::ok:
+    case result::above_high_watermark: return;
+    case result::gone: raise_gone();
+    case result::too_long:
+      throw kino::raise(rb_eIOError, "kino: the body is longer than its content-length");
+    case result::too_short:
+      static_cast<void>(writer);
+      throw kino::raise(rb_eIOError,
+                        "kino: the body is shorter than its content-length; the connection "
+                        "was cut");
+  }
+}
+
+// Sleeps until the client has taken most of what waits for it.
+void await_room(gvl const& held, exchange& to) {
+  auto& spot = to.departures();
+  while (to.await_room()) {
+    static_cast<void>(kino::detail::park_without_gvl(held, spot, std::nullopt));
+  }
+}
+
+response_writer& open_writer(attachment const& tie) {
+  if (!tie.at() || tie.at()->writer.finished()) {
+    throw kino::raise(rb_eIOError, "kino: the stream is closed");
+  }
+  return tie.at()->writer;
+}
+
+// Marks a thread's stay in `write`: two at a time could not be told apart when one is woken.
+class single_writer {
+public:
+  explicit single_writer(bool& busy) : busy_(busy) {
+    if (busy_) {
+      throw kino::raise(rb_eIOError, "kino: another thread is writing to this stream");
+    }
+    busy_ = true;
+  }
+  ~single_writer() { busy_ = false; }
+
+private:
+  bool& busy_;
+};
+
+}  // namespace
+
+VALUE rack_stream::make(gvl const& held, worker_context& at) {
+  return native::wrap(held, stream_class, std::make_unique<rack_stream>(at));
+}
+
+// Hands `bytes` to the writer; returns whether there is reason to wait for room.
+bool rack_stream::put(std::string_view bytes) {
+  response_writer& writer = open_writer(tie_);
+  if (writer.completed_by(bytes.size())) tie_.at()->count_served();
+  result const what = writer.write(bytes);
+  head_sent_ = writer.head_sent();
+  check(what, writer);
+  flush_on_suspend::note(writer.to());
+  return what == result::above_high_watermark;
+}
+
+void rack_stream::put_all(gvl const& held, VALUE string) {
+  std::string_view rest(RSTRING_PTR(string), static_cast<std::size_t>(RSTRING_LEN(string)));
+  if (rest.size() <= slice && !writing_) {
+    // Copied or sent before anybody else gets the GVL.
+    if (!put(rest)) return;
+    rest = {};
+  } else {
+    // A frozen copy, which shares its memory: another thread may change the String meanwhile.
+    string = kino::protect(held, [string] { return rb_str_new_frozen(string); });
+  }
+  exchange& to = open_writer(tie_).to();
+  exchange_hold const kept(to);
+  single_writer const alone(writing_);
+  await_room(held, to);
+  while (!rest.empty()) {
+    std::string_view const next = rest.substr(0, slice);
+    rest.remove_prefix(next.size());
+    if (put(next)) await_room(held, to);
+  }
+  RB_GC_GUARD(string);
+}
+
+VALUE rack_stream::write(gvl const& held, VALUE self, VALUE bytes) {
+  VALUE string = bytes;
+  if (!RB_TYPE_P(bytes, T_STRING)) {
+    string = kino::protect(held, [bytes] { return rb_obj_as_string(bytes); });
+  }
+  long const length = RSTRING_LEN(string);
+  native::get(held, self).put_all(held, string);
+  RB_GC_GUARD(string);
+  return LONG2FIX(length);
+}
+
+// What `pour` passes to `each`: a block without a Ruby frame.
+VALUE rack_stream::pour_block(VALUE piece, VALUE self, int, VALUE const*, VALUE) {
+  return kino::boundary([=](gvl const& held) {
+    write(held, self, piece);
+    return Qnil;
+  });
+}
+
+VALUE rack_stream::pour(gvl const& held, VALUE self, VALUE body) {
+  kino::protect(held, [=] {
+    static ID const each = rb_intern("each");
+    rb_block_call(body, each, 0, nullptr, &pour_block, self);
+  });
+  return native::get(held, self).head_sent_ ? Qtrue : Qfalse;
+}
+
+VALUE rack_stream::append(gvl const& held, VALUE self, VALUE bytes) {
+  write(held, self, bytes);
+  return self;
+}
+
+VALUE rack_stream::flush(gvl const& held, VALUE self) {
+  rack_stream& me = native::get(held, self);
+  response_writer& writer = open_writer(me.tie_);
+  result const what = writer.flush();
+  me.head_sent_ = writer.head_sent();
+  check(what, writer);
+  return self;
+}
+
+VALUE rack_stream::close_write(gvl const& held, VALUE self) {
+  rack_stream& me = native::get(held, self);
+  worker_context* const at = me.tie_.at();
+  if (!at || at->writer.finished()) return Qnil;
+  at->count_served();
+  result const what = at->writer.finish();
+  flush_on_suspend::forget();
+  me.head_sent_ = at->writer.head_sent();
+  // The client's absence is no news to somebody who has nothing more to say.
+  if (what != result::gone) check(what, at->writer);
+  return Qnil;
+}
+
+VALUE rack_stream::close_read(gvl const& held, VALUE self) {
+  rack_stream& me = native::get(held, self);
+  if (worker_context* const at = me.tie_.at()) exchange::of(at->reply).close_body();
+  return Qnil;
+}
+
+VALUE rack_stream::close(gvl const& held, VALUE self) {
+  close_write(held, self);
+  return close_read(held, self);
+}
+
+VALUE rack_stream::closed(gvl const& held, VALUE self) {
+  worker_context* const at = native::get(held, self).tie_.at();
+  bool const over = !at || at->writer.finished() || at->writer.to().client_gone();
+  return over ? Qtrue : Qfalse;
+}
+
+VALUE rack_stream::abort(gvl const& held, VALUE self) {
+  if (worker_context* const at = native::get(held, self).tie_.at()) at->writer.abort();
+  return Qnil;
+}
+
+VALUE rack_stream::head_sent(gvl const& held, VALUE self) {
+  return native::get(held, self).head_sent_ ? Qtrue : Qfalse;
+}
+
+VALUE rack_stream::read(gvl const& held, VALUE self, kino::arguments all) {
+  if (all.size() > 2) throw std::invalid_argument("kino: read takes a length and a buffer");
+  VALUE const buffer = all.size() < 2 ? Qnil : all[1];
+  if (!NIL_P(buffer)) kino::protect(held, [buffer] { Check_Type(buffer, T_STRING); });
+  rack_stream& me = native::get(held, self);
+  worker_context* const at = me.tie_.at();
+  if (!at) throw kino::raise(rb_eIOError, "kino: the stream is closed");
+  return rack_input::read(held, *at, me.ahead_, all.empty() ? Qnil : all[0], buffer);
+}
+
+void rack_stream::define(VALUE module) {
+  stream_class = rb_define_class_under(module, "Stream", rb_cObject);
+  rb_undef_alloc_func(stream_class);
+  kino::define_method<&rack_stream::write>(stream_class, "write");
+  kino::define_method<&rack_stream::append>(stream_class, "<<");
+  kino::define_method<&rack_stream::pour>(stream_class, "pour");
+  kino::define_method<&rack_stream::flush>(stream_class, "flush");
+  kino::define_method<&rack_stream::close>(stream_class, "close");
+  kino::define_method<&rack_stream::close_read>(stream_class, "close_read");
+  kino::define_method<&rack_stream::close_write>(stream_class, "close_write");
+  kino::define_method<&rack_stream::closed>(stream_class, "closed?");
+  kino::define_method<&rack_stream::abort>(stream_class, "abort");
+  kino::define_method<&rack_stream::head_sent>(stream_class, "head_sent?");
+  kino::define_method<&rack_stream::read>(stream_class, "read");
+}
+
+}  // namespace kino::server

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+//
+// Kino::Native::Stream: an answer that is written bit by bit.
+
+#pragma once
+
+#include "base/byte_buffer.hpp"
+#include "rack/worker_context.hpp"
+
+#include <kino/extension.hpp>
+
+#include <string_view>
+
+namespace kino::server {
+
+/// A rack_stream is what a callable body gets: it writes the answer and reads the request.
+///
+/// It is valid until its worker takes the next request; afterwards it is closed. Writing waits,
+/// with the GVL released and open to interrupts, while the client is slower than the writer.
+class rack_stream {
+public:
+  static constexpr char const* ruby_name = "Kino::Native::Stream";
+
+  explicit rack_stream(worker_context& at) : tie_(at.stream, at) {}
+
+  static void define(VALUE native);
+  /// A Stream for the answer that the writer of `at` has begun.
+  [[nodiscard]] static VALUE make(gvl const& held, worker_context& at);
+
+private:
+  static VALUE write(gvl const& held, VALUE self, VALUE bytes);
+  static VALUE pour(gvl const& held, VALUE self, VALUE body);
+  static VALUE pour_block(VALUE piece, VALUE self, int, VALUE const*, VALUE);
+  static VALUE append(gvl const& held, VALUE self, VALUE bytes);
+  static VALUE flush(gvl const& held, VALUE self);
+  static VALUE close(gvl const& held, VALUE self);
+  static VALUE close_read(gvl const& held, VALUE self);
+  static VALUE close_write(gvl const& held, VALUE self);
+  static VALUE closed(gvl const& held, VALUE self);
+  static VALUE abort(gvl const& held, VALUE self);
+  static VALUE head_sent(gvl const& held, VALUE self);
+  static VALUE read(gvl const& held, VALUE self, kino::arguments all);
+
+  bool put(std::string_view bytes);
+  void put_all(gvl const& held, VALUE string);
+
+  attachment tie_;
+  byte_buffer ahead_;
+  bool writing_ = false;  // a thread waits in write
+  bool head_sent_ = false;
+};
+
+}  // namespace kino::server

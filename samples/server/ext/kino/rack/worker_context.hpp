@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+//
+// The request that a worker handles.
+
+#pragma once
+
+#include "http/exchange.hpp"
+#include "http1/response_writer.hpp"
+#include "rack/attachment.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+namespace kino::server {
+
+/// A worker_context is what one worker's request needs, from the moment it is taken until it is over.
+///
+/// Threads: those of the worker's Ractor, with the GVL; the counters may be read by any.
+struct worker_context {
+  exchange::reply reply;  // of the current request; empty: there is none
+  response_writer writer;
+  attachment_slot input;   // the Ruby object that reads the body
+  attachment_slot stream;  // the Ruby object that writes the answer
+
+  bool counted = true;  // the current request, as served; none: nothing to count
+
+  // Statistics of the slot, over all workers that had it. One writer, read by anyone: relaxed, they order
+  // nothing. The system call that sends an answer comes after the count it belongs to, so a
+  // client that has read the answer finds it counted.
+  std::atomic<std::uint64_t> served{0};
+  std::atomic<std::uint64_t> waited_count{0};
+  std::atomic<std::uint64_t> waited_ns{0};
+
+  /// Counts the request as served, once. Called before the bytes that complete its answer go
+  /// out, or when its worker parts with it.
+  void count_served() {
+    if (std::exchange(counted, true)) return;
+    served.store(served.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void count_wait(clock::duration waited) {
+    waited_count.store(waited_count.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
+    waited_ns.store(waited_ns.load(std::memory_order_relaxed) +
+                        static_cast<std::uint64_t>(
+                            std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count()),
+                    std::memory_order_relaxed);
+  }
+
+  /// Parts with the request: what is incomplete is cut, what is unanswered is abandoned.
+  void let_go() {
+    input.cut();
+    stream.cut();
+    if (!reply) return;
+    if (writer.open()) writer.abort();
+    writer = {};
+    exchange::of(reply).close_body();
+    reply = {};
+  }
+};
+
+/// Keeps an exchange for as long as one call works on it, whatever its worker_context does meanwhile.
+class exchange_hold {
+public:
+  explicit exchange_hold(exchange& held) : held_(held) { held_.add_weak(); }
+  ~exchange_hold() { held_.drop_weak(); }
+  exchange_hold(exchange_hold const&) = delete;
+
+private:
+  exchange& held_;
+};
+
+}  // namespace kino::server

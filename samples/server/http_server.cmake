@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+#
+# The part of the server that speaks HTTP and knows no Ruby, as libraries for tests and benchmarks. The gem compiles
+# the same files into its extension. Each folder includes only those before it on the lists.
+#
+#   kino_http         messages and HTTP/1, without sockets
+#   kino_http_server  listeners, connections and admission, on top of it
+#
+# kino_add_http_server(SUFFIX definition...) makes a further pair, compiled with these definitions.
+
+find_package(asio REQUIRED)
+find_package(llhttp REQUIRED)
+
+set(kino_http_server_dir "${CMAKE_CURRENT_LIST_DIR}/ext/kino")
+
+function(kino_add_http_server suffix)
+  foreach(target "kino_http:base;http;http1" "kino_http_server:net;admission")
+    string(REPLACE ":" ";" folders "${target}")
+    list(POP_FRONT folders name)
+    list(TRANSFORM folders REPLACE "(.+)" "${kino_http_server_dir}/\\1/*.cpp")
+    file(GLOB sources CONFIGURE_DEPENDS ${folders})
+    add_library(${name}${suffix} STATIC EXCLUDE_FROM_ALL ${sources})
+    target_include_directories(${name}${suffix} PUBLIC "${kino_http_server_dir}")
+    target_compile_definitions(${name}${suffix} PUBLIC ${ARGN})
+    # As in the extension; kino's own types are hidden, and g++ warns of visible ones that contain them.
+    set_target_properties(${name}${suffix} PROPERTIES CXX_VISIBILITY_PRESET hidden)
+  endforeach()
+  # kino::core has no Ruby headers.
+  target_link_libraries(kino_http${suffix} PUBLIC kino::core kino_llhttp)
+  target_link_libraries(kino_http_server${suffix} PUBLIC kino_http${suffix} asio::asio)
+endfunction()
+
+if(NOT TARGET kino_http_server)
+  kino_add_http_server("")
+endif()

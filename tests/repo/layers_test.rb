@@ -1,0 +1,65 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+#
+# The folders of the server's extension are layers: each includes only those before it.
+
+require "minitest/autorun"
+
+class LayersTest < Minitest::Test
+  ROOT = File.expand_path("../../samples/server/ext/kino", __dir__)
+  LAYERS = %w[base http http1 net admission rack app].freeze
+  # What a layer may know beyond C++, the C library and those parts of kino that need no Ruby.
+  SOCKETS = %r{\A(asio|netinet)/|\Asys/un\.h|\Apoll\.h}
+  SOCKET_CALLS = /(?<!\w)::(recv|send|sendmsg|shutdown|accept4?|setsockopt|getsockopt|ioctl)\(/
+  # Still to be given a transport instead of its socket.
+  SOCKET_OWNER = "http1/response_pipeline.cpp"
+  RUBY = %r{\Aruby|\Akino/(detail/ruby|gvl|extension|wait|dispatcher|frozen_strings|native_object|arguments|boundary)}
+
+  def sources = Dir.glob("#{ROOT}/**/*.{hpp,cpp}").sort
+
+  def layer_of(path) = path.delete_prefix("#{ROOT}/").split("/").first
+
+  def each_include
+    sources.each do |path|
+      File.read(path).scan(/^#\s*include\s*([<"])([^>"]+)[>"]/) { |kind, name| yield path, kind == '"', name }
+    end
+  end
+
+  def test_every_file_is_in_a_layer
+    refute_empty sources
+    assert_equal LAYERS.sort, sources.map { |path| layer_of(path) }.uniq.sort
+  end
+
+  def test_no_layer_includes_one_above_it
+    upward = []
+    each_include do |path, own, name|
+      next unless own
+
+      next if path.end_with?(SOCKET_OWNER)
+
+      target = name.split("/").first
+      assert_includes LAYERS, target, "#{path} includes #{name} without its folder"
+      upward << "#{path} includes #{name}" if LAYERS.index(target) > LAYERS.index(layer_of(path))
+    end
+    assert_empty upward
+  end
+
+  def test_sockets_begin_with_net
+    early = []
+    each_include do |path, own, name|
+      early << "#{path} includes <#{name}>" if !own && name.match?(SOCKETS) && LAYERS.index(layer_of(path)) < LAYERS.index("net")
+    end
+    assert_empty early
+    callers = sources.select { |path| LAYERS.index(layer_of(path)) < LAYERS.index("net") && File.read(path).match?(SOCKET_CALLS) }
+    assert_empty callers.reject { |path| path.end_with?(SOCKET_OWNER) }, "these call the socket themselves"
+  end
+
+  def test_ruby_begins_with_rack
+    early = []
+    each_include do |path, own, name|
+      early << "#{path} includes <#{name}>" if !own && name.match?(RUBY) && LAYERS.index(layer_of(path)) < LAYERS.index("rack")
+    end
+    assert_empty early
+  end
+end

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+//
+// Shared by tests of the server's HTTP server: a HTTP server on its own port, a handler that queues its
+// requests for the test's threads, and a client.
+
+#pragma once
+
+#include "http/exchange.hpp"
+#include "net/http_server.hpp"
+#include "http1/response_head.hpp"
+
+#include <kino/channel.hpp>
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <utility>
+
+namespace http_server_test {
+
+namespace server = kino::server;
+
+/// Queues requests until a thread of the test takes them.
+class desk final : public server::request_handler {
+public:
+  ~desk() { requests_.close(); }
+
+  /// Waits for the next request; empty once the desk is closed.
+  server::exchange::reply next() {
+    server::exchange::reply taken;
+    static_cast<void>(requests_.pop(taken));
+    return taken;
+  }
+  void close() { requests_.close(); }
+  /// How many requests have been handed over, and how many refused by the http_server itself.
+  [[nodiscard]] int handed_over() const { return handed_over_; }
+  [[nodiscard]] int refusals() const { return refusals_; }
+
+private:
+  void handle(server::exchange::reply&& reply) noexcept override {
+    ++handed_over_;
+    try {
+      static_cast<void>(requests_.try_push(std::move(reply)));
+    } catch (std::bad_alloc const&) {
+      reply.expire();
+    }
+  }
+  int status_for(kino::ending how, server::exchange&) noexcept override {
+    return how == kino::ending::expired ? 503 : 500;
+  }
+  void refused(int) noexcept override { ++refusals_; }
+  void quiet() noexcept override {}
+
+  kino::channel<server::exchange::reply> requests_{1024};
+  std::atomic<int> handed_over_{0};
+  std::atomic<int> refusals_{0};
+};
+
+/// Settings for a port of the system's choice, and deadlines that no test meets by accident.
+inline server::options patient_settings(unsigned io_threads = 1) {
+  server::options chosen;
+  chosen.binds.push_back({"127.0.0.1", 0, {}});
+  chosen.io_threads = io_threads;
+  chosen.connection.header_timeout = std::chrono::hours(1);
+  chosen.connection.body_timeout = std::chrono::hours(1);
+  chosen.connection.keep_alive_timeout = std::chrono::hours(1);
+  chosen.connection.min_body_rate = chosen.connection.min_response_rate = 0;
+  return chosen;
+}
+
+/// The same, and all bodies reach the handler while they arrive.
+inline server::options streaming_settings(unsigned io_threads = 1) {
+  server::options chosen = patient_settings(io_threads);
+  chosen.stream_body = {"/"};
+  return chosen;
+}
+
+class running_http_server {
+public:
+  explicit running_http_server(server::request_handler& handler,
+                             server::options const& chosen = patient_settings())
+      : http_(chosen, handler) {
+    http_.listen();
+    http_.start();
+  }
+  ~running_http_server() { http_.stop(); }
+  [[nodiscard]] std::uint16_t port() const { return http_.addresses().front().port; }
+  [[nodiscard]] server::http_server& get() { return http_; }
+
+private:
+  server::http_server http_;
+};
+
+struct response {
+  int status = 0;  // 0: the connection ended before there was a whole one
+  std::string body;
+};
+
+/// A client that waits a minute for what does not come.
+class client {
+public:
+  /// A socket that is not connected yet.
+  client() : client(family{AF_INET}) {}
+  explicit client(std::uint16_t port) : client() { static_cast<void>(connect(port)); }
+  client(client&& other) noexcept
+      : socket_(std::exchange(other.socket_, -1)), seen_(std::move(other.seen_)) {}
+  ~client() { close(); }
+
+  /// A client on the Unix socket of that address; not connected if that fails.
+  static client on(sockaddr_un const& to, std::size_t length) {
+    client made(family{AF_UNIX});
+    auto const* const address = reinterpret_cast<sockaddr const*>(&to);
+    if (::connect(made.socket_, address, static_cast<socklen_t>(length)) != 0) made.close();
+    return made;
+  }
+
+  bool connect(std::uint16_t port) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+  }
+  void close() {
+    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+  }
+  void half_close() { ::shutdown(socket_, SHUT_WR); }
+  /// Closes so that the server sees a reset.
+  void reset() {
+    linger const at_once{1, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+  }
+
+  /// Makes the kernel keep little of what is not read.
+  void receive_little_ahead(int bytes = 4096) {
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  }
+  /// Sends all of it; false if the connection has ended.
+  bool send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      ssize_t const sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+  /// What arrives, up to and with `end`; less if the connection ends.
+  std::string read_through(std::string_view end) {
+    while (seen_.find(end) == seen_.npos && receive()) {}
+    std::size_t const found = seen_.find(end);
+    return take(found == seen_.npos ? seen_.size() : found + end.size());
+  }
+  /// The next answer that has a Content-Length.
+  response read_response() {
+    std::string const head = read_through("\r\n\r\n");
+    if (!head.ends_with("\r\n\r\n")) return {};
+    static constexpr std::string_view name = "ontent-length: ";  // and Content-
+    std::size_t const at = head.find(name);
+    std::size_t const length =
+        at == head.npos ? 0 : std::strtoul(head.c_str() + at + name.size(), nullptr, 10);
+    while (seen_.size() < length && receive()) {}
+    if (seen_.size() < length) return seen_.clear(), response{};
+    return {std::atoi(head.c_str() + sizeof "HTTP/1.1"), take(length)};
+  }
+  /// Whether the server left it waiting: no test may accept that.
+  [[nodiscard]] bool waited_in_vain() const { return waited_in_vain_; }
+  /// Waits until something has arrived, and takes at most `most` bytes of it; none at the end.
+  std::string read_some(std::size_t most) {
+    if (seen_.empty()) static_cast<void>(receive());
+    return take(std::min(most, seen_.size()));
+  }
+  /// Waits for more and says whether the connection has ended instead.
+  [[nodiscard]] bool ended() { return seen_.empty() && !receive(); }
+
+private:
+  enum class family : int {};
+  explicit client(family of) : socket_(::socket(static_cast<int>(of), SOCK_STREAM, 0)) {
+    timeval const timeout{60, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+  }
+  bool receive() {
+    char bytes[16384];
+    ssize_t const length = ::recv(socket_, bytes, sizeof bytes, 0);
+    if (length > 0) seen_.append(bytes, static_cast<std::size_t>(length));
+    waited_in_vain_ |= length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return length > 0;
+  }
+  std::string take(std::size_t length) {
+    std::string const taken = seen_.substr(0, length);
+    seen_.erase(0, length);
+    return taken;
+  }
+
+  int socket_;
+  std::string seen_;
+  bool waited_in_vain_ = false;
+};
+
+/// How many descriptors this process has open.
+inline int open_descriptors() {
+  int count = 0;
+  for (int i = 0; i < 4096; ++i) count += ::fcntl(i, F_GETFD) != -1;
+  return count;
+}
+
+/// Answers with status 200 and `body`.
+inline void answer(server::exchange::reply const& reply, std::string_view body) {
+  server::exchange& to = server::exchange::of(reply);
+  bool const keep = to.decide_keep_alive();
+  to.head_buffer().clear(0);
+  server::response_head head(to.head_buffer());
+  static_cast<void>(head.status(200));
+  head.finish({server::framing::length, body.size(), keep, false});
+  iovec pieces[] = {server::piece(to.head_buffer().view()), server::piece(body)};
+  reply.answer({pieces, true, keep});
+}
+
+/// The whole body of a request, as it arrives; what there is if the client leaves.
+inline std::string read_body(server::exchange& from) {
+  std::string all;
+  char bytes[8192];
+  for (;;) {
+    auto const got = from.read(bytes, sizeof bytes);
+    all.append(bytes, got.length);
+    if (got.length != 0) continue;
+    if (got.what != server::body_pipe::state::open) return all;
+    if (from.body().await()) static_cast<void>(from.body().arrivals().park(std::nullopt));
+  }
+}
+
+}  // namespace http_server_test

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+
+#include "admission/admission_queue.hpp"
+
+#include "../support/await.hpp"
+#include "../support/http_server_test.hpp"
+#include "../support/private_access.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <vector>
+
+namespace server = kino::server;
+using namespace http_server_test;
+using server::exchange;
+using server::admission_queue;
+using fate = server::admission_queue::fate;
+
+KINO_TEST_REACH(alarm_due_of, admission_queue, alarm_due_)
+KINO_TEST_REACH(mutex_of, admission_queue, mutex_)
+
+namespace {
+
+// An exchange without a connection would not know where to send its answer; these only count.
+class ticket final : public kino::answerable<server::answer> {
+public:
+  [[nodiscard]] bool expired() const { return expired_; }
+
+private:
+  void delivered(kino::outcome<server::answer>&& result) noexcept override {
+    expired_ = result.kind() == kino::ending::expired;
+  }
+  void released() noexcept override {}
+  std::atomic<bool> expired_{false};
+};
+
+// A queue with as much room as the test says.
+struct queue {
+  std::mutex mutex;
+  std::vector<exchange::reply> taken;
+  std::size_t room = 0;
+  bool closed = false;
+
+  fate offer(exchange::reply& reply) {
+    std::lock_guard guard(mutex);
+    if (closed) return fate::closed;
+    if (room == 0) return fate::full;
+    --room;
+    taken.push_back(std::move(reply));
+    return fate::accepted;
+  }
+  void add_room(std::size_t more) {
+    std::lock_guard guard(mutex);
+    room += more;
+  }
+  std::vector<void const*> order() {
+    std::lock_guard guard(mutex);
+    std::vector<void const*> all;
+    for (exchange::reply const& each : taken) all.push_back(each.place());
+    return all;
+  }
+};
+
+class room_test {
+public:
+  explicit room_test(server::clock::duration timeout, admission_queue::offer offer)
+      : http_(handler_), room_(http_.get().first_thread(), timeout, std::move(offer)) {}
+  ~room_test() {
+    room_.close();
+    http_.get().stop();
+  }
+  admission_queue* operator->() { return &room_; }
+
+private:
+  desk handler_;
+  running_http_server http_;
+  admission_queue room_;
+};
+
+constexpr auto for_ever = std::chrono::hours(1);
+
+}  // namespace
+
+TEST_CASE("guests go in when there is room, in order") {
+  std::deque<ticket> tickets(5);
+  queue behind;
+  room_test room(for_ever, [&](exchange::reply& reply) { return behind.offer(reply); });
+  behind.room = 1;
+  for (ticket& each : tickets) room->enter(exchange::reply(each));
+  CHECK(room->size() == 4);
+  behind.add_room(2);
+  room->room_again();
+  CHECK(room->size() == 2);
+  behind.add_room(9);
+  room->room_again();
+  CHECK(room->size() == 0);
+  std::vector<void const*> const order = behind.order();
+  REQUIRE(order.size() == tickets.size());
+  for (std::size_t i = 0; i < order.size(); ++i) CHECK(order[i] == &tickets[i]);
+}
+
+TEST_CASE("a entry expires at its deadline, and the one after it at its own") {
+  std::deque<ticket> tickets(3);
+  queue behind;
+  room_test room(std::chrono::milliseconds(20), [&](exchange::reply& reply) { return behind.offer(reply); });
+  for (ticket& each : tickets) {
+    room->enter(exchange::reply(each));
+    CHECK(room->size() == 1);
+    await([&] { return each.expired(); });
+    await([&] { return room->size() == 0; });
+  }
+}
+
+TEST_CASE("an alarm that rings while the only entry is being offered is not its last") {
+  std::atomic<int> offers{0};
+  std::atomic<bool> rung{false};
+  ticket first;
+  ticket other;
+  room_test room(std::chrono::milliseconds(20), [&](exchange::reply&) {
+    // The second offer, by room_again, lasts until an alarm has been missed.
+    if (++offers == 3) rung.wait(false);
+    return fate::full;
+  });
+  room->enter(exchange::reply(first));  // offers twice: it may have been the last to see no room
+  CHECK(offers == 2);
+  std::thread worker([&] { room->room_again(); });
+  await([&] { return offers == 3; });
+  // This one's deadline is later. It expires in an alarm that found the first entry in hand.
+  room->enter(exchange::reply(other));
+  await([&] { return other.expired(); });
+  rung = true;
+  rung.notify_one();
+  worker.join();
+  await([&] { return first.expired(); });
+  CHECK(room->size() == 0);
+}
+
+TEST_CASE("a entry that comes back in time keeps its deadline although the last alarm has rung") {
+  constexpr auto timeout = std::chrono::milliseconds(200);
+  std::deque<ticket> tickets(2);
+  queue behind;
+  std::atomic<int> offers{0};
+  std::atomic<bool> go_on{false};
+  room_test room(timeout, [&](exchange::reply& reply) {
+    if (++offers == 6) go_on.wait(false);
+    return behind.offer(reply);
+  });
+  // The alarm is the first one's, which does not need it ...
+  room->enter(exchange::reply(tickets[0]));
+  behind.add_room(1);
+  room->room_again();
+  CHECK(behind.order().size() == 1);
+  // ... and rings while the second one, whose time is not over, is being offered.
+  auto const later = server::clock::now() + timeout / 2;
+  await([&] { return server::clock::now() > later; });
+  room->enter(exchange::reply(tickets[1]));
+  CHECK(offers == 5);
+  std::thread worker([&] { room->room_again(); });
+  await([&] {
+    std::lock_guard guard(mutex_of(*room.operator->()));
+    return !alarm_due_of(*room.operator->());
+  });
+  go_on = true;
+  go_on.notify_one();
+  worker.join();
+  await([&] { return tickets[1].expired(); });
+  CHECK(room->size() == 0);
+}
+
+TEST_CASE("a request that cannot be queued for lack of memory expires, and the next one is queued") {
+  std::atomic<int> failures{1};
+  std::deque<ticket> tickets(4);
+  queue behind;
+  room_test room(for_ever, [&](exchange::reply& reply) {
+    if (failures-- > 0) throw std::bad_alloc();
+    return behind.offer(reply);
+  });
+  behind.room = 1;
+  room->enter(exchange::reply(tickets[0]));
+  CHECK(tickets[0].expired());
+  room->enter(exchange::reply(tickets[1]));
+  CHECK(behind.order().size() == 1);
+  room->enter(exchange::reply(tickets[2]));
+  room->enter(exchange::reply(tickets[3]));
+  CHECK(room->size() == 2);
+  failures = 1;
+  behind.add_room(1);
+  room->room_again();
+  CHECK(tickets[2].expired());
+  CHECK(behind.order().back() == &tickets[3]);
+  CHECK(room->size() == 0);
+}
+
+TEST_CASE("closing expires who waits, who is being offered, and who comes later") {
+  std::atomic<int> offers{0};
+  std::atomic<bool> go_on{false};
+  std::deque<ticket> tickets(3);
+  room_test room(for_ever, [&](exchange::reply&) {
+    if (++offers == 3) go_on.wait(false);
+    return fate::full;
+  });
+  room->enter(exchange::reply(tickets[0]));
+  std::thread worker([&] { room->room_again(); });
+  await([&] { return offers == 3; });
+  room->enter(exchange::reply(tickets[1]));
+  room->close();
+  CHECK(tickets[1].expired());
+  go_on = true;
+  go_on.notify_one();
+  worker.join();
+  CHECK(tickets[0].expired());
+  room->enter(exchange::reply(tickets[2]));
+  CHECK(tickets[2].expired());
+  CHECK(room->size() == 0);
+}
+
+TEST_CASE("guests of many threads all go in or expire") {
+  constexpr int threads = 4;
+  constexpr int each = 3000;
+  std::deque<ticket> tickets(threads * each);
+  queue behind;
+  {
+    room_test room(std::chrono::milliseconds(1), [&](exchange::reply& reply) { return behind.offer(reply); });
+    std::vector<std::thread> all;
+    for (int i = 0; i < threads; ++i) {
+      all.emplace_back([&, i] {
+        for (int n = 0; n < each; ++n) {
+          room->enter(exchange::reply(tickets[static_cast<std::size_t>(i * each + n)]));
+          if (n % 3 == 0) continue;
+          behind.add_room(1);
+          room->room_again();
+        }
+      });
+    }
+    for (std::thread& one : all) one.join();
+    await([&] { return room->size() == 0; });
+  }
+  std::size_t expired = 0;
+  for (ticket const& one : tickets) expired += one.expired();
+  CHECK(expired + behind.taken.size() == tickets.size());
+  CHECK(expired != 0);
+}
