@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// How long a request may wait for a worker.
+// queue_deadline: limits the time that a request waits for a worker.
 
 #pragma once
 
@@ -16,35 +16,36 @@
 
 namespace kino::server {
 
-/// A queue_deadline expires requests that no worker begins within a fixed time, also when every worker is stuck.
+/// A queue_deadline expires requests that no worker begins within a fixed time, even if every worker
+/// is stuck.
 ///
 /// It keeps the requests in a list, in the order in which they were handed over. All have the same
-/// timeout, so the first one is due first and one timer serves all. It does not keep requests
-/// open, and forgets those that have begun or ended when the next one comes, or after `tidy_time`.
+/// timeout, so the first one is due first and one timer serves all. It does not keep requests open,
+/// and drops those that have begun or ended when the next one arrives, or after `tidy_time`.
 ///
 /// A worker that takes a request calls `exchange::begin`: exactly one of the two gets it.
 ///
-/// While requests are watched, an alarm is set or a notice on its way that sets one. Where there is
-/// no memory for an alarm, the I/O thread looks each time it comes round.
+/// While requests are watched, an alarm is set, or a notice that sets one has been sent. If there is
+/// no memory for an alarm, the I/O thread checks in each of its iterations.
 ///
-/// Threads: any; requests expire on the thread of `home`. The lock is a leaf, and no request expires
-///          under it.
-/// Lifetime: ends after `home` has stopped.
-/// Blocks:  never.  Throws: nothing: requests bring their places in the list with them.
+/// Threads: any; requests expire on the thread of `home`. The lock is a leaf lock, and no request
+///          expires under it.
+/// Lifetime: destroyed after `home` has stopped.
+/// Blocks:  never.  Throws: nothing, because the list links are part of the requests.
 class queue_deadline {
 public:
-  /// A `timeout` of zero lets requests wait for ever.
+  /// A `timeout` of zero lets requests wait forever.
   queue_deadline(io_thread& home, clock::duration timeout);
   queue_deadline(queue_deadline const&) = delete;
   ~queue_deadline();
 
-  /// Expires the request `timeout` from now, unless it has begun or ended by then.
+  /// Expires the request after `timeout`, unless it has begun or ended by then.
   void watch(exchange::reply const& reply) noexcept;
-  /// Forgets all requests; watches no more.
+  /// Drops all requests and stops watching.
   void close() noexcept;
 
 private:
-  /// How long an exchange that is over stays here at most if nothing else arrives.
+  /// The maximum time that an ended exchange stays in the list if no other arrives.
   static constexpr std::chrono::seconds tidy_time{1};
 
   struct list {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Something that threads wait for and that may happen again and again.
+// bell: wakes all threads that wait for a recurring event.
 
 #pragma once
 
@@ -12,12 +12,12 @@
 
 namespace kino::server {
 
-/// A bell wakes every thread that listens when it is rung.
+/// A bell wakes every listening thread when it is rung.
 ///
 /// A listener enters, looks whether what it waits for is true, and parks if not: what happens
 /// after it has entered wakes it.
 ///
-/// Threads: any.  Blocks: never, but for a leaf mutex.
+/// Threads: any.  Blocks: never; takes a leaf mutex.
 class bell {
 public:
   void ring() {
@@ -27,7 +27,7 @@ public:
     for (kino::detail::parker* one : listeners_) one->notify();
   }
 
-  /// One thread that listens, for as long as this lives.
+  /// Registers one listening thread for its lifetime.
   class listener {
   public:
     explicit listener(bell& to) : bell_(to) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Bytes that are appended at one end and consumed at the other.
+// byte_buffer: bytes that are appended at one end and consumed at the other.
 //
 // std::string and std::vector set every byte they grow by; a server appends what it is about
 // to overwrite anyway, and it keeps the memory from one request to the next.
@@ -19,12 +19,12 @@ namespace kino::server {
 
 /// A byte_buffer is a growing array of bytes with a read position.
 ///
-/// In whatever order bytes are appended and consumed, each is moved at most twice on average,
-/// and the capacity stays below four times the most that was in it at once, or 512 bytes.
-/// `prepare` and `append` move the bytes: neither takes a view into the buffer itself, unless
-/// `prepare` has made the room before.
+/// For any order of appending and consuming, each byte is moved at most twice on average, and the
+/// capacity stays below four times the maximum content, or 512 bytes. `prepare` and `append` may
+/// move the bytes: do not pass a view into the buffer itself, unless `prepare` has reserved the room
+/// before.
 ///
-/// Threads: none.  Throws: std::bad_alloc, from `prepare` and `append`, which then change nothing.
+/// Threads: one at a time.  Throws: std::bad_alloc, from `prepare` and `append`, which then change nothing.
 class byte_buffer {
 public:
   byte_buffer() = default;
@@ -49,7 +49,7 @@ public:
   [[nodiscard]] char* data() { return bytes_ + start_; }
   [[nodiscard]] std::string_view view() const { return {data(), size()}; }
 
-  /// Room for `length` bytes after the last one; `commit` makes them part of the buffer.
+  /// Returns room for `length` bytes after the last one; `commit` adds them to the buffer.
   [[nodiscard]] char* prepare(std::size_t length) {
     if (capacity_ - end_ < length) grow(length);
     return bytes_ + end_;
@@ -66,15 +66,15 @@ public:
     commit(1);
   }
 
-  /// Forgets the first `length` bytes.
+  /// Removes the first `length` bytes.
   void consume(std::size_t length) {
     start_ += length;
     if (start_ == end_) start_ = end_ = 0;
   }
-  /// Forgets everything after the first `length` bytes.
+  /// Removes all bytes after the first `length`.
   void truncate(std::size_t length) { end_ = start_ + length; }
 
-  /// Forgets everything; keeps the memory unless it is more than `keep` bytes.
+  /// Removes all bytes; keeps the memory unless it is larger than `keep` bytes.
   void clear(std::size_t keep) {
     start_ = end_ = 0;
     if (capacity_ <= keep) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The server's log: standard error, through a sink that makes nothing wait and nothing fail.
+// The server's log: standard error, through a sink that never blocks or fails its callers.
 
 #pragma once
 
@@ -10,11 +10,11 @@
 
 namespace kino::server {
 
-/// What all lines of this process go through, Ruby's included, so that they keep their order. Never destroyed.
+/// The sink for all lines of this process, including those from Ruby, so they stay in order. Never destroyed.
 /// The first call makes it, and may throw; the extension's start makes it.
 [[nodiscard]] kino::async_sink& log();
 
-/// Logs one line, with the prefix "kino: ". Control characters become '?'; what is too long is cut.
+/// Logs one line, with the prefix "kino: ". Control characters are replaced by '?'; long lines are truncated.
 void log_line(std::string_view text) noexcept;
 
 }  // namespace kino::server

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// How slowly a client may send or read.
+// minimum_rate: the deadline that a minimum transfer rate sets for a client.
 
 #pragma once
 
@@ -11,30 +11,30 @@
 
 namespace kino::server {
 
-/// A minimum_rate says until when a client has to make more progress.
+/// A minimum_rate computes the time by which a client must make more progress.
 ///
-/// It begins with `grace`. Every byte of progress pays for as long as it takes at the rate; a
-/// client that was fast has paid for a pause, but for none longer than `longest_pause`. So what
-/// holds a worker or memory costs the client at least the rate, byte by byte, and a client that
-/// sends in bursts is not told from one that sends steadily.
+/// It begins with `grace`. Every byte of progress extends the deadline by its time at the minimum
+/// rate, so a fast client earns a pause, but none longer than `longest_pause`. A client that occupies
+/// a worker or memory must therefore send or read at the minimum rate on average; bursts and steady
+/// transfer are treated alike.
 ///
-/// Threads: none; it belongs to its connection.
+/// Threads: one at a time; it belongs to its connection.
 class minimum_rate {
 public:
   minimum_rate(std::uint64_t bytes_per_second, clock::duration grace, clock::duration longest_pause)
       : bytes_per_second_(bytes_per_second), grace_(grace), longest_pause_(longest_pause) {}
 
-  /// Begins anew: the client is waited for from now on.
+  /// Restarts: the client must make progress from now on.
   void start(clock::time_point now) {
     last_ = now;
     due_ = bytes_per_second_ == 0 ? now + longest_pause_ : now + std::min(grace_, longest_pause_);
   }
-  /// The client has sent or read so many bytes.
+  /// Records that the client has sent or read bytes.
   void progress(std::uint64_t bytes, clock::time_point now) {
     if (bytes == 0) return;
     last_ = now;
     clock::time_point const latest = now + longest_pause_;
-    // Without a minimum every byte pays for the longest pause.
+    // Without a minimum, every byte earns the longest pause.
     double const seconds = static_cast<double>(bytes) / static_cast<double>(bytes_per_second_);
     std::chrono::duration<double> const most = latest - due_;
     if (bytes_per_second_ == 0 || seconds >= most.count()) {
@@ -43,9 +43,9 @@ public:
       due_ += std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
     }
   }
-  /// When it is too late.
+  /// The deadline.
   [[nodiscard]] clock::time_point due() const { return due_; }
-  /// Whether it is so because the client has stopped, and not because it is slow.
+  /// Whether the deadline applies because the client has stopped, not because it is slow.
   [[nodiscard]] bool stopped(clock::time_point now) const { return now - last_ >= longest_pause_; }
 
 private:

@@ -11,10 +11,10 @@
 
 namespace kino::server {
 
-/// temporary_files makes files that have no name and vanish with their descriptor, also when the
+/// temporary_files creates files without a name, which vanish with their descriptor, even if the
 /// process is killed.
 ///
-/// Virtual, so that tests can have a disk that is full or broken.
+/// Virtual, so tests can simulate a full or broken disk.
 ///
 /// Threads: any.  Blocks: as the file system does.
 class temporary_files {
@@ -25,9 +25,9 @@ public:
 
   [[nodiscard]] std::string const& directory() const { return directory_; }
 
-  /// A descriptor of a new, empty file. Throws std::system_error naming the directory.
+  /// Returns a descriptor of a new, empty file. Throws std::system_error naming the directory.
   [[nodiscard]] virtual int open() const;
-  /// As pwrite and pread: how many bytes, or -1 with errno.
+  /// Like pwrite and pread: the number of bytes, or -1 with errno.
   virtual ssize_t write(int file, char const* bytes, std::size_t length, std::uint64_t at) const;
   virtual ssize_t read(int file, char* bytes, std::size_t length, std::uint64_t at) const;
   virtual void close(int file) const noexcept;

@@ -15,9 +15,9 @@ struct authority {
   std::string_view host;
   std::string_view port;
 
-  /// Takes `text` apart, or returns nothing if it is not `uri-host [":" port]` (RFC 9110, 7.2;
-  /// RFC 3986, 3.2) with a host that is not empty and a port of at most 65535. User information
-  /// before a host is an error, too: RFC 9110, 4.2.4, calls it one.
+  /// Parses `text`; returns nothing if it is not `uri-host [":" port]` (RFC 9110, 7.2; RFC 3986, 3.2)
+  /// with a non-empty host and a port of at most 65535. User information before the host is an
+  /// error, too (RFC 9110, 4.2.4).
   [[nodiscard]] static std::optional<authority> parse(std::string_view text);
 };
 

@@ -17,17 +17,17 @@
 
 namespace kino::server {
 
-/// A body_pipe carries bytes from one I/O thread to one worker and tells both when to wait.
+/// A body_pipe carries bytes from one I/O thread to one worker, with back-pressure.
 ///
-/// The writing side never waits: `push` reports when the pipe is full, and the I/O thread then
-/// stops reading its socket until `take` says that there is room again. The reading side takes
-/// what there is; when there is nothing it parks on `arrivals` and comes back.
+/// The writer never waits: `push` reports when the pipe is full, and the I/O thread then stops
+/// reading its socket until `take` reports room. The reader takes available bytes; if there are
+/// none, it parks on `arrivals` and tries again.
 ///
-/// The pipe takes more than its capacity when it is handed more: what has been read from the
-/// socket has to go somewhere. It holds at most its capacity and one read.
+/// The pipe accepts more than its capacity, because bytes that were read from the socket must be
+/// stored. It holds at most its capacity plus one read.
 ///
-/// Bytes, state and reason change together under the writer's hands, so each question answers
-/// all three: two questions in a row would combine an old answer with a new one.
+/// Bytes, state and reason change together, so each query returns all three: two queries in a row
+/// would combine an old value with a new one.
 ///
 /// Threads: one writer, and one reader at a time.
 /// Blocks:  never; a leaf mutex is held while bytes are copied.
@@ -46,21 +46,21 @@ public:
 
   // --- the writing side ---
 
-  /// Appends `bytes`; returns whether the writer may go on. A discarded pipe takes all.
+  /// Appends `bytes`; returns whether the writer may continue. A discarded pipe accepts everything.
   bool push(std::string_view bytes);
-  /// Whether it was full and its reader has not made room since.
+  /// Whether it was full and its reader has not made room since then.
   [[nodiscard]] bool full();
 
-  /// There are no more bytes: the body is complete.
+  /// Ends the pipe: the body is complete.
   void finish() { end(state::complete, {}); }
-  /// There are no more bytes although the body is not complete.
+  /// Ends the pipe: the body is incomplete.
   void fail(rejection const& why) { end(state::broken, why); }
 
   // --- the reading side ---
 
   /// Copies at most `room` bytes to `out`. An open pipe without bytes gives none.
   [[nodiscard]] taken take(char* out, std::size_t room);
-  /// Nobody will read the rest. Returns whether the writer waits and may go on.
+  /// Discards the rest of the body. Returns whether the writer waits and may continue.
   [[nodiscard]] bool discard();
 
   /// Where the reader sleeps. One notification comes with bytes or the end, after a `take`

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// How a request body is read while it may still be arriving.
+// Reads a request body that may still be arriving.
 
 #pragma once
 
@@ -11,12 +11,12 @@
 
 namespace kino::server {
 
-/// take_some takes bytes from `from` to where `place()` says, at most `room`, and waits for the
-/// first one. No bytes: the body is complete.
+/// take_some copies at most `room` bytes from `from` to `place()`, and waits for the first one. If
+/// it returns no bytes, the body is complete.
 ///
-/// `from` has `take`, as a body_pipe; `await`, which returns when there may be something to take;
-/// and `broken`, which throws. `place` is asked again after each wait, in which a garbage
-/// collector may have moved the destination.
+/// `from` has `take`, like a body_pipe; `await`, which returns when there may be bytes; and
+/// `broken`, which throws. `place` is called again after each wait, because a garbage collector may
+/// have moved the destination.
 template <class Source, class Place>
 body_pipe::taken take_some(Source& from, std::size_t room, Place place) {
   for (;;) {
@@ -27,10 +27,10 @@ body_pipe::taken take_some(Source& from, std::size_t room, Place place) {
   }
 }
 
-/// read_body takes at most `most` bytes from `from`, less only if the body ends before.
+/// read_body reads at most `most` bytes from `from`, fewer only if the body ends before.
 ///
-/// `into` has `reserve(total)` and `at(position)`, and hears with `commit(total)` how many bytes
-/// it has; `expected` is how many there will probably be. Returns how many there are.
+/// `into` has `reserve(total)`, `at(position)`, and `commit(total)`, which sets its number of bytes;
+/// `expected` is the probable number. Returns the number of bytes read.
 template <class Source, class Target>
 std::size_t read_body(Source& from, std::size_t most, std::size_t expected, Target& into) {
   constexpr std::size_t piece = 16 * 1024;
@@ -42,7 +42,7 @@ std::size_t read_body(Source& from, std::size_t most, std::size_t expected, Targ
     body_pipe::taken const part = take_some(from, room, [&] { return into.at(got); });
     got += part.length;
     into.commit(got);
-    // The end came with these bytes or not at all: what arrives from here on is taken next time.
+    // The end arrived with these bytes or not yet: later bytes are taken next time.
     if (part.what == body_pipe::state::complete) break;
     next = part.left;
   }

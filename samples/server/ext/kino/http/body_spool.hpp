@@ -14,34 +14,34 @@
 
 namespace kino::server {
 
-/// A body_spool keeps a body: in memory while it is small, else in a temporary file behind a
-/// buffer in memory, so that a slow or large upload costs neither a worker nor much memory.
+/// A body_spool stores a body: in memory while it is small, otherwise in a temporary file behind a
+/// buffer in memory. A slow or large upload therefore costs neither a worker nor much memory.
 ///
-/// First one thread writes, then others read; the request's way through the queue orders the two.
-/// A reader claims the next bytes, which threads that share a GVL do one after the other, and
-/// copies them out, which needs no lock: what was written does not change any more.
+/// One thread writes first, then others read; passing the request through the queue orders the two.
+/// A reader claims the next bytes, which threads that share a GVL do one at a time, and copies them
+/// out without a lock, because written bytes no longer change.
 ///
 /// Memory: at most the limit, rounded up to a power of two, and one file descriptor.
 /// Blocks: as the file system does, in bodies beyond the limit.
-/// Throws: std::bad_alloc; std::system_error, if the file cannot be made, written or read.
+/// Throws: std::bad_alloc; std::system_error, if the file cannot be created, written or read.
 class body_spool {
 public:
   body_spool() = default;
   body_spool(body_spool const&) = delete;
   ~body_spool() { close(); }
 
-  /// Begins an empty body that keeps at most `memory` bytes, at least one, out of `files`.
+  /// Begins an empty body that keeps at most `memory` bytes (at least one) in memory, and the rest in `files`.
   void begin(temporary_files const& files, std::size_t memory);
 
   // --- writing ---
 
-  /// Room for some of the next `wanted` bytes, at least one of them.
+  /// Returns room for some of the next `wanted` bytes, at least one.
   [[nodiscard]] std::span<char> prepare(std::size_t wanted);
-  /// Makes the first `length` of them part of the body.
+  /// Adds the first `length` of them to the body.
   void commit(std::size_t length) { memory_.commit(length); }
   void append(std::string_view bytes);
 
-  /// Gives an empty spool memory that it would need anyway, or takes it away.
+  /// Gives memory to an empty spool, or takes it back.
   void swap_memory(byte_buffer& with) noexcept { memory_.swap(with); }
 
   // --- reading ---
@@ -52,16 +52,16 @@ public:
   };
 
   [[nodiscard]] std::uint64_t size() const { return stored_ + memory_.size(); }
-  /// How many bytes nobody has claimed.
+  /// Number of unclaimed bytes.
   [[nodiscard]] std::uint64_t left() const { return size() - claimed_; }
-  /// The next bytes, at most `most`: they belong to the caller.
+  /// Claims the next bytes, at most `most`, for the caller.
   [[nodiscard]] part claim(std::size_t most) noexcept;
   /// Copies claimed bytes to `out`.
   void copy(part const& from, char* out) const;
   /// Whether copying them reads from the file.
   [[nodiscard]] bool in_file(part const& from) const { return from.at < stored_; }
 
-  /// Forgets everything: closes the file, keeps at most `keep` bytes of memory.
+  /// Clears the body: closes the file, keeps at most `keep` bytes of memory.
   void reset(std::size_t keep) noexcept;
 
 private:
@@ -70,7 +70,7 @@ private:
 
   temporary_files const* files_ = nullptr;
   std::size_t limit_ = 0;
-  byte_buffer memory_;         // what comes behind the file's bytes
+  byte_buffer memory_;         // the bytes that follow those in the file
   std::uint64_t stored_ = 0;   // bytes in the file
   std::uint64_t claimed_ = 0;
   int file_ = -1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Finds the names that occur more than once in a list of header fields.
+// Finds repeated names in a list of header fields.
 
 #pragma once
 
@@ -16,8 +16,8 @@ namespace kino::server {
 /// share, with their indices in ascending order. `hash_of(i)` is a 32-bit hash of the key
 /// `key_of(i)`, which is ordered by `<`. `order` is scratch memory.
 ///
-/// The cost is O(count log count) whatever the keys are, also if all hashes are equal. Keys are
-/// looked at only if their hashes are equal.
+/// The cost is O(count log count) for any keys, even if all hashes are equal. Keys are compared only
+/// if their hashes are equal.
 template <class HashOf, class KeyOf, class Visit>
 void for_each_repeated(std::vector<std::uint64_t>& order, std::size_t count, HashOf hash_of,
                        KeyOf key_of, Visit visit) {

@@ -10,7 +10,7 @@
 
 namespace kino::server {
 
-/// Whether `text` is `lower`, which is written in lower case, in any mixture of cases.
+/// Whether `text` equals `lower`, which must be in lower case, ignoring case.
 [[nodiscard]] constexpr bool equal_ignoring_case(std::string_view text,
                                                  std::string_view lower) {
   return text.size() == lower.size() &&
@@ -26,8 +26,8 @@ namespace kino::server {
   return text;
 }
 
-/// Calls `visit` with each element of a comma-separated list. Empty elements are skipped, as
-/// recipients have to. A comma in a quoted string separates, too: use it for lists of tokens.
+/// Calls `visit` with each element of a comma-separated list. Empty elements are skipped, as RFC 9110
+/// requires. A comma in a quoted string also separates: use this only for lists of tokens.
 template <class Visit>
 constexpr void for_each_element(std::string_view list, Visit visit) {
   while (!list.empty()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Which bytes HTTP allows where, as tables.
+// Character classes of HTTP's grammar, as tables.
 
 #pragma once
 
@@ -43,16 +43,16 @@ inline constexpr auto keys = [] {
 
 }  // namespace detail
 
-/// Whether `c` may stand in a method or a header name (RFC 9110, token).
+/// Whether `c` is allowed in a method or a header name (RFC 9110, token).
 constexpr bool in_token(char c) { return detail::token[static_cast<unsigned char>(c)]; }
 /// What `c` of a header name becomes in a CGI key; NUL if it may not stand in a name.
 constexpr char key_of(char c) { return detail::keys[static_cast<unsigned char>(c)]; }
-/// Whether `c` may stand in a header value: anything but control characters, tab excepted.
+/// Whether `c` is allowed in a header value: anything except control characters other than tab.
 constexpr bool in_value(char c) {
   auto const u = static_cast<unsigned char>(c);
   return (u >= 0x20 && u != 0x7f) || u == '\t';
 }
-/// Whether every byte of `text` may stand in a header value. Eight at a time: cookies are long.
+/// Whether every byte of `text` is allowed in a header value. Checks eight bytes at a time, because cookies are long.
 inline bool all_in_value(std::string_view text) {
   constexpr std::uint64_t ones = 0x0101010101010101;
   constexpr std::uint64_t tops = 0x8080808080808080;
@@ -75,14 +75,14 @@ inline bool all_in_value(std::string_view text) {
 constexpr bool is_hex_digit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
 }
-/// Whether `c` may stand, itself, in the name of a host (RFC 3986, reg-name).
+/// Whether `c` is allowed unencoded in the name of a host (RFC 3986, reg-name).
 constexpr bool in_name(char c) { return detail::name[static_cast<unsigned char>(c)]; }
-/// Whether `c` may stand in an IPv6 address.
+/// Whether `c` is allowed in an IPv6 address.
 constexpr bool in_ipv6(char c) { return c == ':' || c == '.' || is_hex_digit(c); }
-/// Whether `c` may stand in a request target: see request_line.
+/// Whether `c` is allowed in a request target: see request_line.
 constexpr bool in_target(char c) { return detail::target[static_cast<unsigned char>(c)]; }
-/// Whether `text` has only characters that `allowed` takes, and percent signs before two
-/// hexadecimal digits.
+/// Whether `text` consists of characters in `allowed` and percent signs followed by two hexadecimal
+/// digits.
 template <class Allowed>
 constexpr bool percent_encoded(std::string_view text, Allowed allowed) {
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Why a request is not served.
+// rejection: the reason why a request is not served.
 
 #pragma once
 
@@ -8,8 +8,8 @@
 
 namespace kino::server {
 
-/// A rejection is why a request is not served: the status that says so, and for the log the
-/// limit and the value that broke it, where there are such.
+/// A rejection is the reason why a request is not served: the status for the client, and for the log
+/// the exceeded limit and the value, if any.
 struct rejection {
   int status = 0;
   char const* reason = "";

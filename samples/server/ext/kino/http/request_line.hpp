@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The first line of a request.
+// request_line: the parsed first line of a request.
 
 #pragma once
 
@@ -13,22 +13,22 @@ namespace kino::server {
 
 /// A request_line is a method, a target and a version, as views into the line.
 ///
-/// Every method that is a token is one, known or not. The target is a path, a URL of http or
-/// https, or for OPTIONS an asterisk (RFC 9112, 3.2). Its percent-encoding has to be sound. The
-/// visible characters that RFC 3986 leaves out, except "#", are let through: browsers send them
-/// as they are, and they separate nothing.
+/// Any token is a method, known or not. The target is a path, an http or https URL, or for OPTIONS an
+/// asterisk (RFC 9112, 3.2). Its percent-encoding must be valid. Visible characters that RFC 3986
+/// does not allow, except "#", are accepted: browsers send them unencoded, and they are not
+/// delimiters.
 struct request_line {
   std::string_view method;
   std::string_view target;
-  unsigned minor_version = 1;  ///< 0 or 1: what is later than HTTP/1.1 is answered as that.
+  unsigned minor_version = 1;  ///< 0 or 1: later versions are served as HTTP/1.1.
 
-  std::string_view named;  ///< The authority of a URL, as it stands there; else empty.
-  authority host;          ///< The same, taken apart.
+  std::string_view named;  ///< The authority of a URL as text; otherwise empty.
+  authority host;          ///< The parsed authority.
   std::string_view path;   ///< May be empty in a URL.
   std::string_view query;  ///< Without the question mark.
 
-  /// Takes `line`, which ends before its line break, apart into `into`. 400 for what is no
-  /// request line, 505 for other major versions, 501 for CONNECT.
+  /// Parses `line`, without its line break, into `into`. Rejects an invalid request line with 400,
+  /// other major versions with 505, and CONNECT with 501.
   [[nodiscard]] static rejection parse(std::string_view line, request_line& into);
 
 private:

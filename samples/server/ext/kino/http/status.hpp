@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The status codes of HTTP.
+// The status codes of HTTP and their rules for content.
 
 #pragma once
 
@@ -11,13 +11,13 @@
 
 namespace kino::server {
 
-/// What an answer may have behind its head, by its status (RFC 9110, 6.4.1, 8.6 and 15).
+/// The content that a response may have, by its status (RFC 9110, 6.4.1, 8.6 and 15).
 enum class content_rule : std::uint8_t {
-  interim,    ///< 1xx: not a final answer at all.
+  interim,    ///< 1xx: not a final response.
   usual,      ///< Content, unless the request was HEAD.
   none,       ///< 204: no content and no Content-Length.
-  zero,       ///< 205: no content, and Content-Length says so.
-  described,  ///< 304: no content; Content-Length is that of the content left out.
+  zero,       ///< 205: no content, and a Content-Length of 0.
+  described,  ///< 304: no content; Content-Length is that of the omitted content.
 };
 
 /// One row of the table: a code, its rule and its registered reason phrase.
@@ -27,7 +27,7 @@ struct status_entry {
   std::string_view reason;
 };
 
-/// The registered status codes in ascending order; 418 is one that everybody knows all the same.
+/// The registered status codes in ascending order, and the well-known 418.
 inline constexpr auto statuses = std::to_array<status_entry>({
     {100, content_rule::interim, "Continue"},
     {101, content_rule::interim, "Switching Protocols"},
@@ -97,7 +97,7 @@ inline constexpr auto statuses = std::to_array<status_entry>({
 static_assert(std::is_sorted(statuses.begin(), statuses.end(),
                              [](auto const& a, auto const& b) { return a.code < b.code; }));
 
-/// The row of `code`. One that is not registered has no reason, and the rule of its class.
+/// The row of `code`. An unregistered code has no reason phrase, and the rule of its class.
 [[nodiscard]] constexpr status_entry status_of(std::uint16_t code) {
   auto const* const row = std::lower_bound(
       statuses.begin(), statuses.end(), code,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Which requests reach the application before their body has arrived.
+// streamed_bodies: selects the requests that reach the application before their body has arrived.
 
 #pragma once
 
@@ -13,11 +13,11 @@ namespace kino::server {
 
 /// streamed_bodies is the list of the option `stream_body`.
 ///
-/// An entry that begins with a slash is a path: it and everything below it. Any other is the
-/// beginning of a content type, in any case of letters: "application/grpc" is also
+/// An entry that begins with a slash is a path, including everything below it. Any other entry is a
+/// prefix of a content type, ignoring case: "application/grpc" also matches
 /// "application/grpc+proto".
 ///
-/// Threads: any, once made.
+/// Threads: any, once constructed.
 class streamed_bodies {
 public:
   streamed_bodies() = default;

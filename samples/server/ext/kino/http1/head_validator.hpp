@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Watches the line ends of header fields and trailers.
+// head_validator: validates the line ends of header fields and trailers.
 
 #pragma once
 
@@ -9,13 +9,13 @@
 
 namespace kino::server {
 
-/// A head_validator refuses the two line shapes on which servers and proxies disagree: a line feed
-/// without a carriage return, and a field continued on the next line (obs-fold). It also counts
+/// A head_validator refuses the two forms of lines on which servers and proxies disagree: a line
+/// feed without a carriage return, and a field continued on the next line (obs-fold). It also counts
 /// the fields.
 ///
-/// llhttp 8 accepts the former and 9 can be told to, and neither shows callbacks the difference.
-/// A disagreement about where a line ends is how requests are smuggled, so this is looked at
-/// before the parser sees the bytes. It scans by line with memchr, which costs next to nothing.
+/// llhttp 8 accepts a bare line feed, 9 can be configured to, and neither exposes the difference to
+/// callbacks. Disagreement about line ends enables request smuggling, so this check runs before the
+/// parser sees the bytes. It scans lines with memchr, at negligible cost.
 class head_validator {
 public:
   enum class verdict { more, finished, bare_line_feed, folded };
@@ -27,7 +27,7 @@ public:
   /// Starts where the first field may begin, or the empty line that ends the fields.
   void start() { *this = head_validator(); }
 
-  /// Looks at the next bytes; after `finished`, nothing more until the next start.
+  /// Checks the next bytes. After `finished`, call `start` first.
   [[nodiscard]] result scan(std::string_view bytes);
 
   /// Fields whose lines have begun since the start.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// HTTP/1 requests out of bytes: a request line, then llhttp, and what it leaves to be checked.
+// http_parser: parses HTTP/1 requests with its own request line, llhttp, and additional checks.
 
 #pragma once
 
@@ -17,28 +17,28 @@ namespace kino::server {
 
 /// An http_parser turns the bytes of one connection into one request after the other.
 ///
-/// It holds no bytes back: what belongs to the head goes into the request's arena, body bytes
-/// go to the sink at once. What it lets through is one well-formed request whose end every
-/// other HTTP implementation sees at the same place, or it is a rejection.
+/// It buffers no bytes: the head is stored in the request's arena, and body bytes are passed to the
+/// sink immediately. It either produces a well-formed request, whose end every other HTTP
+/// implementation finds at the same position, or a rejection.
 ///
-/// llhttp knows a fixed list of methods and treats some of them in ways of its own. So it does
-/// not see the request line: it starts behind one that is always the same.
+/// llhttp knows a fixed list of methods and treats some of them specially. It therefore does not see
+/// the request line, but a constant one.
 ///
-/// Every request has a bound for what is no body: for the head and the trailers together in
-/// bytes (max_header_size), for the fields of each in number (max_header_fields), and
-/// max_header_size, too, for what chunks have beyond 20 bytes each, which is enough for a size
-/// of 16 digits and two line breaks.
+/// All parts of a request except the body are limited: the head and the trailers together in bytes
+/// (max_header_size), the fields of each in number (max_header_fields), and the overhead of chunks
+/// beyond 20 bytes each in bytes (max_header_size). 20 bytes are enough for a size of 16 digits and
+/// two line breaks.
 ///
-/// A body of known length is only counted: whoever reads it from the socket to where it belongs
-/// says so with `skip_body`.
+/// A body of known length is only counted: the code that reads it from the socket into its final
+/// buffer reports this with `skip_body`.
 ///
-/// Threads: none; it belongs to its connection.
+/// Threads: one at a time; it belongs to its connection.
 class http_parser {
 public:
   /// What happens while a request is being parsed; called from `parse`.
   class sink {
   public:
-    /// The head is complete and sound. A rejection ends the parsing.
+    /// The head is complete and valid. A rejection ends the parsing.
     [[nodiscard]] virtual rejection on_head() = 0;
     /// The next bytes of the body. A rejection ends the parsing.
     [[nodiscard]] virtual rejection on_body(std::string_view bytes) = 0;
@@ -61,11 +61,11 @@ public:
   /// Parses `bytes` up to the end of the request or of the bytes.
   [[nodiscard]] result parse(std::string_view bytes);
 
-  /// How many bytes of a body of known length are missing; 0 for any other.
+  /// Number of missing bytes of a body of known length; 0 for any other body.
   [[nodiscard]] std::uint64_t body_left() const {
     return phase_ == phase::counted_body ? body_left_ : 0;
   }
-  /// Counts `length` of them, which did not come through `parse`; returns whether that was all.
+  /// Counts `length` of them, which did not pass through `parse`; returns whether the body is complete.
   [[nodiscard]] bool skip_body(std::size_t length) { return (body_left_ -= length) == 0; }
 
   /// Whether a byte of this request has been seen.
@@ -74,7 +74,7 @@ public:
   [[nodiscard]] bool in_head() const {
     return phase_ == phase::line || phase_ == phase::fields;
   }
-  /// Why, after `rejected`.
+  /// The reason, after `rejected`.
   [[nodiscard]] rejection const& why() const { return why_; }
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The head of an answer as bytes.
+// response_head: writes the status line and headers of a response.
 
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace kino::server {
 
-/// How the client learns where the body of an answer ends.
+/// How the end of a response body is delimited.
 enum class framing : std::uint8_t {
   none,     ///< There is no body: HEAD, 204, 205, 304.
   length,   ///< Content-Length.
@@ -21,24 +21,24 @@ enum class framing : std::uint8_t {
   closing,  ///< The end of the connection (HTTP/1.0).
 };
 
-/// A response_head writes status line and headers into a buffer, one after the other.
+/// A response_head writes the status line and headers into a buffer.
 ///
-/// Headers that are about one connection are the server's own. Of an application's `connection`
-/// only "close" counts; `transfer-encoding`, `keep-alive`, `proxy-connection` and `trailer` are
-/// dropped; `upgrade`, which 426 needs, is passed on and listed in `connection`. What stands
-/// there for the end of the body follows from the status.
+/// The server controls connection-specific headers. Of an application's `connection`, only "close"
+/// has an effect; `transfer-encoding`, `keep-alive`, `proxy-connection` and `trailer` are dropped;
+/// `upgrade`, which 426 needs, is passed on and listed in `connection`. The status determines the
+/// framing of the body.
 ///
-/// It is trivially destructible on purpose: the code that feeds it Ruby values may be left by
-/// a Ruby exception between any two calls.
+/// It is trivially destructible on purpose: a Ruby exception may skip the frames of its user between
+/// any two calls.
 ///
-/// Threads: none.  Throws: std::bad_alloc, from all that write.
+/// Threads: one at a time.  Throws: std::bad_alloc, from members that write.
 class response_head {
 public:
   enum class problem { none, bad_status, interim_status, bad_name, bad_value, bad_length };
 
   explicit response_head(byte_buffer& out) : out_(&out) {}
 
-  /// Begins an answer. 200 to 999: an interim status is no answer.
+  /// Begins a response with a status of 200 to 999; an interim status is an error.
   [[nodiscard]] problem status(long code);
   /// Adds one header line.
   [[nodiscard]] problem header(std::string_view name, std::string_view value);
@@ -49,7 +49,7 @@ public:
     bool keep_alive;
     bool http_1_0;
   };
-  /// Adds what is missing and the empty line.
+  /// Adds the missing headers and the empty line.
   void finish(ending const& end);
 
   [[nodiscard]] bool wants_close() const { return wants_close_; }
@@ -58,13 +58,13 @@ public:
     if (!has_length_) return std::nullopt;
     return length_;
   }
-  /// Whether an answer with this status has no body, whatever was asked.
+  /// Whether a response with this status never has a body, for any request.
   [[nodiscard]] bool bodiless() const { return status_.content != content_rule::usual; }
-  /// How to frame an answer to HEAD, or to another method, whose length is known or not.
+  /// The framing of a response to HEAD or another method, with a known or unknown length.
   [[nodiscard]] framing frame(bool head_only, bool length_known, bool http_1_0) const;
 
-  /// Appends a whole answer to `out`: a status with a short explanation as its body, after
-  /// which the connection is closed.
+  /// Appends a complete response to `out`: a status with a short explanation as its body. The
+  /// connection is closed after it.
   static void brief(byte_buffer& out, int code, bool head_only);
 
 private:

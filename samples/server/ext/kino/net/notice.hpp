@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// How other threads get an I/O thread to do something, without memory that might be missing.
+// notice: makes an I/O thread call a function, without allocating memory.
 
 #pragma once
 
@@ -18,13 +18,13 @@ class notice_queue;
 
 /// A notice makes an I/O thread call one function soon after it was sent.
 ///
-/// One that is sent again before its function has begun is still one call; what was written
-/// before either `send` is visible to it.
+/// If it is sent again before its function has begun, the function is called once; effects before
+/// either `send` are visible to it.
 ///
-/// Threads: `send` by any; the function is called by the I/O thread and must not throw.
+/// Threads: `send`: any; the I/O thread calls the function, which must not throw.
 /// Blocks:  never; a leaf lock is held for a few instructions.
-/// Lifetime: not destroyed while it is on its way and the I/O thread runs. One that is not on its
-///          way may outlive the thread.
+/// Lifetime: must not be destroyed while it is pending and the I/O thread runs. One that is not
+///          pending may outlive the thread.
 class notice {
 public:
   notice(notice_queue& to, std::function<void()> work) : to_(to), work_(std::move(work)) {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// System calls on sockets that differ between systems. With KINO_ONLY_POSIX the calls are those
-// that every system has, so that this branch can be tested where nobody needs it.
+// System calls on sockets that differ between systems. KINO_ONLY_POSIX selects the calls that every
+// system has, so this branch can be tested on any system.
 
 #pragma once
 
@@ -28,8 +28,8 @@ inline int set_up_socket(int socket) noexcept {
   ::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
 #ifndef KINO_SOCKET_FLAGS
-  // A program that another thread starts between the two calls inherits the socket; there is no
-  // better way here.
+  // A program that another thread starts between the two calls inherits the socket; this cannot be
+  // avoided here.
   int const flags = ::fcntl(socket, F_GETFL);
   if (::fcntl(socket, F_SETFD, FD_CLOEXEC) != 0 || flags < 0 ||
       ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0) {
@@ -86,14 +86,14 @@ inline ssize_t receive_some(int socket, char* into, std::size_t room) noexcept {
   }
 }
 
-/// A descriptor kept so that one is free when the process has no more; -1 if there is none.
+/// Reserves a descriptor for use when the process has none left; -1 if there is none.
 class spare_descriptor {
 public:
   spare_descriptor() noexcept { refill(); }
   spare_descriptor(spare_descriptor const&) = delete;
   ~spare_descriptor() { static_cast<void>(release()); }
 
-  /// Takes one again; returns whether there is one now.
+  /// Reserves one again; returns whether there is one now.
   bool refill() noexcept {
     if (descriptor_ < 0) descriptor_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     return descriptor_ >= 0;

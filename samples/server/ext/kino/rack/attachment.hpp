@@ -20,7 +20,7 @@ public:
   attachment_slot(attachment_slot const&) = delete;
   ~attachment_slot() { cut(); }
 
-  /// Parts with the object, which from now on belongs to no request.
+  /// Detaches the object, which then belongs to no request.
   void cut() noexcept {
     if (auto const tied = std::exchange(tied_, nullptr)) *tied = nullptr;
   }
@@ -32,12 +32,12 @@ private:
 
 /// An attachment is the Ruby object's end: it knows the worker_context until the request is over.
 ///
-/// The object may live on, in a variable of the application or until the next collection, when
-/// the request is long over; and it may be collected before, by a thread of another Ractor while
-/// the worker runs. So neither end refers to the other: both refer to a cell of their own, which
-/// the last one frees, and the collector's part is no more than a reference count.
+/// The object may outlive the request, in a variable of the application or until the next
+/// collection. It may also be collected earlier, by a thread of another Ractor while the worker
+/// runs. Therefore neither end refers to the other: both refer to a shared cell, which the last one
+/// frees, and the collector only decrements a reference count.
 ///
-/// Threads: `at` by those of the worker's Ractor, with the GVL; the destructor by anyone.
+/// Threads: `at`: those of the worker's Ractor, with the GVL; the destructor: any.
 class attachment {
 public:
   attachment(attachment_slot& place, worker_context& at) : tied_(std::make_shared<worker_context*>(&at)) {
@@ -46,7 +46,7 @@ public:
   }
   attachment(attachment const&) = delete;
 
-  /// Where the request is; null once it is over.
+  /// The context of the request; null once it has ended.
   [[nodiscard]] worker_context* at() const noexcept { return *tied_; }
 
 private:

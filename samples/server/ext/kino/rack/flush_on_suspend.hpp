@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What a thread has written and not sent goes out before it waits.
+// flush_on_suspend: sends the coalesced chunks of a thread before it waits.
 
 #pragma once
 
@@ -8,18 +8,18 @@
 
 namespace kino::server {
 
-/// A suspension is a Ruby thread's giving up its GVL: because it waits for something, or because
-/// it is another thread's turn. Ruby says so where it has thread events (3.2); elsewhere what
-/// has gathered waits for the response_pipeline's clock.
+/// A suspension is the release of the GVL by a Ruby thread that waits or is preempted by another.
+/// Ruby reports it where it has thread events (3.2); elsewhere, chunks wait for the
+/// response_pipeline's timer.
 ///
-/// Threads: Ruby's; each speaks of itself.
+/// Threads: Ruby's; each call concerns the calling thread.
 namespace flush_on_suspend {
 
-/// Has Ruby call us, from now on and for all threads. Cheap for those that have written nothing.
+/// Installs the event hook for all threads. It is cheap for threads that have written nothing.
 void hear();
-/// The calling thread has written an answer of `to`, and parts of it may have gathered.
+/// Records that the calling thread has written to `to`, and that chunks may be held back.
 void note(exchange& to) noexcept;
-/// Nothing has gathered any more.
+/// Records that no chunks are held back.
 void forget() noexcept;
 
 }  // namespace flush_on_suspend

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A Rack environment out of a request.
+// rack_env: creates the Rack environment of a request.
 
 #pragma once
 
@@ -10,21 +10,21 @@
 
 namespace kino::server {
 
-/// A rack_env makes the environment Hash of a request, in the Ractor that will handle it.
+/// A rack_env creates the environment Hash of a request, in the Ractor that will handle it.
 ///
-/// Keys are frozen Strings, made once, and so are the values of SCRIPT_NAME and rack.url_scheme. Every other
-/// String is the request's own and may be changed by the application, as with other servers.
+/// Keys are frozen Strings, created once, and so are the values of SCRIPT_NAME and rack.url_scheme. All other
+/// Strings are new for each request, and the application may change them, as with other servers.
 ///
-/// Threads: built on the main Ractor at load time; `make` in any Ractor.
+/// Threads: constructed on the main Ractor at load time; `make` in any Ractor.
 class rack_env {
 public:
   explicit rack_env(gvl const& held);
   rack_env(rack_env const&) = delete;
 
-  /// What every environment has as "rack.errors": a shareable object, kept for ever. Call before there is a server.
+  /// Sets "rack.errors" of every environment: a shareable object, kept forever. Call before a server exists.
   void set_errors(gvl const& held, VALUE stream);
 
-  /// The environment of what `at` has in its hands. Throws ruby_error.
+  /// Creates the environment of the current request of `at`. Throws ruby_error.
   [[nodiscard]] VALUE make(gvl const& held, worker_context& at);
 
 private:

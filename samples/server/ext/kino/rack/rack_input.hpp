@@ -13,11 +13,11 @@ namespace kino::server {
 
 /// A rack_input reads the body of one request: forward only, as it arrives.
 ///
-/// It is valid while its worker handles the request; afterwards reading raises IOError. A body
-/// that does not come to its end, because the client left or broke a rule, raises
-/// Kino::BodyError, an IOError that is not the application's fault; its `status` is the one that
-/// tells the client so.
-/// Reading blocks while the client is slow, with the GVL released, and can be interrupted.
+/// It is valid while its worker handles the request; afterwards, reading raises IOError. If a body
+/// does not arrive completely, because the client disconnected or violated a rule, reading raises
+/// Kino::BodyError, an IOError that is not the application's fault. Its `status` is the status for
+/// the client. Reading blocks while the client is slow, with the GVL released, and can be
+/// interrupted.
 class rack_input {
 public:
   static constexpr char const* ruby_name = "Kino::Native::Input";
@@ -45,8 +45,8 @@ private:
 
 /// An empty_rack_input is the rack.input of requests without a body: one object for all Ractors.
 ///
-/// It is a type of its own because Ruby asks the type whether an object can be shared, and a
-/// rack_input must not be: another Ractor would read it without synchronisation.
+/// It is a separate type because shareability is a property of the type in Ruby, and a rack_input
+/// must not be shareable: another Ractor would read it without synchronisation.
 class empty_rack_input {
 public:
   static constexpr char const* ruby_name = "Kino::Native::EmptyInput";

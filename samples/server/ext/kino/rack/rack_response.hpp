@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Status, headers and body of a Rack response, as bytes of an answer.
+// Sends the status, headers and body of a Rack response.
 
 #pragma once
 
@@ -16,8 +16,8 @@ namespace kino::server {
 /// Answers what `at` has in hand with a complete response. `body` is an Array of Strings, a
 /// String or nil.
 ///
-/// Raises ArgumentError or TypeError, with nothing sent and the request unanswered, for a
-/// response that HTTP does not allow.
+/// For a response that HTTP does not allow, raises ArgumentError or TypeError; nothing is sent, and
+/// the request stays unanswered.
 void answer_complete(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body);
 
 /// Begins an answer whose body will be written bit by bit; raises as above.
