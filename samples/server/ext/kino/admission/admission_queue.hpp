@@ -20,19 +20,19 @@
 
 namespace kino::server {
 
-/// A admission_queue keeps requests, in order, until the queue has room or they have waited too
-/// long and expire. No thread waits with them.
+/// An admission_queue keeps requests, in order, until the workers' queue has room or their deadline
+/// has passed. No thread waits for them.
 ///
-/// A request that has expired in the queue keeps its place there until a worker comes to it. The
-/// requests behind it lose nothing by that: they wait here instead, in order and no longer.
+/// A request that has expired in the workers' queue keeps its place there until a worker reaches it.
+/// The requests behind it are not delayed by that: they wait here instead, in order and no longer.
 ///
-/// Every request that enters is accepted by the queue, expires at its deadline, or expires at
-/// once where there is no memory for it. While requests wait, an alarm is set or on its way.
+/// Every request that enters is accepted by the workers' queue, expires at its deadline, or expires
+/// immediately if there is no memory for it. While requests wait, an alarm is set or about to be.
 ///
 /// Threads: any.  Blocks: never; the lock is not held while a request is offered or expires.
 class admission_queue {
 public:
-  /// What became of a request that was offered to the queue.
+  /// The outcome of offering a request to the workers' queue.
   enum class fate { accepted, full, closed };
   /// Takes the request only if it returns `accepted`. Any thread; must not block. If it throws,
   /// the request expires.
@@ -41,16 +41,16 @@ public:
 
   admission_queue(io_thread& home, clock::duration timeout, offer to_queue);
 
-  /// Lets `reply` through to the queue, or in. Requests that wait already go first.
+  /// Passes `reply` on to the workers' queue, or keeps it. Requests that already wait go first.
   void enter(exchange::reply&& reply) noexcept;
-  /// Says that the queue has become shorter. Cheap if nobody waits.
+  /// Reports that the workers' queue has become shorter. Cheap if no request waits.
   void room_again() noexcept {
-    // The fence orders the queue's change before the look at the count; `enter` counts before
-    // it looks at the queue again. One of the two sees the other.
+    // The fence orders the change of the queue before the load of the count; `enter` counts before
+    // it checks the queue again. One of the two sees the other.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (count_.load(std::memory_order_relaxed) != 0) admit();
   }
-  /// Expires everybody, now and later.
+  /// Expires all waiting and later requests.
   void close() noexcept;
   [[nodiscard]] std::size_t size() const { return count_.load(std::memory_order_relaxed); }
 
@@ -80,10 +80,10 @@ private:
   bool closed_ = false;
 };
 
-/// A place is what a request has in the queue. Whoever takes the request out, or drops it because it has ended, gives the
-/// place up, and the room lets the next request in.
+/// A place is a request's place in the workers' queue. When the request is taken, or dropped because it has ended, the
+/// place is given up, and the admission_queue admits the next request.
 ///
-/// Threads: one at a time.  Lifetime: not beyond the room's.
+/// Threads: one at a time.  Lifetime: must not outlive the admission_queue.
 class admission_queue::place {
 public:
   place() = default;
@@ -96,9 +96,9 @@ public:
   }
   ~place() { give_up(); }
 
-  /// After the request has left the queue.
+  /// Call after the request has left the workers' queue.
   void give_up() noexcept;
-  /// Says that the queue had none.
+  /// Call if the workers' queue has refused the request.
   void refuse() noexcept { room_ = nullptr; }
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The native server's settings out of the Hash that Ruby passes.
+// Reads the native server's settings from the Hash that Ruby passes.
 
 #pragma once
 
@@ -22,7 +22,7 @@ struct config {
   bool run_permits = true;
 };
 
-/// Reads `hash`; what is missing keeps its default. Throws ruby_error, std::invalid_argument
+/// Reads `hash`; missing settings keep their defaults. Throws ruby_error, and std::invalid_argument
 /// naming the setting.
 [[nodiscard]] config read_config(gvl const& held, VALUE hash);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The http_server, the queue and the workers, put together.
+// server: combines the http_server, the queue and the workers.
 
 #pragma once
 
@@ -25,25 +25,25 @@
 
 namespace kino::server {
 
-/// An event is what a supervisor hears of.
+/// An event for the supervisor.
 struct event {
   enum class kind { none, worker_joined, worker_exited, room_asked };
   kind what = kind::none;
   long slot = 0;       // of a worker
-  std::string reason;  // of an exit; empty: the worker came to its end
+  std::string reason;  // of an exit; empty: a normal exit
 };
 
-/// A job is what the dispatcher carries.
+/// The request type of the dispatcher.
 struct job {
   exchange::reply reply;
   admission_queue::place place;
 };
 
-/// A server takes requests off the http_server and hands them to Ruby workers, one queue for all.
+/// A server passes requests from the http_server to Ruby workers, through one queue for all.
 ///
-/// Threads: workers call `join`, `take`, `leave`, each with its own slot; one thread calls
-///          `start` and `stop`; all else is for any thread.
-/// GVL:     where `held` is asked for; the destructor needs none.
+/// Threads: `join`, `take` and `leave`: the workers, each with its own slot; `start` and `stop`: one
+///          thread; all else: any.
+/// GVL:     needed by functions that take `held`; not by the destructor.
 /// Order:   requests reach workers in the order in which they became complete, per I/O thread;
 ///          those of one connection one at a time.
 class server final : private request_handler {
@@ -59,15 +59,15 @@ public:
   void start() { http_.start(); }
   void stop_accepting() { http_.stop_accepting(); }
   void begin_drain() { http_.begin_drain(); }
-  /// Waits until everything that was accepted is answered; false when `until` comes first.
+  /// Waits until all accepted requests are answered; returns false at `until`.
   [[nodiscard]] bool await_idle(gvl const& held, std::optional<clock::time_point> until);
-  /// No more requests: workers finish what is queued and leave.
+  /// Refuses further requests: workers finish the queued ones and leave.
   void close();
-  /// Ends everything that is going on, now.
+  /// Ends all activity immediately.
   void abort();
   void stop(gvl const& held);
-  /// Whether it was stopped and the last worker has left: nothing needs it any more. A worker
-  /// that was busy when the server stopped finds its worker_context, and finds that it is over.
+  /// Whether it was stopped and the last worker has left, so it can be destroyed. A worker that was
+  /// busy when the server stopped still finds its worker_context, whose request has ended.
   [[nodiscard]] bool deserted() const { return stopped_ && joined_ == 0; }
 
   // --- workers ---
@@ -78,30 +78,30 @@ public:
   [[nodiscard]] worker_context& context_at(std::size_t slot);
   /// The worker_context of a worker that has a request to answer. Throws kino::raise.
   [[nodiscard]] worker_context& busy_context_at(std::size_t slot);
-  /// Parts with the request of a joined worker and waits for its next; the environment, or nil.
+  /// Ends the request of a joined worker and waits for its next one; returns the environment, or nil.
   [[nodiscard]] VALUE take(gvl const& held, std::size_t slot);
 
-  /// A worker that could not join says so; without that its supervisor would wait for it.
+  /// Reports a worker that could not join; otherwise its supervisor would wait for it.
   void refused_worker(std::optional<std::string> reason) noexcept;
-  /// Whether this is a child of the process that made the server: nothing of it works here.
+  /// Whether this is a child of the process that created the server, where it cannot be used.
   [[nodiscard]] bool forked() const { return born_.forked(); }
 
   // --- supervision ---
 
-  /// Says that a worker collects a lot; once until the supervisor has heard it.
+  /// Reports frequent collections of a worker, once until the supervisor has taken the event.
   void ask_for_room() noexcept;
-  /// Waits for an event, at most so many seconds (`none` then); nullopt once the server has stopped.
+  /// Waits for an event, at most the given seconds (then `none`); nullopt once the server has stopped.
   [[nodiscard]] std::optional<event> next_event(gvl const& held, std::optional<double> seconds);
 
   struct statistics {
     std::uint64_t served;
     std::uint64_t rejected;
     std::uint64_t in_flight;
-    std::uint64_t queued;  // complete, and neither begun by a worker nor answered
+    std::uint64_t queued;  // complete, not begun by a worker, not answered
     std::uint64_t waited_count;
     double waited_seconds;
     std::uint64_t client_gone;  // before a worker began
-    std::uint64_t refused;      // before they were requests: 4xx of the parser
+    std::uint64_t refused;      // invalid requests: 4xx of the parser
     std::size_t connections;
     std::vector<kino::worker_slots::view> slots;
   };
@@ -122,7 +122,7 @@ private:
   void refused(int) noexcept override { refused_.add(); }
   void quiet() noexcept override { quiet_.ring(); }
 
-  // In the order of who needs whom: what comes later is destroyed first.
+  // Ordered by dependency: later members are destroyed first.
   rack_env& environments_;
   kino::counter received_;    // every request that was handed over; it goes on into one of:
   kino::counter rejected_;    // - expired
@@ -130,8 +130,8 @@ private:
   kino::counter client_gone_;  // - begun too late; all others count as a worker's `waited_count`
   kino::counter refused_;
   bell quiet_;
-  // There is room for whatever can happen between two looks of the supervisor: it starts a worker only after it has
-  // heard of the one before, and each joins and leaves once.
+  // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
+  // previous one, and each worker joins and leaves once.
   kino::channel<event> events_;
   std::atomic<bool> room_asked_{false};
   http_server http_;

@@ -8,7 +8,7 @@
 
 namespace kino::server {
 
-/// An endpoint is one side of a connection, as a Rack environment names it. The port of a Unix
+/// An endpoint is one side of a connection, in the form of a Rack environment. The port of a Unix
 /// socket is empty.
 struct endpoint {
   std::string address;

@@ -29,8 +29,8 @@ enum class known_header : std::uint8_t {
 
 /// A request is a parsed head: views into one arena, valid until `clear`.
 ///
-/// A head of n bytes takes at most 2 n + 16 bytes of the arena, whatever is in it. The arena
-/// has at most twice as much memory.
+/// Any head of n bytes takes at most 2 n + 16 bytes of the arena. The arena has at most twice as
+/// much memory.
 ///
 /// Header names are kept as the keys a Rack environment has ("HTTP_ACCEPT_ENCODING",
 /// "CONTENT_TYPE"): the conversion happens once, byte by byte, while parsing.
@@ -44,7 +44,7 @@ public:
     std::uint32_t value_length;
     std::uint32_t hash;  // of the key
     known_header known;
-    bool underscored;  // the client wrote an underscore where others write a dash
+    bool underscored;  // the client used an underscore instead of a dash
   };
 
   // --- what was asked ---
@@ -83,14 +83,14 @@ public:
   [[nodiscard]] bool in_target() const {
     return arena_.view().find(' ') != std::string_view::npos;
   }
-  /// Takes the line apart. A rejection leaves the method readable if there is one.
+  /// Parses the line. After a rejection, the method is still available if it is valid.
   [[nodiscard]] rejection end_line();
   void append_name(std::string_view bytes);
   void append_value(std::string_view bytes);
   void end_name();
   void end_value();
 
-  /// Checks what llhttp does not, works out host and body, and joins repeated headers.
+  /// Performs the checks that llhttp does not, determines host and body, and joins repeated headers.
   [[nodiscard]] rejection finish();
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Memory for asynchronous operations, so that starting one cannot fail.
+// handler_memory: preallocated memory for asynchronous operations, so starting one cannot fail.
 
 #pragma once
 
@@ -10,14 +10,14 @@
 
 namespace kino::server {
 
-/// A handler_memory keeps one pending operation of Asio, with its handler.
+/// A handler_memory stores one pending Asio operation with its handler.
 ///
-/// Asio gives the memory back before it calls the handler, which may start the next operation.
-/// A second operation at the same time, or one that is too large, is allocated after all.
+/// Asio frees the memory before it calls the handler, which may start the next operation. A second
+/// concurrent operation, or one that is too large, is allocated on the heap.
 ///
-/// Threads: one at a time; whoever starts an operation knows that the one before has begun to
-///          call its handler.
-/// Lifetime: until the operation is over or its context is gone; the handler may be what keeps it.
+/// Threads: one at a time; an operation may be started once the previous one has begun to call its
+///          handler.
+/// Lifetime: until the operation has ended or its context is destroyed; the handler may own it.
 class handler_memory {
 public:
   handler_memory() = default;
@@ -39,7 +39,7 @@ private:
   bool used_ = false;
 };
 
-/// The allocator through which Asio asks for it.
+/// The allocator through which Asio uses it.
 template <class T>
 class handler_allocator {
 public:

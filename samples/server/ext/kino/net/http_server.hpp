@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The part of the server that speaks HTTP: listeners, I/O threads and their connections.
+// http_server: the HTTP part of the server, with listeners, I/O threads and connections.
 
 #pragma once
 
@@ -20,30 +20,30 @@ namespace kino::server {
 
 class listener;
 
-/// A request_handler is whom the http_server gives its requests to.
+/// A request_handler receives the requests of an http_server.
 class request_handler {
 public:
-  /// Takes over one request. `reply` has to be answered, later and by any thread, or dropped.
-  /// Called on an I/O thread or, for a request that was read ahead, on the thread that has
-  /// completed the answer before it; it must not keep either. A client's request comes only
-  /// after the answer to the one before.
+  /// Takes over one request. `reply` must be answered, later and by any thread, or dropped. Called on
+  /// an I/O thread or, for a request that was read ahead, on the thread that has completed the
+  /// previous response; it must not block either. Requests of one client are handed over one at a
+  /// time, each after the response to the previous one.
   virtual void handle(exchange::reply&& reply) noexcept = 0;
-  /// Which status a request gets that was dropped or has expired; where such are counted.
+  /// Returns the status for a request that was dropped or has expired, and counts it.
   virtual int status_for(kino::ending how, exchange& unanswered) noexcept = 0;
-  /// A request was refused with `status` before it became one.
+  /// Reports an invalid request, which was refused with `status`.
   virtual void refused(int status) noexcept = 0;
-  /// The last connection on which something was going on is gone. Called on an I/O thread.
+  /// Reports that no connection is active any longer. Called on an I/O thread.
   virtual void quiet() noexcept = 0;
 
 protected:
   ~request_handler() = default;
 };
 
-/// An http_server accepts connections and turns what arrives into requests. It knows no Ruby.
+/// An http_server accepts connections and parses requests. It is independent of Ruby.
 ///
-/// Threads: `start`, `stop` and the destructor by one thread; all else by any.
-/// Lifetime: the order is start, stop_accepting, begin_drain, close_connections, stop; what is
-///           left out is made up for by `stop`. Exchanges may outlive it.
+/// Threads: `start`, `stop` and the destructor: one thread; all else: any.
+/// Lifetime: the order is start, stop_accepting, begin_drain, close_connections, stop; `stop`
+///           performs omitted steps. Exchanges may outlive it.
 class http_server {
 public:
   http_server(options const& settings, request_handler& handler);
@@ -51,21 +51,21 @@ public:
 
   /// Binds all addresses; connections wait in the backlog until `start`.
   void listen();
-  /// What was bound.
+  /// The bound addresses.
   [[nodiscard]] std::vector<bind_address> addresses() const;
   void start();
   void stop_accepting() noexcept;
-  /// Closes idle connections, and the others once they have their answers.
+  /// Closes idle connections, and the others once they have their responses.
   void begin_drain() noexcept;
-  /// Closes all connections, whatever is going on.
+  /// Closes all connections immediately, even active ones.
   void close_connections() noexcept;
   /// Closes everything and joins the I/O threads.
   void stop();
 
-  /// The one that accepts; for timers of the handler's own.
+  /// The thread that accepts; also for the handler's timers.
   [[nodiscard]] io_thread& first_thread() { return *threads_.front(); }
 
-  /// How many connections have something going on, or may soon.
+  /// Number of connections that are active or may soon be.
   [[nodiscard]] std::size_t live() const { return live_.load(std::memory_order_acquire); }
   [[nodiscard]] std::size_t connections() const {
     return connections_.load(std::memory_order_relaxed);  // a number to look at
@@ -76,7 +76,7 @@ public:
   [[nodiscard]] options const& settings() const { return settings_; }
   /// Whether the handler gets the request before its body has arrived.
   [[nodiscard]] bool streams_body(request const& head) const { return streamed_.match(head); }
-  /// Where large bodies are collected.
+  /// The storage for large bodies.
   [[nodiscard]] temporary_files const& files() const { return *files_; }
   // relaxed, both: they take effect on the next request or connection, and the passes over
   // all connections that follow them are posted.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One I/O thread: an Asio context, the connections it serves and what they share.
+// io_thread: an Asio context with its thread, its connections and their shared state.
 
 #pragma once
 
@@ -26,28 +26,28 @@ class connection;
 class http_server;
 struct endpoint;
 
-/// An io_thread runs the sockets of its connections; it never touches Ruby.
+/// An io_thread runs the sockets of its connections; it never calls Ruby.
 ///
-/// What it runs does not throw: an operation starts in memory that is there already, and where
-/// there is none left for a connection, that connection is closed.
+/// Its functions do not throw: operations start in preallocated memory, and if there is no memory for
+/// a connection, only that connection is closed.
 ///
-/// Threads: the thread itself, except where it says otherwise.
+/// Threads: the thread itself, unless stated otherwise.
 class io_thread {
 public:
   explicit io_thread(http_server& http);
   ~io_thread();
 
-  /// Starts the thread, with all signals blocked: they are for Ruby's threads.
+  /// Starts the thread, with all signals blocked; Ruby's threads handle them.
   void start();
-  /// Ends the thread; any thread but this one. Its connections must be closed before.
+  /// Ends the thread; any thread except itself. Its connections must be closed before.
   void stop();
 
   [[nodiscard]] http_server& http() { return http_; }
   [[nodiscard]] asio::io_context& context() { return context_; }
-  /// Where notices to this thread are sent.
+  /// The queue for notices to this thread.
   [[nodiscard]] notice_queue& notices() { return notices_; }
   [[nodiscard]] exchange_pool& exchanges() { return *exchanges_; }
-  /// Where bytes are read to; they are parsed before anything else is read.
+  /// The buffer for reads; its bytes are parsed before anything else is read.
   [[nodiscard]] std::span<char> read_buffer() { return {buffer_.get(), tuning::read_size}; }
 
   /// Takes over a connected socket; any thread. If this throws, the socket is still the caller's.
@@ -57,7 +57,7 @@ public:
   /// the thread wakes once for all of them.
   void flush_later(connection& one) noexcept;
 
-  /// Has every connection look whether the http_server drains or closes; any thread.
+  /// Makes every connection check whether the http_server drains or closes; any thread.
   void look_at_server() noexcept { server_notice_.send(); }
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One listening socket.
+// listener: one listening socket.
 
 #pragma once
 
@@ -21,23 +21,23 @@ class http_server;
 
 /// A listener binds one address and hands the connections it accepts to the http_server.
 ///
-/// What goes wrong while accepting is logged and waited out; it never ends the process. When
-/// the process has no descriptor left, clients get 503 with one that is kept for this.
+/// Errors while accepting are logged, and accepting is retried later; they never end the process. If
+/// the process has no descriptor left, clients get 503 through a reserved one.
 ///
-/// The file of a Unix socket is its user's to remove, before and after. It has its mode before a
-/// client can connect.
+/// The caller must remove the file of a Unix socket, before and after. The file has its mode before
+/// a client can connect.
 ///
-/// Threads: the constructor and destructor anywhere, the rest on `context`'s thread.
+/// Threads: constructor and destructor: any; the rest: `context`'s thread.
 /// Throws:  std::system_error with the address, from the constructor.
 class listener {
 public:
   listener(http_server& http, asio::io_context& context, bind_address const& where);
   listener(listener const&) = delete;
 
-  /// What was bound: a port 0 has become the one the system chose.
+  /// The bound address; port 0 is replaced by the port that the system chose.
   [[nodiscard]] bind_address const& where() const { return where_; }
 
-  /// Accepts; again, after an acceptance found that there are too many connections.
+  /// Starts accepting, also again after it stopped because of too many connections.
   void start() noexcept;
   void stop() noexcept;
 
@@ -62,7 +62,7 @@ private:
   handler_memory wait_memory_;
   handler_memory pause_memory_;
   bool waiting_ = false;
-  bool failing_ = false;  // what went wrong is logged, and lasts
+  bool failing_ = false;  // an error has been logged and persists
 };
 
 }  // namespace kino::server

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The request that a worker handles.
+// worker_context: the state of the request that a worker handles.
 
 #pragma once
 
@@ -14,16 +14,16 @@
 
 namespace kino::server {
 
-/// A worker_context is what one worker's request needs, from the moment it is taken until it is over.
+/// A worker_context holds the state of one worker's request, from the time it is taken until it ends.
 ///
-/// Threads: those of the worker's Ractor, with the GVL; the counters may be read by any.
+/// Threads: those of the worker's Ractor, with the GVL; any may read the counters.
 struct worker_context {
   exchange::reply reply;  // of the current request; empty: there is none
   response_writer writer;
   attachment_slot input;   // the Ruby object that reads the body
   attachment_slot stream;  // the Ruby object that writes the answer
 
-  bool counted = true;  // the current request, as served; none: nothing to count
+  bool counted = true;  // whether the current request, if any, has been counted as served
 
   // Statistics of the slot, over all workers that had it. One writer, read by anyone: relaxed, they order
   // nothing. The system call that sends an answer comes after the count it belongs to, so a
@@ -32,8 +32,8 @@ struct worker_context {
   std::atomic<std::uint64_t> waited_count{0};
   std::atomic<std::uint64_t> waited_ns{0};
 
-  /// Counts the request as served, once. Called before the bytes that complete its answer go
-  /// out, or when its worker parts with it.
+  /// Counts the request as served, once. Called before the bytes that complete its response are sent,
+  /// or when its worker drops it.
   void count_served() {
     if (std::exchange(counted, true)) return;
     served.store(served.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -47,7 +47,7 @@ struct worker_context {
                     std::memory_order_relaxed);
   }
 
-  /// Parts with the request: what is incomplete is cut, what is unanswered is abandoned.
+  /// Drops the request: aborts an incomplete response, abandons an unanswered request.
   void let_go() {
     input.cut();
     stream.cut();
@@ -59,7 +59,7 @@ struct worker_context {
   }
 };
 
-/// Keeps an exchange for as long as one call works on it, whatever its worker_context does meanwhile.
+/// Keeps an exchange alive during one call, even if its worker_context drops it in the meantime.
 class exchange_hold {
 public:
   explicit exchange_hold(exchange& held) : held_(held) { held_.add_weak(); }
