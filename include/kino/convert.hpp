@@ -110,7 +110,7 @@ struct conversion<bool> {
 /// | an integer of up to 64 bits | an Integer | a number that T cannot hold: RangeError |
 /// | double | a Float, an Integer | |
 /// | bool | true, false | |
-/// | std::string | the bytes of a String, whatever its encoding | |
+/// | std::string | the bytes of a String in any encoding | |
 /// | std::optional<T> | nil, and what T accepts | what T rejects |
 ///
 /// Anything else raises TypeError: conversion calls no methods and runs no Ruby code. For the id

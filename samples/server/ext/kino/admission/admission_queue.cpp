@@ -82,7 +82,7 @@ void admission_queue::admit() noexcept {
       entry& place = entries_.front();
       if (offered == fate::full && !closed_ && clock::now() < place.until) {
         place.reply = std::move(first);  // Once more only if there was room meanwhile.
-        // The alarm may have rung for nobody but this one, while it was not there.
+        // The alarm may have been due only for this request, while it was being offered.
         first_alarm = !std::exchange(alarm_due_, true);
       } else {
         entries_.pop_front();

@@ -97,7 +97,7 @@ void server::abort() {
 
 void server::stop(gvl const& held) {
   close();
-  // The I/O threads need no GVL to end, and do not wait for anybody.
+  // The I/O threads need no GVL to end, and wait for no other thread.
   kino::without_gvl(held, [this] { http_.stop(); }, kino::uninterruptible);
   events_.close();
   stopped_ = true;
@@ -214,7 +214,7 @@ server::statistics server::stats() const {
   all.rejected = rejected_.total();
   all.client_gone = client_gone_.total();
   // Not the queue's length: what has ended stays in it until a worker comes to it. Ends are read before beginnings, but
-  // the figures are not of one moment.
+  // the statistics are not a consistent snapshot.
   std::uint64_t const over =
       all.waited_count + all.client_gone + all.rejected + unserved_.total();
   std::uint64_t const received = received_.total();

@@ -188,7 +188,7 @@ std::size_t http_parser::take_line(std::string_view bytes) {
 
 void http_parser::end_line() {
   if ((why_ = request_->end_line())) return;
-  // A copy per request leaves nothing of the one before, whatever llhttp's version.
+  // A copy per request keeps no state of the previous one, in any version of llhttp.
   parser_ = behind_line();
   parser_.settings = const_cast<llhttp_settings_t*>(http_parser_callbacks::settings());
   parser_.data = this;

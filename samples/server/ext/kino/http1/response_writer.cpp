@@ -55,7 +55,7 @@ void response_writer::abort() {
   if (finished_) return;
   finished_ = true;
   if (!head_sent_) return;
-  to().flush();  // What has been written belongs to the client all the same.
+  to().flush();  // The client still gets the bytes written so far.
   to().cut();
 }
 

@@ -37,7 +37,7 @@ connection::connection(io_thread& home, int socket, endpoint peer, endpoint cons
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 
 void connection::hold() noexcept {
-  // relaxed: whoever counts up holds a reference already.
+  // relaxed: the caller already holds a reference.
   references_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -228,7 +228,7 @@ rejection connection::on_head() {
   most_queued_ = pipeline_.attach(*current_);
   if (most_queued_ == 0) {
     last_request_ = true;
-    return {503, ""};  // An answer before this one ends the connection: nobody will see it.
+    return {503, ""};  // A previous response ends the connection: this one is never sent.
   }
   if (head.content_length.value_or(0) > limits_.max_body_size) {
     return {413, "Content-Length is larger than max_body_size", limits_.max_body_size,

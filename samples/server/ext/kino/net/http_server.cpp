@@ -73,13 +73,13 @@ void http_server::stop() {
 }
 
 bool http_server::admit() {
-  // seq_cst, all of it: either we see the place that connection_closed makes, or it sees that
-  // somebody was turned away.
+  // seq_cst, all of it: either we see the slot that connection_closed frees, or it sees that a
+  // client was turned away.
   for (;;) {
     if (connections_.fetch_add(1) < settings_.connection.max_connections) return true;
     turned_away_.store(true);
     if (connections_.fetch_sub(1) > settings_.connection.max_connections) return false;
-    if (!turned_away_.exchange(false)) return false;  // somebody resumes us already
+    if (!turned_away_.exchange(false)) return false;  // another thread already resumes us
   }
 }
 
@@ -101,7 +101,7 @@ void http_server::connection_closed(bool was_live) noexcept {
 }
 
 void http_server::leave_live() noexcept {
-  // acq_rel: whoever sees none left sees what they did.
+  // acq_rel: the thread that sees none left sees the effects of all.
   if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1) handler_.quiet();
 }
 

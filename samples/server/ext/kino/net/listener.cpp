@@ -122,7 +122,7 @@ void listener::bind_local() {
   if (::bind(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
     fail("listen on", errno);
   }
-  // Nobody can connect before `listen`, so nobody does with wider permissions.
+  // Clients cannot connect before `listen`, so none connects with wider permissions.
   if (where_.mode && ::chmod(where_.path.c_str(), static_cast<mode_t>(*where_.mode)) != 0) {
     int const error = errno;
     ::unlink(where_.path.c_str());

@@ -14,7 +14,7 @@ namespace kino::server::flush_on_suspend {
 
 namespace {
 
-// Set by `hear`: who does not hear must not note, for nobody would empty the place.
+// Set by `hear`. Without the hook, nothing may be recorded, because nothing would clear it.
 std::atomic<kino::detail::fork_mark const*> heard_since{nullptr};
 
 bool hears() noexcept {

@@ -73,7 +73,7 @@ private:
   destination const to_;
 };
 
-// A String that nobody else knows, as a target of read_body, behind what it has already.
+// A String without other references, to which read_body appends.
 class growing_string {
 public:
   growing_string(gvl const& held, VALUE string)

@@ -93,7 +93,7 @@ bool rack_stream::put(std::string_view bytes) {
 void rack_stream::put_all(gvl const& held, VALUE string) {
   std::string_view rest(RSTRING_PTR(string), static_cast<std::size_t>(RSTRING_LEN(string)));
   if (rest.size() <= slice && !writing_) {
-    // Copied or sent before anybody else gets the GVL.
+    // Copied or sent before another thread gets the GVL.
     if (!put(rest)) return;
     rest = {};
   } else {
@@ -161,7 +161,7 @@ VALUE rack_stream::close_write(gvl const& held, VALUE self) {
   result const what = at->writer.finish();
   flush_on_suspend::forget();
   me.head_sent_ = at->writer.head_sent();
-  // The client's absence is no news to somebody who has nothing more to say.
+  // A disconnected client is not an error when there is nothing more to write.
   if (what != result::gone) check(what, at->writer);
   return Qnil;
 }
