@@ -2,6 +2,8 @@
 
 #include "app/config.hpp"
 
+#include <kino/convert.hpp>
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -26,8 +28,7 @@ public:
             std::uint64_t most = INT64_MAX) const {
     VALUE const value = (*this)[name];
     if (NIL_P(value)) return;
-    long long number = 0;
-    kino::protect(held_, [&] { number = NUM2LL(value); });
+    auto const number = kino::from_ruby<long long>(held_, value);
     if (number < 0 || static_cast<std::uint64_t>(number) < least) {
       throw std::invalid_argument(std::string("kino: ") + name + " must be at least " +
                                   std::to_string(least) + ", not " + std::to_string(number));
@@ -69,8 +70,7 @@ public:
 
 private:
   [[nodiscard]] std::string text(VALUE value) const {
-    kino::protect(held_, [value] { Check_Type(value, T_STRING); });
-    return {RSTRING_PTR(value), static_cast<std::size_t>(RSTRING_LEN(value))};
+    return kino::from_ruby<std::string>(held_, value);
   }
   [[nodiscard]] bind_address bind(VALUE one) const {
     bind_address made;
@@ -88,8 +88,7 @@ private:
     }
     made.host = text(RARRAY_AREF(one, 0));
     VALUE const port_or_mode = RARRAY_AREF(one, 1);
-    long number = 0;
-    kino::protect(held_, [&] { number = NUM2LONG(port_or_mode); });
+    auto const number = kino::from_ruby<long>(held_, port_or_mode);
     if (made.host.starts_with('/')) {
       made.path.swap(made.host);
       made.mode = static_cast<unsigned>(number) & 0777;

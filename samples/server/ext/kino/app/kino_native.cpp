@@ -10,9 +10,11 @@
 #include "rack/rack_response.hpp"
 #include "rack/rack_stream.hpp"
 
-#include <kino/detail/usable_cpus.hpp>
+#include <kino/convert.hpp>
 #include <kino/extension.hpp>
 #include <kino/registry.hpp>
+#include <kino/ruby_features.hpp>
+#include <kino/usable_cpus.hpp>
 #include <kino/wait.hpp>
 
 #include <optional>
@@ -29,21 +31,16 @@ using servers = kino::registry<server>;
 servers* running = nullptr;
 rack_env* environments = nullptr;
 
-long number_of(gvl const& held, VALUE value) {
-  if (FIXNUM_P(value)) return FIX2LONG(value);
-  long number = 0;
-  kino::protect(held, [&] { number = NUM2LONG(value); });
-  return number;
-}
+std::uint64_t id_of(gvl const& held, VALUE id) { return kino::from_ruby<std::uint64_t>(held, id); }
 
 servers::pin server_of(gvl const& held, VALUE id) {
-  servers::pin found = running->find(static_cast<std::uint64_t>(number_of(held, id)));
+  servers::pin found = running->find(id_of(held, id));
   if (!found) throw std::invalid_argument("kino: no such server, or it has been stopped");
   return found;
 }
 
 std::size_t slot_of(gvl const& held, VALUE slot) {
-  return static_cast<std::size_t>(number_of(held, slot));
+  return kino::from_ruby<std::size_t>(held, slot);
 }
 
 std::optional<double> seconds_of(gvl const& held, VALUE value) {
@@ -60,7 +57,7 @@ VALUE symbol(char const* name) { return ID2SYM(rb_intern(name)); }
 
 VALUE create(gvl const& held, VALUE, VALUE settings) {
   std::uint64_t const id = running->insert(held, read_config(held, settings), *environments);
-  return kino::protect(held, [id] { return ULL2NUM(id); });
+  return kino::to_ruby(held, id);
 }
 
 VALUE listen_all(gvl const& held, VALUE, VALUE id) {
@@ -99,7 +96,7 @@ VALUE await_idle(gvl const& held, VALUE, VALUE id, VALUE seconds) {
     until = clock::now() + std::chrono::duration_cast<clock::duration>(
                                std::chrono::duration<double>(*timeout));
   }
-  return server_of(held, id)->await_idle(held, until) ? Qtrue : Qfalse;
+  return kino::to_ruby(held, server_of(held, id)->await_idle(held, until));
 }
 
 VALUE close_queue(gvl const& held, VALUE, VALUE id) {
@@ -113,7 +110,7 @@ VALUE abort_all(gvl const& held, VALUE, VALUE id) {
 }
 
 VALUE stop(gvl const& held, VALUE, VALUE id) {
-  auto const number = static_cast<std::uint64_t>(number_of(held, id));
+  auto const number = id_of(held, id);
   servers::pin const found = running->find(number);
   if (!found) return Qnil;  // already stopped
   found->stop(held);
@@ -124,36 +121,32 @@ VALUE stop(gvl const& held, VALUE, VALUE id) {
 // --- workers ----------------------------------------------------------------------
 
 VALUE join(gvl const& held, VALUE, VALUE id) {
-  return LONG2FIX(static_cast<long>(server_of(held, id)->join(held)));
+  return kino::to_ruby(held, server_of(held, id)->join(held));
 }
 
 // A negative slot: the worker could not join, and has none.
 VALUE leave(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE reason) {
   servers::pin const from = server_of(held, id);
-  long const place = number_of(held, slot);
-  std::optional<std::string> why;
-  if (!NIL_P(reason)) {
-    kino::protect(held, [reason] { Check_Type(reason, T_STRING); });
-    why.emplace(RSTRING_PTR(reason), static_cast<std::size_t>(RSTRING_LEN(reason)));
-  }
+  auto const place = kino::from_ruby<long>(held, slot);
+  auto why = kino::from_ruby<std::optional<std::string>>(held, reason);
   if (place < 0) {
     from->refused_worker(std::move(why));
     return Qnil;
   }
   from->leave(held, static_cast<std::size_t>(place), std::move(why));
-  if (from->deserted()) running->erase(static_cast<std::uint64_t>(number_of(held, id)));
+  if (from->deserted()) running->erase(id_of(held, id));
   return Qnil;
 }
 
 // Whether there is nothing left to do for a worker: the server was stopped without it, or this is a forked child.
 VALUE gone(gvl const& held, VALUE, VALUE id) {
-  servers::pin const found = running->find(static_cast<std::uint64_t>(number_of(held, id)));
-  return !found || found->forked() ? Qtrue : Qfalse;
+  servers::pin const found = running->find(id_of(held, id));
+  return kino::to_ruby(held, !found || found->forked());
 }
 
 VALUE forked(gvl const& held, VALUE, VALUE id) {
-  servers::pin const found = running->find(static_cast<std::uint64_t>(number_of(held, id)));
-  return found && found->forked() ? Qtrue : Qfalse;
+  servers::pin const found = running->find(id_of(held, id));
+  return kino::to_ruby(held, found && found->forked());
 }
 
 VALUE take(gvl const& held, VALUE, VALUE id, VALUE slot) {
@@ -179,7 +172,7 @@ VALUE stream(gvl const& held, VALUE, kino::arguments all) {
   worker_context& at = from->busy_context_at(slot_of(held, all[1]));
   std::optional<std::uint64_t> length;
   if (!NIL_P(all[4])) {
-    long const given = number_of(held, all[4]);
+    auto const given = kino::from_ruby<long>(held, all[4]);
     if (given < 0) throw std::invalid_argument("kino: a body length must not be negative");
     length = static_cast<std::uint64_t>(given);
   }
@@ -195,7 +188,7 @@ VALUE stream(gvl const& held, VALUE, kino::arguments all) {
 // Waits for so many seconds at most; nil: without end.
 VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   std::optional<double> const timeout = seconds_of(held, seconds);
-  servers::pin const from = running->find(static_cast<std::uint64_t>(number_of(held, id)));
+  servers::pin const from = running->find(id_of(held, id));
   if (!from) return Qnil;
   std::optional<event> const next = from->next_event(held, timeout);
   if (!next) return Qnil;
@@ -256,13 +249,10 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
 
 // --- the log --------------------------------------------------------------------------
 
-VALUE start_log(gvl const&, VALUE) { return log().start() ? Qtrue : Qfalse; }
+VALUE start_log(gvl const& held, VALUE) { return kino::to_ruby(held, log().start()); }
 
 VALUE write_log(gvl const& held, VALUE, VALUE text) {
-  kino::protect(held, [text] { Check_Type(text, T_STRING); });
-  bool const queued =
-      log().write({RSTRING_PTR(text), static_cast<std::size_t>(RSTRING_LEN(text))});
-  return queued ? Qtrue : Qfalse;
+  return kino::to_ruby(held, log().write(kino::bytes_of(held, text)));
 }
 
 VALUE reopen_log(gvl const&, VALUE) {
@@ -278,10 +268,9 @@ VALUE flush_log(gvl const& held, VALUE, VALUE seconds) {
       std::chrono::duration<double>(std::min(*timeout, 3600.0)));
   bool done = false;
   auto work = [&]() noexcept { done = log().flush(most); };
-  auto unblock = []() noexcept {};
   // With interrupts pending, as in a trap, it waits with the GVL.
-  if (!kino::detail::try_without_gvl(held, work, unblock)) work();
-  return done ? Qtrue : Qfalse;
+  if (!kino::try_without_gvl(held, work, kino::uninterruptible)) work();
+  return kino::to_ruby(held, done);
 }
 
 VALUE set_rack_errors(gvl const& held, VALUE, VALUE stream) {
@@ -291,8 +280,8 @@ VALUE set_rack_errors(gvl const& held, VALUE, VALUE stream) {
 
 // --- the machine ----------------------------------------------------------------------
 
-VALUE available_parallelism(gvl const&, VALUE) {
-  return INT2FIX(static_cast<int>(kino::detail::usable_cpus()));
+VALUE available_parallelism(gvl const& held, VALUE) {
+  return kino::to_ruby(held, kino::usable_cpus());
 }
 
 VALUE sleep_exactly(gvl const& held, VALUE, VALUE seconds) {
@@ -305,9 +294,9 @@ VALUE sleep_exactly(gvl const& held, VALUE, VALUE seconds) {
 VALUE features(gvl const& held, VALUE) {
   return kino::protect(held, [] {
     VALUE const all = rb_hash_new();
-    rb_hash_aset(all, symbol("pinning"), kino::detail::ruby_pins_threads ? Qtrue : Qfalse);
+    rb_hash_aset(all, symbol("pinning"), kino::ruby_pins_threads ? Qtrue : Qfalse);
     rb_hash_aset(all, symbol("run_permits"),
-                 kino::detail::ruby_has_thread_events ? Qtrue : Qfalse);
+                 kino::ruby_has_thread_events ? Qtrue : Qfalse);
     return all;
   });
 }

@@ -77,8 +77,7 @@ int server::status_for(kino::ending how, exchange& unanswered) noexcept {
 bool server::await_idle(gvl const& held, std::optional<clock::time_point> until) {
   bell::listener here(quiet_);
   while (http_.live() != 0) {
-    auto const woken = kino::detail::park_without_gvl(held, here.spot(), until);
-    if (woken == kino::detail::park_result::timed_out) break;
+    if (kino::park_until(held, here.spot(), until) == kino::park_result::timed_out) break;
   }
   return http_.live() == 0;
 }

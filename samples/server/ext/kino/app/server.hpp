@@ -13,8 +13,8 @@
 #include "rack/worker_context.hpp"
 
 #include <kino/channel.hpp>
-#include <kino/detail/fork.hpp>
 #include <kino/dispatcher.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/stats.hpp>
 
 #include <atomic>
@@ -141,7 +141,7 @@ private:
   queue_deadline deadline_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
-  kino::detail::fork_mark const born_;
+  kino::fork_mark const born_;
 };
 
 }  // namespace kino::server

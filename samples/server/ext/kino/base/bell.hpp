@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/parking.hpp>
+#include <kino/parker.hpp>
 
 #include <algorithm>
 #include <mutex>
@@ -24,7 +24,7 @@ public:
     std::lock_guard guard(mutex_);
     // Under the lock: a listener that leaves takes its parker away. The parker's own lock is
     // held for a few instructions, by `notify`, which never looks for ours.
-    for (kino::detail::parker* one : listeners_) one->notify();
+    for (kino::parker* one : listeners_) one->notify();
   }
 
   /// Registers one listening thread for its lifetime.
@@ -39,16 +39,16 @@ public:
       std::erase(bell_.listeners_, &spot_);
     }
     listener(listener const&) = delete;
-    [[nodiscard]] kino::detail::parker& spot() { return spot_; }
+    [[nodiscard]] kino::parker& spot() { return spot_; }
 
   private:
     bell& bell_;
-    kino::detail::parker spot_;
+    kino::parker spot_;
   };
 
 private:
   std::mutex mutex_;
-  std::vector<kino::detail::parker*> listeners_;
+  std::vector<kino::parker*> listeners_;
 };
 
 }  // namespace kino::server

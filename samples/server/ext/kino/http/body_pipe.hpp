@@ -8,7 +8,7 @@
 #include "base/options.hpp"
 #include "http/request.hpp"
 
-#include <kino/detail/parking.hpp>
+#include <kino/parker.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -65,7 +65,7 @@ public:
 
   /// Where the reader sleeps. One notification comes with bytes or the end, after a `take`
   /// or `await` that found neither.
-  [[nodiscard]] kino::detail::parker& arrivals() { return arrivals_; }
+  [[nodiscard]] kino::parker& arrivals() { return arrivals_; }
   /// Whether there is nothing to take; then the next arrival is announced.
   [[nodiscard]] bool await();
 
@@ -75,7 +75,7 @@ private:
   void end(state how, rejection const& why);
 
   std::mutex mutex_;
-  kino::detail::parker arrivals_;
+  kino::parker arrivals_;
   byte_buffer bytes_;
   state state_ = state::open;
   rejection why_;

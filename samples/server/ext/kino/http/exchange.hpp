@@ -11,7 +11,7 @@
 #include "http/request.hpp"
 #include "http/response_sink.hpp"
 
-#include <kino/detail/fork.hpp>
+#include <kino/fork_mark.hpp>
 #include <kino/responder.hpp>
 
 #include <array>
@@ -90,7 +90,7 @@ public:
   /// Whether so much waits for the client that the writer should wait; then `departures` is
   /// notified when there is room, or nobody to wait for.
   [[nodiscard]] bool await_room();
-  [[nodiscard]] kino::detail::parker& departures() { return departures_; }
+  [[nodiscard]] kino::parker& departures() { return departures_; }
   /// Ends the connection so that the client sees an incomplete answer.
   void cut();
 
@@ -137,7 +137,7 @@ private:
   bool streamed_ = false;
   byte_buffer head_buffer_;
   outgoing out_;
-  kino::detail::parker departures_;
+  kino::parker departures_;
   clock::time_point ready_at_{};
   std::size_t ordinal_ = 0;  // among the requests of its connection, from 1
   exchange* next_ = nullptr;
@@ -173,7 +173,7 @@ private:
   void close() noexcept;
   void forget() noexcept;
 
-  kino::detail::fork_mark const born_;
+  kino::fork_mark const born_;
   exchange* ready_ = nullptr;  // the I/O thread's own
   std::atomic<exchange*> returned_{nullptr};
   std::atomic<std::size_t> alive_{1};  // exchanges, and one for the owner

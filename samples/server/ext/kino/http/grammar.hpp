@@ -12,7 +12,7 @@
 
 namespace kino::server::grammar {
 
-namespace detail {
+namespace tables {
 
 using table = std::array<bool, 256>;
 
@@ -41,12 +41,12 @@ inline constexpr auto keys = [] {
   return t;
 }();
 
-}  // namespace detail
+}  // namespace tables
 
 /// Whether `c` is allowed in a method or a header name (RFC 9110, token).
-constexpr bool in_token(char c) { return detail::token[static_cast<unsigned char>(c)]; }
+constexpr bool in_token(char c) { return tables::token[static_cast<unsigned char>(c)]; }
 /// What `c` of a header name becomes in a CGI key; NUL if it may not stand in a name.
-constexpr char key_of(char c) { return detail::keys[static_cast<unsigned char>(c)]; }
+constexpr char key_of(char c) { return tables::keys[static_cast<unsigned char>(c)]; }
 /// Whether `c` is allowed in a header value: anything except control characters other than tab.
 constexpr bool in_value(char c) {
   auto const u = static_cast<unsigned char>(c);
@@ -76,11 +76,11 @@ constexpr bool is_hex_digit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
 }
 /// Whether `c` is allowed unencoded in the name of a host (RFC 3986, reg-name).
-constexpr bool in_name(char c) { return detail::name[static_cast<unsigned char>(c)]; }
+constexpr bool in_name(char c) { return tables::name[static_cast<unsigned char>(c)]; }
 /// Whether `c` is allowed in an IPv6 address.
 constexpr bool in_ipv6(char c) { return c == ':' || c == '.' || is_hex_digit(c); }
 /// Whether `c` is allowed in a request target: see request_line.
-constexpr bool in_target(char c) { return detail::target[static_cast<unsigned char>(c)]; }
+constexpr bool in_target(char c) { return tables::target[static_cast<unsigned char>(c)]; }
 /// Whether `text` consists of characters in `allowed` and percent signs followed by two hexadecimal
 /// digits.
 template <class Allowed>

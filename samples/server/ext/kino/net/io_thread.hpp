@@ -9,7 +9,7 @@
 #include "net/handler_memory.hpp"
 #include "net/notice.hpp"
 
-#include <kino/native_thread.hpp>
+#include <kino/start_thread.hpp>
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <thread>
 
 namespace kino::server {
 
@@ -84,7 +85,7 @@ private:
   notice adoption_notice_{notices_, [this] { start_adopted(); }};
   notice server_notice_{notices_, [this] { follow_server(); }};
   notice flush_notice_{notices_, [this] { flush_soon(); }};
-  kino::detail::thread thread_;
+  std::thread thread_;
 };
 
 }  // namespace kino::server

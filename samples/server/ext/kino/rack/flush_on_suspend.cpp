@@ -2,8 +2,8 @@
 
 #include "rack/flush_on_suspend.hpp"
 
-#include <kino/detail/fork.hpp>
-#include <kino/detail/ruby.hpp>
+#include <kino/fork_mark.hpp>
+#include <kino/ruby_features.hpp>
 
 #include <atomic>
 #include <utility>
@@ -15,7 +15,7 @@ namespace kino::server::flush_on_suspend {
 namespace {
 
 // Set by `hear`. Without the hook, nothing may be recorded, because nothing would clear it.
-std::atomic<kino::detail::fork_mark const*> heard_since{nullptr};
+std::atomic<kino::fork_mark const*> heard_since{nullptr};
 
 bool hears() noexcept {
   auto const* const since = heard_since.load(std::memory_order_acquire);  // pairs with hear
@@ -46,7 +46,7 @@ void on_suspended(rb_event_flag_t, rb_internal_thread_event_data_t const*, void*
 
 void hear() {
   // One for each process, of those that fork and start a server each.
-  if (!hears()) heard_since.store(new kino::detail::fork_mark, std::memory_order_release);
+  if (!hears()) heard_since.store(new kino::fork_mark, std::memory_order_release);
   static bool const installed = [] {
     rb_internal_thread_add_event_hook(&on_suspended, RUBY_INTERNAL_THREAD_EVENT_SUSPENDED,
                                       nullptr);

@@ -4,7 +4,7 @@
 
 #include "rack/rack_input.hpp"
 
-#include <kino/detail/ruby.hpp>
+#include <kino/ruby_features.hpp>
 
 #include <array>
 #include <charconv>
@@ -81,7 +81,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
   request const& head = from.head();
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
 
-  VALUE const hash = kino::detail::new_hash(static_cast<long>(head.headers().size() + 14));
+  VALUE const hash = kino::new_hash(held, static_cast<long>(head.headers().size() + 14));
   // A body that is all there has a length, however it came, and no coding any more.
   bool const dechunked = head.chunked && !from.streamed();
   char length[20];

@@ -4,12 +4,12 @@
 
 #include "http/body_reader.hpp"
 
+#include <kino/convert.hpp>
 #include <kino/wait.hpp>
 
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
-#include <optional>
 
 namespace kino::server {
 
@@ -53,7 +53,7 @@ public:
     from_.flush();  // The client may send nothing before it has read what was written for it.
     auto& spot = from_.body().arrivals();
     while (from_.body().await()) {
-      static_cast<void>(kino::detail::park_without_gvl(held_, spot, std::nullopt));
+      kino::park(held_, spot);
     }
   }
 
@@ -102,8 +102,7 @@ std::size_t take_some(gvl const& held, exchange& from, byte_buffer& into, std::s
 }
 
 VALUE new_binary(gvl const& held, std::string_view bytes) {
-  return kino::protect(
-      held, [&] { return rb_str_new(bytes.data(), static_cast<long>(bytes.size())); });
+  return kino::to_ruby(held, bytes, rb_ascii8bit_encoding());
 }
 
 // Puts `bytes` into `buffer`, or into a new String for nil.

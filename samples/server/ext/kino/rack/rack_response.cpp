@@ -4,7 +4,7 @@
 
 #include "http1/response_head.hpp"
 
-#include <kino/detail/boundary.hpp>
+#include <kino/extension.hpp>
 
 #include <array>
 #include <string>

@@ -5,6 +5,7 @@
 #include "rack/flush_on_suspend.hpp"
 #include "rack/rack_input.hpp"
 
+#include <kino/convert.hpp>
 #include <kino/wait.hpp>
 
 #include <algorithm>
@@ -47,7 +48,7 @@ void check(result what, response_writer const& writer) {
 void await_room(gvl const& held, exchange& to) {
   auto& spot = to.departures();
   while (to.await_room()) {
-    static_cast<void>(kino::detail::park_without_gvl(held, spot, std::nullopt));
+    kino::park(held, spot);
   }
 }
 
@@ -91,7 +92,7 @@ bool rack_stream::put(std::string_view bytes) {
 }
 
 void rack_stream::put_all(gvl const& held, VALUE string) {
-  std::string_view rest(RSTRING_PTR(string), static_cast<std::size_t>(RSTRING_LEN(string)));
+  std::string_view rest = kino::bytes_of(held, string);
   if (rest.size() <= slice && !writing_) {
     // Copied or sent before another thread gets the GVL.
     if (!put(rest)) return;
