@@ -247,4 +247,3 @@ void sleep(gvl const& held, std::chrono::duration<Rep, Period> duration) {
 }
 
 KINO_NAMESPACE_END
-#include <kino/detail/ruby.hpp>

@@ -45,6 +45,18 @@ class ConsistencyTest < Minitest::Test
     end
   end
 
+  # A sample is copied by others: what it needs is public, with a contract, or is not needed.
+  def test_no_sample_uses_a_detail_of_the_library
+    sources = files("samples/**/*.{hpp,cpp,md}", "README.md", "docs/gems.md")
+    refute_empty sources.grep(%r{samples/server/ext})
+    uses = sources.flat_map do |path|
+      File.foreach(File.join(ROOT, path)).with_index(1).filter_map do |line, number|
+        "#{path}:#{number}: #{line.strip}" if line.match?(%r{\bdetail::|\bkino/detail/|namespace\s[^;]*\bdetail\b})
+      end
+    end
+    assert_empty uses
+  end
+
   # A registry is named by what it is; which one a machine uses is for its own configuration to say.
   def test_no_file_names_the_host_of_a_registry
     hosts = %w[rubygems registry.npmjs crates pypi].map { |name| /\b#{Regexp.escape(name)}\.(?:org|io)\b/ }
