@@ -30,7 +30,7 @@ class HeapReserveTest < ServerTest
 
   def test_whether_ractors_share_a_heap
     before = GC.count
-    ractor = Kino::Crew.ractor(name: "collects") { 3.times { GC.start } }
+    ractor = Kino::Topology.ractor(name: "collects") { 3.times { GC.start } }
     ractor.respond_to?(:value) ? ractor.value : ractor.take
     shared = GC.count - before >= 3
     assert_equal shared, Kino::HeapReserve.shared_heap?

@@ -3,10 +3,10 @@
 require "minitest/autorun"
 require "tmpdir"
 
-require "kino/address"
-require "kino/backoff"
-require "kino/config_file"
-require "kino/settings"
+require "kino/listen/address"
+require "kino/workers/backoff"
+require "kino/config/config_file"
+require "kino/config/settings"
 require "kino/version"
 
 # The option table and its users, without a server or native code.

@@ -270,7 +270,7 @@ class ShutdownTest < ServerTest
         def start = raise(ThreadError, "no more of them")
         def dismiss = nil
       end
-      Kino::Crew.define_singleton_method(:seats) { |*| [Never.new] }
+      Kino::Topology.define_singleton_method(:specs) { |*| [Never.new] }
       Kino::Supervisor.send(:remove_const, :START_ATTEMPTS)
       Kino::Supervisor.const_set(:START_ATTEMPTS, 1_000_000)
       module App

@@ -22,32 +22,32 @@ class SupervisionTest < ServerTest
     end
   end
 
-  # Seats whose first workers cannot be created.
-  def failing_seats(mode, failures)
-    seat_class = mode == :ractor ? Kino::Crew::RactorSeat : Kino::Crew::ThreadSeat
+  # Specs whose first workers cannot be created.
+  def failing_specs(mode, failures)
+    spec_class = mode == :ractor ? Kino::Topology::RactorSpec : Kino::Topology::ThreadSpec
     error = mode == :ractor ? Ractor::Error : ThreadError
     left = failures
-    original = seat_class.instance_method(:start)
-    seat_class.silently_define(:start, proc do
+    original = spec_class.instance_method(:start)
+    spec_class.silently_define(:start, proc do
       raise error, "no more of them" if (left -= 1) >= 0
 
       original.bind_call(self)
     end)
     yield
   ensure
-    seat_class.silently_define(:start, original)
+    spec_class.silently_define(:start, original)
   end
 
   test "a worker that cannot be created is tried again" do |mode|
     log = logged do
-      failing_seats(mode, 2) { assert_healthy(serve(Apps::Basic.new, mode)) }
+      failing_specs(mode, 2) { assert_healthy(serve(Apps::Basic.new, mode)) }
     end
     assert_equal 2, log.scan(/could not start \(\S+: no more of them\); trying again/).size, log
   end
 
   test "a start without any worker fails with one error" do |mode|
     logged do
-      failing_seats(mode, Float::INFINITY) do
+      failing_specs(mode, Float::INFINITY) do
         error = assert_raises(Kino::Error) { serve(Apps::Basic.new, mode) }
         assert_match(/no worker could be started: \S+: no more of them/, error.message)
       end
@@ -57,11 +57,11 @@ class SupervisionTest < ServerTest
 
   test "a start that gets only some workers serves with them and gets the others later" do |mode|
     log = logged do
-      seat_class = mode == :ractor ? Kino::Crew::RactorSeat : Kino::Crew::ThreadSeat
-      original = seat_class.instance_method(:start)
+      spec_class = mode == :ractor ? Kino::Topology::RactorSpec : Kino::Topology::ThreadSpec
+      original = spec_class.instance_method(:start)
       started = 0
       most = 2
-      seat_class.silently_define(:start, proc do
+      spec_class.silently_define(:start, proc do
         raise ThreadError, "no more of them" if started >= most
 
         started += 1
@@ -73,7 +73,7 @@ class SupervisionTest < ServerTest
         most = 4
         assert_healthy(server, workers: 4)
       ensure
-        seat_class.silently_define(:start, original)
+        spec_class.silently_define(:start, original)
       end
     end
     assert_match(/serving with 2 of 4 workers/, log)
@@ -168,7 +168,7 @@ class SupervisionTest < ServerTest
     path = File.join(Dir.mktmpdir("kino"), "socket")
     server = Kino::Server.new(Apps.linted(Apps::Basic.new), mode: mode, workers: 2, bind: ["unix://#{path}"])
     logged do
-      failing_seats(mode, Float::INFINITY) do
+      failing_specs(mode, Float::INFINITY) do
         starting = Thread.new { server.start }
         starting.report_on_exception = false
         eventually("it listens") { File.socket?(path) }

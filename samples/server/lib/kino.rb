@@ -5,7 +5,7 @@ Kino::Namesake.refuse
 
 require_relative "kino/version"
 require_relative "kino/errors"
-require_relative "kino/options"
+require_relative "kino/config/options"
 require_relative "kino/native"
 require_relative "kino/server"
 

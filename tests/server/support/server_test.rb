@@ -6,7 +6,7 @@ require "fileutils"
 require "tmpdir"
 
 require "kino"
-require "kino/config_file"
+require "kino/config/config_file"
 
 require_relative "apps"
 require_relative "child"

@@ -2,9 +2,9 @@
 
 require "optparse"
 
-require_relative "config_file"
-require_relative "options"
-require_relative "settings"
+require_relative "config/config_file"
+require_relative "config/options"
+require_relative "config/settings"
 require_relative "version"
 
 module Kino
@@ -112,7 +112,7 @@ module Kino
     end
 
     def load_app(rackup)
-      require_relative "app_file"
+      require_relative "app/app_file"
       AppFile.load(rackup || config_file&.rackup || @default_rackup)
     end
 

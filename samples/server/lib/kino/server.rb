@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
-require_relative "address"
-require_relative "banner"
-require_relative "error_stream"
+require_relative "listen/address"
+require_relative "app/banner"
+require_relative "app/error_stream"
 require_relative "errors"
-require_relative "heap_reserve"
-require_relative "listeners"
-require_relative "log"
-require_relative "mode"
+require_relative "workers/heap_reserve"
+require_relative "listen/listeners"
+require_relative "app/log"
+require_relative "app/mode"
 require_relative "native"
-require_relative "settings"
-require_relative "signals"
-require_relative "supervisor"
+require_relative "config/settings"
+require_relative "app/signals"
+require_relative "workers/supervisor"
 
 module Kino
   # A server and the handle to control it. Every method may be called from any Thread of the main Ractor.
@@ -161,9 +161,9 @@ module Kino
       @id = Native.create(native_config(wanted))
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
-      seats = Crew.seats(mode, settings[:workers], settings[:threads], @id, @app)
+      specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, @app)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
-      @supervisor = Supervisor.new(@id, seats, room)
+      @supervisor = Supervisor.new(@id, specs, room)
       @supervisor.cancel if @cancelled
       @supervisor.start
       Native.start(@id)

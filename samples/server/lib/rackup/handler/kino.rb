@@ -3,7 +3,7 @@
 require "rackup/handler"
 
 require_relative "../../kino"
-require_relative "../../kino/config_file"
+require_relative "../../kino/config/config_file"
 
 module Rackup
   module Handler

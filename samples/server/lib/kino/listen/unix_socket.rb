@@ -2,7 +2,7 @@
 
 require "socket"
 
-require_relative "errors"
+require_relative "../errors"
 
 module Kino
   # The file of a Unix socket that this process listens on: taken over from a dead owner, refused if the

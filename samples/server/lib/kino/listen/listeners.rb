@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "address"
-require_relative "errors"
-require_relative "native"
+require_relative "../errors"
+require_relative "../native"
 
 module Kino
   # The addresses a server listens on, and the files of its Unix sockets.

@@ -3,7 +3,7 @@
 require "stringio"
 
 require_relative "log"
-require_relative "native"
+require_relative "../native"
 
 module Kino
   # The rack.errors of every request: it writes to the server's log and, like the log, neither blocks nor raises. It

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-require_relative "log"
-require_relative "native"
+require_relative "../app/log"
+require_relative "../native"
 
 module Kino
   # Sends the responses that do not fit the one-crossing path: enumerable and callable bodies, bodies

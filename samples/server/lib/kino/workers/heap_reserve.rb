@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "native"
+require_relative "../native"
 
 module Kino
   # Adds pages to Ruby's heap when the Ractors lack pages of their own.
@@ -70,7 +70,7 @@ module Kino
 
     # In a new Ractor, a shared heap already counts the objects that others have allocated; its own heap would not.
     def self.shared_heap?
-      probe = Crew.ractor(GC.stat(:total_allocated_objects), name: "kino heap probe") do |so_far|
+      probe = Topology.ractor(GC.stat(:total_allocated_objects), name: "kino heap probe") do |so_far|
         GC.stat(:total_allocated_objects) >= so_far
       end
       probe.respond_to?(:value) ? probe.value : probe.take

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "native"
+require_relative "../native"
 
 module Kino
   # The server's log: standard error, written by a native thread. No method blocks or raises: lines that the log cannot

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "errors"
+require_relative "../errors"
 
 module Kino
   # One address to listen on: a host and port, the path of a Unix socket, or "@" and a name in Linux's abstract

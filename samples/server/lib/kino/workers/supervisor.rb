@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 require_relative "backoff"
-require_relative "crew"
-require_relative "errors"
-require_relative "log"
+require_relative "topology"
+require_relative "../errors"
+require_relative "../app/log"
 
 module Kino
-  # Keeps every seat taken: starts workers one by one, each after the one before has joined (several new
+  # Keeps a worker for every spec: starts workers one by one, each after the one before has joined (several new
   # Ractors that pin their threads at once can hang Ruby), and replaces the dead. Runs on a Thread of its
   # own, which waits natively for the server's events. An app that ends that Thread gets another one.
   class Supervisor
@@ -31,20 +31,20 @@ module Kino
     attr_reader :respawns
 
     # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
-    def initialize(id, seats, room = nil)
+    def initialize(id, specs, room = nil)
       @id = id
       @room = room
-      @seats = seats
-      @backoff = Backoff.new(seats.size * 2)
+      @specs = specs
+      @backoff = Backoff.new(specs.size * 2)
       @lock = Mutex.new
       @changed = ConditionVariable.new
       # A Queue, because a signal's trap may push to it.
       @news = Thread::Queue.new
       # Includes the one whose worker is starting.
-      @empty_seats = seats.dup
+      @vacant = specs.dup
       # By slot. A slot is free a moment before its worker's end is reported, so in that moment the next worker
       # can already be in it.
-      @taken = Hash.new { |hash, slot| hash[slot] = [] }
+      @running_specs = Hash.new { |hash, slot| hash[slot] = [] }
       @alive = 0
       @joining = nil
       @delay = 0
@@ -96,13 +96,13 @@ module Kino
 
     # Kills the remaining workers if Ruby can; returns whether there were any.
     def interrupt
-      @lock.synchronize { @taken.values.flatten }.map(&:interrupt).any?
+      @lock.synchronize { @running_specs.values.flatten }.map(&:interrupt).any?
     end
 
     # Call after the native server has stopped, which ends the event loop.
     def join
       @lock.synchronize { @changed.wait(@lock) until @ended } if @thread
-      @seats.each(&:dismiss)
+      @specs.each(&:dismiss)
     end
 
     def alive
@@ -120,7 +120,7 @@ module Kino
     def supervise
       over = false
       loop do
-        fill_a_seat
+        fill_vacancy
         over = !next_event and break
       end
     rescue Exception => e
@@ -167,15 +167,15 @@ module Kino
       end
     end
 
-    # Starts a worker on the next empty seat, unless one is still starting.
-    def fill_a_seat
-      until @joining || @empty_seats.empty?
+    # Starts a worker for the next vacant spec, unless one is still starting.
+    def fill_vacancy
+      until @joining || @vacant.empty?
         return unless pause(@delay)
 
         @delay = 0
         begin
           # First, so a started worker is awaited even if this Thread is killed here.
-          @joining = @empty_seats.first
+          @joining = @vacant.first
           @joining.start
         rescue StandardError => e
           refused("#{e.class}: #{Log.message_of(e)}")
@@ -183,11 +183,11 @@ module Kino
       end
     end
 
-    # The seat got no worker: it could not be created, or no slot was free.
+    # The spec has no worker: it could not be created, or no slot was free.
     def refused(reason)
       alive, closing = @lock.synchronize do
         @joining = nil
-        @empty_seats.rotate!
+        @vacant.rotate!
         @changed.broadcast
         [@alive, @closing]
       end
@@ -204,11 +204,11 @@ module Kino
       return @news.push("no worker could be started: #{reason}") if alive.zero?
 
       @booted = true
-      Log.line("serving with #{alive} of #{@seats.size} workers; retrying the others")
+      Log.line("serving with #{alive} of #{@specs.size} workers; retrying the others")
       @news.push(:ready)
     end
 
-    # Waits, at most until the server closes; returns true if there is still a seat to fill.
+    # Waits, at most until the server closes; returns true if there is still a vacant spec.
     def pause(seconds)
       deadline = now + seconds
       @lock.synchronize do
@@ -227,13 +227,13 @@ module Kino
       @refusals = 0
       all = @lock.synchronize do
         # If none is starting, this is one that was no longer awaited.
-        seat = @joining || @empty_seats.first
-        @empty_seats.delete_at(@empty_seats.index(seat)) if seat
-        @taken[slot].push(seat)
+        spec = @joining || @vacant.first
+        @vacant.delete_at(@vacant.index(spec)) if spec
+        @running_specs[slot].push(spec)
         @alive += 1
         @joining = nil
         @changed.broadcast
-        @alive == @seats.size
+        @alive == @specs.size
       end
       return if @booted || !all
 
@@ -244,9 +244,9 @@ module Kino
     def exited(slot, reason)
       return refused(reason || "no reason given") if slot == Worker::NO_SLOT
 
-      seat = nil
+      spec = nil
       closing = @lock.synchronize do
-        seat = @taken[slot].shift
+        spec = @running_specs[slot].shift
         @alive -= 1
         @changed.broadcast
         @closing
@@ -255,7 +255,7 @@ module Kino
 
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1
-      @empty_seats.push(seat) if seat
+      @vacant.push(spec) if spec
       Log.line("worker #{slot} ended (#{reason || "no reason given"}); another one replaces it")
     end
 

@@ -3,15 +3,15 @@
 require_relative "worker"
 
 module Kino
-  # Creates workers in each topology. A seat stands for one worker: #start creates a new worker for it and
+  # Creates workers in each topology. A spec says how one worker is made: #start creates a new worker for it and
   # returns before that worker has joined; the supervisor waits for the join.
-  module Crew
-    # All seats of a server, in starting order.
-    def self.seats(mode, workers, threads, id, app)
-      return Array.new(workers * threads) { |n| ThreadSeat.new(id, app, n) } if mode == :threaded
-      return Array.new(workers) { |n| RactorSeat.new(id, app, n) } if threads == 1
+  module Topology
+    # All specs of a server, in starting order.
+    def self.specs(mode, workers, threads, id, app)
+      return Array.new(workers * threads) { |n| ThreadSpec.new(id, app, n) } if mode == :threaded
+      return Array.new(workers) { |n| RactorSpec.new(id, app, n) } if threads == 1
 
-      Array.new(workers) { |n| Company.new(id, app, n) }.flat_map { |company| Array.new(threads) { company } }
+      Array.new(workers) { |n| RactorGroupSpec.new(id, app, n) }.flat_map { |group| Array.new(threads) { group } }
     end
 
     # Ruby warns once per process that Ractors are experimental. This suppresses that warning and keeps all
@@ -25,7 +25,7 @@ module Kino
     end
 
     # A worker that is a Thread of the main Ractor.
-    class ThreadSeat
+    class ThreadSpec
       def initialize(id, app, number)
         @id = id
         @app = app
@@ -49,7 +49,7 @@ module Kino
     end
 
     # A worker in its own Ractor.
-    class RactorSeat
+    class RactorSpec
       def initialize(id, app, number)
         @id = id
         @app = app
@@ -57,7 +57,7 @@ module Kino
       end
 
       def start
-        Crew.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app, Ractor.current.name) }
+        Topology.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app, Ractor.current.name) }
       end
 
       # Ruby cannot interrupt another Ractor; only the end of the process ends it.
@@ -70,7 +70,7 @@ module Kino
 
     # A Ractor whose Threads are workers. Its main thread only starts them, one for each :start message, so a
     # worker that dies does not affect the others of its Ractor.
-    class Company
+    class RactorGroupSpec
       def initialize(id, app, number)
         @id = id
         @app = app
@@ -102,7 +102,7 @@ module Kino
       private
 
       def found
-        Crew.ractor(@id, @app, name: @name) do |id, app|
+        Topology.ractor(@id, @app, name: @name) do |id, app|
           while Ractor.receive == :start
             begin
               Thread.new do

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "errors"
+require_relative "../errors"
 
 module Kino
   # Loads the app of a rackup file.

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-require_relative "errors"
-require_relative "ractor_audit"
+require_relative "../errors"
+require_relative "../ractor_audit"
 
 module Kino
   # Decides where handlers run.

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "log"
-require_relative "version"
+require_relative "../version"
 
 module Kino
   # The banner that a server prints when it is up, at most six lines.

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "errors"
+require_relative "../errors"
 
 module Kino
   # One row of the option table: an option's names, accepted values and meaning.

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "heap_reserve"
-require_relative "log"
-require_relative "native"
+require_relative "../app/log"
+require_relative "../native"
 require_relative "response"
 
 module Kino
