@@ -6,7 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -81,6 +84,29 @@ TEST_CASE("chunks that are none are rejected") {
     rejects(chunked + size + "\r\na\r\n0\r\n\r\n");
   }
   rejects(chunked + "1\r\nab\r\n0\r\n\r\n");
+}
+
+TEST_CASE("a trailer without a name is rejected like a header without one") {
+  rejects(chunked + "0\r\n: b\r\n\r\n");
+  rejects(chunked + "0\r\nA: b\r\n: c\r\n\r\n");
+  rejects(get + ": b\r\n\r\n");
+}
+
+TEST_CASE("a chunk that would make the body too large is rejected before its bytes arrive") {
+  std::uint64_t const most = limits().max_body_size;
+  auto const hexadecimal = [](std::uint64_t number) {
+    std::array<char, 16> digits;
+    char* const end = std::to_chars(digits.begin(), digits.end(), number, 16).ptr;
+    return std::string(digits.begin(), end);
+  };
+  for (std::string const& size :
+       {hexadecimal(most + 1), "7fffffffffffffff"s, "8000000000000000"s, "ffffffffffffffff"s}) {
+    rejects(chunked + size + "\r\n", 413);
+  }
+  rejects(chunked + "1\r\na\r\n" + hexadecimal(most) + "\r\n", 413);
+  rejects(chunked + "1\r\na\r\nffffffffffffffff\r\n", 413);
+  both_ways(chunked + hexadecimal(most) + "\r\n",
+            [](parsing& p) { CHECK(p.last.what == http_parser::state::incomplete); });
 }
 
 TEST_CASE("what cannot begin a request is rejected before its line ends") {

@@ -23,6 +23,20 @@ TEST_CASE("repeated headers are joined, cookies with a semicolon") {
             });
 }
 
+TEST_CASE("names that become one key are joined only if they were spelled alike") {
+  both_ways(get + "X_A: 1\r\nx_a: 2\r\n\r\n",
+            [](parsing& p) { CHECK(p.header("HTTP_X_A") == "1, 2"); });
+  std::string_view const spellings[] = {"X-A-B", "X-A_B", "X_A-B", "X_A_B"};
+  for (std::string_view const first : spellings) {
+    for (std::string_view const second : spellings) {
+      if (first == second) continue;
+      rejects(get + std::string(first) + ": 1\r\n" + std::string(second) + ": 2\r\n\r\n");
+      rejects(get + std::string(first) + ": 1\r\nA: b\r\n" + std::string(second) + ": 2\r\n" +
+              std::string(first) + ": 3\r\n\r\n");
+    }
+  }
+}
+
 TEST_CASE("the target decides about host, path and query") {
   auto const target = [](std::string const& text, auto check) {
     both_ways("GET " + text + " HTTP/1.1\r\nHost: y\r\n\r\n", check);

@@ -117,7 +117,8 @@ void request::append_name(std::string_view bytes) {
   for (char const c : bytes) {
     char const upper = grammar::key_of(c);
     if (upper == '\0') bad_name_ = true;
-    if (c == '_') current_.underscored = true;
+    current_.underscored |= c == '_';
+    current_.dashed |= c == '-';
     hash = (hash ^ static_cast<unsigned char>(upper)) * 16777619u;  // FNV-1a
     *out++ = upper;
   }
@@ -252,11 +253,13 @@ rejection request::join_repeated() {
   rejection found;
   bool joined = false;
   auto const join = [&](std::span<std::uint64_t const> fields) {
-    std::size_t const written =
-        std::count_if(fields.begin(), fields.end(),
-                      [&](std::uint64_t field) { return headers_[field].underscored; });
-    if (written != 0 && written != fields.size()) {
-      found = {400, "two header names differ only in dashes and underscores"};
+    // Different names with one key must not be joined. Names with dashes only, or underscores only, are
+    // equal if their keys are; repeated names that mix both are rejected without comparing them.
+    auto const dashes = [&](std::uint64_t field) { return !headers_[field].underscored; };
+    auto const underscores = [&](std::uint64_t field) { return !headers_[field].dashed; };
+    if (!std::all_of(fields.begin(), fields.end(), dashes) &&
+        !std::all_of(fields.begin(), fields.end(), underscores)) {
+      found = {400, "a repeated header name mixes dashes and underscores"};
     }
     header& first = headers_[fields.front()];
     std::string_view const separator = first.known == known_header::cookie ? "; " : ", ";

@@ -44,7 +44,8 @@ public:
     std::uint32_t value_length;
     std::uint32_t hash;  // of the key
     known_header known;
-    bool underscored;  // the client used an underscore instead of a dash
+    bool underscored;  // the client used an underscore
+    bool dashed;       // the client used a dash
   };
 
   // --- what was asked ---

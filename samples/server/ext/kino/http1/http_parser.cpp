@@ -4,6 +4,7 @@
 
 #include "http/grammar.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 #include <utility>
@@ -41,9 +42,15 @@ struct http_parser_callbacks {
   // Trailers come through the same callbacks as headers. They are checked and dropped: merged
   // into the head they could replace what was decided upon.
   static int on_name(llhttp_t* parser, char const* at, std::size_t length) {
+    self(parser).trailer_named_ |= length != 0;
     return in_head(parser, [&](request& r) { r.append_name({at, length}); });
   }
   static int on_name_end(llhttp_t* parser) {
+    // llhttp 8 lets ": value" through; in the head, `request` sees to it.
+    if (self(parser).phase_ == http_parser::phase::trailers &&
+        !std::exchange(self(parser).trailer_named_, false)) {
+      return self(parser).refuse({400, "a trailer has no name"});
+    }
     return in_head(parser, [](request& r) { r.end_name(); });
   }
   static int on_value(llhttp_t* parser, char const* at, std::size_t length) {
@@ -62,10 +69,7 @@ struct http_parser_callbacks {
     });
   }
   static int on_chunk_header(llhttp_t* parser) {
-    ++self(parser).chunks_;
-    if (parser->content_length != 0) return HPE_OK;
-    self(parser).trailers_due_ = true;
-    return HPE_PAUSED;
+    return self(parser).on_chunk_header();
   }
   static int on_message_complete(llhttp_t* parser) {
     self(parser).complete_ = true;
@@ -121,7 +125,7 @@ void http_parser::start(request& fresh) {
   lines_.start();
   head_bytes_ = line_length_ = 0;
   carriage_return_ = false;
-  chunk_bytes_ = chunks_ = chunk_body_ = 0;
+  chunk_bytes_ = chunks_ = chunk_body_ = announced_ = 0;
   phase_ = phase::line;
   complete_ = trailers_due_ = false;
   why_ = {};
@@ -147,6 +151,22 @@ int http_parser::on_headers_complete() {
   if (body_left_ == 0) return HPE_OK;
   phase_ = phase::counted_body;
   return HPE_PAUSED;  // for good: there is nothing to parse in the rest
+}
+
+int http_parser::on_chunk_header() {
+  ++chunks_;
+  std::uint64_t const size = parser_.content_length;
+  if (size == 0) {
+    trailers_due_ = true;
+    trailer_named_ = false;
+    return HPE_PAUSED;
+  }
+  if (size > limit_.max_body_size - announced_) {
+    std::uint64_t const seen = announced_ + std::min(size, UINT64_MAX - announced_);
+    return refuse({413, "a chunk makes the body larger than max_body_size", limit_.max_body_size, seen});
+  }
+  announced_ += size;
+  return HPE_OK;
 }
 
 // Takes bytes up to the end of the request line; returns how many. Empty lines before it are

@@ -27,7 +27,7 @@ namespace kino::server {
 /// All parts of a request except the body are limited: the head and the trailers together in bytes
 /// (max_header_size), the fields of each in number (max_header_fields), and the overhead of chunks
 /// beyond 20 bytes each in bytes (max_header_size). 20 bytes are enough for a size of 16 digits and
-/// two line breaks.
+/// two line breaks. The sizes of chunks may add up to max_body_size.
 ///
 /// A body of known length is only counted: the code that reads it from the socket into its final
 /// buffer reports this with `skip_body`.
@@ -83,6 +83,7 @@ private:
 
   int refuse(rejection const& why);
   int on_headers_complete();
+  int on_chunk_header();
   std::size_t take_line(std::string_view bytes);
   void end_line();
   bool guard(std::string_view bytes);
@@ -100,11 +101,13 @@ private:
   bool carriage_return_ = false;   // the last byte of the request line, held back
   std::uint64_t chunk_bytes_ = 0;  // sizes, extensions and line breaks
   std::uint64_t chunks_ = 0;
+  std::uint64_t announced_ = 0;    // sum of the chunks' sizes, at most max_body_size
   std::uint64_t chunk_body_ = 0;  // bytes that the sink got of the present call's
   std::uint64_t body_left_ = 0;
   phase phase_ = phase::line;
   bool complete_ = false;
   bool trailers_due_ = false;
+  bool trailer_named_ = false;     // the trailer at hand has a name
   rejection why_;
 };
 

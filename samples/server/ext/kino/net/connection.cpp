@@ -218,7 +218,6 @@ bool connection::begin_request() {
   hold();
   current_->sink_ = this;
   current_->ordinal_ = ++ordinal_;
-  body_bytes_ = 0;
   parser_.start(current_->head_);
   return true;
 }

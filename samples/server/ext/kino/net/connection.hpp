@@ -150,7 +150,6 @@ private:
   bool body_held_ = false;       // the response_pipeline has it, and current_ is held for its body
   byte_buffer unparsed_;         // bytes behind a full line
   std::size_t ordinal_ = 0;
-  std::uint64_t body_bytes_ = 0;
 
   bool reading_ = false;         // an asynchronous wait is pending
   bool writing_ = false;         // likewise

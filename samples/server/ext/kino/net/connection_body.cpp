@@ -34,10 +34,6 @@ rejection not_stored(std::system_error const& error) {
 }  // namespace
 
 rejection connection::on_body(std::string_view bytes) {
-  body_bytes_ += bytes.size();
-  if (body_bytes_ > limits_.max_body_size) {
-    return {413, "the body is larger than max_body_size", limits_.max_body_size, body_bytes_};
-  }
   if (!current_->streamed()) return collect(bytes);
   if (!current_->body().push(bytes)) paused_ = pause::body_full;
   return {};
