@@ -109,6 +109,30 @@ class AutoloadTest < ServerTest
     child&.finish
   end
 
+  # In a process of its own, because a Ruby that cannot load them there stands still.
+  test "encodings and converters that a handler is the first to use" do |mode|
+    script = <<~RUBY
+      require "kino"
+      class App
+        def call(env)
+          name = env["QUERY_STRING"]
+          [200, {}, [Encoding.find(name).name, " ", "\u{fc}".encode(name).unpack("C*").join(",")]]
+        end
+      end
+      Kino::Server.run(App.new.freeze, mode: #{mode.inspect}, workers: 2)
+    RUBY
+    child = Child.ruby("-e", script)
+    Client.open(child.port) do |client|
+      { "UTF-16" => "254,255,0,252", "UTF-32BE" => "0,0,0,252", "ISO-8859-15" => "252", "EUC-JP" => "143,171,228" }.each do |name, bytes|
+        assert_equal "#{name} #{bytes}", client.get("/?#{name}").body
+      end
+    end
+    child.signal("TERM")
+    assert_equal 0, child.status, child.log
+  ensure
+    child&.finish
+  end
+
   test "on a Ruby without it the handler gets an error and the server goes on", modes: [:ractor] do |mode|
     skip "this Ruby (#{RUBY_VERSION}) can require in a Ractor" if self.class.require_in_ractor?
     server = serve(Loading.new, mode)

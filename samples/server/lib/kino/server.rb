@@ -4,6 +4,7 @@ require_relative "listen/address"
 require_relative "app/banner"
 require_relative "app/error_stream"
 require_relative "errors"
+require_relative "workers/encodings"
 require_relative "workers/heap_reserve"
 require_relative "listen/listeners"
 require_relative "app/log"
@@ -70,7 +71,7 @@ module Kino
     end
 
     # Serves until a signal requests the end: INT, TERM and QUIT drain in-flight requests, a second one ends the
-    # process immediately, USR1 logs statistics, HUP reopens logs. Any other end of this method, by another signal's
+    # process immediately, USR1 logs statistics, HUP reopens logs or, when the log is a terminal, stops. Any other end of this method, by another signal's
     # exception or `exit`, also drains in-flight requests first.
     def run(banner: $stderr)
       signals = Signals.new { cancel_start }
@@ -161,6 +162,7 @@ module Kino
       @id = Native.create(native_config(wanted))
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
+      Encodings.load_all if mode == :ractor
       specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, @app)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
       @supervisor = Supervisor.new(@id, specs, room)
