@@ -221,6 +221,39 @@ class ShutdownTest < ServerTest
     end
   end
 
+  # As from a terminal and from a parent process that passes its signals on.
+  test "a signal that comes twice at once is one" do |mode|
+    process = child(mode, [])
+    Client.open(process.port) do |client|
+      file = arrive(client, "hold")
+      2.times { process.signal("TERM") }
+      eventually("new connections are refused") { refused?(process.port) }
+      File.write(file, "")
+      assert_equal "held", client.read_response.body
+    end
+    assert_equal 0, process.status, process.log
+  end
+
+  test "HUP stops a server whose terminal was closed" do |mode|
+    process = Child.ruby("-e", <<~RUBY)
+      require "kino"
+      require "pty"
+      class App
+        def call(_env) = [200, {}, ["hello"]]
+      end
+      banner = $stderr.dup
+      terminal, log = PTY.open
+      $stderr.reopen(log)
+      Kino::Server.new(App.new.freeze, mode: #{mode.inspect}, workers: 2).run(banner: banner)
+      terminal.close
+    RUBY
+    Client.open(process.port) { |client| assert_equal 200, client.get("/").status }
+    process.signal("HUP")
+    assert_equal 0, process.status, process.log
+  ensure
+    process&.finish
+  end
+
   %w[forever spin].each do |action|
     covers :shutdown_timeout
     test "a handler that #{action == "spin" ? "spins" : "sleeps"} for ever cannot hold the process" do |mode|

@@ -8,6 +8,9 @@ module Kino
   class Signals
     # Other signals raise in the main Thread, as usual in Ruby, and Server#run cleans up.
     WISHES = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
+    # The same signal again within this time is the same wish: a terminal, and `timeout`, signal the whole process group, and a
+    # parent process may pass the signal on as well.
+    REPEAT_SECONDS = 0.25
     FLUSH_SECONDS = 0.25
 
     # The block is called in the trap of the first signal that requests the end.
@@ -16,11 +19,14 @@ module Kino
       @previous = {}
       @stopping = false
       @on_stop = on_stop
+      @last_name = @last_time = nil
     end
 
+    # HUP is a closed terminal where the log goes to one, and else a wish of log rotation.
     def trap
-      WISHES.each do |name, wish|
-        @previous[name] = Signal.trap(name) { arrived(wish) }
+      wishes = $stderr.tty? ? WISHES.merge("HUP" => :stop) : WISHES
+      wishes.each do |name, wish|
+        @previous[name] = Signal.trap(name) { arrived(name, wish) }
       end
     end
 
@@ -45,13 +51,22 @@ module Kino
 
     private
 
-    def arrived(wish)
-      force if wish == :stop && @stopping
+    def arrived(name, wish)
       if wish == :stop
+        return if repeated?(name)
+
+        force if @stopping
         @stopping = true
         @on_stop&.call
       end
       @wishes.push(wish)
+    end
+
+    def repeated?(name)
+      now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      previous, @last_name = @last_name, name
+      since, @last_time = @last_time, now
+      previous == name && now - since < REPEAT_SECONDS
     end
 
     def force
