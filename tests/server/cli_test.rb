@@ -68,6 +68,7 @@ class CliTest < ServerTest
 
   def test_mistakes_are_one_clear_line_and_status_1
     write("config.ru", HELLO)
+    write("no_app.ru", "run 5\n")
     {
       ["--wokers", "3"] => /invalid option: --wokers/,
       ["-w", "many"] => /--workers.*"many".*integer, 1 to 1024/,
@@ -76,6 +77,9 @@ class CliTest < ServerTest
       ["-p", "70000"] => /--port.*0 to 65535/,
       ["-b", "not an address"] => /cannot listen on "not an address"/,
       ["nowhere.ru"] => /no rackup file nowhere\.ru/,
+      ["no_app.ru"] => /no_app\.ru runs 5, which is no Rack app/,
+      ["/"] => %r{/ is a directory; name a rackup file},
+      ["--init", "no/such/place.rb"] => %r{cannot write no/such/place\.rb: No such file or directory},
       ["-C", "nowhere.rb"] => /no configuration file nowhere\.rb/,
       ["a.ru", "b.ru"] => /only one rackup file/
     }.each do |arguments, message|
@@ -142,6 +146,19 @@ class CliTest < ServerTest
     assert_match(/kino\.rb:2: "lots" is not a valid value for workers/, kino.last)
     write("kino.rb", "workers (\n")
     assert_match(/kino\.rb is not valid Ruby/, kino.last)
+    {
+      "port = 3000\n" => /kino\.rb: `port = \.\.\.` sets a local variable, not the option; write `port 3000`/,
+      "workers 1, 2\n" => /kino\.rb:1: workers takes one value, not 1, 2/,
+      "\nport ENV.fetch('KINO_NO_SUCH_VARIABLE')\n" => /kino\.rb:2: key not found.*\(KeyError\)/,
+      "\n\nrequire 'no/such/file'\n" => /kino\.rb:3: cannot load such file.*\(LoadError\)/,
+      "stream_body 'upload'\n" => %r{kino\.rb:1: \["upload"\] is no value for stream_body; .* a path like /upload}
+    }.each do |text, message|
+      write("kino.rb", text)
+      status, output = kino
+      assert_equal 1, status
+      assert_match(message, output)
+      assert_equal 1, output.lines.size, output
+    end
   end
 
   def test_init_writes_a_file_that_works_and_overwrites_nothing

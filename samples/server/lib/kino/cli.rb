@@ -89,6 +89,8 @@ module Kino
       0
     rescue Errno::EEXIST
       raise ConfigError, "#{path} already exists; remove it or choose another path: kino --init PATH"
+    rescue SystemCallError => e
+      raise ConfigError, "cannot write #{path}: #{e.message.sub(/ @ .*/, "")}"
     end
 
     def check(rackup)

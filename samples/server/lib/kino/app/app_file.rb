@@ -6,6 +6,9 @@ module Kino
   # Loads the app of a rackup file.
   module AppFile
     def self.load(path)
+      if File.directory?(path)
+        raise ConfigError, "#{path} is a directory; name a rackup file in it: kino #{File.join(path, "config.ru")}"
+      end
       unless File.file?(path)
         raise ConfigError, "no rackup file #{path} in #{Dir.pwd}; create one, or pass its path: kino path/to/config.ru"
       end
@@ -17,6 +20,8 @@ module Kino
       end
       # Rack 2 also returns the options of the file's first line.
       app, = Rack::Builder.parse_file(path)
+      raise ConfigError, "#{path} runs #{app.inspect}, which is no Rack app: it has no #call" unless app.respond_to?(:call)
+
       app
     end
   end

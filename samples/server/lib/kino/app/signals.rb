@@ -8,8 +8,8 @@ module Kino
   class Signals
     # Other signals raise in the main Thread, as usual in Ruby, and Server#run cleans up.
     WISHES = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
-    # The same signal again within this time is the same wish: a terminal, and `timeout`, signal the whole process group, and a
-    # parent process may pass the signal on as well.
+    # A signal repeated within this time counts once: a terminal and timeout(1) signal the whole process group, and a
+    # parent process may forward the signal as well.
     REPEAT_SECONDS = 0.25
     FLUSH_SECONDS = 0.25
 
@@ -22,7 +22,7 @@ module Kino
       @last_name = @last_time = nil
     end
 
-    # HUP is a closed terminal where the log goes to one, and else a wish of log rotation.
+    # HUP means a closed terminal if the log goes to one, otherwise log rotation.
     def trap
       wishes = $stderr.tty? ? WISHES.merge("HUP" => :stop) : WISHES
       wishes.each do |name, wish|

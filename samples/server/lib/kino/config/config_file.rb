@@ -26,9 +26,14 @@ module Kino
       @path = path
       @values = {}
       @rackup = nil
-      Directives.new(self).instance_eval(File.read(path), path, 1)
+      evaluate(Directives.new(self).kino_binding)
     rescue SyntaxError => e
       raise ConfigError, "#{path} is not valid Ruby: #{e.message}"
+    rescue StandardError, LoadError => e
+      raise if e.is_a?(Error)
+
+      line = e.backtrace_locations&.find { |place| place.path == path }&.lineno
+      raise ConfigError, "#{[path, line].compact.join(":")}: #{e.message.lines.first&.chomp} (#{e.class})"
     end
 
     def directive(name, arguments, place)
@@ -40,10 +45,23 @@ module Kino
         option = Options.fetch(name, place)
         raise ConfigError, "#{place}: #{name} needs a value" if arguments.empty?
 
+        if arguments.size > 1 && option.type != :list
+          raise ConfigError, "#{place}: #{name} takes one value, not #{arguments.map(&:inspect).join(", ")}"
+        end
+
         given = option.type == :list ? arguments.flatten : arguments[0]
         # Parsed here as well, so the error names the line.
         @values[name] = [option.parse(given, place), place]
       end
+    end
+
+    private
+
+    def evaluate(context)
+      context.eval(File.read(path), path, 1)
+      # Ruby takes "port = 3000" for a local variable of the file.
+      name = (context.local_variables & [:rackup, *Options.names]).first or return
+      raise ConfigError, "#{path}: `#{name} = ...` sets a local variable, not the option; write `#{name} #{context.local_variable_get(name).inspect}`"
     end
 
     # The object in which a configuration file is evaluated. Every option is a method; any other
@@ -58,6 +76,10 @@ module Kino
           place = caller_locations(1, 1).first
           @kino_file.directive(name, arguments, "#{place.path}:#{place.lineno}")
         end
+      end
+
+      def kino_binding
+        binding
       end
 
       def method_missing(name, *arguments)

@@ -13,7 +13,7 @@ module Kino
 
     attr_reader :name, :type, :default, :range, :flag, :help, :metavar
 
-    def initialize(name, type, default, range: nil, flag: nil, metavar: METAVARS.fetch(type), default_text: nil, help: nil)
+    def initialize(name, type, default, range: nil, flag: nil, metavar: METAVARS.fetch(type), default_text: nil, help: nil, each: nil, each_text: nil)
       @name = name
       @type = type
       @default = default
@@ -22,6 +22,8 @@ module Kino
       @metavar = metavar
       @default_text = default_text
       @help = help
+      @each = each
+      @each_text = each_text
       freeze
     end
 
@@ -64,14 +66,14 @@ module Kino
       when :integer then "an integer, #{range_text}"
       when :seconds then "a time in seconds or like 500ms, 30s, 5m, #{range_text}"
       when :bytes then "a size in bytes or like 64k, 50m, #{range_text}"
-      when :list then "one value or several"
+      when :list then ["one value or several", @each_text].compact.join(", each ")
       else range_text
       end
     end
 
     def allowed?(value)
       case type
-      when :list then !value.empty?
+      when :list then !value.empty? && (@each.nil? || value.all?(@each))
       when :boolean then true
       else range.include?(value)
       end

@@ -39,7 +39,7 @@ module Kino
       Option.new(:body_buffer, :bytes, 64 << 10, range: 4096..(1 << 30),
                  help: "memory for a request body, which is collected before the app is called; the rest of it is " \
                        "kept in an unlinked file in TMPDIR"),
-      Option.new(:stream_body, :list, nil, default_text: "none",
+      Option.new(:stream_body, :list, nil, default_text: "none", each: %r{/}, each_text: "a path like /upload or a content type like application/grpc",
                  help: "requests whose body the app reads as it arrives: paths (/upload, including all paths below it; " \
                        "/ for all) or content types (application/grpc); may be repeated"),
       Option.new(:min_body_rate, :bytes, 240, range: 0..(1 << 30),
