@@ -151,7 +151,7 @@ class CliTest < ServerTest
       "workers 1, 2\n" => /kino\.rb:1: workers takes one value, not 1, 2/,
       "\nport ENV.fetch('KINO_NO_SUCH_VARIABLE')\n" => /kino\.rb:2: key not found.*\(KeyError\)/,
       "\n\nrequire 'no/such/file'\n" => /kino\.rb:3: cannot load such file.*\(LoadError\)/,
-      "stream_body 'upload'\n" => %r{kino\.rb:1: \["upload"\] is no value for stream_body; .* a path like /upload}
+      "stream_body 'upload'\n" => %r{kino\.rb:1: \["upload"\] is not a valid value for stream_body; .* a path like /upload}
     }.each do |text, message|
       write("kino.rb", text)
       status, output = kino
