@@ -69,6 +69,8 @@ function(kino_add_extension name)
   add_library(${name} MODULE ${arg_SOURCES})
   target_compile_features(${name} PRIVATE cxx_std_20)
   target_link_libraries(${name} PRIVATE kino::kino kino::ruby ${arg_LIBRARIES})
+  # A VALUE is an integer for C++, and would become a number that it is not.
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Werror=narrowing>)
   # Ruby loads extensions with RTLD_GLOBAL: an exported symbol is visible to the next extension. Hidden visibility
   # covers our own code; the export list also covers the templates of the standard library, which are visible.
   set_target_properties(${name} PROPERTIES

@@ -189,15 +189,19 @@ public:
   /// Number of messages missed since the last call. A loss is counted before the message that
   /// caused it can be popped.
   [[nodiscard]] std::uint64_t lagged() {
-    return (*mine_)->missed.exchange(0, std::memory_order_relaxed);  // pairs with offer
+    return mine().missed.exchange(0, std::memory_order_relaxed);  // pairs with offer
   }
 
   /// For wait.hpp: the queue of unpopped messages.
-  [[nodiscard]] channel<T>& queue() const { return (*mine_)->queue; }
+  [[nodiscard]] channel<T>& queue() const { return mine().queue; }
 
 private:
   friend broadcast<T>;
   using hub = detail::broadcast_hub<T>;
+  detail::subscription<T>& mine() const {
+    KINO_ASSERT(mine_, "a subscriber that was moved from is destroyed or assigned to, and nothing else");
+    return **mine_;
+  }
   explicit subscriber(std::shared_ptr<hub> joined, std::size_t capacity)
       : hub_(std::move(joined)),
         id_(hub_->all.insert(std::make_unique<detail::subscription<T>>(capacity))),

@@ -89,6 +89,11 @@ public:
 
   channel(channel const&) = delete;
   channel& operator=(channel const&) = delete;
+  ~channel() {
+    KINO_ASSERT(born_.forked() || detail::process_ends.load(std::memory_order_relaxed) ||
+                    (consumers_.read().parked == 0 && producers_.read().parked == 0),
+                "a channel must not be destroyed while a thread waits in it: close it and wait for its threads first");
+  }
 
   /// Pushes `value` if there is room.
   push_result try_push(T&& value);

@@ -179,6 +179,7 @@ template <class T>
 }
 /// to_ruby of a NUL-terminated string, in UTF-8.
 [[nodiscard]] inline VALUE to_ruby(gvl const& held, char const* text) {
+  KINO_ASSERT(text, "to_ruby is given a C string: this one is null; return Qnil for none");
   return to_ruby(held, std::string_view(text));
 }
 

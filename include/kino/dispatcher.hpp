@@ -257,7 +257,9 @@ push_result submit_for(gvl const& held, dispatcher<Request>& to, Request&& reque
 
 template <dispatchable Request>
 typename dispatcher<Request>::options dispatcher<Request>::checked(options chosen) {
-  if (chosen.slots == 0) throw std::invalid_argument("kino: a dispatcher needs at least one slot");
+  if (chosen.slots == 0 || chosen.slots > run_permits::most_workers) {
+    throw std::invalid_argument("kino: a dispatcher needs 1 to 1048575 slots");
+  }
   // Checked on every Ruby, including one without permits.
   if (chosen.permits && chosen.slice < std::chrono::milliseconds{1}) {
     throw std::invalid_argument("kino: a dispatcher with permits needs a slice of at least 1 ms");
@@ -334,6 +336,7 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
                                             std::size_t most, std::size_t& count) {
   count = 0;
   crew_.check_process();
+  crew_.expect_member(self);
   crew_.finish(self);
   crew_.share_gvl(held, self);
   most = most < batch_limit ? most : batch_limit;
@@ -380,9 +383,11 @@ void dispatcher<Request>::serve(gvl const& held, Handler handle, Joined joined) 
     ~membership() { joined.leave(held, self); }
   } const here{held, *this, join(held)};
   protect(held, [&] { joined(); });
+  VALUE const error = rb_errinfo();
   Request request;
   while (take(held, here.self, request) == take_result::taken) {
     protect(held, [&] { handle(request); });
+    detail::expect_nothing_swallowed(error);
     request = Request();  // Unless it was kept, its client is notified now, not with the next one.
   }
 }

@@ -6,6 +6,7 @@
 
 #include <kino/detail/blocking.hpp>
 #include <kino/detail/ruby/boundary.hpp>
+#include <kino/detail/ruby/gvl_release.hpp>
 #include <kino/start_thread.hpp>
 
 #include <concepts>
@@ -52,10 +53,12 @@ namespace detail {
 
 inline void start_extension(void (*body)(gvl const&)) {
   rb_ext_ractor_safe(true);
-  // relaxed, both: only the value itself is published, and no thread of ours exists yet.
+  // relaxed, all: only the value itself is published, and no thread of ours exists yet.
   gvl_probe.store(&holds_gvl, std::memory_order_relaxed);
+  gvl_releaser.store(&release_gvl_for, std::memory_order_relaxed);
+  rb_set_end_proc([](VALUE) { process_ends.store(true, std::memory_order_relaxed); }, Qnil);
   ruby_vm_at_exit([](ruby_vm_t*) { ruby_has_ended.store(true, std::memory_order_relaxed); });
-  boundary([body](gvl const& held) {
+  cross_boundary([body](gvl const& held) {
     body(held);
     return Qnil;
   });
@@ -84,7 +87,7 @@ template <std::same_as<VALUE>... Values, VALUE (*Function)(gvl const&, VALUE, Va
 struct method<Function> {
   static constexpr int arity = sizeof...(Values);
   static VALUE call(VALUE self, Values... values) {
-    return boundary([=](gvl const& held) { return Function(held, self, values...); });
+    return cross_boundary([=](gvl const& held) { return Function(held, self, values...); });
   }
 };
 
@@ -92,7 +95,7 @@ template <VALUE (*Function)(gvl const&, VALUE, arguments)>
 struct method<Function> {
   static constexpr int arity = -1;
   static VALUE call(int count, VALUE const* values, VALUE self) {
-    return boundary([=](gvl const& held) {
+    return cross_boundary([=](gvl const& held) {
       return Function(held, self, arguments(values, static_cast<std::size_t>(count)));
     });
   }
@@ -198,7 +201,8 @@ KINO_DETAIL_TYPED_OVERLOADS(define_method)
 /// If T owns a native_thread, or if its destructor waits for anything else, define `static
 /// constexpr bool ruby_owns_threads = true`: a native thread then destroys the object while Ruby
 /// continues. The process does not wait for that thread when it ends. If no thread can be started,
-/// the object is leaked.
+/// the object is leaked. An object that owns a native_thread without this constant ends the
+/// program when it is collected.
 ///
 /// A T that holds VALUEs defines `void mark() const noexcept`, which calls rb_gc_mark for each of
 /// them, under the same rules as ~T.
@@ -213,6 +217,10 @@ public:
   /// Creates an instance of `klass` that owns `object`. Call rb_undef_alloc_func for `klass`, so
   /// Ruby code cannot create an empty instance.
   [[nodiscard]] static VALUE wrap(gvl const& held, VALUE klass, std::unique_ptr<T> object) {
+    if (!RB_TYPE_P(klass, T_CLASS)) {
+      throw raise(rb_eTypeError, std::string("kino: a ") + T::ruby_name + " is wrapped in an instance of a class, and " +
+                                     "what was passed is none");
+    }
     VALUE const wrapped = protect(
         held, [klass] { return rb_data_typed_object_wrap(klass, nullptr, &type); });
     RTYPEDDATA_DATA(wrapped) = object.release();
@@ -267,7 +275,9 @@ private:
     if constexpr (owns_threads) {
       if (object) detail::destroy_elsewhere(object);
     } else {
+      detail::in_free_function = true;
       delete object;
+      detail::in_free_function = false;
     }
   }
   static void mark(void* data) noexcept {

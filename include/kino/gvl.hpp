@@ -45,7 +45,8 @@ private:
 /// A gvl proves that this thread is a Ruby thread and holds its Ractor's GVL.
 ///
 /// A function that needs the lock takes a `gvl const&`, so the signature shows it. kino passes one
-/// to methods and to KINO_EXTENSION. Do not store one.
+/// to methods and to KINO_EXTENSION. Do not store one or pass it to
+/// another thread: functions that call Ruby check it, and end the program where the GVL is not held.
 ///
 /// There is one GVL per Ractor: holding it protects nothing that two Ractors share.
 class gvl {
@@ -58,6 +59,8 @@ public:
                 "GVL; hand work to a Ruby thread with a channel or a dispatcher");
     return gvl();
   }
+  gvl(gvl const&) = delete;  // a copy would outlive what it proves: pass it on as gvl const&
+  gvl& operator=(gvl const&) = delete;
 
   /// Runs pending interrupts of this thread: signal handlers, Thread#raise, Thread#kill, Timeout.
   /// Throws ruby_error if one of them raises or unwinds.
@@ -112,6 +115,7 @@ inline VALUE protect_keeping_error(VALUE (*function)(VALUE), VALUE argument, int
 ///
 template <class Body>
 auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
+  detail::expect_gvl();
   using result = std::invoke_result_t<Body&>;
   static_assert(std::is_void_v<result> || std::is_same_v<result, VALUE>,
                 "the body of kino::protect must return a VALUE or void");
@@ -213,6 +217,7 @@ template <class Work, class Unblock>
   if constexpr (interruptible) {
     static_assert(noexcept(unblock()), "an unblock function must be noexcept: it runs above Ruby's frames");
   }
+  detail::expect_gvl();
   struct call {
     work_type* work;
     bool ran;

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <kino/detail/blocking.hpp>
 #include <kino/fork_mark.hpp>
 #include <kino/shared_answer.hpp>
 #include <kino/start_thread.hpp>
@@ -37,9 +38,9 @@ KINO_NAMESPACE_BEGIN
 /// as Ruby does for its threads, and `join` rethrows it.
 ///
 /// Threads: one at a time; `request_stop` and `ended` any.
-/// GVL:     never needed; the work never holds it. A thread that holds the GVL uses
-///          kino::join(held, thread): `join` and the destructor would keep Ruby from running until
-///          the work returns.
+/// GVL:     never needed; the work never holds it. The destructor releases the GVL while it waits, and no
+///          interrupt ends that wait. `join` must not be called with the GVL held (checked): use
+///          kino::join(held, thread).
 /// Blocks:  `join` and the destructor.
 /// Throws:  the constructor: std::system_error and std::bad_alloc; `join`: what the work threw.
 /// Fork:    the thread is not in the child. There `joinable` is false, and destruction and
@@ -93,6 +94,9 @@ public:
   /// Waits until the work has returned; throws what it threw. Only if `joinable()`.
   void join() {
     expect_joinable();
+    KINO_ASSERT(running_->thread.get_id() != std::this_thread::get_id(),
+                "a thread cannot wait for its own end: its work returns, and its owner joins it");
+    if (!running_->end.ready()) detail::check_may_block();
     auto const ended = std::move(running_);
     ended->thread.join();
     if (ended->end.wait().value()) std::rethrow_exception(ended->end.wait().value());
@@ -159,11 +163,14 @@ inline void native_thread::finish() noexcept {
   // In a child the thread does not exist, and its id may be that of another thread. Leak its
   // state: a stop callback of the parent's thread must not run here.
   if (running_->born.forked()) return static_cast<void>(running_.release());
+  KINO_ASSERT(!detail::in_free_function,
+              "a native object that owns a native_thread says so: static constexpr bool ruby_owns_threads = true; "
+              "Ruby's collector must not wait for a thread");
   running_->stop.request_stop();
   if (running_->thread.get_id() == std::this_thread::get_id()) {
     running_->thread.detach();  // The work itself destroys its owner and then returns.
   } else {
-    running_->thread.join();
+    detail::wait_outside_gvl([this] { running_->thread.join(); });
   }
   running_.reset();
 }

@@ -10,6 +10,7 @@
 #include <kino/responder.hpp>
 #include <kino/wait.hpp>
 
+#include <chrono>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -85,8 +86,15 @@ private:
     }
     occupation const here{*this};
     protect(held, [] { rb_yield(Qnil); });
-    auto const& outcome = kino::wait(held, answer);
-    return outcome.answered() && outcome.value();
+    auto const* outcome = kino::wait_for(held, answer, std::chrono::seconds(5));
+    if (!outcome) {
+      protect(held, [] {
+        rb_warn("kino: a Ractor has been starting for 5 seconds: `start` returns when ractor_starter::serving() was "
+                "called in it, which the method that serves does: questions->serve(held, handle, [] { workers.serving(); })");
+      });
+      outcome = &kino::wait(held, answer);
+    }
+    return outcome->answered() && outcome->value();
   }
   void end(bool serves) noexcept {
     responder<bool> waiting;
@@ -120,6 +128,9 @@ namespace detail {
 inline constexpr char const* ractor_starter_source = R"ruby(
 def self.%{name}(count, *arguments, &work)
   raise ArgumentError, "#{self}.%{name}: a block in which a worker serves is required" unless work
+  unless Integer === count && count >= 0
+    raise ArgumentError, "#{self}.%{name}: the number of Ractors must be a non-negative Integer, not #{count.inspect}"
+  end
 
   Array.new(count) { |index| kino_start_ractor(index, arguments, work) }
 end

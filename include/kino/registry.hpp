@@ -5,7 +5,9 @@
 #pragma once
 
 #include <kino/detail/atomic.hpp>
+#include <kino/detail/blocking.hpp>
 #include <kino/detail/place_store.hpp>
+#include <kino/fork_mark.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -81,13 +83,17 @@ public:
     /// Whether it holds an object.
     explicit operator bool() const { return place_ != nullptr; }
     /// The object; only if the pin is not empty.
-    T& operator*() const { return *place_->object(); }
+    T& operator*() const { return *object(); }
     /// A pointer to the object; only if the pin is not empty.
-    T* operator->() const { return place_->object(); }
+    T* operator->() const { return object(); }
 
   private:
     friend registry;
     pin(registry& owner, place& pinned) : owner_(&owner), place_(&pinned) {}
+    T* object() const {
+      KINO_ASSERT(place_, "an empty pin has no object: the id was not found; ask the pin (`if (pin)`) first");
+      return place_->object();
+    }
     registry* owner_ = nullptr;
     place* place_ = nullptr;
   };
@@ -146,15 +152,19 @@ private:
 
   std::uint64_t const salt_ = detail::next_registry_salt();
   detail::place_store<place> places_;
+  fork_mark const born_;
 };
 
 // --- implementation ---------------------------------------------------------
 
 template <class T>
 registry<T>::~registry() {
-  places_.for_each([](place& each) {
+  places_.for_each([this](place& each) {
     // relaxed: the destroying thread has synchronised with all users.
-    if (each.word.load(std::memory_order_relaxed) & 0xffffffff) each.object()->~T();
+    std::uint64_t const users = each.word.load(std::memory_order_relaxed) & 0xffffffff;
+    KINO_ASSERT(users <= live || born_.forked() || detail::process_ends.load(std::memory_order_relaxed),
+                "a registry must not be destroyed while there are pins: drop them first");
+    if (users) each.object()->~T();
   });
 }
 

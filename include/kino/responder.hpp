@@ -12,6 +12,7 @@
 #include <kino/parker.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <optional>
 #include <utility>
 
@@ -135,6 +136,15 @@ public:
     place_->delivered(outcome<T>(std::move(value)));
     return true;
   }
+  /// Not from a VALUE, which is an integer for C++: a number that it is not would be the answer.
+  template <std::same_as<unsigned long> Other>
+    requires(std::is_arithmetic_v<T> && !std::same_as<T, Other>)
+  bool answer(Other) const noexcept {
+    static_assert(sizeof(Other) == 0,
+                  "the answer is an unsigned long, as Ruby's VALUE is, and not what was asked for: convert it "
+                  "(kino::from_ruby<T>(held, value)), or cast a number");
+    return false;
+  }
   /// Ends the request as abandoned; returns whether this call ended it.
   bool abandon() const noexcept { return place_ && place_->end(ending::abandoned); }
   /// Ends the request as expired; returns whether this call ended it.
@@ -214,11 +224,11 @@ public:
   }
 
   /// Whether the outcome has arrived and `wait` returns immediately.
-  [[nodiscard]] bool ready() const { return box_->arrived(); }
+  [[nodiscard]] bool ready() const { return box().arrived(); }
   /// Waits for the outcome and returns it, by reference into this object.
   [[nodiscard]] outcome<T>& wait() {
     while (!ready()) static_cast<void>(park(std::nullopt));
-    return box_->result();
+    return box().result();
   }
   /// Waits at most `patience`; returns null if there is no outcome by then.
   template <class Rep, class Period>
@@ -227,15 +237,19 @@ public:
     while (!ready()) {
       if (park(until) == park_result::timed_out) break;
     }
-    return ready() ? &box_->result() : nullptr;
+    return ready() ? &box().result() : nullptr;
   }
 
   /// For wait.hpp: throws in a forked child, where no outcome arrives.
-  void expect_same_process() const { box_->born().expect_same_process("pending_answer"); }
+  void expect_same_process() const { box().born().expect_same_process("pending_answer"); }
   /// For wait.hpp: the parker that is notified when the outcome arrives.
-  [[nodiscard]] parker& arrival() { return box_->arrival(); }
+  [[nodiscard]] parker& arrival() { return box().arrival(); }
 
 private:
+  detail::mailbox<T>& box() const {
+    KINO_ASSERT(box_, "a pending_answer that was moved from is destroyed or assigned to, and nothing else");
+    return *box_;
+  }
   // A native wait ignores an interruption that wait.hpp left behind. It must clear it: otherwise
   // the wait would spin and never reach its deadline.
   park_result park(detail::deadline until) {

@@ -69,6 +69,11 @@ KINO_NAMESPACE_BEGIN
 ///
 class run_permits {
 public:
+  /// Permits at most.
+  static constexpr std::size_t most_workers = detail::wake_throttle::unlimited;
+  /// The longest slice that counts; a longer one is the same.
+  static constexpr std::chrono::hours longest_slice{365 * 24};
+
   /// The options of a run_permits.
   struct options {
     std::size_t workers = 1;        ///< Number of workers, each with a permit; 1 to 1,048,575.
@@ -194,7 +199,7 @@ private:
 // --- implementation ---------------------------------------------------------
 
 inline run_permits::options const& run_permits::check(options& chosen) {
-  if (chosen.workers == 0 || chosen.workers > detail::wake_throttle::unlimited) {
+  if (chosen.workers == 0 || chosen.workers > most_workers) {
     throw std::invalid_argument("kino: run_permits needs 1 to 1048575 workers");
   }
   // Without a slice, the watcher would never sleep between two ticks.
@@ -202,7 +207,7 @@ inline run_permits::options const& run_permits::check(options& chosen) {
     throw std::invalid_argument("kino: run_permits needs a slice of at least 1 ms");
   }
   // The clock counts nanoseconds and cannot add the longest durations to its time.
-  chosen.slice = std::min<std::chrono::milliseconds>(chosen.slice, std::chrono::hours{365 * 24});
+  chosen.slice = std::min<std::chrono::milliseconds>(chosen.slice, longest_slice);
   return chosen;
 }
 

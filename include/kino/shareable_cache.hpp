@@ -10,6 +10,7 @@
 #include <kino/wait.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 KINO_NAMESPACE_BEGIN
@@ -55,9 +56,9 @@ public:
     };
     return kino::fetch(held, values_, key, shareable);
   }
-  /// The object of `key` if it is cached, else Qundef; counts as a use.
-  [[nodiscard]] VALUE find(gvl const&, std::string_view key) {
-    return values_.find(key).value_or(Qundef);
+  /// The object of `key` if it is cached; counts as a use.
+  [[nodiscard]] std::optional<VALUE> find(gvl const&, std::string_view key) {
+    return values_.find(key);
   }
   /// See shared_cache::erase.
   bool erase(std::string_view key) { return values_.erase(key); }

@@ -62,6 +62,7 @@ public:
   }
   void released() noexcept override { delete this; }
 
+  void expect_same_process() const { born_.expect_same_process("shared_answer"); }
   bool arrived() const { return arrived_.load(std::memory_order_acquire); }  // see delivered
   outcome<T> const& result() const { return *result_; }
 
@@ -82,11 +83,12 @@ private:
 ///
 /// Threads: distinct handles and the const members of one handle may be used concurrently. Ruby
 ///          threads wait through wait.hpp.
-/// GVL:     never needed.
+/// GVL:     never needed. `wait` and `wait_for` must not be called with the GVL held (checked): use
+///          kino::wait(held, answer).
 /// Blocks:  `wait` and `wait_for`, until the outcome has arrived.
-/// Throws:  std::bad_alloc, from make_shared_response.
-/// Fork:    a child must not wait for an answer from a thread of its parent. It may answer, and
-///          drop inherited handles.
+/// Throws:  std::bad_alloc, from make_shared_response; std::runtime_error from a wait in a forked
+///          child, unless the outcome has arrived: it arrives in the parent.
+/// Fork:    a child may answer, and drop inherited handles.
 ///
 /// Example:
 ///
@@ -117,7 +119,7 @@ public:
   }
 
   /// Whether the outcome has arrived and `wait` returns immediately.
-  [[nodiscard]] bool ready() const { return box_->arrived(); }
+  [[nodiscard]] bool ready() const { return place().arrived(); }
   /// Waits for the outcome and returns it; valid while a handle exists.
   [[nodiscard]] outcome<T> const& wait() const { return *wait_until(std::nullopt); }
   /// Waits at most `patience`; returns null if there is no outcome by then.
@@ -127,15 +129,20 @@ public:
   }
 
   /// For wait.hpp: the shared state.
-  [[nodiscard]] detail::shared_mailbox<T>& place() const { return *box_; }
+  [[nodiscard]] detail::shared_mailbox<T>& place() const {
+    KINO_ASSERT(box_, "a shared_answer that was moved from is destroyed or assigned to, and nothing else");
+    return *box_;
+  }
 
 private:
   outcome<T> const* wait_until(detail::deadline until) const {
     if (!ready()) {
-      typename detail::shared_mailbox<T>::visit here(*box_);
+      place().expect_same_process();
+      detail::check_may_block();
+      typename detail::shared_mailbox<T>::visit here(place());
       static_cast<void>(here.spot().park(until));
     }
-    return ready() ? &box_->result() : nullptr;
+    return ready() ? &place().result() : nullptr;
   }
 
   detail::shared_mailbox<T>* box_;

@@ -118,6 +118,7 @@ outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline unti
 template <class T>
 outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, deadline until) {
   if (!answer.ready()) {
+    answer.place().expect_same_process();
     typename shared_mailbox<T>::visit here(answer.place());
     static_cast<void>(park_until(held, here.spot(), until));
   }

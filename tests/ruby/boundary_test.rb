@@ -7,7 +7,7 @@ require "boundary"
 class BoundaryTest < RubyTest
   CPP = {
     invalid_argument: [ArgumentError, "an argument"], out_of_range: [IndexError, "an index"],
-    bad_alloc: [NoMemoryError, /bad_alloc/], runtime_error: [RuntimeError, "anything"],
+    bad_alloc: [NoMemoryError, /failed to allocate memory/], runtime_error: [RuntimeError, "anything"],
     number: [RuntimeError, /unknown C\+\+ exception/], system_error: [Errno::ENOENT, "No such file or directory - a file"],
     system_error_alone: [Errno::ENOENT, "No such file or directory"],
     filesystem_error: [

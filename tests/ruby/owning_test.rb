@@ -63,6 +63,45 @@ class OwningTest < RubyTest
     assert_operator Owning.running, :<=, before
   end
 
+  def test_a_destructor_lets_ruby_run_while_it_waits
+    answering = Thread.new { Owning.go_on; Owning.answer }
+    assert Owning.ask_natively
+    assert answering.value
+  end
+
+  # A destructor cannot be left by what an interrupt raises, and must not lose it either.
+  def test_what_interrupts_a_destructor_is_raised_after_it
+    asking = Thread.new do
+      Owning.ask_natively
+      sleep
+    rescue IOError => e
+      e.message
+    end
+    Thread.pass until asking.stop?
+    asking.raise(IOError, "late")
+    Owning.go_on
+    assert Owning.answer
+    assert_equal "late", asking.value
+    killed = Thread.new { Owning.ask_natively; sleep }
+    Thread.pass until killed.stop?
+    killed.kill
+    Owning.go_on
+    assert Owning.answer
+    assert_nil killed.value
+  end
+
+  def test_a_child_is_told_that_a_shared_answer_is_its_parents
+    assert_equal "kino: this shared_answer was made before fork; make one in the child\n", child(<<~RUBY)
+      require "owning"
+      Owning.ask_all
+      Process.wait(fork do
+        Owning.wait_for_all
+      rescue RuntimeError => e
+        puts e.message
+      end)
+    RUBY
+  end
+
   def test_all_who_wait_get_the_one_answer
     Owning.ask_all
     threads = Array.new(4) { Thread.new { Owning.wait_for_all } }

@@ -24,7 +24,25 @@ class RulesTest < RubyTest
     assume_in_native_thread: /gvl::assume\(\) is for callbacks that Ruby calls: this thread does not hold the GVL/,
     assume_without_gvl: /gvl::assume\(\) is for callbacks/,
     cache_without_gvl: /a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL/,
-    shareable_cache_without_gvl: /a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL/
+    shareable_cache_without_gvl: /a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL/,
+    protect_in_native_thread: /a gvl const& is used only within the call that received it, by the thread that holds/,
+    wait_in_native_thread: /a gvl const& is used only within the call/,
+    boundary_in_native_thread: /a gvl const& is used only within the call/,
+    serve_in_native_thread: /a gvl const& is used only within the call/,
+    protect_without_gvl: /a gvl const& is used only within the call/,
+    release_twice: /a gvl const& is used only within the call/,
+    shared_wait_with_gvl: /a thread that holds the GVL must not block natively/,
+    fetch_with_gvl: /a thread that holds the GVL must not block natively/,
+    join_with_gvl: /a thread that holds the GVL must not block natively/,
+    join_itself: /a thread cannot wait for its own end/,
+    take_after_leave: /a worker takes requests in the Ruby thread that joined, after `join` and before `leave`/,
+    wait_for_moved: /a pending_answer that was moved from/,
+    moved_subscriber: /a subscriber that was moved from/,
+    empty_pin: /an empty pin has no object: .*ask the pin/,
+    pin_outlives: /a registry must not be destroyed while there are pins/,
+    channel_with_sleeper: /a channel must not be destroyed while a thread waits in it: close it/,
+    null_text: /to_ruby is given a C string: this one is null; return Qnil/,
+    undefined_result: /a method returns a Ruby object: this one returned Qundef.*return Qnil/
   }.each do |name, sentence|
     define_method("test_#{name}") { assert_match sentence, rule_broken_by("Rules.#{name}") }
   end
@@ -38,6 +56,49 @@ class RulesTest < RubyTest
       Rules.keep_error
       Rules.throw_kept_error
     RUBY
+  end
+
+  def test_a_worker_is_one_thread
+    assert_match(/a worker takes requests in the Ruby thread that joined/, rule_broken_by(<<~RUBY))
+      Rules.join_for_others
+      Thread.new { Rules.take_for_another }.join
+    RUBY
+  end
+
+  # A kill, a throw or a break that was caught in C++ leaves Ruby with half of it.
+  def test_what_is_swallowed
+    ["Rules.swallow { raise 'lost' }", "Rules.swallow { exit }", "Rules.swallow { break }",
+     "catch(:out) { Rules.swallow { throw :out } }", "Thread.new { Rules.swallow { Thread.exit } }.join",
+     "Rules.swallow_in_handler { raise 'lost' }"].each do |code|
+      assert_match(/a ruby_error was caught and not rethrown: .*rethrow it, or rescue/, rule_broken_by(code), code)
+    end
+  end
+
+  def test_an_exception_may_be_replaced_and_nothing_else
+    replaced = assert_raises(RuntimeError) { Rules.replace { raise IOError, "first" } }
+    assert_equal "replaced", replaced.message
+    assert_equal 42, Rules.replace { 42 }
+    ["Rules.replace { break }", "catch(:out) { Rules.replace { throw :out } }",
+     "Thread.new { Rules.replace { Thread.exit } }.join"].each do |code|
+      assert_match(/a Thread#kill, throw or break was caught .*rethrow it/, rule_broken_by(code), code)
+    end
+  end
+
+  def test_an_exception_may_be_rescued
+    assert_equal false, Rules.rescue { raise "rescued" }
+    assert_nil $!
+    # Nor does it matter that another one is handled meanwhile.
+    begin
+      raise "outer"
+    rescue StandardError
+      assert_equal false, Rules.rescue { raise "inner" }
+    end
+  end
+
+  def test_an_object_that_owns_a_thread_and_does_not_say_so
+    ["GC.start", "exit"].each do |collect|
+      assert_match(/ruby_owns_threads = true/, rule_broken_by("Rules.lose_an_owner; #{collect}"), collect)
+    end
   end
 
   def test_what_the_rules_allow

@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -94,6 +95,23 @@ TEST_CASE("a notification outranks an interruption, which stays") {
   spot.notify();
   CHECK(spot.park(std::nullopt) == park_result::notified);
   CHECK(spot.park(std::nullopt) == park_result::interrupted);
+}
+
+TEST_CASE("every patience is a deadline, or none") {
+  using seconds = std::chrono::duration<double>;
+  using kino::detail::deadline_after;
+  using limits = std::numeric_limits<double>;
+  auto const now = kino::detail::clock::now();
+  for (seconds patience : {seconds(limits::quiet_NaN()), seconds(-1), seconds(-limits::infinity())}) {
+    auto const until = deadline_after(patience);
+    REQUIRE(until);
+    CHECK(*until >= now);
+    CHECK(*until <= kino::detail::clock::now());
+  }
+  CHECK(!deadline_after(seconds(limits::infinity())));
+  CHECK(!deadline_after(std::chrono::years::max()));
+  CHECK(!deadline_after(std::chrono::nanoseconds::max()));
+  CHECK(deadline_after(std::chrono::years::min()));
 }
 
 TEST_CASE("signals outrank a deadline") {

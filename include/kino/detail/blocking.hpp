@@ -16,6 +16,14 @@ namespace detail {
 // detail::atomic: it is set once, before any thread exists that could wait.
 inline std::atomic<bool (*)() noexcept> gvl_probe{nullptr};
 
+// Whether Ruby's VM is gone: nothing may be asked of it then, and nothing needs its lock. Destructors of static
+// objects run after that.
+inline std::atomic<bool> ruby_has_ended{false};
+
+// Whether the process is about to end: Ruby's exit handlers run. Native threads that nobody has ended run on then,
+// beside the destructors of what they use, and that is no mistake worth a report.
+inline std::atomic<bool> process_ends{false};
+
 /// Called at the start of every wait that takes no gvl. A thread that waits with the GVL held
 /// prevents the thread it waits for from running, and no interrupt can end that wait.
 inline void check_may_block() noexcept {
@@ -27,6 +35,23 @@ inline void check_may_block() noexcept {
               "kino/wait.hpp or kino/dispatcher.hpp that takes `held`, or a try_ function");
 #endif
 }
+
+// Runs `work(argument)` with the GVL released, if the calling thread holds it; installed by KINO_EXTENSION,
+// null in programs without Ruby, like gvl_probe.
+inline std::atomic<void (*)(void (*work)(void*), void* argument) noexcept> gvl_releaser{nullptr};
+
+/// Calls `work`, which waits for another thread, where no `gvl const&` is at hand: in a destructor. No interrupt
+/// ends it.
+template <class Work>
+void wait_outside_gvl(Work work) noexcept {
+  // relaxed: as in check_may_block.
+  auto const release = gvl_releaser.load(std::memory_order_relaxed);
+  if (!release) return work();
+  release([](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
+}
+
+// Whether the calling thread is in the free function of a native object, called by Ruby's collector.
+inline thread_local bool in_free_function = false;
 
 }  // namespace detail
 KINO_NAMESPACE_END

@@ -19,8 +19,10 @@ using deadline = std::optional<clock::time_point>;  // none: forever
 // the clock would overflow.
 template <class Rep, class Period>
 deadline deadline_after(std::chrono::duration<Rep, Period> patience) {
-  if (patience > std::chrono::hours(24 * 36525)) return std::nullopt;
-  if (patience <= patience.zero()) return clock::now();
+  // As double: the largest of a coarse unit has no number of hours in its own type.
+  std::chrono::duration<double> const seconds(patience);
+  if (seconds > std::chrono::hours(24 * 36525)) return std::nullopt;
+  if (!(seconds > seconds.zero())) return clock::now();  // also what is not a number
   return clock::now() + std::chrono::duration_cast<clock::duration>(patience);
 }
 

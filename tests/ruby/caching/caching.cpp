@@ -26,8 +26,7 @@ VALUE object(kino::gvl const& held, VALUE, VALUE key) {
   });
 }
 VALUE find(kino::gvl const& held, VALUE, VALUE key) {
-  VALUE const found = objects->find(held, kino::bytes_of(held, key));
-  return found == Qundef ? Qnil : found;
+  return objects->find(held, kino::bytes_of(held, key)).value_or(Qnil);
 }
 VALUE erase(kino::gvl const& held, VALUE, VALUE key) {
   return objects->erase(kino::bytes_of(held, key)) ? Qtrue : Qfalse;

@@ -4,6 +4,8 @@
 
 #include <kino/dispatch.hpp>
 
+#include "../../support/await.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -14,6 +16,7 @@ namespace {
 
 std::atomic<int> running{0};
 std::atomic<int> destroyed{0};
+std::atomic<bool> interrupted{false};
 
 // Counts for as long as its thread runs.
 struct presence {
@@ -97,6 +100,23 @@ VALUE join_forever(kino::gvl const& held, VALUE) {
   return Qnil;
 }
 
+// Owning.ask_natively: the thread of a local variable, which a Ruby thread has to answer while the destructor
+// waits.
+VALUE ask_natively(kino::gvl const& held, VALUE) {
+  kino::native_thread const asking([](std::stop_token) {
+    auto [answer, respond] = kino::make_response<long>();
+    static_cast<void>(questions->try_push(std::move(respond)));
+    static_cast<void>(answer.wait());
+  });
+  // An interrupt that comes meanwhile is pending when the destructor begins.
+  kino::without_gvl(held, [] { await([] { return interrupted.exchange(false); }); }, kino::uninterruptible);
+  return Qtrue;
+}
+VALUE go_on(kino::gvl const&, VALUE) {
+  interrupted = true;
+  return Qnil;
+}
+
 // --- one answer for several Ruby threads ---
 
 std::optional<kino::shared_answer<long>> shared;
@@ -136,6 +156,8 @@ KINO_EXTENSION(owning) {
   kino::define_function<count_destroyed>(owning, "destroyed");
   kino::define_function<join_failed>(owning, "join_failed");
   kino::define_function<join_forever>(owning, "join_forever");
+  kino::define_function<ask_natively>(owning, "ask_natively");
+  kino::define_function<go_on>(owning, "go_on");
   kino::define_function<ask_all>(owning, "ask_all");
   kino::define_function<wait_for_all>(owning, "wait_for_all");
   kino::define_function<wait_a_moment>(owning, "wait_a_moment");

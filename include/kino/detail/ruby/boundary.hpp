@@ -7,6 +7,7 @@
 
 #include <kino/gvl.hpp>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -54,6 +55,14 @@ inline void note(verdict& v, VALUE exception_class, std::string_view message) no
   v.message[message.size()] = '\0';
 }
 
+inline bool is_exception(VALUE value) noexcept {
+  return !RB_SPECIAL_CONST_P(value) && RB_BUILTIN_TYPE(value) != T_IMEMO &&
+         RTEST(rb_obj_is_kind_of(value, rb_eException));
+}
+inline bool is_exception_class(VALUE value) noexcept {
+  return RB_TYPE_P(value, T_CLASS) && RTEST(rb_class_inherited_p(value, rb_eException));
+}
+
 // Ruby's Errno message begins with the text of the error number. what() contains it, too, at the
 // end or, in std::filesystem_error, before the paths: remove it from what().
 inline void note_system(verdict& v, std::system_error const& error) noexcept {
@@ -78,10 +87,41 @@ inline void note_system(verdict& v, std::system_error const& error) noexcept {
   }
 }
 
+// A Ruby exception that came where it could not leave, in a destructor, is put off: it stays `$!`, and the Ruby
+// thread keeps what rb_protect reported.
+inline ID put_off_key() { return rb_intern("kino_put_off"); }
+inline void put_off_error(int state) noexcept {
+  int failed = 0;
+  rb_protect(
+      [](VALUE reported) { return rb_thread_local_aset(rb_thread_current(), put_off_key(), reported); },
+      INT2FIX(state), &failed);
+}
+// What was put off, or 0.
+inline int take_put_off_error() noexcept {
+  VALUE const thread = rb_thread_current();
+  VALUE const state = rb_thread_local_aref(thread, put_off_key());
+  if (NIL_P(state) || state == INT2FIX(0)) return 0;
+  put_off_error(0);
+  return FIX2INT(state);
+}
+
+/// Called where a body has ended without an exception: `before` is `$!` as it was when the body began. Throws what
+/// was put off. What the body caught and did not rethrow is still `$!` and may be a kill, a throw or a break: Ruby
+/// would go on with half of it.
+inline void expect_nothing_swallowed(VALUE before) {
+  VALUE const pending = rb_errinfo();
+  if (pending == before || NIL_P(pending)) [[likely]] return;
+  if (int const state = take_put_off_error()) throw ruby_error(state);
+  KINO_ASSERT(pending == before,
+              "a ruby_error was caught and not rethrown: it may be a Thread#kill, a Timeout, a throw or a break; "
+              "rethrow it, or rescue the exception in Ruby (rb_rescue2, or rb_set_errinfo(Qnil) after kino::protect)");
+}
+
 template <class Body>
-void run_body(verdict& v, Body& body) noexcept {
+void run_body(verdict& v, Body& body, VALUE error_before) noexcept {
   try {
     v.value = body(gvl_of_call::get());
+    expect_nothing_swallowed(error_before);
     v.how = verdict::kind::returned;
   } catch (ruby_error const& error) {
     v.how = verdict::kind::ruby;
@@ -90,8 +130,8 @@ void run_body(verdict& v, Body& body) noexcept {
     note(v, error.exception_class(), error.what());
   } catch (std::system_error const& error) {
     note_system(v, error);
-  } catch (std::bad_alloc const& error) {
-    note(v, rb_eNoMemError, error.what());
+  } catch (std::bad_alloc const&) {
+    note(v, rb_eNoMemError, "failed to allocate memory");
   } catch (std::invalid_argument const& error) {
     note(v, rb_eArgError, error.what());
   } catch (std::out_of_range const& error) {
@@ -103,6 +143,24 @@ void run_body(verdict& v, Body& body) noexcept {
   }
 }
 
+// A C++ exception takes the place of a Ruby exception that it was thrown in answer to, as in Ruby; not that of
+// a kill, a throw or a break.
+inline void expect_no_jump_swallowed(VALUE before) noexcept {
+  VALUE const pending = rb_errinfo();
+  KINO_ASSERT(pending == before || NIL_P(pending) || is_exception(pending),
+              "a Thread#kill, throw or break was caught as kino::ruby_error, or by catch (...), and another exception "
+              "thrown instead: rethrow it");
+}
+
+// What kino::raise was given in place of an exception's class.
+[[noreturn]] inline void raise_of_no_exception(verdict const& v) {
+  char message[256];
+  std::snprintf(message, sizeof message, "%s", v.message ? v.message : "");
+  std::free(v.message);
+  rb_raise(rb_eTypeError, "kino::raise needs the class of an exception, not %" PRIsVALUE " (message: %s)",
+           rb_inspect(v.value), message);
+}
+
 [[noreturn]] inline void leave_to_ruby(verdict const& v) {
   if (v.how == verdict::kind::ruby) {
     KINO_ASSERT(!NIL_P(rb_errinfo()),
@@ -110,6 +168,7 @@ void run_body(verdict& v, Body& body) noexcept {
                 "call Ruby only inside kino::protect, and do not store the error");
     rb_jump_tag(v.code);
   }
+  if (v.how == verdict::kind::raised && !is_exception_class(v.value)) raise_of_no_exception(v);
   // Creating a String may raise, too (NoMemoryError): free the message, then propagate that.
   int state = 0;
   VALUE const text = rb_protect(
@@ -124,6 +183,30 @@ void run_body(verdict& v, Body& body) noexcept {
     rb_exc_raise(rb_syserr_new_str(v.code, RSTRING_LEN(text) == 0 ? Qnil : text));
   }
   rb_exc_raise(rb_exc_new_str(v.value, text));
+}
+
+// boundary, for a caller that is known to hold the GVL.
+template <class Body>
+VALUE cross_boundary(Body body) {
+  static_assert(std::is_trivially_destructible_v<Body>,
+                "what crosses the boundary is left by longjmp: capture references and values "
+                "without destructors");
+  VALUE const before = rb_errinfo();
+  verdict v;
+  run_body(v, body, before);
+  if (v.how == verdict::kind::returned) {
+    KINO_ASSERT(v.value != Qundef,
+                "a method returns a Ruby object: this one returned Qundef, which Ruby's C functions use for \"none\"; "
+                "return Qnil");
+    return v.value;
+  }
+  if (int const state = take_put_off_error()) {
+    if (v.how != verdict::kind::ruby) std::free(v.message);
+    v.how = verdict::kind::ruby;
+    v.code = state;
+  }
+  if (v.how != verdict::kind::ruby) expect_no_jump_swallowed(before);
+  leave_to_ruby(v);
 }
 
 }  // namespace detail
@@ -145,13 +228,8 @@ void run_body(verdict& v, Body& body) noexcept {
 ///
 template <class Body>
 VALUE boundary(Body body) {
-  static_assert(std::is_trivially_destructible_v<Body>,
-                "longjmp skips the frames that cross the boundary: capture only references and "
-                "values without destructors");
-  detail::verdict v;
-  detail::run_body(v, body);
-  if (v.how == detail::verdict::kind::returned) return v.value;
-  detail::leave_to_ruby(v);
+  detail::expect_gvl();
+  return detail::cross_boundary(body);
 }
 
 KINO_NAMESPACE_END

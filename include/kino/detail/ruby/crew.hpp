@@ -17,6 +17,7 @@
 #include <kino/usable_cpus.hpp>
 #include <kino/worker_slots.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -54,6 +55,9 @@ public:
   /// Throws std::runtime_error in a forked child.
   void check_process() const { born_.expect_same_process("dispatcher"); }
   [[nodiscard]] bool forked() const { return born_.forked(); }
+
+  /// Called before `self` takes requests.
+  static void expect_member(crew_member const& self) noexcept;
 
   /// Whether there is no member now.
   [[nodiscard]] bool empty() const { return (attendance() & ~attended) == 0; }
@@ -136,7 +140,8 @@ private:
 inline crew::crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
                   std::function<void()> last_left)
     : permits_in_use_(permits && ruby_has_thread_events),
-      slice_(chosen.slice),
+      // The clock counts nanoseconds and cannot compare with the longest durations.
+      slice_(std::min<std::chrono::milliseconds>(chosen.slice, run_permits::longest_slice)),
       slots_(chosen.workers),
       members_(std::make_unique<crew_member[]>(chosen.workers)),
       permits_({.workers = chosen.workers,
@@ -155,8 +160,16 @@ inline crew::crew(bool permits, run_permits::options chosen, std::function<bool(
   }
 }
 
+inline void crew::expect_member([[maybe_unused]] crew_member const& self) noexcept {
+  // Asked in this order: a native thread has no Ruby thread to compare with.
+  KINO_ASSERT(holds_gvl() && self.thread_.load(std::memory_order_relaxed) == rb_thread_current(),
+              "a worker takes requests in the Ruby thread that joined, after `join` and before `leave`: two threads "
+              "that work are two workers");
+}
+
 inline crew_member& crew::join(gvl const& held) {
   check_process();
+  expect_gvl();
   VALUE const thread = rb_thread_current();
   memberships::of_this_thread().end_former(thread);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
@@ -185,6 +198,7 @@ inline crew_member& crew::join(gvl const& held) {
 }
 
 inline void crew::leave(gvl const&, crew_member& self) noexcept {
+  expect_gvl();
   if (self.thread_.load(std::memory_order_relaxed) != rb_thread_current()) return;
   memberships::of_this_thread().remove(self);
   if (permits_in_use_) leave_seat();

@@ -12,6 +12,7 @@
 
 #pragma once
 
+#include <kino/detail/blocking.hpp>
 #include <kino/detail/config.hpp>
 
 // Included before Ruby's headers, whose macros rename functions of the C library.
@@ -89,16 +90,20 @@ absent rb_internal_thread_specific_set(VALUE, int, void*) {
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-// Whether the VM has ended: it must not be called then, and its lock is not needed. Destructors of
-// static objects run later.
-inline std::atomic<bool> ruby_has_ended{false};
-
 /// Whether the calling thread is a Ruby thread that holds its Ractor's GVL.
 inline bool holds_gvl() noexcept {
   // relaxed: the thread that sets it is the one that later runs static destructors.
   if (ruby_has_ended.load(std::memory_order_relaxed)) return false;
   if (!ruby_thread_has_gvl_p) return ruby_native_thread_p() != 0;
   return ruby_thread_has_gvl_p() != 0;
+}
+
+/// Called where a `gvl const&` is relied on: the token cannot know that its call is over, or that another
+/// thread has got hold of it, and Ruby would crash without saying why.
+inline void expect_gvl() noexcept {
+  KINO_ASSERT(holds_gvl(),
+              "a gvl const& is used only within the call that received it, by the thread that holds the GVL: "
+              "hand work to a Ruby thread with a channel or a dispatcher");
 }
 
 }  // namespace detail

@@ -29,7 +29,8 @@ module MakeMakefile # :nodoc:
     kino_choose_compiler
     # Ruby's own flags for C++ may be empty, and mkmf would then compile without optimisation.
     $CXXFLAGS += " $(optflags) $(debugflags)" unless $CXXFLAGS.match?(/(?:\A|\s)-O/)
-    $CXXFLAGS += " #{kino_standard(std)} -fvisibility=hidden -fvisibility-inlines-hidden -pthread"
+    # Narrowing: a VALUE is an integer for C++, and would become a number that it is not.
+    $CXXFLAGS += " #{kino_standard(std)} -Werror=narrowing -fvisibility=hidden -fvisibility-inlines-hidden -pthread"
     # As system headers, so a gem's own warning flags do not apply to them.
     $CXXFLAGS += " -isystem #{headers.quote}"
     kino_check(headers)
