@@ -12,8 +12,6 @@ class LayersTest < Minitest::Test
   # What a layer may know beyond C++, the C library and those parts of kino that need no Ruby.
   SOCKETS = %r{\A(asio|netinet)/|\Asys/un\.h|\Apoll\.h}
   SOCKET_CALLS = /(?<!\w)::(recv|send|sendmsg|shutdown|accept4?|setsockopt|getsockopt|ioctl)\(/
-  # Still to be given a transport instead of its socket.
-  SOCKET_OWNER = "http1/response_pipeline.cpp"
   RUBY = %r{\Aruby|\Akino/(detail/ruby|gvl|extension|wait|dispatcher|frozen_strings|native_object|arguments|boundary)}
 
   def sources = Dir.glob("#{ROOT}/**/*.{hpp,cpp}").sort
@@ -36,8 +34,6 @@ class LayersTest < Minitest::Test
     each_include do |path, own, name|
       next unless own
 
-      next if path.end_with?(SOCKET_OWNER)
-
       target = name.split("/").first
       assert_includes LAYERS, target, "#{path} includes #{name} without its folder"
       upward << "#{path} includes #{name}" if LAYERS.index(target) > LAYERS.index(layer_of(path))
@@ -52,7 +48,7 @@ class LayersTest < Minitest::Test
     end
     assert_empty early
     callers = sources.select { |path| LAYERS.index(layer_of(path)) < LAYERS.index("net") && File.read(path).match?(SOCKET_CALLS) }
-    assert_empty callers.reject { |path| path.end_with?(SOCKET_OWNER) }, "these call the socket themselves"
+    assert_empty callers, "these call the socket themselves"
   end
 
   def test_ruby_begins_with_rack

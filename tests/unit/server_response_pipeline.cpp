@@ -5,6 +5,8 @@
 
 #include "http1/response_pipeline.hpp"
 
+#include "net/plain_transport.hpp"
+
 #include "../support/private_access.hpp"
 #include "../support/stress.hpp"
 
@@ -101,10 +103,12 @@ private:
   std::vector<exchange*> handled_;
   std::vector<exchange::reply> in_hand_;
 
+  server::plain_transport socket_{first_of(sockets(), client)};
+
 public:
   std::vector<exchange::reply> replies;
   std::vector<exchange*> places;
-  response_pipeline out{*this, first_of(sockets(), client)};
+  response_pipeline out{*this, socket_};
 };
 
 std::string const large(4 << 20, 'l');

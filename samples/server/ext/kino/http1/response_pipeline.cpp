@@ -2,35 +2,13 @@
 
 #include "http1/response_pipeline.hpp"
 
-#include "net/socket_calls.hpp"
-
 #include <algorithm>
-#include <cerrno>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#ifdef __linux__
-#include <linux/sockios.h>
-#endif
-#include <unistd.h>
+#include <new>
 #include <utility>
 
 namespace kino::server {
 
 namespace {
-
-// How many bytes of what was sent the other side has not acknowledged, where the kernel tells.
-std::uint64_t bytes_in_kernel(int socket) {
-  int bytes = 0;
-#if defined(SIOCOUTQ)
-  if (::ioctl(socket, SIOCOUTQ, &bytes) != 0) return 0;
-#elif defined(SO_NWRITE)
-  socklen_t length = sizeof bytes;
-  if (::getsockopt(socket, SOL_SOCKET, SO_NWRITE, &bytes, &length) != 0) return 0;
-#else
-  static_cast<void>(socket);
-#endif
-  return static_cast<std::uint64_t>(std::max(bytes, 0));
-}
 
 constexpr std::size_t most_pieces = 64;
 
@@ -162,20 +140,20 @@ void response_pipeline::flush_late() noexcept {
   flush();
 }
 
-// Returns how many bytes the kernel took.
+// Returns how many bytes the transport took.
 std::size_t response_pipeline::send_pieces(std::span<iovec> pieces, deferred& then) {
   std::size_t const total = length_of(pieces);
   if (total == 0) return 0;
-  ssize_t const sent = send_some(socket_, pieces.data(), pieces.size());
-  if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+  io_result const sent = transport_.write_some(pieces);
+  if (sent.failed()) {
     reset_ = closing_ = true;
     add_pending(hang_up, then);
     return total;
   }
-  // What is left is appended and sent by `pump`, which finds out whether the kernel is full.
-  if (sent < 0) return 0;
-  sent_ += static_cast<std::uint64_t>(sent);
-  return static_cast<std::size_t>(sent);
+  // What is left is appended and sent by `pump`, which finds out whether the transport is full.
+  reads_first_ = sent.what == io_result::state::wants_readable;
+  sent_ += sent.bytes;
+  return sent.bytes;
 }
 
 void response_pipeline::pump(deferred& then) {
@@ -189,7 +167,7 @@ void response_pipeline::pump(deferred& then) {
       if (sent != 0) since_ = coarse_now();
       if (!out.bytes.empty()) {
         stalled_ = true;
-        add_pending(wait_writable, then);
+        add_pending(reads_first_ ? wait_readable : wait_writable, then);
       }
     }
     if (out.writer_waits && out.bytes.size() <= tuning::write_buffer / 2) {
@@ -233,10 +211,10 @@ void response_pipeline::finish_front(deferred& then) {
 
 void response_pipeline::end_output(deferred& then) {
   // The client reads the answer up to its end, then our end of stream; only when it has
-  // closed too, or after a while, is the socket closed. Closing at once while bytes of the
+  // closed too, or after a while, is the transport closed. Closing at once while bytes of the
   // client lie unread would reset the connection and take the answer with it.
   closing_ = true;
-  ::shutdown(socket_, SHUT_WR);
+  transport_.shutdown_write();
   drop_queue(then);
   add_pending(linger, then);
 }
@@ -271,7 +249,7 @@ void response_pipeline::cut() {
   deferred then;
   {
     std::lock_guard guard(mutex_);
-    if (socket_ < 0 || reset_) return;
+    if (!open_ || reset_) return;
     reset_ = closing_ = true;
     add_pending(hang_up, then);
   }
@@ -300,7 +278,7 @@ bool response_pipeline::gave_up(clock::time_point ready) {
   // relaxed: only a hint that the lock is worth taking; an old answer means "not yet".
   if (!peer_left_.load(std::memory_order_relaxed)) return false;
   std::lock_guard guard(mutex_);
-  if (reset_ || socket_ < 0) return true;
+  if (reset_ || !open_) return true;
   return peer_ended_ && peer_ended_at_ - ready > tuning::half_close_grace;
 }
 
@@ -308,7 +286,7 @@ response_pipeline::status response_pipeline::now() {
   std::lock_guard guard(mutex_);
   std::size_t unsent = 0;
   for (std::size_t place = 0; place != length_; ++place) unsent += queued(place).out_.bytes.size();
-  std::uint64_t const queued = stalled_ && socket_ >= 0 ? bytes_in_kernel(socket_) : 0;
+  std::uint64_t const queued = stalled_ && open_ ? transport_.unacknowledged() : 0;
   return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, queued)};
 }
 
@@ -321,15 +299,11 @@ void response_pipeline::close() noexcept {
   deferred then;
   {
     std::lock_guard guard(mutex_);
-    if (socket_ < 0) return;
-    if (length_ != 0) {
-      // An end of stream would look like the end of an answer to HTTP/1.0: reset instead.
-      ::linger const at_once{1, 0};
-      ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    }
+    if (!std::exchange(open_, false)) return;
     closing_ = reset_ = true;
     peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
-    ::close(std::exchange(socket_, -1));
+    // The end of the stream would look like the end of a response to HTTP/1.0.
+    transport_.close(length_ != 0 ? transport::ending::reset : transport::ending::orderly);
     drop_queue(then);
   }
   run(then);
@@ -339,7 +313,7 @@ void response_pipeline::ask(unsigned what) {
   deferred then;
   {
     std::lock_guard guard(mutex_);
-    if (socket_ >= 0) add_pending(what, then);
+    if (open_) add_pending(what, then);
   }
   run(then);
 }

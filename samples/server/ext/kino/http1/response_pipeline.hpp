@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/options.hpp"
+#include "base/transport.hpp"
 #include "http/exchange.hpp"
 
 #include <array>
@@ -17,9 +18,9 @@ namespace kino::server {
 
 /// A response_pipeline sends the answers of one connection in the order of its requests.
 ///
-/// Whoever has an answer for the request at the head of the line writes it to the socket
+/// Whoever has an answer for the request at the head of the line writes it to the transport
 /// itself, without waiting. That costs no wake-up of the I/O thread, which is asked for only
-/// if the kernel does not take everything.
+/// if the transport does not take everything.
 ///
 /// Requests of one connection are handled one at a time: one that is ready waits here until
 /// the answer before it is complete and less than tuning::write_buffer of all answers waits for
@@ -31,7 +32,7 @@ namespace kino::server {
 /// of the answer, when the writer's thread gives up its GVL (flush_on_suspend.hpp), and otherwise
 /// after tuning::gather_time by the I/O thread, so a client waits for none of them longer.
 ///
-/// The socket is closed under the same lock under which it is written to, so a worker can
+/// The transport is closed under the same lock under which it is written to, so a worker can
 /// never write into a file descriptor that has become something else.
 ///
 /// Threads: any. `attach`, `serve`, `recall`, `writable` and `close` by the I/O thread only.
@@ -40,7 +41,15 @@ namespace kino::server {
 class response_pipeline {
 public:
   /// What only the I/O thread can do, as a set of bits.
-  enum wish : unsigned { nothing = 0, wait_writable = 1, read_on = 2, linger = 4, hang_up = 8 };
+  /// The first two: `writable` is to be called when the transport's descriptor is so.
+  enum wish : unsigned {
+    nothing = 0,
+    wait_writable = 1,
+    wait_readable = 2,
+    read_on = 4,
+    linger = 8,
+    hang_up = 16,
+  };
 
   /// Whom the response_pipeline asks for it; called without any lock, from any thread.
   class owner {
@@ -55,7 +64,7 @@ public:
     ~owner() = default;
   };
 
-  response_pipeline(owner& o, int socket) : owner_(o), socket_(socket), since_(clock::now()) {}
+  response_pipeline(owner& o, transport& to) : owner_(o), transport_(to), since_(clock::now()) {}
 
   /// Puts a request at the end of the line, once, and keeps a reference to it. Returns the
   /// length of the line, or 0 if no further request is accepted.
@@ -89,7 +98,7 @@ public:
 
   /// Sends what has gathered since it asked for `flush_later`.
   void flush_late() noexcept;
-  /// The kernel takes bytes again.
+  /// The transport may take bytes again.
   void writable();
   [[nodiscard]] unsigned take_pending();
   /// The client will send no more.
@@ -108,7 +117,7 @@ public:
   };
   [[nodiscard]] status now();
 
-  /// Closes the socket and lets everybody go who waits for it.
+  /// Closes the transport and lets everybody go who waits for it.
   void close() noexcept;
 
 private:
@@ -136,13 +145,15 @@ private:
 
   owner& owner_;
   std::mutex mutex_;
-  int socket_;
+  transport& transport_;
+  bool open_ = true;
   std::array<exchange*, tuning::pipeline_depth> queue_{};
   std::size_t first_ = 0;
   std::size_t length_ = 0;
-  std::uint64_t sent_ = 0;  // bytes that the kernel has taken
+  std::uint64_t sent_ = 0;  // bytes that the transport has taken
   unsigned pending_ = nothing;
-  bool stalled_ = false;  // the kernel is full; the I/O thread will call `writable`
+  bool reads_first_ = false;  // the transport has to read before it can write
+  bool stalled_ = false;  // the transport is full; the I/O thread will call `writable`
   bool flush_due_ = false;  // the I/O thread will call `flush_late`
   bool closing_ = false;  // the last answer has gone out, or none can
   bool refusing_ = false;

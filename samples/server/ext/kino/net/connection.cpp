@@ -6,33 +6,28 @@
 #include "http1/response_head.hpp"
 #include "net/http_server.hpp"
 #include "net/io_thread.hpp"
-#include "net/socket_calls.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 namespace kino::server {
 
-namespace {
-constexpr rejection client_left{400, "the client closed the connection before the end of the body", 0, 0};
-}
-
-connection::connection(io_thread& home, int socket, endpoint peer, endpoint const& local)
+connection::connection(io_thread& home, std::unique_ptr<transport> client, endpoint peer,
+                       endpoint const& local)
     : home_(home),
       limits_(home.http().settings().connection),
-      pipeline_(*this, socket),
+      transport_(std::move(client)),
+      pipeline_(*this, *transport_),
       parser_(*this, limits_),
       peer_(std::move(peer)),
       local_(local),
-      socket_(socket),
       wake_notice_(home.notices(),
                    [this] {
                      guarded([this] { attend(); });
                      drop();
                    }),
       timer_(std::in_place, home.context()),
-      events_(std::in_place, home.context(), socket),
+      events_(std::in_place, home.context(), transport_->descriptor()),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 
@@ -88,123 +83,18 @@ void connection::handle(exchange::reply&& request) noexcept {
 }
 
 void connection::attend() {
-  unsigned const pending = pipeline_.take_pending();
+  unsigned pending = pipeline_.take_pending();
   if (!events_) return;
+  if (pending & response_pipeline::wait_readable) {
+    // We may have read what the transport needs since it said so. Now nothing is read in between.
+    pipeline_.writable();
+    pending = (pending & ~response_pipeline::wait_readable) | pipeline_.take_pending();
+  }
   if (pending & response_pipeline::hang_up) return close();
   if (pending & response_pipeline::linger) return linger();
-  if (pending & response_pipeline::wait_writable) wait_writable();
+  if (pending & response_pipeline::wait_writable) await_output(io_result::state::wants_writable);
+  if (pending & response_pipeline::wait_readable) await_output(io_result::state::wants_readable);
   if (pending & response_pipeline::read_on) read_on();
-}
-
-// --- reading ----------------------------------------------------------------------
-
-bool connection::wants_bytes() const {
-  return paused_ == pause::none || (lingering_ && paused_ != pause::peer_ended);
-}
-
-// One epoll_ctl per request goes into Asio's waiting anew. A set of our own, edge-triggered and
-// watched as a whole, was tried: 2 % less CPU time per request with 64 busy connections, 7 %
-// more with one. Asio's reading into a buffer would cost a fruitless recv instead, and a buffer
-// per connection.
-void connection::wait_readable() {
-  if (reading_ || !events_ || !wants_bytes()) return;
-  reading_ = true;
-  events_->async_wait(asio::posix::stream_descriptor::wait_read,
-                      handler_in(read_memory_, [self = reference(*this)](asio::error_code const& error) {
-                        self->reading_ = false;
-                        if (error || !self->events_) return;
-                        self->guarded([&] {
-                          self->read();
-                          self->wait_readable();
-                        });
-                      }));
-}
-
-void connection::wait_writable() {
-  if (writing_ || !events_) return;
-  writing_ = true;
-  delivered_ = pipeline_.now().delivered;
-  sending_.start(clock::now());
-  set_alarm(sending_.due());
-  events_->async_wait(asio::posix::stream_descriptor::wait_write,
-                      handler_in(write_memory_, [self = reference(*this)](asio::error_code const& error) {
-                        self->writing_ = false;
-                        if (error || !self->events_) return;
-                        self->pipeline_.writable();
-                      }));
-}
-
-void connection::read() {
-  for (int reads = 1;; ++reads) {
-    bool const into_body = reads_into_body();
-    std::span<char> buffer = home_.read_buffer();
-    if (into_body) {
-      buffer = body_room();
-      if (buffer.empty()) return;  // The request was refused.
-    } else if (!current_) {
-      buffer = buffer.first(tuning::head_read_size);
-    }
-    ssize_t const length = receive_some(socket_, buffer.data(), buffer.size());
-    if (length > 0) {
-      auto const got = static_cast<std::size_t>(length);
-      if (into_body) {
-        received_body(got);
-      } else {
-        unparsed_.append(parse({buffer.data(), got}));
-      }
-      // The rest of a body is probably there. Anything else that is left is announced again.
-      if (got == buffer.size() && reads_into_body() && reads < tuning::body_reads) continue;
-      return;
-    }
-    if (length == 0) return read_ended();
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
-    return close();
-  }
-}
-
-void connection::read_ended() {
-  paused_ = pause::peer_ended;
-  if (lingering_) return close();
-  pipeline_.peer_ended();
-  last_request_ = true;
-  if (current_) {  // A request that was not complete never will be.
-    exchange& cut_off = *std::exchange(current_, nullptr);
-    if (std::exchange(body_held_, false)) {
-      reply_ = pipeline_.recall(cut_off);
-      cut_off.body().fail(client_left);
-      cut_off.drop_weak();
-    }
-    if (!parser_.in_head()) reply_.answer({{}, true, false});  // In its turn, it ends the connection.
-    reply_ = {};
-  }
-  // Requests before it are still answered: the client may have ended its own side only.
-  pipeline_.close_after_last();
-}
-
-// Returns what is behind a full line, to be parsed when reading is resumed.
-std::string_view connection::parse(std::string_view bytes) {
-  while (!bytes.empty() && !lingering_ && !last_request_ && events_) {
-    if (!current_ && !begin_request()) return bytes;
-    bool const had_started = parser_.started();
-    bool const had_head = !parser_.in_head();
-    auto const result = parser_.parse(bytes);
-    bytes.remove_prefix(result.consumed);
-    switch (result.what) {
-      case http_parser::state::complete: request_complete(); break;
-      case http_parser::state::rejected: refuse(parser_.why()); return {};
-      case http_parser::state::incomplete:
-        if (parser_.in_head()) {
-          if (!had_started) receiving_since_ = clock::now();
-          set_alarm(receiving_since_ + limits_.header_timeout);
-        } else {
-          if (!had_head) receiving_.start(clock::now());
-          if (hand_over_due_) hand_over();
-          await_body(had_head ? result.consumed : 0);
-        }
-        break;
-    }
-  }
-  return {};
 }
 
 bool connection::begin_request() {
@@ -327,7 +217,7 @@ void connection::follow_server() noexcept {
 
 void connection::close() noexcept {
   if (!events_) return;
-  // Given back to us first: Asio must not close it, the response_pipeline does so under its lock.
+  // Given back first: Asio must not close it, the response_pipeline does so under its lock.
   events_->release();
   events_.reset();
   timer_.reset();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/minimum_rate.hpp"
+#include "base/transport.hpp"
 #include "http1/http_parser.hpp"
 #include "http1/response_pipeline.hpp"
 #include "net/handler_memory.hpp"
@@ -16,6 +17,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,7 +27,7 @@ namespace kino::server {
 class http_server;
 class io_thread;
 
-/// A connection reads requests from one socket, hands them out and keeps the deadlines.
+/// A connection reads requests from one transport, hands them out and keeps the deadlines.
 ///
 /// Answers do not come back through it: they go out through its `response_pipeline`, from whatever thread
 /// has them, and only when that needs the I/O thread does it `wake` the connection. Complete
@@ -56,8 +58,8 @@ class io_thread;
 /// each pending asynchronous operation.
 class connection final : public response_sink, private response_pipeline::owner, private http_parser::sink {
 public:
-  /// Any thread. If this throws, the socket is still the caller's.
-  connection(io_thread& home, int socket, endpoint peer, endpoint const& local);
+  /// Any thread.
+  connection(io_thread& home, std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
 
   void start() noexcept;
   [[nodiscard]] response_pipeline& out() { return pipeline_; }
@@ -84,6 +86,8 @@ public:
 private:
   friend class io_thread;
   class reference;
+  static constexpr rejection client_left{
+      400, "the client closed the connection before the end of the body", 0, 0};
   enum class pause { none, pipeline_full, body_full, peer_ended };
   /// What the client, or its next request, is waited for.
   enum class phase { idle, head, body, response, lingering };
@@ -118,6 +122,8 @@ private:
   void refuse(rejection const& why);
   void read_on();
   void linger();
+  void await_output(io_result::state what);
+  void output_ready(io_result::state what) noexcept;
   void wait_readable();
   void wait_writable();
   [[nodiscard]] bool wants_bytes() const;
@@ -131,11 +137,11 @@ private:
   std::atomic<std::uint32_t> references_{1};
   io_thread& home_;
   limits const& limits_;
+  std::unique_ptr<transport> const transport_;
   response_pipeline pipeline_;
   http_parser parser_;
   endpoint const peer_;
   endpoint const& local_;
-  int const socket_;
 
   // Gone once the connection is closed: what is left of it may outlive the I/O thread. Once
   // events_ is made, which would close the socket, the constructor throws no more.
@@ -153,6 +159,9 @@ private:
 
   bool reading_ = false;         // an asynchronous wait is pending
   bool writing_ = false;         // likewise
+  // What the response_pipeline's next write waits for; `done`: nothing.
+  io_result::state output_waits_ = io_result::state::done;
+  bool input_waits_for_writable_ = false;  // what the next read waits for
   pause paused_ = pause::none;
   std::size_t most_queued_ = 0; // there may be fewer by now
   bool body_ahead_ = false;      // the last request had a body

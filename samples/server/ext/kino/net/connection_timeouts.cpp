@@ -35,7 +35,7 @@ connection::deadline connection::next_deadline(clock::time_point now) {
   if (lingering_) return {linger_until_, phase::lingering};
   if (status.stalled) {
     // The notice of it may still be on its way to `attend`; it begins the client's time.
-    if (!writing_) return {now + limits_.body_timeout, phase::response};
+    if (output_waits_ == io_result::state::done) return {now + limits_.body_timeout, phase::response};
     if (status.delivered > delivered_) sending_.progress(status.delivered - delivered_, now);
     delivered_ = std::max(delivered_, status.delivered);
     return {sending_.due(), phase::response};

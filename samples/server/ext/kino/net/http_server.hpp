@@ -91,7 +91,7 @@ public:
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
   /// Takes over a connection that was admitted. If this throws, it is still the caller's.
-  void connected(int socket, endpoint peer, endpoint const& local);
+  void connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
   void connection_closed(bool was_live) noexcept;
   void leave_live() noexcept;
 

@@ -59,8 +59,8 @@ void io_thread::stop() {
   thread_.join();
 }
 
-void io_thread::adopt(int socket, endpoint peer, endpoint const& local) {
-  auto* const fresh = new connection(*this, socket, std::move(peer), local);
+void io_thread::adopt(std::unique_ptr<transport> client, endpoint peer, endpoint const& local) {
+  auto* const fresh = new connection(*this, std::move(client), std::move(peer), local);
   {
     std::lock_guard guard(lists_mutex_);
     fresh->next_ = std::exchange(adopted_, fresh);

@@ -25,6 +25,7 @@ namespace kino::server {
 
 class connection;
 class http_server;
+class transport;
 struct endpoint;
 
 /// An io_thread runs the sockets of its connections; it never calls Ruby.
@@ -52,7 +53,7 @@ public:
   [[nodiscard]] std::span<char> read_buffer() { return {buffer_.get(), tuning::read_size}; }
 
   /// Takes over a connected socket; any thread. If this throws, the socket is still the caller's.
-  void adopt(int socket, endpoint peer, endpoint const& local);
+  void adopt(std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
   void closed(connection& gone);
   /// Flushes the connection's response_pipeline in a moment; any thread. However many connections ask,
   /// the thread wakes once for all of them.

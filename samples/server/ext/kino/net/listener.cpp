@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "http1/response_head.hpp"
 #include "net/http_server.hpp"
+#include "net/plain_transport.hpp"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -171,11 +172,10 @@ void listener::accept() noexcept {
 
 void listener::take_over(int socket, sockaddr_storage const& from) noexcept {
   try {
-    http_.connected(socket, text_of(from), local_);
+    http_.connected(plain_transport::own(socket), text_of(from), local_);
     failing_ = false;
   } catch (std::exception const& e) {
     // It is this one client's misfortune; those behind it may be luckier.
-    ::close(socket);
     http_.connection_closed(false);
     log_line(e.what());
   }
@@ -194,19 +194,19 @@ bool listener::turn_all_away() noexcept {
 }
 
 void listener::refuse(int socket) noexcept {
+  plain_transport client(socket);
   try {
     byte_buffer brief;
     response_head::brief(brief, 503, false);
     iovec one = piece(brief.view());
     http_.count_refused(503);  // before the client can know of it
-    static_cast<void>(send_some(socket, &one, 1));
+    static_cast<void>(client.write_some({&one, 1}));
     // Closing while bytes of the client lie unread would take the answer with it.
-    ::shutdown(socket, SHUT_WR);
+    client.shutdown_write();
     char unread[4096];
-    static_cast<void>(receive_some(socket, unread, sizeof unread));
+    static_cast<void>(client.read_some(unread));
   } catch (std::bad_alloc const&) {  // Then it is closed without a word.
   }
-  ::close(socket);
 }
 
 void listener::back_off(int error) noexcept {

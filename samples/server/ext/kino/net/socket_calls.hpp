@@ -6,10 +6,8 @@
 #pragma once
 
 #include <cerrno>
-#include <cstddef>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include <utility>
 
@@ -60,30 +58,6 @@ inline int accept_socket(int listening, sockaddr_storage& from) noexcept {
 #else
   return set_up_socket(::accept(listening, address, &length));
 #endif
-}
-
-/// Writes without waiting and without SIGPIPE. Bytes, or -1 with errno.
-inline ssize_t send_some(int socket, iovec* pieces, std::size_t count) noexcept {
-#ifdef MSG_NOSIGNAL
-  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-#else
-  constexpr int flags = MSG_DONTWAIT;
-#endif
-  msghdr message{};
-  message.msg_iov = pieces;
-  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
-  for (;;) {
-    ssize_t const sent = ::sendmsg(socket, &message, flags);
-    if (sent >= 0 || errno != EINTR) return sent;
-  }
-}
-
-/// Reads without waiting. Bytes, 0 at the end, or -1 with errno.
-inline ssize_t receive_some(int socket, char* into, std::size_t room) noexcept {
-  for (;;) {
-    ssize_t const got = ::recv(socket, into, room, MSG_DONTWAIT);
-    if (got >= 0 || errno != EINTR) return got;
-  }
 }
 
 /// Reserves a descriptor for use when the process has none left; -1 if there is none.

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+//
+// The bytes between one connection and its client, whatever carries them.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <sys/uio.h>
+
+namespace kino::server {
+
+/// What became of one read or write.
+struct io_result {
+  enum class state : std::uint8_t {
+    done,            ///< `bytes` were read or written; they may be fewer than there was room for.
+    end,             ///< Reading: the client sends no more.
+    wants_readable,  ///< Nothing was done: try again when the descriptor is readable ...
+    wants_writable,  ///< ... or writable. An encrypted connection may have to read before it can write.
+    failed,          ///< The connection is lost.
+  };
+  state what;
+  std::size_t bytes = 0;
+
+  [[nodiscard]] bool done() const { return what == state::done; }
+  [[nodiscard]] bool failed() const { return what == state::failed; }
+};
+
+/// A transport moves the bytes of one connection. It knows nothing of their meaning.
+///
+/// Threads: `read_some` by the I/O thread, without a lock; all else under the lock of the
+///          response_pipeline, so a worker writes its response itself. A transport in which reading
+///          and writing share state protects that itself.
+/// Blocks:  never.  Errors: results; nothing throws.
+/// Lifetime: closed by `close` or the destructor. After `close` only the destructor is called.
+class transport {
+public:
+  enum class ending : std::uint8_t {
+    orderly,  ///< The client sees the end of the stream.
+    reset,    ///< The client sees an error: what it has is incomplete.
+  };
+
+  virtual ~transport() = default;
+
+  /// Reads at least one byte; `into` is not empty.
+  [[nodiscard]] virtual io_result read_some(std::span<char> into) noexcept = 0;
+  /// Writes the beginning of `pieces`, which hold at least one byte.
+  [[nodiscard]] virtual io_result write_some(std::span<iovec const> pieces) noexcept = 0;
+  /// Ends the stream to the client, which may still send.
+  virtual void shutdown_write() noexcept = 0;
+  virtual void close(ending how) noexcept = 0;
+
+  /// Bytes written that the client's side has not acknowledged; 0 where the system does not tell.
+  [[nodiscard]] virtual std::uint64_t unacknowledged() const noexcept = 0;
+  /// What an event loop watches for the transport.
+  [[nodiscard]] virtual int descriptor() const noexcept = 0;
+};
+
+}  // namespace kino::server
