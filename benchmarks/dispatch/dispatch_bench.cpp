@@ -25,7 +25,7 @@ constexpr int most_in_flight = 4096;
 kino::channel<int>* free_tickets;  // tickets that have been answered
 
 // A ticket is one request that is submitted repeatedly.
-struct ticket final : kino::answerable<long> {
+struct ticket final : kino::completion<long> {
   int number = 0;
   void delivered(kino::outcome<long>&&) noexcept override {}
   void released() noexcept override {

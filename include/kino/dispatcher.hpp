@@ -5,7 +5,7 @@
 #pragma once
 
 #include <kino/channel.hpp>
-#include <kino/detail/ruby/crew.hpp>
+#include <kino/detail/ruby/worker_pool.hpp>
 #include <kino/gvl.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
@@ -56,7 +56,7 @@ inline constexpr discard_queued_t discard_queued{};
 /// Requests that a worker has taken but not answered when it leaves, or when `abandon` reports it
 /// as gone, are answered `abandoned` immediately, even if another object still holds them. A
 /// request that has ended while it was queued is dropped without reaching a worker; so is one
-/// whose pending_answer was dropped.
+/// whose receiver was dropped.
 ///
 /// Every request ends: queued requests that no worker will take are abandoned. This happens when a
 /// dispatcher without workers is closed, when the last worker of a closed one leaves, and after
@@ -101,7 +101,7 @@ public:
 
   /// A joined Ruby thread. `index()` is its slot, below `options::slots`; `id()` identifies it in
   /// the supervision functions.
-  using worker = detail::crew_member;
+  using worker = detail::pool_member;
 
   /// Throws std::invalid_argument for an option out of range, and std::system_error.
   explicit dispatcher(gvl const& held, options chosen = {});
@@ -134,10 +134,10 @@ public:
 
   /// Makes the calling thread a worker and, where Ruby supports it, pins it to its native thread.
   /// Raises ThreadError if every slot is taken.
-  [[nodiscard]] worker& join(gvl const& held) { return crew_.join(held); }
+  [[nodiscard]] worker& join(gvl const& held) { return pool_.join(held); }
   /// Abandons the worker's requests in flight and frees its slot. Never raises; call it in an
   /// ensure clause of the same thread.
-  void leave(gvl const& held, worker& self) noexcept { crew_.leave(held, self); }
+  void leave(gvl const& held, worker& self) noexcept { pool_.leave(held, self); }
 
   /// Waits for a request and moves it into `out`. Requests taken before count as finished.
   ///
@@ -194,16 +194,16 @@ public:
   std::size_t close(discard_queued_t);
   /// Abandons the requests in flight of worker `who`; returns how many, 0 if it has left. `slots()`
   /// and `worker::id` provide ids.
-  std::size_t abandon(worker_id who) noexcept { return crew_.abandon(who); }
+  std::size_t abandon(worker_id who) noexcept { return pool_.abandon(who); }
   /// Marks worker `who` as stuck, or removes the mark; returns false if it has left.
-  bool quarantine(worker_id who, bool on) { return crew_.quarantine(who, on); }
+  bool quarantine(worker_id who, bool on) { return pool_.quarantine(who, on); }
 
   /// The worker of slot `index`, joined or not.
-  [[nodiscard]] worker& worker_at(std::size_t index) { return crew_[index]; }
+  [[nodiscard]] worker& worker_at(std::size_t index) { return pool_[index]; }
   /// Statistics of every worker.
-  [[nodiscard]] worker_slots const& slots() const { return crew_.slots(); }
+  [[nodiscard]] worker_slots const& slots() const { return pool_.slots(); }
   /// The permits, for statistics.
-  [[nodiscard]] run_permits const& permits() const { return crew_.permits(); }
+  [[nodiscard]] run_permits const& permits() const { return pool_.permits(); }
   /// Number of requests that no worker has taken yet; may be stale on return.
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }
   /// Maximum number of queued requests.
@@ -211,7 +211,7 @@ public:
   /// Whether `close` was called.
   [[nodiscard]] bool closed() const { return queue_.closed(); }
   /// Whether permits are in use: enabled, and supported by this Ruby.
-  [[nodiscard]] bool permits_in_use() const { return crew_.permits_in_use(); }
+  [[nodiscard]] bool permits_in_use() const { return pool_.permits_in_use(); }
   /// Number of requests that had ended before a worker took them.
   [[nodiscard]] std::uint64_t dropped() const {
     return dropped_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
@@ -222,21 +222,21 @@ private:
   template <class Push>
   push_result submit_with(Push push);
   void stop_if_drained() {
-    if (queue_.drained()) crew_.stop();
+    if (queue_.drained()) pool_.stop();
   }
   // Whether no worker will take the queued requests. seq_cst throughout: it is checked after a
   // request is published and after every change that makes it true; one of the two threads sees
   // the other and discards.
   [[nodiscard]] bool unattended() const {
     if (discarding_.load(std::memory_order_seq_cst)) return true;
-    return queue_.closed() ? crew_.empty() : refuse_without_workers_ && crew_.deserted();
+    return queue_.closed() ? pool_.empty() : refuse_without_workers_ && pool_.deserted();
   }
   std::size_t discard_if_unattended() noexcept;
 
   bool const refuse_without_workers_;
   channel<Request> queue_;
   detail::atomic<bool> discarding_{false};
-  detail::crew crew_;
+  detail::worker_pool pool_;
   detail::atomic<std::uint64_t> dropped_{0};
 };
 
@@ -271,14 +271,14 @@ template <dispatchable Request>
 dispatcher<Request>::dispatcher(gvl const&, options chosen)
     : refuse_without_workers_(chosen.refuse_without_workers),
       queue_(checked(chosen).capacity),
-      crew_(chosen.permits,
+      pool_(chosen.permits,
             {.workers = chosen.slots, .concurrency = chosen.concurrency, .slice = chosen.slice},
             [this] { return queue_.size() != 0; },
             [this] { discard_if_unattended(); }) {}
 
 template <dispatchable Request>
 void dispatcher<Request>::close() {
-  if (crew_.forked()) return;
+  if (pool_.forked()) return;
   queue_.close();
   discard_if_unattended();
   stop_if_drained();
@@ -286,7 +286,7 @@ void dispatcher<Request>::close() {
 
 template <dispatchable Request>
 std::size_t dispatcher<Request>::close(discard_queued_t) {
-  if (crew_.forked()) return 0;
+  if (pool_.forked()) return 0;
   discarding_.store(true, std::memory_order_seq_cst);  // as in unattended
   queue_.close();
   return discard_if_unattended();
@@ -309,12 +309,12 @@ std::size_t dispatcher<Request>::discard_if_unattended() noexcept {
 template <dispatchable Request>
 template <class Push>
 push_result dispatcher<Request>::submit_with(Push push) {
-  crew_.check_process();
+  pool_.check_process();
   try {
-    if (refuse_without_workers_ && crew_.deserted() && !closed()) return push_result::no_workers;
+    if (refuse_without_workers_ && pool_.deserted() && !closed()) return push_result::no_workers;
     push_result const result = push();
     if (result == push_result::pushed) {
-      crew_.work_arrived();
+      pool_.work_arrived();
       if (unattended()) discard_if_unattended();
     }
     return result;
@@ -335,23 +335,23 @@ template <class Output>
 take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Output out,
                                             std::size_t most, std::size_t& count) {
   count = 0;
-  crew_.check_process();
-  crew_.expect_member(self);
-  crew_.finish(self);
-  crew_.share_gvl(held, self);
+  pool_.check_process();
+  pool_.expect_member(self);
+  pool_.finish(self);
+  pool_.share_gvl(held, self);
   most = most < batch_limit ? most : batch_limit;
   for (;;) {
-    bool const may_run = crew_.may_run(self);
+    bool const may_run = pool_.may_run(self);
     // A drained queue concerns every worker, with or without a permit.
     if (!may_run && !queue_.drained()) {
-      crew_.wait_for_turn(held, self);
+      pool_.wait_for_turn(held, self);
       continue;
     }
     while (count < most) {
       pop_result const popped = queue_.try_pop(*out);
       if (popped == pop_result::closed && count == 0) {
-        crew_.retire(self);
-        crew_.stop();
+        pool_.retire(self);
+        pool_.stop();
         return take_result::closed;
       }
       if (popped != pop_result::popped) break;
@@ -360,16 +360,16 @@ take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Outpu
         *out = Request();
         continue;
       }
-      crew_.took(self, out->reply.weak());
+      pool_.took(self, out->reply.weak());
       ++count;
       ++out;
     }
     if (count != 0) {
-      crew_.begin(self);
+      pool_.begin(self);
       stop_if_drained();
       return take_result::taken;
     }
-    crew_.wait_for_turn(held, self);
+    pool_.wait_for_turn(held, self);
   }
 }
 

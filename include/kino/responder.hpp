@@ -18,14 +18,14 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// An answerable receives one answer; derive from it to receive answers in your own object.
+/// A completion receives one answer; derive from it to receive answers in your own object.
 ///
 /// `delivered` is called exactly once, in the thread that ended the request, which may be any
 /// thread: it must not block, throw or call Ruby. `released` is called when the last responder and
 /// the last weak_responder are gone, never before `delivered`; the object may then be destroyed
 /// or, after `rearm`, used for another request. Answering allocates nothing.
 template <class T>
-class answerable : public detail::claim {
+class completion : public detail::claim {
 public:
   /// Receives the outcome.
   virtual void delivered(outcome<T>&& result) noexcept = 0;
@@ -113,7 +113,7 @@ class responder {
 public:
   responder() = default;
   /// Opens a request whose answer goes to `place`, which must be new or rearmed.
-  explicit responder(answerable<T>& place) noexcept : place_(&place) { place.open(); }
+  explicit responder(completion<T>& place) noexcept : place_(&place) { place.open(); }
 
   /// Creates another holder of the same request.
   responder(responder const& other) noexcept : place_(other.place_) {
@@ -159,17 +159,17 @@ public:
     return weak_responder(place_);
   }
   /// The object that receives the answer; null if there is none.
-  [[nodiscard]] answerable<T>* place() const noexcept { return place_; }
+  [[nodiscard]] completion<T>* place() const noexcept { return place_; }
 
 private:
-  answerable<T>* place_ = nullptr;
+  completion<T>* place_ = nullptr;
 };
 
 namespace detail {
 
 // The shared state of make_response: keeps the outcome until the asking thread takes it.
 template <class T>
-class mailbox final : public answerable<T> {
+class oneshot final : public completion<T> {
 public:
   void delivered(outcome<T>&& result) noexcept override {
     result_.emplace(std::move(result));
@@ -194,30 +194,30 @@ private:
 
 }  // namespace detail
 
-/// A pending_answer is the asking end of one request: it waits for the outcome.
+/// A receiver is the asking end of one request: it waits for the outcome.
 ///
 /// Dropping it before the outcome has arrived expires the request: a dispatcher then does not hand
 /// the request to a worker, and a running handler can check `ended`. A wait that times out does not
-/// expire the request; dropping the pending_answer does.
+/// expire the request; dropping the receiver does.
 ///
 /// Threads: one thread at a time. Ruby threads wait through wait.hpp.
 /// Blocks:  `wait` and `wait_for`, until the outcome has arrived.
 /// Throws:  std::runtime_error from a wait in a forked child, unless the outcome has arrived:
 ///          later it arrives only in the parent.
 template <class T>
-class pending_answer {
+class receiver {
 public:
   /// For make_response.
-  explicit pending_answer(detail::mailbox<T>& box) noexcept : box_(&box) { box.add_weak(); }
+  explicit receiver(detail::oneshot<T>& box) noexcept : box_(&box) { box.add_weak(); }
   /// Moves; the other may then only be destroyed or assigned to.
-  pending_answer(pending_answer&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
+  receiver(receiver&& other) noexcept : box_(std::exchange(other.box_, nullptr)) {}
   /// Drops the current request and takes over the other's; the other is then moved-from.
-  pending_answer& operator=(pending_answer&& other) noexcept {
-    pending_answer taken(std::move(other));
+  receiver& operator=(receiver&& other) noexcept {
+    receiver taken(std::move(other));
     std::swap(box_, taken.box_);
     return *this;
   }
-  ~pending_answer() {
+  ~receiver() {
     if (!box_) return;
     box_->end(ending::expired);
     box_->drop_weak();
@@ -241,13 +241,13 @@ public:
   }
 
   /// For wait.hpp: throws in a forked child, where no outcome arrives.
-  void expect_same_process() const { box().born().expect_same_process("pending_answer"); }
+  void expect_same_process() const { box().born().expect_same_process("receiver"); }
   /// For wait.hpp: the parker that is notified when the outcome arrives.
   [[nodiscard]] parker& arrival() { return box().arrival(); }
 
 private:
-  detail::mailbox<T>& box() const {
-    KINO_ASSERT(box_, "a pending_answer that was moved from is destroyed or assigned to, and nothing else");
+  detail::oneshot<T>& box() const {
+    KINO_ASSERT(box_, "a receiver that was moved from is destroyed or assigned to, and nothing else");
     return *box_;
   }
   // A native wait ignores an interruption that wait.hpp left behind. It must clear it: otherwise
@@ -260,22 +260,22 @@ private:
     return woken;
   }
 
-  detail::mailbox<T>* box_;
+  detail::oneshot<T>* box_;
 };
 
 /// Both ends of one request, made by `make_response`.
 template <class T>
 struct response_ends {
-  pending_answer<T> answer;  ///< The asking end.
+  receiver<T> answer;  ///< The asking end.
   responder<T> respond;      ///< The answering end.
 };
 
 /// Creates both ends of one request: `answer` receives the outcome of `respond`. Allocates once.
 template <class T>
 [[nodiscard]] response_ends<T> make_response() {
-  auto& box = *new detail::mailbox<T>;
+  auto& box = *new detail::oneshot<T>;
   responder<T> respond(box);
-  pending_answer<T> answer(box);
+  receiver<T> answer(box);
   return {std::move(answer), std::move(respond)};
 }
 

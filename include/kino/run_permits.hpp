@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/slice_watcher.hpp>
+#include <kino/detail/slice_monitor.hpp>
 #include <kino/detail/wake_throttle.hpp>
 #include <kino/fork_mark.hpp>
 
@@ -38,7 +38,7 @@ KINO_NAMESPACE_BEGIN
 /// calls (`entersyscall`, `handoffp`) and for long-running goroutines (`sysmon`, `retake`), except
 /// for the doubling: it time-slices goroutines that run too long.
 ///
-/// A watcher thread measures slices, including that of a woken worker that has not arrived. It
+/// A monitor thread measures slices, including that of a woken worker that has not arrived. It
 /// sleeps unless work waits while a worker sleeps.
 ///
 /// A worker loops: `acquire`; if true, look for work; if there is some, `begin`, run the handler
@@ -110,7 +110,7 @@ public:
 
   /// `work_waits` returns whether there is work to take. It is called from any thread and must not
   /// block or throw. Throws std::invalid_argument for an option out of range, and
-  /// std::system_error if the watcher cannot be started.
+  /// std::system_error if the monitor cannot be started.
   run_permits(options chosen, std::function<bool()> work_waits);
   run_permits(run_permits const&) = delete;
   run_permits& operator=(run_permits const&) = delete;
@@ -122,9 +122,9 @@ public:
   /// Reports that work was added; call it after the work is visible. Wakes at most one worker.
   void work_arrived() {
     born_.expect_same_process("run_permits");
-    // The woken worker needs its GVL to take the work and may never get it. The watcher therefore
+    // The woken worker needs its GVL to take the work and may never get it. The monitor therefore
     // runs while a worker sleeps and work waits.
-    if (wake_one()) watcher_.call();
+    if (wake_one()) monitor_.call();
   }
 
   /// Whether `mine` may look for work now. If not, the worker must `wait`, even if there is work:
@@ -155,8 +155,8 @@ public:
   [[nodiscard]] std::uint32_t parked() const { return throttle_.read().parked; }
   /// Number of wake-ups of workers so far.
   [[nodiscard]] std::uint64_t wake_count() const { return throttle_.wake_count(); }
-  /// Number of wake-ups of the watcher so far; constant while no work waits.
-  [[nodiscard]] std::uint64_t watcher_wake_count() const { return watcher_.wake_count(); }
+  /// Number of wake-ups of the monitor so far; constant while no work waits.
+  [[nodiscard]] std::uint64_t watcher_wake_count() const { return monitor_.wake_count(); }
 
 private:
   using state = permit::state;
@@ -193,7 +193,7 @@ private:
   detail::wake_throttle throttle_;
   detail::atomic<bool> stopped_{false};
   fork_mark const born_;
-  detail::slice_watcher watcher_;  // last: its thread uses all other members
+  detail::slice_monitor monitor_;  // last: its thread uses all other members
 };
 
 // --- implementation ---------------------------------------------------------
@@ -202,7 +202,7 @@ inline run_permits::options const& run_permits::check(options& chosen) {
   if (chosen.workers == 0 || chosen.workers > most_workers) {
     throw std::invalid_argument("kino: run_permits needs 1 to 1048575 workers");
   }
-  // Without a slice, the watcher would never sleep between two ticks.
+  // Without a slice, the monitor would never sleep between two ticks.
   if (chosen.slice < std::chrono::milliseconds{1}) {
     throw std::invalid_argument("kino: run_permits needs a slice of at least 1 ms");
   }
@@ -220,25 +220,25 @@ inline run_permits::run_permits(options chosen, std::function<bool()> work_waits
       // cause fewer collections, each of which stops all of them.
       throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited,
                 detail::wake_throttle::turn::newest),
-      watcher_(std::chrono::nanoseconds(chosen.slice) / ticks_per_slice,
+      monitor_(std::chrono::nanoseconds(chosen.slice) / ticks_per_slice,
                {.work_waits = work_waits_,
                 .wake_one = [this] { return wake_one(); },
                 .inspect = [this](std::uint32_t tick) { expire_long_runners(tick); }}) {}
 
 inline run_permits::~run_permits() {
-  // In a forked child: the threads that sleep here exist only in the parent; see slice_watcher.
+  // In a forked child: the threads that sleep here exist only in the parent; see slice_monitor.
   if (born_.forked()) static_cast<void>(permits_.release());
 }
 
 inline bool run_permits::acquire(permit& mine) {
   born_.expect_same_process("run_permits");
-  // relaxed: only this thread changes the state, except for the watcher, which changes running and
+  // relaxed: only this thread changes the state, except for the monitor, which changes running and
   // searching to expired; the compare-and-swaps below decide.
   state now = mine.state_.load(std::memory_order_relaxed);
   if (now == state::searching) return true;
   if (now == state::running) {
     if (!throttle_.over_limit()) return true;
-    // Idle first: the watcher must not take away the permit that we are giving up.
+    // Idle first: the monitor must not take away the permit that we are giving up.
     if (mine.state_.compare_exchange_strong(now, state::idle, std::memory_order_relaxed)) {
       if (throttle_.try_step_back()) return false;
       mine.state_.store(state::running, std::memory_order_release);  // as below
@@ -249,16 +249,16 @@ inline bool run_permits::acquire(permit& mine) {
     mine.state_.store(state::idle, std::memory_order_relaxed);
     return false;
   }
-  // release: pairs with the acquire of the watcher, which must see since_ with this state; the
+  // release: pairs with the acquire of the monitor, which must see since_ with this state; the
   // count was raised before.
-  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
+  mine.since_.store(monitor_.tick(), std::memory_order_relaxed);
   mine.state_.store(state::running, std::memory_order_release);
   return true;
 }
 
 inline void run_permits::begin(permit& mine) {
-  // relaxed: the watcher compares it once a tick; a stale value costs one tick.
-  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
+  // relaxed: the monitor compares it once a tick; a stale value costs one tick.
+  mine.since_.store(monitor_.tick(), std::memory_order_relaxed);
   state expected = state::searching;
   if (mine.state_.load(std::memory_order_relaxed) == expected &&
       mine.state_.compare_exchange_strong(expected, state::running,
@@ -271,7 +271,7 @@ inline void run_permits::begin(permit& mine) {
 
 inline run_permits::waited run_permits::wait(permit& mine, detail::deadline until) {
   born_.expect_same_process("run_permits");
-  // relaxed: it competes only with the watcher's compare-and-swap; atomicity decides.
+  // relaxed: it competes only with the monitor's compare-and-swap; atomicity decides.
   state const held = mine.state_.exchange(state::idle, std::memory_order_relaxed);
   bool const searching = held == state::searching;
   throttle_.enter(mine.place_, searching, searching || held == state::running);
@@ -284,7 +284,7 @@ inline run_permits::waited run_permits::wait(permit& mine, detail::deadline unti
     return woken == park_result::interrupted ? waited::interrupted : waited::timed_out;
   }
   if (!mine.place_.granted) return waited::stopped;
-  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
+  mine.since_.store(monitor_.tick(), std::memory_order_relaxed);
   mine.state_.store(state::searching, std::memory_order_release);  // as in acquire
   return waited::granted;
 }
@@ -317,7 +317,7 @@ inline void run_permits::reclaim(permit& mine) {
   if (mine.state_.load(std::memory_order_relaxed) != state::lent) return;
   if (!mine.in_handler_.load(std::memory_order_relaxed) || born_.forked()) return;
   throttle_.run_anyway();
-  mine.since_.store(watcher_.tick(), std::memory_order_relaxed);
+  mine.since_.store(monitor_.tick(), std::memory_order_relaxed);
   mine.state_.store(state::running, std::memory_order_release);  // as in acquire
 }
 

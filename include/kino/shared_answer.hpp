@@ -20,12 +20,12 @@ namespace detail {
 
 // The shared state of make_shared_response: keeps the outcome as long as a shared_answer exists.
 template <class T>
-class shared_mailbox final : public answerable<T> {
+class shared_oneshot final : public completion<T> {
 public:
   /// Registers one waiting thread for its lifetime.
   class visit {
   public:
-    explicit visit(shared_mailbox& box) : box_(box) {
+    explicit visit(shared_oneshot& box) : box_(box) {
       lock guard(box_.mutex_);
       next_ = std::exchange(box_.first_, this);
       if (next_) next_->previous_ = this;
@@ -42,8 +42,8 @@ public:
     parker& spot() { return spot_; }
 
   private:
-    friend shared_mailbox;
-    shared_mailbox& box_;
+    friend shared_oneshot;
+    shared_oneshot& box_;
     parker spot_;
     visit* next_ = nullptr;
     visit* previous_ = nullptr;
@@ -102,7 +102,7 @@ template <class T>
 class shared_answer {
 public:
   /// For make_shared_response.
-  explicit shared_answer(detail::shared_mailbox<T>& box) noexcept : box_(&box) { box.add_weak(); }
+  explicit shared_answer(detail::shared_oneshot<T>& box) noexcept : box_(&box) { box.add_weak(); }
   /// Creates another handle.
   shared_answer(shared_answer const& other) noexcept : box_(other.box_) {
     if (box_) box_->add_weak();
@@ -129,7 +129,7 @@ public:
   }
 
   /// For wait.hpp: the shared state.
-  [[nodiscard]] detail::shared_mailbox<T>& place() const {
+  [[nodiscard]] detail::shared_oneshot<T>& place() const {
     KINO_ASSERT(box_, "a shared_answer that was moved from is destroyed or assigned to, and nothing else");
     return *box_;
   }
@@ -139,13 +139,13 @@ private:
     if (!ready()) {
       place().expect_same_process();
       detail::check_may_block();
-      typename detail::shared_mailbox<T>::visit here(place());
+      typename detail::shared_oneshot<T>::visit here(place());
       static_cast<void>(here.spot().park(until));
     }
     return ready() ? &place().result() : nullptr;
   }
 
-  detail::shared_mailbox<T>* box_;
+  detail::shared_oneshot<T>* box_;
 };
 
 /// Both ends of one request with a shared answer, made by `make_shared_response`.
@@ -159,7 +159,7 @@ struct shared_response_ends {
 /// Allocates once.
 template <class T>
 [[nodiscard]] shared_response_ends<T> make_shared_response() {
-  auto& box = *new detail::shared_mailbox<T>;
+  auto& box = *new detail::shared_oneshot<T>;
   responder<T> respond(box);
   shared_answer<T> answer(box);
   return {std::move(answer), std::move(respond)};

@@ -137,7 +137,7 @@ T shared_cache<T>::fetch_as(std::uintptr_t caller, std::string_view key, Compute
   fresh.emplace_back(key, caller, ends.answer);
   std::string const& wanted = fresh.front().key;
   for (;;) {
-    typename table::seat mine(in, caller);  // destroyed before `ends`: woken callers see a failure
+    typename table::participant mine(in, caller);  // destroyed before `ends`: woken callers see a failure
     switch (mine.take(fresh, wanted)) {
       case detail::fetching::found: return mine.value();
       case detail::fetching::waits:

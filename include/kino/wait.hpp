@@ -107,7 +107,7 @@ push_result push_until(gvl const& held, channel<T>& to, T&& value, deadline unti
 }
 
 template <class T>
-outcome<T>* wait_until(gvl const& held, pending_answer<T>& answer, deadline until) {
+outcome<T>* wait_until(gvl const& held, receiver<T>& answer, deadline until) {
   while (!answer.ready()) {
     answer.expect_same_process();
     if (park_until(held, answer.arrival(), until) == park_result::timed_out) break;
@@ -119,7 +119,7 @@ template <class T>
 outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, deadline until) {
   if (!answer.ready()) {
     answer.place().expect_same_process();
-    typename shared_mailbox<T>::visit here(answer.place());
+    typename shared_oneshot<T>::visit here(answer.place());
     static_cast<void>(park_until(held, here.spot(), until));
   }
   return answer.ready() ? &answer.place().result() : nullptr;
@@ -192,13 +192,13 @@ push_result push_for(gvl const& held, channel<T>& to, T&& value,
 /// interrupt raises or unwinds; the request then continues, and its outcome still arrives at
 /// `answer`.
 template <class T>
-outcome<T>& wait(gvl const& held, pending_answer<T>& answer) {
+outcome<T>& wait(gvl const& held, receiver<T>& answer) {
   return *detail::wait_until(held, answer, std::nullopt);
 }
 
 /// wait_for is `wait` with a timeout; returns null if there is no outcome by then.
 template <class T, class Rep, class Period>
-outcome<T>* wait_for(gvl const& held, pending_answer<T>& answer,
+outcome<T>* wait_for(gvl const& held, receiver<T>& answer,
                      std::chrono::duration<Rep, Period> patience) {
   return detail::wait_until(held, answer, detail::deadline_after(patience));
 }

@@ -35,7 +35,7 @@ kino::ractor_starter workers;
 
 // One client: reads a line, submits it, writes the answer, reads the next line. The answer is
 // stored in the connection, so a request allocates nothing but its line.
-class connection final : public kino::answerable<std::string>,
+class connection final : public kino::completion<std::string>,
                          public std::enable_shared_from_this<connection> {
 public:
   explicit connection(tcp::socket socket) : socket_(std::move(socket)) {}

@@ -191,7 +191,7 @@ class MistakesTest < ConsumerTest
     },
     "an answer is awaited that was moved away" => {
       change: ["  auto& outcome = kino::wait(held, answer);", "  auto const elsewhere = std::move(answer);\n  auto& outcome = kino::wait(held, answer);"],
-      run: ASK, prints: /\Akino: broken rule: a pending_answer that was moved from/
+      run: ASK, prints: /\Akino: broken rule: a receiver that was moved from/
     },
     "a method returns Qundef" => {
       change: ["  questions->close();\n  return Qnil;", "  questions->close();\n  return Qundef;"],

@@ -94,7 +94,7 @@ struct seen_end : rl::test_suite<seen_end, 2> {
 
 // A place that serves again: the second request must not meet the first one's steps.
 struct reused_place : rl::test_suite<reused_place, 2> {
-  struct reusing final : kino::answerable<int> {
+  struct reusing final : kino::completion<int> {
     rl::var<int> content;
     kino::responder<int> second;
     int deliveries = 0;

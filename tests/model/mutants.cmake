@@ -132,15 +132,15 @@ kino_add_mutant(lending_is_atomic run_permits "handlers that lend" run_permits.h
 kino_add_mutant(searchers_expire run_permits "a searcher that never arrives" run_permits.hpp
   [[if (seen != state::running && seen != state::searching) continue;]]
   [[if (seen != state::running) continue;]])
-kino_add_mutant(watcher run_permits "a handler that never ends" run_permits.hpp
-  [[    if (wake_one()) watcher_.call();]]
+kino_add_mutant(monitor run_permits "a handler that never ends" run_permits.hpp
+  [[    if (wake_one()) monitor_.call();]]
   [[    static_cast<void>(wake_one());]])
 kino_add_mutant(woken_are_watched run_permits "a wake-up that comes to nothing" run_permits.hpp
-  [[    if (wake_one()) watcher_.call();]]
+  [[    if (wake_one()) monitor_.call();]]
   [[    using wake = detail::wake_throttle::wake;
     wake const seen = throttle_.notify();
-    if (seen != wake::nobody_parked && seen != wake::woke) watcher_.call();]])
-kino_add_mutant(watcher_looks_twice run_permits "a false alarm before" detail/slice_watcher.hpp
+    if (seen != wake::nobody_parked && seen != wake::woke) monitor_.call();]])
+kino_add_mutant(monitor_looks_twice run_permits "a false alarm before" detail/slice_monitor.hpp
   [[        if (duties_.work_waits() && duties_.wake_one()) {
           watching_.store(true, std::memory_order_seq_cst);
         }

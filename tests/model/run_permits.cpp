@@ -3,7 +3,7 @@
 // run_permits: for every interleaving of lending, expiring, leaving and sleeping, work does not wait
 // while a worker sleeps and a permit is free, and the counts are balanced at the end.
 //
-// The watcher is the real one. Its sleeps may end at any moment, so a slice is as short as any
+// The monitor is the real one. Its sleeps may end at any moment, so a slice is as short as any
 // schedule needs it to be.
 
 #include "model.hpp"
@@ -20,12 +20,12 @@ using kino::detail::store_pop;
 using kino::detail::store_push;
 using waited = run_permits::waited;
 
-KINO_TEST_REACH(watcher_of, run_permits, watcher_)
-KINO_TEST_REACH(sleep_of, kino::detail::slice_watcher, spot_)
+KINO_TEST_REACH(monitor_of, run_permits, monitor_)
+KINO_TEST_REACH(sleep_of, kino::detail::slice_monitor, spot_)
 
 namespace {
 
-// Workers as in dispatcher.hpp's take, one pusher, and the watcher in a thread of relacy's.
+// Workers as in dispatcher.hpp's take, one pusher, and the monitor in a thread of relacy's.
 template <class Scenario, unsigned workers, unsigned items, std::uint32_t concurrency = 1>
 struct shop : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)> {
   bounded_store<int> store{items};
@@ -54,7 +54,7 @@ struct shop : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)
         static_cast<Scenario*>(this)->handle(mine, index);
       }
     }
-    if (--present == 0) sleep_of(watcher_of(permits))->interrupt();
+    if (--present == 0) sleep_of(monitor_of(permits))->interrupt();
   }
 
   bool take(run_permits::permit& mine, int& item) {
@@ -125,13 +125,13 @@ struct two_permits : shop<two_permits, 3, 3, 2> {
 // One worker stops where it is until another one has handled the item that waits. How it
 // stops decides who has to bring that about.
 enum class stop_at {
-  handler,  // computes: the watcher takes its permit away
-  search,   // was woken and never arrives: the watcher as well
+  handler,  // computes: the monitor takes its permit away
+  search,   // was woken and never arrives: the monitor as well
   lent,     // blocks: `lend` passes the permit on
   left,     // `release` does
   asleep,   // `wait` does, until it is interrupted
-  woken,    // was woken after the other one had gone to sleep: the watcher
-  alarmed,  // computes, and the watcher was called for nothing before
+  woken,    // was woken after the other one had gone to sleep: the monitor
+  alarmed,  // computes, and the monitor was called for nothing before
 };
 
 template <class Scenario, stop_at where>
@@ -199,7 +199,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
       if (watched) kino::detail::thread::run();
       return;
     }
-    if (--present == 0) sleep_of(watcher_of(permits))->interrupt();
+    if (--present == 0) sleep_of(monitor_of(permits))->interrupt();
   }
   void after() {
     RL_ASSERT(permits.running() == 0);

@@ -95,7 +95,7 @@ class DispatcherForkTest < DispatcherTest
   def test_an_answer_to_the_parent_does_not_arrive_in_a_child
     make
     answer = @dispatcher.submit(1)
-    assert_equal "RuntimeError: kino: this pending_answer was made before fork; make one in the child",
+    assert_equal "RuntimeError: kino: this receiver was made before fork; make one in the child",
                  forked { answer.wait }
     threads(1, "n")
     assert_equal 1, answer.wait

@@ -36,7 +36,7 @@ class RulesTest < RubyTest
     join_with_gvl: /a thread that holds the GVL must not block natively/,
     join_itself: /a thread cannot wait for its own end/,
     take_after_leave: /a worker takes requests in the Ruby thread that joined, after `join` and before `leave`/,
-    wait_for_moved: /a pending_answer that was moved from/,
+    wait_for_moved: /a receiver that was moved from/,
     moved_subscriber: /a subscriber that was moved from/,
     empty_pin: /an empty pin has no object: .*ask the pin/,
     pin_outlives: /a registry must not be destroyed while there are pins/,

@@ -175,7 +175,7 @@ class WaitsTest < RubyTest
     {
       channel: [-> { channel.push(2) }, -> { channel.push_for(2, Waiting::HOUR) }, -> { channel.pop },
                 -> { channel.pop_for(Waiting::HOUR) }, -> { channel.try_pop }],
-      pending_answer: [-> { answer.wait }, -> { answer.wait_for(Waiting::HOUR) }]
+      receiver: [-> { answer.wait }, -> { answer.wait_for(Waiting::HOUR) }]
     }.each do |kind, waits|
       waits.each do |wait|
         reader, writer = IO.pipe

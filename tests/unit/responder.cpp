@@ -39,7 +39,7 @@ thread_local std::size_t allocations = 0;
 namespace {
 
 // A place that lives here, so that what happens to it can be seen.
-struct visible_place final : kino::answerable<int> {
+struct visible_place final : kino::completion<int> {
   std::vector<ending> kinds;
   std::optional<int> value;
   std::thread::id thread;
@@ -371,7 +371,7 @@ TEST_CASE("of many threads that end a request one succeeds") {
 TEST_CASE("a forked child is told that no answer to its parent's request arrives there") {
   auto [answer, respond] = kino::make_response<int>();
   auto const forked = [&](auto member) {
-    return in_child([&] { return says_forked("pending_answer", member); });
+    return in_child([&] { return says_forked("receiver", member); });
   };
   CHECK(forked([&] { static_cast<void>(answer.wait()); }));
   CHECK(forked([&] { static_cast<void>(answer.wait_for(1h)); }));

@@ -27,7 +27,7 @@ KINO_TEST_REACH(mutex_of, admission_queue, mutex_)
 namespace {
 
 // An exchange without a connection would not know where to send its answer; these only count.
-class ticket final : public kino::answerable<server::answer> {
+class ticket final : public kino::completion<server::answer> {
 public:
   [[nodiscard]] bool expired() const { return expired_; }
 

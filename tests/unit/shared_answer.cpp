@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-using box_of_int = kino::detail::shared_mailbox<int>;
+using box_of_int = kino::detail::shared_oneshot<int>;
 using visit_of_int = box_of_int::visit;
 KINO_TEST_REACH(first_of, box_of_int, first_)
 KINO_TEST_REACH(next_of, visit_of_int, next_)

@@ -27,11 +27,11 @@
 
 using cache_of_int = kino::shared_cache<int>;
 using table_of_int = kino::detail::flight_table<int>;
-using seat_of_int = table_of_int::seat;
+using participant_of_int = table_of_int::participant;
 KINO_TEST_REACH(current_of, cache_of_int, current_)
 KINO_TEST_REACH(line_of, table_of_int, line_)
 KINO_TEST_REACH(mutex_of, table_of_int, mutex_)
-KINO_TEST_REACH(next_of, seat_of_int, next_)
+KINO_TEST_REACH(next_of, participant_of_int, next_)
 KINO_TEST_REACH(leaving_of, table_of_int, leaving_)
 KINO_TEST_REACH(computing_of, table_of_int, computing_)
 
@@ -287,11 +287,11 @@ TEST_CASE("a waiting caller gets a value that was evicted before it woke") {
   first.emplace_back("a", 1u, ends.answer);
   table_of_int::entries second;
   second.emplace_back("a", 2u, ends.answer);
-  seat_of_int computes(table, 1);
+  participant_of_int computes(table, 1);
   int visited = 0;
   {
     CHECK(computes.take(first, "a") == kino::detail::fetching::computes);
-    seat_of_int waits(table, 2);
+    participant_of_int waits(table, 2);
     CHECK(waits.take(second, "a") == kino::detail::fetching::waits);
     computes.keep(1);
     static_cast<void>(cache.fetch("b", [] { return 2; }));

@@ -59,13 +59,13 @@ public:
     bool ended = false;                // computed, or failed
   };
 
-  /// A seat is one caller's part in one attempt: it computes, waits, or neither.
-  class seat {
+  /// A participant is one caller's part in one attempt: it computes, waits, or neither.
+  class participant {
   public:
-    seat(flight_table& in, std::uintptr_t caller) : in_(in), caller_(caller) {}
-    seat(seat const&) = delete;
-    seat& operator=(seat const&) = delete;
-    ~seat() { in_.leave(*this); }
+    participant(flight_table& in, std::uintptr_t caller) : in_(in), caller_(caller) {}
+    participant(participant const&) = delete;
+    participant& operator=(participant const&) = delete;
+    ~participant() { in_.leave(*this); }
 
     /// Finds the value of `key` or an entry to wait for; otherwise inserts the entry in `fresh`.
     fetching take(entries& fresh, std::string_view key) { return in_.take(*this, fresh, key); }
@@ -88,8 +88,8 @@ public:
     entry* entry_ = nullptr;
     std::optional<T> found_;
     bool waits_ = false;
-    seat* previous_ = nullptr;  // in the list of waiting callers
-    seat* next_ = nullptr;
+    participant* previous_ = nullptr;  // in the list of waiting callers
+    participant* next_ = nullptr;
   };
 
   explicit flight_table(std::size_t capacity)
@@ -139,7 +139,7 @@ public:
   static constexpr std::size_t longest_chain = 16;
 
 private:
-  fetching take(seat& mine, entries& fresh, std::string_view key) {
+  fetching take(participant& mine, entries& fresh, std::string_view key) {
     entries gone;  // freed after the lock
     std::unique_lock guard(mutex_);
     entry* const known = entry_of(fresh.front().hash, key);
@@ -176,14 +176,14 @@ private:
   bool would_wait_for_itself(entry const& wanted, std::uintptr_t caller) const {
     for (entry const* each = &wanted; each && !each->ended;) {
       if (each->caller == caller) return true;
-      seat const* waiting = line_;
+      participant const* waiting = line_;
       while (waiting && waiting->caller_ != each->caller) waiting = waiting->next_;
       each = waiting ? waiting->entry_ : nullptr;
     }
     return false;
   }
 
-  void keep(seat& mine, T const& value) {
+  void keep(participant& mine, T const& value) {
     if (forked()) return;
     entries gone;  // freed after the lock
     std::lock_guard guard(mutex_);
@@ -195,7 +195,7 @@ private:
     if (recent_.size() > capacity_) retire(recent_, recent_.back(), gone);
   }
 
-  void leave(seat& mine) {
+  void leave(participant& mine) {
     if (!mine.entry_ || forked()) return;
     entries gone;  // freed after the lock
     std::lock_guard guard(mutex_);
@@ -251,7 +251,7 @@ private:
   entries computing_;
   entries recent_;   // most recently used first
   entries leaving_;
-  seat* line_ = nullptr;
+  participant* line_ = nullptr;
   fork_mark const born_;
 };
 

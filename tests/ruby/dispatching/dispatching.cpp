@@ -22,9 +22,9 @@ struct question {
 
 struct asked {
   static constexpr char const* ruby_name = "Dispatching::Answer";
-  asked(kino::pending_answer<long> pending, kino::responder<long> copy)
+  asked(kino::receiver<long> pending, kino::responder<long> copy)
       : answer(std::move(pending)), kept(std::move(copy)) {}
-  kino::pending_answer<long> answer;
+  kino::receiver<long> answer;
   kino::responder<long> kept;
 };
 using answer_object = kino::native_object<asked>;
@@ -57,7 +57,7 @@ VALUE answer_expire(kino::gvl const& held, VALUE self) {
 
 struct flood {
   static constexpr char const* ruby_name = "Dispatching::Flood";
-  std::vector<kino::pending_answer<long>> answers;
+  std::vector<kino::receiver<long>> answers;
   std::vector<std::thread> askers;
   ~flood() {
     for (std::thread& asker : askers) {

@@ -113,7 +113,7 @@ struct asked {
   static constexpr bool ruby_shareable = true;
   explicit asked(kino::response_ends<long> ends)
       : answer(std::move(ends.answer)), respond(std::move(ends.respond)) {}
-  kino::pending_answer<long> answer;
+  kino::receiver<long> answer;
   kino::responder<long> respond;
 };
 using answer_object = kino::native_object<asked>;

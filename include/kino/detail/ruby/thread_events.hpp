@@ -11,13 +11,13 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A seat is the permit that the current thread works under.
-struct seat {
+/// A thread_permit is the permit that the current thread works under.
+struct thread_permit {
   run_permits* permits = nullptr;
   run_permits::permit* permit = nullptr;
 };
 
-// Where a thread's seat is stored. On a Ruby that cannot pin threads but moves them between native
+// Where a thread's thread_permit is stored. On a Ruby that cannot pin threads but moves them between native
 // threads (3.3), in the Ruby thread; otherwise in the native thread, which is cheaper to read.
 inline constexpr bool seats_belong_to_ruby_threads =
     !ruby_pins_threads && ruby_has_thread_storage;
@@ -31,21 +31,21 @@ inline seating& the_seating() {
   static seating made;
   return made;
 }
-inline seat& native_seat() {
-  static thread_local seat mine;
+inline thread_permit& native_permit() {
+  static thread_local thread_permit mine;
   return mine;
 }
 
 // A template, because the event's data names the thread only on Rubies that have its storage.
 template <class Data>
-seat const* seat_of(Data const& event) {
+thread_permit const* permit_of(Data const& event) {
   if constexpr (seats_belong_to_ruby_threads) {
     using namespace kino_newer_ruby;
-    return static_cast<seat const*>(
+    return static_cast<thread_permit const*>(
         rb_internal_thread_specific_get(event.thread, the_seating().key));
   } else {
     static_cast<void>(event);
-    return &native_seat();
+    return &native_permit();
   }
 }
 
@@ -53,7 +53,7 @@ seat const* seat_of(Data const& event) {
 // only leaf locks may be taken.
 inline void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data_t const* data,
                             void*) {
-  seat const* const mine = seat_of(*data);
+  thread_permit const* const mine = permit_of(*data);
   if (!mine || !mine->permits) return;
   if (event == RUBY_INTERNAL_THREAD_EVENT_SUSPENDED) {
     mine->permits->lend(*mine->permit);
@@ -78,12 +78,12 @@ inline void hear_thread_events() {
 }
 
 // `mine` must not move until `leave_seat`.
-inline void take_seat(seat& mine) {
+inline void take_permit(thread_permit& mine) {
   if constexpr (seats_belong_to_ruby_threads) {
     using namespace kino_newer_ruby;
     rb_internal_thread_specific_set(rb_thread_current(), the_seating().key, &mine);
   } else {
-    native_seat() = mine;
+    native_permit() = mine;
   }
 }
 inline void leave_seat() {
@@ -92,14 +92,14 @@ inline void leave_seat() {
     rb_internal_thread_specific_set(rb_thread_current(), the_seating().key,
                                     static_cast<void*>(nullptr));
   } else {
-    native_seat() = seat{};
+    native_permit() = thread_permit{};
   }
 }
 
 #else
 
 inline void hear_thread_events() {}
-inline void take_seat(seat&) {}
+inline void take_permit(thread_permit&) {}
 inline void leave_seat() {}
 
 #endif

@@ -49,7 +49,7 @@ inline iovec piece(std::string_view bytes) {
 /// exchange returns to the pool of its I/O thread, memory included.
 ///
 /// Threads: one worker at a time; what the I/O thread touches meanwhile is locked inside.
-class exchange final : public kino::answerable<answer> {
+class exchange final : public kino::completion<answer> {
 public:
   using reply = kino::responder<answer>;
 

@@ -17,17 +17,17 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A slice_watcher checks once a tick for slices that have ended, and sleeps while none can.
+/// A slice_monitor checks once a tick for slices that have ended, and sleeps while none can.
 ///
-/// No call is lost: a caller publishes the work before it reads `watching_`, and the watcher checks
+/// No call is lost: a caller publishes the work before it reads `watching_`, and the monitor checks
 /// for work once more after it has cleared `watching_`.
 ///
 /// Threads: `call`, `tick` and `wake_count`: any.
-/// Blocks:  never; `call` takes a leaf mutex to wake the watcher.
-/// Fork:    a child has no watcher; there the object can be destroyed.
-class slice_watcher {
+/// Blocks:  never; `call` takes a leaf mutex to wake the monitor.
+/// Fork:    a child has no monitor; there the object can be destroyed.
+class slice_monitor {
 public:
-  /// The callbacks of the watcher thread. None may block or throw.
+  /// The callbacks of the monitor thread. None may block or throw.
   struct duties {
     std::function<bool()> work_waits;            ///< Whether work waits.
     std::function<bool()> wake_one;              ///< Work arrived late; returns whether to keep watching.
@@ -35,11 +35,11 @@ public:
   };
 
   /// Throws std::system_error if the thread cannot be started.
-  slice_watcher(std::chrono::nanoseconds length, duties what)
+  slice_monitor(std::chrono::nanoseconds length, duties what)
       : length_(length), duties_(std::move(what)), thread_(start_thread([this] { watch(); })) {}
-  slice_watcher(slice_watcher const&) = delete;
-  slice_watcher& operator=(slice_watcher const&) = delete;
-  ~slice_watcher() {
+  slice_monitor(slice_monitor const&) = delete;
+  slice_monitor& operator=(slice_monitor const&) = delete;
+  ~slice_monitor() {
     if (born_.forked()) {
       // The thread that sleeps here exists only in the parent, and destroying a condition variable
       // waits for its sleepers: leak it. Leak the thread's handle, too: its id may be that of a
@@ -54,14 +54,14 @@ public:
 
   /// Starts watching. Call it after the waiting work was published.
   void call() {
-    // seq_cst: work was published before this load, and the watcher checks for work after it
+    // seq_cst: work was published before this load, and the monitor checks for work after it
     // stores false; one of the two sees the other.
     if (!watching_.load(std::memory_order_seq_cst) &&
         !watching_.exchange(true, std::memory_order_seq_cst)) {
       spot_->notify();
     }
   }
-  /// The number of the last tick; constant while the watcher sleeps.
+  /// The number of the last tick; constant while the monitor sleeps.
   [[nodiscard]] std::uint32_t tick() const {
     return tick_.load(std::memory_order_relaxed);  // a stale value costs one tick
   }

@@ -7,7 +7,7 @@
 
 #include <kino/detail/atomic.hpp>
 #include <kino/detail/ruby/boundary.hpp>
-#include <kino/detail/ruby/crew_member.hpp>
+#include <kino/detail/ruby/pool_member.hpp>
 #include <kino/detail/ruby/signals.hpp>
 #include <kino/detail/ruby/thread_events.hpp>
 #include <kino/fork_mark.hpp>
@@ -30,23 +30,23 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A crew gives joined threads a slot, a permit and a record of their requests in flight, which
+/// A worker_pool gives joined threads a slot, a permit and a record of their requests in flight, which
 /// another thread can end when they are gone.
 ///
 /// Threads:    a member's functions: the Ruby thread that joined; `abandon`, `work_arrived`, `stop`
 ///             and the observers: any.
 /// Blocks:     `wait_for_turn`.
 /// Fork:       in a child, `check_process`, `join` and everything after it throw; `leave` only
-///             clears the thread's seat.
-class crew {
+///             clears the thread's thread_permit.
+class worker_pool {
 public:
   /// `permits` requests permits; they are used only if this Ruby has thread events. When the last
   /// member leaves, its thread calls `last_left`, which must not throw.
-  crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
+  worker_pool(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
        std::function<void()> last_left);
-  crew(crew const&) = delete;
+  worker_pool(worker_pool const&) = delete;
   /// Every member must have left, except in a forked child, which has none.
-  ~crew() {
+  ~worker_pool() {
     KINO_ASSERT(born_.forked() || slots_.occupied() == 0,
                 "a dispatcher must not be destroyed before its workers have left: close it and "
                 "wait for their threads first");
@@ -57,7 +57,7 @@ public:
   [[nodiscard]] bool forked() const { return born_.forked(); }
 
   /// Called before `self` takes requests.
-  static void expect_member(crew_member const& self) noexcept;
+  static void expect_member(pool_member const& self) noexcept;
 
   /// Whether there is no member now.
   [[nodiscard]] bool empty() const { return (attendance() & ~attended) == 0; }
@@ -66,39 +66,39 @@ public:
 
   /// Makes the calling thread a member and pins it; raises ThreadError if it is already a member or
   /// every slot is taken.
-  [[nodiscard]] crew_member& join(gvl const& held);
+  [[nodiscard]] pool_member& join(gvl const& held);
   /// Abandons the requests in flight of `self` and frees its slot. Does nothing if the calling
   /// thread has not joined, or has left.
-  void leave(gvl const& held, crew_member& self) noexcept;
+  void leave(gvl const& held, pool_member& self) noexcept;
 
   /// Whether `self` may look for a request now; if not, it must wait for its turn.
-  [[nodiscard]] bool may_run(crew_member& self) { return permits_.acquire(self.permit()); }
+  [[nodiscard]] bool may_run(pool_member& self) { return permits_.acquire(self.permit()); }
   /// Releases the GVL and the permit, and sleeps until it is the turn of `self`, there will be no
   /// more requests, or Ruby interrupts; throws ruby_error if the interrupt raises or unwinds.
-  void wait_for_turn(gvl const& held, crew_member& self);
+  void wait_for_turn(gvl const& held, pool_member& self);
 
   /// Called between two requests: without permits, releases the GVL after a slice. Otherwise only
   /// Ruby would switch threads, after 100 ms and in the middle of a request, whose client would
   /// then wait for a turn of every other thread of the Ractor. Throws ruby_error if an interrupt
   /// raises or unwinds.
-  void share_gvl(gvl const& held, crew_member& self);
+  void share_gvl(gvl const& held, pool_member& self);
 
   /// Records that `self` has taken this request.
-  void took(crew_member& self, weak_responder request) noexcept {
+  void took(pool_member& self, weak_responder request) noexcept {
     slots_.began(self.index_);
     self.in_flight_.add(std::move(request));
   }
   /// Reports that the handler of the taken requests begins.
-  void begin(crew_member& self) { permits_.begin(self.permit()); }
+  void begin(pool_member& self) { permits_.begin(self.permit()); }
   /// Counts the requests that `self` has taken as finished.
-  void finish(crew_member& self) noexcept {
+  void finish(pool_member& self) noexcept {
     permits_.end(self.permit());
     for (std::size_t taken = self.in_flight_.clear(); taken > 0; --taken) {
       slots_.finished(self.index_);
     }
   }
   /// Releases the permit of `self`: there are no more requests to take.
-  void retire(crew_member& self) { permits_.release(self.permit()); }
+  void retire(pool_member& self) { permits_.release(self.permit()); }
 
   /// Abandons the requests in flight of `who`; returns how many.
   std::size_t abandon(worker_id who) noexcept;
@@ -110,7 +110,7 @@ public:
   /// Reports that there will be no more requests.
   void stop() { permits_.stop(); }
 
-  [[nodiscard]] crew_member& operator[](std::size_t index) { return members_[index]; }
+  [[nodiscard]] pool_member& operator[](std::size_t index) { return members_[index]; }
   [[nodiscard]] worker_slots const& slots() const { return slots_; }
   [[nodiscard]] run_permits const& permits() const { return permits_; }
   [[nodiscard]] bool permits_in_use() const { return permits_in_use_; }
@@ -123,12 +123,12 @@ private:
   std::uint32_t attendance() const { return attendance_.load(std::memory_order_seq_cst); }
 
   friend class memberships;
-  void free_place(crew_member& member) noexcept;
+  void free_place(pool_member& member) noexcept;
 
   bool const permits_in_use_;
   std::chrono::milliseconds const slice_;
   worker_slots slots_;
-  std::unique_ptr<crew_member[]> const members_;
+  std::unique_ptr<pool_member[]> const members_;
   run_permits permits_;
   std::function<void()> const last_left_;
   atomic<std::uint32_t> attendance_{0};  // number of members, and `attended`, read at once
@@ -137,13 +137,13 @@ private:
 
 // --- implementation ---------------------------------------------------------
 
-inline crew::crew(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
+inline worker_pool::worker_pool(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
                   std::function<void()> last_left)
     : permits_in_use_(permits && ruby_has_thread_events),
       // The clock counts nanoseconds and cannot compare with the longest durations.
       slice_(std::min<std::chrono::milliseconds>(chosen.slice, run_permits::longest_slice)),
       slots_(chosen.workers),
-      members_(std::make_unique<crew_member[]>(chosen.workers)),
+      members_(std::make_unique<pool_member[]>(chosen.workers)),
       permits_({.workers = chosen.workers,
                 .concurrency = !permits_in_use_     ? 0
                                : chosen.concurrency ? chosen.concurrency
@@ -156,18 +156,18 @@ inline crew::crew(bool permits, run_permits::options chosen, std::function<bool(
   for (std::size_t i = 0; i < chosen.workers; ++i) {
     members_[i].index_ = i;
     members_[i].of_ = this;
-    members_[i].seat_ = {&permits_, &permits_[i]};
+    members_[i].permit_ = {&permits_, &permits_[i]};
   }
 }
 
-inline void crew::expect_member([[maybe_unused]] crew_member const& self) noexcept {
+inline void worker_pool::expect_member([[maybe_unused]] pool_member const& self) noexcept {
   // Asked in this order: a native thread has no Ruby thread to compare with.
   KINO_ASSERT(holds_gvl() && self.thread_.load(std::memory_order_relaxed) == rb_thread_current(),
               "a worker takes requests in the Ruby thread that joined, after `join` and before `leave`: two threads "
               "that work are two workers");
 }
 
-inline crew_member& crew::join(gvl const& held) {
+inline pool_member& worker_pool::join(gvl const& held) {
   check_process();
   expect_gvl();
   VALUE const thread = rb_thread_current();
@@ -183,7 +183,7 @@ inline crew_member& crew::join(gvl const& held) {
     throw raise(rb_eThreadError, "kino: all " + std::to_string(slots_.size()) +
                                      " worker slots are taken; choose more slots");
   }
-  crew_member& self = members_[index];
+  pool_member& self = members_[index];
   {
     lock guard(self.tenancy_);
     self.generation_ = slots_.view_of(index).workers;
@@ -191,13 +191,13 @@ inline crew_member& crew::join(gvl const& held) {
   std::uint32_t seen = attendance_.load(std::memory_order_relaxed);  // the exchange decides
   while (!attendance_.compare_exchange_weak(seen, (seen + 1) | attended,
                                             std::memory_order_seq_cst)) {}
-  if (permits_in_use_) take_seat(self.seat_);
+  if (permits_in_use_) take_permit(self.permit_);
   self.thread_.store(thread, std::memory_order_relaxed);
   memberships::of_this_thread().add(self);
   return self;
 }
 
-inline void crew::leave(gvl const&, crew_member& self) noexcept {
+inline void worker_pool::leave(gvl const&, pool_member& self) noexcept {
   expect_gvl();
   if (self.thread_.load(std::memory_order_relaxed) != rb_thread_current()) return;
   memberships::of_this_thread().remove(self);
@@ -206,7 +206,7 @@ inline void crew::leave(gvl const&, crew_member& self) noexcept {
   free_place(self);
 }
 
-inline void crew::free_place(crew_member& member) noexcept {
+inline void worker_pool::free_place(pool_member& member) noexcept {
   for (weak_responder const& request : member.in_flight_.take()) request.abandon();
   member.in_flight_.clear();
   permits_.release(member.permit());
@@ -216,16 +216,16 @@ inline void crew::free_place(crew_member& member) noexcept {
 }
 
 // Runs on the native thread, perhaps without a Ruby thread: it must not call Ruby.
-inline void memberships::end(crew_member& member) noexcept {
+inline void memberships::end(pool_member& member) noexcept {
   of_this_thread().remove(member);
-  crew& joined = *member.of_;
+  worker_pool& joined = *member.of_;
   if (joined.permits_in_use_) leave_seat();
   joined.free_place(member);
 }
 
-inline std::size_t crew::abandon(worker_id who) noexcept {
+inline std::size_t worker_pool::abandon(worker_id who) noexcept {
   if (who.index >= slots_.size() || born_.forked()) return 0;
-  crew_member& member = members_[who.index];
+  pool_member& member = members_[who.index];
   std::array<weak_responder, in_flight::limit> requests;
   {
     lock guard(member.tenancy_);
@@ -238,7 +238,7 @@ inline std::size_t crew::abandon(worker_id who) noexcept {
   return ended;
 }
 
-inline void crew::wait_for_turn(gvl const& held, crew_member& self) {
+inline void worker_pool::wait_for_turn(gvl const& held, pool_member& self) {
   run_permits::permit& permit = self.permit();
   auto result = run_permits::waited::interrupted;
   deadline const look = next_look(std::nullopt);
@@ -256,7 +256,7 @@ inline void crew::wait_for_turn(gvl const& held, crew_member& self) {
   held.check_interrupts();
 }
 
-inline void crew::share_gvl(gvl const& held, crew_member& self) {
+inline void worker_pool::share_gvl(gvl const& held, pool_member& self) {
   if (permits_in_use_) return;
   using clock = std::chrono::steady_clock;
   if (clock::now() - self.has_gvl_since_ < slice_) return;

@@ -20,10 +20,10 @@
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-class crew;
+class worker_pool;
 
-/// A crew_member is one joined Ruby thread. Its address is fixed, whether it is joined or not.
-class crew_member {
+/// A pool_member is one joined Ruby thread. Its address is fixed, whether it is joined or not.
+class pool_member {
 public:
   /// Its slot, below the number of slots; its successor gets the same one.
   [[nodiscard]] std::size_t index() const { return index_; }
@@ -32,21 +32,21 @@ public:
   [[nodiscard]] worker_id id() const { return {index_, generation_}; }
 
 private:
-  friend class crew;
+  friend class worker_pool;
   friend class memberships;
-  run_permits::permit& permit() const { return *seat_.permit; }
+  run_permits::permit& permit() const { return *permit_.permit; }
 
   std::size_t index_ = 0;
   mutex tenancy_;                 // keeps a successor from joining while another thread empties in_flight_
   std::uint64_t generation_ = 0;  // written by its thread, under the mutex
-  seat seat_;
+  thread_permit permit_;
   in_flight in_flight_;
   std::chrono::steady_clock::time_point has_gvl_since_;  // an upper bound; only without permits
   // The Ruby thread that has joined, 0: none. Only compared, so it need not be marked. relaxed
   // everywhere: a thread looks only for itself, and finds only what it has written itself.
   atomic<VALUE> thread_{0};
-  crew* of_ = nullptr;
-  crew_member* next_ = nullptr;  // of memberships
+  worker_pool* of_ = nullptr;
+  pool_member* next_ = nullptr;  // of memberships
 };
 
 /// The memberships of the calling native thread; they end with that thread at the latest. A Ruby
@@ -67,14 +67,14 @@ public:
     while (first_) end(*first_);
   }
 
-  void add(crew_member& member) noexcept {
+  void add(pool_member& member) noexcept {
     if constexpr (seats_belong_to_ruby_threads) return;
     forget_parent();
     member.next_ = std::exchange(first_, &member);
   }
-  void remove(crew_member& member) noexcept {
+  void remove(pool_member& member) noexcept {
     forget_parent();
-    for (crew_member** at = &first_; *at; at = &(*at)->next_) {
+    for (pool_member** at = &first_; *at; at = &(*at)->next_) {
       if (*at != &member) continue;
       *at = std::exchange(member.next_, nullptr);
       return;
@@ -83,14 +83,14 @@ public:
   /// Ends the memberships of Ruby threads that ran on this native thread before `current`.
   void end_former(VALUE current) noexcept {
     forget_parent();
-    for (crew_member* each = first_; each;) {
-      crew_member& member = *std::exchange(each, each->next_);
+    for (pool_member* each = first_; each;) {
+      pool_member& member = *std::exchange(each, each->next_);
       if (member.thread_.load(std::memory_order_relaxed) != current) end(member);
     }
   }
 
 private:
-  static void end(crew_member& member) noexcept;
+  static void end(pool_member& member) noexcept;
   // In a forked child, the parent's memberships are meaningless and may be dangling.
   void forget_parent() noexcept {
     // relaxed: only a child's first thread changes the count.
@@ -98,7 +98,7 @@ private:
     if (std::exchange(forks_, now) != now) first_ = nullptr;
   }
 
-  crew_member* first_ = nullptr;
+  pool_member* first_ = nullptr;
   std::uint32_t forks_ = fork_count().load(std::memory_order_relaxed);
 };
 
