@@ -159,7 +159,7 @@ class ConnectionTest < ServerTest
       Client.open(path) { |client| assert_equal 200, client.get("/").status }
       File.write(File.join(directory, "file"), "")
       error = assert_raises(Kino::BindError) { serve(Apps::Basic.new, mode, bind: "unix://#{directory}/file") }
-      assert_match(/no socket/, error.message)
+      assert_match(/the file exists and is not a socket/, error.message)
     end
   end
 

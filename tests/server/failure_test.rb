@@ -99,7 +99,7 @@ class FailureTest < ServerTest
     libraries = frames.index { |frame| frame.include?("-- libraries --") }
     refute_nil libraries
     assert(frames.first(libraries).none? { |frame| frame.include?("/lib/kino/") || frame.include?("rack/lint") })
-    assert(frames.drop(libraries).any? { |frame| frame.include?("/kino/worker.rb") })
+    assert(frames.drop(libraries).any? { |frame| frame.include?("/kino/workers/worker.rb") })
     assert_healthy(server)
   end
 
