@@ -75,6 +75,7 @@ class CliTest < ServerTest
       ["-w", "0"] => /--workers.*"0".*1 to 1024/,
       ["-m", "fibers"] => /--mode.*"fibers".*auto, ractor, threaded/,
       ["-p", "70000"] => /--port.*0 to 65535/,
+      ["-b", "9301"] => /cannot listen on "9301": it names a port and no host; write --port 9301/,
       ["-b", "not an address"] => /cannot listen on "not an address"/,
       ["nowhere.ru"] => /no rackup file nowhere\.ru/,
       ["no_app.ru"] => /no_app\.ru runs 5, which is no Rack app/,
@@ -89,6 +90,44 @@ class CliTest < ServerTest
       assert_match(message, output)
       refute_match(/\.rb:\d+:in/, output, "a backtrace for #{arguments.inspect}")
     end
+  end
+
+  def test_an_app_that_raises_while_it_loads_shows_the_message_and_then_its_own_frames
+    write("lib/part.rb", "module Part\n  def self.load(name)\n    Integer(name)\n  end\nend\n")
+    write("config.ru", "require_relative 'lib/part'\n\nPart.load('many')\n")
+    status, output = kino
+    assert_equal 1, status
+    first, *rest = output.lines
+    # Newer Rubies show the line of the error between the message and the frames.
+    frames = rest.grep(/:\d+:in /)
+    assert_match(/\Akino: config\.ru raised while it was loaded: .*invalid value for Integer\(\): "many".*ArgumentError/, first)
+    assert_match(%r{\A +\S*lib/part\.rb:3:in }, frames[0], output)
+    assert(frames.drop(1).any? { |frame| frame.match?(/\A +\S*config\.ru:3:in /) }, output)
+    refute_match(%r{kino/(cli|app)|exe/kino|rack/builder}, output)
+    {
+      "run Unknown.new\n" => /config\.ru raised while it was loaded: .*uninitialized constant Unknown/,
+      "require 'no/such/file'\n" => /cannot load such file -- no\/such\/file/,
+      "run(\n" => /config\.ru.*syntax error/mi,
+      "begin; raise 'one'; rescue; raise 'two'; end\n" => /two \(RuntimeError\).*caused by one \(RuntimeError\)/m
+    }.each do |text, message|
+      write("config.ru", text)
+      [[], ["--check"]].each do |arguments|
+        status, output = kino(*arguments)
+        assert_equal 1, status
+        assert_match(/\Akino: config\.ru raised/, output)
+        assert_match(message, output)
+        refute_match(%r{kino/(cli|app)|exe/kino|rack/builder}, output)
+      end
+    end
+  end
+
+  def test_an_unknown_variable_is_named_at_the_start
+    write("config.ru", HELLO)
+    child = serve_child("-w", "1", env: { "KINO_WOKERS" => "3", "KINO_THREADS" => "1" })
+    assert_match(/^kino: unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS\?$/, child.log)
+    refute_match(/KINO_THREADS; /, child.log)
+    child.signal("TERM")
+    assert_equal 0, child.status
   end
 
   def test_a_missing_config_ru

@@ -100,6 +100,31 @@ class OptionsTest < Minitest::Test
     end
   end
 
+  def test_an_address_without_a_host_says_how_to_write_it
+    %w[9301 :9301 *:9301 tcp://:9301 http://9301].each do |text|
+      error = assert_raises(Kino::ConfigError, text) { Kino::Address.parse(text, 80) }
+      assert_includes error.message, "cannot listen on #{text.inspect}: it names a port and no host; " \
+                                     "write --port 9301 for 127.0.0.1, or 0.0.0.0:9301 for every interface"
+    end
+    {
+      "*" => "write 0.0.0.0 or [::] for every interface",
+      "/run/kino.sock" => "write unix:///run/kino.sock",
+      "./kino.sock" => "write unix://#{File.expand_path("kino.sock")}",
+      "host:x" => "write host, host:port, [v6]:port"
+    }.each do |text, advice|
+      assert_includes assert_raises(Kino::ConfigError, text) { Kino::Address.parse(text, 80) }.message, advice
+    end
+  end
+
+  def test_unknown_variables_are_named_with_what_was_meant
+    env = { "KINO_WOKERS" => "3", "KINO_WORKERS" => "2", "KINO_SERVICE_HOST" => "10.0.0.1", "OTHER" => "1" }
+    unknown = settings(env: env).unknown_variables
+    assert_equal 2, unknown.size
+    assert_includes unknown, "unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS?"
+    assert_includes unknown, "unknown environment variable KINO_SERVICE_HOST; `kino --help` lists those that have a meaning"
+    assert_empty settings(env: { "KINO_WORKERS" => "2" }).unknown_variables
+  end
+
   def test_backoff_is_free_at_first_and_grows_to_its_limit
     backoff = Kino::Backoff.new(3)
     delays = Array.new(20) { backoff.after_death(10.0) }

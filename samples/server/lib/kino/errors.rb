@@ -7,6 +7,9 @@ module Kino
   # An unknown option, or a value out of range.
   class ConfigError < Error; end
 
+  # An app that raised while it was loaded; #cause is its error.
+  class AppLoadError < Error; end
+
   # A signal requested the end before the server had started.
   class StartCancelled < Error; end
 

@@ -74,6 +74,7 @@ module Kino
     # process immediately, USR1 logs statistics, HUP reopens logs or, when the log is a terminal, stops. Any other end of this method, by another signal's
     # exception or `exit`, also drains in-flight requests first.
     def run(banner: $stderr)
+      settings.unknown_variables.each { |sentence| Log.line(sentence) }
       signals = Signals.new { cancel_start }
       signals.trap
       start

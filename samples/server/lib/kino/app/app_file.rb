@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../errors"
+require_relative "backtrace"
 
 module Kino
   # Loads the app of a rackup file.
@@ -18,11 +19,42 @@ module Kino
       rescue LoadError
         raise ConfigError, "a rackup file needs the rack gem; add it with `gem install rack` or to the Gemfile"
       end
-      # Rack 2 also returns the options of the file's first line.
-      app, = Rack::Builder.parse_file(path)
+      app = build(path)
       raise ConfigError, "#{path} runs #{app.inspect}, which is no Rack app: it has no #call" unless app.respond_to?(:call)
 
       app
     end
+
+    def self.build(path)
+      # Rack 2 also returns the options of the file's first line.
+      app, = Rack::Builder.parse_file(path)
+      app
+    rescue StandardError, ScriptError => e
+      raise if e.is_a?(Error)
+
+      raise AppLoadError, failure(path, e)
+    end
+
+    # The message first, then the frames of the app. Those of the code that loaded the app tell its author nothing.
+    def self.failure(path, error)
+      text = +"#{path} raised while it was loaded: #{described(error)}\n"
+      append_frames(text, error)
+      text << "  caused by #{described(error.cause)}\n" if error.cause
+      text.chomp
+    end
+
+    # Ruby 3.4 and later, and did_you_mean, add the error's class, an excerpt or suggestions to #detailed_message only.
+    def self.described(error)
+      return "#{error.message} (#{error.class})" if error.is_a?(SyntaxError) || !error.respond_to?(:detailed_message)
+
+      error.detailed_message(highlight: false)
+    end
+
+    def self.append_frames(text, error)
+      frames = (error.backtrace || []) - caller
+      last = frames.rindex { |frame| !Backtrace.library?(frame) }
+      Backtrace.append(text, frames[0..last]) if last
+    end
+    private_class_method :build, :failure, :described, :append_frames
   end
 end

@@ -66,10 +66,20 @@ module Kino
     end
 
     def self.suggestion(name)
-      return "" unless defined?(DidYouMean::SpellChecker)
+      near = nearest(name, names.map(&:to_s))
+      near ? "; did you mean #{near}?" : "; known options are #{names.join(", ")}"
+    end
 
-      near = DidYouMean::SpellChecker.new(dictionary: names.map(&:to_s)).correct(name.to_s)
-      near.empty? ? "; known options are #{names.join(", ")}" : "; did you mean #{near.first}?"
+    # A sentence for each KINO_* variable of +env+ that is no option's.
+    def self.unknown_variables(env)
+      (env.keys.grep(/\AKINO_/) - TABLE.map(&:env)).map do |variable|
+        near = nearest(variable.delete_prefix("KINO_").downcase, names.map(&:to_s))
+        "unknown environment variable #{variable}; #{near ? "did you mean #{BY_NAME.fetch(near.to_sym).env}?" : "`kino --help` lists those that have a meaning"}"
+      end
+    end
+
+    def self.nearest(word, dictionary)
+      DidYouMean::SpellChecker.new(dictionary: dictionary).correct(word.to_s).first if defined?(DidYouMean::SpellChecker)
     end
   end
 end

@@ -15,7 +15,11 @@ module Kino
       @settings = Options::TABLE.to_h do |option|
         [option.name, resolve(option, given, given_as, file, defaults, env)]
       end
+      @unknown_variables = Options.unknown_variables(env)
     end
+
+    # Sentences about KINO_* variables that set nothing.
+    attr_reader :unknown_variables
 
     def [](name)
       @settings.fetch(name).value

@@ -16,13 +16,25 @@ module Kino
       case text
       when %r{\Aunix://(/[^?]+)(?:\?mode=(0?[0-7]{3}))?\z} then new(path: $1, mode: $2&.oct)
       when %r{\Aunix://(@[^?\0]+)\z} then new(path: $1)
+      when %r{\A(?:tcp://|http://)?\d+/?\z}, "*", %r{\A\*:\d+\z} then refuse(text)
       when %r{\A(?:tcp://|http://)?\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A(?:tcp://|http://)?([^:/\s\[\]]+)(?::(\d+))?/?\z}
         new(host: $1, port: port_number($2, port, text))
-      when /\A[0-9A-Fa-f:.]+\z/ then new(host: text, port: port)
-      else
-        raise ConfigError, "cannot listen on #{text.inspect}: write host, host:port, [v6]:port, unix:///path, " \
-                           "unix:///path?mode=0660 or unix://@name"
+      when /\A(?=.*:.*:)[0-9A-Fa-f:.]+\z/ then new(host: text, port: port)
+      else refuse(text)
       end
+    end
+
+    # Other servers read some of these forms as an address of every interface, others as a loopback address. The user
+    # has to say which.
+    def self.refuse(text)
+      advice = case text
+               when %r{\A(?:tcp://|http://)?(?:\*?:)?(\d+)/?\z}
+                 "it names a port and no host; write --port #{$1} for 127.0.0.1, or 0.0.0.0:#{$1} for every interface"
+               when "*" then "write 0.0.0.0 or [::] for every interface"
+               when %r{\A\.{0,2}/} then "for a Unix socket, write unix://#{File.expand_path(text)}"
+               else "write host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name"
+               end
+      raise ConfigError, "cannot listen on #{text.inspect}: #{advice}"
     end
 
     def self.port_number(digits, default, text)
