@@ -94,6 +94,35 @@ class ModeTest < ServerTest
     assert_match(/HEADERS\["content-type"\] is an unfrozen String/, log)
   end
 
+  # State of several kinds, which only a request to /state uses.
+  class Doubtful
+    FIRST = []
+    SECOND = []
+    @@count = 0
+
+    def call(env)
+      return [200, {}, ["fine"]] unless env["PATH_INFO"] == "/state"
+
+      @@count += 1
+      $kino_mode_test = [FIRST, SECOND]
+      [200, {}, ["state"]]
+    end
+  end
+
+  def test_an_explicit_ractor_mode_names_one_finding_of_each_kind_at_the_start
+    log = logged do
+      server = start(Doubtful.new.freeze, mode: :ractor)
+      assert_equal [:ractor, "fine"], [server.mode, get(server)]
+    end
+    assert_match(/\Akino: mode :ractor was demanded, but .* a request that reaches it gets 500:$/, log)
+    findings = log.lines.grep(/\A  \* /)
+    assert_equal 3, findings.size, log
+    assert_equal 1, findings.grep(/reads ModeTest::Doubtful::FIRST .*\(and more of this kind\)$/).size, log
+    assert_equal 1, findings.grep(/the class variable @@count/).size, log
+    assert_equal 1, findings.grep(/the global variable \$kino_mode_test/).size, log
+    assert_match(/^  `kino --check` lists all/, log)
+  end
+
   def test_auto_falls_back_for_a_block
     captured = []
     log = logged do

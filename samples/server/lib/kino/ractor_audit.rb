@@ -10,11 +10,15 @@ module Kino
 
     # Sentences that state what prevents sharing +app+: its objects, and the state that its code reads.
     def self.of_app(app)
+      in_app(app).findings
+    end
+
+    # The audit of +app+.
+    def self.in_app(app)
       audit = new(limit: LIMIT)
       objects = Objects.new(audit)
       objects.visit(app, "the app")
       audit.of_code { |methods| objects.seen.each { |object| methods.add_object(object) } }
-      audit.findings
     end
 
     attr_reader :findings
@@ -22,6 +26,7 @@ module Kino
     def initialize(limit: nil)
       @limit = limit
       @findings = []
+      @kinds = {}
     end
 
     # The variables that the block captures, and its self.
@@ -45,8 +50,19 @@ module Kino
       self
     end
 
-    def add(finding)
-      @findings << finding unless full? || @findings.include?(finding)
+    # +kind+ is what the finding is about, such as :constant.
+    def add(finding, kind = :object)
+      return if full? || @findings.include?(finding)
+
+      @findings << finding
+      @kinds[finding] = kind
+    end
+
+    # The first finding of each kind, with a remark if there are more.
+    def one_of_each_kind
+      @findings.group_by { |finding| @kinds[finding] }.values.map do |first, *more|
+        more.empty? ? first : "#{first} (and more of this kind)"
+      end
     end
 
     def full?

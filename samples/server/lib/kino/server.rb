@@ -49,7 +49,7 @@ module Kino
       @settings = settings || Settings.new(options, defaults: EMBEDDED_DEFAULTS)
       decision = Mode.decide(@settings[:mode], app)
       @mode = decision.mode
-      warn_of_fallback(decision.reasons) if @mode == :threaded && @settings[:mode] == :auto
+      Log.line(decision.remark) if decision.remark
       settle
       @addresses = []
       @state = :new
@@ -249,11 +249,6 @@ module Kino
         @state = state
         @state_changed.broadcast
       end
-    end
-
-    def warn_of_fallback(reasons)
-      Log.line("the app cannot run in Ractors, so it runs in Threads (mode :threaded):\n#{Mode.list(reasons)}\n" \
-               "  `kino --check` tells more; mode :threaded, said explicitly, silences this")
     end
   end
 end

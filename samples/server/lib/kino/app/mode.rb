@@ -6,20 +6,25 @@ require_relative "../ractor_audit"
 module Kino
   # Decides where handlers run.
   module Mode
-    # The mode for +app+, :ractor or :threaded, and the reasons why :auto did not choose :ractor.
-    Decision = Struct.new(:mode, :reasons)
+    # The mode for +app+, :ractor or :threaded, and what the log says about it: why :auto did not choose :ractor, or
+    # which requests can fail in the Ractors that the user demanded.
+    Decision = Struct.new(:mode, :remark)
 
     def self.decide(wanted, app)
       case wanted
-      when :threaded then Decision.new(:threaded, [])
+      when :threaded then Decision.new(:threaded)
       when :ractor then demand(app)
       else choose(app)
       end
     end
 
-    # Refuses only apps that Ruby itself would refuse: handlers may never touch the class-level state.
+    # Refuses only apps that Ruby itself would refuse: handlers may never touch the class-level state. If they do, each
+    # such request is a 500, so the log says where at the start.
     def self.demand(app)
-      return Decision.new(:ractor, []) if Ractor.shareable?(app)
+      if Ractor.shareable?(app)
+        doubts = RactorAudit.in_app(app).one_of_each_kind
+        return Decision.new(:ractor, doubts.empty? ? nil : doubtful(doubts))
+      end
 
       raise UnshareableAppError,
             "the app cannot run in :ractor mode, because Ractors cannot share it:\n" \
@@ -30,7 +35,15 @@ module Kino
     # Stricter than :ractor: an app that would fail at its first request runs in Threads instead.
     def self.choose(app)
       reasons = RactorAudit.of_app(app)
-      reasons.empty? && Ractor.shareable?(app) ? Decision.new(:ractor, []) : Decision.new(:threaded, reasons)
+      return Decision.new(:ractor) if reasons.empty? && Ractor.shareable?(app)
+
+      Decision.new(:threaded, "the app cannot run in Ractors, so it runs in Threads (mode :threaded):\n#{list(reasons)}\n" \
+                              "  `kino --check` tells more; mode :threaded, said explicitly, silences this")
+    end
+
+    def self.doubtful(doubts)
+      "mode :ractor was demanded, but the app uses state that only the main Ractor can use; a request that reaches it " \
+        "gets 500:\n#{list(doubts)}\n  `kino --check` lists all; mode :threaded serves the app as it is"
     end
 
     def self.list(reasons)

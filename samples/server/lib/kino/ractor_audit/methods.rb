@@ -124,29 +124,30 @@ module Kino
         where = " (#{found.place})" unless found.place.empty?
         inner.findings.each do |finding|
           text = finding.start_with?("#{found.name} ") ? ", which#{finding.delete_prefix(found.name)}" : ", and #{finding}"
-          @audit.add("#{candidate.label} (#{place}) reads #{found.name}#{where}#{text}")
+          @audit.add("#{candidate.label} (#{place}) reads #{found.name}#{where}#{text}", :constant)
         end
       end
 
       def variable(use, name, place, candidate)
         case name
-        when /\A@@/ then main_only(use, "the class variable #{name}", place, candidate)
+        when /\A@@/ then main_only(use, "the class variable #{name}", place, candidate, :class_variable)
         when /\A@/ then of_module(use, name, place, candidate) if candidate.holder.is_a?(Module)
-        when /\A\$[a-z]\w+\z/ then main_only(use, "the global variable #{name}", place, candidate) unless GLOBALS.include?(name)
+        when /\A\$[a-z]\w+\z/ then main_only(use, "the global variable #{name}", place, candidate, :global_variable) unless GLOBALS.include?(name)
         end
       end
 
-      def main_only(use, what, place, candidate)
-        @audit.add("#{candidate.label} (#{place}) #{use} #{what}, which only the main Ractor can")
+      def main_only(use, what, place, candidate, kind)
+        @audit.add("#{candidate.label} (#{place}) #{use} #{what}, which only the main Ractor can", kind)
       end
 
       def of_module(use, name, place, candidate)
-        return main_only(use, "#{name} of #{Ask.name_of(candidate.holder)}", place, candidate) if use == :sets
+        return main_only(use, "#{name} of #{Ask.name_of(candidate.holder)}", place, candidate, :class_level_variable) if use == :sets
 
         value = Ask.variables_of(candidate.holder)[name]
         return if Ractor.shareable?(value)
 
-        @audit.add("#{candidate.label} (#{place}) reads #{name} of #{Ask.name_of(candidate.holder)}, #{Ask.a(value)} that is not shareable")
+        @audit.add("#{candidate.label} (#{place}) reads #{name} of #{Ask.name_of(candidate.holder)}, #{Ask.a(value)} that is not shareable",
+                   :class_level_variable)
       end
 
       # An attr_reader of the module itself.
@@ -165,7 +166,7 @@ module Kino
         place = candidate.method.source_location&.join(":")
         used = block ? Captures.new(nil, block).unshareable.map { |name, value| " (it uses #{name}, #{Ask.a(value)})" }.join : ""
         @audit.add("#{candidate.label} (#{place}) is a block given to define_method#{used}, which only the Ractor that " \
-                   "defined it can call; use def")
+                   "defined it can call; use def", :method)
       end
 
       # Only the collector can reach a method's block.
