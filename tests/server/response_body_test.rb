@@ -30,6 +30,10 @@ class ResponseBodyTest < ServerTest
       [200, Apps::TEXT.dup, Bodies::Proxy.new(%w[a b], env["QUERY_STRING"])]
     end
 
+    def no_array(env)
+      [200, Apps::TEXT.dup, Bodies::NoArray.new(%w[a b], env["QUERY_STRING"])]
+    end
+
     def big(_env)
       [200, { "content-type" => "application/octet-stream" }, ["0123456789abcdef" * (10 << 16)]]
     end
@@ -141,6 +145,16 @@ class ResponseBodyTest < ServerTest
       response = client.get("/empty")
       assert_equal ["", "0"], [response.body, response["content-length"]]
     end
+  end
+
+  test "a body whose to_ary is nil is enumerated, and closed" do |mode|
+    server = serve(Answers.new, mode, lint: false)
+    closed = gate
+    Client.open(server.port) do |client|
+      assert_equal [200, "ab"], client.get("/no-array?#{closed.query}").then { |response| [response.status, response.body] }
+      closed.await
+    end
+    assert_healthy(server)
   end
 
   test "a body with to_ary is an array, and closed" do |mode|

@@ -30,6 +30,11 @@ module Bodies
     end
   end
 
+  # A body with to_ary that cannot be an Array.
+  class NoArray < Pieces
+    def to_ary; end
+  end
+
   # A callable body that Ractors can share.
   class Called
     def call(stream)

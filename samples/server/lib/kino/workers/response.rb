@@ -20,10 +20,10 @@ module Kino
     # Answers the slot's current request and returns the next one (nil: no more). Raises only before
     # anything has been sent, so the caller can still answer 500.
     def self.send(id, slot, env, status, headers, body)
-      if body.respond_to?(:to_ary)
-        # Rack specifies that to_ary of a body with #close closes it.
-        return complete(id, slot, env, status, headers, body.to_ary)
-      end
+      # nil: this body cannot be an Array, as in Ruby's own conversions, so it is enumerated. Rack specifies that to_ary
+      # of a body with #close closes it.
+      chunks = body.to_ary if body.respond_to?(:to_ary)
+      return complete(id, slot, env, status, headers, chunks) unless chunks.nil?
 
       begin
         error = deliver(id, slot, env, status, headers, body)
