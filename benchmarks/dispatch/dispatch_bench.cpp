@@ -231,8 +231,8 @@ VALUE stop(kino::gvl const& held, VALUE) {
   return Qnil;
 }
 
-// DispatchBench.figures: items answered, workers woken, watcher wake-ups, workers joined.
-VALUE figures(kino::gvl const&, VALUE) {
+// DispatchBench.counts: items answered, workers woken, monitor wake-ups, workers joined.
+VALUE counts(kino::gvl const&, VALUE) {
   return rb_ary_new_from_args(4, ULL2NUM(answered.load()), ULL2NUM(current->wakes()),
                               ULL2NUM(current->watcher_wakes()), SIZET2NUM(current->joined()));
 }
@@ -277,7 +277,7 @@ KINO_EXTENSION(dispatch_bench) {
   kino::define_function<serve>(bench, "serve");
   kino::define_function<produce>(bench, "produce");
   kino::define_function<stop>(bench, "stop");
-  kino::define_function<figures>(bench, "figures");
+  kino::define_function<counts>(bench, "counts");
   kino::define_function<probe>(bench, "probe");
   kino::define_function<occupy>(bench, "occupy");
 }

@@ -56,7 +56,7 @@ def measure_native(kind, handler)
   DispatchBench.open(kind, WORKERS, Etc.nprocessors, permits)
   ractors = Array.new(WORKERS) do |index|
     started = Ractor.new(handler) { |name| DispatchBench.serve { |number| Handlers.send(name, number) } }
-    Thread.pass until DispatchBench.figures[3] > index
+    Thread.pass until DispatchBench.counts[3] > index
     started
   end
   result = yield
@@ -69,10 +69,10 @@ def rate(kind, handler)
   measure_native(kind, handler) do
     DispatchBench.produce(IN_FLIGHT)
     sleep 0.3
-    items, wakes, = DispatchBench.figures
+    items, wakes, = DispatchBench.counts
     began = now
     sleep SECONDS
-    items_after, wakes_after, = DispatchBench.figures
+    items_after, wakes_after, = DispatchBench.counts
     took = now - began
     done = items_after - items
     { rate: done / took, wakes_per_item: (wakes_after - wakes).fdiv([done, 1].max) }
@@ -93,9 +93,9 @@ def idle_wakes
   measure_native("kino", :empty) do
     DispatchBench.probe(10, 100)
     sleep 0.5
-    before = [DispatchBench.figures[1, 2], switches]
+    before = [DispatchBench.counts[1, 2], switches]
     sleep SECONDS
-    after = [DispatchBench.figures[1, 2], switches]
+    after = [DispatchBench.counts[1, 2], switches]
     { wakes: after[0].sum - before[0].sum, switches: after[1] - before[1] }
   end
 end

@@ -147,7 +147,7 @@ public:
   }
   /// Writes a family of one histogram, in seconds.
   void histogram(std::string_view name, std::string_view help,
-                 latency_histogram const& figures);
+                 latency_histogram const& histogram);
 
   /// The text written so far.
   [[nodiscard]] std::string const& str() const { return text_; }
@@ -175,12 +175,12 @@ private:
 // --- implementation ---------------------------------------------------------
 
 inline void metrics_text::histogram(std::string_view name, std::string_view help,
-                                    latency_histogram const& figures) {
+                                    latency_histogram const& histogram) {
   family(name, help, "histogram");
   std::string const bucket = std::string(name) + "_bucket";
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < latency_histogram::buckets; ++i) {
-    below += figures.in_bucket(i);
+    below += histogram.in_bucket(i);
     bool const last = i + 1 == latency_histogram::buckets;
     char digits[32];
     double const bound = std::chrono::duration<double>(latency_histogram::bound(i)).count();
@@ -188,7 +188,7 @@ inline void metrics_text::histogram(std::string_view name, std::string_view help
     sample(bucket, "le=\"" + label + "\"", below);
   }
   sample(std::string(name) + "_sum", "",
-         std::chrono::duration<double>(figures.sum()).count());
+         std::chrono::duration<double>(histogram.sum()).count());
   sample(std::string(name) + "_count", "", below);
 }
 

@@ -25,11 +25,11 @@ class CoverageTest < ServerTest
   end
 
   def test_every_figure_has_a_test_of_what_it_tells
-    assert_empty figures - covered, "figures of Server#stats without a test that `covers` them"
+    assert_empty statistics - covered, "statistics of Server#stats without a test that `covers` them"
   end
 
   def test_what_is_covered_exists_and_its_test_uses_it
-    known = Kino::Options.names.map(&:to_s) | figures
+    known = Kino::Options.names.map(&:to_s) | statistics
     DECLARED.each do |one|
       assert_match(/^ +(test "|def test_)/, one.definition, "#{one.place}: no test below `covers`")
       assert_empty one.names - known, "#{one.place}: neither an option nor a figure"
@@ -42,7 +42,7 @@ class CoverageTest < ServerTest
   private
 
   # All names, nested ones too, as a server gives them.
-  def figures
+  def statistics
     stats = serve(Apps::Basic.new, :threaded, workers: 1).stats
     names_in(stats).map(&:to_s).uniq
   end

@@ -36,31 +36,31 @@ TEST_CASE("a counter counts from many threads") {
 }
 
 TEST_CASE("a bucket holds durations up to its bound, included") {
-  latency_histogram figures;
+  latency_histogram histogram;
   for (std::size_t i = 0; i < latency_histogram::buckets; ++i) {
     CAPTURE(i);
-    auto const before = figures.in_bucket(i);
-    figures.record(latency_histogram::bound(i));
-    CHECK(figures.in_bucket(i) == before + 1);
+    auto const before = histogram.in_bucket(i);
+    histogram.record(latency_histogram::bound(i));
+    CHECK(histogram.in_bucket(i) == before + 1);
     if (i + 1 < latency_histogram::buckets) {
-      auto const next = figures.in_bucket(i + 1);
-      figures.record(latency_histogram::bound(i) + 1ns);
-      CHECK(figures.in_bucket(i + 1) == next + 1);
+      auto const next = histogram.in_bucket(i + 1);
+      histogram.record(latency_histogram::bound(i) + 1ns);
+      CHECK(histogram.in_bucket(i + 1) == next + 1);
     }
   }
 }
 
 TEST_CASE("durations that are no time, negative or endless are counted") {
-  latency_histogram figures;
-  figures.record(0ns);
-  figures.record(-5s);
-  figures.record(1ns);
-  CHECK(figures.in_bucket(0) == 3);
-  CHECK(figures.sum() == 1ns);
-  figures.record(24h);
-  CHECK(figures.in_bucket(latency_histogram::buckets - 1) == 1);
-  CHECK(figures.count() == 4);
-  CHECK(figures.sum() == 24h + 1ns);
+  latency_histogram histogram;
+  histogram.record(0ns);
+  histogram.record(-5s);
+  histogram.record(1ns);
+  CHECK(histogram.in_bucket(0) == 3);
+  CHECK(histogram.sum() == 1ns);
+  histogram.record(24h);
+  CHECK(histogram.in_bucket(latency_histogram::buckets - 1) == 1);
+  CHECK(histogram.count() == 4);
+  CHECK(histogram.sum() == 24h + 1ns);
 }
 
 TEST_CASE("the last bucket begins after 67 seconds") {
@@ -69,14 +69,14 @@ TEST_CASE("the last bucket begins after 67 seconds") {
 }
 
 TEST_CASE("a quantile is exact to a factor of two") {
-  latency_histogram figures;
-  CHECK(figures.quantile(0.5) == 0us);
-  for (int i = 0; i < 90; ++i) figures.record(100us);
-  for (int i = 0; i < 10; ++i) figures.record(10ms);
-  CHECK(figures.quantile(0.5) == 128us);
-  CHECK(figures.quantile(0.9) == 128us);
-  CHECK(figures.quantile(0.91) == 16384us);
-  CHECK(figures.quantile(1) == 16384us);
+  latency_histogram histogram;
+  CHECK(histogram.quantile(0.5) == 0us);
+  for (int i = 0; i < 90; ++i) histogram.record(100us);
+  for (int i = 0; i < 10; ++i) histogram.record(10ms);
+  CHECK(histogram.quantile(0.5) == 128us);
+  CHECK(histogram.quantile(0.9) == 128us);
+  CHECK(histogram.quantile(0.91) == 16384us);
+  CHECK(histogram.quantile(1) == 16384us);
 }
 
 TEST_CASE("counters, gauges and labelled samples are written in Prometheus' text format") {
@@ -100,13 +100,13 @@ TEST_CASE("counters, gauges and labelled samples are written in Prometheus' text
 }
 
 TEST_CASE("a histogram's buckets are cumulative, end with +Inf and agree with its count") {
-  latency_histogram figures;
-  figures.record(1us);
-  figures.record(3us);
-  figures.record(4us);
-  figures.record(2h);
+  latency_histogram histogram;
+  histogram.record(1us);
+  histogram.record(3us);
+  histogram.record(4us);
+  histogram.record(2h);
   kino::metrics_text text;
-  text.histogram("wait_seconds", "Waits.", figures);
+  text.histogram("wait_seconds", "Waits.", histogram);
 
   std::istringstream lines(text.str());
   std::string line;
@@ -155,11 +155,11 @@ TEST_CASE("numbers have a point where the program's locale has a comma") {
   char printed[8];
   std::snprintf(printed, sizeof printed, "%.1f", 0.5);
 
-  latency_histogram figures;
-  figures.record(1500us);
+  latency_histogram histogram;
+  histogram.record(1500us);
   kino::metrics_text text;
   text.gauge("kino_load", "Load.", 0.5);
-  text.histogram("wait_seconds", "Waits.", figures);
+  text.histogram("wait_seconds", "Waits.", histogram);
   std::setlocale(LC_NUMERIC, "C");
   std::filesystem::remove_all(directory);
 

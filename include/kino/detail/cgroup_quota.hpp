@@ -40,12 +40,12 @@ inline double own_quota(std::string const& directory, bool v2) {
     auto const lines = lines_of(directory + file);
     return lines.empty() ? std::string() : lines.front();
   };
-  std::string const figures =
+  std::string const limits =
       v2 ? first_line("/cpu.max")
          : first_line("/cpu.cfs_quota_us") + ' ' + first_line("/cpu.cfs_period_us");
   long long quota = 0;   // whole microseconds, "max" in v2 or -1 in v1 for none
   long long period = 0;
-  bool const limited = std::sscanf(figures.c_str(), "%lld %lld", &quota, &period) == 2;
+  bool const limited = std::sscanf(limits.c_str(), "%lld %lld", &quota, &period) == 2;
   return limited && quota > 0 && period > 0
              ? static_cast<double>(quota) / static_cast<double>(period)
              : none;

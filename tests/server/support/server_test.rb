@@ -24,7 +24,7 @@ class ServerTest < Minitest::Test
     end
   end
 
-  # Says that the test below it shows what these options, or figures of Server#stats, do. Each of them has one such
+  # Says that the test below it shows what these options, or statistics of Server#stats, do. Each of them has one such
   # test: coverage_test.rb looks for it, and for the names in it.
   def self.covers(*); end
 
