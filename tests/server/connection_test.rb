@@ -117,13 +117,19 @@ class ConnectionTest < ServerTest
 
   covers :header_timeout
   test "a head that does not arrive gets 408" do |mode|
+    patient = serve(Apps::Basic.new, mode, header_timeout: 3600)
     server = serve(Apps::Basic.new, mode, header_timeout: 0.2)
-    Client.open(server.port) do |client|
-      client.send_raw("GET / HTTP/1.1\r\nHost:")
-      response = client.read_response
-      assert_equal 408, response.status
-      assert response.closes?
-      assert client.closed_by_server?
+    Client.open(patient.port) do |older|
+      assert_equal 200, older.get("/").status
+      older.send_raw("GET / HTTP/1.1\r\nHost:")
+      Client.open(server.port) do |client|
+        client.send_raw("GET / HTTP/1.1\r\nHost:")
+        response = client.read_response
+        assert_equal 408, response.status
+        assert response.closes?
+        assert client.closed_by_server?
+      end
+      assert_equal 200, older.send_raw("x\r\n\r\n").read_response.status
     end
     assert_healthy(server)
   end

@@ -7,6 +7,11 @@ class OverloadTest < ServerTest
   # The queue has room for two of them; the others wait for a place in it.
   covers :queue_timeout, :in_flight, :queued, :rejected
   test "requests that no worker takes in time get 503 while all workers are stuck, and never reach the app" do |mode|
+    # The requests to this one are older and wait on.
+    patient = serve(Apps::Basic.new, mode, workers: 1, queue_timeout: 3600)
+    kept = gate
+    waiting = Array.new(3) { Client.new(patient.port).send_request("GET", "/hold?#{kept.query}") }
+    eventually("two wait") { patient.stats[:queued] == 2 }
     server = serve(Apps::Basic.new, mode, workers: 2, queue_depth: 2, queue_timeout: 0.2)
     held = gate
     stuck = Array.new(2) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
@@ -23,20 +28,23 @@ class OverloadTest < ServerTest
     # The workers find what has expired, and skip it.
     assert_healthy(server)
     assert_equal [3, 5], server.stats.values_at(:served, :rejected)
+    assert_equal 0, patient.stats[:rejected]
+    kept.open
+    waiting.each { |client| assert_equal "held", client.read_response.body }
   ensure
-    [*stuck, *late].each(&:close)
+    [*stuck, *late, *waiting].each(&:close)
   end
 
-  covers :queue_depth
+  covers :queue_depth, :overflow
   test "a request waits for a place in the queue and is served when one comes free in time" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 1, queue_depth: 1, queue_timeout: 20)
     held = gate
     clients = Array.new(8) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
     held.await
-    eventually("all the others wait") { server.stats[:queued] == 7 }
+    eventually("all the others wait, one of them in the queue") { server.stats.values_at(:queued, :overflow) == [7, 6] }
     held.open
     clients.each { |client| assert_equal [200, "held"], client.read_response.then { |r| [r.status, r.body] } }
-    assert_equal 0, server.stats[:rejected]
+    assert_equal [0, 0], server.stats.values_at(:rejected, :overflow)
     assert_healthy(server)
   ensure
     clients&.each(&:close)

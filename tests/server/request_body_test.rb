@@ -348,38 +348,46 @@ class RequestBodyTest < ServerTest
 
     covers :min_body_rate
     test "a #{"streamed " if streamed}body that arrives too slowly ends with 408" do |mode|
-      server = serve(Apps::Basic.new, mode, workers: 1, min_body_rate: 1 << 30, rate_grace: 0.1, stream_body: streamed)
-      Client.open(server.port) do |client|
-        log = logged do
-          client.send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-          # One byte after the other, until the server has had enough of it.
-          client.send_chunk("x") until IO.select([client.socket], nil, nil, 0.01)
-          assert_equal 408, client.read_response.status
-          assert_healthy(server)
-        end
-        assert_equal 1, log.lines.size, log
-        assert_match(/min_body_rate/, log)
+      # Without a minimum, the same client is waited for; that upload is the older one.
+      servers = [0, 1 << 30].map do |rate|
+        serve(Apps::Basic.new, mode, workers: 1, min_body_rate: rate, rate_grace: 0.1, stream_body: streamed)
       end
+      clients = servers.map do |server|
+        Client.new(server.port).send_raw("POST /digest HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+      end
+      patient, client = clients
+      log = logged do
+        # One byte after the other, until the server has had enough of it.
+        clients.each { |one| one.send_chunk("x") } until IO.select([client.socket], nil, nil, 0.01)
+        assert_equal 408, client.read_response.status
+        assert_healthy(servers.last)
+        assert_equal 200, patient.send_raw("0\r\n\r\n").read_response.status
+      end
+      assert_equal 1, log.lines.size, log
+      assert_match(/min_body_rate/, log)
+    ensure
+      clients&.each(&:close)
     end
   end
 
   covers :rate_grace
   test "the minimum rate counts when the grace is over, and not before" do |mode|
-    graces = [0.1, 3600]
-    hasty, patient = graces.map { |grace| serve(Apps::Basic.new, mode, min_body_rate: 1 << 30, rate_grace: grace) }
-    clients = [hasty, patient].map do |server|
+    # The patient one's request is the older one.
+    servers = [3600, 0.1].map { |grace| serve(Apps::Basic.new, mode, min_body_rate: 1 << 30, rate_grace: grace) }
+    clients = servers.map do |server|
       Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     end
+    patient, hasty = clients
     sent = 0
     logged do
-      until IO.select([clients.first.socket], nil, nil, 0.01)
+      until IO.select([hasty.socket], nil, nil, 0.01)
         clients.each { |client| client.send_chunk("x") }
         sent += 1
       end
     end
-    assert_equal 408, clients.first.read_response.status
-    clients.last.send_raw("0\r\n\r\n")
-    assert_equal "x" * sent, clients.last.read_response.body
+    assert_equal 408, hasty.read_response.status
+    patient.send_raw("0\r\n\r\n")
+    assert_equal "x" * sent, patient.read_response.body
   ensure
     clients&.each(&:close)
   end

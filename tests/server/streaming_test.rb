@@ -235,14 +235,21 @@ class StreamingTest < ServerTest
   # Some of them at once: each owns a worker, as long as it reads.
   covers :min_response_rate
   test "a client that reads too slowly is cut off, and its writer hears of it" do |mode|
-    server = serve(Streams.new, mode, workers: 2, min_response_rate: 1 << 30, rate_grace: 0.1, body_timeout: 3600)
-    ends = gate
+    # Without a minimum, the same client is waited for; that response is the older one.
+    patient, server = [0, 1 << 30].map do |rate|
+      serve(Streams.new, mode, workers: 2, min_response_rate: rate, rate_grace: 0.1, body_timeout: 3600)
+    end
+    ends, goes_on = gate, gate
     log = logged do
+      reader = Client.new(patient.port).send_request("GET", "/endless?#{goes_on.query}")
+      goes_on.await
       slow = Array.new(4) { Client.new(server.port).send_request("GET", "/endless?#{ends.query}") }
       # Begun, and ended by the write that raises.
       ends.await(8)
       assert_healthy(server)
-      slow.each(&:close)
+      refute goes_on.arrived?
+      [reader, *slow].each(&:close)
+      goes_on.await
     end
     assert_equal 4, log.scan("min_response_rate").size, log
   end

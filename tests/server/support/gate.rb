@@ -19,6 +19,11 @@ class Gate
     Timeout.timeout(20) { count.times { @arrived.readpartial(1) } }
   end
 
+  # Whether a handler has arrived that was not awaited.
+  def arrived?
+    !IO.select([@arrived], nil, nil, 0).nil?
+  end
+
   # Lets +count+ waiting handlers, or the next ones, go on.
   def pass(count = 1)
     @release.syswrite("." * count)

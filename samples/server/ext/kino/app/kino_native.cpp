@@ -221,6 +221,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
       rb_hash_aset(hash, symbol(name), value);
     };
     set(all, "queued", ULL2NUM(now.queued));
+    set(all, "overflow", ULL2NUM(now.overflow));
     set(all, "in_flight", ULL2NUM(now.in_flight));
     set(all, "served", ULL2NUM(now.served));
     set(all, "rejected", ULL2NUM(now.rejected));

@@ -218,6 +218,7 @@ server::statistics server::stats() const {
       all.waited_count + all.client_gone + all.rejected + unserved_.total();
   std::uint64_t const received = received_.total();
   all.queued = received > over ? received - over : 0;
+  all.overflow = waiting_.size();
   all.refused = refused_.total();
   all.connections = http_.connections();
   return all;

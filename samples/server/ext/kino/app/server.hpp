@@ -98,6 +98,7 @@ public:
     std::uint64_t rejected;
     std::uint64_t in_flight;
     std::uint64_t queued;  // complete, not begun by a worker, not answered
+    std::uint64_t overflow;  // those of them for which the workers' queue has no room
     std::uint64_t waited_count;
     double waited_seconds;
     std::uint64_t client_gone;  // before a worker began
