@@ -6,14 +6,11 @@
 //   bare_server PORT [IO THREADS]
 
 #include "net/http_server.hpp"
-#include "http1/response_head.hpp"
 
-#include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <string_view>
 
 namespace {
 
@@ -22,16 +19,11 @@ namespace server = kino::server;
 class greeter final : public server::request_handler {
 public:
   void handle(server::exchange::reply&& reply) noexcept override {
-    server::exchange& request = server::exchange::of(reply);
-    std::string_view const text = "Hello, World!";
-    bool const keep = request.decide_keep_alive();
-    server::byte_buffer& head buffer = request.head_buffer();
-    server::response_head head(head buffer);
-    static_cast<void>(head.status(200));
-    static_cast<void>(head.header("content-type", "text/plain"));
-    head.finish({server::framing::length, text.size(), keep, request.head().minor_version == 0});
-    std::array<iovec, 2> pieces{server::piece(head buffer.view()), server::piece(text)};
-    static_cast<void>(reply.answer({pieces, true, keep}));
+    server::response_head& head = server::exchange::of(reply).response();
+    static_cast<void>(head.start(200));
+    static_cast<void>(head.add("content-type", "text/plain"));
+    iovec const text = server::piece("Hello, World!");
+    static_cast<void>(reply.answer({&head, {&text, 1}, true}));
   }
   int status_for(kino::ending, server::exchange&) noexcept override { return 500; }
   void refused(int) noexcept override {}

@@ -41,6 +41,21 @@ class LayersTest < Minitest::Test
     assert_empty upward
   end
 
+  # Rack describes a response; what protocol encodes it is decided in net.
+  def test_rack_and_app_know_no_protocol
+    known = []
+    each_include do |path, own, name|
+      known << "#{path} includes #{name}" if own && %w[rack app].include?(layer_of(path)) && name.start_with?("http1/")
+      known << "#{path} includes #{name}" if own && layer_of(path) == "rack" && !name.match?(%r{\A(base|http|rack)/})
+    end
+    assert_empty known
+  end
+
+  def test_only_http1_writes_http1
+    writers = sources.reject { |path| layer_of(path) == "http1" }.select { |path| File.read(path).match?(%r{"HTTP/1\.1 |\\r\\n}) }
+    assert_empty writers, "these write a status line, a field or a chunk themselves"
+  end
+
   def test_sockets_begin_with_net
     early = []
     each_include do |path, own, name|

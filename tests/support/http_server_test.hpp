@@ -6,8 +6,8 @@
 #pragma once
 
 #include "http/exchange.hpp"
+#include "http/response_writer.hpp"
 #include "net/http_server.hpp"
-#include "http1/response_head.hpp"
 
 #include <kino/channel.hpp>
 
@@ -20,6 +20,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -219,14 +220,18 @@ inline int open_descriptors() {
 
 /// Answers with status 200 and `body`.
 inline void answer(server::exchange::reply const& reply, std::string_view body) {
-  server::exchange& to = server::exchange::of(reply);
-  bool const keep = to.decide_keep_alive();
-  to.head_buffer().clear(0);
-  server::response_head head(to.head_buffer());
-  static_cast<void>(head.status(200));
-  head.finish({server::framing::length, body.size(), keep, false});
-  iovec pieces[] = {server::piece(to.head_buffer().view()), server::piece(body)};
-  reply.answer({pieces, true, keep});
+  server::response_head& head = server::exchange::of(reply).response();
+  static_cast<void>(head.start(200));
+  iovec const all = server::piece(body);
+  reply.answer({&head, {&all, 1}, true});
+}
+
+/// Begins an answer with status 200 whose body is written in pieces.
+inline server::response_writer begin_answer(server::exchange::reply const& reply, std::optional<std::uint64_t> length) {
+  server::response_head& head = server::exchange::of(reply).response();
+  static_cast<void>(head.start(200));
+  if (length) static_cast<void>(head.set_length(*length));
+  return server::response_writer(reply);
 }
 
 /// The whole body of a request, as it arrives; what there is if the client leaves.

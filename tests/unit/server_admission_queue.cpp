@@ -27,12 +27,12 @@ KINO_TEST_REACH(mutex_of, admission_queue, mutex_)
 namespace {
 
 // An exchange without a connection would not know where to send its answer; these only count.
-class ticket final : public kino::completion<server::answer> {
+class ticket final : public kino::completion<server::response_part> {
 public:
   [[nodiscard]] bool expired() const { return expired_; }
 
 private:
-  void delivered(kino::outcome<server::answer>&& result) noexcept override {
+  void delivered(kino::outcome<server::response_part>&& result) noexcept override {
     expired_ = result.kind() == kino::ending::expired;
   }
   void released() noexcept override {}

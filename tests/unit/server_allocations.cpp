@@ -150,16 +150,9 @@ private:
     if (target == "/large") return answer(each, std::string(200'000, 'l'));
     std::string const body = read_body(from);
     if (target != "/stream") return answer(each, body);
-    from.head_buffer().clear(0);
-    server::response_head head(from.head_buffer());
-    static_cast<void>(head.status(200));
-    head.finish({server::framing::length, 3, from.decide_keep_alive(), false});
-    iovec first = server::piece(from.head_buffer().view());
-    each.answer({{&first, 1}, false, true, true});
-    for (int i = 0; i < 3; ++i) {
-      iovec one = server::piece("s");
-      from.write({{&one, 1}, i == 2, true, true});
-    }
+    server::response_writer writer = begin_answer(each, 3);
+    for (int i = 0; i < 3; ++i) static_cast<void>(writer.write("s"));
+    static_cast<void>(writer.finish());
   }
 
   office& requests_;

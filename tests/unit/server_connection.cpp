@@ -158,14 +158,11 @@ TEST_CASE("requests of one connection are handled one at a time, whatever their 
     CHECK(requests.handed_over() == 2 * (i + 1));
     // An answer that has begun is not complete.
     if (i == 2) {
-      server::response_head head(exchange::of(each).head_buffer());
-      static_cast<void>(head.status(200));
-      head.finish({server::framing::length, 2, true, false});
-      iovec begun = server::piece(exchange::of(each).head_buffer().view());
-      each.answer({{&begun, 1}, false, true});
+      server::response_writer writer = begin_answer(each, 2);
+      static_cast<void>(writer.flush());
       CHECK(requests.handed_over() == 6);
-      iovec rest = server::piece("ab");
-      exchange::of(each).write({{&rest, 1}, true, true});
+      static_cast<void>(writer.write("ab"));
+      static_cast<void>(writer.finish());
     } else {
       answer(each, "ab");
     }
@@ -250,8 +247,10 @@ TEST_CASE("a request that waits for its turn is never handled when its connectio
       asking.reset();
       await([&] { return http.get().connections() == 0; });
     } else {
-      iovec last = server::piece("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
-      first.answer({{&last, 1}, true, false});
+      server::response_head& last = exchange::of(first).response();
+      static_cast<void>(last.start(200));
+      static_cast<void>(last.add("connection", "close"));
+      first.answer({.head = &last, .end = true});
       CHECK(asking.read_through("\r\n\r\n").starts_with("HTTP/1.1 200"));
       CHECK(asking.ended());
       asking.close();

@@ -250,12 +250,8 @@ TEST_CASE("a client that reads too slowly is reset, and its writer hears of it")
   exchange::reply const each = at.requests.next();
   exchange& to = exchange::of(each);
   std::string const piece(100'000, 'x');
-  iovec first = server::piece("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-  CHECK(each.answer({{&first, 1}, false, true}));
-  server::delivery what = server::delivery::taken;
-  while (what != server::delivery::gone) {
-    iovec more = server::piece(piece);
-    what = to.write({{&more, 1}, false, true});
+  server::response_writer writer = begin_answer(each, std::nullopt);
+  while (writer.write(piece) != server::response_writer::result::gone) {
     while (to.await_room()) static_cast<void>(to.departures().park(std::nullopt));
   }
   await([&] { return http.get().connections() == 0; });

@@ -45,8 +45,9 @@ TEST_CASE("an exchange comes back empty, with its memory") {
     exchange::reply const first = acquire(*pool);
     exchange& one = exchange::of(first);
     place = &one;
-    one.head_buffer().append("HTTP/1.1 200 OK");
-    memory = one.head_buffer().data();
+    CHECK(one.response().start(200) == server::response_head::problem::none);
+    CHECK(one.response().add("x-a", "b") == server::response_head::problem::none);
+    one.response().each_field([&](std::string_view name, std::string_view) { memory = name.data(); });
     collect(*pool, one, files, 100);
     CHECK(one.begin());
     CHECK(!one.begin());
@@ -57,8 +58,9 @@ TEST_CASE("an exchange comes back empty, with its memory") {
   REQUIRE(&one == place);
   CHECK(!again.ended());
   CHECK(one.begin());
-  CHECK(one.head_buffer().empty());
-  CHECK(one.head_buffer().prepare(1) == memory);
+  CHECK(one.response().field_count() == 0);
+  CHECK(one.response().add("x-c", "d") == server::response_head::problem::none);
+  one.response().each_field([&](std::string_view name, std::string_view) { CHECK(name.data() == memory); });
   CHECK(one.collected().size() == 0);
   CHECK(!one.streamed());
   CHECK(one.ready_at() == server::clock::time_point{});

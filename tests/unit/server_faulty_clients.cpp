@@ -63,18 +63,13 @@ private:
   }
   static void answer_in_pieces(exchange::reply const& each) {
     exchange& to = exchange::of(each);
-    to.head_buffer().clear(0);
-    server::response_head head(to.head_buffer());
-    static_cast<void>(head.status(200));
-    head.finish({server::framing::length, pieces * 10'000, to.decide_keep_alive(), false});
-    iovec first = server::piece(to.head_buffer().view());
-    each.answer({{&first, 1}, false, true, true});
+    server::response_writer writer = begin_answer(each, pieces * 10'000);
     std::string const bytes(10'000, 'p');
     for (std::size_t i = 0; i < pieces; ++i) {
-      iovec one = server::piece(bytes);
-      if (to.write({{&one, 1}, i + 1 == pieces, true, true}) != server::delivery::above_high_watermark) continue;
+      if (writer.write(bytes) != server::response_writer::result::above_high_watermark) continue;
       while (to.await_room()) static_cast<void>(to.departures().park(std::nullopt));
     }
+    static_cast<void>(writer.finish());
   }
 
   desk& requests_;

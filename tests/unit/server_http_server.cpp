@@ -4,8 +4,7 @@
 
 #include "net/http_server.hpp"
 
-#include "http1/response_writer.hpp"
-#include "http1/response_head.hpp"
+#include "http/response_writer.hpp"
 
 #include <kino/channel.hpp>
 
@@ -51,12 +50,8 @@ private:
   void work() {
     exchange::reply reply;
     while (requests_.pop(reply) == kino::pop_result::popped) {
-      exchange& to = exchange::of(reply);
-      to.head_buffer().clear(0);
-      server::response_head head(to.head_buffer());
-      static_cast<void>(head.status(200));
-      head.finish({server::framing::chunked, 0, true, false});
-      response_writer writer(reply, server::framing::chunked, 0, true);
+      static_cast<void>(exchange::of(reply).response().start(200));
+      response_writer writer(reply);
       stream_(writer);
       static_cast<void>(writer.finish());
       reply = {};

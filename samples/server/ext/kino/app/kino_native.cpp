@@ -160,7 +160,7 @@ VALUE answer_and_take(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE status
   std::size_t const index = slot_of(held, slot);
   worker_context& at = from->busy_context_at(index);
   at.writer = {};
-  answer_complete(held, at, status, headers, body);
+  send_response(held, at, status, headers, body);
   return from->take(held, index);
 }
 
@@ -177,7 +177,7 @@ VALUE stream(gvl const& held, VALUE, kino::arguments all) {
     length = static_cast<std::uint64_t>(given);
   }
   at.writer = {};
-  response_writer begun = begin_answer(held, at, all[2], all[3], length);
+  response_writer begun = begin_response(held, at, all[2], all[3], length);
   VALUE const made = rack_stream::make(held, at);
   at.writer = std::move(begun);
   return made;

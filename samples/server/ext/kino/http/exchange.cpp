@@ -10,26 +10,16 @@ namespace kino::server {
 // writes to none, closes none, and lets no event loop know of anything: the loop's epoll is the parent's, too.
 bool exchange::inherited() const { return pool_.born_.forked(); }
 
-bool exchange::decide_keep_alive() { return !inherited() && head_.keep_alive && sink_->decide_keep_alive(*this); }
-
-delivery exchange::write(answer const& bytes) {
-  if (inherited()) return delivery::gone;
-  return sink_->deliver(*this, bytes);
-}
+delivery exchange::send(response_part const& part) { return inherited() ? delivery::gone : sink_->send(*this, part); }
 
 void exchange::flush() {
-  if (!inherited()) sink_->flush();
-}
-
-bool exchange::write_interim(std::string_view bytes) {
-  iovec one = piece(bytes);
-  return write({{&one, 1}, false, true}) != delivery::gone;
+  if (!inherited()) sink_->flush(*this);
 }
 
 bool exchange::await_room() { return !inherited() && sink_->await_room(*this); }
 
 void exchange::cut() {
-  if (!inherited()) sink_->cut();
+  if (!inherited()) sink_->cut(*this);
 }
 
 body_pipe::taken exchange::read(char* out, std::size_t room) {
@@ -39,7 +29,7 @@ body_pipe::taken exchange::read(char* out, std::size_t room) {
     return taken_of(next);
   }
   auto const got = body_.take(out, room);
-  if (got.room_again && !inherited()) sink_->resume_reading();
+  if (got.room_again && !inherited()) sink_->resume_reading(*this);
   return got;
 }
 
@@ -57,17 +47,17 @@ void exchange::close_body() {
 // A collected body stays until the exchange is released: another thread may be reading it.
 void exchange::discard_body() {
   if (inherited()) return;
-  if (streamed_ && body_.discard()) sink_->resume_reading();
+  if (streamed_ && body_.discard()) sink_->resume_reading(*this);
 }
 
-bool exchange::client_gone() const { return inherited() || sink_->client_gone(ready_at_); }
+bool exchange::client_gone() const { return inherited() || sink_->client_gone(*this); }
 
-void exchange::delivered(kino::outcome<answer>&& result) noexcept {
+void exchange::delivered(kino::outcome<response_part>&& result) noexcept {
   if (inherited()) return;
   if (result.answered()) {
-    answer const& given = result.value();
-    sink_->deliver(*this, given);
-    if (given.last) discard_body();
+    response_part const& first = result.value();
+    sink_->send(*this, first);
+    if (first.end) discard_body();
     return;
   }
   // Never handed over: its connection is ending, or has said so itself.
@@ -82,7 +72,9 @@ void exchange::released() noexcept {
   head_.clear();
   pool_.take_memory(collected_);
   if (std::exchange(streamed_, false)) body_.reset();
-  head_buffer_.clear(tuning::kept_capacity);
+  response_.clear();
+  encoding_.bytes.clear(tuning::kept_capacity);
+  encoding_.begun = false;
   out_.bytes.clear(tuning::kept_capacity);
   out_.attached = out_.last = out_.writer_waits = false;
   out_.keep_alive = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One request, its body, and the answer to it.
+// One request, its body, and the response to it.
 
 #pragma once
 
@@ -9,6 +9,7 @@
 #include "http/body_pipe.hpp"
 #include "http/body_spool.hpp"
 #include "http/request.hpp"
+#include "http/response.hpp"
 #include "http/response_sink.hpp"
 
 #include <kino/fork_mark.hpp>
@@ -27,31 +28,19 @@
 namespace kino::server {
 
 class exchange_pool;
+enum class framing : std::uint8_t;
 
-/// An answer is what a handler hands to a responder: the first bytes that go out, head in
-/// front. They are sent or copied before `answer` returns, so they may lie in Ruby strings.
-struct answer {
-  std::span<iovec> pieces;
-  bool last;        // nothing follows: the answer is complete
-  bool keep_alive;  // the connection may serve another request
-  bool gather = false;  // small pieces may wait a moment for what follows, see response_pipeline
-};
-
-inline iovec piece(std::string_view bytes) {
-  return {const_cast<char*>(bytes.data()), bytes.size()};
-}
-
-/// An exchange is one request on its way through the server, and the place its answer goes to.
+/// An exchange is one request on its way through the server, and the place where its response goes.
 ///
-/// It is made by a connection, which fills in the head and feeds the body, and travels as a
-/// `kino::responder<answer>`. Whoever holds that may read `head` and `body`; the one who has
-/// answered with `last` false may go on with `write`. When the last handle is gone the
+/// A connection makes it, fills in the head and feeds the body. It travels as a `kino::responder<response_part>`. The
+/// holder of one may read `head` and `body`, describes its response in `response`, and answers with the first part of
+/// it; the one whose answer was accepted sends the other parts, if any, with `send`. When the last handle is gone the
 /// exchange returns to the pool of its I/O thread, memory included.
 ///
 /// Threads: one worker at a time; what the I/O thread touches meanwhile is locked inside.
-class exchange final : public kino::completion<answer> {
+class exchange final : public kino::completion<response_part> {
 public:
-  using reply = kino::responder<answer>;
+  using reply = kino::responder<response_part>;
 
   explicit exchange(exchange_pool& home) : pool_(home) {}
   /// The exchange that `r` answers.
@@ -74,24 +63,19 @@ public:
   /// Claims the request for a worker. False if it has waited too long: it is answered then, or about to be.
   [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true); }
 
-  /// A buffer for the head of the answer. It belongs to whoever works on the request until the
-  /// request is answered, by whomever.
-  [[nodiscard]] byte_buffer& head_buffer() { return head_buffer_; }
-  /// Whether the connection may be kept after this answer. Once it has said no, no further
-  /// request of this connection is accepted.
-  [[nodiscard]] bool decide_keep_alive();
+  /// The response, to be described before its first part is sent. It belongs to the request's worker, also after
+  /// another thread has ended the request.
+  [[nodiscard]] response_head& response() { return response_; }
 
-  /// Goes on with an answer that was begun.
-  delivery write(answer const& bytes);
-  /// Sends what has gathered.
+  /// Sends a further part of the response.
+  delivery send(response_part const& part);
+  /// Sends the parts that wait for more.
   void flush();
-  /// Sends a 1xx answer ahead of the real one. False if the client is gone.
-  bool write_interim(std::string_view bytes);
-  /// Whether so much waits for the client that the writer should wait; then `departures` is
-  /// notified when there is room, or nobody to wait for.
+  /// Whether so much waits for the client that the writer should wait; if so, `departures` is notified
+  /// when there is room, or when nothing more can be sent.
   [[nodiscard]] bool await_room();
   [[nodiscard]] kino::parker& departures() { return departures_; }
-  /// Ends the connection so that the client sees an incomplete answer.
+  /// Ends the response so that the client sees that it is incomplete.
   void cut();
 
   /// Takes bytes of the body and lets the connection read on when there is room again. Throws
@@ -102,10 +86,19 @@ public:
   /// The handler will read no more of the body.
   void close_body();
 
-  /// Whether the client went away before the answer.
+  /// Whether the client left before its request could be begun.
   [[nodiscard]] bool client_gone() const;
 
-  // --- for the connection ---
+  // --- for the sink ---
+
+  /// What the encoder has to know from one part of the response to the next; for the thread that sends the response.
+  struct encoding {
+    byte_buffer bytes;       // head and framing of one part
+    std::uint64_t left = 0;  // bytes of the body until its end, if that was announced
+    framing how{};
+    bool begun = false;
+    bool keep_alive = false;  // the connection may be kept after this response
+  };
 
   /// What goes out; guarded by the response_pipeline's lock.
   struct outgoing {
@@ -125,7 +118,7 @@ private:
 
   [[nodiscard]] bool inherited() const;
   [[nodiscard]] bool begun_or_ended() const noexcept { return begun_.load() || ended(); }
-  void delivered(kino::outcome<answer>&& result) noexcept override;
+  void delivered(kino::outcome<response_part>&& result) noexcept override;
   void released() noexcept override;
   void discard_body();
 
@@ -135,7 +128,8 @@ private:
   body_pipe body_;
   body_spool collected_;
   bool streamed_ = false;
-  byte_buffer head_buffer_;
+  response_head response_;
+  encoding encoding_;
   outgoing out_;
   kino::parker departures_;
   clock::time_point ready_at_{};

@@ -12,47 +12,51 @@
 namespace kino::server {
 
 class exchange;
-struct answer;
+struct response_part;
 
-/// What became of the bytes of an answer.
+/// What became of a part of a response.
 enum class delivery {
-  gone,                  // the client will not get them
-  taken,                 // they are sent, or will be
-  above_high_watermark,  // likewise, but so much waits for the client that its writer should wait, too
+  gone,                  // the client will not get it
+  taken,                 // it is sent, or will be
+  above_high_watermark,  // likewise, but so much waits for the client that the writer should wait, too
 };
 
-/// A response_sink is what an exchange answers to: the connection from which its request came, as
-/// far as a handler is concerned.
+/// A response_sink sends the responses of exchanges. It encodes what they describe; a connection is one.
 ///
-/// Threads: any; `deliver`, `flush`, `decide_keep_alive`, `await_room` and `cut` by one at a time
-///          for each exchange.
+/// A response is sent by one thread at a time. `send` and `interim` return before the client has what they send, and
+/// keep no view of what they are given.
+///
+/// Threads: any, one at a time for each exchange, except for `flush`, `client_gone` and `resume_reading`, which may be
+///          called at the same time as everything else.
 /// Blocks:  never, except for a leaf mutex.
 /// Lifetime: from the exchange's first use until it calls `release`.
 class response_sink {
 public:
-  /// Sends bytes of an answer, or keeps them until it can.
-  virtual delivery deliver(exchange& from, answer const& bytes) noexcept = 0;
-  /// Sends what has gathered.
-  virtual void flush() noexcept = 0;
-  /// Whether the connection may be kept after the answer to `from`; "no" is final for it.
-  [[nodiscard]] virtual bool decide_keep_alive(exchange& from) = 0;
-  /// Whether so much waits for the client that the writer should wait; then the exchange's
-  /// `departures` is notified when there is room, or no client any more.
-  [[nodiscard]] virtual bool await_room(exchange& writer) = 0;
-  /// Ends the connection so that the client sees an incomplete answer.
-  virtual void cut() = 0;
-  /// The body has room again: its sender may go on.
-  virtual void resume_reading() = 0;
-  /// Whether the client had left when a request that was complete at `ready` might have been begun.
-  [[nodiscard]] virtual bool client_gone(clock::time_point ready) = 0;
-  /// The last handle of `from` is gone, or it has expired, without an answer: gives it one.
+  /// Sends one part of the response to `from`, or keeps it until it can. The parts come in the order head, data, end;
+  /// one call may have all of them.
+  virtual delivery send(exchange& from, response_part const& part) noexcept = 0;
+  /// Sends an interim response (1xx) ahead of the response to `from`.
+  virtual delivery interim(exchange& from, int status) noexcept = 0;
+  /// Sends parts of the response to `from` that wait for more.
+  virtual void flush(exchange& from) noexcept = 0;
+  /// Whether so much waits for the client that the writer should wait; if so, the exchange's `departures` is
+  /// notified when there is room, or when nothing more can be sent.
+  [[nodiscard]] virtual bool await_room(exchange& from) = 0;
+  /// Ends the response to `from` so that the client sees that it is incomplete.
+  virtual void cut(exchange& from) = 0;
+  /// Sends a response to a request whose handler gave none: its last handle is gone, or it has expired.
   virtual void unanswered(exchange& from, kino::ending how) noexcept = 0;
+
+  /// There is room again for the body of the request.
+  virtual void resume_reading(exchange& from) = 0;
+  /// Whether the client had left when the handling of `from`, which was ready at its `ready_at`, might have begun.
+  [[nodiscard]] virtual bool client_gone(exchange const& from) = 0;
 
   /// The two ends of the connection.
   [[nodiscard]] virtual endpoint const& peer() const = 0;
   [[nodiscard]] virtual endpoint const& local() const = 0;
 
-  /// The exchange needs it no more. The sink may be gone afterwards.
+  /// The exchange no longer needs the sink, which may be destroyed by this call.
   virtual void release() noexcept = 0;
 
 protected:

@@ -18,6 +18,20 @@ std::size_t length_of(std::span<iovec const> pieces) {
   return total;
 }
 
+std::size_t length_of(response_bytes const& bytes) {
+  return bytes.before.size() + length_of(bytes.pieces) + bytes.after.size();
+}
+
+// Calls `visit` with each piece, in order, until it returns false.
+template <class Visit>
+void each_piece(response_bytes const& bytes, Visit visit) {
+  if (!bytes.before.empty() && !visit(piece(bytes.before))) return;
+  for (iovec const& one : bytes.pieces) {
+    if (!visit(one)) return;
+  }
+  if (!bytes.after.empty()) visit(piece(bytes.after));
+}
+
 }  // namespace
 
 std::size_t response_pipeline::attach(exchange& next) {
@@ -60,14 +74,14 @@ bool response_pipeline::busy() {
   return reader_waits_long_;
 }
 
-bool response_pipeline::end_after(exchange& last) {
+bool response_pipeline::end_after(exchange const& last) {
   std::lock_guard guard(mutex_);
   bool const is_last = length_ != 0 && &queued(length_ - 1) == &last;
   refusing_ |= is_last;
   return is_last;
 }
 
-delivery response_pipeline::deliver(exchange& from, answer const& bytes) noexcept {
+delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes) noexcept {
   deferred then;
   delivery result = delivery::gone;
   {
@@ -76,7 +90,7 @@ delivery response_pipeline::deliver(exchange& from, answer const& bytes) noexcep
     if (out.attached && !closing_) {
       bool const our_turn = &front() == &from;
       bool const gathers =
-          bytes.gather && out.bytes.size() + length_of(bytes.pieces) < tuning::gather_size;
+          bytes.gather && out.bytes.size() + length_of(bytes) < tuning::gather_size;
       take_over(out, bytes, our_turn && !stalled_ && !gathers, then);
       if (our_turn && !gathers) pump(then);
       if (our_turn && gathers && !stalled_ && !flush_due_) flush_due_ = then.flush_later = true;
@@ -92,26 +106,29 @@ delivery response_pipeline::deliver(exchange& from, answer const& bytes) noexcep
 }
 
 // What is not sent now is kept, behind what was kept before.
-void response_pipeline::take_over(exchange::outgoing& out, answer const& bytes, bool send_now,
+void response_pipeline::take_over(exchange::outgoing& out, response_bytes const& bytes, bool send_now,
                        deferred& then) {
   std::size_t sent = 0;
   if (send_now) {
     std::array<iovec, most_pieces> all;
-    all[0] = {out.bytes.data(), out.bytes.size()};
-    std::size_t const count = std::min(bytes.pieces.size(), all.size() - 1);
-    std::copy_n(bytes.pieces.begin(), count, all.begin() + 1);
-    sent = send_pieces(std::span(all).first(count + 1), then);
+    std::size_t count = 0;
+    if (!out.bytes.empty()) all[count++] = piece(out.bytes.view());
+    each_piece(bytes, [&](iovec const& one) {
+      all[count++] = one;
+      return count != all.size();
+    });
+    sent = send_pieces(std::span(all).first(count), then);
     std::size_t const kept_before = std::min(sent, out.bytes.size());
     out.bytes.consume(kept_before);
     sent -= kept_before;
   }
   try {
-    for (iovec const& piece : bytes.pieces) {
-      std::size_t const skipped = std::min(sent, piece.iov_len);
+    each_piece(bytes, [&](iovec const& one) {
+      std::size_t const skipped = std::min(sent, one.iov_len);
       sent -= skipped;
-      out.bytes.append(
-          {static_cast<char const*>(piece.iov_base) + skipped, piece.iov_len - skipped});
-    }
+      out.bytes.append({static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped});
+      return true;
+    });
     if (bytes.last) {
       out.last = true;
       out.keep_alive = bytes.keep_alive;

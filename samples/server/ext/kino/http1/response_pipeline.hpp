@@ -8,6 +8,7 @@
 #include "base/options.hpp"
 #include "base/transport.hpp"
 #include "http/exchange.hpp"
+#include "http1/response_bytes.hpp"
 
 #include <array>
 #include <atomic>
@@ -74,11 +75,11 @@ public:
   /// Takes back a request whose turn has not come; empty if it has been handed over.
   [[nodiscard]] exchange::reply recall(exchange& waiting);
   /// Sends bytes of an answer or keeps them until it can.
-  delivery deliver(exchange& from, answer const& bytes) noexcept;
+  delivery deliver(exchange& from, response_bytes const& bytes) noexcept;
   /// Sends what has gathered, if it is its turn.
   void flush() noexcept;
   /// Refuses further requests if `last` is the last one in line; returns whether it is.
-  bool end_after(exchange& last);
+  bool end_after(exchange const& last);
   /// See exchange::await_room.
   bool await_room(exchange& writer);
   /// Makes the end of the connection visible as an error, now.
@@ -132,7 +133,7 @@ private:
 
   void ask(unsigned what);
   void add_pending(unsigned what, deferred& then);
-  void take_over(exchange::outgoing& out, answer const& bytes, bool send_now, deferred& then);
+  void take_over(exchange::outgoing& out, response_bytes const& bytes, bool send_now, deferred& then);
   std::size_t send_pieces(std::span<iovec> pieces, deferred& then);
   void pump(deferred& then);
   void serve_next(deferred& then);

@@ -3,7 +3,7 @@
 #include "net/connection.hpp"
 
 #include "base/log.hpp"
-#include "http1/response_head.hpp"
+#include "http1/response_encoder.hpp"
 #include "net/http_server.hpp"
 #include "net/io_thread.hpp"
 
@@ -41,7 +41,27 @@ void connection::drop() noexcept {
   if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
-bool connection::decide_keep_alive(exchange& from) {
+// --- responses ------------------------------------------------------------------
+
+delivery connection::send(exchange& from, response_part const& part) noexcept {
+  try {
+    response_encoder encoder(from.head(), from.encoding_);
+    if (part.head && encoder.begin(part) && keep_after(from)) encoder.keep_alive();
+    if (auto const bytes = encoder.encode(part)) return pipeline_.deliver(from, *bytes);
+    pipeline_.flush();  // What has been written belongs to the client all the same.
+  } catch (std::bad_alloc const&) {
+  }
+  pipeline_.cut();
+  return delivery::gone;
+}
+
+delivery connection::interim(exchange& from, int status) noexcept {
+  interim_bytes const bytes(status);
+  return pipeline_.deliver(from, {.gather = true, .before = bytes.view()});
+}
+
+// Whether the connection may be kept after the response to `from`. If not, no further request is accepted.
+bool connection::keep_after(exchange const& from) {
   if (from.ordinal_ >= limits_.max_keep_alive) return false;
   if (!home_.http().draining()) return true;
   // While draining, what was read ahead is still answered: only the last one closes.
@@ -49,13 +69,12 @@ bool connection::decide_keep_alive(exchange& from) {
 }
 
 void connection::unanswered(exchange& from, kino::ending how) noexcept {
-  // The head buffer still belongs to the worker that lost, so this answer has a buffer of its own.
+  int const status = home_.http().status_for(how, from);
+  // The worker that lost may still describe its own response in the exchange.
   try {
-    byte_buffer brief;
-    response_head::brief(brief, home_.http().status_for(how, from), from.head().head_only());
-    iovec one = piece(brief.view());
-    pipeline_.deliver(from, {{&one, 1}, true, false});
-  } catch (std::exception const&) {
+    brief_response const brief(status);
+    send(from, brief.whole());
+  } catch (std::bad_alloc const&) {
     pipeline_.cut();
   }
 }
@@ -126,7 +145,7 @@ rejection connection::on_head() {
   if (head.expects_continue && head.has_body()) {
     // The body is collected before a worker sees the request, so the client is asked for it
     // here, in the order of the answers.
-    current_->write_interim("HTTP/1.1 100 Continue\r\n\r\n");
+    interim(*current_, 100);
   }
   if (!head.has_body()) return {};
   current_->streamed_ = hand_over_due_ = home_.http().streams_body(head);
@@ -177,11 +196,9 @@ void connection::refuse(rejection const& why) {
     reply_ = {};
     return;
   }
-  byte_buffer brief;
-  response_head::brief(brief, why.status, refused.head().head_only());
-  iovec one = piece(brief.view());
+  brief_response const brief(why.status);
   home_.http().count_refused(why.status);  // before the client can know of it
-  std::exchange(reply_, {}).answer({{&one, 1}, true, false});
+  std::exchange(reply_, {}).answer(brief.whole());
 }
 
 void connection::read_on() {

@@ -64,14 +64,14 @@ public:
   void start() noexcept;
   [[nodiscard]] response_pipeline& out() { return pipeline_; }
 
-  delivery deliver(exchange& from, answer const& bytes) noexcept override { return pipeline_.deliver(from, bytes); }
-  void flush() noexcept override { pipeline_.flush(); }
-  [[nodiscard]] bool decide_keep_alive(exchange& from) override;
-  [[nodiscard]] bool await_room(exchange& writer) override { return pipeline_.await_room(writer); }
-  void cut() override { pipeline_.cut(); }
-  void resume_reading() override { pipeline_.resume_reading(); }
-  [[nodiscard]] bool client_gone(clock::time_point ready) override { return pipeline_.gave_up(ready); }
+  delivery send(exchange& from, response_part const& part) noexcept override;
+  delivery interim(exchange& from, int status) noexcept override;
+  void flush(exchange&) noexcept override { pipeline_.flush(); }
+  [[nodiscard]] bool await_room(exchange& from) override { return pipeline_.await_room(from); }
+  void cut(exchange&) override { pipeline_.cut(); }
   void unanswered(exchange& from, kino::ending how) noexcept override;
+  void resume_reading(exchange&) override { pipeline_.resume_reading(); }
+  [[nodiscard]] bool client_gone(exchange const& from) override { return pipeline_.gave_up(from.ready_at()); }
   [[nodiscard]] endpoint const& peer() const override { return peer_; }
   [[nodiscard]] endpoint const& local() const override { return local_; }
   void release() noexcept override { drop(); }
@@ -117,6 +117,7 @@ private:
   [[nodiscard]] std::span<char> body_room();
   rejection collect(std::string_view bytes);
   bool begin_request();
+  [[nodiscard]] bool keep_after(exchange const& from);
   void hand_over();
   void request_complete();
   void refuse(rejection const& why);

@@ -105,7 +105,7 @@ void connection::read_ended() {
       cut_off.body().fail(client_left);
       cut_off.drop_weak();
     }
-    if (!parser_.in_head()) reply_.answer({{}, true, false});  // In its turn, it ends the connection.
+    if (!parser_.in_head()) reply_.answer({.end = true});  // In its turn, it ends the connection.
     reply_ = {};
   }
   // Requests before it are still answered: the client may have ended its own side only.

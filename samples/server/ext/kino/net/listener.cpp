@@ -3,7 +3,7 @@
 #include "net/listener.hpp"
 
 #include "base/log.hpp"
-#include "http1/response_head.hpp"
+#include "http1/response_encoder.hpp"
 #include "net/http_server.hpp"
 #include "net/plain_transport.hpp"
 
@@ -196,9 +196,9 @@ bool listener::turn_all_away() noexcept {
 void listener::refuse(int socket) noexcept {
   plain_transport client(socket);
   try {
-    byte_buffer brief;
-    response_head::brief(brief, 503, false);
-    iovec one = piece(brief.view());
+    byte_buffer bytes;
+    response_encoder::encode_brief(bytes, brief_response(503));
+    iovec one = piece(bytes.view());
     http_.count_refused(503);  // before the client can know of it
     static_cast<void>(client.write_some({&one, 1}));
     // Closing while bytes of the client lie unread would take the answer with it.

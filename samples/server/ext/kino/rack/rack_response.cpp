@@ -2,8 +2,6 @@
 
 #include "rack/rack_response.hpp"
 
-#include "http1/response_head.hpp"
-
 #include <kino/extension.hpp>
 
 #include <array>
@@ -24,7 +22,7 @@ std::string_view bytes_of(VALUE string) {
 // What one reading of a response found. Trivially destructible: Ruby code that is called on
 // the way (each, to_s) may leave it by longjmp.
 struct reading {
-  response_head head;
+  response_head& head;
   problem found = problem::none;
   bool hijacks = false;
   VALUE name = Qnil;
@@ -32,7 +30,7 @@ struct reading {
 
   void add(VALUE string) {
     value = string;
-    found = head.header(bytes_of(name), bytes_of(string));
+    found = head.add(bytes_of(name), bytes_of(string));
   }
   [[nodiscard]] bool stopped() const { return found != problem::none || hijacks; }
 };
@@ -92,15 +90,14 @@ std::string inspected(gvl const& held, VALUE object) {
   }
 }
 
-// Writes status line and headers into the head buffer.
-response_head read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
-  to.head_buffer().clear(tuning::kept_capacity);
-  reading seen{response_head(to.head_buffer())};
+// Describes the response by its status and headers.
+response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
+  reading seen{to.response()};
   long code = 0;
   kino::protect(held, [&] {
     code = FIXNUM_P(status) ? FIX2LONG(status) : NUM2LONG(rb_Integer(status));
   });
-  problem const bad = seen.head.status(code);
+  problem const bad = seen.head.start(code);
   if (bad == problem::interim_status) {
     throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
                                         " is an interim status; the final response needs one of "
@@ -119,7 +116,7 @@ response_head read_head(gvl const& held, exchange& to, VALUE status, VALUE heade
   return seen.head;
 }
 
-// A body's Strings as pieces of an answer. The first piece is the head's.
+// The Strings of a body as pieces.
 class pieces_of_body {
 public:
   pieces_of_body(gvl const& held, VALUE body) {
@@ -141,13 +138,9 @@ public:
     }
   }
   [[nodiscard]] std::uint64_t length() const { return total_; }
-  [[nodiscard]] std::span<iovec> with_head(std::string_view head) {
-    all()[0] = piece(head);
-    return {all(), count_};
-  }
+  [[nodiscard]] std::span<iovec const> all() const { return {many_.empty() ? few_.data() : many_.data(), count_}; }
 
 private:
-  [[nodiscard]] iovec* all() { return many_.empty() ? few_.data() : many_.data(); }
   void add(VALUE string) {
     std::string_view const bytes = bytes_of(string);
     if (bytes.empty()) return;
@@ -163,54 +156,42 @@ private:
 
   std::array<iovec, 16> few_;
   std::vector<iovec> many_;
-  std::size_t count_ = 1;
+  std::size_t count_ = 0;
   std::uint64_t total_ = 0;
 };
 
 }  // namespace
 
-void answer_complete(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body) {
+void send_response(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body) {
   exchange& to = exchange::of(at.reply);
-  response_head head = read_head(held, to, status, headers);
-  bool const silent = to.head().head_only() || head.bodiless();
+  response_head& head = read_head(held, to, status, headers);
   // Read last: up to here the application's own code may have run and changed the body.
-  pieces_of_body pieces(held, body);
-  if (!silent && head.content_length().value_or(pieces.length()) != pieces.length()) {
+  pieces_of_body const pieces(held, body);
+  bool const silent = to.head().head_only() || head.bodiless();
+  if (!silent && head.set_length(pieces.length()) != problem::none) {
     throw kino::raise(rb_eArgError, "kino: the response has content-length " +
                                         std::to_string(*head.content_length()) +
                                         " and a body of " + std::to_string(pieces.length()) +
                                         " bytes");
   }
-  bool const keep_alive = !head.wants_close() && to.decide_keep_alive();
-  framing how = framing::length;
-  if (silent) {
-    // HEAD: as GET would be answered. A body that was not made says nothing about its length.
-    bool const known = !head.bodiless() && !head.content_length() && pieces.length() != 0;
-    how = known ? framing::length : framing::none;
-  }
-  head.finish({how, pieces.length(), keep_alive, to.head().minor_version == 0});
-  auto all = pieces.with_head(to.head_buffer().view());
   at.count_served();
-  at.reply.answer({silent ? all.first(1) : all, true, keep_alive});
+  at.reply.answer({&head, pieces.all(), true});
   RB_GC_GUARD(body);
 }
 
-response_writer begin_answer(gvl const& held, worker_context& at, VALUE status, VALUE headers,
-                           std::optional<std::uint64_t> length) {
+response_writer begin_response(gvl const& held, worker_context& at, VALUE status, VALUE headers,
+                               std::optional<std::uint64_t> length) {
   exchange& to = exchange::of(at.reply);
-  response_head head = read_head(held, to, status, headers);
+  response_head& head = read_head(held, to, status, headers);
   if (length && head.content_length().value_or(*length) != *length) {
     throw kino::raise(rb_eArgError, "kino: the response has two lengths, " +
                                         std::to_string(*length) + " and content-length " +
                                         std::to_string(*head.content_length()));
   }
-  if (!length) length = head.content_length();
-  bool const old = to.head().minor_version == 0;
-  framing const how = head.frame(to.head().head_only(), length.has_value(), old);
-  bool const keep_alive =
-      !head.wants_close() && how != framing::closing && to.decide_keep_alive();
-  head.finish({how, length.value_or(0), keep_alive, old});
-  return {at.reply, how, length.value_or(0), keep_alive};
+  // If there will be no body, only the application can know how long it would be.
+  bool const silent = to.head().head_only() || head.bodiless();
+  if (length && !silent) static_cast<void>(head.set_length(*length));
+  return response_writer(at.reply);
 }
 
 }  // namespace kino::server

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Sends the status, headers and body of a Rack response.
+// Describes a Rack response: status, headers and body.
 
 #pragma once
 
@@ -13,15 +13,14 @@
 
 namespace kino::server {
 
-/// Answers what `at` has in hand with a complete response. `body` is an Array of Strings, a
-/// String or nil.
+/// Sends a complete response to the request of `at`. `body` is an Array of Strings, a String or nil.
 ///
-/// For a response that HTTP does not allow, raises ArgumentError or TypeError; nothing is sent, and
-/// the request stays unanswered.
-void answer_complete(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body);
+/// Raises ArgumentError or TypeError if HTTP does not allow the response; then nothing is sent, and the request stays
+/// unanswered.
+void send_response(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body);
 
-/// Begins an answer whose body will be written bit by bit; raises as above.
-[[nodiscard]] response_writer begin_answer(gvl const& held, worker_context& at, VALUE status, VALUE headers,
-                                         std::optional<std::uint64_t> length);
+/// Begins a response whose body is produced piece by piece; raises as above.
+[[nodiscard]] response_writer begin_response(gvl const& held, worker_context& at, VALUE status, VALUE headers,
+                                             std::optional<std::uint64_t> length);
 
 }  // namespace kino::server

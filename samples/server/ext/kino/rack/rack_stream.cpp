@@ -29,7 +29,7 @@ constexpr std::size_t slice = 2 * tuning::write_buffer;
   throw std::system_error(EPIPE, std::generic_category(), "kino: the client has disconnected");
 }
 
-void check(result what, response_writer const& writer) {
+void check(result what) {
   switch (what) {
     case result::ok:
     case result::above_high_watermark: return;
@@ -37,7 +37,6 @@ void check(result what, response_writer const& writer) {
     case result::too_long:
       throw kino::raise(rb_eIOError, "kino: the body is longer than its content-length");
     case result::too_short:
-      static_cast<void>(writer);
       throw kino::raise(rb_eIOError,
                         "kino: the body is shorter than its content-length; the connection "
                         "was cut");
@@ -86,7 +85,7 @@ bool rack_stream::put(std::string_view bytes) {
   if (writer.completed_by(bytes.size())) tie_.at()->count_served();
   result const what = writer.write(bytes);
   head_sent_ = writer.head_sent();
-  check(what, writer);
+  check(what);
   flush_on_suspend::note(writer.to());
   return what == result::above_high_watermark;
 }
@@ -150,7 +149,7 @@ VALUE rack_stream::flush(gvl const& held, VALUE self) {
   response_writer& writer = open_writer(me.tie_);
   result const what = writer.flush();
   me.head_sent_ = writer.head_sent();
-  check(what, writer);
+  check(what);
   return self;
 }
 
@@ -163,7 +162,7 @@ VALUE rack_stream::close_write(gvl const& held, VALUE self) {
   flush_on_suspend::forget();
   me.head_sent_ = at->writer.head_sent();
   // A disconnected client is not an error when there is nothing more to write.
-  if (what != result::gone) check(what, at->writer);
+  if (what != result::gone) check(what);
   return Qnil;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Kino::Native::Stream: an answer that is written bit by bit.
+// Kino::Native::Stream: a response that is written piece by piece.
 
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace kino::server {
 
-/// A rack_stream is what a callable body gets: it writes the answer and reads the request.
+/// A rack_stream is what a callable body gets: it writes the response and reads the request.
 ///
 /// It is valid until its worker takes the next request; afterwards it is closed. Writing waits,
 /// with the GVL released and open to interrupts, while the client is slower than the writer.
@@ -24,7 +24,7 @@ public:
   explicit rack_stream(worker_context& at) : tie_(at.stream, at) {}
 
   static void define(VALUE native);
-  /// A Stream for the answer that the writer of `at` has begun.
+  /// A Stream for the response that the writer of `at` has begun.
   [[nodiscard]] static VALUE make(gvl const& held, worker_context& at);
 
 private:

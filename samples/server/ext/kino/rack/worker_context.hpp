@@ -5,7 +5,7 @@
 #pragma once
 
 #include "http/exchange.hpp"
-#include "http1/response_writer.hpp"
+#include "http/response_writer.hpp"
 #include "rack/attachment.hpp"
 
 #include <atomic>
@@ -21,13 +21,13 @@ struct worker_context {
   exchange::reply reply;  // of the current request; empty: there is none
   response_writer writer;
   attachment_slot input;   // the Ruby object that reads the body
-  attachment_slot stream;  // the Ruby object that writes the answer
+  attachment_slot stream;  // the Ruby object that writes the response
 
   bool counted = true;  // whether the current request, if any, has been counted as served
 
   // Statistics of the slot, over all workers that had it. One writer, read by anyone: relaxed, they order
-  // nothing. The system call that sends an answer comes after the count it belongs to, so a
-  // client that has read the answer finds it counted.
+  // nothing. The system call that sends a response comes after its count, so a
+  // client that has read the response finds it counted.
   std::atomic<std::uint64_t> served{0};
   std::atomic<std::uint64_t> waited_count{0};
   std::atomic<std::uint64_t> waited_ns{0};

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+
+#include "http/response.hpp"
+
+#include "base/options.hpp"
+#include "http/field_list.hpp"
+#include "http/grammar.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace kino::server {
+
+void response_head::clear() {
+  fields_.clear(tuning::kept_capacity);
+  count_ = 0;
+  status_ = {};
+  length_.reset();
+  wants_close_ = has_date_ = has_server_ = has_upgrade_ = false;
+}
+
+response_head::problem response_head::start(long status) {
+  clear();
+  if (status < 100 || status > 999) return problem::bad_status;
+  status_entry const entry = status_of(static_cast<std::uint16_t>(status));
+  if (entry.content == content_rule::interim) return problem::interim_status;
+  status_ = entry;
+  return problem::none;
+}
+
+response_head::treatment response_head::note(std::string_view name, std::string_view value) {
+  switch (name.size()) {
+    case 4: has_date_ |= equal_ignoring_case(name, "date"); break;
+    case 6: has_server_ |= equal_ignoring_case(name, "server"); break;
+    case 7:
+      has_upgrade_ |= equal_ignoring_case(name, "upgrade");
+      if (equal_ignoring_case(name, "trailer")) return treatment::drop;
+      break;
+    case 10:
+      if (equal_ignoring_case(name, "connection")) {
+        for_each_element(value, [this](std::string_view option) {
+          wants_close_ |= equal_ignoring_case(option, "close");
+        });
+        return treatment::drop;
+      }
+      if (equal_ignoring_case(name, "keep-alive")) return treatment::drop;
+      break;
+    case 14:
+      if (equal_ignoring_case(name, "content-length")) return treatment::length;
+      break;
+    case 16:
+      if (equal_ignoring_case(name, "proxy-connection")) return treatment::drop;
+      break;
+    case 17:
+      if (equal_ignoring_case(name, "transfer-encoding")) return treatment::drop;
+      break;
+    default: break;
+  }
+  return treatment::keep;
+}
+
+response_head::problem response_head::add(std::string_view name, std::string_view value) {
+  if (name.empty() || !std::all_of(name.begin(), name.end(), grammar::in_token)) return problem::bad_name;
+  if (!grammar::all_in_value(value)) return problem::bad_value;
+  // A field takes part in sums of sizes; nobody needs one of gigabytes.
+  if (name.size() > UINT32_MAX / 4) return problem::bad_name;
+  if (value.size() > UINT32_MAX / 4) return problem::bad_value;
+  switch (note(name, value)) {
+    case treatment::drop: return problem::none;
+    case treatment::length: {
+      std::uint64_t number = 0;
+      auto const [stop, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (error != std::errc() || stop != value.data() + value.size()) return problem::bad_length;
+      return set_length(number) == problem::none ? problem::none : problem::bad_length;
+    }
+    case treatment::keep: break;
+  }
+  lengths const both{static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())};
+  char* const room = fields_.prepare(sizeof both + name.size() + value.size());
+  std::memcpy(room, &both, sizeof both);
+  std::copy(value.begin(), value.end(), std::copy(name.begin(), name.end(), room + sizeof both));
+  fields_.commit(sizeof both + name.size() + value.size());
+  ++count_;
+  return problem::none;
+}
+
+response_head::problem response_head::set_length(std::uint64_t length) {
+  if (length_.value_or(length) != length) return problem::other_length;
+  length_ = length;
+  return problem::none;
+}
+
+brief_response::brief_response(int status) {
+  static_cast<void>(head_.start(status));
+  static_cast<void>(head_.add("content-type", "text/plain"));
+  if (status == 503) static_cast<void>(head_.add("retry-after", "1"));
+  static_cast<void>(head_.add("connection", "close"));
+  body_ = {piece(head_.reason()), piece("\n")};
+  static_cast<void>(head_.set_length(head_.reason().size() + 1));
+}
+
+}  // namespace kino::server

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+//
+// A response as its handler describes it: status and fields, then its body in parts.
+
+#pragma once
+
+#include "base/byte_buffer.hpp"
+#include "http/status.hpp"
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <sys/uio.h>
+
+namespace kino::server {
+
+/// A response_head is the status and the header fields of a response, independent of the version of HTTP.
+///
+/// Names are tokens and values have no control characters; anything else is not added. Names and values are kept as
+/// given, in the order given, except for fields that are about the connection or the framing, which every version
+/// writes in its own way:
+///
+///     connection                            only "close" is noted; other options are dropped
+///     content-length                        noted, see `content_length`
+///     keep-alive, proxy-connection,
+///     trailer, transfer-encoding            dropped
+///     upgrade                               kept and noted: 426 needs it, and HTTP/1 lists it in `connection`
+///
+/// All fields are in one buffer, whose memory the next response reuses.
+///
+/// Threads: one at a time.  Throws: std::bad_alloc, from all that adds; the head then lacks the field.
+class response_head {
+public:
+  enum class problem { none, bad_status, interim_status, bad_name, bad_value, bad_length, other_length };
+
+  /// Starts a new description. The status of a response is one of 200 to 999.
+  [[nodiscard]] problem start(long status);
+  /// Adds a field.
+  [[nodiscard]] problem add(std::string_view name, std::string_view value);
+  /// Sets the length of the body, which must not contradict a content-length that was added.
+  [[nodiscard]] problem set_length(std::uint64_t length);
+  /// Forgets everything.
+  void clear();
+
+  [[nodiscard]] std::uint16_t status() const { return status_.code; }
+  /// The registered reason phrase of the status; may be empty.
+  [[nodiscard]] std::string_view reason() const { return status_.reason; }
+  [[nodiscard]] content_rule content() const { return status_.content; }
+  /// Whether a response with this status has no body, whatever the request was.
+  [[nodiscard]] bool bodiless() const { return status_.content != content_rule::usual; }
+  /// The length of the body, if known.
+  [[nodiscard]] std::optional<std::uint64_t> content_length() const { return length_; }
+  /// Whether the handler wants the connection to end after this response.
+  [[nodiscard]] bool wants_close() const { return wants_close_; }
+  [[nodiscard]] bool has_date() const { return has_date_; }
+  [[nodiscard]] bool has_server() const { return has_server_; }
+  [[nodiscard]] bool has_upgrade() const { return has_upgrade_; }
+
+  /// The number of fields, and of all bytes of their names and values.
+  [[nodiscard]] std::size_t field_count() const { return count_; }
+  [[nodiscard]] std::size_t field_bytes() const { return fields_.size() - count_ * sizeof(lengths); }
+  /// Calls `visit(name, value)` with each field.
+  template <class Visit>
+  void each_field(Visit visit) const {
+    for (std::string_view rest = fields_.view(); !rest.empty();) {
+      lengths next;
+      std::memcpy(&next, rest.data(), sizeof next);
+      rest.remove_prefix(sizeof next);
+      visit(rest.substr(0, next.name), rest.substr(next.name, next.value));
+      rest.remove_prefix(std::size_t{next.name} + next.value);
+    }
+  }
+
+private:
+  // In front of the bytes of each field.
+  struct lengths {
+    std::uint32_t name;
+    std::uint32_t value;
+  };
+
+  // What to do with a field, see above.
+  enum class treatment { keep, drop, length };
+  treatment note(std::string_view name, std::string_view value);
+
+  byte_buffer fields_;
+  std::size_t count_ = 0;
+  status_entry status_{};
+  std::optional<std::uint64_t> length_;
+  bool wants_close_ = false;
+  bool has_date_ = false;
+  bool has_server_ = false;
+  bool has_upgrade_ = false;
+};
+
+/// One piece of a body. The bytes are not changed.
+inline iovec piece(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
+
+/// A response_part is one step of a response: its head, pieces of its body, its end, or several of these at once.
+///
+/// The first part of a response has the head. A first part without one ends the connection, once the responses before
+/// it have been sent, and sends nothing.
+///
+/// The pieces are sent or copied before the call that takes the part returns, so they may be in Ruby Strings. A
+/// response without a body (to HEAD, or because of its status) drops them.
+struct response_part {
+  response_head const* head = nullptr;
+  std::span<iovec const> data = {};
+  bool end = false;     ///< Nothing follows: the response is complete.
+  bool gather = false;  ///< Small pieces may wait a moment for what follows.
+};
+
+/// A brief_response explains an error: a status with its reason as the body. The connection ends after it.
+///
+/// Throws: std::bad_alloc, from the constructor.
+class brief_response {
+public:
+  explicit brief_response(int status);
+  brief_response(brief_response const&) = delete;
+
+  [[nodiscard]] response_head const& head() const { return head_; }
+  [[nodiscard]] std::span<iovec const> body() const { return body_; }
+  /// The whole of it; refers to this object.
+  [[nodiscard]] response_part whole() const { return {&head_, body_, true}; }
+
+private:
+  response_head head_;
+  std::array<iovec, 2> body_;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+//
+// One part of a response, encoded.
+
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <sys/uio.h>
+
+namespace kino::server {
+
+/// The bytes of one part of a response: `before`, then the pieces, then `after`. They are sent or copied before
+/// response_pipeline::deliver returns.
+struct response_bytes {
+  std::span<iovec const> pieces = {};
+  bool last = false;        // nothing follows: the response is complete
+  bool keep_alive = false;  // if last: the connection may serve another request
+  bool gather = false;      // small parts may wait a moment for what follows, see response_pipeline
+  std::string_view before = {};
+  std::string_view after = {};
+};
+
+}  // namespace kino::server

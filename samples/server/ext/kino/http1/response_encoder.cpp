@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+
+#include "http1/response_encoder.hpp"
+
+#include "http/http_date.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace kino::server {
+
+namespace {
+
+// Everything in a head except its fields and the reason phrase: two numbers, and the fields that are added.
+constexpr std::size_t room_for_rest = 256;
+
+// Writes into room that has been reserved.
+class writer {
+public:
+  explicit writer(char* at) : start_(at), at_(at) {}
+  writer& operator<<(std::string_view bytes) {
+    at_ = std::copy(bytes.begin(), bytes.end(), at_);
+    return *this;
+  }
+  writer& number(std::uint64_t value, int base = 10) {
+    at_ = std::to_chars(at_, at_ + 20, value, base).ptr;
+    return *this;
+  }
+  [[nodiscard]] std::size_t length() const { return static_cast<std::size_t>(at_ - start_); }
+
+private:
+  char* start_;
+  char* at_;
+};
+
+void write_status_line(writer& out, std::uint16_t code, std::string_view reason) {
+  // HTTP/1.0 clients are answered with the version of the server, too (RFC 9110, 6.2).
+  (out << "HTTP/1.1 ").number(code) << " " << reason << "\r\n";
+}
+
+std::size_t length_of(std::span<iovec const> pieces) {
+  std::size_t total = 0;
+  for (iovec const& one : pieces) total += one.iov_len;
+  return total;
+}
+
+}  // namespace
+
+bool response_encoder::begin(response_part const& first) {
+  response_head const& head = *first.head;
+  state_.begun = true;
+  state_.keep_alive = false;
+  if (asked_.head_only() || head.bodiless()) {
+    state_.how = framing::none;
+  } else if (head.content_length() || first.end) {
+    state_.how = framing::length;
+    state_.left = head.content_length().value_or(length_of(first.data));
+  } else {
+    state_.how = asked_.minor_version == 0 ? framing::closing : framing::chunked;
+  }
+  return asked_.keep_alive && !head.wants_close() && state_.how != framing::closing;
+}
+
+std::optional<response_bytes> response_encoder::encode(response_part const& part) {
+  response_bytes bytes;
+  bytes.last = part.end;
+  bytes.gather = part.gather;
+  state_.bytes.clear(tuning::kept_capacity);
+  if (!state_.begun) return bytes;  // No response: the connection ends.
+  std::size_t const length = length_of(part.data);
+  if (part.head) write_head(*part.head, part.end ? length : 0);
+  bytes.keep_alive = state_.keep_alive;
+  switch (state_.how) {
+    case framing::none: break;
+    case framing::length:
+      if (length > state_.left || (part.end && length != state_.left)) return std::nullopt;
+      state_.left -= length;
+      bytes.pieces = part.data;
+      break;
+    case framing::closing: bytes.pieces = part.data; break;
+    case framing::chunked:
+      if (length != 0) {
+        writer size(state_.bytes.prepare(20));
+        size.number(length, 16) << "\r\n";
+        state_.bytes.commit(size.length());
+        bytes.pieces = part.data;
+        bytes.after = part.end ? "\r\n0\r\n\r\n" : "\r\n";
+      } else if (part.end) {
+        bytes.after = "0\r\n\r\n";
+      }
+  }
+  bytes.before = state_.bytes.view();
+  return bytes;
+}
+
+void response_encoder::write_head(response_head const& head, std::size_t whole) {
+  std::size_t const fields = head.field_bytes() + head.field_count() * 4;
+  writer out(state_.bytes.prepare(room_for_rest + head.reason().size() + fields));
+  write_status_line(out, head.status(), head.reason());
+  head.each_field([&](std::string_view name, std::string_view value) { out << name << ": " << value << "\r\n"; });
+  if (!head.has_server()) out << "server: kino\r\n";
+  if (!head.has_date()) out << "date: " << http_date() << "\r\n";
+  if (state_.how == framing::chunked) out << "transfer-encoding: chunked\r\n";
+  if (auto const stated = stated_length(head, whole)) (out << "content-length: ").number(*stated) << "\r\n";
+  std::string_view const stay = !state_.keep_alive ? "close" : asked_.minor_version == 0 ? "keep-alive" : "";
+  if (!stay.empty() || head.has_upgrade()) {
+    out << "connection: " << stay;
+    if (head.has_upgrade()) out << (stay.empty() ? "upgrade" : ", upgrade");
+    out << "\r\n";
+  }
+  out << "\r\n";
+  state_.bytes.commit(out.length());
+}
+
+std::optional<std::uint64_t> response_encoder::stated_length(response_head const& head, std::size_t whole) const {
+  switch (head.content()) {
+    case content_rule::interim:
+    case content_rule::none: return std::nullopt;
+    case content_rule::zero: return 0;
+    case content_rule::described: return head.content_length();
+    case content_rule::usual: break;
+  }
+  if (state_.how == framing::length) return state_.left;
+  // HEAD: as GET would be answered. A body that was not made says nothing about its length.
+  if (state_.how == framing::none && !head.content_length() && whole != 0) return whole;
+  return head.content_length();
+}
+
+void response_encoder::encode_brief(byte_buffer& out, brief_response const& what) {
+  request const any;
+  exchange::encoding state;
+  response_encoder encoder(any, state);
+  static_cast<void>(encoder.begin(what.whole()));
+  auto const bytes = encoder.encode(what.whole());
+  out.append(bytes->before);
+  for (iovec const& one : bytes->pieces) out.append({static_cast<char const*>(one.iov_base), one.iov_len});
+}
+
+interim_bytes::interim_bytes(int status) {
+  status_entry const entry = status_of(static_cast<std::uint16_t>(status));
+  writer out(bytes_.data());
+  write_status_line(out, entry.code, entry.reason.substr(0, 32));
+  out << "\r\n";
+  length_ = out.length();
+}
+
+}  // namespace kino::server

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+//
+// Encodes a response as HTTP/1.
+
+#pragma once
+
+#include "http/exchange.hpp"
+#include "http1/response_bytes.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace kino::server {
+
+/// How the client learns where the body of a response ends (RFC 9112, 6.3).
+enum class framing : std::uint8_t {
+  none,     ///< There is no body: HEAD, 204, 205, 304; or no response has begun.
+  length,   ///< Content-Length.
+  chunked,  ///< Chunks, the last one empty.
+  closing,  ///< The end of the connection (HTTP/1.0).
+};
+
+/// A response_encoder turns the parts of one response into bytes of HTTP/1: status line, fields, date, server, framing
+/// and connection.
+///
+/// What it has to remember from one part to the next is in the exchange, so an encoder is made for each part. A
+/// complete response in one part has a Content-Length, which need not be known before.
+///
+/// Threads: one at a time for each exchange: the one that sends the response.
+/// Throws:  std::bad_alloc, from `encode`.
+class response_encoder {
+public:
+  /// For a response to `asked`.
+  response_encoder(request const& asked, exchange::encoding& state) : asked_(asked), state_(state) {}
+
+  /// Decides the framing of the response that begins with `first`. Returns whether the connection may be kept after
+  /// it; if so, `keep_alive` says whether it will be.
+  [[nodiscard]] bool begin(response_part const& first);
+  void keep_alive() { state_.keep_alive = true; }
+
+  /// Encodes a part, the first one after `begin`. The result refers to the part and to the exchange, and is valid until
+  /// the next call. None if the body is longer or shorter than announced: then the connection must be cut.
+  [[nodiscard]] std::optional<response_bytes> encode(response_part const& part);
+
+  /// Appends a whole response, after which the connection ends, to `out`.
+  static void encode_brief(byte_buffer& out, brief_response const& what);
+
+private:
+  // `whole` is the length of the body if all of it is at hand, else 0.
+  void write_head(response_head const& head, std::size_t whole);
+  [[nodiscard]] std::optional<std::uint64_t> stated_length(response_head const& head, std::size_t whole) const;
+
+  request const& asked_;
+  exchange::encoding& state_;
+};
+
+/// An interim response (1xx) without fields, as bytes.
+class interim_bytes {
+public:
+  explicit interim_bytes(int status);
+  [[nodiscard]] std::string_view view() const { return {bytes_.data(), length_}; }
+
+private:
+  std::array<char, 64> bytes_;
+  std::size_t length_ = 0;
+};
+
+}  // namespace kino::server
