@@ -1,0 +1,73 @@
+# frozen_string_literal: true
+
+require "tempfile"
+
+require_relative "support/load"
+require_relative "support/server_test"
+
+# What befalls busy servers. Each runs in a process of its own.
+class UnderLoadTest < ServerTest
+  APP = File.join(__dir__, "support/counting.ru")
+  FILES = 64
+  CLIENTS = 24
+  # Responses that all clients together have had before the signal comes.
+  WARM = 500
+
+  def teardown
+    super
+    @child&.finish
+  end
+
+  def start(mode, *shell)
+    kino = [RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-p", "0", "-m", mode.to_s, "-w", "4", APP]
+    @child = Child.new([*shell, *kino])
+    @child.await_banner
+    @log = @child.follow
+  end
+
+  def stop
+    @child.signal("TERM")
+    assert_equal 0, @child.status
+    @log.join
+  end
+
+  test "without file descriptors, clients get 503, and later all are served" do |mode|
+    start(mode, "sh", "-c", "ulimit -n #{FILES}; exec \"$@\"", "sh")
+    result = Load.new(@child.port, connections: 3 * FILES, requests: 3000).run
+    assert_empty result.errors
+    assert_equal [200, 503], result.statuses.keys
+    100.times { Client.open(@child.port) { |client| assert_equal 200, client.get("/").status } }
+    stop
+    assert_match(/Too many open files; clients get 503/, @child.log)
+  end
+
+  test "TERM under load: every request that the app has begun is answered" do |mode|
+    start(mode)
+    Tempfile.create("kino-calls") do |calls|
+      responses = Thread::Queue.new
+      clients = Array.new(CLIENTS) { Thread.new { ask_until_the_end("/?#{calls.path}", responses) } }
+      eventually("the load is there") { responses.size >= WARM }
+      stop
+      clients.each(&:join)
+      assert_equal calls.size, responses.size
+      assert_equal [[200, true]], Array.new(responses.size) { responses.pop }.uniq
+    end
+  end
+
+  # Until no server listens any more. A connection may end between two requests, or with one that the server has not read.
+  def ask_until_the_end(path, responses)
+    loop do
+      Client.open(@child.port) do |client|
+        loop do
+          response = client.get(path)
+          responses << [response.status, response.complete]
+          break if response.closes?
+        end
+      end
+    rescue Errno::ECONNREFUSED
+      return
+    rescue EOFError, SystemCallError
+      next
+    end
+  end
+end
