@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+//
+// How Ruby creates, starts and stops a server.
+
+#include "app/native.hpp"
+#include "app/config.hpp"
+
+#include <kino/convert.hpp>
+#include <kino/extension.hpp>
+
+namespace kino::server::native {
+
+namespace {
+
+VALUE create(gvl const& held, VALUE, VALUE settings) {
+  std::uint64_t const id = running().insert(held, read_config(held, settings), environments());
+  return kino::to_ruby(held, id);
+}
+
+VALUE listen_all(gvl const& held, VALUE, VALUE id) {
+  auto const addresses = server_of(held, id)->listen();
+  return kino::protect(held, [&addresses] {
+    VALUE const all = rb_ary_new();
+    for (bind_address const& one : addresses) {
+      VALUE const pair = rb_ary_new();
+      rb_ary_push(all, pair);
+      std::string const& name = one.local() ? one.path : one.host;
+      rb_ary_push(pair, rb_utf8_str_new(name.data(), static_cast<long>(name.size())));
+      if (!one.local()) rb_ary_push(pair, INT2FIX(one.port));
+    }
+    return all;
+  });
+}
+
+VALUE start(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->start();
+  return Qnil;
+}
+
+VALUE stop_accepting(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->stop_accepting();
+  return Qnil;
+}
+
+VALUE begin_drain(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->begin_drain();
+  return Qnil;
+}
+
+VALUE await_idle(gvl const& held, VALUE, VALUE id, VALUE seconds) {
+  std::optional<clock::time_point> until;
+  if (auto const timeout = seconds_of(held, seconds)) {
+    until = clock::now() + std::chrono::duration_cast<clock::duration>(
+                               std::chrono::duration<double>(*timeout));
+  }
+  return kino::to_ruby(held, server_of(held, id)->await_idle(held, until));
+}
+
+VALUE close_queue(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->close();
+  return Qnil;
+}
+
+VALUE abort_all(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->abort();
+  return Qnil;
+}
+
+VALUE stop(gvl const& held, VALUE, VALUE id) {
+  auto const number = id_of(held, id);
+  servers::pin const found = running().find(number);
+  if (!found) return Qnil;  // already stopped
+  found->stop(held);
+  if (found->deserted()) running().erase(number);
+  return Qnil;
+}
+
+}  // namespace
+
+void define_lifecycle(VALUE native) {
+  kino::define_function<create>(native, "create");
+  kino::define_function<listen_all>(native, "listen");
+  kino::define_function<start>(native, "start");
+  kino::define_function<stop_accepting>(native, "stop_accepting");
+  kino::define_function<begin_drain>(native, "begin_drain");
+  kino::define_function<await_idle>(native, "await_idle");
+  kino::define_function<close_queue>(native, "close");
+  kino::define_function<abort_all>(native, "abort");
+  kino::define_function<stop>(native, "stop");
+}
+
+}  // namespace kino::server::native

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+//
+// What a supervisor calls, and statistics.
+
+#include "app/native.hpp"
+
+#include <kino/extension.hpp>
+
+#include <optional>
+
+namespace kino::server::native {
+
+namespace {
+
+// Waits for so many seconds at most; nil: without end.
+VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
+  std::optional<double> const timeout = seconds_of(held, seconds);
+  servers::pin const from = running().find(id_of(held, id));
+  if (!from) return Qnil;
+  std::optional<event> const next = from->next_event(held, timeout);
+  if (!next) return Qnil;
+  return kino::protect(held, [&next] {
+    switch (next->what) {
+      case event::kind::worker_joined:
+        return rb_ary_new_from_args(2, symbol("worker_joined"), LONG2FIX(next->slot));
+      case event::kind::worker_exited:
+        return rb_ary_new_from_args(
+            3, symbol("worker_exited"), LONG2FIX(next->slot),
+            next->reason.empty() ? Qnil
+                                 : rb_utf8_str_new(next->reason.data(),
+                                                   static_cast<long>(next->reason.size())));
+      case event::kind::room_asked: return rb_ary_new_from_args(1, symbol("room_asked"));
+      default: return rb_ary_new_from_args(1, symbol("nothing"));
+    }
+  });
+}
+
+VALUE ask_for_room(gvl const& held, VALUE, VALUE id) {
+  server_of(held, id)->ask_for_room();
+  return Qnil;
+}
+
+VALUE stats(gvl const& held, VALUE, VALUE id) {
+  auto const now = server_of(held, id)->stats();
+  return kino::protect(held, [&now] {
+    VALUE const all = rb_hash_new();
+    auto const set = [](VALUE hash, char const* name, VALUE value) {
+      rb_hash_aset(hash, symbol(name), value);
+    };
+    set(all, "queued", ULL2NUM(now.queued));
+    set(all, "overflow", ULL2NUM(now.overflow));
+    set(all, "in_flight", ULL2NUM(now.in_flight));
+    set(all, "served", ULL2NUM(now.served));
+    set(all, "rejected", ULL2NUM(now.rejected));
+    set(all, "client_gone", ULL2NUM(now.client_gone));
+    set(all, "refused", ULL2NUM(now.refused));
+    set(all, "connections", ULL2NUM(now.connections));
+    VALUE const waited = rb_hash_new();
+    set(waited, "count", ULL2NUM(now.waited_count));
+    set(waited, "sum_seconds", DBL2NUM(now.waited_seconds));
+    set(all, "queue_time", waited);
+    VALUE const workers = rb_ary_new();
+    for (auto const& one : now.slots) {
+      if (!one.occupied && one.workers == 0) continue;
+      VALUE const worker = rb_hash_new();
+      rb_ary_push(workers, worker);
+      set(worker, "index", ULL2NUM(one.index));
+      set(worker, "occupied", one.occupied ? Qtrue : Qfalse);
+      set(worker, "served", ULL2NUM(one.served));
+      set(worker, "in_flight", UINT2NUM(one.in_flight));
+      set(worker, "busy_ms", LL2NUM(one.busy.count()));
+    }
+    set(all, "worker_status", workers);
+    return all;
+  });
+}
+
+}  // namespace
+
+void define_supervision(VALUE native) {
+  kino::define_function<next_event>(native, "next_event");
+  kino::define_function<ask_for_room>(native, "ask_for_room");
+  kino::define_function<stats>(native, "stats");
+}
+
+}  // namespace kino::server::native
