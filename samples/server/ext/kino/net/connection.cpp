@@ -12,11 +12,12 @@
 
 namespace kino::server {
 
-connection::connection(io_thread& home, std::unique_ptr<transport> client, endpoint peer,
-                       endpoint const& local)
+connection::connection(io_thread& home, std::unique_ptr<transport> client,
+                       std::unique_ptr<readiness> events, endpoint peer, endpoint const& local)
     : home_(home),
       limits_(home.http().settings().connection),
       transport_(std::move(client)),
+      events_(std::move(events)),
       pipeline_(*this, *transport_),
       parser_(*this, limits_),
       peer_(std::move(peer)),
@@ -27,7 +28,6 @@ connection::connection(io_thread& home, std::unique_ptr<transport> client, endpo
                      drop();
                    }),
       timer_(std::in_place, home.context()),
-      events_(std::in_place, home.context(), transport_->descriptor()),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 
@@ -90,9 +90,8 @@ void connection::start() noexcept {
 // --- what other threads ask for -------------------------------------------------
 
 void connection::wake() noexcept {
-  // The response_pipeline calls this once, and again only after `take_pending`.
   hold();
-  wake_notice_.send();
+  if (!wake_notice_.send()) drop();
 }
 
 void connection::flush_later() noexcept { home_.flush_later(*this); }
@@ -103,7 +102,7 @@ void connection::handle(exchange::reply&& request) noexcept {
 
 void connection::attend() {
   unsigned pending = pipeline_.take_pending();
-  if (!events_) return;
+  if (!open_) return;
   if (pending & response_pipeline::wait_readable) {
     // We may have read what the transport needs since it said so. Now nothing is read in between.
     pipeline_.writable();
@@ -229,14 +228,12 @@ void connection::linger() {
 
 void connection::follow_server() noexcept {
   if (home_.http().closing()) return close();
-  if (home_.http().draining() && events_ && !current_) pipeline_.close_after_last();
+  if (home_.http().draining() && open_ && !current_) pipeline_.close_after_last();
 }
 
 void connection::close() noexcept {
-  if (!events_) return;
-  // Given back first: Asio must not close it, the response_pipeline does so under its lock.
-  events_->release();
-  events_.reset();
+  if (!std::exchange(open_, false)) return;
+  events_->stop();
   timer_.reset();
   pipeline_.close();
   if (current_) {

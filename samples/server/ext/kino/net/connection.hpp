@@ -8,10 +8,9 @@
 #include "base/transport.hpp"
 #include "http1/http_parser.hpp"
 #include "http1/response_pipeline.hpp"
-#include "net/handler_memory.hpp"
 #include "net/notice.hpp"
+#include "net/readiness.hpp"
 
-#include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <atomic>
@@ -56,10 +55,14 @@ class io_thread;
 /// Threads: its I/O thread, except `out`, `drop`, `hold`, `wake`, `handle` and what exchanges ask.
 /// Lifetime: counted. The open connection counts for one, so does each of its exchanges and
 /// each pending asynchronous operation.
-class connection final : public response_sink, private response_pipeline::owner, private http_parser::sink {
+class connection final : public response_sink,
+                         private response_pipeline::owner,
+                         private http_parser::sink,
+                         private readiness::waiter {
 public:
   /// Any thread.
-  connection(io_thread& home, std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
+  connection(io_thread& home, std::unique_ptr<transport> client, std::unique_ptr<readiness> events, endpoint peer,
+             endpoint const& local);
 
   void start() noexcept;
   [[nodiscard]] response_pipeline& out() { return pipeline_; }
@@ -76,8 +79,8 @@ public:
   [[nodiscard]] endpoint const& local() const override { return local_; }
   void release() noexcept override { drop(); }
 
-  void hold() noexcept;
-  void drop() noexcept;
+  void hold() noexcept override;
+  void drop() noexcept override;
 
   /// Does what the http_server has begun: to drain, when the connection closes after what has been
   /// received is answered, at once if that is nothing; or to close, whatever is going on.
@@ -85,7 +88,7 @@ public:
 
 private:
   friend class io_thread;
-  class reference;
+  using reference = readiness::reference;
   static constexpr rejection client_left{
       400, "the client closed the connection before the end of the body", 0, 0};
   enum class pause { none, pipeline_full, body_full, peer_ended };
@@ -98,6 +101,7 @@ private:
 
   ~connection() = default;
 
+  void ready(readiness::event what) noexcept override;
   void wake() noexcept override;
   void flush_later() noexcept override;
   void handle(exchange::reply&& request) noexcept override;
@@ -139,18 +143,14 @@ private:
   io_thread& home_;
   limits const& limits_;
   std::unique_ptr<transport> const transport_;
+  std::unique_ptr<readiness> const events_;
   response_pipeline pipeline_;
   http_parser parser_;
   endpoint const peer_;
   endpoint const& local_;
 
-  // Gone once the connection is closed: what is left of it may outlive the I/O thread. Once
-  // events_ is made, which would close the socket, the constructor throws no more.
-  handler_memory read_memory_;
-  handler_memory write_memory_;
   notice wake_notice_;
-  std::optional<asio::steady_timer> timer_;
-  std::optional<asio::posix::stream_descriptor> events_;
+  std::optional<asio::steady_timer> timer_;  // gone once closed: the connection may outlive the I/O thread
 
   exchange* current_ = nullptr;  // being received
   exchange::reply reply_;        // its reply, until the response_pipeline has it
@@ -158,7 +158,8 @@ private:
   byte_buffer unparsed_;         // bytes behind a full line
   std::size_t ordinal_ = 0;
 
-  bool reading_ = false;         // an asynchronous wait is pending
+  bool open_ = true;
+  bool reading_ = false;         // a wait of events_ is pending
   bool writing_ = false;         // likewise
   // What the response_pipeline's next write waits for; `done`: nothing.
   io_result::state output_waits_ = io_result::state::done;
@@ -193,20 +194,5 @@ void connection::guarded(Work work) noexcept {
     close();
   }
 }
-
-/// Keeps a connection for one asynchronous operation.
-class connection::reference {
-public:
-  explicit reference(connection& to) noexcept : to_(&to) { to.hold(); }
-  reference(reference&& other) noexcept : to_(std::exchange(other.to_, nullptr)) {}
-  reference& operator=(reference&&) = delete;
-  ~reference() {
-    if (to_) to_->drop();
-  }
-  connection* operator->() const { return to_; }
-
-private:
-  connection* to_;
-};
 
 }  // namespace kino::server

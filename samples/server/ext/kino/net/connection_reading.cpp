@@ -13,41 +13,30 @@ bool connection::wants_bytes() const {
   return paused_ == pause::none || (lingering_ && paused_ != pause::peer_ended);
 }
 
-// One epoll_ctl per request goes into Asio's waiting anew. A set of our own, edge-triggered and
-// watched as a whole, was tried: 2 % less CPU time per request with 64 busy connections, 7 %
-// more with one. Asio's reading into a buffer would cost a fruitless recv instead, and a buffer
-// per connection.
 void connection::wait_readable() {
-  if (reading_ || !events_) return;
+  if (reading_ || !open_) return;
   bool const for_input = wants_bytes() && !input_waits_for_writable_;
   if (!for_input && output_waits_ != io_result::state::wants_readable) return;
   reading_ = true;
-  events_->async_wait(asio::posix::stream_descriptor::wait_read,
-                      handler_in(read_memory_, [self = reference(*this)](asio::error_code const& error) {
-                        self->reading_ = false;
-                        if (error || !self->events_) return;
-                        self->guarded([&] {
-                          if (self->wants_bytes()) self->read();
-                          self->output_ready(io_result::state::wants_readable);
-                          self->wait_readable();
-                        });
-                      }));
+  events_->wait(readiness::event::readable, reference(*this));
 }
 
 void connection::wait_writable() {
-  if (writing_ || !events_) return;
+  if (writing_ || !open_) return;
   writing_ = true;
-  events_->async_wait(asio::posix::stream_descriptor::wait_write,
-                      handler_in(write_memory_, [self = reference(*this)](asio::error_code const& error) {
-                        self->writing_ = false;
-                        if (error || !self->events_) return;
-                        self->output_ready(io_result::state::wants_writable);
-                        if (!std::exchange(self->input_waits_for_writable_, false)) return;
-                        self->guarded([&] {
-                          if (self->wants_bytes()) self->read();
-                          self->wait_readable();
-                        });
-                      }));
+  events_->wait(readiness::event::writable, reference(*this));
+}
+
+void connection::ready(readiness::event what) noexcept {
+  bool const readable = what == readiness::event::readable;
+  (readable ? reading_ : writing_) = false;
+  if (!readable) output_ready(io_result::state::wants_writable);
+  if (!readable && !std::exchange(input_waits_for_writable_, false)) return;
+  guarded([&] {
+    if (wants_bytes()) read();
+    if (readable) output_ready(io_result::state::wants_readable);
+    wait_readable();
+  });
 }
 
 // The response_pipeline can write no more until the client has read; its time begins.
@@ -114,7 +103,7 @@ void connection::read_ended() {
 
 // Returns what is behind a full line, to be parsed when reading is resumed.
 std::string_view connection::parse(std::string_view bytes) {
-  while (!bytes.empty() && !lingering_ && !last_request_ && events_) {
+  while (!bytes.empty() && !lingering_ && !last_request_ && open_) {
     if (!current_ && !begin_request()) return bytes;
     bool const had_started = parser_.started();
     bool const had_head = !parser_.in_head();

@@ -15,9 +15,8 @@ void connection::set_alarm(clock::time_point when) {
   if (when >= alarm_ || !timer_) return;
   alarm_ = when;
   timer_->expires_at(when);
-  timer_->async_wait([self = reference(*this)](asio::error_code const& error) {
-    if (error || !self->timer_) return;
-    self->guarded([&] { self->check_timeouts(); });
+  timer_->async_wait([this, self = reference(*this)](asio::error_code const& error) {
+    if (!error && timer_) guarded([this] { check_timeouts(); });
   });
 }
 

@@ -83,11 +83,12 @@ bool http_server::admit() {
   }
 }
 
-void http_server::connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local) {
+void http_server::connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local,
+                            std::unique_ptr<readiness> events) {
   live_.fetch_add(1, std::memory_order_relaxed);  // the decrement in leave_live decides
   try {
     io_thread& next = *threads_[next_thread_++ % threads_.size()];
-    next.adopt(std::move(client), std::move(peer), local);
+    next.adopt(std::move(client), std::move(events), std::move(peer), local);
   } catch (...) {
     leave_live();
     throw;

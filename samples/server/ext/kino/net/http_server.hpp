@@ -90,8 +90,10 @@ public:
   /// Counts a connection that is about to be accepted; false if there are too many, and the
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
-  /// Takes over a connection that was admitted. If this throws, it is still the caller's.
-  void connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
+  /// Takes over a connection that was admitted, see io_thread::adopt. If this throws, it is closed, and the
+  /// admission is still the caller's.
+  void connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local,
+                 std::unique_ptr<readiness> events = nullptr);
   void connection_closed(bool was_live) noexcept;
   void leave_live() noexcept;
 

@@ -59,8 +59,12 @@ void io_thread::stop() {
   thread_.join();
 }
 
-void io_thread::adopt(std::unique_ptr<transport> client, endpoint peer, endpoint const& local) {
-  auto* const fresh = new connection(*this, std::move(client), std::move(peer), local);
+void io_thread::adopt(std::unique_ptr<transport> client, std::unique_ptr<readiness> events, endpoint peer,
+                      endpoint const& local) {
+  // A local variable is destroyed before a parameter: the descriptor must not be closed while it is watched.
+  auto watched = std::move(events);
+  if (!watched) watched = std::make_unique<descriptor_readiness>(context_, client->descriptor());
+  auto* const fresh = new connection(*this, std::move(client), std::move(watched), std::move(peer), local);
   {
     std::lock_guard guard(lists_mutex_);
     fresh->next_ = std::exchange(adopted_, fresh);

@@ -25,6 +25,7 @@ namespace kino::server {
 
 class connection;
 class http_server;
+class readiness;
 class transport;
 struct endpoint;
 
@@ -52,8 +53,9 @@ public:
   /// The buffer for reads; its bytes are parsed before anything else is read.
   [[nodiscard]] std::span<char> read_buffer() { return {buffer_.get(), tuning::read_size}; }
 
-  /// Takes over a connected socket; any thread. If this throws, the socket is still the caller's.
-  void adopt(std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
+  /// Takes over a connection; any thread. Without `events`, the descriptor of `client` is watched. If this
+  /// throws, the connection is closed.
+  void adopt(std::unique_ptr<transport> client, std::unique_ptr<readiness> events, endpoint peer, endpoint const& local);
   void closed(connection& gone);
   /// Flushes the connection's response_pipeline in a moment; any thread. However many connections ask,
   /// the thread wakes once for all of them.

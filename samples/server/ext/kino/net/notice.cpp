@@ -12,19 +12,20 @@ notice::~notice() {
   if (sent_) to_.withdraw(*this);
 }
 
-void notice::send() noexcept { to_.send(*this); }
+bool notice::send() noexcept { return to_.send(*this); }
 
-void notice_queue::send(notice& one) noexcept {
+bool notice_queue::send(notice& one) noexcept {
   {
     std::lock_guard guard(mutex_);
-    if (std::exchange(one.sent_, true)) return;
+    if (std::exchange(one.sent_, true)) return false;
     one.next_ = nullptr;
     *end_ = &one;
     end_ = &one.next_;
     ++length_;
-    if (std::exchange(posted_, true)) return;
+    if (std::exchange(posted_, true)) return true;
   }
   asio::post(context_, handler_in(memory_, [this] { call_all(); }));
+  return true;
 }
 
 notice* notice_queue::take() {

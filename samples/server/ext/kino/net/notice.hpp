@@ -31,7 +31,8 @@ public:
   notice(notice const&) = delete;
   ~notice();
 
-  void send() noexcept;
+  /// Returns whether it was not on its way already.
+  bool send() noexcept;
 
 private:
   friend class notice_queue;
@@ -53,7 +54,7 @@ public:
 private:
   friend class notice;
 
-  void send(notice& one) noexcept;
+  bool send(notice& one) noexcept;
   void withdraw(notice& one) noexcept;
   void call_all();
   notice* take();

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: MIT
+//
+// Whole connections without sockets or threads: one thread plays clients, the I/O thread and workers, in an order that
+// a seed chooses, over transports that do as little as they may.
+//
+// A run of one seed: SEED=4711 unit_server_simulation. More of them: SEEDS=100000 unit_server_simulation.
+
+#include "net/io_thread.hpp"
+
+#include "../support/http_server_test.hpp"
+#include "../support/memory_transport.hpp"
+#include "../support/private_access.hpp"
+#include "../support/stress.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace server = kino::server;
+using namespace http_server_test;
+using memory_test::memory_link;
+using server::exchange;
+
+KINO_TEST_REACH(flush_timer_of, server::io_thread, flush_timer_)
+
+namespace {
+
+// What a handler does with a request.
+enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered };
+
+// One request and what has to come of it.
+struct conversation {
+  manner how = manner::whole;
+  bool head_only = false;
+  std::string sent_body;
+  std::string wanted_body;
+  int wanted_status = 200;
+  bool last = false;      // its answer ends the connection
+  std::size_t end = 0;    // where the request ends in what the client sends
+};
+
+std::string pattern(std::size_t length, std::size_t salt) {
+  std::string made(length, '\0');
+  for (std::size_t i = 0; i < length; ++i) made[i] = static_cast<char>('a' + (i * 7 + i / 251 + salt) % 26);
+  return made;
+}
+
+// An answer as the client takes it apart.
+struct received {
+  int status = 0;
+  bool complete = false;
+  std::string body;
+};
+
+// Takes the next answer, but no interim one, from the front of `bytes`.
+received next_answer(std::string_view& bytes, bool head_only, bool at_end) {
+  for (;;) {
+    std::size_t const end = bytes.find("\r\n\r\n");
+    if (end == bytes.npos) return {};
+    std::string_view const head = bytes.substr(0, end + 2);
+    received taken{std::atoi(head.data() + sizeof "HTTP/1.1"), false, {}};
+    std::string_view rest = bytes.substr(end + 4);
+    if (taken.status < 200) {
+      bytes = rest;
+      continue;
+    }
+    if (std::size_t const at = head.find("ontent-length: "); at != head.npos || head_only) {
+      std::size_t const length = head_only ? 0 : std::strtoul(head.data() + at + 15, nullptr, 10);
+      taken.complete = rest.size() >= length;
+      taken.body = rest.substr(0, length);
+      rest.remove_prefix(taken.body.size());
+    } else if (head.find("ransfer-encoding: chunked") != head.npos) {
+      for (bool more = true; more;) {
+        std::size_t const line = rest.find("\r\n");
+        if (line == rest.npos) return taken;
+        std::size_t const length = std::strtoul(rest.data(), nullptr, 16);
+        if (rest.size() < line + 4 + length) return taken;
+        taken.body += rest.substr(line + 2, length);
+        rest.remove_prefix(line + 4 + length);
+        more = length != 0;
+      }
+      taken.complete = true;
+    } else {
+      taken.body = rest;
+      taken.complete = at_end;
+      rest = {};
+    }
+    bytes = rest;
+    return taken;
+  }
+}
+
+class simulation final : server::request_handler {
+public:
+  explicit simulation(std::uint32_t seed) : chance_(seed), http_(chosen_settings(), *this), worker_count_(1 + chance_.below(3)) {
+    step_ = one_of({1u, 5u, 300u, 5'000u, 100'000u});
+    memory_test::faults const faults{one_of({0u, 2u, 5u}), one_of({0u, 3u, 10u}), one_of({0u, 0u, 5u, 20u}), one_of({0u, 0u, 0u, 200u})};
+    for (std::size_t i = 0, count = 1 + chance_.below(3); i != count; ++i) clients_.push_back(make_client(i, faults));
+    workers_.resize(worker_count_);
+    drains_ = chance_.once_in(8);
+    for (auto& each : weights_) each = 1 + chance_.below(8);
+  }
+  ~simulation() {
+    for (auto& each : workers_) each.reset();
+    queue_.clear();
+    http_.close_connections();
+    while (io()) {}
+  }
+
+  // Returns what went wrong; empty if nothing did.
+  std::string run() {
+    run_until_quiet();
+    for (std::size_t i = 0; i != clients_.size() && wrong_.empty(); ++i) check(clients_[i], i);
+    if (!queue_.empty()) fail("a request waits for a worker");
+    for (auto const& each : workers_) {
+      if (each) fail(each->asleep == sleep::for_body ? "a worker waits for a body" : "a worker waits for room");
+    }
+    if (!wrong_.empty()) return wrong_;
+    for (client_end& each : clients_) {
+      if (!std::exchange(each.left, true)) each.link->end();
+    }
+    run_until_quiet();
+    if (http_.connections() != 0) fail(std::to_string(http_.connections()) + " connections are left");
+    if (http_.live() != 0) fail("a closed connection counts as live");
+    return wrong_;
+  }
+
+private:
+  enum class departure { stays, half_closes, resets };
+  enum class sleep { no, for_body, for_room };
+
+  struct client_end {
+    std::shared_ptr<memory_link> link;
+    std::vector<conversation> requests;
+    std::string wire;
+    std::size_t sent = 0;
+    std::size_t leaves_at = 0;
+    departure how = departure::stays;
+    bool left = false;
+    std::string got;
+  };
+
+  // A request in the hands of a worker.
+  struct job {
+    exchange::reply reply;
+    client_end* from;
+    conversation const* about;
+    std::string body;
+    bool body_read = false;
+    std::optional<server::response_writer> writer;
+    std::size_t written = 0;
+    sleep asleep = sleep::no;
+  };
+
+  template <class T, std::size_t count>
+  T one_of(T const (&values)[count]) {
+    return values[chance_.below(count)];
+  }
+
+  server::options chosen_settings() {
+    server::options chosen = patient_settings();
+    if (chance_.once_in(2)) chosen.stream_body = {"/"};
+    chosen.connection.max_keep_alive = chance_.once_in(4) ? 1 + chance_.below(6) : 1000;
+    return chosen;
+  }
+
+  std::size_t some_length() {
+    if (chance_.once_in(12)) return chance_.below(300'000);
+    return chance_.once_in(3) ? 0 : chance_.below(300);
+  }
+
+  // So little room that a seed with long bodies takes many steps, but not minutes.
+  std::size_t some_room(std::size_t length) { return std::max<std::size_t>(one_of({1u, 100u, 10'000u, 1'000'000u}), length / 300); }
+
+  client_end make_client(std::size_t number, memory_test::faults const& faults) {
+    client_end made;
+    std::size_t const most = one_of({1u, 5u, 20u, 40u});
+    std::size_t answers = 0;
+    for (std::size_t i = 0, count = 1 + chance_.below(static_cast<std::uint32_t>(most)); i != count; ++i) {
+      made.requests.push_back(make_request(made.wire, number, i));
+      made.requests.back().end = made.wire.size();
+      answers += made.requests.back().wanted_body.size();
+    }
+    made.link = std::make_shared<memory_link>(context(), chance_, faults, some_room(made.wire.size()), some_room(answers));
+    made.leaves_at = made.wire.size();
+    if (chance_.once_in(4)) {
+      made.how = chance_.once_in(2) ? departure::half_closes : departure::resets;
+      if (chance_.once_in(2)) made.leaves_at = chance_.below(static_cast<std::uint32_t>(made.wire.size()));
+    }
+    REQUIRE(http_.admit());
+    http_.connected(made.link->make_transport(), {"192.0.2.1", "1"}, here_, made.link->make_readiness());
+    return made;
+  }
+
+  conversation make_request(std::string& wire, std::size_t client, std::size_t number) {
+    conversation made;
+    made.how = static_cast<manner>(chance_.once_in(2) ? 0 : chance_.below(5));
+    if (made.how == manner::unanswered && !chance_.once_in(5)) made.how = manner::unread;
+    made.head_only = chance_.once_in(8);
+    bool const old = chance_.once_in(20);
+    bool const close = old || chance_.once_in(15);
+    bool const has_body = !made.head_only && chance_.once_in(3);
+    if (has_body) made.sent_body = pattern(some_length(), client + number);
+    made.wanted_body = pattern(some_length(), client * 3 + number);
+    if (made.how == manner::unanswered) made.wanted_status = 500;
+    made.last = close || made.how == manner::unanswered || number + 1 >= http_.settings().connection.max_keep_alive;
+    wire += made.head_only ? "HEAD" : has_body ? "POST" : "GET";
+    wire += " /" + std::to_string(client) + "/" + std::to_string(number) + (old ? " HTTP/1.0" : " HTTP/1.1") + "\r\nHost: x\r\n";
+    if (close) wire += "Connection: close\r\n";
+    if (has_body && !old && chance_.once_in(4)) wire += "Expect: 100-continue\r\n";
+    if (has_body && !old && chance_.once_in(2)) {
+      wire += "Transfer-Encoding: chunked\r\n\r\n";
+      for (std::string_view rest = made.sent_body; !rest.empty();) {
+        std::size_t const length = std::min<std::size_t>(rest.size(), rest.size() / 10 + 1 + chance_.below(5000));
+        char size[20];
+        std::snprintf(size, sizeof size, "%zx\r\n", length);
+        wire += size + std::string(rest.substr(0, length)) + "\r\n";
+        rest.remove_prefix(length);
+      }
+      wire += "0\r\n\r\n";
+    } else {
+      if (has_body) wire += "Content-Length: " + std::to_string(made.sent_body.size()) + "\r\n";
+      wire += "\r\n" + made.sent_body;
+    }
+    return made;
+  }
+
+  // --- one step of each part; false if there is nothing to do ---
+
+  bool io() {
+    bool const did = context().poll_one() != 0;
+    context().restart();
+    // The timer rings at once instead of a millisecond later: real time would make runs differ.
+    flush_timer_of(http_.first_thread()).cancel();
+    return did;
+  }
+
+  std::size_t some_of(std::size_t left) {
+    return std::max<std::size_t>(left / 16, 1 + chance_.below(step_));
+  }
+
+  bool move(client_end& one) {
+    bool const reads = chance_.once_in(2);
+    return reads ? receive(one) || send(one) : send(one) || receive(one);
+  }
+  bool send(client_end& one) {
+    if (one.sent < one.leaves_at) {
+      std::size_t const length = std::min(some_of(one.wire.size() - one.sent), one.leaves_at - one.sent);
+      std::size_t const taken = one.link->send(std::string_view(one.wire).substr(one.sent, length));
+      one.sent += taken;
+      return taken != 0;
+    }
+    if (one.left || one.how == departure::stays) return false;
+    one.left = true;
+    one.how == departure::resets ? one.link->reset() : one.link->end();
+    return true;
+  }
+  bool receive(client_end& one) {
+    if (one.link->sees_bytes()) {
+      one.got += one.link->receive(some_of(4096));
+      return true;
+    }
+    if (one.left || !one.link->sees_end()) return false;
+    one.left = true;  // A client leaves once the server has.
+    one.link->end();
+    return true;
+  }
+
+  bool work(std::optional<job>& mine) {
+    if (!mine) {
+      if (queue_.empty()) return false;
+      mine = std::move(queue_.front());
+      queue_.pop_front();
+      return true;
+    }
+    if (mine->asleep != sleep::no) {
+      exchange& in_hand = exchange::of(mine->reply);
+      auto& bed = mine->asleep == sleep::for_body ? in_hand.body().arrivals() : in_hand.departures();
+      if (bed.park(server::clock::time_point{}) != kino::park_result::notified) return false;
+      mine->asleep = sleep::no;
+      return true;
+    }
+    if (!mine->body_read && mine->about->how != manner::unread) {
+      read(*mine);
+    } else if (!answer_on(*mine)) {
+      mine.reset();
+    }
+    return true;
+  }
+
+  void read(job& mine) {
+    exchange& in_hand = exchange::of(mine.reply);
+    std::string part(some_of(in_hand.streamed() ? 4096 : mine.about->sent_body.size()), '\0');
+    auto const got = in_hand.read(part.data(), part.size());
+    mine.body.append(part, 0, got.length);
+    if (got.what == server::body_pipe::state::open) {
+      if (got.length == 0 && in_hand.body().await()) mine.asleep = sleep::for_body;
+      return;
+    }
+    if (got.length != 0 && got.left != 0) return;
+    mine.body_read = true;
+    bool const whole = got.what == server::body_pipe::state::complete;
+    if (whole ? mine.body != mine.about->sent_body : !mine.about->sent_body.starts_with(mine.body)) {
+      fail("a body arrived as " + std::to_string(mine.body.size()) + " other bytes than the " +
+           std::to_string(mine.about->sent_body.size()) + " sent");
+    }
+  }
+
+  // Returns whether there is more to do.
+  bool answer_on(job& mine) {
+    std::string_view const body = mine.about->wanted_body;
+    switch (mine.about->how) {
+      case manner::unanswered: return false;
+      case manner::whole:
+      case manner::unread: return answer(mine.reply, body), false;
+      default: break;
+    }
+    using result = server::response_writer::result;
+    if (!mine.writer) {
+      std::optional<std::uint64_t> const length =
+          mine.about->how == manner::streamed ? std::nullopt : std::optional<std::uint64_t>(body.size());
+      mine.writer = begin_answer(mine.reply, length);
+      if (chance_.once_in(2)) return mine.writer->flush() != result::gone;
+    }
+    if (mine.written == body.size()) return static_cast<void>(mine.writer->finish()), false;
+    std::size_t const length = std::min(some_of(body.size()), body.size() - mine.written);
+    result const now = mine.writer->write(body.substr(mine.written, length));
+    mine.written += length;
+    if (now == result::gone) return static_cast<void>(mine.writer->finish()), false;
+    if (now == result::above_high_watermark && exchange::of(mine.reply).await_room()) mine.asleep = sleep::for_room;
+    if (chance_.once_in(10)) exchange::of(mine.reply).flush();
+    return true;
+  }
+
+  void run_until_quiet() {
+    std::vector<std::size_t> turns;
+    std::size_t const parts = 1 + clients_.size() + workers_.size();
+    for (std::size_t part = 0; part != parts; ++part) turns.insert(turns.end(), weights_[part % weights_.size()], part);
+    for (;;) {
+      if (drains_ && chance_.once_in(500)) http_.begin_drain(), drained_ = true, drains_ = false;
+      bool moved = false;
+      for (std::size_t tries = 0; tries != 2 * turns.size() && !moved; ++tries) {
+        moved = step(turns[chance_.below(static_cast<std::uint32_t>(turns.size()))]);
+      }
+      for (std::size_t part = 0; part != parts && !moved; ++part) moved = step(part);
+      if (!moved || !wrong_.empty()) return;
+    }
+  }
+  bool step(std::size_t part) {
+    if (part == 0) return io();
+    if (part <= clients_.size()) return move(clients_[part - 1]);
+    return work(workers_[part - 1 - clients_.size()]);
+  }
+
+  // --- what has to be true once nothing moves ---
+
+  void check(client_end const& one, std::size_t number) {
+    std::ostringstream where;
+    where << "client " << number << ": ";
+    // Of these every answer has to arrive; of those behind them one may, if the request was complete.
+    std::size_t wanted = 0;
+    bool cut = one.link->lost() || drained_;
+    bool ends = one.left && one.how == departure::half_closes;
+    for (conversation const& each : one.requests) {
+      if (each.end > one.sent) break;
+      ++wanted;
+      ends |= each.last;
+      if (each.last) break;
+    }
+    std::string_view rest = one.got;
+    for (std::size_t i = 0; i != wanted; ++i) {
+      conversation const& about = one.requests[i];
+      if (rest.empty() && cut) break;
+      received const got = next_answer(rest, about.head_only, one.link->sees_end() && !one.link->lost());
+      where << "answer " << i << " of " << wanted << ", " << got.status << ", " << got.body.size() << " bytes instead of "
+            << about.wanted_body.size() << ": ";
+      if (!got.complete) {
+        if (one.link->lost()) return;
+        return fail(where.str() + (one.link->sees_end() ? "cut short" : "never arrived"));
+      }
+      if (got.status != about.wanted_status) return fail(where.str() + "another status");
+      if (got.status == 200 && got.body != (about.head_only ? "" : about.wanted_body)) return fail(where.str() + "another body");
+      where.str("client " + std::to_string(number) + ": ");
+      where.seekp(0, std::ios::end);
+    }
+    // A handler may answer a request whose body it does not read.
+    bool const partly_sent = wanted != one.requests.size() && one.sent != (wanted == 0 ? 0 : one.requests[wanted - 1].end);
+    cut |= partly_sent && !rest.empty();
+    if (!rest.empty() && !partly_sent && !one.link->lost()) fail(where.str() + "bytes behind the last answer, " + std::to_string(wanted) + ": " + std::string(rest.substr(0, 100)));
+    if ((ends || drained_) && !one.link->sees_end()) fail(where.str() + "the connection was not ended");
+    if (!ends && !cut && one.link->sees_end()) fail(where.str() + "the connection was ended");
+  }
+
+  void fail(std::string what) {
+    if (wrong_.empty()) wrong_ = std::move(what);
+  }
+
+  // --- the handler ---
+
+  void handle(exchange::reply&& reply) noexcept override {
+    exchange& in_hand = exchange::of(reply);
+    std::string const target(in_hand.head().target());
+    char* slash = nullptr;
+    client_end& from = clients_[std::strtoul(target.c_str() + 1, &slash, 10)];
+    conversation const& about = from.requests[std::strtoul(slash + 1, nullptr, 10)];
+    queue_.push_back({std::move(reply), &from, &about, {}, false, {}, 0, sleep::no});
+  }
+  int status_for(kino::ending, exchange&) noexcept override { return 500; }
+  void refused(int) noexcept override {}
+  void quiet() noexcept override {}
+
+  asio::io_context& context() { return http_.first_thread().context(); }
+
+  stress::dice chance_;
+  server::endpoint const here_{"127.0.0.1", "80"};
+  server::http_server http_;
+  std::size_t const worker_count_;
+  std::uint32_t step_ = 1;
+  std::vector<client_end> clients_;
+  std::deque<job> queue_;
+  std::vector<std::optional<job>> workers_;
+  std::array<std::size_t, 7> weights_{};
+  bool drains_ = false;
+  bool drained_ = false;
+  std::string wrong_;
+};
+
+std::uint32_t number_in(char const* name, std::uint32_t otherwise) {
+  char const* const given = std::getenv(name);
+  return given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : otherwise;
+}
+
+}  // namespace
+
+TEST_CASE("every complete request gets exactly its answer, in order, and nothing is left waiting") {
+  std::uint32_t const only = number_in("SEED", 0);
+  std::uint32_t const seeds = only != 0 ? only : number_in("SEEDS", stress::scaled(1000));
+  for (std::uint32_t seed = only != 0 ? only : 1; seed <= seeds; ++seed) {
+    std::string const wrong = simulation(seed).run();
+    if (!wrong.empty()) FAIL("SEED=" << seed << ": " << wrong);
+  }
+}

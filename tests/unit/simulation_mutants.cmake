@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+#
+# Deliberately broken servers: each lacks one line that the simulation of connections (server_simulation.cpp) must
+# miss. A simulation that cannot fail proves nothing.
+
+# kino_add_simulation_mutant(name file old new): `old` stands exactly once in the server's <file>.
+function(kino_add_simulation_mutant name file old new)
+  set(original "${kino_http_server_dir}/${file}")
+  set(mutated "${CMAKE_CURRENT_BINARY_DIR}/simulation_mutants/${name}.cpp")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${original}")
+  file(READ "${original}" text)
+  string(FIND "${text}" "${old}" first)
+  string(FIND "${text}" "${old}" last REVERSE)
+  if(first EQUAL -1 OR NOT first EQUAL last)
+    message(FATAL_ERROR "tests/unit/simulation_mutants.cmake: the text that '${name}' changes does not stand exactly once in ${file}; adapt it to the file:\n${old}")
+  endif()
+  string(REPLACE "${old}" "${new}" text "${text}")
+  file(CONFIGURE OUTPUT "${mutated}" CONTENT "${text}" @ONLY)
+
+  # The linker takes from the library only what the program's own objects do not have.
+  set(target simulation_without_${name})
+  add_executable(${target} "${mutated}" $<TARGET_OBJECTS:simulation>)
+  target_link_libraries(${target} PRIVATE kino_test_main kino_http_server)
+  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden)
+  add_test(NAME ${core_label}.server_simulation.without.${name} COMMAND ${test_launcher} $<TARGET_FILE:${target}>)
+  kino_test_properties(${core_label}.server_simulation.without.${name} ${core_label} 60)
+  set_tests_properties(${core_label}.server_simulation.without.${name} PROPERTIES
+    PASS_REGULAR_EXPRESSION "SEED=[0-9]+: ")
+  kino_test_target(${core_label} ${target})
+endfunction()
+
+add_library(simulation OBJECT EXCLUDE_FROM_ALL unit/server_simulation.cpp)
+target_link_libraries(simulation PRIVATE kino_test_main kino_http_server)
+set_target_properties(simulation PROPERTIES CXX_VISIBILITY_PRESET hidden)
+
+kino_add_simulation_mutant(reading_resumed http1/response_pipeline.cpp [[    add_pending(read_on, then);]] [[]])
+kino_add_simulation_mutant(waiting_for_the_client http1/response_pipeline.cpp
+  [[        add_pending(reads_first_ ? wait_readable : wait_writable, then);]] [[]])
+kino_add_simulation_mutant(room_for_the_writer http1/response_pipeline.cpp
+  [[    then.roomy->departures().notify();]] [[]])
+kino_add_simulation_mutant(end_for_the_writer http1/response_pipeline.cpp
+  [[    done->departures().notify();]] [[    ]])
+kino_add_simulation_mutant(room_in_the_body http/body_pipe.cpp [[    result.room_again = true;]] [[]])
+kino_add_simulation_mutant(second_write net/connection.cpp [[    pipeline_.writable();]] [[]])
+kino_add_simulation_mutant(end_of_a_half_closed_connection net/connection_reading.cpp
+  [[  pipeline_.close_after_last();]] [[]])
