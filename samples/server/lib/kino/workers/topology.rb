@@ -24,14 +24,26 @@ module Kino
       Warning[:experimental] = previous
     end
 
-    # A worker that is a Thread of the main Ractor.
-    class ThreadSpec
+    # What all specs have in common.
+    class Spec
       def initialize(id, app, number)
         @id = id
         @app = app
         @name = "kino worker #{number}"
       end
 
+      # Kills a worker that did not leave in time; false if Ruby cannot. It cannot interrupt another Ractor; only
+      # the end of the process ends that.
+      def interrupt
+        false
+      end
+
+      # Called when its workers have left.
+      def dismiss; end
+    end
+
+    # A worker that is a Thread of the main Ractor.
+    class ThreadSpec < Spec
       def start
         @thread = Thread.new(@id, @app, @name) do |id, app, name|
           Thread.current.report_on_exception = false
@@ -39,45 +51,22 @@ module Kino
         end
       end
 
-      # Kills a worker that did not leave in time; false if Ruby cannot.
       def interrupt
         @thread.kill
         true
       end
-
-      def dismiss; end
     end
 
     # A worker in its own Ractor.
-    class RactorSpec
-      def initialize(id, app, number)
-        @id = id
-        @app = app
-        @name = "kino worker #{number}"
-      end
-
+    class RactorSpec < Spec
       def start
         Topology.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app, Ractor.current.name) }
       end
-
-      # Ruby cannot interrupt another Ractor; only the end of the process ends it.
-      def interrupt
-        false
-      end
-
-      def dismiss; end
     end
 
     # A Ractor whose Threads are workers. Its main thread only starts them, one for each :start message, so a
     # worker that dies does not affect the others of its Ractor.
-    class RactorGroupSpec
-      def initialize(id, app, number)
-        @id = id
-        @app = app
-        @name = "kino worker #{number}"
-        @ractor = nil
-      end
-
+    class RactorGroupSpec < Spec
       def start
         @ractor ||= found
         @ractor.send(:start)
@@ -85,10 +74,6 @@ module Kino
         # The app ended the whole Ractor.
         @ractor = found
         @ractor.send(:start)
-      end
-
-      def interrupt
-        false
       end
 
       # Ends the Ractor; its workers have already left.
