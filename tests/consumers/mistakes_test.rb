@@ -262,7 +262,7 @@ class MistakesTest < ConsumerTest
   # [what it printed, how it ended]
   def run_for_a_while(directory, code)
     reader, writer = IO.pipe
-    pid = Process.spawn(STRANGER, RbConfig.ruby, "-W:no-experimental", "-I", directory, "-r", "my_gem", "-e", "$stdout.sync = true\n#{code}",
+    pid = Process.spawn(STRANGER, RbConfig.ruby, "-W:no-experimental", "-I", directory, "-r", "my_gem", "-e", "trap('ABRT', 'SYSTEM_DEFAULT')\n$stdout.sync = true\n#{code}",
                         out: writer, err: writer, rlimit_core: 0)
     writer.close
     printed = Timeout.timeout(LIMIT) { reader.read }
