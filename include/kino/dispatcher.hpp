@@ -22,12 +22,12 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// A request: a movable value with a responder named `reply`. A request with an empty `reply` is a
-/// one-way message; workers take it like any other.
+/// A request: a movable, default constructible value with a responder named `reply`. A request with
+/// an empty `reply` is a one-way message; workers take it like any other.
 template <class Request>
 concept dispatchable =
-    std::is_default_constructible_v<Request> && std::is_nothrow_move_constructible_v<Request> &&
-    std::is_nothrow_move_assignable_v<Request> && requires(Request const& request) {
+    std::is_nothrow_move_constructible_v<Request> && std::is_nothrow_move_assignable_v<Request> &&
+    requires(Request const& request) {
       { request.reply.weak() } -> std::same_as<weak_responder>;
       { request.reply.ended() } -> std::same_as<bool>;
       static_cast<bool>(request.reply);
@@ -386,7 +386,7 @@ void dispatcher<Request>::serve(gvl const& held, Handler handle, Joined joined) 
   VALUE const error = rb_errinfo();
   Request request;
   while (take(held, here.self, request) == take_result::taken) {
-    protect(held, [&] { handle(request); });
+    detail::protect_unchecked([&] { handle(request); });  // `take` has checked
     detail::expect_nothing_swallowed(error);
     request = Request();  // Unless it was kept, its client is notified now, not with the next one.
   }

@@ -99,23 +99,9 @@ inline VALUE protect_keeping_error(VALUE (*function)(VALUE), VALUE argument, int
   return todo.value;
 }
 
-}  // namespace detail
-
-/// protect calls `body`, in which Ruby may raise, and throws ruby_error if it does.
-///
-/// Ruby leaves `body` by longjmp, so no object in it may have a destructor that matters. Returns
-/// the result of `body`: a VALUE, or nothing. `body` may call C++ code that throws, including a
-/// nested protect: the exception is rethrown here, after Ruby's own frames have been unwound
-/// properly. A block or callback that Ruby calls in between needs `kino::boundary`
-/// (extension.hpp).
-///
-/// Example (needs Ruby):
-///
-///     VALUE text = kino::protect(held, [&] { return rb_obj_as_string(object); });
-///
+// kino::protect, for a caller that is known to hold the GVL.
 template <class Body>
-auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
-  detail::expect_gvl();
+auto protect_unchecked(Body&& body) -> std::invoke_result_t<Body&> {
   using result = std::invoke_result_t<Body&>;
   static_assert(std::is_void_v<result> || std::is_same_v<result, VALUE>,
                 "the body of kino::protect must return a VALUE or void");
@@ -141,10 +127,30 @@ auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
   VALUE const argument = reinterpret_cast<VALUE>(&todo);
   VALUE const value = NIL_P(rb_errinfo())
                           ? rb_protect(function, argument, &state)
-                          : detail::protect_keeping_error(function, argument, state);
+                          : protect_keeping_error(function, argument, state);
   if (state) throw ruby_error(state);
   if (todo.thrown) std::rethrow_exception(std::move(todo.thrown));
   if constexpr (!std::is_void_v<result>) return value;
+}
+
+}  // namespace detail
+
+/// protect calls `body`, in which Ruby may raise, and throws ruby_error if it does.
+///
+/// Ruby leaves `body` by longjmp, so no object in it may have a destructor that matters. Returns
+/// the result of `body`: a VALUE, or nothing. `body` may call C++ code that throws, including a
+/// nested protect: the exception is rethrown here, after Ruby's own frames have been unwound
+/// properly. A block or callback that Ruby calls in between needs `kino::boundary`
+/// (extension.hpp).
+///
+/// Example (needs Ruby):
+///
+///     VALUE text = kino::protect(held, [&] { return rb_obj_as_string(object); });
+///
+template <class Body>
+auto protect(gvl const&, Body&& body) -> std::invoke_result_t<Body&> {
+  detail::expect_gvl();
+  return detail::protect_unchecked(body);
 }
 
 inline void gvl::check_interrupts() const {

@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <utility>
 
+#include <pthread.h>
+
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
@@ -36,6 +38,17 @@ private:
   friend class memberships;
   run_permits::permit& permit() const { return *permit_.permit; }
 
+  // Whether the calling thread is the one that has joined and not left. This is asked for every request: comparing
+  // native threads is cheaper than asking Ruby, where a Ruby thread keeps its native one.
+  bool is_current() const noexcept {
+    VALUE const joined = thread_.load(std::memory_order_relaxed);
+    if (joined == 0) return false;
+    if constexpr (!seats_belong_to_ruby_threads) {
+      return pthread_equal(native_thread_.load(std::memory_order_relaxed), pthread_self()) != 0;
+    }
+    return holds_gvl() && joined == rb_thread_current();  // in this order: a native thread has no Ruby thread
+  }
+
   std::size_t index_ = 0;
   mutex tenancy_;                 // keeps a successor from joining while another thread empties in_flight_
   std::uint64_t generation_ = 0;  // written by its thread, under the mutex
@@ -45,6 +58,7 @@ private:
   // The Ruby thread that has joined, 0: none. Only compared, so it need not be marked. relaxed
   // everywhere: a thread looks only for itself, and finds only what it has written itself.
   atomic<VALUE> thread_{0};
+  atomic<pthread_t> native_thread_{};  // that of thread_, and meaningless without one; relaxed like it
   worker_pool* of_ = nullptr;
   pool_member* next_ = nullptr;  // of memberships
 };

@@ -161,8 +161,7 @@ inline worker_pool::worker_pool(bool permits, run_permits::options chosen, std::
 }
 
 inline void worker_pool::expect_member([[maybe_unused]] pool_member const& self) noexcept {
-  // Asked in this order: a native thread has no Ruby thread to compare with.
-  KINO_ASSERT(holds_gvl() && self.thread_.load(std::memory_order_relaxed) == rb_thread_current(),
+  KINO_ASSERT(self.is_current(),
               "a worker takes requests in the Ruby thread that joined, after `join` and before `leave`: two threads "
               "that work are two workers");
 }
@@ -193,6 +192,7 @@ inline pool_member& worker_pool::join(gvl const& held) {
                                             std::memory_order_seq_cst)) {}
   if (permits_in_use_) take_permit(self.permit_);
   self.thread_.store(thread, std::memory_order_relaxed);
+  self.native_thread_.store(pthread_self(), std::memory_order_relaxed);
   memberships::of_this_thread().add(self);
   return self;
 }
