@@ -78,14 +78,16 @@ inline constexpr bool channel_value =
 ///
 template <class T>
 class channel {
-  static_assert(detail::channel_value<T>,
-                "a channel's values must be default constructible and nothrow movable: a value "
-                "whose move throws would be lost between two threads");
-
 public:
   /// Creates a channel for at most `capacity` values. Throws std::invalid_argument unless that is
   /// between 1 and 2147483647.
-  explicit channel(std::size_t capacity) : store_(capacity) {}
+  explicit channel(std::size_t capacity) : store_(capacity) {
+    // Here, where a class that has a channel of its own nested type is complete, and so are the
+    // nested type's default member initializers.
+    static_assert(detail::channel_value<T>,
+                  "a channel's values must be default constructible and nothrow movable: a value "
+                  "whose move throws would be lost between two threads");
+  }
 
   channel(channel const&) = delete;
   channel& operator=(channel const&) = delete;

@@ -536,3 +536,28 @@ TEST_CASE("a forked child closes and destroys a channel in which its parent's th
   done = true;
   channel->close();
 }
+
+namespace {
+
+// C++ evaluates the default member initializers of a nested type after the class around it.
+class clerk {
+public:
+  int copied(int number) {
+    letter sent;
+    sent.number = number;
+    CHECK(letters_.try_push(std::move(sent)) == push_result::pushed);
+    letter received;
+    CHECK(letters_.try_pop(received) == pop_result::popped);
+    return received.number;
+  }
+
+private:
+  struct letter {
+    int number = 7;
+  };
+  kino::channel<letter> letters_{1};
+};
+
+}  // namespace
+
+TEST_CASE("a class has a channel of its own nested type") { CHECK(clerk().copied(3) == 3); }

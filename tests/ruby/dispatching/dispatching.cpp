@@ -373,6 +373,20 @@ VALUE features(kino::gvl const&, VALUE) {
                               truth(kino::ruby_has_thread_events));
 }
 
+// Compiles: a request may be a nested type with default member initializers, which C++ evaluates after the class.
+class clinic {
+public:
+  explicit clinic(kino::gvl const& held) : visits_(held), results_(1) {}
+
+private:
+  struct visit {
+    long number = 0;
+    kino::responder<long> reply;
+  };
+  kino::dispatcher<visit> visits_;
+  kino::channel<visit> results_;
+};
+
 }  // namespace
 
 KINO_EXTENSION(dispatching) {
