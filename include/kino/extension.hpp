@@ -7,13 +7,10 @@
 #include <kino/detail/blocking.hpp>
 #include <kino/detail/ruby/boundary.hpp>
 #include <kino/detail/ruby/gvl_release.hpp>
-#include <kino/start_thread.hpp>
+#include <kino/detail/ruby/native_object.hpp>
 
 #include <concepts>
-#include <memory>
-#include <new>
 #include <span>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -62,16 +59,6 @@ inline void start_extension(void (*body)(gvl const&)) {
     body(held);
     return Qnil;
   });
-}
-
-// For dfree functions: the collector must not wait for a thread that waits for Ruby.
-template <class T>
-void destroy_elsewhere(T* object) noexcept {
-  try {
-    start_thread([object] { delete object; }).detach();
-  } catch (std::system_error const&) {  // Too many threads. Joining here could wait forever.
-  } catch (std::bad_alloc const&) {
-  }
 }
 
 template <auto Function>
@@ -186,119 +173,5 @@ void define_method(VALUE klass, char const* name) {
 KINO_DETAIL_TYPED_OVERLOADS(define_method)
 /// \endcond
 #undef KINO_DETAIL_TYPED_OVERLOADS
-
-/// A native_object<T> is a Ruby object that owns a C++ one.
-///
-/// T defines its name: `static constexpr char const* ruby_name`. If T is safe for concurrent use,
-/// it may define `static constexpr bool ruby_shareable = true`: frozen objects may then be shared
-/// between Ractors (see wrap_shareable).
-///
-/// ~T may run in any Ruby thread of any Ractor, while a collection sweeps. On Ruby 3.1 to 3.4, the
-/// threads of other Ractors run concurrently. ~T must not call Ruby, block, or take a lock that a
-/// thread may hold while it calls Ruby. It must synchronise access to state outside the object
-/// (atomics, a responder, a shared_ptr).
-///
-/// If T owns a native_thread, or if its destructor waits for anything else, define `static
-/// constexpr bool ruby_owns_threads = true`: a native thread then destroys the object while Ruby
-/// continues. The process does not wait for that thread when it ends. If no thread can be started,
-/// the object is leaked. An object that owns a native_thread without this constant ends the
-/// program when it is collected.
-///
-/// A T that holds VALUEs defines `void mark() const noexcept`, which calls rb_gc_mark for each of
-/// them, under the same rules as ~T.
-///
-/// Threads: `wrap` and `get` need the GVL of the object's Ractor.
-template <class T>
-class native_object {
-  static_assert(requires { static_cast<char const*>(T::ruby_name); },
-                "a native object's class must define `static constexpr char const* ruby_name`");
-
-public:
-  /// Creates an instance of `klass` that owns `object`. Call rb_undef_alloc_func for `klass`, so
-  /// Ruby code cannot create an empty instance.
-  [[nodiscard]] static VALUE wrap(gvl const& held, VALUE klass, std::unique_ptr<T> object) {
-    if (!RB_TYPE_P(klass, T_CLASS)) {
-      throw raise(rb_eTypeError, std::string("kino: a ") + T::ruby_name + " is wrapped in an instance of a class, and " +
-                                     "what was passed is none");
-    }
-    VALUE const wrapped = protect(
-        held, [klass] { return rb_data_typed_object_wrap(klass, nullptr, &type); });
-    RTYPEDDATA_DATA(wrapped) = object.release();
-    return wrapped;
-  }
-
-  /// Creates a frozen, shareable instance, which may be passed to `Ractor.new` and kept in a
-  /// constant.
-  [[nodiscard]] static VALUE wrap_shareable(gvl const& held, VALUE klass,
-                                            std::unique_ptr<T> object) {
-    static_assert(shareable,
-                  "wrap_shareable requires a T that is safe for concurrent use and defines "
-                  "`static constexpr bool ruby_shareable = true`");
-    VALUE const wrapped = wrap(held, klass, std::move(object));
-    return protect(held, [wrapped] { return rb_ractor_make_shareable(wrapped); });
-  }
-
-  /// The C++ object that `value` owns. Raises TypeError if `value` is not a native_object<T>.
-  [[nodiscard]] static T& get(gvl const& held, VALUE value) {
-    if (!rb_typeddata_is_kind_of(value, &type)) {
-      protect(held, [value] { rb_check_typeddata(value, &type); });
-    }
-    auto* const object = static_cast<T*>(RTYPEDDATA_DATA(value));
-    if (!object) throw raise(rb_eTypeError, std::string(T::ruby_name) + " is not initialized");
-    return *object;
-  }
-
-private:
-  static constexpr bool shareable = [] {
-    if constexpr (requires { T::ruby_shareable; }) {
-      return T::ruby_shareable;
-    } else {
-      return false;
-    }
-  }();
-  static constexpr bool marks = requires(T const& object) { object.mark(); };
-  static_assert(std::is_nothrow_destructible_v<T>,
-                "the destructor of a native object must not throw: the collector calls it");
-  static_assert(!marks || requires(T const& object) { { object.mark() } noexcept; },
-                "mark must be `void mark() const noexcept`: the collector calls it");
-
-  static constexpr bool owns_threads = [] {
-    if constexpr (requires { T::ruby_owns_threads; }) {
-      return T::ruby_owns_threads;
-    } else {
-      return false;
-    }
-  }();
-
-  static void free(void* data) noexcept {
-    auto* const object = static_cast<T*>(data);
-    if constexpr (owns_threads) {
-      if (object) detail::destroy_elsewhere(object);
-    } else {
-      detail::in_free_function = true;
-      delete object;
-      detail::in_free_function = false;
-    }
-  }
-  static void mark(void* data) noexcept {
-    if constexpr (marks) {
-      if (data) static_cast<T const*>(data)->mark();
-    }
-  }
-
-  static rb_data_type_t make_type() {
-    rb_data_type_t made{};
-    made.wrap_struct_name = T::ruby_name;
-    made.function.dmark = marks ? &mark : nullptr;
-    made.function.dfree = &free;
-    made.flags = RUBY_TYPED_FREE_IMMEDIATELY;
-    // Creating an object without write barriers takes the VM lock. Objects without VALUEs need no
-    // barriers; the others would need one for every VALUE they store.
-    if (!marks) made.flags |= RUBY_TYPED_WB_PROTECTED;
-    if (shareable) made.flags |= RUBY_TYPED_FROZEN_SHAREABLE;
-    return made;
-  }
-  static inline rb_data_type_t const type = make_type();
-};
 
 KINO_NAMESPACE_END

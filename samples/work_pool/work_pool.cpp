@@ -118,8 +118,7 @@ VALUE stop(kino::gvl const& held, VALUE self) {
 
 KINO_EXTENSION(work_pool_native) {
   VALUE const pool = rb_define_module("WorkPool");
-  VALUE const klass = rb_define_class_under(pool, "Feed", rb_cObject);
-  rb_undef_alloc_func(klass);
+  VALUE const klass = feed_object::define_class(held, pool, "Feed");
   kino::define_function<make>(klass, "make");
   kino::define_method<join>(klass, "join");
   kino::define_method<await_worker>(klass, "await_worker");

@@ -178,6 +178,17 @@ class BoundaryTest < RubyTest
     assert_match(/Box/, error.message)
   end
 
+  def test_an_object_that_cannot_be_passed_to_a_ractor_says_what_to_do
+    { Boundary::Counter.make => /\Aa Boundary::Counter .* freeze it before it is passed to another Ractor/,
+      Class.new(Boundary::Counter) { def self.name = "Derived" }.make => /freeze it/,
+      Boundary::Box.make("x") => /\Aa Boundary::Box .* create one in each Ractor .* ruby_shareable/ }.each do |object, message|
+      [-> { Ractor.new(object) { |copy| copy } }, -> { Ractor.new([object]) { |copy| copy } }, -> { object.dup },
+       -> { object.class.allocate }, -> { object.class.new }].each do |attempt|
+        assert_match message, assert_raises(TypeError, &attempt).message
+      end
+    end
+  end
+
   def test_a_native_object_cannot_be_made_empty_copied_or_confused
     assert_raises(TypeError, NoMethodError) { Boundary::Counter.new }
     assert_raises(TypeError) { Boundary::Counter.make.dup }

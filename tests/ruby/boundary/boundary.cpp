@@ -265,15 +265,12 @@ KINO_EXTENSION(boundary) {
   kino::define_function<handler_sees>(boundary, "handler_sees");
   kino::define_function<close>(boundary, "close");
   kino::define_function<wrong_receiver>(boundary, "wrong_receiver");
-  VALUE const counter = rb_define_class_under(boundary, "Counter", rb_cObject);
-  rb_undef_alloc_func(counter);
+  VALUE const counter = counter_object::define_class(held, boundary, "Counter");
   kino::define_function<counter_make>(counter, "make");
   kino::define_function<counter_make_shareable>(counter, "make_shareable");
   kino::define_method<counter_add>(counter, "add");
-  VALUE const box = rb_define_class_under(boundary, "Box", rb_cObject);
-  rb_undef_alloc_func(box);
+  VALUE const box = box_object::define_class(held, boundary, "Box");
   kino::define_function<box_make>(box, "make");
   kino::define_function<box_fresh>(box, "fresh");
   kino::define_method<box_content>(box, "content");
-  static_cast<void>(held);
 }

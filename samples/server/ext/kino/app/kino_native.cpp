@@ -55,7 +55,7 @@ KINO_EXTENSION(kino_native) {
   native::all_servers = new native::servers;
   native::all_environments = new rack_env(held);
   rack_input::define(held, module);
-  rack_stream::define(module);
+  rack_stream::define(held, module);
   native::define_lifecycle(module);
   native::define_workers(module);
   native::define_supervision(module);

@@ -253,8 +253,7 @@ VALUE empty_rack_input::close_method(gvl const&, VALUE) { return Qnil; }
 void rack_input::define(gvl const& held, VALUE module) {
   body_error = rb_define_class_under(rb_define_module("Kino"), "BodyError", rb_eIOError);
   rb_define_attr(body_error, "status", 1, 0);
-  input_class = rb_define_class_under(module, "Input", rb_cObject);
-  rb_undef_alloc_func(input_class);
+  input_class = native::define_class(held, module, "Input");
   kino::define_method<&rack_input::read_method>(input_class, "read");
   kino::define_method<&rack_input::gets_method>(input_class, "gets");
   kino::define_method<&rack_input::each_method>(input_class, "each");
@@ -263,8 +262,7 @@ void rack_input::define(gvl const& held, VALUE module) {
 }
 
 void empty_rack_input::define(gvl const& held, VALUE module) {
-  VALUE const empty_class = rb_define_class_under(module, "EmptyInput", rb_cObject);
-  rb_undef_alloc_func(empty_class);
+  VALUE const empty_class = native_empty::define_class(held, module, "EmptyInput");
   kino::define_method<&empty_rack_input::read_method>(empty_class, "read");
   kino::define_method<&empty_rack_input::gets_method>(empty_class, "gets");
   kino::define_method<&empty_rack_input::each_method>(empty_class, "each");

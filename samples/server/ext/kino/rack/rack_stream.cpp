@@ -202,9 +202,8 @@ VALUE rack_stream::read(gvl const& held, VALUE self, kino::arguments all) {
   return rack_input::read(held, *at, me.ahead_, all.empty() ? Qnil : all[0], buffer);
 }
 
-void rack_stream::define(VALUE module) {
-  stream_class = rb_define_class_under(module, "Stream", rb_cObject);
-  rb_undef_alloc_func(stream_class);
+void rack_stream::define(gvl const& held, VALUE module) {
+  stream_class = native::define_class(held, module, "Stream");
   kino::define_method<&rack_stream::write>(stream_class, "write");
   kino::define_method<&rack_stream::append>(stream_class, "<<");
   kino::define_method<&rack_stream::pour>(stream_class, "pour");

@@ -23,7 +23,7 @@ public:
 
   explicit rack_stream(worker_context& at) : tie_(at.stream, at) {}
 
-  static void define(VALUE native);
+  static void define(gvl const& held, VALUE native);
   /// A Stream for the response that the writer of `at` has begun.
   [[nodiscard]] static VALUE make(gvl const& held, worker_context& at);
 
