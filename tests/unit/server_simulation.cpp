@@ -7,6 +7,7 @@
 
 #include "net/io_thread.hpp"
 
+#include "../support/conversation.hpp"
 #include "../support/http_server_test.hpp"
 #include "../support/memory_transport.hpp"
 #include "../support/private_access.hpp"
@@ -16,7 +17,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <memory>
@@ -29,77 +29,13 @@
 
 namespace server = kino::server;
 using namespace http_server_test;
+using namespace simulation_test;
 using memory_test::memory_link;
 using server::exchange;
 
 KINO_TEST_REACH(flush_timer_of, server::io_thread, flush_timer_)
 
 namespace {
-
-// What a handler does with a request.
-enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered };
-
-// One request and what has to come of it.
-struct conversation {
-  manner how = manner::whole;
-  bool head_only = false;
-  std::string sent_body;
-  std::string wanted_body;
-  int wanted_status = 200;
-  bool last = false;      // its answer ends the connection
-  std::size_t end = 0;    // where the request ends in what the client sends
-};
-
-std::string pattern(std::size_t length, std::size_t salt) {
-  std::string made(length, '\0');
-  for (std::size_t i = 0; i < length; ++i) made[i] = static_cast<char>('a' + (i * 7 + i / 251 + salt) % 26);
-  return made;
-}
-
-// An answer as the client takes it apart.
-struct received {
-  int status = 0;
-  bool complete = false;
-  std::string body;
-};
-
-// Takes the next answer, but no interim one, from the front of `bytes`.
-received next_answer(std::string_view& bytes, bool head_only, bool at_end) {
-  for (;;) {
-    std::size_t const end = bytes.find("\r\n\r\n");
-    if (end == bytes.npos) return {};
-    std::string_view const head = bytes.substr(0, end + 2);
-    received taken{std::atoi(head.data() + sizeof "HTTP/1.1"), false, {}};
-    std::string_view rest = bytes.substr(end + 4);
-    if (taken.status < 200) {
-      bytes = rest;
-      continue;
-    }
-    if (std::size_t const at = head.find("ontent-length: "); at != head.npos || head_only) {
-      std::size_t const length = head_only ? 0 : std::strtoul(head.data() + at + 15, nullptr, 10);
-      taken.complete = rest.size() >= length;
-      taken.body = rest.substr(0, length);
-      rest.remove_prefix(taken.body.size());
-    } else if (head.find("ransfer-encoding: chunked") != head.npos) {
-      for (bool more = true; more;) {
-        std::size_t const line = rest.find("\r\n");
-        if (line == rest.npos) return taken;
-        std::size_t const length = std::strtoul(rest.data(), nullptr, 16);
-        if (rest.size() < line + 4 + length) return taken;
-        taken.body += rest.substr(line + 2, length);
-        rest.remove_prefix(line + 4 + length);
-        more = length != 0;
-      }
-      taken.complete = true;
-    } else {
-      taken.body = rest;
-      taken.complete = at_end;
-      rest = {};
-    }
-    bytes = rest;
-    return taken;
-  }
-}
 
 class simulation final : server::request_handler {
 public:
@@ -175,11 +111,6 @@ private:
     return chosen;
   }
 
-  std::size_t some_length() {
-    if (chance_.once_in(12)) return chance_.below(300'000);
-    return chance_.once_in(3) ? 0 : chance_.below(300);
-  }
-
   // So little room that a seed with long bodies takes many steps, but not minutes.
   std::size_t some_room(std::size_t length) { return std::max<std::size_t>(one_of({1u, 100u, 10'000u, 1'000'000u}), length / 300); }
 
@@ -188,7 +119,7 @@ private:
     std::size_t const most = one_of({1u, 5u, 20u, 40u});
     std::size_t answers = 0;
     for (std::size_t i = 0, count = 1 + chance_.below(static_cast<std::uint32_t>(most)); i != count; ++i) {
-      made.requests.push_back(make_request(made.wire, number, i));
+      made.requests.push_back(make_request(chance_, made.wire, number, i, http_.settings().connection.max_keep_alive));
       made.requests.back().end = made.wire.size();
       answers += made.requests.back().wanted_body.size();
     }
@@ -200,39 +131,6 @@ private:
     }
     REQUIRE(http_.admit());
     http_.connected(made.link->make_transport(), {"192.0.2.1", "1"}, here_, made.link->make_readiness());
-    return made;
-  }
-
-  conversation make_request(std::string& wire, std::size_t client, std::size_t number) {
-    conversation made;
-    made.how = static_cast<manner>(chance_.once_in(2) ? 0 : chance_.below(5));
-    if (made.how == manner::unanswered && !chance_.once_in(5)) made.how = manner::unread;
-    made.head_only = chance_.once_in(8);
-    bool const old = chance_.once_in(20);
-    bool const close = old || chance_.once_in(15);
-    bool const has_body = !made.head_only && chance_.once_in(3);
-    if (has_body) made.sent_body = pattern(some_length(), client + number);
-    made.wanted_body = pattern(some_length(), client * 3 + number);
-    if (made.how == manner::unanswered) made.wanted_status = 500;
-    made.last = close || made.how == manner::unanswered || number + 1 >= http_.settings().connection.max_keep_alive;
-    wire += made.head_only ? "HEAD" : has_body ? "POST" : "GET";
-    wire += " /" + std::to_string(client) + "/" + std::to_string(number) + (old ? " HTTP/1.0" : " HTTP/1.1") + "\r\nHost: x\r\n";
-    if (close) wire += "Connection: close\r\n";
-    if (has_body && !old && chance_.once_in(4)) wire += "Expect: 100-continue\r\n";
-    if (has_body && !old && chance_.once_in(2)) {
-      wire += "Transfer-Encoding: chunked\r\n\r\n";
-      for (std::string_view rest = made.sent_body; !rest.empty();) {
-        std::size_t const length = std::min<std::size_t>(rest.size(), rest.size() / 10 + 1 + chance_.below(5000));
-        char size[20];
-        std::snprintf(size, sizeof size, "%zx\r\n", length);
-        wire += size + std::string(rest.substr(0, length)) + "\r\n";
-        rest.remove_prefix(length);
-      }
-      wire += "0\r\n\r\n";
-    } else {
-      if (has_body) wire += "Content-Length: " + std::to_string(made.sent_body.size()) + "\r\n";
-      wire += "\r\n" + made.sent_body;
-    }
     return made;
   }
 

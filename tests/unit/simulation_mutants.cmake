@@ -34,7 +34,7 @@ target_link_libraries(simulation PRIVATE kino_test_main kino_http_server)
 set_target_properties(simulation PROPERTIES CXX_VISIBILITY_PRESET hidden)
 
 kino_add_simulation_mutant(reading_resumed http1/response_pipeline.cpp [[    add_pending(read_on, then);]] [[]])
-kino_add_simulation_mutant(waiting_for_the_client http1/response_pipeline.cpp
+kino_add_simulation_mutant(waiting_for_the_client http1/response_pipeline_output.cpp
   [[        add_pending(reads_first_ ? wait_readable : wait_writable, then);]] [[]])
 kino_add_simulation_mutant(room_for_the_writer http1/response_pipeline.cpp
   [[    then.roomy->departures().notify();]] [[]])

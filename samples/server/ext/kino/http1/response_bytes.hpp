@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
@@ -19,6 +20,13 @@ struct response_bytes {
   bool gather = false;      // small parts may wait a moment for what follows, see response_pipeline
   std::string_view before = {};
   std::string_view after = {};
+
+  /// The number of all bytes.
+  [[nodiscard]] std::size_t size() const {
+    std::size_t total = before.size() + after.size();
+    for (iovec const& piece : pieces) total += piece.iov_len;
+    return total;
+  }
 };
 
 }  // namespace kino::server
