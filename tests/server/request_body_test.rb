@@ -457,7 +457,7 @@ class RequestBodyTest < ServerTest
       Client.open(server.port) { |client| assert_equal 200, client.request("POST", "/echo", body: "x" * 199_999).status }
       slow.each(&:close)
       eventually("no connection is left") { server.stats[:connections].zero? }
-      eventually("no file is left") { Dir.children("/proc/self/fd").size == before } if before
+      eventually("no file is left but the one for all bodies") { Dir.children("/proc/self/fd").size <= before + 1 } if before
     end
     assert_equal 1, server.stats[:served]
   end

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Temporary files on a disk that fails on request, with a count of open files.
+// Temporary files on a disk that fails on request, with counts of what is done.
 
 #pragma once
 
@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <system_error>
 
 /// A disk whose `open`, `write` or `read` fails with the errno it is given; 0: works.
@@ -23,8 +25,12 @@ public:
   /// Files that are open, and that ever were.
   mutable std::atomic<int> now_open{0};
   mutable std::atomic<int> opened{0};
-  /// Calls of `write`.
+  /// Calls of `write`, `discard` and `truncate`.
   mutable std::atomic<std::size_t> writes{0};
+  mutable std::atomic<std::size_t> discards{0};
+  mutable std::atomic<std::size_t> truncations{0};
+  /// Whether the disk can discard parts of a file.
+  std::atomic<bool> discards_parts{true};
 
   int open() const override {
     if (open_error != 0) {
@@ -43,6 +49,14 @@ public:
   ssize_t read(int file, char* bytes, std::size_t length, std::uint64_t at) const override {
     if (fails(read_error)) return -1;
     return temporary_files::read(file, bytes, std::min(length, most.load()), at);
+  }
+  bool discard(int file, std::uint64_t at, std::uint64_t length) const noexcept override {
+    ++discards;
+    return discards_parts && temporary_files::discard(file, at, length);
+  }
+  void truncate(int file) const noexcept override {
+    ++truncations;
+    temporary_files::truncate(file);
   }
   void close(int file) const noexcept override {
     temporary_files::close(file);

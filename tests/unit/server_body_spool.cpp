@@ -9,16 +9,23 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
+#include <memory>
 #include <string>
-#include <sys/stat.h>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 using kino::server::body_spool;
+using kino::server::spool_file;
 using kino::server::temporary_files;
 
 namespace {
+
+// A file on a disk that can be broken.
+struct place {
+  std::shared_ptr<broken_disk> const disk = std::make_shared<broken_disk>();
+  spool_file file{disk};
+};
 
 std::string bytes_of(std::size_t length) {
   std::string all(length, '\0');
@@ -36,41 +43,41 @@ std::string read(body_spool& from, std::size_t most) {
 }  // namespace
 
 TEST_CASE("a body within the limit touches no file") {
-  broken_disk disk;
+  place at;
   body_spool spool;
-  spool.begin(disk, 1000);
+  spool.begin(at.file, 1000);
   spool.append(bytes_of(999));
   spool.append("x");
   CHECK(spool.size() == 1000);
-  CHECK(disk.opened == 0);
+  CHECK(at.disk->opened == 0);
   CHECK(read(spool, SIZE_MAX) == bytes_of(999) + "x");
   CHECK(spool.left() == 0);
   CHECK(read(spool, SIZE_MAX).empty());
 }
 
 TEST_CASE("what is beyond the limit goes through a file and comes back in order") {
-  broken_disk disk;
+  place at;
   body_spool spool;
-  spool.begin(disk, 1000);
+  spool.begin(at.file, 1000);
   spool.append(bytes_of(12'345));
-  CHECK(disk.opened == 1);
+  CHECK(at.disk->opened == 1);
   CHECK(spool.size() == 12'345);
   std::string all;
   stress::dice dice(1);
   while (spool.left() != 0) all += read(spool, 1 + dice.below(700));
   CHECK(all == bytes_of(12'345));
-  CHECK(disk.now_open == 1);
+  CHECK(at.file.lent() == 1);
   spool.reset(0);
-  CHECK(disk.now_open == 0);
+  CHECK(at.file.lent() == 0);
 }
 
 TEST_CASE("pieces of any size, appended or read to their place, come out as they went in") {
-  broken_disk disk;
-  disk.most = 777;  // short writes and reads
+  place at;
+  at.disk->most = 777;  // short writes and reads
   stress::dice dice(42);
   for (int round = 0; round < 500; ++round) {
     body_spool spool;
-    spool.begin(disk, 1 + dice.below(3000));
+    spool.begin(at.file, 1 + dice.below(3000));
     std::string const body = bytes_of(dice.below(20'000));
     for (std::size_t at = 0; at != body.size();) {
       std::size_t const length = std::min<std::size_t>(1 + dice.below(2500), body.size() - at);
@@ -91,13 +98,13 @@ TEST_CASE("pieces of any size, appended or read to their place, come out as they
     while (spool.left() != 0) all += read(spool, 1 + dice.below(5000));
     REQUIRE(all == body);
   }
-  CHECK(disk.now_open == 0);
+  CHECK(at.file.lent() == 0);
 }
 
 TEST_CASE("memory stays within the limit, rounded up to a power of two") {
-  broken_disk disk;
+  place at;
   body_spool spool;
-  spool.begin(disk, 5000);
+  spool.begin(at.file, 5000);
   for (int i = 0; i < 10'000; ++i) spool.append("0123456789");
   kino::server::byte_buffer memory;
   spool.swap_memory(memory);
@@ -105,27 +112,27 @@ TEST_CASE("memory stays within the limit, rounded up to a power of two") {
 }
 
 TEST_CASE("memory moves from spool to spool") {
-  broken_disk disk;
+  place at;
   kino::server::byte_buffer memory;
   {
     body_spool spool;
-    spool.begin(disk, 4096);
+    spool.begin(at.file, 4096);
     spool.append(bytes_of(4000));
     spool.reset(SIZE_MAX);
     spool.swap_memory(memory);
   }
   CHECK(memory.capacity() == 4096);
   body_spool spool;
-  spool.begin(disk, 4096);
+  spool.begin(at.file, 4096);
   spool.swap_memory(memory);
   spool.append("again");
   CHECK(read(spool, 10) == "again");
 }
 
 TEST_CASE("claims of several readers are distinct and may be copied at the same time") {
-  broken_disk disk;
+  place at;
   body_spool spool;
-  spool.begin(disk, 1000);
+  spool.begin(at.file, 1000);
   std::string const body = bytes_of(50'500);
   spool.append(body);
   std::vector<body_spool::part> parts;
@@ -143,61 +150,47 @@ TEST_CASE("claims of several readers are distinct and may be copied at the same 
   CHECK_FALSE(spool.in_file({50'000, 500}));
 }
 
-TEST_CASE("a disk that cannot take the body says so, and what was open is closed") {
+TEST_CASE("a disk that cannot take the body says so, and the body's place is released") {
   for (int error : {ENOSPC, EIO, EDQUOT}) {
-    broken_disk disk;
+    place at;
     {
       body_spool spool;
-      spool.begin(disk, 100);
+      spool.begin(at.file, 100);
       spool.append(bytes_of(150));
-      disk.write_error = error;
+      at.disk->write_error = error;
       std::error_code seen;
       try {
         spool.append(bytes_of(100));
       } catch (std::system_error const& failed) {
         seen = failed.code();
-        CHECK(std::string(failed.what()).find(disk.directory()) != std::string::npos);
+        CHECK(std::string(failed.what()).find(at.disk->directory()) != std::string::npos);
       }
       CHECK(seen.value() == error);
-      CHECK(disk.now_open == 1);
+      CHECK(at.file.lent() == 1);
     }
-    CHECK(disk.now_open == 0);
+    CHECK(at.file.lent() == 0);
   }
 }
 
 TEST_CASE("a file that cannot be made or read is an error with its directory's name") {
-  broken_disk disk;
+  place at;
   body_spool spool;
-  spool.begin(disk, 100);
-  disk.open_error = EMFILE;
+  spool.begin(at.file, 100);
+  at.disk->open_error = EMFILE;
   CHECK_THROWS_AS(spool.append(bytes_of(101)), std::system_error);
-  disk.open_error = 0;
+  at.disk->open_error = 0;
   spool.append(bytes_of(101));
-  disk.read_error = EIO;
+  at.disk->read_error = EIO;
   CHECK_THROWS_AS(read(spool, 10), std::system_error);
 
-  temporary_files const nowhere("/nowhere/at/all");
-  spool.reset(0);
-  spool.begin(nowhere, 10);
+  spool_file nowhere(std::make_shared<temporary_files>("/nowhere/at/all"));
+  body_spool lost;
+  lost.begin(nowhere, 10);
   try {
-    spool.append(bytes_of(11));
+    lost.append(bytes_of(11));
     FAIL("there is no such directory");
   } catch (std::system_error const& failed) {
     CHECK(failed.code().value() == ENOENT);
     CHECK(std::string(failed.what()).find("/nowhere/at/all") != std::string::npos);
   }
-}
-
-TEST_CASE("temporary files have no name") {
-  auto const place = std::filesystem::temp_directory_path() / ("kino-test-" + std::to_string(::getpid()));
-  std::filesystem::create_directory(place);
-  temporary_files const files(place.string());
-  int const file = files.open();
-  CHECK(std::filesystem::is_empty(place));
-  struct stat facts {};
-  REQUIRE(::fstat(file, &facts) == 0);
-  CHECK(facts.st_nlink == 0);
-  CHECK((facts.st_mode & 077) == 0);
-  files.close(file);
-  std::filesystem::remove(place);
 }

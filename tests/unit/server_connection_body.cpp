@@ -4,6 +4,7 @@
 // of them.
 
 #include "net/connection.hpp"
+#include "net/io_thread.hpp"
 
 #include "../support/await.hpp"
 #include "../support/broken_disk.hpp"
@@ -43,6 +44,9 @@ struct place {
   }
 };
 
+// How many parts of the disk are lent to bodies.
+std::size_t lent(running_http_server& http) { return http.get().first_thread().exchanges().spool().lent(); }
+
 // One request that is answered says that the I/O thread has seen what was sent before.
 void pass_by(running_http_server& http, desk& requests) {
   client other(http.port());
@@ -63,7 +67,7 @@ server::body_pipe::taken end_of(exchange& from) {
 
 }  // namespace
 
-TEST_CASE("a body reaches the handler whole, and its file ends with its request") {
+TEST_CASE("a body reaches the handler whole, and its place on the disk ends with its request") {
   place at;
   running_http_server http(at.requests, at.settings);
   client asking(http.port());
@@ -72,13 +76,13 @@ TEST_CASE("a body reaches the handler whole, and its file ends with its request"
   exchange::reply each = at.requests.next();
   CHECK_FALSE(exchange::of(each).streamed());
   CHECK(exchange::of(each).collected().size() == body.size());
-  CHECK(at.disk->now_open == 1);
+  CHECK(lent(http) == 1);
   CHECK(read_body(exchange::of(each)) == body);
   answer(each, "done");
   each = {};
   sender.join();
   CHECK(asking.read_response().body == "done");
-  await([&] { return at.disk->now_open == 0; });
+  await([&] { return lent(http) == 0; });
 }
 
 TEST_CASE("a request is handed over when its body is complete and not before") {
@@ -133,7 +137,7 @@ TEST_CASE("a disk that fails is answered, and costs only the request that needed
       CHECK(asking.ended());
       CHECK(at.requests.handed_over() == 0);
       CHECK(at.requests.refusals() == 1);
-      await([&] { return at.disk->now_open == 0; });
+      await([&] { return lent(http) == 0; });
       client next(http.port());
       std::string const small(memory, 's');
       REQUIRE(next.send(post(small)));
@@ -145,16 +149,16 @@ TEST_CASE("a disk that fails is answered, and costs only the request that needed
   }
 }
 
-TEST_CASE("a client that leaves in a body leaves no file") {
+TEST_CASE("a client that leaves in a body leaves nothing on the disk") {
   place at;
   running_http_server http(at.requests, at.settings);
   client ending(http.port());
   client vanishing(http.port());
   for (client* each : {&ending, &vanishing}) REQUIRE(each->send(head(100'000) + std::string(50'000, 'b')));
-  await([&] { return at.disk->now_open == 2; });
+  await([&] { return lent(http) == 2; });
   ending.half_close();
   vanishing.reset();
-  await([&] { return at.disk->now_open == 0; });
+  await([&] { return lent(http) == 0; });
   CHECK(at.requests.handed_over() == 0);
 }
 
@@ -169,14 +173,14 @@ TEST_CASE("a connection has one body at a time, however many were pipelined") {
   for (int i = 0; i < 8; ++i) {
     exchange::reply each = at.requests.next();
     pass_by(http, at.requests);
-    CHECK(at.disk->now_open == 1);
+    CHECK(lent(http) == 1);
     CHECK(read_body(exchange::of(each)) == body);
     answer(each, "done");
     each = {};
     CHECK(asking.read_response().body == "done");
   }
   sender.join();
-  CHECK(at.disk->opened == 8);
+  CHECK(at.disk->opened == 1);
 }
 
 TEST_CASE("small pieces are written together") {

@@ -4,8 +4,6 @@
 
 #include "http/exchange.hpp"
 
-#include "base/temporary_files.hpp"
-
 #include "../support/stress.hpp"
 
 #include <kino/channel.hpp>
@@ -27,9 +25,9 @@ namespace {
 // A request that no connection has: it goes back to its pool with its last handle.
 exchange::reply acquire(exchange_pool& pool) { return exchange::reply(pool.acquire()); }
 
-void collect(exchange_pool& pool, exchange& body_of, server::temporary_files const& files, std::size_t size) {
+void collect(exchange_pool& pool, exchange& body_of, std::size_t size) {
   server::body_spool& body = body_of.collected();
-  body.begin(files, 1 << 20);
+  body.begin(pool.spool(), 1 << 20);
   pool.lend_memory(body);
   body.append(std::string(size, 'b'));
 }
@@ -38,7 +36,6 @@ void collect(exchange_pool& pool, exchange& body_of, server::temporary_files con
 
 TEST_CASE("an exchange comes back empty, with its memory") {
   auto const pool = exchange_pool::make();
-  server::temporary_files const files;
   void const* place = nullptr;
   char const* memory = nullptr;
   {
@@ -48,7 +45,7 @@ TEST_CASE("an exchange comes back empty, with its memory") {
     CHECK(one.response().start(200) == server::response_head::problem::none);
     CHECK(one.response().add("x-a", "b") == server::response_head::problem::none);
     one.response().each_field([&](std::string_view name, std::string_view) { memory = name.data(); });
-    collect(*pool, one, files, 100);
+    collect(*pool, one, 100);
     CHECK(one.begin());
     CHECK(!one.begin());
     one.departures().notify();
@@ -83,19 +80,18 @@ TEST_CASE("there are as many exchanges as were out at once") {
 
 TEST_CASE("the memory of large bodies goes from one to the next, and so much is kept at most") {
   auto const pool = exchange_pool::make();
-  server::temporary_files const files;
   constexpr std::size_t large = 100'000;
   std::vector<exchange::reply> out;
   for (std::size_t i = 0; i < server::tuning::spare_bodies + 5; ++i) {
     out.push_back(acquire(*pool));
-    collect(*pool, exchange::of(out.back()), files, large);
+    collect(*pool, exchange::of(out.back()), large);
   }
   out.clear();
   std::size_t with_memory = 0;
   for (std::size_t i = 0; i < server::tuning::spare_bodies + 5; ++i) {
     out.push_back(acquire(*pool));
     server::body_spool& body = exchange::of(out.back()).collected();
-    body.begin(files, 1 << 20);
+    body.begin(pool->spool(), 1 << 20);
     pool->lend_memory(body);
     server::byte_buffer memory;
     body.swap_memory(memory);

@@ -106,12 +106,11 @@ private:
   VALUE hash_;
 };
 
-// A connection may need a second descriptor for a large body, and files and other sockets of the
-// application need some, too.
+// Files and other sockets of the application need some descriptors, too.
 std::size_t most_connections() {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return 65536;
-  return std::max<std::size_t>(64, files.rlim_cur / 10 * 4);
+  return std::max<std::size_t>(64, files.rlim_cur / 10 * 8);
 }
 
 }  // namespace

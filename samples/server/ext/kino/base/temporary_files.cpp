@@ -58,6 +58,21 @@ ssize_t temporary_files::read(int file, char* bytes, std::size_t length, std::ui
   return ::pread(file, bytes, length, static_cast<off_t>(at));
 }
 
+bool temporary_files::discard(int file, std::uint64_t at, std::uint64_t length) const noexcept {
+#if defined(FALLOC_FL_PUNCH_HOLE) && !defined(KINO_ONLY_POSIX)
+  return ::fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(at),
+                     static_cast<off_t>(length)) == 0;
+#else
+  static_cast<void>(file), static_cast<void>(at), static_cast<void>(length);
+  return false;
+#endif
+}
+
+void temporary_files::truncate(int file) const noexcept {
+  // If this fails, the space is used again.
+  static_cast<void>(!::ftruncate(file, 0));
+}
+
 void temporary_files::close(int file) const noexcept { ::close(file); }
 
 }  // namespace kino::server

@@ -30,6 +30,10 @@ public:
   /// Like pwrite and pread: the number of bytes, or -1 with errno.
   virtual ssize_t write(int file, char const* bytes, std::size_t length, std::uint64_t at) const;
   virtual ssize_t read(int file, char* bytes, std::size_t length, std::uint64_t at) const;
+  /// Returns the space of this part of the file to the file system. False where that is not supported.
+  [[nodiscard]] virtual bool discard(int file, std::uint64_t at, std::uint64_t length) const noexcept;
+  /// Makes the file empty.
+  virtual void truncate(int file) const noexcept;
   virtual void close(int file) const noexcept;
 
   [[nodiscard]] static std::string default_directory();

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/byte_buffer.hpp"
-#include "base/temporary_files.hpp"
+#include "base/spooled_bytes.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -14,24 +14,25 @@
 
 namespace kino::server {
 
-/// A body_spool stores a body: in memory while it is small, otherwise in a temporary file behind a
+/// A body_spool stores a body: in memory while it is small, otherwise in a spool_file behind a
 /// buffer in memory. A slow or large upload therefore costs neither a worker nor much memory.
 ///
 /// One thread writes first, then others read; passing the request through the queue orders the two.
 /// A reader claims the next bytes, which threads that share a GVL do one at a time, and copies them
 /// out without a lock, because written bytes no longer change.
 ///
-/// Memory: at most the limit, rounded up to a power of two, and one file descriptor.
+/// Memory: at most the limit, rounded up to a power of two, and 4 bytes per megabyte in the file.
 /// Blocks: as the file system does, in bodies beyond the limit.
 /// Throws: std::bad_alloc; std::system_error, if the file cannot be created, written or read.
+/// Fork:   a child can read what is in memory; see spool_file for the rest.
+/// Lifetime: ends before that of the spool_file.
 class body_spool {
 public:
   body_spool() = default;
   body_spool(body_spool const&) = delete;
-  ~body_spool() { close(); }
 
-  /// Begins an empty body that keeps at most `memory` bytes (at least one) in memory, and the rest in `files`.
-  void begin(temporary_files const& files, std::size_t memory);
+  /// Begins an empty body that keeps at most `memory` bytes (at least one) in memory, and the rest in `file`.
+  void begin(spool_file& file, std::size_t memory);
 
   // --- writing ---
 
@@ -51,7 +52,7 @@ public:
     std::size_t length;
   };
 
-  [[nodiscard]] std::uint64_t size() const { return stored_ + memory_.size(); }
+  [[nodiscard]] std::uint64_t size() const { return stored_.size() + memory_.size(); }
   /// Number of unclaimed bytes.
   [[nodiscard]] std::uint64_t left() const { return size() - claimed_; }
   /// Claims the next bytes, at most `most`, for the caller.
@@ -59,21 +60,18 @@ public:
   /// Copies claimed bytes to `out`.
   void copy(part const& from, char* out) const;
   /// Whether copying them reads from the file.
-  [[nodiscard]] bool in_file(part const& from) const { return from.at < stored_; }
+  [[nodiscard]] bool in_file(part const& from) const { return from.at < stored_.size(); }
 
-  /// Clears the body: closes the file, keeps at most `keep` bytes of memory.
+  /// Clears the body: releases its part of the file, keeps at most `keep` bytes of memory.
   void reset(std::size_t keep) noexcept;
 
 private:
   void spill();
-  void close() noexcept;
 
-  temporary_files const* files_ = nullptr;
   std::size_t limit_ = 0;
-  byte_buffer memory_;         // the bytes that follow those in the file
-  std::uint64_t stored_ = 0;   // bytes in the file
+  byte_buffer memory_;    // the bytes that follow those in the file
+  spooled_bytes stored_;  // in the file
   std::uint64_t claimed_ = 0;
-  int file_ = -1;
 };
 
 }  // namespace kino::server

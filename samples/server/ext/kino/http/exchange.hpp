@@ -6,6 +6,8 @@
 
 #include "base/byte_buffer.hpp"
 #include "base/options.hpp"
+#include "base/spool_file.hpp"
+#include "base/temporary_files.hpp"
 #include "http/body_pipe.hpp"
 #include "http/body_spool.hpp"
 #include "http/request.hpp"
@@ -24,6 +26,7 @@
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
+#include <utility>
 
 namespace kino::server {
 
@@ -141,7 +144,8 @@ private:
   exchange* watched_next_ = nullptr;
 };
 
-/// An exchange_pool keeps the exchanges of one I/O thread for their next request.
+/// An exchange_pool keeps the exchanges of one I/O thread for their next request, and the file for
+/// what they have no memory for.
 ///
 /// Threads: `acquire` by the I/O thread; exchanges come back from any thread without a lock.
 /// Lifetime: until its owner has let go and the last exchange has come back.
@@ -152,15 +156,21 @@ public:
   };
   using owner = std::unique_ptr<exchange_pool, closer>;
 
-  [[nodiscard]] static owner make() { return owner(new exchange_pool); }
+  /// `files` creates the file; null: in the default directory.
+  [[nodiscard]] static owner make(std::shared_ptr<temporary_files const> files = nullptr) {
+    if (!files) files = std::make_shared<temporary_files>();
+    return owner(new exchange_pool(std::move(files)));
+  }
   [[nodiscard]] exchange& acquire();
+  /// The file for large bodies; any thread.
+  [[nodiscard]] spool_file& spool() { return spool_; }
   /// Gives the body memory that an earlier large body had, if there is some.
   void lend_memory(body_spool& body) noexcept;
 
 private:
   friend class exchange;
 
-  exchange_pool() = default;
+  explicit exchange_pool(std::shared_ptr<temporary_files const> files) noexcept : spool_(std::move(files)) {}
   ~exchange_pool();
   void recycle(exchange& done) noexcept;
   void take_memory(body_spool& body) noexcept;
@@ -168,6 +178,7 @@ private:
   void forget() noexcept;
 
   kino::fork_mark const born_;
+  spool_file spool_;
   exchange* ready_ = nullptr;  // the I/O thread's own
   std::atomic<exchange*> returned_{nullptr};
   std::atomic<std::size_t> alive_{1};  // exchanges, and one for the owner

@@ -150,7 +150,7 @@ rejection connection::on_head() {
   current_->streamed_ = hand_over_due_ = home_.http().streams_body(head);
   if (current_->streamed_) return {};
   body_spool& body = current_->collected();
-  body.begin(home_.http().files(), limits_.body_buffer);
+  body.begin(home_.exchanges().spool(), limits_.body_buffer);
   if (head.content_length.value_or(0) > tuning::kept_capacity) {
     home_.exchanges().lend_memory(body);
     static_cast<void>(body.prepare(*head.content_length));

@@ -13,7 +13,6 @@ namespace kino::server {
 http_server::http_server(options const& settings, request_handler& handler)
     : settings_(settings),
       streamed_(settings.stream_body),
-      files_(settings.files ? settings.files : std::make_shared<temporary_files>()),
       handler_(handler) {
   for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
     threads_.push_back(std::make_unique<io_thread>(*this));

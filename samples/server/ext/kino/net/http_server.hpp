@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/options.hpp"
-#include "base/temporary_files.hpp"
 #include "http/exchange.hpp"
 #include "http/streamed_bodies.hpp"
 #include "net/io_thread.hpp"
@@ -76,8 +75,6 @@ public:
   [[nodiscard]] options const& settings() const { return settings_; }
   /// Whether the handler gets the request before its body has arrived.
   [[nodiscard]] bool streams_body(request const& head) const { return streamed_.match(head); }
-  /// The storage for large bodies.
-  [[nodiscard]] temporary_files const& files() const { return *files_; }
   // relaxed, both: they take effect on the next request or connection, and the passes over
   // all connections that follow them are posted.
   [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
@@ -102,7 +99,6 @@ private:
 
   options const settings_;
   streamed_bodies const streamed_;
-  std::shared_ptr<temporary_files const> const files_;
   request_handler& handler_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::vector<std::unique_ptr<listener>> listeners_;

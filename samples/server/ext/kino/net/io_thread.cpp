@@ -26,7 +26,10 @@ void name_this_thread() noexcept {
 
 }  // namespace
 
-io_thread::io_thread(http_server& http) : http_(http), work_(context_.get_executor()) {}
+io_thread::io_thread(http_server& http)
+    : http_(http),
+      work_(context_.get_executor()),
+      exchanges_(exchange_pool::make(http.settings().files)) {}
 
 io_thread::~io_thread() {
   stop();

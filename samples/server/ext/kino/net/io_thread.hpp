@@ -77,7 +77,7 @@ private:
   notice_queue notices_{context_};
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
-  exchange_pool::owner exchanges_ = exchange_pool::make();
+  exchange_pool::owner exchanges_;
   std::unique_ptr<char[]> buffer_{new char[tuning::read_size]};
   connection* connections_ = nullptr;
 
