@@ -10,8 +10,9 @@ class HeapReserveTest < ServerTest
   REQUESTS = 1024
   # Without room it was one every 10 to 20 requests; what the requests allocate is worth no more than one or two.
   MOST = 5
-  # In which it is noticed.
-  ROUNDS = 3
+  # In one of them it is noticed: which one, the order decides in which the workers run.
+  ROUNDS = 8
+  QUIET = 3
 
   def collections
     Client.open(@child.port) { |client| client.get("/").body.to_i }
@@ -40,8 +41,13 @@ class HeapReserveTest < ServerTest
   def test_as_many_waiting_workers_as_there_are_hardly_collect_once_it_was_noticed
     skip "each Ractor has a heap of its own" unless Kino::HeapReserve.shared_heap?
     @child = Child.kino("-m", "ractor", "-w", WORKERS.to_s, APP)
-    rounds = Array.new(ROUNDS) { collections_of_a_round }
-    assert_operator rounds.last, :<=, MOST, "collections per #{REQUESTS} requests: #{rounds}"
+    rounds = []
+    # The first pages last for a round that is quiet, too.
+    noticed = ROUNDS.times.any? do
+      rounds << collections_of_a_round
+      rounds.size >= QUIET && rounds.last(QUIET).max <= MOST
+    end
+    assert noticed, "collections per #{REQUESTS} requests: #{rounds}"
   ensure
     @child&.finish
   end
