@@ -22,6 +22,17 @@ class SupervisionTest < ServerTest
     end
   end
 
+  # Whether a Ractor gets a second native thread then, the kernel's schedule decides: hence several starts.
+  test "Ractors of several Threads start although Ruby has one native thread for all", modes: [:ractor] do |mode|
+    6.times do
+      child = Child.kino("-m", mode.to_s, "-w", "3", "-t", "2", File.join(__dir__, "support/echo.ru"), env: { "RUBY_MAX_CPU" => "1" })
+      child.signal("TERM")
+      assert_equal 0, child.status
+    ensure
+      child&.finish
+    end
+  end
+
   # Specs whose first workers cannot be created.
   def failing_specs(mode, failures)
     spec_class = mode == :ractor ? Kino::Topology::RactorSpec : Kino::Topology::ThreadSpec

@@ -27,6 +27,11 @@ VALUE sleep_exactly(gvl const& held, VALUE, VALUE seconds) {
   return Qnil;
 }
 
+VALUE pin_thread(gvl const& held, VALUE) {
+  kino::pin_thread(held);
+  return Qnil;
+}
+
 VALUE features(gvl const& held, VALUE) {
   return kino::protect(held, [] {
     VALUE const all = rb_hash_new();
@@ -42,6 +47,7 @@ VALUE features(gvl const& held, VALUE) {
 void define_machine(VALUE native) {
   kino::define_function<available_parallelism>(native, "available_parallelism");
   kino::define_function<sleep_exactly>(native, "sleep");
+  kino::define_function<pin_thread>(native, "pin_thread");
   kino::define_function<features>(native, "features");
 }
 

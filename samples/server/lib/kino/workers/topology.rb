@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../native"
 require_relative "worker"
 
 module Kino
@@ -88,6 +89,9 @@ module Kino
 
       def found
         Topology.ractor(@id, @app, name: @name) do |id, app|
+          # A worker pins its native thread. If that was the only one of all Ractors, Ruby makes another one for a new
+          # thread, but not for this one when it is to wake up.
+          Native.pin_thread
           while Ractor.receive == :start
             begin
               Thread.new do
