@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -79,6 +80,22 @@ private:
 std::string post(std::string_view target, std::size_t length) {
   return "POST " + std::string(target) + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
 }
+
+// Counts the ends of exchanges: each of those that were handed over, or refused, has one.
+class counting final : public server::observer {
+public:
+  [[nodiscard]] int handed_over() const { return handed_over_; }
+  [[nodiscard]] int refused() const { return refused_; }
+
+private:
+  void ended(server::exchange_report const& report) noexcept override {
+    if (report.ready != server::clock::time_point{}) ++handed_over_;
+    if (report.how == server::exchange_end::refused) ++refused_;
+  }
+
+  std::atomic<int> handed_over_{0};
+  std::atomic<int> refused_{0};
+};
 
 // One visit of one client. Returns whether what it got was wrong, where it was entitled to something.
 bool visit(std::uint16_t port, stress::dice& chance) {
@@ -188,7 +205,10 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
   int const before = open_descriptors();
   {
     desk requests;
-    running_http_server http(requests, settings());
+    auto const ends = std::make_shared<counting>();
+    server::options observed = settings();
+    observed.observes = ends;
+    running_http_server http(requests, observed);
     crew const workers(requests);
     std::atomic<std::uint64_t> done{0};
     std::atomic<int> wrong{0};
@@ -209,6 +229,9 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
     CHECK(wrong == 0);
     await([&] { return http.get().connections() == 0; });
     CHECK(http.get().live() == 0);
+    await([&] { return ends->handed_over() == requests.handed_over(); });
+    CHECK(ends->refused() == requests.refusals());
+    CHECK(ends->refused() > 0);
   }
   CHECK(open_descriptors() == before);
 }
@@ -221,6 +244,8 @@ TEST_CASE("with deadlines that nobody can keep, every connection ends") {
   hasty.connection.keep_alive_timeout = std::chrono::milliseconds(2);
   hasty.connection.min_body_rate = hasty.connection.min_response_rate = 1'000'000'000;
   hasty.connection.rate_grace = std::chrono::milliseconds(2);
+  auto const ends = std::make_shared<counting>();
+  hasty.observes = ends;
   desk requests;
   running_http_server http(requests, hasty);
   crew const workers(requests);
@@ -234,6 +259,7 @@ TEST_CASE("with deadlines that nobody can keep, every connection ends") {
   for (std::thread& each : threads) each.join();
   await([&] { return http.get().connections() == 0; });
   CHECK(http.get().live() == 0);
+  await([&] { return ends->handed_over() == requests.handed_over(); });
 }
 
 TEST_CASE("a HTTP server that drains and then closes ends all visits") {

@@ -355,8 +355,8 @@ TEST_CASE("a client that has left: nothing goes out, and the socket is not writt
 TEST_CASE("cut asks for the end once; close gives the descriptor back once") {
   line here(1);
   here.attach_all();
-  here.out.cut();
-  here.out.cut();
+  here.out.cut(here.at(0));
+  here.out.cut(here.at(0));
   CHECK(here.wakes == 1);
   CHECK(here.out.take_pending() == response_pipeline::hang_up);
   CHECK(here.deliver(0, "a") == delivery::gone);
@@ -366,7 +366,7 @@ TEST_CASE("cut asks for the end once; close gives the descriptor back once") {
   CHECK(::fcntl(next, F_GETFD) != -1);
   ::close(next);
   CHECK(here.out.gave_up(server::clock::now()));
-  here.out.cut();
+  here.out.cut(here.at(0));
   here.out.resume_reading();
   CHECK(here.out.take_pending() == response_pipeline::nothing);
 }

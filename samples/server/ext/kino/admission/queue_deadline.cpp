@@ -65,7 +65,7 @@ void queue_deadline::look() noexcept {
   finished.forget_all();
   while (late.first) {
     exchange& one = late.pop();
-    if (one.begin()) one.end(kino::ending::expired);
+    if (one.withdraw()) one.end(kino::ending::expired);
     one.drop_weak();
   }
   set_alarm();

@@ -70,7 +70,7 @@ int server::status_for(kino::ending how, exchange& unanswered) noexcept {
     rejected_.add();
     return 503;
   }
-  if (unanswered.begin()) unserved_.add();
+  if (unanswered.withdraw()) unserved_.add();
   return 500;
 }
 

@@ -103,6 +103,7 @@ inline constexpr std::chrono::seconds linger{2};
 inline constexpr std::chrono::milliseconds half_close_grace{100};
 }  // namespace tuning
 
+class observer;
 class temporary_files;
 
 struct options {
@@ -113,6 +114,8 @@ struct options {
   std::vector<std::string> stream_body;
   /// Storage for large bodies; null: the default directory.
   std::shared_ptr<temporary_files const> files;
+  /// Is told of every exchange at its end; may be null.
+  std::shared_ptr<observer> observes;
 };
 
 }  // namespace kino::server

@@ -10,6 +10,22 @@ namespace kino::server {
 // writes to none, closes none, and lets no event loop know of anything: the loop's epoll is the parent's, too.
 bool exchange::inherited() const { return pool_.born_.forked(); }
 
+bool exchange::begin() noexcept {
+  if (begun_.exchange(true)) return false;
+  // relaxed: a number to look at; the response, which comes later, carries it.
+  if (observed()) taken_at_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  return true;
+}
+
+bool exchange::observed() const noexcept { return pool_.observer_ != nullptr; }
+
+void exchange::report(exchange_end how) const noexcept {
+  if (!observed()) return;
+  clock::time_point const taken{clock::duration(taken_at_.load(std::memory_order_relaxed))};  // see begin
+  pool_.observer_->ended({*this, how, out_.status, received_.load(std::memory_order_relaxed), out_.body_bytes,
+                          started_at_, out_.ready, taken, out_.answered, clock::now()});
+}
+
 delivery exchange::send(response_part const& part) { return inherited() ? delivery::gone : sink_->send(*this, part); }
 
 void exchange::flush() {
@@ -78,6 +94,13 @@ void exchange::released() noexcept {
   out_.bytes.clear(tuning::kept_capacity);
   out_.attached = out_.last = out_.writer_waits = false;
   out_.keep_alive = true;
+  out_.how = exchange_end::complete;
+  out_.status = 0;
+  out_.body_bytes = 0;
+  out_.ready = out_.answered = started_at_ = {};
+  refused_ = false;
+  taken_at_.store(0, std::memory_order_relaxed);  // as ...
+  received_.store(0, std::memory_order_relaxed);  // ... all of it, `recycle` publishes these
   ready_at_ = {};
   begun_.store(false);
   departures_.consume_notification();

@@ -10,6 +10,7 @@
 #include "base/temporary_files.hpp"
 #include "http/body_pipe.hpp"
 #include "http/body_spool.hpp"
+#include "http/observer.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
 #include "http/response_sink.hpp"
@@ -64,7 +65,9 @@ public:
   [[nodiscard]] clock::time_point ready_at() const { return ready_at_; }
 
   /// Claims the request for a worker. False if it has waited too long: it is answered then, or about to be.
-  [[nodiscard]] bool begin() noexcept { return !begun_.exchange(true); }
+  [[nodiscard]] bool begin() noexcept;
+  /// Claims the request so that no worker begins it any more. False if one has.
+  [[nodiscard]] bool withdraw() noexcept { return !begun_.exchange(true); }
 
   /// The response, to be described before its first part is sent. It belongs to the request's worker, also after
   /// another thread has ended the request.
@@ -111,6 +114,12 @@ public:
     bool last = false;
     bool keep_alive = true;
     bool writer_waits = false;
+    // For the observer.
+    exchange_end how = exchange_end::complete;
+    int status = 0;
+    std::uint64_t body_bytes = 0;
+    clock::time_point ready;
+    clock::time_point answered;
   };
 
 private:
@@ -124,6 +133,8 @@ private:
   void delivered(kino::outcome<response_part>&& result) noexcept override;
   void released() noexcept override;
   void discard_body();
+  [[nodiscard]] bool observed() const noexcept;
+  void report(exchange_end how) const noexcept;
 
   exchange_pool& pool_;
   response_sink* sink_ = nullptr;  // released with the exchange
@@ -136,6 +147,10 @@ private:
   outgoing out_;
   kino::parker departures_;
   clock::time_point ready_at_{};
+  bool refused_ = false;
+  clock::time_point started_at_{};           // if observed
+  std::atomic<clock::rep> taken_at_{0};      // likewise
+  std::atomic<std::uint64_t> received_{0};   // bytes of the body; written by the I/O thread
   std::size_t ordinal_ = 0;  // among the requests of its connection, from 1
   exchange* next_ = nullptr;
 
@@ -156,10 +171,11 @@ public:
   };
   using owner = std::unique_ptr<exchange_pool, closer>;
 
-  /// `files` creates the file; null: in the default directory.
-  [[nodiscard]] static owner make(std::shared_ptr<temporary_files const> files = nullptr) {
+  /// `files` creates the file; null: in the default directory. `observes` may be null.
+  [[nodiscard]] static owner make(std::shared_ptr<temporary_files const> files = nullptr,
+                                  std::shared_ptr<observer> observes = nullptr) {
     if (!files) files = std::make_shared<temporary_files>();
-    return owner(new exchange_pool(std::move(files)));
+    return owner(new exchange_pool(std::move(files), std::move(observes)));
   }
   [[nodiscard]] exchange& acquire();
   /// The file for large bodies; any thread.
@@ -170,7 +186,8 @@ public:
 private:
   friend class exchange;
 
-  explicit exchange_pool(std::shared_ptr<temporary_files const> files) noexcept : spool_(std::move(files)) {}
+  exchange_pool(std::shared_ptr<temporary_files const> files, std::shared_ptr<observer> observes) noexcept
+      : spool_(std::move(files)), observer_(std::move(observes)) {}
   ~exchange_pool();
   void recycle(exchange& done) noexcept;
   void take_memory(body_spool& body) noexcept;
@@ -179,6 +196,7 @@ private:
 
   kino::fork_mark const born_;
   spool_file spool_;
+  std::shared_ptr<observer> const observer_;
   exchange* ready_ = nullptr;  // the I/O thread's own
   std::atomic<exchange*> returned_{nullptr};
   std::atomic<std::size_t> alive_{1};  // exchanges, and one for the owner

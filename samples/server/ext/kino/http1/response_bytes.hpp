@@ -4,7 +4,10 @@
 
 #pragma once
 
+#include "http/observer.hpp"
+
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
@@ -20,6 +23,9 @@ struct response_bytes {
   bool gather = false;      // small parts may wait a moment for what follows, see response_pipeline
   std::string_view before = {};
   std::string_view after = {};
+  int status = 0;                // of the response that begins here, for the observer
+  std::uint64_t body_bytes = 0;  // likewise, how many of the bytes are its body
+  exchange_end how = exchange_end::complete;  // ... and how it ends
 
   /// The number of all bytes.
   [[nodiscard]] std::size_t size() const {

@@ -67,9 +67,16 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
   bytes.last = part.end;
   bytes.gather = part.gather;
   state_.bytes.clear(tuning::kept_capacity);
-  if (!state_.begun) return bytes;  // No response: the connection ends.
+  if (!state_.begun) {  // No response: the connection ends.
+    bytes.how = exchange_end::disconnected;
+    return bytes;
+  }
   std::size_t const length = length_of(part.data);
-  if (part.head) write_head(*part.head, part.end ? length : 0);
+  if (part.head) {
+    bytes.status = part.head->status();
+    write_head(*part.head, part.end ? length : 0);
+  }
+  if (state_.how != framing::none) bytes.body_bytes = length;
   bytes.keep_alive = state_.keep_alive;
   switch (state_.how) {
     case framing::none: break;

@@ -61,6 +61,7 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
     std::lock_guard guard(mutex_);
     exchange::outgoing& out = from.out_;
     if (out.attached && !closing_) {
+      note(from, bytes);
       bool const our_turn = &front() == &from;
       bool const gathers =
           bytes.gather && out.bytes.size() + bytes.size() < tuning::gather_size;
@@ -78,6 +79,17 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
   return result;
 }
 
+// What the observer will be told.
+void response_pipeline::note(exchange& from, response_bytes const& bytes) {
+  exchange::outgoing& out = from.out_;
+  out.body_bytes += bytes.body_bytes;
+  if (bytes.status != 0) {
+    out.status = bytes.status;
+    if (from.observed()) out.answered = clock::now();
+  }
+  if (bytes.how != exchange_end::complete) out.how = bytes.how;
+}
+
 // The first request in line whose answer is not complete is the one to be handled.
 void response_pipeline::serve_next(deferred& then) {
   std::size_t unsent = 0;
@@ -85,7 +97,10 @@ void response_pipeline::serve_next(deferred& then) {
     exchange::outgoing& out = queued(place).out_;
     unsent += out.bytes.size();
     if (out.last) continue;
-    if (unsent < tuning::write_buffer) then.next = std::move(out.waiting);
+    if (unsent < tuning::write_buffer && out.waiting) {
+      then.next = std::move(out.waiting);
+      queued(place).ready_at_ = out.ready = clock::now();
+    }
     return;
   }
 }
@@ -136,10 +151,11 @@ void response_pipeline::drop_queue(deferred& then) {
   }
 }
 
-void response_pipeline::cut() {
+void response_pipeline::cut(exchange& from) {
   deferred then;
   {
     std::lock_guard guard(mutex_);
+    if (from.out_.attached) from.out_.how = exchange_end::cut;
     if (!open_ || reset_) return;
     reset_ = closing_ = true;
     add_pending(hang_up, then);
@@ -211,19 +227,19 @@ void response_pipeline::run(deferred& then) noexcept {
   }
   if (then.wake) owner_.wake();
   if (then.flush_later) owner_.flush_later();
-  if (then.next) {
-    exchange::of(then.next).ready_at_ = clock::now();
-    owner_.handle(std::move(then.next));
-  }
+  if (then.next) owner_.handle(std::move(then.next));
   // Last: these references may be what keeps the connection, and us.
   while (exchange* const done = then.dropped) {
     then.dropped = done->next_;
     done->departures().notify();  // Nothing more goes out; nobody is hurt by hearing it twice.
     done->out_.waiting = {};      // It is in line no more, so nobody else looks at it.
+    exchange_end const how = done->out_.how;
+    done->report(how == exchange_end::complete ? exchange_end::disconnected : how);
     done->drop_weak();
   }
   while (exchange* const done = then.finished) {
     then.finished = done->next_;
+    done->report(done->out_.how);
     done->drop_weak();
   }
 }

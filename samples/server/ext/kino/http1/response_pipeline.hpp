@@ -83,7 +83,7 @@ public:
   /// See exchange::await_room.
   bool await_room(exchange& writer);
   /// Makes the end of the connection visible as an error, now.
-  void cut();
+  void cut(exchange& from);
 
   /// Refuses further requests and ends the connection when the line is empty.
   void close_after_last();
@@ -133,6 +133,7 @@ private:
 
   void ask(unsigned what);
   void add_pending(unsigned what, deferred& then);
+  void note(exchange& from, response_bytes const& bytes);
   void take_over(exchange::outgoing& out, response_bytes const& bytes, bool send_now, deferred& then);
   std::size_t send_pieces(std::span<iovec> pieces, deferred& then);
   void pump(deferred& then);

@@ -43,15 +43,18 @@ void connection::drop() noexcept {
 
 // --- responses ------------------------------------------------------------------
 
-delivery connection::send(exchange& from, response_part const& part) noexcept {
+delivery connection::transmit(exchange& from, response_part const& part, exchange_end how) noexcept {
   try {
     response_encoder encoder(from.head(), from.encoding_);
     if (part.head && encoder.begin(part) && keep_after(from)) encoder.keep_alive();
-    if (auto const bytes = encoder.encode(part)) return pipeline_.deliver(from, *bytes);
+    if (auto bytes = encoder.encode(part)) {
+      if (bytes->how == exchange_end::complete) bytes->how = how;
+      return pipeline_.deliver(from, *bytes);
+    }
     pipeline_.flush();  // What has been written belongs to the client all the same.
   } catch (std::bad_alloc const&) {
   }
-  pipeline_.cut();
+  pipeline_.cut(from);
   return delivery::gone;
 }
 
@@ -73,9 +76,9 @@ void connection::unanswered(exchange& from, kino::ending how) noexcept {
   // The worker that lost may still describe its own response in the exchange.
   try {
     brief_response const brief(status);
-    send(from, brief.whole());
+    transmit(from, brief.whole(), how == kino::ending::expired ? exchange_end::expired : exchange_end::abandoned);
   } catch (std::bad_alloc const&) {
-    pipeline_.cut();
+    pipeline_.cut(from);
   }
 }
 
@@ -126,6 +129,7 @@ bool connection::begin_request() {
   hold();
   current_->sink_ = this;
   current_->ordinal_ = ++ordinal_;
+  if (current_->observed()) current_->started_at_ = clock::now();
   parser_.start(current_->head_);
   return true;
 }
@@ -197,6 +201,7 @@ void connection::refuse(rejection const& why) {
   }
   brief_response const brief(why.status);
   home_.http().count_refused(why.status);  // before the client can know of it
+  refused.refused_ = true;
   std::exchange(reply_, {}).answer(brief.whole());
 }
 

@@ -67,11 +67,13 @@ public:
   void start() noexcept;
   [[nodiscard]] response_pipeline& out() { return pipeline_; }
 
-  delivery send(exchange& from, response_part const& part) noexcept override;
+  delivery send(exchange& from, response_part const& part) noexcept override {
+    return transmit(from, part, from.refused_ ? exchange_end::refused : exchange_end::complete);
+  }
   delivery interim(exchange& from, int status) noexcept override;
   void flush(exchange&) noexcept override { pipeline_.flush(); }
   [[nodiscard]] bool await_room(exchange& from) override { return pipeline_.await_room(from); }
-  void cut(exchange&) override { pipeline_.cut(); }
+  void cut(exchange& from) override { pipeline_.cut(from); }
   void unanswered(exchange& from, kino::ending how) noexcept override;
   void resume_reading(exchange&) override { pipeline_.resume_reading(); }
   [[nodiscard]] bool client_gone(exchange const& from) override { return pipeline_.gave_up(from.ready_at()); }
@@ -117,10 +119,12 @@ private:
   [[nodiscard]] bool reads_into_body() const;
   [[nodiscard]] std::string_view parse(std::string_view bytes);
   void received_body(std::size_t length);
+  void count_body(std::size_t length);
   void await_body(std::size_t progress);
   [[nodiscard]] std::span<char> body_room();
   rejection collect(std::string_view bytes);
   bool begin_request();
+  delivery transmit(exchange& from, response_part const& part, exchange_end how) noexcept;
   [[nodiscard]] bool keep_after(exchange const& from);
   void hand_over();
   void request_complete();

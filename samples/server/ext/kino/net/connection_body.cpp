@@ -34,9 +34,16 @@ rejection not_stored(std::system_error const& error) {
 }  // namespace
 
 rejection connection::on_body(std::string_view bytes) {
+  count_body(bytes.size());
   if (!current_->streamed()) return collect(bytes);
   if (!current_->body().push(bytes)) paused_ = pause::body_full;
   return {};
+}
+
+// For the observer. relaxed: only this thread writes it.
+void connection::count_body(std::size_t length) {
+  std::atomic<std::uint64_t>& received = current_->received_;
+  received.store(received.load(std::memory_order_relaxed) + length, std::memory_order_relaxed);
 }
 
 // Gives a request to the handler whose body is still on the way.
@@ -54,6 +61,7 @@ bool connection::reads_into_body() const {
 
 void connection::received_body(std::size_t length) {
   current_->collected().commit(length);
+  count_body(length);
   if (parser_.skip_body(length)) return request_complete();
   await_body(length);
 }

@@ -42,7 +42,8 @@ protected:
 ///
 /// Threads: `start`, `stop` and the destructor: one thread; all else: any.
 /// Lifetime: the order is start, stop_accepting, begin_drain, close_connections, stop; `stop`
-///           performs omitted steps. Exchanges may outlive it.
+///           performs omitted steps. Requests must be answered or dropped before it is destroyed; other
+///           references on exchanges may outlive it.
 class http_server {
 public:
   http_server(options const& settings, request_handler& handler);

@@ -29,7 +29,7 @@ void name_this_thread() noexcept {
 io_thread::io_thread(http_server& http)
     : http_(http),
       work_(context_.get_executor()),
-      exchanges_(exchange_pool::make(http.settings().files)) {}
+      exchanges_(exchange_pool::make(http.settings().files, http.settings().observes)) {}
 
 io_thread::~io_thread() {
   stop();
