@@ -76,9 +76,18 @@ class SlowClientsTest < ServerTest
     @clients.each { |client| assert_equal 408, client.read_response.status }
   end
 
+  covers :max_response_temp_file
+  test "slow readers of responses that fit into the file own no worker" do |mode|
+    start(mode, "--min-response-rate", "0", "--max-response-temp-file", "64m")
+    READERS.times { @clients << Client.new(@child.port).send_request("GET", "/long") }
+    assert_others_are_answered
+    @clients.each { |client| assert_equal 10 << 20, client.read_response.body.bytesize }
+    assert_others_are_answered
+  end
+
   # What they read is written by a worker each, until it is cut off.
   test "slow readers" do |mode|
-    start(mode, "--min-response-rate", "1g", "--rate-grace", "100ms")
+    start(mode, "--max-response-temp-file", "0", "--min-response-rate", "1g", "--rate-grace", "100ms")
     READERS.times { @clients << Client.new(@child.port).send_request("GET", "/endless") }
     assert_others_are_answered
     @clients.each { |client| eventually("a reset") { reset?(client) } }

@@ -237,7 +237,8 @@ class StreamingTest < ServerTest
   test "a client that reads too slowly is cut off, and its writer hears of it" do |mode|
     # Without a minimum, the same client is waited for; that response is the older one.
     patient, server = [0, 1 << 30].map do |rate|
-      serve(Streams.new, mode, workers: 2, min_response_rate: rate, rate_grace: 0.1, body_timeout: 3600)
+      serve(Streams.new, mode, workers: 2, max_response_temp_file: 0, min_response_rate: rate, rate_grace: 0.1,
+                               body_timeout: 3600)
     end
     ends, goes_on = gate, gate
     log = logged do

@@ -7,6 +7,7 @@
 
 #include "net/plain_transport.hpp"
 
+#include "../support/broken_disk.hpp"
 #include "../support/private_access.hpp"
 #include "../support/stress.hpp"
 
@@ -14,7 +15,9 @@
 
 #include <array>
 #include <cstdlib>
+#include <cerrno>
 #include <fcntl.h>
+#include <memory>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
@@ -35,7 +38,9 @@ constexpr std::size_t depth = server::tuning::pipeline_depth;
 // The response_pipeline of one connection, its requests, and the client at the other end.
 class line final : private response_pipeline::owner {
 public:
-  explicit line(std::size_t requests) {
+  // With a disk, responses that are written bit by bit go on into its file, up to `most_stored` bytes.
+  explicit line(std::size_t requests, std::shared_ptr<broken_disk> disk = nullptr, std::uint64_t most_stored = 0)
+      : pool_(server::exchange_pool::make(std::move(disk))), out(*this, socket_, most_stored) {
     for (std::size_t i = 0; i < requests; ++i) replies.emplace_back(pool_->acquire());
   }
   ~line() {
@@ -71,6 +76,21 @@ public:
     char byte;
     return ::recv(client, &byte, 1, MSG_DONTWAIT) == 0;
   }
+  // What the client gets if it reads on until nothing waits.
+  std::string all_arrived() {
+    std::string all = arrived();
+    while (out.now().stalled) {
+      static_cast<void>(out.take_pending());
+      out.writable();
+      all += arrived();
+    }
+    return all;
+  }
+  [[nodiscard]] bool told(std::size_t i) {
+    return at(i).departures().park(server::clock::now()) == kino::park_result::notified;
+  }
+  // How many parts of the file are lent to responses.
+  [[nodiscard]] std::size_t lent() { return pool_->spool().lent(); }
   // Which requests were handed over since the last call.
   std::vector<exchange*> take_handled() { return std::exchange(handled_, {}); }
 
@@ -99,7 +119,7 @@ private:
     in_hand_.push_back(std::move(request));
   }
 
-  server::exchange_pool::owner const pool_ = server::exchange_pool::make();
+  server::exchange_pool::owner const pool_;
   std::vector<exchange*> handled_;
   std::vector<exchange::reply> in_hand_;
 
@@ -108,7 +128,7 @@ private:
 public:
   std::vector<exchange::reply> replies;
   std::vector<exchange*> places;
-  response_pipeline out{*this, socket_};
+  response_pipeline out;
 };
 
 std::string const large(4 << 20, 'l');
@@ -405,5 +425,161 @@ TEST_CASE("workers deliver while the I/O thread closes: all or a part arrives, i
     for (char each : std::string("abcd")) whole += std::string(100, each);
     CHECK(whole.starts_with(got));
     CHECK(here.client_sees_end());
+  }
+}
+
+// --- responses that go on into a file -----------------------------------------------
+
+namespace {
+
+constexpr std::uint64_t most_stored = 8 << 20;
+
+std::string numbered(std::size_t first, std::size_t length) {
+  std::string bytes(length, '\0');
+  for (std::size_t i = 0; i < length; ++i) bytes[i] = static_cast<char>((first + i) * 31 % 251);
+  return bytes;
+}
+
+// Writes pieces of this size until the writer should wait, or `most` bytes.
+std::size_t write_until_full(line& here, std::size_t piece, std::size_t most) {
+  std::size_t written = 0;
+  while (written < most) {
+    delivery const what = here.deliver(0, numbered(written, piece), false);
+    REQUIRE(what != delivery::gone);
+    written += piece;
+    if (what == delivery::above_high_watermark) break;
+  }
+  return written;
+}
+
+}  // namespace
+
+TEST_CASE("a streamed response whose client does not read goes into the file, up to the limit, and arrives in order") {
+  auto const disk = std::make_shared<broken_disk>();
+  line here(1, disk, most_stored);
+  here.attach_all();
+  std::size_t const written = write_until_full(here, 60'000, 100 << 20);
+  CHECK(written > most_stored);
+  CHECK(written < most_stored + (8 << 20));  // the socket takes some, too
+  CHECK(here.lent() != 0);
+  CHECK(here.out.await_room(here.at(0)));
+  CHECK(!here.told(0));
+  std::string const got = here.all_arrived();
+  CHECK(here.told(0));
+  CHECK(!here.out.await_room(here.at(0)));
+  CHECK((got == numbered(0, written)));
+  CHECK(here.lent() == 0);
+  CHECK(here.deliver(0, "end") == delivery::taken);
+  CHECK(here.arrived() == "end");
+  CHECK(here.out.now().waiting == 0);
+}
+
+TEST_CASE("a response that ends while it is in the file is sent to its end, and the next one follows") {
+  auto const disk = std::make_shared<broken_disk>();
+  line here(2, disk, most_stored);
+  here.attach_all();
+  here.serve(0);
+  here.serve(1);
+  std::size_t const written = write_until_full(here, 10'000, 5 << 20);
+  CHECK(here.deliver(0, "end") == delivery::taken);
+  CHECK(here.take_handled() == std::vector{&here.at(0)});
+  std::string const got = here.all_arrived();
+  CHECK((got == numbered(0, written) + "end"));
+  CHECK(here.take_handled() == std::vector{&here.at(1)});
+  CHECK(here.lent() == 0);
+}
+
+TEST_CASE("a client that leaves: what was in the file is released with the response") {
+  auto const disk = std::make_shared<broken_disk>();
+  line here(1, disk, most_stored);
+  here.attach_all();
+  static_cast<void>(write_until_full(here, 10'000, 5 << 20));
+  CHECK(here.lent() != 0);
+  ::close(std::exchange(here.client, -1));
+  here.out.writable();
+  CHECK((here.out.take_pending() & response_pipeline::hang_up) != 0);
+  CHECK(here.deliver(0, "more", false) == delivery::gone);
+  here.out.close();
+  here.replies.clear();
+  CHECK(here.lent() == 0);
+}
+
+TEST_CASE("a full disk: the writer waits as without one, and nothing is lost") {
+  auto const disk = std::make_shared<broken_disk>();
+  line here(1, disk, most_stored);
+  here.attach_all();
+  std::size_t written = write_until_full(here, 60'000, 2 << 20);
+  disk->write_error = ENOSPC;
+  for (;;) {
+    delivery const what = here.deliver(0, numbered(written, 60'000), false);
+    written += 60'000;
+    if (what == delivery::above_high_watermark) break;
+    REQUIRE(written < (10 << 20));
+  }
+  CHECK(here.out.await_room(here.at(0)));
+  disk->write_error = 0;
+  std::string const got = here.all_arrived();
+  CHECK(here.told(0));
+  CHECK((got == numbered(0, written)));
+}
+
+TEST_CASE("a file that cannot be read ends the connection visibly") {
+  auto const disk = std::make_shared<broken_disk>();
+  line here(1, disk, most_stored);
+  here.attach_all();
+  std::size_t const written = write_until_full(here, 60'000, 4 << 20);
+  disk->read_error = EIO;
+  std::string const got = here.all_arrived();
+  CHECK(numbered(0, written).starts_with(got));
+  CHECK(got.size() < written);
+  CHECK((here.out.take_pending() & response_pipeline::hang_up) != 0);
+  CHECK(here.deliver(0, "more", false) == delivery::gone);
+}
+
+TEST_CASE("without a limit for the file, or in one piece, a response touches no disk") {
+  auto const disk = std::make_shared<broken_disk>();
+  {
+    line here(1, disk, 0);
+    here.attach_all();
+    static_cast<void>(write_until_full(here, 60'000, 10 << 20));
+  }
+  line here(1, disk, most_stored);
+  here.attach_all();
+  CHECK(here.deliver(0, large) != delivery::gone);
+  CHECK((here.all_arrived() == large));
+  CHECK(disk->opened == 0);
+}
+
+TEST_CASE("with any pieces, readers and disk errors, a response arrives whole and in order") {
+  for (std::uint32_t seed = 1; seed <= stress::scaled(40); ++seed) {
+    CAPTURE(seed);
+    stress::dice chance(seed);
+    auto const disk = std::make_shared<broken_disk>();
+    disk->most = 1 + chance.below(200'000);
+    line here(1, disk, 1 << 20);
+    here.attach_all();
+    std::size_t const total = chance.below(6 << 20);
+    std::string got;
+    bool ended = false;
+    for (std::size_t written = 0; !ended;) {
+      if (chance.once_in(20)) disk->write_error = chance.once_in(2) ? ENOSPC : 0;
+      bool const waits = here.out.await_room(here.at(0));
+      if (!waits) {
+        std::size_t const length = std::min<std::size_t>(1 + chance.below(chance.once_in(4) ? 400'000 : 4000), total - written);
+        written += length;
+        ended = written == total;
+        REQUIRE(here.deliver(0, numbered(written - length, length), ended, true, chance.once_in(2)) != delivery::gone);
+      }
+      if (waits || chance.once_in(10)) {
+        got += here.arrived();
+        if (here.out.take_pending() & response_pipeline::wait_writable) here.out.writable();
+      }
+      // A writer that was told to wait is told of room before it goes on.
+      if (waits && !here.out.await_room(here.at(0))) static_cast<void>(here.told(0));
+    }
+    got += here.all_arrived();
+    REQUIRE((got == numbered(0, total)));
+    CHECK(here.out.now().waiting == 0);
+    CHECK(here.lent() == 0);
   }
 }

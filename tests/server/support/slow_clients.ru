@@ -11,9 +11,16 @@ class SlowClientsApp
     end
   end
 
+  class Long
+    def each
+      160.times { yield PIECE }
+    end
+  end
+
   def call(env)
     case env["PATH_INFO"]
     when "/length" then [200, HEADERS, [env["rack.input"].read.bytesize.to_s]]
+    when "/long" then [200, HEADERS, Long.new]
     when "/endless" then [200, HEADERS, Endless.new]
     else [200, HEADERS, ["hello"]]
     end

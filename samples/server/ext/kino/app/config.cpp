@@ -130,6 +130,7 @@ config read_config(gvl const& held, VALUE hash) {
   from.read("body_buffer", each.body_buffer, 1);
   from.read("min_body_rate", each.min_body_rate, 0);
   from.read("min_response_rate", each.min_response_rate, 0);
+  from.read("max_response_temp_file", each.max_response_temp_file, 0);
   from.read("rate_grace", each.rate_grace);
   from.read("stream_body", made.http.stream_body);
   from.read("header_timeout", each.header_timeout);

@@ -59,6 +59,9 @@ struct limits {
   std::size_t max_connections = 1024;
   /// Bytes of a collected request body kept in memory; the rest is written to a file.
   std::size_t body_buffer = 64 * 1024;
+  /// Bytes of a streamed response that wait for its client in a file, beyond tuning::write_buffer in memory,
+  /// before its writer must wait; 0: none.
+  std::uint64_t max_response_temp_file = 0;
   /// Minimum rates in bytes per second at which a client must send a request body, and read a
   /// response that waits for it; 0: no minimum. See minimum_rate.
   std::uint64_t min_body_rate = 240;
@@ -79,7 +82,7 @@ inline constexpr std::size_t most_header_size = 16 * 1024 * 1024;
 inline constexpr std::size_t kept_fields = 256;
 /// Bytes of a streamed request body that are buffered before reading from the client stops.
 inline constexpr std::size_t pipe_capacity = 64 * 1024;
-/// Bytes of a response that are buffered for the client before its writer must wait.
+/// Bytes of a response that are buffered for the client in memory.
 inline constexpr std::size_t write_buffer = 128 * 1024;
 /// Chunks of a response smaller than this are coalesced up to this size ...
 inline constexpr std::size_t gather_size = 32 * 1024;

@@ -72,6 +72,7 @@ void spool_file::write(extent to, std::size_t offset, std::string_view bytes) {
     offset += static_cast<std::size_t>(written);
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
+  failing_.store(false, std::memory_order_relaxed);  // see report_failure
 }
 
 void spool_file::read(extent from, std::size_t offset, char* out, std::size_t length) const {

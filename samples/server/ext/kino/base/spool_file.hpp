@@ -8,6 +8,7 @@
 
 #include <kino/fork_mark.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -49,6 +50,12 @@ public:
   /// Reads `length` written bytes from `offset` on.
   void read(extent from, std::size_t offset, char* out, std::size_t length) const;
 
+  /// Whether a failure to write is the first one since the last success, so that one line is logged for all.
+  [[nodiscard]] bool report_failure() noexcept {
+    // relaxed: only to limit a log.
+    return !failing_.exchange(true, std::memory_order_relaxed);
+  }
+
   /// Number of extents that are lent.
   [[nodiscard]] std::size_t lent() const;
 
@@ -59,6 +66,7 @@ private:
 
   std::shared_ptr<temporary_files const> const files_;
   kino::fork_mark const born_;
+  std::atomic<bool> failing_{false};
   mutable std::mutex mutex_;
   // Guarded by the mutex; file_ is set before the first extent is lent, and then constant.
   int file_ = -1;

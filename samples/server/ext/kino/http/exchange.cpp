@@ -92,7 +92,7 @@ void exchange::released() noexcept {
   encoding_.bytes.clear(tuning::kept_capacity);
   encoding_.begun = false;
   out_.bytes.clear(tuning::kept_capacity);
-  out_.attached = out_.last = out_.writer_waits = false;
+  out_.attached = out_.last = out_.writer_waits = out_.disk_failed = false;
   out_.keep_alive = true;
   out_.how = exchange_end::complete;
   out_.status = 0;

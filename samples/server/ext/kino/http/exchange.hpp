@@ -6,6 +6,7 @@
 
 #include "base/byte_buffer.hpp"
 #include "base/options.hpp"
+#include "base/output_buffer.hpp"
 #include "base/spool_file.hpp"
 #include "base/temporary_files.hpp"
 #include "http/body_pipe.hpp"
@@ -108,12 +109,13 @@ public:
 
   /// What goes out; guarded by the response_pipeline's lock.
   struct outgoing {
-    byte_buffer bytes;
+    output_buffer bytes;
     reply waiting;  // the request itself, ready to be handled, until its turn comes
     bool attached = false;
     bool last = false;
     bool keep_alive = true;
     bool writer_waits = false;
+    bool disk_failed = false;  // what is beyond memory waits with its writer
     // For the observer.
     exchange_end how = exchange_end::complete;
     int status = 0;

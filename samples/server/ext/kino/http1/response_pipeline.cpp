@@ -65,13 +65,12 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
       bool const our_turn = &front() == &from;
       bool const gathers =
           bytes.gather && out.bytes.size() + bytes.size() < tuning::gather_size;
-      take_over(out, bytes, our_turn && !stalled_ && !gathers, then);
+      take_over(from, bytes, our_turn && !stalled_ && !gathers, then);
       if (our_turn && !gathers) pump(then);
       if (our_turn && gathers && !stalled_ && !flush_due_) flush_due_ = then.flush_later = true;
       if (bytes.last) serve_next(then);
       if (!reset_) {
-        bool const above_high_watermark = out.attached && out.bytes.size() > tuning::write_buffer;
-        result = above_high_watermark ? delivery::above_high_watermark : delivery::taken;
+        result = out.attached && above_high_watermark(out) ? delivery::above_high_watermark : delivery::taken;
       }
     }
   }
@@ -92,7 +91,7 @@ void response_pipeline::note(exchange& from, response_bytes const& bytes) {
 
 // The first request in line whose answer is not complete is the one to be handled.
 void response_pipeline::serve_next(deferred& then) {
-  std::size_t unsent = 0;
+  std::uint64_t unsent = 0;
   for (std::size_t place = 0; place != length_ && !closing_; ++place) {
     exchange::outgoing& out = queued(place).out_;
     unsent += out.bytes.size();
@@ -180,7 +179,7 @@ bool response_pipeline::gave_up(clock::time_point ready) {
 
 response_pipeline::status response_pipeline::now() {
   std::lock_guard guard(mutex_);
-  std::size_t unsent = 0;
+  std::uint64_t unsent = 0;
   for (std::size_t place = 0; place != length_; ++place) unsent += queued(place).out_.bytes.size();
   std::uint64_t const queued = stalled_ && open_ ? transport_.unacknowledged() : 0;
   return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, queued)};

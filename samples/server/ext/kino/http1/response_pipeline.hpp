@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <string_view>
 
 namespace kino::server {
 
@@ -28,6 +29,10 @@ namespace kino::server {
 /// the client. The thread that brings this about, mostly the worker with the answer before,
 /// hands the request over itself. So a connection keeps at most that many bytes and one answer.
 ///
+/// A streamed response that its client reads more slowly than it is written goes on into a file, up
+/// to the configured size, so its writer need not wait; the I/O thread sends it from there. If the
+/// file cannot be written, the writer waits.
+///
 /// Small pieces of an answer that is written bit by bit gather here, because a system call
 /// costs more than making such a piece. They go out together: when many are there, with the end
 /// of the answer, when the writer's thread gives up its GVL (flush_on_suspend.hpp), and otherwise
@@ -37,7 +42,8 @@ namespace kino::server {
 /// never write into a file descriptor that has become something else.
 ///
 /// Threads: any. `attach`, `serve`, `recall`, `writable` and `close` by the I/O thread only.
-/// Blocks:  never; a leaf lock is held around the non-blocking system call.
+/// Blocks:  never for the client; a leaf lock is held around the non-blocking system call, and around reads
+///          and writes of the file.
 /// Callers hold a reference on the connection, if only through the exchange they pass.
 class response_pipeline {
 public:
@@ -65,7 +71,9 @@ public:
     ~owner() = default;
   };
 
-  response_pipeline(owner& o, transport& to) : owner_(o), transport_(to), since_(clock::now()) {}
+  /// `most_stored`: bytes of a response that may wait in a file, see limits::max_response_temp_file.
+  response_pipeline(owner& o, transport& to, std::uint64_t most_stored = 0)
+      : owner_(o), transport_(to), most_stored_(most_stored), since_(clock::now()) {}
 
   /// Puts a request at the end of the line, once, and keeps a reference to it. Returns the
   /// length of the line, or 0 if no further request is accepted.
@@ -110,7 +118,7 @@ public:
 
   struct status {
     std::size_t waiting;      // requests in line
-    std::size_t unsent;       // bytes of answers that wait for the client
+    std::uint64_t unsent;     // bytes of answers that wait for the client
     bool stalled;             // bytes wait for the client
     bool closing;             // no answer goes out any more
     clock::time_point since;  // of the last progress
@@ -134,7 +142,12 @@ private:
   void ask(unsigned what);
   void add_pending(unsigned what, deferred& then);
   void note(exchange& from, response_bytes const& bytes);
-  void take_over(exchange::outgoing& out, response_bytes const& bytes, bool send_now, deferred& then);
+  void take_over(exchange& from, response_bytes const& bytes, bool send_now, deferred& then);
+  void keep(exchange& from, std::string_view bytes, bool last);
+  void spill(exchange& from) noexcept;
+  [[nodiscard]] bool above_high_watermark(exchange::outgoing const& out) const;
+  [[nodiscard]] bool has_room(exchange::outgoing const& out) const;
+  [[nodiscard]] std::string_view first_of(exchange::outgoing& out, deferred& then) noexcept;
   std::size_t send_pieces(std::span<iovec> pieces, deferred& then);
   void pump(deferred& then);
   void serve_next(deferred& then);
@@ -148,6 +161,7 @@ private:
   owner& owner_;
   std::mutex mutex_;
   transport& transport_;
+  std::uint64_t const most_stored_;
   bool open_ = true;
   std::array<exchange*, tuning::pipeline_depth> queue_{};
   std::size_t first_ = 0;

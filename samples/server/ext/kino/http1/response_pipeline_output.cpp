@@ -4,8 +4,12 @@
 
 #include "http1/response_pipeline.hpp"
 
+#include "base/log.hpp"
+
 #include <algorithm>
+#include <exception>
 #include <new>
+#include <string>
 #include <utility>
 
 namespace kino::server {
@@ -13,6 +17,8 @@ namespace kino::server {
 namespace {
 
 constexpr std::size_t most_pieces = 64;
+// Pieces from a file that are sent before other connections are served.
+constexpr int most_refills = 16;
 
 std::size_t length_of(std::span<iovec const> pieces) {
   std::size_t total = 0;
@@ -33,19 +39,21 @@ void each_piece(response_bytes const& bytes, Visit visit) {
 }  // namespace
 
 // What is not sent now is kept, behind what was kept before.
-void response_pipeline::take_over(exchange::outgoing& out, response_bytes const& bytes, bool send_now,
-                       deferred& then) {
+void response_pipeline::take_over(exchange& from, response_bytes const& bytes, bool send_now,
+                                  deferred& then) {
+  exchange::outgoing& out = from.out_;
   std::size_t sent = 0;
-  if (send_now) {
+  if (send_now && out.bytes.contiguous()) {
     std::array<iovec, most_pieces> all;
     std::size_t count = 0;
-    if (!out.bytes.empty()) all[count++] = piece(out.bytes.view());
+    std::size_t const kept = out.bytes.appended();
+    if (kept != 0) all[count++] = piece(out.bytes.first());
     each_piece(bytes, [&](iovec const& one) {
       all[count++] = one;
       return count != all.size();
     });
     sent = send_pieces(std::span(all).first(count), then);
-    std::size_t const kept_before = std::min(sent, out.bytes.size());
+    std::size_t const kept_before = std::min(sent, kept);
     out.bytes.consume(kept_before);
     sent -= kept_before;
   }
@@ -53,7 +61,7 @@ void response_pipeline::take_over(exchange::outgoing& out, response_bytes const&
     each_piece(bytes, [&](iovec const& one) {
       std::size_t const skipped = std::min(sent, one.iov_len);
       sent -= skipped;
-      out.bytes.append({static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped});
+      keep(from, {static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped}, bytes.last);
       return true;
     });
     if (bytes.last) {
@@ -64,6 +72,38 @@ void response_pipeline::take_over(exchange::outgoing& out, response_bytes const&
     closing_ = true;  // A gap in an answer cannot be mended.
     add_pending(hang_up, then);
   }
+}
+
+void response_pipeline::keep(exchange& from, std::string_view bytes, bool last) {
+  exchange::outgoing& out = from.out_;
+  while (!bytes.empty()) {
+    std::string_view const some = bytes.substr(0, tuning::write_buffer);
+    out.bytes.append(some);
+    bytes.remove_prefix(some.size());
+    // No writer waits for a response that is complete.
+    if (!last && above_high_watermark(out) && out.bytes.size() <= most_stored_ && !out.disk_failed) spill(from);
+  }
+}
+
+void response_pipeline::spill(exchange& from) noexcept {
+  spool_file& file = from.pool_.spool();
+  try {
+    from.out_.bytes.spill(file);
+  } catch (std::exception const& failed) {
+    from.out_.disk_failed = true;
+    if (file.report_failure()) log_line(std::string(failed.what()) + "; responses wait for their clients");
+  }
+}
+
+// Whether the writer of a response should wait for its client ...
+bool response_pipeline::above_high_watermark(exchange::outgoing const& out) const {
+  return out.bytes.appended() > tuning::write_buffer;
+}
+
+// ... and whether it need not wait any longer.
+bool response_pipeline::has_room(exchange::outgoing const& out) const {
+  return out.bytes.appended() <= tuning::write_buffer / 2 ||
+         (!out.disk_failed && out.bytes.size() <= most_stored_ / 2);
 }
 
 void response_pipeline::flush() noexcept {
@@ -101,33 +141,50 @@ std::size_t response_pipeline::send_pieces(std::span<iovec> pieces, deferred& th
 }
 
 void response_pipeline::pump(deferred& then) {
+  int refills = 0;
   while (length_ != 0 && !stalled_ && !closing_) {
     exchange::outgoing& out = front().out_;
+    bool more = false;
     if (!out.bytes.empty()) {
-      iovec all{out.bytes.data(), out.bytes.size()};
+      std::string_view const next = first_of(out, then);
+      if (closing_) break;
+      iovec all = piece(next);
       std::size_t const sent = send_pieces({&all, 1}, then);
       if (closing_) break;
+      bool const all_sent = sent == next.size();
       out.bytes.consume(sent);
       if (sent != 0) since_ = coarse_now();
-      if (!out.bytes.empty()) {
+      more = all_sent && !out.bytes.empty();
+      if (!all_sent || (more && ++refills == most_refills)) {
         stalled_ = true;
-        add_pending(reads_first_ ? wait_readable : wait_writable, then);
+        add_pending(!all_sent && reads_first_ ? wait_readable : wait_writable, then);
       }
     }
-    if (out.writer_waits && out.bytes.size() <= tuning::write_buffer / 2) {
+    if (out.writer_waits && has_room(out)) {
       out.writer_waits = false;
       front().add_weak();
       then.roomy = &front();
     }
+    if (more) continue;
     if (!out.last || !out.bytes.empty()) break;
     finish_front(then);
   }
 }
 
+std::string_view response_pipeline::first_of(exchange::outgoing& out, deferred& then) noexcept {
+  try {
+    return out.bytes.first();
+  } catch (std::exception const& failed) {
+    log_line(failed.what());
+    reset_ = closing_ = true;  // The rest of the response is lost.
+    add_pending(hang_up, then);
+    return {};
+  }
+}
+
 bool response_pipeline::await_room(exchange& writer) {
   std::lock_guard guard(mutex_);
-  writer.out_.writer_waits = writer.out_.attached && !closing_ &&
-                             writer.out_.bytes.size() > tuning::write_buffer;
+  writer.out_.writer_waits = writer.out_.attached && !closing_ && above_high_watermark(writer.out_);
   return writer.out_.writer_waits;
 }
 

@@ -44,6 +44,9 @@ module Kino
                        "/ for all) or content types (application/grpc); may be repeated"),
       Option.new(:min_body_rate, :bytes, 240, range: 0..(1 << 30),
                  help: "minimum rate, in bytes per second, at which a client must send a body (else 408); 0 for no minimum"),
+      Option.new(:max_response_temp_file, :bytes, 64 << 20, range: 0..(1 << 50),
+                 help: "bytes of a streamed response that wait in an unlinked file in TMPDIR for a slow client before the app " \
+                       "must wait, too; 0: none"),
       Option.new(:min_response_rate, :bytes, 240, range: 0..(1 << 30),
                  help: "minimum rate, in bytes per second, at which a client must read a response (else the connection is aborted); 0 for no minimum"),
       Option.new(:rate_grace, :seconds, 5.0, range: 0.001..3600,
