@@ -46,8 +46,8 @@ void client::run() {
     std::int64_t wake = plan_.end + plan_.grace;
     if (open_loop()) wake = std::min(wake, start_due(time));
     else wake = plan_.end;
-    std::int64_t const timeout = std::max<std::int64_t>(0, std::min<std::int64_t>(wake - time, 10'000'000));
-    timespec const timeout{0, static_cast<long>(timeout)};
+    std::int64_t const nanoseconds = std::max<std::int64_t>(0, std::min<std::int64_t>(wake - time, 10'000'000));
+    timespec const timeout{0, static_cast<long>(nanoseconds)};
     int const count = epoll_pwait2(epoll_, events, 256, &timeout, nullptr);
     if (count < 0 && errno != EINTR) throw std::runtime_error("epoll_pwait2 failed");
     for (int i = 0; i < count; ++i) {

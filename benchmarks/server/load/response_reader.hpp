@@ -28,7 +28,7 @@ public:
     left_ = 0;
     seen_ = 0;
     same_ = true;
-    queue_.clear();
+    line_.clear();
   }
 
   /// Reads bytes of the current response. Requests are not pipelined, so bytes after the response
@@ -134,26 +134,26 @@ private:
   // The lines between the chunks, which may arrive in pieces.
   bool read_line(std::string_view& bytes) {
     std::size_t const end = bytes.find('\n');
-    queue_.append(bytes.substr(0, end == std::string_view::npos ? bytes.size() : end + 1));
-    if (queue_.size() > 1024) return false;
+    line_.append(bytes.substr(0, end == std::string_view::npos ? bytes.size() : end + 1));
+    if (line_.size() > 1024) return false;
     bytes.remove_prefix(end == std::string_view::npos ? bytes.size() : end + 1);
     if (end == std::string_view::npos) return true;
-    bool good = queue_.ends_with("\r\n");
+    bool good = line_.ends_with("\r\n");
     switch (phase_) {
       case phase::chunk_size: {
-        auto const size = std::from_chars(queue_.data(), queue_.data() + queue_.size(), left_, 16);
+        auto const size = std::from_chars(line_.data(), line_.data() + line_.size(), left_, 16);
         good = good && size.ec == std::errc{};
         phase_ = left_ == 0 ? phase::trailer : phase::chunk;
         break;
       }
       case phase::chunk_end:
-        good = good && queue_.size() == 2;
+        good = good && line_.size() == 2;
         phase_ = phase::chunk_size;
         break;
       default:
-        if (queue_.size() == 2) phase_ = phase::done;
+        if (line_.size() == 2) phase_ = phase::done;
     }
-    queue_.clear();
+    line_.clear();
     return good;
   }
 
