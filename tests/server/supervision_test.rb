@@ -22,8 +22,10 @@ class SupervisionTest < ServerTest
     end
   end
 
-  # Whether a Ractor gets a second native thread then, the kernel's schedule decides: hence several starts.
+  # Whether a Ractor gets a second native thread then, the kernel's schedule decides: hence several starts. Ruby 3.4
+  # still hangs in some of them, although the Ractor's main thread is pinned.
   test "Ractors of several Threads start although Ruby has one native thread for all", modes: [:ractor] do |mode|
+    skip "this Ruby can hang with one native thread for all" if RUBY_VERSION >= "3.3" && RUBY_VERSION < "4.0"
     6.times do
       child = Child.kino("-m", mode.to_s, "-w", "3", "-t", "2", File.join(__dir__, "support/echo.ru"), env: { "RUBY_MAX_CPU" => "1" })
       child.signal("TERM")
