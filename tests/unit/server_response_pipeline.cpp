@@ -440,11 +440,11 @@ std::string numbered(std::size_t first, std::size_t length) {
   return bytes;
 }
 
-// Writes pieces of this size until the writer should wait, or `most` bytes.
-std::size_t write_until_full(line& here, std::size_t piece, std::size_t most) {
+// Writes pieces of this size, from the byte `first` on, until the writer should wait, or `most` bytes.
+std::size_t write_until_full(line& here, std::size_t piece, std::size_t most, std::size_t first = 0) {
   std::size_t written = 0;
   while (written < most) {
-    delivery const what = here.deliver(0, numbered(written, piece), false);
+    delivery const what = here.deliver(0, numbered(first + written, piece), false);
     REQUIRE(what != delivery::gone);
     written += piece;
     if (what == delivery::above_high_watermark) break;
@@ -472,6 +472,30 @@ TEST_CASE("a streamed response whose client does not read goes into the file, up
   CHECK(here.deliver(0, "end") == delivery::taken);
   CHECK(here.arrived() == "end");
   CHECK(here.out.now().waiting == 0);
+}
+
+TEST_CASE("a writer that waits for the file goes on once its client has read half of it") {
+  auto const disk = std::make_shared<broken_disk>();
+  line here(1, disk, most_stored);
+  here.attach_all();
+  std::size_t written = write_until_full(here, 60'000, 100 << 20);
+  std::string got;
+  int times_told = 0;
+  for (; written < 5 * most_stored; written += write_until_full(here, 60'000, 100 << 20, written)) {
+    REQUIRE(here.out.await_room(here.at(0)));
+    while (!here.told(0)) {
+      got += here.arrived();
+      static_cast<void>(here.out.take_pending());
+      here.out.writable();
+    }
+    ++times_told;
+    // It is told once, and need not wait again although much of its response is still in the file.
+    REQUIRE(!here.out.await_room(here.at(0)));
+    CHECK(here.out.now().unsent > most_stored / 4);
+  }
+  CHECK(times_told > 4);
+  got += here.all_arrived();
+  CHECK((got == numbered(0, written)));
 }
 
 TEST_CASE("a response that ends while it is in the file is sent to its end, and the next one follows") {

@@ -146,7 +146,7 @@ private:
   void keep(exchange& from, std::string_view bytes, bool last);
   void spill(exchange& from) noexcept;
   [[nodiscard]] bool above_high_watermark(exchange::outgoing const& out) const;
-  [[nodiscard]] bool has_room(exchange::outgoing const& out) const;
+  [[nodiscard]] bool make_room(exchange& from) noexcept;
   [[nodiscard]] std::string_view first_of(exchange::outgoing& out, deferred& then) noexcept;
   std::size_t send_pieces(std::span<iovec> pieces, deferred& then);
   void pump(deferred& then);

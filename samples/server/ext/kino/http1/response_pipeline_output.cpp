@@ -95,15 +95,18 @@ void response_pipeline::spill(exchange& from) noexcept {
   }
 }
 
-// Whether the writer of a response should wait for its client ...
+// Whether the writer of a response should wait for its client.
 bool response_pipeline::above_high_watermark(exchange::outgoing const& out) const {
   return out.bytes.appended() > tuning::write_buffer;
 }
 
-// ... and whether it need not wait any longer.
-bool response_pipeline::has_room(exchange::outgoing const& out) const {
-  return out.bytes.appended() <= tuning::write_buffer / 2 ||
-         (!out.disk_failed && out.bytes.size() <= most_stored_ / 2);
+// Whether a writer that waits may go on. Once half of the limit is free, the file takes what the writer has left in
+// memory; otherwise the writer would have to wait until the file is empty.
+bool response_pipeline::make_room(exchange& from) noexcept {
+  exchange::outgoing const& out = from.out_;
+  constexpr std::size_t enough = tuning::write_buffer / 2;
+  if (out.bytes.appended() > enough && out.bytes.size() <= most_stored_ / 2 && !out.disk_failed) spill(from);
+  return out.bytes.appended() <= enough;
 }
 
 void response_pipeline::flush() noexcept {
@@ -160,7 +163,7 @@ void response_pipeline::pump(deferred& then) {
         add_pending(!all_sent && reads_first_ ? wait_readable : wait_writable, then);
       }
     }
-    if (out.writer_waits && has_room(out)) {
+    if (out.writer_waits && make_room(front())) {
       out.writer_waits = false;
       front().add_weak();
       then.roomy = &front();
