@@ -60,7 +60,6 @@ public:
   [[nodiscard]] std::size_t lent() const;
 
 private:
-  void open();
   void expect_same_process() const;
   [[noreturn]] void fail(int error, char const* what) const;
 

@@ -23,7 +23,7 @@ void exchange::report(exchange_end how) const noexcept {
   if (!observed()) return;
   clock::time_point const taken{clock::duration(taken_at_.load(std::memory_order_relaxed))};  // see begin
   pool_.observer_->ended({*this, how, out_.status, received_.load(std::memory_order_relaxed), out_.body_bytes,
-                          started_at_, out_.ready, taken, out_.answered, clock::now()});
+                          started_at_, ready_at_, taken, out_.answered, clock::now()});
 }
 
 delivery exchange::send(response_part const& part) { return inherited() ? delivery::gone : sink_->send(*this, part); }
@@ -97,7 +97,7 @@ void exchange::released() noexcept {
   out_.how = exchange_end::complete;
   out_.status = 0;
   out_.body_bytes = 0;
-  out_.ready = out_.answered = started_at_ = {};
+  out_.answered = started_at_ = {};
   refused_ = false;
   taken_at_.store(0, std::memory_order_relaxed);  // as ...
   received_.store(0, std::memory_order_relaxed);  // ... all of it, `recycle` publishes these

@@ -22,7 +22,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -120,7 +119,6 @@ public:
     exchange_end how = exchange_end::complete;
     int status = 0;
     std::uint64_t body_bytes = 0;
-    clock::time_point ready;
     clock::time_point answered;
   };
 
@@ -148,7 +146,7 @@ private:
   encoding encoding_;
   outgoing out_;
   kino::parker departures_;
-  clock::time_point ready_at_{};
+  clock::time_point ready_at_{};  // guarded by the response_pipeline's lock until it is handed over
   bool refused_ = false;
   clock::time_point started_at_{};           // if observed
   std::atomic<clock::rep> taken_at_{0};      // likewise

@@ -8,6 +8,7 @@
 #include "http/status.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -97,6 +98,12 @@ private:
 
 /// One piece of a body. The bytes are not changed.
 inline iovec piece(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
+/// The number of bytes of all pieces.
+[[nodiscard]] inline std::size_t length_of(std::span<iovec const> pieces) {
+  std::size_t total = 0;
+  for (iovec const& one : pieces) total += one.iov_len;
+  return total;
+}
 
 /// A response_part is one step of a response: its head, pieces of its body, its end, or several of these at once.
 ///

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "http/observer.hpp"
+#include "http/response.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -28,11 +29,7 @@ struct response_bytes {
   exchange_end how = exchange_end::complete;  // ... and how it ends
 
   /// The number of all bytes.
-  [[nodiscard]] std::size_t size() const {
-    std::size_t total = before.size() + after.size();
-    for (iovec const& piece : pieces) total += piece.iov_len;
-    return total;
-  }
+  [[nodiscard]] std::size_t size() const { return before.size() + length_of(pieces) + after.size(); }
 };
 
 }  // namespace kino::server

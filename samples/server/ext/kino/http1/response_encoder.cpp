@@ -39,12 +39,6 @@ void write_status_line(writer& out, std::uint16_t code, std::string_view reason)
   (out << "HTTP/1.1 ").number(code) << " " << reason << "\r\n";
 }
 
-std::size_t length_of(std::span<iovec const> pieces) {
-  std::size_t total = 0;
-  for (iovec const& one : pieces) total += one.iov_len;
-  return total;
-}
-
 }  // namespace
 
 bool response_encoder::begin(response_part const& first) {

@@ -98,7 +98,7 @@ void response_pipeline::serve_next(deferred& then) {
     if (out.last) continue;
     if (unsent < tuning::write_buffer && out.waiting) {
       then.next = std::move(out.waiting);
-      queued(place).ready_at_ = out.ready = clock::now();
+      queued(place).ready_at_ = clock::now();
     }
     return;
   }
@@ -181,8 +181,8 @@ response_pipeline::status response_pipeline::now() {
   std::lock_guard guard(mutex_);
   std::uint64_t unsent = 0;
   for (std::size_t place = 0; place != length_; ++place) unsent += queued(place).out_.bytes.size();
-  std::uint64_t const queued = stalled_ && open_ ? transport_.unacknowledged() : 0;
-  return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, queued)};
+  std::uint64_t const in_kernel = stalled_ && open_ ? transport_.unacknowledged() : 0;
+  return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, in_kernel)};
 }
 
 unsigned response_pipeline::take_pending() {

@@ -20,12 +20,6 @@ constexpr std::size_t most_pieces = 64;
 // Pieces from a file that are sent before other connections are served.
 constexpr int most_refills = 16;
 
-std::size_t length_of(std::span<iovec const> pieces) {
-  std::size_t total = 0;
-  for (iovec const& piece : pieces) total += piece.iov_len;
-  return total;
-}
-
 // Calls `visit` with each piece, in order, until it returns false.
 template <class Visit>
 void each_piece(response_bytes const& bytes, Visit visit) {
