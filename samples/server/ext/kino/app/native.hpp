@@ -36,6 +36,13 @@ using servers = kino::registry<server>;
 /// Raises.
 [[nodiscard]] VALUE symbol(char const* name);
 
+/// A function of Kino::Native that takes a server's id, calls this member of the server and returns nil.
+template <auto Member>
+VALUE call(gvl const& held, VALUE, VALUE id) {
+  (*server_of(held, id).*Member)();
+  return Qnil;
+}
+
 // --- the functions ---
 
 void define_lifecycle(VALUE native);

@@ -2,8 +2,8 @@
 //
 // How Ruby creates, starts and stops a server.
 
-#include "app/native.hpp"
 #include "app/config.hpp"
+#include "app/native.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
@@ -32,21 +32,6 @@ VALUE listen_all(gvl const& held, VALUE, VALUE id) {
   });
 }
 
-VALUE start(gvl const& held, VALUE, VALUE id) {
-  server_of(held, id)->start();
-  return Qnil;
-}
-
-VALUE stop_accepting(gvl const& held, VALUE, VALUE id) {
-  server_of(held, id)->stop_accepting();
-  return Qnil;
-}
-
-VALUE begin_drain(gvl const& held, VALUE, VALUE id) {
-  server_of(held, id)->begin_drain();
-  return Qnil;
-}
-
 VALUE await_idle(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   std::optional<clock::time_point> until;
   if (auto const timeout = seconds_of(held, seconds)) {
@@ -54,16 +39,6 @@ VALUE await_idle(gvl const& held, VALUE, VALUE id, VALUE seconds) {
                                std::chrono::duration<double>(*timeout));
   }
   return kino::to_ruby(held, server_of(held, id)->await_idle(held, until));
-}
-
-VALUE close_queue(gvl const& held, VALUE, VALUE id) {
-  server_of(held, id)->close();
-  return Qnil;
-}
-
-VALUE abort_all(gvl const& held, VALUE, VALUE id) {
-  server_of(held, id)->abort();
-  return Qnil;
 }
 
 VALUE stop(gvl const& held, VALUE, VALUE id) {
@@ -80,12 +55,12 @@ VALUE stop(gvl const& held, VALUE, VALUE id) {
 void define_lifecycle(VALUE native) {
   kino::define_function<create>(native, "create");
   kino::define_function<listen_all>(native, "listen");
-  kino::define_function<start>(native, "start");
-  kino::define_function<stop_accepting>(native, "stop_accepting");
-  kino::define_function<begin_drain>(native, "begin_drain");
+  kino::define_function<call<&server::start>>(native, "start");
+  kino::define_function<call<&server::stop_accepting>>(native, "stop_accepting");
+  kino::define_function<call<&server::begin_drain>>(native, "begin_drain");
   kino::define_function<await_idle>(native, "await_idle");
-  kino::define_function<close_queue>(native, "close");
-  kino::define_function<abort_all>(native, "abort");
+  kino::define_function<call<&server::close>>(native, "close");
+  kino::define_function<call<&server::abort>>(native, "abort");
   kino::define_function<stop>(native, "stop");
 }
 

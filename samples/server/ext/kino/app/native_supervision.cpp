@@ -35,11 +35,6 @@ VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   });
 }
 
-VALUE ask_for_room(gvl const& held, VALUE, VALUE id) {
-  server_of(held, id)->ask_for_room();
-  return Qnil;
-}
-
 VALUE stats(gvl const& held, VALUE, VALUE id) {
   auto const now = server_of(held, id)->stats();
   return kino::protect(held, [&now] {
@@ -79,7 +74,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
 
 void define_supervision(VALUE native) {
   kino::define_function<next_event>(native, "next_event");
-  kino::define_function<ask_for_room>(native, "ask_for_room");
+  kino::define_function<call<&server::ask_for_room>>(native, "ask_for_room");
   kino::define_function<stats>(native, "stats");
 }
 
