@@ -43,7 +43,7 @@ private:
   bool is_current() const noexcept {
     VALUE const joined = thread_.load(std::memory_order_relaxed);
     if (joined == 0) return false;
-    if constexpr (!seats_belong_to_ruby_threads) {
+    if constexpr (!permits_belong_to_ruby_threads) {
       return pthread_equal(native_thread_.load(std::memory_order_relaxed), pthread_self()) != 0;
     }
     return holds_gvl() && joined == rb_thread_current();  // in this order: a native thread has no Ruby thread
@@ -82,7 +82,7 @@ public:
   }
 
   void add(pool_member& member) noexcept {
-    if constexpr (seats_belong_to_ruby_threads) return;
+    if constexpr (permits_belong_to_ruby_threads) return;
     forget_parent();
     member.next_ = std::exchange(first_, &member);
   }

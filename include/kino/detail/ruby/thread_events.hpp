@@ -19,17 +19,15 @@ struct thread_permit {
 
 // Where a thread's thread_permit is stored. On a Ruby that cannot pin threads but moves them between native
 // threads (3.3), in the Ruby thread; otherwise in the native thread, which is cheaper to read.
-inline constexpr bool seats_belong_to_ruby_threads =
+inline constexpr bool permits_belong_to_ruby_threads =
     !ruby_pins_threads && ruby_has_thread_storage;
 
 #ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
 
-struct seating {
-  int key = -1;
-};
-inline seating& the_seating() {
-  static seating made;
-  return made;
+// The key of that place in the Ruby thread.
+inline int& permit_key() {
+  static int key = -1;
+  return key;
 }
 inline thread_permit& native_permit() {
   static thread_local thread_permit mine;
@@ -39,10 +37,10 @@ inline thread_permit& native_permit() {
 // A template, because the event's data names the thread only on Rubies that have its storage.
 template <class Data>
 thread_permit const* permit_of(Data const& event) {
-  if constexpr (seats_belong_to_ruby_threads) {
+  if constexpr (permits_belong_to_ruby_threads) {
     using namespace kino_newer_ruby;
     return static_cast<thread_permit const*>(
-        rb_internal_thread_specific_get(event.thread, the_seating().key));
+        rb_internal_thread_specific_get(event.thread, permit_key()));
   } else {
     static_cast<void>(event);
     return &native_permit();
@@ -65,9 +63,9 @@ inline void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data
 // Called once per extension, before the first worker: the key must exist before a second Ractor.
 inline void hear_thread_events() {
   static bool const installed = [] {
-    if constexpr (seats_belong_to_ruby_threads) {
+    if constexpr (permits_belong_to_ruby_threads) {
       using namespace kino_newer_ruby;
-      the_seating().key = rb_internal_thread_specific_key_create();
+      permit_key() = rb_internal_thread_specific_key_create();
     }
     rb_internal_thread_add_event_hook(
         &on_thread_event,
@@ -77,19 +75,19 @@ inline void hear_thread_events() {
   static_cast<void>(installed);
 }
 
-// `mine` must not move until `leave_seat`.
+// `mine` must not move until `leave_permit`.
 inline void take_permit(thread_permit& mine) {
-  if constexpr (seats_belong_to_ruby_threads) {
+  if constexpr (permits_belong_to_ruby_threads) {
     using namespace kino_newer_ruby;
-    rb_internal_thread_specific_set(rb_thread_current(), the_seating().key, &mine);
+    rb_internal_thread_specific_set(rb_thread_current(), permit_key(), &mine);
   } else {
     native_permit() = mine;
   }
 }
-inline void leave_seat() {
-  if constexpr (seats_belong_to_ruby_threads) {
+inline void leave_permit() {
+  if constexpr (permits_belong_to_ruby_threads) {
     using namespace kino_newer_ruby;
-    rb_internal_thread_specific_set(rb_thread_current(), the_seating().key,
+    rb_internal_thread_specific_set(rb_thread_current(), permit_key(),
                                     static_cast<void*>(nullptr));
   } else {
     native_permit() = thread_permit{};
@@ -100,7 +98,7 @@ inline void leave_seat() {
 
 inline void hear_thread_events() {}
 inline void take_permit(thread_permit&) {}
-inline void leave_seat() {}
+inline void leave_permit() {}
 
 #endif
 

@@ -201,7 +201,7 @@ inline void worker_pool::leave(gvl const&, pool_member& self) noexcept {
   expect_gvl();
   if (self.thread_.load(std::memory_order_relaxed) != rb_thread_current()) return;
   memberships::of_this_thread().remove(self);
-  if (permits_in_use_) leave_seat();
+  if (permits_in_use_) leave_permit();
   if (born_.forked()) return;  // locks held by the parent's threads stay locked
   free_place(self);
 }
@@ -219,7 +219,7 @@ inline void worker_pool::free_place(pool_member& member) noexcept {
 inline void memberships::end(pool_member& member) noexcept {
   of_this_thread().remove(member);
   worker_pool& joined = *member.of_;
-  if (joined.permits_in_use_) leave_seat();
+  if (joined.permits_in_use_) leave_permit();
   joined.free_place(member);
 }
 
