@@ -5,23 +5,14 @@
 
 # kino_add_mutant(name model scenario header old new): `old` stands exactly once in include/kino/<header>.
 function(kino_add_mutant name model scenario header old new)
-  set(original "${PROJECT_SOURCE_DIR}/include/kino/${header}")
   set(include "${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}")
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${original}")
-  file(READ "${original}" text)
-  string(FIND "${text}" "${old}" first)
-  string(FIND "${text}" "${old}" last REVERSE)
-  if(first EQUAL -1 OR NOT first EQUAL last)
-    message(FATAL_ERROR "tests/model/mutants.cmake: the text that '${name}' changes does not stand exactly once in ${header}; adapt it to the header:\n${old}")
-  endif()
-  string(REPLACE "${old}" "${new}" text "${text}")
   # What this mutant changed in an earlier configuration, when the line stood in another header.
   file(GLOB_RECURSE stale "${include}/*")
   list(REMOVE_ITEM stale "${include}/kino/${header}")
   if(stale)
     file(REMOVE ${stale})
   endif()
-  file(CONFIGURE OUTPUT "${include}/kino/${header}" CONTENT "${text}" @ONLY)
+  kino_mutate(${name} "${PROJECT_SOURCE_DIR}/include/kino/${header}" "${old}" "${new}" "${include}/kino/${header}")
 
   set(target model_${model}_${name})
   add_executable(${target} model/${model}.cpp)

@@ -56,21 +56,22 @@ class LayersTest < Minitest::Test
     assert_empty writers, "these write a status line, a field or a chunk themselves"
   end
 
-  def test_sockets_begin_with_net
+  def below?(path, layer) = LAYERS.index(layer_of(path)) < LAYERS.index(layer)
+
+  # The includes of headers of the system, Asio, Ruby or the library that match, in files below `layer`.
+  def includes_below(layer, headers)
     early = []
-    each_include do |path, own, name|
-      early << "#{path} includes <#{name}>" if !own && name.match?(SOCKETS) && LAYERS.index(layer_of(path)) < LAYERS.index("net")
-    end
-    assert_empty early
-    callers = sources.select { |path| LAYERS.index(layer_of(path)) < LAYERS.index("net") && File.read(path).match?(SOCKET_CALLS) }
+    each_include { |path, own, name| early << "#{path} includes <#{name}>" if !own && name.match?(headers) && below?(path, layer) }
+    early
+  end
+
+  def test_sockets_begin_with_net
+    assert_empty includes_below("net", SOCKETS)
+    callers = sources.select { |path| below?(path, "net") && File.read(path).match?(SOCKET_CALLS) }
     assert_empty callers, "these call the socket themselves"
   end
 
   def test_ruby_begins_with_rack
-    early = []
-    each_include do |path, own, name|
-      early << "#{path} includes <#{name}>" if !own && name.match?(RUBY) && LAYERS.index(layer_of(path)) < LAYERS.index("rack")
-    end
-    assert_empty early
+    assert_empty includes_below("rack", RUBY)
   end
 end

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "base/spool_file.hpp"
 #include "base/temporary_files.hpp"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <system_error>
 
 /// A disk whose `open`, `write` or `read` fails with the errno it is given; 0: works.
@@ -68,4 +70,10 @@ private:
     if (error != 0) errno = error;
     return error != 0;
   }
+};
+
+/// A spool_file whose disk can be broken.
+struct broken_spool {
+  std::shared_ptr<broken_disk> const disk = std::make_shared<broken_disk>();
+  kino::server::spool_file file{disk};
 };

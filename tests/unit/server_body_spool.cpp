@@ -21,12 +21,6 @@ using kino::server::temporary_files;
 
 namespace {
 
-// A file on a disk that can be broken.
-struct place {
-  std::shared_ptr<broken_disk> const disk = std::make_shared<broken_disk>();
-  spool_file file{disk};
-};
-
 std::string bytes_of(std::size_t length) {
   std::string all(length, '\0');
   for (std::size_t i = 0; i < length; ++i) all[i] = static_cast<char>('a' + i * 31 % 26);
@@ -43,7 +37,7 @@ std::string read(body_spool& from, std::size_t most) {
 }  // namespace
 
 TEST_CASE("a body within the limit touches no file") {
-  place at;
+  broken_spool at;
   body_spool spool;
   spool.begin(at.file, 1000);
   spool.append(bytes_of(999));
@@ -56,7 +50,7 @@ TEST_CASE("a body within the limit touches no file") {
 }
 
 TEST_CASE("what is beyond the limit goes through a file and comes back in order") {
-  place at;
+  broken_spool at;
   body_spool spool;
   spool.begin(at.file, 1000);
   spool.append(bytes_of(12'345));
@@ -72,7 +66,7 @@ TEST_CASE("what is beyond the limit goes through a file and comes back in order"
 }
 
 TEST_CASE("pieces of any size, appended or read to their place, come out as they went in") {
-  place at;
+  broken_spool at;
   at.disk->most = 777;  // short writes and reads
   stress::dice dice(42);
   for (int round = 0; round < 500; ++round) {
@@ -102,7 +96,7 @@ TEST_CASE("pieces of any size, appended or read to their place, come out as they
 }
 
 TEST_CASE("memory stays within the limit, rounded up to a power of two") {
-  place at;
+  broken_spool at;
   body_spool spool;
   spool.begin(at.file, 5000);
   for (int i = 0; i < 10'000; ++i) spool.append("0123456789");
@@ -112,7 +106,7 @@ TEST_CASE("memory stays within the limit, rounded up to a power of two") {
 }
 
 TEST_CASE("memory moves from spool to spool") {
-  place at;
+  broken_spool at;
   kino::server::byte_buffer memory;
   {
     body_spool spool;
@@ -130,7 +124,7 @@ TEST_CASE("memory moves from spool to spool") {
 }
 
 TEST_CASE("claims of several readers are distinct and may be copied at the same time") {
-  place at;
+  broken_spool at;
   body_spool spool;
   spool.begin(at.file, 1000);
   std::string const body = bytes_of(50'500);
@@ -152,7 +146,7 @@ TEST_CASE("claims of several readers are distinct and may be copied at the same 
 
 TEST_CASE("a disk that cannot take the body says so, and the body's place is released") {
   for (int error : {ENOSPC, EIO, EDQUOT}) {
-    place at;
+    broken_spool at;
     {
       body_spool spool;
       spool.begin(at.file, 100);
@@ -173,7 +167,7 @@ TEST_CASE("a disk that cannot take the body says so, and the body's place is rel
 }
 
 TEST_CASE("a file that cannot be made or read is an error with its directory's name") {
-  place at;
+  broken_spool at;
   body_spool spool;
   spool.begin(at.file, 100);
   at.disk->open_error = EMFILE;

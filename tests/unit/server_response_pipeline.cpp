@@ -8,6 +8,7 @@
 #include "net/plain_transport.hpp"
 
 #include "../support/broken_disk.hpp"
+#include "../support/numbered.hpp"
 #include "../support/private_access.hpp"
 #include "../support/stress.hpp"
 
@@ -433,12 +434,6 @@ TEST_CASE("workers deliver while the I/O thread closes: all or a part arrives, i
 namespace {
 
 constexpr std::uint64_t most_stored = 8 << 20;
-
-std::string numbered(std::size_t first, std::size_t length) {
-  std::string bytes(length, '\0');
-  for (std::size_t i = 0; i < length; ++i) bytes[i] = static_cast<char>((first + i) * 31 % 251);
-  return bytes;
-}
 
 // Writes pieces of this size, from the byte `first` on, until the writer should wait, or `most` bytes.
 std::size_t write_until_full(line& here, std::size_t piece, std::size_t most, std::size_t first = 0) {

@@ -23,10 +23,7 @@ using kino::server::spool_file;
 
 namespace {
 
-struct place {
-  std::shared_ptr<broken_disk> const disk = std::make_shared<broken_disk>();
-  spool_file file{disk};
-
+struct place : broken_spool {
   std::vector<spool_file::extent> acquire(std::size_t count) {
     std::vector<spool_file::extent> all;
     for (std::size_t i = 0; i < count; ++i) all.push_back(file.acquire());

@@ -3,6 +3,7 @@
 #include "base/spooled_bytes.hpp"
 
 #include "../support/broken_disk.hpp"
+#include "../support/numbered.hpp"
 #include "../support/stress.hpp"
 
 #include <doctest/doctest.h>
@@ -19,17 +20,6 @@ namespace {
 
 constexpr std::size_t extent = spool_file::extent_size;
 
-struct place {
-  std::shared_ptr<broken_disk> const disk = std::make_shared<broken_disk>();
-  spool_file file{disk};
-};
-
-std::string bytes_of(std::size_t first, std::size_t length) {
-  std::string all(length, '\0');
-  for (std::size_t i = 0; i < length; ++i) all[i] = static_cast<char>((first + i) * 31 % 251);
-  return all;
-}
-
 std::string read(spooled_bytes const& from, std::uint64_t at, std::size_t length) {
   std::string bytes(length, '\0');
   from.read(at, bytes.data(), length);
@@ -39,7 +29,7 @@ std::string read(spooled_bytes const& from, std::uint64_t at, std::size_t length
 }  // namespace
 
 TEST_CASE("any sequence of appending, reading and consuming keeps the bytes in order") {
-  place at;
+  broken_spool at;
   at.disk->most = 300'000;  // short writes and reads
   stress::dice chance(7);
   for (int round = 0; round < 20; ++round) {
@@ -50,13 +40,13 @@ TEST_CASE("any sequence of appending, reading and consuming keeps the bytes in o
       std::size_t const most = chance.once_in(10) ? 3 * extent : 100'000;
       if (chance.once_in(2)) {
         std::size_t const length = chance.below(static_cast<std::uint32_t>(most));
-        all.append(bytes_of(end, length));
+        all.append(numbered(end, length));
         end += length;
       } else {
         std::size_t const length = std::min<std::size_t>(chance.below(static_cast<std::uint32_t>(most)), end - first);
         std::size_t const from = chance.below(static_cast<std::uint32_t>(end - first - length + 1));
-        REQUIRE(read(all, from, length) == bytes_of(first + from, length));
-        REQUIRE(read(all, 0, length) == bytes_of(first, length));
+        REQUIRE(read(all, from, length) == numbered(first + from, length));
+        REQUIRE(read(all, 0, length) == numbered(first, length));
         all.consume(length);
         first += length;
       }
@@ -69,10 +59,10 @@ TEST_CASE("any sequence of appending, reading and consuming keeps the bytes in o
 }
 
 TEST_CASE("consumed extents are released, the last one with the last byte") {
-  place at;
+  broken_spool at;
   spooled_bytes all;
   all.use(at.file);
-  all.append(bytes_of(0, 2 * extent + 1));
+  all.append(numbered(0, 2 * extent + 1));
   CHECK(at.file.lent() == 3);
   all.consume(extent - 1);
   CHECK(at.file.lent() == 3);
@@ -86,17 +76,17 @@ TEST_CASE("consumed extents are released, the last one with the last byte") {
 }
 
 TEST_CASE("what a full disk did not take was not appended, and the rest is still there") {
-  place at;
+  broken_spool at;
   spooled_bytes all;
   all.use(at.file);
-  all.append(bytes_of(0, extent - 10));
+  all.append(numbered(0, extent - 10));
   at.disk->write_error = ENOSPC;
-  CHECK_THROWS_AS(all.append(bytes_of(0, 20)), std::system_error);
+  CHECK_THROWS_AS(all.append(numbered(0, 20)), std::system_error);
   CHECK(all.size() == extent - 10);
   CHECK(at.file.lent() == 1);
   at.disk->write_error = 0;
-  all.append(bytes_of(extent - 10, 20));
-  CHECK(read(all, 0, extent + 10) == bytes_of(0, extent + 10));
+  all.append(numbered(extent - 10, 20));
+  CHECK(read(all, 0, extent + 10) == numbered(0, extent + 10));
   at.disk->write_error = ENOSPC;
   CHECK_THROWS_AS(all.append("x"), std::system_error);
   all.clear();

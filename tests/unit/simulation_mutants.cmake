@@ -5,17 +5,8 @@
 
 # kino_add_simulation_mutant(name file old new): `old` stands exactly once in the server's <file>.
 function(kino_add_simulation_mutant name file old new)
-  set(original "${kino_http_server_dir}/${file}")
   set(mutated "${CMAKE_CURRENT_BINARY_DIR}/simulation_mutants/${name}.cpp")
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${original}")
-  file(READ "${original}" text)
-  string(FIND "${text}" "${old}" first)
-  string(FIND "${text}" "${old}" last REVERSE)
-  if(first EQUAL -1 OR NOT first EQUAL last)
-    message(FATAL_ERROR "tests/unit/simulation_mutants.cmake: the text that '${name}' changes does not stand exactly once in ${file}; adapt it to the file:\n${old}")
-  endif()
-  string(REPLACE "${old}" "${new}" text "${text}")
-  file(CONFIGURE OUTPUT "${mutated}" CONTENT "${text}" @ONLY)
+  kino_mutate(${name} "${kino_http_server_dir}/${file}" "${old}" "${new}" "${mutated}")
 
   # The linker takes from the library only what the program's own objects do not have.
   set(target simulation_without_${name})
