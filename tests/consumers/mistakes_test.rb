@@ -9,7 +9,7 @@ require "etc"
 require_relative "support/consumer_test"
 
 class MistakesTest < ConsumerTest
-  # Whoever waits is woken by the end of what it waits for; this is for a mistake that hangs after all.
+  # Seconds after which a program that hangs, and should have ended with an error, is killed.
   LIMIT = 60
   ASK = "begin; p MyGem.ask(20); rescue => e; puts e.class, e.message; end"
   WORKER = "Thread.report_on_exception = false; worker = Thread.new { MyGem.serve { |number| %s } }"

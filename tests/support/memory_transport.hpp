@@ -128,7 +128,7 @@ private:
     if (what == readiness::event::readable) return !to_server_.empty() || ended_by_client_ || read_first_;
     return to_client_.size() < to_client_room_ || write_first_;
   }
-  // Has the I/O thread call who waits for what is there.
+  // Posts a call of each waiter whose event has occurred to the I/O thread.
   void announce() {
     for (readiness::event const what : {readiness::event::readable, readiness::event::writable}) {
       std::size_t const i = index(what);

@@ -20,8 +20,8 @@ inline std::atomic<bool (*)() noexcept> gvl_probe{nullptr};
 // objects run after that.
 inline std::atomic<bool> ruby_has_ended{false};
 
-// Whether the process is about to end: Ruby's exit handlers run. Native threads that nobody has ended run on then,
-// beside the destructors of what they use, and that is no mistake worth a report.
+// Whether Ruby's exit handlers are running. Detached native threads may then still use objects whose destructors
+// run; this is not reported as a broken rule.
 inline std::atomic<bool> process_ends{false};
 
 /// Called at the start of every wait that takes no gvl. A thread that waits with the GVL held

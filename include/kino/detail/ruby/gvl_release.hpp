@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// How a destructor waits for another thread: with the GVL released, although nobody passed it one.
+// Releases the GVL in a destructor that waits for another thread, where no `gvl const&` is available.
 
 #pragma once
 

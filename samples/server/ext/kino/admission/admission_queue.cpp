@@ -130,7 +130,8 @@ void admission_queue::watch() noexcept {
       if (!cancelled) watch();
     });
   } catch (std::exception const&) {
-    // Where no deadline can be kept, there is no waiting either. Who enters meanwhile sends anew.
+    // Without a timer no deadline can be kept, so all requests expire now. One that enters in the meantime is
+    // found by the next call.
     expire_until(clock::time_point::max());
     alarm_notice_.send();
   }

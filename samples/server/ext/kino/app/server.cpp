@@ -145,7 +145,7 @@ worker_context& server::busy_context_at(std::size_t slot) {
 VALUE server::take(gvl const& held, std::size_t slot) {
   worker& taking = worker_at(slot);
   worker_context& at = taking.context;
-  at.count_served();  // if its answer was cut off
+  at.count_served();  // if its response was cut off
   for (;;) {
     at.let_go();
     job next;
@@ -198,8 +198,8 @@ server::statistics server::stats() const {
   statistics all{};
   all.slots = queue_.slots().snapshot();
   for (auto& one : all.slots) {
-    // The dispatcher counts when the worker comes back for more: too late for a client that
-    // asks after its answer.
+    // The dispatcher counts a request when its worker takes the next one. That is too late for a client that
+    // asks for statistics after its response.
     one.served = workers_[one.index].context.served.load(std::memory_order_relaxed);  // see worker_context
     all.served += one.served;
     all.in_flight += one.in_flight;

@@ -63,7 +63,7 @@ response_head::treatment response_head::note(std::string_view name, std::string_
 response_head::problem response_head::add(std::string_view name, std::string_view value) {
   if (name.empty() || !std::all_of(name.begin(), name.end(), grammar::in_token)) return problem::bad_name;
   if (!grammar::all_in_value(value)) return problem::bad_value;
-  // A field takes part in sums of sizes; nobody needs one of gigabytes.
+  // Lengths are stored in 32 bits, and the sum of both must fit, too.
   if (name.size() > UINT32_MAX / 4) return problem::bad_name;
   if (value.size() > UINT32_MAX / 4) return problem::bad_value;
   switch (note(name, value)) {

@@ -89,7 +89,7 @@ void response_pipeline::note(exchange& from, response_bytes const& bytes) {
   if (bytes.how != exchange_end::complete) out.how = bytes.how;
 }
 
-// The first request in line whose answer is not complete is the one to be handled.
+// The first request in the queue whose response is not complete is the one to be handled.
 void response_pipeline::serve_next(deferred& then) {
   std::uint64_t unsent = 0;
   for (std::size_t place = 0; place != length_ && !closing_; ++place) {
@@ -122,9 +122,9 @@ void response_pipeline::finish_front(deferred& then) {
 }
 
 void response_pipeline::end_output(deferred& then) {
-  // The client reads the answer up to its end, then our end of stream; only when it has
-  // closed too, or after a while, is the transport closed. Closing at once while bytes of the
-  // client lie unread would reset the connection and take the answer with it.
+  // The transport is closed only when the client has closed its side, or after a while. Closing it
+  // while bytes of the client are unread would reset the connection, and the client would lose the
+  // response.
   closing_ = true;
   transport_.shutdown_write();
   drop_queue(then);
@@ -170,7 +170,7 @@ void response_pipeline::peer_ended() {
 }
 
 bool response_pipeline::gave_up(clock::time_point ready) {
-  // relaxed: only a hint that the lock is worth taking; an old answer means "not yet".
+  // relaxed: only a hint that the lock is worth taking; a stale value means "not yet".
   if (!peer_left_.load(std::memory_order_relaxed)) return false;
   std::lock_guard guard(mutex_);
   if (reset_ || !open_) return true;
@@ -214,7 +214,7 @@ void response_pipeline::ask(unsigned what) {
 }
 
 void response_pipeline::add_pending(unsigned what, deferred& then) {
-  // The owner clears all pending when it comes: only the first one has to call it.
+  // `take_pending` clears all operations, so only the first one needs to wake the owner.
   then.wake |= pending_ == nothing;
   pending_ |= what;
 }
@@ -227,11 +227,11 @@ void response_pipeline::run(deferred& then) noexcept {
   if (then.wake) owner_.wake();
   if (then.flush_later) owner_.flush_later();
   if (then.next) owner_.handle(std::move(then.next));
-  // Last: these references may be what keeps the connection, and us.
+  // Last: these references may be what keeps the connection, and this object, alive.
   while (exchange* const done = then.dropped) {
     then.dropped = done->next_;
-    done->departures().notify();  // Nothing more goes out; nobody is hurt by hearing it twice.
-    done->out_.waiting = {};      // It is in line no more, so nobody else looks at it.
+    done->departures().notify();  // Nothing more is sent; a second notification does no harm.
+    done->out_.waiting = {};      // No other thread accesses it once it is out of the queue.
     exchange_end const how = done->out_.how;
     done->report(how == exchange_end::complete ? exchange_end::disconnected : how);
     done->drop_weak();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The writing half of a connection: requests are handed over and answers go out here, in order,
-// by any thread.
+// response_pipeline: the writing half of a connection, which sends responses in the order of the requests.
 
 #pragma once
 
@@ -18,28 +17,28 @@
 
 namespace kino::server {
 
-/// A response_pipeline sends the answers of one connection in the order of its requests.
+/// A response_pipeline sends the responses of one connection in the order of its requests.
 ///
-/// Whoever has an answer for the request at the head of the line writes it to the transport
-/// itself, without waiting. That costs no wake-up of the I/O thread, which is asked for only
-/// if the transport does not take everything.
+/// A thread that has a part of the response to the first request in the queue writes it to the
+/// transport itself, without waiting. This needs no wake-up of the I/O thread, unless the transport
+/// does not take everything.
 ///
-/// Requests of one connection are handled one at a time: one that is ready waits here until
-/// the answer before it is complete and less than tuning::write_buffer of all answers waits for
-/// the client. The thread that brings this about, mostly the worker with the answer before,
-/// hands the request over itself. So a connection keeps at most that many bytes and one answer.
+/// Requests of one connection are handled one at a time: one that is ready waits here until the
+/// previous response is complete, and fewer than tuning::write_buffer bytes of all responses wait for
+/// the client. The thread that makes this true, usually the worker of the previous request, hands the
+/// next one over. A connection therefore keeps at most that many bytes and one response.
 ///
 /// A streamed response that its client reads more slowly than it is written goes on into a file, up
 /// to the configured size, so its writer need not wait; the I/O thread sends it from there. If the
 /// file cannot be written, the writer waits.
 ///
-/// Small pieces of an answer that is written bit by bit gather here, because a system call
-/// costs more than making such a piece. They go out together: when many are there, with the end
-/// of the answer, when the writer's thread gives up its GVL (flush_on_suspend.hpp), and otherwise
-/// after tuning::gather_time by the I/O thread, so a client waits for none of them longer.
+/// Small parts of a streamed response are gathered, because a system call costs more than producing
+/// such a part. They are sent together: when there are many, with the end of the response, when the
+/// writer's thread releases its GVL (flush_on_suspend.hpp), and otherwise by the I/O thread after
+/// tuning::gather_time.
 ///
-/// The transport is closed under the same lock under which it is written to, so a worker can
-/// never write into a file descriptor that has become something else.
+/// The transport is written to and closed under one lock, so no worker writes to a descriptor that
+/// has been closed and reused.
 ///
 /// Threads: any. `attach`, `serve`, `recall`, `writable` and `close` by the I/O thread only.
 /// Blocks:  never for the client; a leaf lock is held around the non-blocking system call, and around reads
@@ -47,9 +46,9 @@ namespace kino::server {
 /// Callers hold a reference on the connection, if only through the exchange they pass.
 class response_pipeline {
 public:
-  /// What only the I/O thread can do, as a set of bits.
-  /// The first two: `writable` is to be called when the transport's descriptor is so.
-  enum wish : unsigned {
+  /// The operations that only the I/O thread can do, as bits. For the first two, it calls `writable` when
+  /// the transport's descriptor is ready.
+  enum operation : unsigned {
     nothing = 0,
     wait_writable = 1,
     wait_readable = 2,
@@ -58,13 +57,14 @@ public:
     hang_up = 16,
   };
 
-  /// Whom the response_pipeline asks for it; called without any lock, from any thread.
+  /// The connection, as the response_pipeline sees it. Any thread calls it, without a lock.
   class owner {
   public:
+    /// The I/O thread must call `take_pending` and do what it returns.
     virtual void wake() noexcept = 0;
-    /// `flush_late` is to be called in a moment.
+    /// The I/O thread must call `flush_late` after tuning::gather_time.
     virtual void flush_later() noexcept = 0;
-    /// It is the turn of `request`.
+    /// Takes over `request`, whose turn it is.
     virtual void handle(exchange::reply&& request) noexcept = 0;
 
   protected:
@@ -75,40 +75,41 @@ public:
   response_pipeline(owner& o, transport& to, std::uint64_t most_stored = 0)
       : owner_(o), transport_(to), most_stored_(most_stored), since_(clock::now()) {}
 
-  /// Puts a request at the end of the line, once, and keeps a reference to it. Returns the
-  /// length of the line, or 0 if no further request is accepted.
+  /// Appends a request to the queue, once, and keeps a reference to it. Returns the length of the
+  /// queue, or 0 if no further request is accepted.
   [[nodiscard]] std::size_t attach(exchange& next);
-  /// Hands over a request that was attached when its turn comes; drops it if it never will.
+  /// Hands over a request that was attached when its turn comes, or drops it if the connection ends first.
   void serve(exchange::reply request) noexcept;
   /// Takes back a request whose turn has not come; empty if it has been handed over.
   [[nodiscard]] exchange::reply recall(exchange& waiting);
-  /// Sends bytes of an answer or keeps them until it can.
+  /// Sends bytes of a response, or keeps them until it can.
   delivery deliver(exchange& from, response_bytes const& bytes) noexcept;
-  /// Sends what has gathered, if it is its turn.
+  /// Sends gathered parts of the response whose turn it is.
   void flush() noexcept;
-  /// Refuses further requests if `last` is the last one in line; returns whether it is.
+  /// Refuses further requests if `last` is the last one in the queue; returns whether it is.
   bool end_after(exchange const& last);
   /// See exchange::await_room.
   bool await_room(exchange& writer);
   /// Makes the end of the connection visible as an error, now.
   void cut(exchange& from);
 
-  /// Refuses further requests and ends the connection when the line is empty.
+  /// Refuses further requests, and ends the connection when the queue is empty.
   void close_after_last();
 
   /// Asks the I/O thread to read on.
   void resume_reading() { ask(read_on); }
-  /// Whether the line is full; if so, the I/O thread is asked to read on once it is not.
+  /// Whether the queue is full; if so, `read_on` becomes pending once half of it is empty.
   [[nodiscard]] bool full();
-  /// Whether a request is in line; if so, the I/O thread is asked to read on once none is.
+  /// Whether the queue has a request; if so, `read_on` becomes pending once it has none.
   [[nodiscard]] bool busy();
 
   // --- for the I/O thread ---
 
-  /// Sends what has gathered since it asked for `flush_later`.
+  /// Sends parts that have gathered since `owner::flush_later` was called.
   void flush_late() noexcept;
   /// The transport may take bytes again.
   void writable();
+  /// Returns the pending operations, which then no longer are.
   [[nodiscard]] unsigned take_pending();
   /// The client will send no more.
   void peer_ended();
@@ -117,23 +118,23 @@ public:
   [[nodiscard]] bool gave_up(clock::time_point ready);
 
   struct status {
-    std::size_t waiting;      // requests in line
-    std::uint64_t unsent;     // bytes of answers that wait for the client
+    std::size_t waiting;      // requests in the queue
+    std::uint64_t unsent;     // bytes of responses that wait for the client
     bool stalled;             // bytes wait for the client
-    bool closing;             // no answer goes out any more
+    bool closing;             // no further response is sent
     clock::time_point since;  // of the last progress
     std::uint64_t delivered;  // if stalled: bytes that the client's side has taken so far
   };
   [[nodiscard]] status now();
 
-  /// Closes the transport and lets everybody go who waits for it.
+  /// Closes the transport, drops all requests in the queue and wakes their waiting writers.
   void close() noexcept;
 
 private:
   struct deferred {
-    exchange* finished = nullptr;  // in line no more; one reference each
-    exchange* dropped = nullptr;   // likewise, unanswered; a writer may sleep for room
-    exchange* roomy = nullptr;     // still in line, its writer waits for room; one reference
+    exchange* finished = nullptr;  // removed from the queue; one reference each
+    exchange* dropped = nullptr;   // likewise, not answered; its writer may be waiting for room
+    exchange* roomy = nullptr;     // still in the queue, its writer waits for room; one reference
     exchange::reply next;          // to be handed over
     bool wake = false;
     bool flush_later = false;
@@ -171,10 +172,10 @@ private:
   bool reads_first_ = false;  // the transport has to read before it can write
   bool stalled_ = false;  // the transport is full; the I/O thread will call `writable`
   bool flush_due_ = false;  // the I/O thread will call `flush_late`
-  bool closing_ = false;  // the last answer has gone out, or none can
+  bool closing_ = false;  // the last response has been sent, or none can be
   bool refusing_ = false;
   bool end_when_empty_ = false;
-  bool reader_waits_ = false;      // for the line to be half empty
+  bool reader_waits_ = false;      // for the queue to be half empty
   bool reader_waits_long_ = false;  // for it to be empty
   bool reset_ = false;
   bool peer_ended_ = false;

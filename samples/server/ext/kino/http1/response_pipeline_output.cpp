@@ -32,7 +32,7 @@ void each_piece(response_bytes const& bytes, Visit visit) {
 
 }  // namespace
 
-// What is not sent now is kept, behind what was kept before.
+// Sends `bytes` or keeps them, behind those that were kept before.
 void response_pipeline::take_over(exchange& from, response_bytes const& bytes, bool send_now,
                                   deferred& then) {
   exchange::outgoing& out = from.out_;
@@ -63,7 +63,7 @@ void response_pipeline::take_over(exchange& from, response_bytes const& bytes, b
       out.keep_alive = bytes.keep_alive;
     }
   } catch (std::bad_alloc const&) {
-    closing_ = true;  // A gap in an answer cannot be mended.
+    closing_ = true;  // The response would lack these bytes.
     add_pending(hang_up, then);
   }
 }
@@ -131,7 +131,7 @@ std::size_t response_pipeline::send_pieces(std::span<iovec> pieces, deferred& th
     add_pending(hang_up, then);
     return total;
   }
-  // What is left is appended and sent by `pump`, which finds out whether the transport is full.
+  // The caller keeps the rest. `pump` sends that, and finds out whether the transport is full.
   reads_first_ = sent.what == io_result::state::wants_readable;
   sent_ += sent.bytes;
   return sent.bytes;

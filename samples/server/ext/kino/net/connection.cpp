@@ -147,7 +147,7 @@ rejection connection::on_head() {
   }
   if (head.expects_continue && head.has_body()) {
     // The body is collected before a worker sees the request, so the client is asked for it
-    // here, in the order of the answers.
+    // here, in the order of the responses.
     interim(*current_, 100);
   }
   if (!head.has_body()) return {};
@@ -192,7 +192,7 @@ void connection::refuse(rejection const& why) {
     refused.body().fail(why);
     if (!reply_) pipeline_.close_after_last();
     refused.drop_weak();
-    // A worker has it: reading tells it, and its answer, if it has one, ends the connection.
+    // A worker has it: its next read of the body fails, and its response, if any, ends the connection.
     if (!reply_) return;
   }
   if (pipeline_.attach(refused) == 0) {
@@ -207,7 +207,7 @@ void connection::refuse(rejection const& why) {
 
 void connection::read_on() {
   if (paused_ == pause::body_full) {
-    // A wish left from the body before this one does no harm: one read more, and it stops again.
+    // If `read_on` is left over from the previous body, one more read is made and reading stops again.
     paused_ = pause::none;
     receiving_.start(clock::now());
     set_alarm(receiving_.due());
@@ -221,7 +221,7 @@ void connection::read_on() {
 
 // --- ending -------------------------------------------------------------------------
 
-// The last answer has gone out: waits for the client to close its side too.
+// Waits for the client to close its side, after the last response.
 void connection::linger() {
   if (paused_ == pause::peer_ended) return close();
   lingering_ = true;

@@ -28,29 +28,29 @@ class io_thread;
 
 /// A connection reads requests from one transport, hands them out and keeps the deadlines.
 ///
-/// Answers do not come back through it: they go out through its `response_pipeline`, from whatever thread
-/// has them, and only when that needs the I/O thread does it `wake` the connection. Complete
-/// requests are read ahead; the response_pipeline hands over one after the other.
+/// Any thread sends responses, through the `response_pipeline`, which wakes the connection only for
+/// what the I/O thread must do. Complete requests are read ahead; the response_pipeline hands them
+/// over one after the other.
 ///
-/// A body is collected here before its request is handed over, so that a slow client owns no
-/// worker; only streamed ones go through a body_pipe. Nothing is read ahead of the answer to a
-/// request with a body, so a connection has one body at a time: at most body_buffer bytes of
-/// memory, and one file.
+/// A body is collected here before its request is handed over, so a slow client occupies no worker;
+/// only streamed bodies go through a body_pipe. Nothing is read ahead of the response to a request
+/// with a body, so a connection has one body at a time: at most body_buffer bytes of memory, and
+/// extents of the I/O thread's spool_file.
 ///
 /// Reading stops in these states, and each has one owner that resumes it. The owner has noted
 /// that it must, under its lock, before the state is entered.
 ///
-///     paused_     entered when                           left when            by
-///     pipeline_full   the next request begins while          half of the line     response_pipeline::finish_front, asked by
-///                 pipeline_depth are unanswered          is answered          response_pipeline::full; wish read_on
-///     pipeline_full   the next request begins while one      all are answered     response_pipeline::finish_front, asked by
-///                 with a body is unanswered                                   response_pipeline::busy; wish read_on
-///     body_full   a streamed body fills its pipe         its worker has read  exchange::read or close_body, told
-///                                                        half or discards it  by body_pipe; wish read_on
-///     peer_ended  the client's end of stream was read    never; the connection closes after its last answer
+///     paused_        entered when                         left when            by
+///     pipeline_full  the next request begins while        half of the queue    response_pipeline::finish_front, asked by
+///                    pipeline_depth are unanswered        is answered          response_pipeline::full; read_on
+///     pipeline_full  the next request begins while one    all are answered     response_pipeline::finish_front, asked by
+///                    with a body is unanswered                                 response_pipeline::busy; read_on
+///     body_full      a streamed body fills its pipe       its worker has read  exchange::read or close_body, told
+///                                                         half or discards it  by body_pipe; read_on
+///     peer_ended     the client's end of stream was read  never; the connection closes after its last response
 ///
-/// In all but the last, what is left of the stream waits in the kernel. After a request that is the
-/// last one, and while the connection lingers, what comes is read and dropped.
+/// In all but the last state, the rest of the stream waits in the kernel. After the last request of a
+/// connection, and while it lingers, received bytes are discarded.
 ///
 /// Threads: its I/O thread, except `out`, `drop`, `hold`, `wake`, `handle` and what exchanges ask.
 /// Lifetime: counted. The open connection counts for one, so does each of its exchanges and

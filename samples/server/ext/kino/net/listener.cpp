@@ -92,7 +92,7 @@ void listener::bind_tcp() {
   int const socket = socket_.native_handle();
   int const on = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  // Accepted sockets inherit it: an answer must not wait for the acknowledgement of the last.
+  // Accepted sockets inherit it: a response must not wait for the acknowledgement of the previous one.
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::bind(socket, found->ai_addr, found->ai_addrlen) != 0) fail("listen on", errno);
   sockaddr_storage bound{};
@@ -201,7 +201,7 @@ void listener::refuse(int socket) noexcept {
     iovec one = piece(bytes.view());
     http_.count_refused(503);  // before the client can know of it
     static_cast<void>(client.write_some({&one, 1}));
-    // Closing while bytes of the client lie unread would take the answer with it.
+    // Closing while bytes of the client are unread would reset the connection, and it would lose the response.
     client.shutdown_write();
     char unread[4096];
     static_cast<void>(client.read_some(unread));

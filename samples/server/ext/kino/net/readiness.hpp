@@ -24,7 +24,7 @@ class readiness {
 public:
   enum class event : std::uint8_t { readable, writable };
 
-  /// Whom a readiness calls. It is counted.
+  /// The object that a readiness calls; counted.
   class waiter {
   public:
     virtual void ready(event what) noexcept = 0;

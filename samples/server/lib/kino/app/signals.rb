@@ -7,7 +7,7 @@ module Kino
   # pushes to Queues, because little else is safe there.
   class Signals
     # Other signals raise in the main Thread, as usual in Ruby, and Server#run cleans up.
-    WISHES = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
+    ACTIONS = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
     # A signal repeated within this time counts once: a terminal and timeout(1) signal the whole process group, and a
     # parent process may forward the signal as well.
     REPEAT_SECONDS = 0.25
@@ -15,7 +15,7 @@ module Kino
 
     # The block is called in the trap of the first signal that requests the end.
     def initialize(&on_stop)
-      @wishes = Thread::Queue.new
+      @actions = Thread::Queue.new
       @previous = {}
       @stopping = false
       @on_stop = on_stop
@@ -24,9 +24,9 @@ module Kino
 
     # HUP means a closed terminal if the log goes to one, otherwise log rotation.
     def trap
-      wishes = $stderr.tty? ? WISHES.merge("HUP" => :stop) : WISHES
-      wishes.each do |name, wish|
-        @previous[name] = Signal.trap(name) { arrived(name, wish) }
+      actions = $stderr.tty? ? ACTIONS.merge("HUP" => :stop) : ACTIONS
+      actions.each do |name, action|
+        @previous[name] = Signal.trap(name) { arrived(name, action) }
       end
     end
 
@@ -37,7 +37,7 @@ module Kino
 
     # Waits for the next event; interruptible, because Ruby runs autoloads of other Ractors on this Thread.
     def next
-      @wishes.pop
+      @actions.pop
     end
 
     # Whether the end has begun; a further signal that requests it then ends the process immediately.
@@ -51,15 +51,15 @@ module Kino
 
     private
 
-    def arrived(name, wish)
-      if wish == :stop
+    def arrived(name, action)
+      if action == :stop
         return if repeated?(name)
 
         force if @stopping
         @stopping = true
         @on_stop&.call
       end
-      @wishes.push(wish)
+      @actions.push(action)
     end
 
     def repeated?(name)
