@@ -32,6 +32,9 @@ public:
   [[nodiscard]] bool contiguous() const { return front_.empty() && stored_.empty(); }
 
   void append(std::string_view bytes) { appended_.append(bytes); }
+  /// Returns room for `length` bytes after the last one; `commit` appends them.
+  [[nodiscard]] char* prepare(std::size_t length) { return appended_.prepare(length); }
+  void commit(std::size_t length) { appended_.commit(length); }
   /// Moves the appended bytes to the file.
   void spill(spool_file& file);
 

@@ -144,6 +144,7 @@ private:
   void add_pending(unsigned what, deferred& then);
   void note(exchange& from, response_bytes const& bytes);
   void take_over(exchange& from, response_bytes const& bytes, bool send_now, deferred& then);
+  void keep(exchange& from, response_bytes const& bytes, std::size_t sent);
   void keep(exchange& from, std::string_view bytes, bool last);
   void spill(exchange& from) noexcept;
   [[nodiscard]] bool above_high_watermark(exchange::outgoing const& out) const;

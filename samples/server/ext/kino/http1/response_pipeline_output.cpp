@@ -52,12 +52,7 @@ void response_pipeline::take_over(exchange& from, response_bytes const& bytes, b
     sent -= kept_before;
   }
   try {
-    each_piece(bytes, [&](iovec const& one) {
-      std::size_t const skipped = std::min(sent, one.iov_len);
-      sent -= skipped;
-      keep(from, {static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped}, bytes.last);
-      return true;
-    });
+    keep(from, bytes, sent);
     if (bytes.last) {
       out.last = true;
       out.keep_alive = bytes.keep_alive;
@@ -66,6 +61,27 @@ void response_pipeline::take_over(exchange& from, response_bytes const& bytes, b
     closing_ = true;  // The response would lack these bytes.
     add_pending(hang_up, then);
   }
+}
+
+// Keeps `bytes`, except for the first `sent` of them.
+void response_pipeline::keep(exchange& from, response_bytes const& bytes, std::size_t sent) {
+  exchange::outgoing& out = from.out_;
+  if (std::size_t const length = bytes.size(); sent == 0 && out.bytes.appended() + length <= tuning::write_buffer) {
+    // The small parts of a streamed response: one reservation for all pieces is measurably faster.
+    char* end = out.bytes.prepare(length);
+    each_piece(bytes, [&](iovec const& one) {
+      end = std::copy_n(static_cast<char const*>(one.iov_base), one.iov_len, end);
+      return true;
+    });
+    out.bytes.commit(length);
+    return;
+  }
+  each_piece(bytes, [&](iovec const& one) {
+    std::size_t const skipped = std::min(sent, one.iov_len);
+    sent -= skipped;
+    keep(from, {static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped}, bytes.last);
+    return true;
+  });
 }
 
 void response_pipeline::keep(exchange& from, std::string_view bytes, bool last) {

@@ -57,8 +57,10 @@ void hear() {
 
 void note(exchange& to) noexcept {
   if (!hears()) return;
-  to.add_weak();  // for the place; often it has been there already
-  if (exchange* const before = swap_written(&to)) before->drop_weak();
+  exchange* const before = swap_written(&to);
+  if (before == &to) return;  // The usual case: its reference has been counted.
+  to.add_weak();
+  if (before) before->drop_weak();
 }
 
 void forget() noexcept {
