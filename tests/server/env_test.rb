@@ -44,6 +44,9 @@ class EnvTest < ServerTest
       assert_equal 404, client.get("/%65nv").status, "PATH_INFO is not decoded"
       env = env_of(client.get("http://example.net:0081/env", headers: { "Host" => "other:99" }))
       assert_equal ["example.net", "81", "example.net:0081"], env.values_at("SERVER_NAME", "SERVER_PORT", "HTTP_HOST")
+      client.send_raw("GET http://example.net:82/env HTTP/1.0\r\n\r\n")
+      env = env_of(client.read_response)
+      assert_equal ["example.net", "82", "example.net:82"], env.values_at("SERVER_NAME", "SERVER_PORT", "HTTP_HOST")
     end
   end
 
@@ -62,6 +65,19 @@ class EnvTest < ServerTest
       assert_equal "5", env["CONTENT_LENGTH"]
       refute_includes env, "HTTP_CONTENT_TYPE"
       refute_includes env, "HTTP_CONTENT_LENGTH"
+    end
+  end
+
+  test "a key has its name however that is spelled, and however long it is" do |mode|
+    server = serve(Apps::Basic.new, mode)
+    Client.open(server.port) do |client|
+      names = ["X" * 200, "x-#{"long-" * 500}name", "X-A", "b", "X_Under_Score", "!#$%&'*+.^`|~"]
+      2.times do
+        env = env_of(client.get("/env", headers: names.to_h { |name| [name, name] }))
+        names.each { |name| assert_equal name, env["HTTP_#{name.upcase.tr("-", "_")}"] }
+      end
+      env = env_of(client.get("/env", headers: { "X-Some" => %w[a b], "x-Other" => "c", "X-SOME" => "d", "cookie" => "e=f", "COOKIE" => "g" }))
+      assert_equal ["a, b, d", "c", "e=f; g"], env.values_at("HTTP_X_SOME", "HTTP_X_OTHER", "HTTP_COOKIE")
     end
   end
 

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "http/field_name.hpp"
 #include "http1/http_parser.hpp"
 
 #include <doctest/doctest.h>
@@ -14,6 +15,7 @@
 
 namespace parsing_tests {
 
+using kino::server::folded_name;
 using kino::server::http_parser;
 using kino::server::rejection;
 using kino::server::request;
@@ -61,9 +63,14 @@ struct parsing : http_parser::sink {
       if (last.what != http_parser::state::incomplete) return;
     }
   }
-  std::string_view header(std::string_view key) const {
-    for (auto const& each : head.headers()) {
-      if (head.key(each) == key) return head.value(each);
+  // The value of all fields of a name, however it is spelled.
+  std::string header(std::string_view name) const {
+    kino::server::field_section const& fields = head.fields();
+    for (auto const& each : fields.all()) {
+      if (folded_name(fields.name(each)) != folded_name(name)) continue;
+      std::string joined(fields.joined_size(each), '\0');
+      fields.copy_joined(each, joined.data());
+      return joined;
     }
     return "(none)";
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "http/request_line.hpp"
+#include "http1/request_line.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,6 +12,7 @@
 
 using namespace std::string_literals;
 using kino::server::authority;
+using kino::server::http_version;
 using kino::server::rejection;
 using kino::server::request_line;
 
@@ -88,23 +89,23 @@ TEST_CASE("a line is a method, a target and a version") {
   request_line parsed;
   REQUIRE_FALSE(request_line::parse(text, parsed));
   CHECK(parsed.method == "PATCH");
-  CHECK(parsed.target == "/a/b?c=d&e");
-  CHECK(parsed.minor_version == 0);
-  CHECK(parsed.path == "/a/b");
-  CHECK(parsed.query == "c=d&e");
-  CHECK(parsed.named.empty());
+  CHECK(parsed.target.text == "/a/b?c=d&e");
+  CHECK(parsed.version == http_version::http_1_0);
+  CHECK(parsed.target.path == "/a/b");
+  CHECK(parsed.target.query == "c=d&e");
+  CHECK(parsed.target.named.empty());
 }
 
 TEST_CASE("a URL has a host, and a path that may be empty") {
   std::string const text = "GET http://[::1]:08?q HTTP/1.9";
   request_line parsed;
   REQUIRE_FALSE(request_line::parse(text, parsed));
-  CHECK(parsed.minor_version == 1);
-  CHECK(parsed.named == "[::1]:08");
-  CHECK(parsed.host.host == "[::1]");
-  CHECK(parsed.host.port == "8");
-  CHECK(parsed.path.empty());
-  CHECK(parsed.query == "q");
+  CHECK(parsed.version == http_version::http_1_1);
+  CHECK(parsed.target.named == "[::1]:08");
+  CHECK(parsed.target.host.host == "[::1]");
+  CHECK(parsed.target.host.port == "8");
+  CHECK(parsed.target.path.empty());
+  CHECK(parsed.target.query == "q");
 }
 
 TEST_CASE("a rejection leaves the method readable") {

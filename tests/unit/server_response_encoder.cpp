@@ -31,8 +31,9 @@ namespace {
 // What was asked: method, version, and whether the client keeps the connection.
 void ask(server::request& into, std::string_view method, unsigned minor_version, bool keep_alive) {
   into.clear();
-  into.append_line(std::string(method) + " / HTTP/1." + std::to_string(minor_version));
-  REQUIRE(!into.end_line());
+  into.append_text(method);
+  into.set_method(into.text());
+  into.version = minor_version == 0 ? server::http_version::http_1_0 : server::http_version::http_1_1;
   into.keep_alive = keep_alive;
 }
 

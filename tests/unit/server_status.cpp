@@ -107,8 +107,9 @@ struct head_lines {
 // The head that an answer gets, as the server makes it.
 head_lines head_of(int code, answered const& given) {
   kino::server::request asked;
-  asked.append_line((given.head_only ? "HEAD / HTTP/1."s : "GET / HTTP/1."s) + (given.http_1_0 ? '0' : '1'));
-  REQUIRE(!asked.end_line());
+  asked.append_text(given.head_only ? "HEAD" : "GET");
+  asked.set_method(asked.text());
+  if (given.http_1_0) asked.version = kino::server::http_version::http_1_0;
   response_head head;
   REQUIRE(head.start(code) == response_head::problem::none);
   if (given.announced) {

@@ -32,21 +32,10 @@ inline constexpr table target = [] {
   return t;
 }();
 
-inline constexpr auto keys = [] {
-  std::array<char, 256> t{};
-  for (int c = 0; c < 256; ++c) {
-    if (!token[c]) continue;
-    t[c] = static_cast<char>(c == '-' ? '_' : c >= 'a' && c <= 'z' ? c - 32 : c);
-  }
-  return t;
-}();
-
 }  // namespace tables
 
 /// Whether `c` is allowed in a method or a header name (RFC 9110, token).
 constexpr bool in_token(char c) { return tables::token[static_cast<unsigned char>(c)]; }
-/// What `c` of a header name becomes in a CGI key; NUL if it may not stand in a name.
-constexpr char key_of(char c) { return tables::keys[static_cast<unsigned char>(c)]; }
 /// Whether `c` is allowed in a header value: anything except control characters other than tab.
 constexpr bool in_value(char c) {
   auto const u = static_cast<unsigned char>(c);

@@ -4,55 +4,34 @@
 
 #pragma once
 
-#include "base/byte_buffer.hpp"
+#include "http/authority.hpp"
+#include "http/field_section.hpp"
+#include "http/http_version.hpp"
 #include "http/rejection.hpp"
+#include "http/request_target.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 namespace kino::server {
 
-/// Headers that mean something to the server itself.
-enum class known_header : std::uint8_t {
-  other,
-  connection,
-  content_length,
-  content_type,
-  cookie,
-  expect,
-  host,
-  transfer_encoding,
-};
-
-/// A request is a parsed head: views into one arena, valid until `clear`.
+/// A request is the head of a request in any version of HTTP: method, target and fields, as views into one buffer,
+/// valid until `clear`.
 ///
-/// Any head of n bytes takes at most 2 n + 16 bytes of the arena. The arena has at most twice as
-/// much memory.
+/// Any head of n bytes takes at most n + 1 bytes of the buffer.
 ///
-/// Header names are kept as the keys a Rack environment has ("HTTP_ACCEPT_ENCODING",
-/// "CONTENT_TYPE"): the conversion happens once, byte by byte, while parsing.
+/// A protocol fills it in: first the text that method, target and authority are part of, then the fields, then `finish`.
+/// HTTP/1 appends its request line, HTTP/2 the values of its pseudo-header fields.
+///
+/// Threads: one at a time; any number of readers once it is finished.  Throws: std::bad_alloc.
 class request {
 public:
-  /// One header, as positions in the arena.
-  struct header {
-    std::uint32_t key;
-    std::uint32_t key_length;
-    std::uint32_t value;
-    std::uint32_t value_length;
-    std::uint32_t hash;  // of the key
-    known_header known;
-    bool underscored;  // the client used an underscore
-    bool dashed;       // the client used a dash
-  };
-
   // --- what was asked ---
 
-  unsigned minor_version = 1;  ///< 0 or 1.
-  bool keep_alive = true;
-  bool chunked = false;
+  http_version version = http_version::http_1_1;
+  bool keep_alive = true;       ///< The client wants further responses on this connection.
+  bool unknown_length = false;  ///< There is a body, and only its end tells its length.
   bool expects_continue = false;
   std::optional<std::uint64_t> content_length;
 
@@ -61,37 +40,35 @@ public:
   [[nodiscard]] std::string_view target() const { return text(target_); }
   [[nodiscard]] std::string_view path() const { return text(path_); }
   [[nodiscard]] std::string_view query() const { return text(query_); }
-  /// Name and port from the target or else the Host header; empty if there is none.
+  /// The host that the request is for and perhaps a port, as sent: in the target, or else in the Host field; empty if
+  /// there is none.
+  [[nodiscard]] std::string_view host() const { return text(host_); }
+  /// Its parts; the port without leading zeros.
   [[nodiscard]] std::string_view host_name() const { return text(host_name_); }
   [[nodiscard]] std::string_view host_port() const { return text(host_port_); }
 
-  [[nodiscard]] std::vector<header> const& headers() const { return headers_; }
-  [[nodiscard]] std::string_view key(header const& h) const {
-    return {arena_.data() + h.key, h.key_length};
-  }
-  [[nodiscard]] std::string_view value(header const& h) const {
-    return {arena_.data() + h.value, h.value_length};
-  }
-  [[nodiscard]] bool has_body() const { return chunked || content_length.value_or(0) != 0; }
+  [[nodiscard]] field_section const& fields() const { return fields_; }
+
+  [[nodiscard]] bool has_body() const { return unknown_length || content_length.value_or(0) != 0; }
   [[nodiscard]] bool head_only() const { return method() == "HEAD"; }
 
-  // --- for the parser ---
+  // --- for protocols ---
 
   void clear();
-  /// The request line, without its line break; then `end_line`.
-  void append_line(std::string_view bytes) { arena_.append(bytes); }
-  /// Whether the line has gone beyond its method.
-  [[nodiscard]] bool in_target() const {
-    return arena_.view().find(' ') != std::string_view::npos;
-  }
-  /// Parses the line. After a rejection, the method is still available if it is valid.
-  [[nodiscard]] rejection end_line();
-  void append_name(std::string_view bytes);
-  void append_value(std::string_view bytes);
-  void end_name();
-  void end_value();
+  /// Appends text to which the next three functions refer.
+  void append_text(std::string_view bytes) { fields_.append_text(bytes); }
+  /// What has been appended.
+  [[nodiscard]] std::string_view text() const { return fields_.text(); }
+  /// `method` is part of `text`.
+  void set_method(std::string_view method) { method_ = span_of(method); }
+  /// The views in `target`, which belongs to the method, are parts of `text`. Invalidates views into it.
+  void set_target(request_target const& target);
+  /// Sets the host, unless the target has one. All views are parts of `text`.
+  void set_host(std::string_view text, authority const& parsed);
+  /// Where the fields are added.
+  [[nodiscard]] field_section& fields() { return fields_; }
 
-  /// Performs the checks that llhttp does not, determines host and body, and joins repeated headers.
+  /// Checks the fields and finds out about host, length and expectations.
   [[nodiscard]] rejection finish();
 
 private:
@@ -100,28 +77,19 @@ private:
     std::uint32_t length = 0;
   };
 
-  [[nodiscard]] std::string_view text(span s) const {
-    return {arena_.data() + s.start, s.length};
-  }
+  [[nodiscard]] std::string_view text(span s) const { return text().substr(s.start, s.length); }
   [[nodiscard]] span span_of(std::string_view inside) const {
-    return {static_cast<std::uint32_t>(inside.data() - arena_.data()),
-            static_cast<std::uint32_t>(inside.size())};
+    if (inside.empty()) return {};
+    return {static_cast<std::uint32_t>(inside.data() - text().data()), static_cast<std::uint32_t>(inside.size())};
   }
-  [[nodiscard]] std::uint32_t end() const { return static_cast<std::uint32_t>(arena_.size()); }
 
-  rejection check_headers();
-  rejection check_host(header* host);
-  rejection check_expectation(std::string_view list);
-  rejection check_framing(header const* length, header const* coding);
-  rejection join_repeated();
+  rejection check_fields();
+  rejection check_host(field_section::field const* field);
+  rejection check_expectations(std::string_view list);
+  rejection check_length(field_section::field const& field);
 
-  byte_buffer arena_;
-  std::vector<header> headers_;
-  std::vector<std::uint64_t> order_;  // scratch of join_repeated
-  header current_{};
-  span method_, target_, path_, query_, named_, host_name_, host_port_;
-  bool bad_name_ = false;
-  bool bad_value_ = false;
+  field_section fields_;
+  span method_, target_, path_, query_, host_, host_name_, host_port_;
 };
 
 }  // namespace kino::server

@@ -44,13 +44,10 @@ bool streamed_bodies::match(request const& head) const {
     if (has_path(place, head.path())) return true;
   }
   if (types_.empty()) return false;
-  for (request::header const& one : head.headers()) {
-    if (one.known != known_header::content_type) continue;
-    for (std::string const& type : types_) {
-      if (has_type(type, head.value(one))) return true;
-    }
-  }
-  return false;
+  field_section::field const* const found = head.fields().find(known_field::content_type);
+  return found && std::any_of(types_.begin(), types_.end(), [value = head.fields().value(*found)](std::string const& type) {
+    return has_type(type, value);
+  });
 }
 
 }  // namespace kino::server

@@ -3,6 +3,8 @@
 #include "http1/http_parser.hpp"
 
 #include "http/grammar.hpp"
+#include "http1/request_framing.hpp"
+#include "http1/request_line.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -34,7 +36,7 @@ struct http_parser_callbacks {
   template <class Work>
   static int in_head(llhttp_t* parser, Work work) noexcept {
     return guarded(parser, [&](http_parser& me) {
-      if (me.phase_ == http_parser::phase::fields) work(*me.request_);
+      if (me.phase_ == http_parser::phase::fields) work(me.request_->fields());
       return HPE_OK;
     });
   }
@@ -43,21 +45,21 @@ struct http_parser_callbacks {
   // into the head they could replace what was decided upon.
   static int on_name(llhttp_t* parser, char const* at, std::size_t length) {
     self(parser).trailer_named_ |= length != 0;
-    return in_head(parser, [&](request& r) { r.append_name({at, length}); });
+    return in_head(parser, [&](field_section& to) { to.append_name({at, length}); });
   }
   static int on_name_end(llhttp_t* parser) {
-    // llhttp 8 lets ": value" through; in the head, `request` sees to it.
+    // llhttp 8 lets ": value" through; in the head, `field_section` sees to it.
     if (self(parser).phase_ == http_parser::phase::trailers &&
         !std::exchange(self(parser).trailer_named_, false)) {
       return self(parser).refuse({400, "a trailer has no name"});
     }
-    return in_head(parser, [](request& r) { r.end_name(); });
+    return in_head(parser, [](field_section& to) { to.end_name(); });
   }
   static int on_value(llhttp_t* parser, char const* at, std::size_t length) {
-    return in_head(parser, [&](request& r) { r.append_value({at, length}); });
+    return in_head(parser, [&](field_section& to) { to.append_value({at, length}); });
   }
   static int on_value_end(llhttp_t* parser) {
-    return in_head(parser, [](request& r) { r.end_value(); });
+    return in_head(parser, [](field_section& to) { to.end_value(); });
   }
   static int on_headers_complete(llhttp_t* parser) {
     return guarded(parser, [](http_parser& me) { return me.on_headers_complete(); });
@@ -142,12 +144,13 @@ int http_parser::on_headers_complete() {
   // Neither an upgrade nor a tunnel changes the protocol here; llhttp would stop parsing.
   parser_.upgrade = 0;
   if (int const bad = refuse(request_->finish())) return bad;
+  if (int const bad = refuse(determine_framing(*request_))) return bad;
   // What the request says of its body is decided once. llhttp sees chunked in fewer spellings.
-  if (request_->chunked) parser_.flags |= F_CHUNKED | F_TRANSFER_ENCODING;
+  if (request_->unknown_length) parser_.flags |= F_CHUNKED | F_TRANSFER_ENCODING;
   phase_ = phase::chunks;
   if (int const bad = refuse(events_.on_head())) return bad;
   body_left_ = request_->content_length.value_or(0);
-  if (request_->chunked) return HPE_PAUSED;  // so that the bytes behind are counted as chunks
+  if (request_->unknown_length) return HPE_PAUSED;  // so that the bytes behind are counted as chunks
   if (body_left_ == 0) return HPE_OK;
   phase_ = phase::counted_body;
   return HPE_PAUSED;  // for good: there is nothing to parse in the rest
@@ -188,12 +191,12 @@ std::size_t http_parser::take_line(std::string_view bytes) {
     head_bytes_ += line.size() + whole;
     if (!line.empty()) {
       if (std::exchange(carriage_return_, false)) {
-        request_->append_line("\r");
+        request_->append_text("\r");
         ++line_length_;
       }
       carriage_return_ = line.back() == '\r';
       line.remove_suffix(carriage_return_);
-      request_->append_line(line);
+      request_->append_text(line);
       line_length_ += line.size();
     }
     if (head_too_large() || !whole) break;
@@ -207,7 +210,12 @@ std::size_t http_parser::take_line(std::string_view bytes) {
 }
 
 void http_parser::end_line() {
-  if ((why_ = request_->end_line())) return;
+  request_line line;
+  why_ = request_line::parse(request_->text(), line);
+  request_->set_method(line.method);
+  if (why_) return;
+  request_->version = line.version;
+  request_->set_target(line.target);
   // A copy per request keeps no state of the previous one, in any version of llhttp.
   parser_ = behind_line();
   parser_.settings = const_cast<llhttp_settings_t*>(http_parser_callbacks::settings());
@@ -217,7 +225,8 @@ void http_parser::end_line() {
 
 bool http_parser::head_too_large() {
   if (head_bytes_ <= limit_.max_header_size) return false;
-  why_ = phase_ == phase::line && request_->in_target()
+  bool const in_target = phase_ == phase::line && request_->text().find(' ') != std::string_view::npos;
+  why_ = in_target
              ? rejection{414, "the request line is longer than max_header_size"}
              : rejection{431, "the request headers are larger than max_header_size"};
   why_.limit = limit_.max_header_size;

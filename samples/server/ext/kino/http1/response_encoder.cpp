@@ -51,7 +51,7 @@ bool response_encoder::begin(response_part const& first) {
     state_.how = framing::length;
     state_.left = head.content_length().value_or(length_of(first.data));
   } else {
-    state_.how = asked_.minor_version == 0 ? framing::closing : framing::chunked;
+    state_.how = asked_.version == http_version::http_1_0 ? framing::closing : framing::chunked;
   }
   return asked_.keep_alive && !head.wants_close() && state_.how != framing::closing;
 }
@@ -104,7 +104,7 @@ void response_encoder::write_head(response_head const& head, std::size_t whole) 
   if (!head.has_date()) out << "date: " << http_date() << "\r\n";
   if (state_.how == framing::chunked) out << "transfer-encoding: chunked\r\n";
   if (auto const stated = stated_length(head, whole)) (out << "content-length: ").number(*stated) << "\r\n";
-  std::string_view const stay = !state_.keep_alive ? "close" : asked_.minor_version == 0 ? "keep-alive" : "";
+  std::string_view const stay = !state_.keep_alive ? "close" : asked_.version == http_version::http_1_0 ? "keep-alive" : "";
   if (!stay.empty() || head.has_upgrade()) {
     out << "connection: " << stay;
     if (head.has_upgrade()) out << (stay.empty() ? "upgrade" : ", upgrade");

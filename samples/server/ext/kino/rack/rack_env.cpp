@@ -2,6 +2,7 @@
 
 #include "rack/rack_env.hpp"
 
+#include "http/field_name.hpp"
 #include "rack/rack_input.hpp"
 
 #include <kino/ruby_features.hpp>
@@ -34,6 +35,26 @@ constexpr std::string_view known_keys[] = {
 // Values that depend on no client.
 constexpr std::string_view known_values[] = {"", "http"};
 
+std::string_view version_text(http_version version) {
+  switch (version) {
+    case http_version::http_1_0: return "HTTP/1.0";
+    case http_version::http_1_1: return "HTTP/1.1";
+    case http_version::http_2: return "HTTP/2";
+  }
+  return {};
+}
+
+// Raises.
+VALUE new_string(std::string_view bytes) { return rb_str_new(bytes.data(), static_cast<long>(bytes.size())); }
+
+// The value of all fields of a name. Raises.
+VALUE value_of(field_section const& fields, field_section::field const& first) {
+  if (first.next == 0) return new_string(fields.value(first));
+  VALUE const joined = rb_str_new(nullptr, static_cast<long>(fields.joined_size(first)));
+  fields.copy_joined(first, RSTRING_PTR(joined));
+  return joined;
+}
+
 }  // namespace
 
 // Pairs of keys and values on the stack, where the collector sees them.
@@ -46,9 +67,7 @@ public:
     cells_[2 * count_++ + 1] = value;
   }
   // Raises.
-  void add(VALUE key, std::string_view bytes) {
-    add(key, rb_str_new(bytes.data(), static_cast<long>(bytes.size())));
-  }
+  void add(VALUE key, std::string_view bytes) { add(key, new_string(bytes)); }
   [[nodiscard]] bool full() const { return count_ == most; }
 
   // Raises; leaves the table empty.
@@ -75,15 +94,29 @@ VALUE rack_env::make(gvl const& held, worker_context& at) {
   return kino::protect(held, [&] { return filled(held, at); });
 }
 
+// The key that CGI gives a field, see RFC 3875, 4.1.18.
+VALUE rack_env::key_of(gvl const& held, worker_context& at, field_section const& fields,
+                       field_section::field const& one) {
+  // These two have no prefix.
+  if (one.known == known_field::content_length) return *keys_.find("CONTENT_LENGTH");
+  if (one.known == known_field::content_type) return *keys_.find("CONTENT_TYPE");
+  static constexpr std::string_view prefix = "HTTP_";
+  folded_name const name(fields.name(one));
+  char* const key = at.scratch.prepare(prefix.size() + name.copied_size());
+  prefix.copy(key, prefix.size());
+  name.copy(key + prefix.size());
+  return keys_.intern(held, {key, prefix.size() + one.name_length});
+}
+
 // Raises and throws; has no destructor that matters.
 VALUE rack_env::filled(gvl const& held, worker_context& at) {
   exchange& from = exchange::of(at.reply);
   request const& head = from.head();
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
 
-  VALUE const hash = kino::new_hash(held, static_cast<long>(head.headers().size() + 14));
+  VALUE const hash = kino::new_hash(held, static_cast<long>(head.fields().name_count() + 14));
   // A body that is all there has a length, however it came, and no coding any more.
-  bool const dechunked = head.chunked && !from.streamed();
+  bool const measured = head.unknown_length && !from.streamed();
   char length[20];
   VALUE const input = head.has_body() ? rack_input::make(held, at) : empty_rack_input::shared();
   table entries;
@@ -98,23 +131,30 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
     entries.add(key("SERVER_NAME"), head.host_name());
     entries.add(key("SERVER_PORT"), head.host_port().empty() ? "80" : head.host_port());
   }
-  entries.add(key("SERVER_PROTOCOL"), std::string_view(head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1"));
+  entries.add(key("SERVER_PROTOCOL"), version_text(head.version));
   entries.add(key("REMOTE_ADDR"), from.peer().address);
   entries.add(key("rack.url_scheme"), *values_.find("http"));
   entries.add(key("rack.input"), input);
-  if (dechunked) {
+  if (measured) {
     char* const end = std::to_chars(length, length + sizeof length, from.collected().size()).ptr;
     entries.add(key("CONTENT_LENGTH"),
                 std::string_view(length, static_cast<std::size_t>(end - length)));
   }
-  for (request::header const& one : head.headers()) {
-    if (dechunked && one.known == known_header::transfer_encoding) continue;
+  field_section const& fields = head.fields();
+  bool has_host = false;
+  for (field_section::field const& one : fields.all()) {
+    if (one.repeated || (measured && one.known == known_field::transfer_encoding)) continue;
     if (entries.full()) entries.flush_into(hash);
-    entries.add(keys_.intern(held, head.key(one)), head.value(one));
+    has_host |= one.known == known_field::host;
+    entries.add(key_of(held, at, fields, one),
+                one.known == known_field::host ? new_string(head.host()) : value_of(fields, one));
   }
+  if (entries.full()) entries.flush_into(hash);
+  if (!has_host && !head.host().empty()) entries.add(key("HTTP_HOST"), head.host());
   entries.flush_into(hash);
   rb_hash_aset(hash, key("rack.errors"), errors_);
   rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
+  at.scratch.clear(tuning::kept_capacity);
   return hash;
 }
 

@@ -12,8 +12,9 @@ namespace kino::server {
 
 /// A rack_env creates the environment Hash of a request, in the Ractor that will handle it.
 ///
-/// Keys are frozen Strings, created once, and so are the values of SCRIPT_NAME and rack.url_scheme. All other
-/// Strings are new for each request, and the application may change them, as with other servers.
+/// A field is there under its CGI key, with all its values joined. HTTP_HOST is the host that the request is for, also if
+/// the target names it. Keys are frozen Strings, created once, and so are the values of SCRIPT_NAME and rack.url_scheme.
+/// All other Strings are new for each request, and the application may change them, as with other servers.
 ///
 /// Threads: constructed on the main Ractor at load time; `make` in any Ractor.
 class rack_env {
@@ -30,6 +31,7 @@ public:
 private:
   class table;
   VALUE filled(gvl const& held, worker_context& at);
+  VALUE key_of(gvl const& held, worker_context& at, field_section const& fields, field_section::field const& one);
 
   kino::frozen_string_cache keys_;
   kino::frozen_string_cache values_;

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "base/byte_buffer.hpp"
 #include "http/exchange.hpp"
 #include "http/response_writer.hpp"
 #include "rack/attachment.hpp"
@@ -22,6 +23,8 @@ struct worker_context {
   response_writer writer;
   attachment_slot input;   // the Ruby object that reads the body
   attachment_slot stream;  // the Ruby object that writes the response
+
+  byte_buffer scratch;     // empty between calls
 
   bool counted = true;  // whether the current request, if any, has been counted as served
 
