@@ -70,6 +70,17 @@ struct method {
   static VALUE call(VALUE) { return Qnil; }
 };
 
+// In a function with a deduced return type, the type of `return 42;` is int.
+template <class Result, class... Values, Result (*Function)(gvl const&, VALUE, Values...)>
+  requires(!std::same_as<Result, VALUE>)
+struct method<Function> {
+  static_assert(sizeof(Function) == 0,
+                "a method returns a VALUE, and this one returns another type: declare it as VALUE, and convert "
+                "what it returns with kino::to_ruby(held, ...), or return Qnil");
+  static constexpr int arity = 0;
+  static VALUE call(VALUE) { return Qnil; }
+};
+
 template <std::same_as<VALUE>... Values, VALUE (*Function)(gvl const&, VALUE, Values...)>
 struct method<Function> {
   static constexpr int arity = sizeof...(Values);

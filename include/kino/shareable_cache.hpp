@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 KINO_NAMESPACE_BEGIN
 
@@ -50,6 +51,8 @@ public:
   /// The object of `key`; calls `compute()` if it is not cached and no other caller computes it.
   template <class Compute>
   [[nodiscard]] VALUE fetch(gvl const& held, std::string_view key, Compute&& compute) {
+    static_assert(std::is_same_v<std::remove_cvref_t<std::invoke_result_t<Compute&>>, VALUE>,
+                  "what is computed for a shareable_cache must be a VALUE: convert it with kino::to_ruby(held, ...)");
     auto shareable = [&] {
       VALUE const computed = compute();
       return protect(held, [&] { return rb_ractor_make_shareable(computed); });

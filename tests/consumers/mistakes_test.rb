@@ -24,6 +24,11 @@ class MistakesTest < ConsumerTest
       change: ["static VALUE stop(kino::gvl const&, VALUE) {", "static VALUE stop(VALUE) {"],
       error: /a method must be a function VALUE\(kino::gvl const& held, VALUE self, VALUE a, \.\.\.\)/
     },
+    "a method that returns a number" => {
+      change: ["static VALUE ask(", "static auto ask("],
+      more: [["return LONG2NUM(outcome.value());", "return outcome.value();"]],
+      error: /a method returns a VALUE, and this one returns another type: .*kino::to_ruby/
+    },
     "an argument that is not converted" => {
       change: ["kino::from_ruby<long>(held, number), std::move(reply)", "number, std::move(reply)"],
       error: /narrowing/

@@ -191,6 +191,9 @@ VALUE cross_boundary(Body body) {
   static_assert(std::is_trivially_destructible_v<Body>,
                 "what crosses the boundary is left by longjmp: capture references and values "
                 "without destructors");
+  static_assert(std::is_same_v<std::invoke_result_t<Body&, gvl const&>, VALUE>,
+                "the body of kino::boundary must return a VALUE: convert what it returns with kino::to_ruby(held, ...), "
+                "or return Qnil");
   VALUE const before = rb_errinfo();
   verdict v;
   run_body(v, body, before);
