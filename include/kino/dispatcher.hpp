@@ -87,7 +87,7 @@ public:
     std::size_t capacity = 1024;     ///< Maximum number of queued requests.
     std::size_t slots = 64;          ///< Maximum number of workers at a time.
     std::uint32_t concurrency = 0;   ///< Maximum number of running handlers; 0: the usable CPUs.
-    bool permits = true;             ///< False: every worker may run; no thread event hook is used.
+    bool permits = true;             ///< False: every worker may run.
     /// After the last worker has left, queued requests are abandoned and `try_submit` returns
     /// `no_workers` until another worker joins. Requests before the first worker are queued.
     bool refuse_without_workers = false;
@@ -133,7 +133,8 @@ public:
   // --- workers ---
 
   /// Makes the calling thread a worker and, where Ruby supports it, pins it to its native thread.
-  /// Raises ThreadError if every slot is taken.
+  /// Raises ThreadError if every slot is taken. A thread that ends without `leave` leaves (on Ruby
+  /// 3.1, within seconds).
   [[nodiscard]] worker& join(gvl const& held) { return pool_.join(held); }
   /// Abandons the worker's requests in flight and frees its slot. Never raises; call it in an
   /// ensure clause of the same thread.

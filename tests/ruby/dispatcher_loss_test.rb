@@ -47,7 +47,6 @@ class DispatcherLossTest < DispatcherTest
   end
 
   def test_a_ractor_that_ends_without_leaving
-    skip "threads of Ractors change native threads, and none is noted" if FORGOTTEN_THREADS
     make(slots: 2)
     answer = @dispatcher.submit_and_keep(1)
     await_end(Ractor.new(@dispatcher) { |dispatcher| dispatcher.join.take })

@@ -103,7 +103,7 @@ class WaitStormTest < RubyTest
     # Pinned threads, in Ractors that start one by one; one Ractor where Ruby can neither pin nor keep track.
     define_method("test_#{side}_that_die_in_ractors") do
       ready = shareable(Waits::Channel.make(1))
-      ractors = Array.new(FORGOTTEN_THREADS ? 1 : 2) do |seed|
+      ractors = Array.new(UNPINNED_THREADS ? 1 : 2) do |seed|
         Ractor.new(side, times(10_000), seed, ready) do |which, count, start, pinned|
           Waits.pin
           pinned.push(1)

@@ -19,7 +19,7 @@ class RubyTest < Minitest::Test
   # Threads of Ractors share a few native ones and cannot be pinned to one of their own (3.3). There, and for unpinned
   # threads of 3.4, a program hangs as soon as threads of two Ractors are ended again and again while they wait in
   # rb_nogvl, for nothing more than a condition variable: no part of kino is needed.
-  FORGOTTEN_THREADS = HEADER.include?("rb_internal_thread_specific_get") && !HEADER.include?("rb_thread_lock_native_thread")
+  UNPINNED_THREADS = HEADER.include?("rb_internal_thread_specific_get") && !HEADER.include?("rb_thread_lock_native_thread")
   # A child of a process with Ractors can crash in Ruby's allocator, without kino, too: when it starts Ractors of its own
   # and, one in some thousand, in what it allocates after its first collection.
   CRASHING_CHILDREN = RUBY_VERSION >= "3.3" && RUBY_VERSION < "4.0"

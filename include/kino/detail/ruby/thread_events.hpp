@@ -1,49 +1,54 @@
 // SPDX-License-Identifier: MIT
 //
-// Connects Ruby's thread events to run_permits: a worker that releases its GVL lends its permit.
+// Connects Ruby's thread events to a worker's permit and memberships: a worker that releases its GVL lends its permit,
+// and the memberships of a thread end with it.
 
 #pragma once
 
 #include <kino/detail/ruby/headers.hpp>
+#include <kino/detail/ruby/memberships.hpp>
+#include <kino/gvl.hpp>
 #include <kino/ruby_features.hpp>
-#include <kino/run_permits.hpp>
+
+#include <utility>
 
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
-/// A thread_permit is the permit that the current thread works under.
-struct thread_permit {
-  run_permits* permits = nullptr;
-  run_permits::permit* permit = nullptr;
-};
-
-// Where a thread's thread_permit is stored. On a Ruby that cannot pin threads but moves them between native
-// threads (3.3), in the Ruby thread; otherwise in the native thread, which is cheaper to read.
-inline constexpr bool permits_belong_to_ruby_threads =
-    !ruby_pins_threads && ruby_has_thread_storage;
+/// Whether thread events, and not the end of the native thread, report that a Ruby thread has ended.
+inline constexpr bool events_end_memberships = ruby_has_thread_events && !ruby_pins_threads;
 
 #ifdef RUBY_INTERNAL_THREAD_EVENT_SUSPENDED
 
-// The key of that place in the Ruby thread.
-inline int& permit_key() {
-  static int key = -1;
-  return key;
-}
-inline thread_permit& native_permit() {
-  static thread_local thread_permit mine;
-  return mine;
+// The record of the Ruby thread that was the last to suspend on this native thread, if threads have records.
+inline thread_record*& suspended_here() {
+  static thread_local thread_record* record = nullptr;
+  return record;
 }
 
 // A template, because the event's data names the thread only on Rubies that have its storage.
 template <class Data>
-thread_permit const* permit_of(Data const& event) {
-  if constexpr (permits_belong_to_ruby_threads) {
-    using namespace kino_newer_ruby;
-    return static_cast<thread_permit const*>(
-        rb_internal_thread_specific_get(event.thread, permit_key()));
+thread_permit const* permit_of(rb_event_flag_t event, Data const* data) {
+  if constexpr (threads_change_native_threads) {
+    thread_record* const record = record_of(data->thread);
+    if (event == RUBY_INTERNAL_THREAD_EVENT_SUSPENDED) suspended_here() = record;
+    return record ? &record->permit : nullptr;
   } else {
-    static_cast<void>(event);
-    return &native_permit();
+    return &permit_of_this_thread();
+  }
+}
+
+// A Ruby thread suspends and ends without an event in between. The object of a thread that has suspended for the last
+// time may already be collected, from another Ractor: its storage must not be read.
+inline void on_thread_exit() noexcept {
+  if constexpr (threads_change_native_threads) {
+    thread_record* const record = std::exchange(suspended_here(), nullptr);
+    if (!record) return;
+    record->joined.end_elsewhere();
+    delete record;
+  } else {
+    permit_of_this_thread() = thread_permit{};
+    memberships_of_this_thread().end_elsewhere();
   }
 }
 
@@ -51,7 +56,8 @@ thread_permit const* permit_of(Data const& event) {
 // only leaf locks may be taken.
 inline void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data_t const* data,
                             void*) {
-  thread_permit const* const mine = permit_of(*data);
+  if (event == RUBY_INTERNAL_THREAD_EVENT_EXITED) return on_thread_exit();
+  thread_permit const* const mine = permit_of(event, data);
   if (!mine || !mine->permits) return;
   if (event == RUBY_INTERNAL_THREAD_EVENT_SUSPENDED) {
     mine->permits->lend(*mine->permit);
@@ -60,45 +66,29 @@ inline void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data
   }
 }
 
-// Called once per extension, before the first worker: the key must exist before a second Ractor.
+// Called once per extension, before the first worker. Throws ruby_error (ThreadError) if a key is needed and Ruby has
+// none left, or already has a second Ractor.
 inline void hear_thread_events() {
   static bool const installed = [] {
-    if constexpr (permits_belong_to_ruby_threads) {
-      using namespace kino_newer_ruby;
-      permit_key() = rb_internal_thread_specific_key_create();
+    if constexpr (threads_change_native_threads) {
+      protect_unchecked([] {
+        using namespace kino_newer_ruby;
+        record_key() = rb_internal_thread_specific_key_create();
+      });
     }
     rb_internal_thread_add_event_hook(
         &on_thread_event,
-        RUBY_INTERNAL_THREAD_EVENT_SUSPENDED | RUBY_INTERNAL_THREAD_EVENT_RESUMED, nullptr);
+        RUBY_INTERNAL_THREAD_EVENT_SUSPENDED | RUBY_INTERNAL_THREAD_EVENT_RESUMED |
+            (events_end_memberships ? RUBY_INTERNAL_THREAD_EVENT_EXITED : 0),
+        nullptr);
     return true;
   }();
   static_cast<void>(installed);
 }
 
-// `mine` must not move until `leave_permit`.
-inline void take_permit(thread_permit& mine) {
-  if constexpr (permits_belong_to_ruby_threads) {
-    using namespace kino_newer_ruby;
-    rb_internal_thread_specific_set(rb_thread_current(), permit_key(), &mine);
-  } else {
-    native_permit() = mine;
-  }
-}
-inline void leave_permit() {
-  if constexpr (permits_belong_to_ruby_threads) {
-    using namespace kino_newer_ruby;
-    rb_internal_thread_specific_set(rb_thread_current(), permit_key(),
-                                    static_cast<void*>(nullptr));
-  } else {
-    native_permit() = thread_permit{};
-  }
-}
-
 #else
 
 inline void hear_thread_events() {}
-inline void take_permit(thread_permit&) {}
-inline void leave_permit() {}
 
 #endif
 

@@ -7,6 +7,7 @@
 
 #include <kino/detail/atomic.hpp>
 #include <kino/detail/ruby/boundary.hpp>
+#include <kino/detail/ruby/memberships.hpp>
 #include <kino/detail/ruby/pool_member.hpp>
 #include <kino/detail/ruby/signals.hpp>
 #include <kino/detail/ruby/thread_events.hpp>
@@ -152,7 +153,8 @@ inline worker_pool::worker_pool(bool permits, run_permits::options chosen, std::
                 .slice = permits_in_use_ ? chosen.slice : run_permits::options().slice},
                std::move(work_waits)),
       last_left_(std::move(last_left)) {
-  if (permits_in_use_) hear_thread_events();
+  // Threads that change native threads keep their memberships in Ruby's storage, whose key is created there.
+  if (permits_in_use_ || threads_change_native_threads) hear_thread_events();
   for (std::size_t i = 0; i < chosen.workers; ++i) {
     members_[i].index_ = i;
     members_[i].of_ = this;
@@ -170,7 +172,8 @@ inline pool_member& worker_pool::join(gvl const& held) {
   check_process();
   expect_gvl();
   VALUE const thread = rb_thread_current();
-  memberships::of_this_thread().end_former(thread);
+  memberships& joined = memberships_of_this_thread();
+  joined.end_former(thread);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     if (members_[i].thread_.load(std::memory_order_relaxed) == thread) {
       throw raise(rb_eThreadError, "kino: this thread has already joined this dispatcher");
@@ -190,18 +193,18 @@ inline pool_member& worker_pool::join(gvl const& held) {
   std::uint32_t seen = attendance_.load(std::memory_order_relaxed);  // the exchange decides
   while (!attendance_.compare_exchange_weak(seen, (seen + 1) | attended,
                                             std::memory_order_seq_cst)) {}
-  if (permits_in_use_) take_permit(self.permit_);
+  if (permits_in_use_) permit_of_this_thread() = self.permit_;
   self.thread_.store(thread, std::memory_order_relaxed);
   self.native_thread_.store(pthread_self(), std::memory_order_relaxed);
-  memberships::of_this_thread().add(self);
+  joined.add(self);
   return self;
 }
 
 inline void worker_pool::leave(gvl const&, pool_member& self) noexcept {
   expect_gvl();
   if (self.thread_.load(std::memory_order_relaxed) != rb_thread_current()) return;
-  memberships::of_this_thread().remove(self);
-  if (permits_in_use_) leave_permit();
+  memberships_of_this_thread().remove(self);
+  if (permits_in_use_) permit_of_this_thread() = thread_permit{};
   if (born_.forked()) return;  // locks held by the parent's threads stay locked
   free_place(self);
 }
@@ -215,12 +218,9 @@ inline void worker_pool::free_place(pool_member& member) noexcept {
   if (attendance_.fetch_sub(1, std::memory_order_seq_cst) == (attended | 1)) last_left_();
 }
 
-// Runs on the native thread, perhaps without a Ruby thread: it must not call Ruby.
+// Runs on any native thread, perhaps without a Ruby thread: it must not call Ruby.
 inline void memberships::end(pool_member& member) noexcept {
-  of_this_thread().remove(member);
-  worker_pool& joined = *member.of_;
-  if (joined.permits_in_use_) leave_permit();
-  joined.free_place(member);
+  member.of_->free_place(member);
 }
 
 inline std::size_t worker_pool::abandon(worker_id who) noexcept {
