@@ -6,6 +6,7 @@
 
 #include <kino/broadcast.hpp>
 #include <kino/channel.hpp>
+#include <kino/condition.hpp>
 #include <kino/convert.hpp>
 #include <kino/dispatcher.hpp>
 #include <kino/extension.hpp>

@@ -125,7 +125,7 @@ public:
 private:
   detail::mutex mutex_;
   union {
-    detail::condition condition_;
+    detail::condition_variable condition_;
   };
   bool notified_ = false;
   bool interrupted_ = false;

@@ -4,13 +4,13 @@
 
 #pragma once
 
+#include <kino/condition.hpp>
 #include <kino/detail/atomic.hpp>
+#include <kino/detail/blocking.hpp>
 #include <kino/fork_mark.hpp>
-#include <kino/parker.hpp>
 #include <kino/responder.hpp>
 
 #include <chrono>
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -22,55 +22,23 @@ namespace detail {
 template <class T>
 class shared_oneshot final : public completion<T> {
 public:
-  /// Registers one waiting thread for its lifetime.
-  class visit {
-  public:
-    explicit visit(shared_oneshot& box) : box_(box) {
-      lock guard(box_.mutex_);
-      next_ = std::exchange(box_.first_, this);
-      if (next_) next_->previous_ = this;
-      if (box_.result_) spot_.notify();
-    }
-    visit(visit const&) = delete;
-    visit& operator=(visit const&) = delete;
-    ~visit() {
-      if (box_.born_.forked()) return;  // as in delivered
-      lock guard(box_.mutex_);
-      if (next_) next_->previous_ = previous_;
-      (previous_ ? previous_->next_ : box_.first_) = next_;
-    }
-    parker& spot() { return spot_; }
-
-  private:
-    friend shared_oneshot;
-    shared_oneshot& box_;
-    parker spot_;
-    visit* next_ = nullptr;
-    visit* previous_ = nullptr;
-  };
-
   void delivered(outcome<T>&& result) noexcept override {
-    // In a forked child, no thread waits here, and locks held by the parent's threads stay locked.
-    lock guard(mutex_, std::defer_lock);
-    if (!born_.forked()) guard.lock();
     result_.emplace(std::move(result));
     // release: pairs with the acquire in `arrived`.
     arrived_.store(true, std::memory_order_release);
-    if (!guard) return;
-    // Under the mutex: a visit that ends destroys its parker.
-    for (visit* each = first_; each; each = each->next_) each->spot_.notify();
+    changed_.notify_all();
   }
   void released() noexcept override { delete this; }
 
   void expect_same_process() const { born_.expect_same_process("shared_answer"); }
   bool arrived() const { return arrived_.load(std::memory_order_acquire); }  // see delivered
   outcome<T> const& result() const { return *result_; }
+  condition& changed() { return changed_; }
 
 private:
-  mutex mutex_;
-  visit* first_ = nullptr;  // under the mutex, like result_ until it has arrived
-  std::optional<outcome<T>> result_;
+  std::optional<outcome<T>> result_;  // written once, before it has arrived
   atomic<bool> arrived_{false};
+  condition changed_;
   fork_mark const born_;
 };
 
@@ -136,13 +104,12 @@ public:
 
 private:
   outcome<T> const* wait_until(detail::deadline until) const {
-    if (!ready()) {
-      place().expect_same_process();
+    detail::shared_oneshot<T>& box = place();
+    if (!box.arrived()) {
+      box.expect_same_process();
       detail::check_may_block();
-      typename detail::shared_oneshot<T>::visit here(place());
-      static_cast<void>(here.spot().park(until));
     }
-    return ready() ? &place().result() : nullptr;
+    return box.changed().wait_until(until, [&] { return box.arrived(); }) ? &box.result() : nullptr;
   }
 
   detail::shared_oneshot<T>* box_;

@@ -6,6 +6,7 @@
 
 #include <kino/broadcast.hpp>
 #include <kino/channel.hpp>
+#include <kino/condition.hpp>
 #include <kino/detail/ruby/signals.hpp>
 #include <kino/gvl.hpp>
 #include <kino/native_thread.hpp>
@@ -15,6 +16,7 @@
 #include <kino/shared_cache.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <exception>
 #include <optional>
@@ -84,6 +86,34 @@ inline void park(gvl const& held, parker& spot) {
   static_cast<void>(park_until(held, spot, std::nullopt));
 }
 
+/// wait_until waits until `done()` is true, or until `until` (none: forever), and returns the result
+/// of the last `done()`. The predicate is evaluated with the GVL held, the sleeps are those of
+/// `park_until`; another thread changes the state, then calls `changed.notify_all()`.
+///
+/// Example (needs Ruby):
+///
+///     kino::wait(held, changed, [&] { return connections.load() == 0; });
+///
+template <std::predicate Predicate>
+[[nodiscard]] bool wait_until(gvl const& held, condition& changed,
+                              std::optional<std::chrono::steady_clock::time_point> until,
+                              Predicate done) {
+  if (done()) return true;
+  condition::waiter here(changed);
+  return here.sleep_until(done, [&](parker& spot) { return park_until(held, spot, until); });
+}
+/// wait_for is that `wait_until` with a timeout.
+template <class Rep, class Period, std::predicate Predicate>
+[[nodiscard]] bool wait_for(gvl const& held, condition& changed,
+                            std::chrono::duration<Rep, Period> patience, Predicate done) {
+  return wait_until(held, changed, detail::deadline_after(patience), std::move(done));
+}
+/// wait is that `wait_until` without a deadline.
+template <std::predicate Predicate>
+void wait(gvl const& held, condition& changed, Predicate done) {
+  static_cast<void>(wait_until(held, changed, std::nullopt, std::move(done)));
+}
+
 namespace detail {
 
 template <class T>
@@ -117,12 +147,10 @@ outcome<T>* wait_until(gvl const& held, receiver<T>& answer, deadline until) {
 
 template <class T>
 outcome<T> const* wait_until(gvl const& held, shared_answer<T> const& answer, deadline until) {
-  if (!answer.ready()) {
-    answer.place().expect_same_process();
-    typename shared_oneshot<T>::visit here(answer.place());
-    static_cast<void>(park_until(held, here.spot(), until));
-  }
-  return answer.ready() ? &answer.place().result() : nullptr;
+  shared_oneshot<T>& box = answer.place();
+  if (!box.arrived()) box.expect_same_process();
+  auto arrived = [&] { return box.arrived(); };
+  return kino::wait_until(held, box.changed(), until, arrived) ? &box.result() : nullptr;
 }
 
 }  // namespace detail

@@ -45,6 +45,19 @@ kino_add_mutant(sticky_notification wake_throttle "one pusher, one taker" parker
   [[    if (sleeping_) notified_ = true;
     if (sleeping_)]])
 
+kino_add_mutant(look_after_registration condition "one change" condition.hpp
+  [[      while (!done()) {
+        if (park(spot_) == park_result::timed_out) return done();
+      }]]
+  [[      do {
+        if (park(spot_) == park_result::timed_out) return done();
+      } while (!done());]])
+kino_add_mutant(notified_after_leaving condition "one change" condition.hpp
+  [[    detail::lock guard(mutex_);
+    // Under the mutex]]
+  [[    { detail::lock guard(mutex_); }
+    // Under the mutex]])
+
 kino_add_mutant(order_of_pushing channel "back pressure" detail/bounded_store.hpp
   [[word_.fetch_add(one_ready, std::memory_order_seq_cst);]]
   [[word_.fetch_add(one_ready, std::memory_order_relaxed);]])

@@ -142,7 +142,7 @@ public:
   void unlock() { mutex_.unlock(RL_INFO); }
 
 private:
-  friend class condition;
+  friend class condition_variable;
   rl::mutex mutex_;
 };
 
@@ -154,12 +154,12 @@ public:
   lock& operator=(lock const&) = delete;
 
 private:
-  friend class condition;
+  friend class condition_variable;
   mutex& mutex_;
 };
 
 // A deadline may pass at any moment, or never.
-class condition {
+class condition_variable {
 public:
   void wait(lock& held) { condition_.wait(held.mutex_.mutex_, RL_INFO); }
   template <class TimePoint>

@@ -104,6 +104,22 @@ class WaitsTest < RubyTest
     assert_equal :notified, parked.value
   end
 
+  def test_a_condition_ends_every_wait_for_it_in_threads_and_ractors
+    level = shareable(Waits::Level.make)
+    threads = [1, 1, 2].map { |number| Thread.new { level.await(number) } }.each { |thread| await_waiting(thread) }
+    ractor = Ractor.new(level) { |awaited| awaited.await(1) }
+    level.rise
+    assert_equal [1, 1, 1], [*threads.first(2).map(&:value), result_of(ractor)]
+    refute level.await_for(2, 1)
+    level.rise
+    assert_equal [2, true], [threads.last.value, level.await_for(2, 0)]
+  end
+
+  def test_a_predicate_that_raises_ends_its_wait
+    error = assert_raises(IOError) { Waits::Level.make.await_raising }
+    assert_equal "in the predicate", error.message
+  end
+
   def test_work_without_the_lock_is_not_begun_while_an_interrupt_waits
     trapped = 0
     before = trap(:USR1) { trapped += 1 }

@@ -25,7 +25,7 @@ using atomic = std::atomic<T>;
 // Leaf locks only: code under one must not call Ruby, allocate a Ruby object or block.
 using mutex = std::mutex;
 using lock = std::unique_lock<std::mutex>;
-using condition = std::condition_variable;
+using condition_variable = std::condition_variable;
 using thread = std::thread;
 
 }  // namespace detail

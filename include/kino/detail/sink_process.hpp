@@ -87,7 +87,7 @@ private:
   atomic<std::uint32_t> flushers_{0};
 
   mutex mutex_;
-  condition settled_more_;
+  condition_variable settled_more_;
   bool finished_ = false;  // guarded by mutex_: the thread no longer writes
   thread thread_;
 };

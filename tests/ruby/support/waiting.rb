@@ -6,7 +6,7 @@ require "timeout"
 # Every wait of wait.hpp and gvl.hpp, set up so only an interrupt ends it, and every kind of interrupt. Module functions
 # without state, so they also run in other Ractors.
 module Waiting
-  NAMES = %w[pop pop_for push push_for answer answer_for park park_for sleep without_gvl].each(&:freeze).freeze
+  NAMES = %w[pop pop_for push push_for answer answer_for park park_for condition condition_for sleep without_gvl].each(&:freeze).freeze
   class Ended < StandardError
   end
   HOUR = 3_600_000
@@ -21,6 +21,8 @@ module Waiting
     when "answer_for" then Waits::Answer.make.wait_for(HOUR)
     when "park" then Waits::Parker.make.park
     when "park_for" then Waits::Parker.make.park_for(HOUR)
+    when "condition" then Waits::Level.make.await(1)
+    when "condition_for" then Waits::Level.make.await_for(1, HOUR)
     when "sleep" then Waits.sleep_for(HOUR)
     when "without_gvl" then Waits.until_unblocked
     end

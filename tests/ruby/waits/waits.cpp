@@ -175,6 +175,49 @@ VALUE parker_notify(kino::gvl const& held, VALUE self) {
   return Qnil;
 }
 
+// --- Waits::Level: a number that only rises ---
+
+struct level {
+  static constexpr char const* ruby_name = "Waits::Level";
+  static constexpr bool ruby_shareable = true;
+  std::atomic<long> reached{0};
+  kino::condition changed;
+};
+using level_object = kino::native_object<level>;
+
+VALUE level_make(kino::gvl const& held, VALUE klass) {
+  return level_object::wrap(held, klass, std::make_unique<level>());
+}
+VALUE level_rise(kino::gvl const& held, VALUE self) {
+  level& here = level_object::get(held, self);
+  ++here.reached;
+  here.changed.notify_all();
+  return Qnil;
+}
+VALUE level_await(kino::gvl const& held, VALUE self, VALUE number) {
+  witness const here;
+  level& awaited = level_object::get(held, self);
+  kino::wait(held, awaited.changed, [&] { return awaited.reached >= FIX2LONG(number); });
+  return number;
+}
+VALUE level_await_for(kino::gvl const& held, VALUE self, VALUE number, VALUE patience) {
+  witness const here;
+  level& awaited = level_object::get(held, self);
+  auto done = [&] { return awaited.reached >= FIX2LONG(number); };
+  return truth(kino::wait_for(held, awaited.changed, milliseconds_of(held, patience), done));
+}
+// The predicate raises when it is evaluated for the second time: registered, and with the GVL held.
+VALUE level_await_raising(kino::gvl const& held, VALUE self) {
+  witness const here;
+  int evaluated = 0;
+  kino::wait(held, level_object::get(held, self).changed, [&] {
+    witness const there;
+    if (++evaluated == 2) kino::protect(held, [] { rb_raise(rb_eIOError, "in the predicate"); });
+    return false;
+  });
+  return Qnil;
+}
+
 // --- functions ---
 
 VALUE sleep_for(kino::gvl const& held, VALUE, VALUE patience) {
@@ -303,5 +346,11 @@ KINO_EXTENSION(waits) {
   kino::define_method<parker_park>(parker, "park");
   kino::define_method<parker_park_for>(parker, "park_for");
   kino::define_method<parker_notify>(parker, "notify");
-  static_cast<void>(held);
+
+  VALUE const rising = level_object::define_class(held, waits, "Level");
+  kino::define_function<level_make>(rising, "make");
+  kino::define_method<level_rise>(rising, "rise");
+  kino::define_method<level_await>(rising, "await");
+  kino::define_method<level_await_for>(rising, "await_for");
+  kino::define_method<level_await_raising>(rising, "await_raising");
 }

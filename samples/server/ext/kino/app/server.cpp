@@ -75,11 +75,7 @@ int server::status_for(kino::ending how, exchange& unanswered) noexcept {
 }
 
 bool server::await_idle(gvl const& held, std::optional<clock::time_point> until) {
-  bell::listener here(quiet_);
-  while (http_.live() != 0) {
-    if (kino::park_until(held, here.spot(), until) == kino::park_result::timed_out) break;
-  }
-  return http_.live() == 0;
+  return kino::wait_until(held, quiet_, until, [this] { return http_.live() == 0; });
 }
 
 void server::close() {

@@ -7,12 +7,12 @@
 #include "admission/admission_queue.hpp"
 #include "admission/queue_deadline.hpp"
 #include "app/config.hpp"
-#include "base/bell.hpp"
 #include "net/http_server.hpp"
 #include "rack/rack_env.hpp"
 #include "rack/worker_context.hpp"
 
 #include <kino/channel.hpp>
+#include <kino/condition.hpp>
 #include <kino/dispatcher.hpp>
 #include <kino/fork_mark.hpp>
 #include <kino/stats.hpp>
@@ -121,7 +121,7 @@ private:
   [[nodiscard]] admission_queue::fate offer(exchange::reply& reply);
   int status_for(kino::ending how, exchange& unanswered) noexcept override;
   void refused(int) noexcept override { refused_.add(); }
-  void quiet() noexcept override { quiet_.ring(); }
+  void quiet() noexcept override { quiet_.notify_all(); }
 
   // Ordered by dependency: later members are destroyed first.
   rack_env& environments_;
@@ -130,7 +130,7 @@ private:
   kino::counter unserved_;    // - abandoned before a worker began
   kino::counter client_gone_;  // - begun too late; all others count as a worker's `waited_count`
   kino::counter refused_;
-  bell quiet_;
+  kino::condition quiet_;
   // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
   // previous one, and each worker joins and leaves once.
   kino::channel<event> events_;
