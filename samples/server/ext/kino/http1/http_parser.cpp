@@ -2,9 +2,7 @@
 
 #include "http1/http_parser.hpp"
 
-#include "http/grammar.hpp"
 #include "http1/request_framing.hpp"
-#include "http1/request_line.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -124,9 +122,9 @@ http_parser::http_parser(sink& events, limits const& limit) : events_(events), l
 
 void http_parser::start(request& fresh) {
   request_ = &fresh;
+  line_.start();
   lines_.start();
-  head_bytes_ = line_length_ = 0;
-  carriage_return_ = false;
+  head_bytes_ = 0;
   chunk_bytes_ = chunks_ = chunk_body_ = announced_ = 0;
   phase_ = phase::line;
   complete_ = trailers_due_ = false;
@@ -172,50 +170,17 @@ int http_parser::on_chunk_header() {
   return HPE_OK;
 }
 
-// Takes bytes up to the end of the request line; returns how many. Empty lines before it are
-// skipped (RFC 9112, 2.2). Sets why_ if they are no request line.
+// Takes bytes up to the end of the request line; returns how many. Sets why_ if they are no request line.
 std::size_t http_parser::take_line(std::string_view bytes) {
-  std::size_t taken = 0;
-  while (phase_ == phase::line && taken < bytes.size() && !why_) {
-    std::string_view const rest = bytes.substr(taken);
-    if (line_length_ == 0 && !carriage_return_ && rest.front() != '\r' &&
-        rest.front() != '\n' && !grammar::in_token(rest.front())) {
-      // A TLS hello, for one, has no line break to wait for.
-      why_ = {400, "the request does not begin with a method"};
-      break;
-    }
-    std::size_t const feed = rest.find('\n');
-    bool const whole = feed != rest.npos;
-    std::string_view line = rest.substr(0, feed);
-    taken += line.size() + whole;
-    head_bytes_ += line.size() + whole;
-    if (!line.empty()) {
-      if (std::exchange(carriage_return_, false)) {
-        request_->append_text("\r");
-        ++line_length_;
-      }
-      carriage_return_ = line.back() == '\r';
-      line.remove_suffix(carriage_return_);
-      request_->append_text(line);
-      line_length_ += line.size();
-    }
-    if (head_too_large() || !whole) break;
-    if (!std::exchange(carriage_return_, false)) {
-      why_ = {400, "a line ends in a bare line feed"};
-    } else if (line_length_ != 0) {
-      end_line();
-    }
-  }
-  return taken;
+  auto const read = line_.read(bytes, *request_);
+  head_bytes_ += read.taken;
+  if (head_too_large()) return read.taken;
+  why_ = read.complete ? request_line_reader::finish(*request_) : read.why;
+  if (read.complete && !why_) begin_fields();
+  return read.taken;
 }
 
-void http_parser::end_line() {
-  request_line line;
-  why_ = request_line::parse(request_->text(), line);
-  request_->set_method(line.method);
-  if (why_) return;
-  request_->version = line.version;
-  request_->set_target(line.target);
+void http_parser::begin_fields() {
   // A copy per request keeps no state of the previous one, in any version of llhttp.
   parser_ = behind_line();
   parser_.settings = const_cast<llhttp_settings_t*>(http_parser_callbacks::settings());

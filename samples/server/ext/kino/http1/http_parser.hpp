@@ -7,6 +7,7 @@
 #include "base/options.hpp"
 #include "http/request.hpp"
 #include "http1/head_validator.hpp"
+#include "http1/request_line_reader.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -85,7 +86,7 @@ private:
   int on_headers_complete();
   int on_chunk_header();
   std::size_t take_line(std::string_view bytes);
-  void end_line();
+  void begin_fields();
   bool guard(std::string_view bytes);
   bool head_too_large();
   bool chunks_too_large(std::size_t taken);
@@ -94,11 +95,10 @@ private:
   sink& events_;
   limits const& limit_;
   llhttp_t parser_{};
+  request_line_reader line_;
   head_validator lines_;
   request* request_ = nullptr;
   std::size_t head_bytes_ = 0;     // empty lines, head and trailers
-  std::size_t line_length_ = 0;    // of the request line so far
-  bool carriage_return_ = false;   // the last byte of the request line, held back
   std::uint64_t chunk_bytes_ = 0;  // sizes, extensions and line breaks
   std::uint64_t chunks_ = 0;
   std::uint64_t announced_ = 0;    // sum of the chunks' sizes, at most max_body_size
