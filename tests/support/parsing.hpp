@@ -64,8 +64,11 @@ struct parsing : http_parser::sink {
     }
   }
   // The value of all fields of a name, however it is spelled.
-  std::string header(std::string_view name) const {
-    kino::server::field_section const& fields = head.fields();
+  std::string header(std::string_view name) const { return value_in(head.fields(), name); }
+  std::string trailer(std::string_view name) const { return value_in(head.trailers(), name); }
+
+private:
+  static std::string value_in(kino::server::field_section const& fields, std::string_view name) {
     for (auto const& each : fields.all()) {
       if (folded_name(fields.name(each)) != folded_name(name)) continue;
       std::string joined(fields.joined_size(each), '\0');

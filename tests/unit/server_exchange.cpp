@@ -44,7 +44,7 @@ TEST_CASE("an exchange comes back empty, with its memory") {
     place = &one;
     CHECK(one.response().start(200) == server::response_head::problem::none);
     CHECK(one.response().add("x-a", "b") == server::response_head::problem::none);
-    one.response().each_field([&](std::string_view name, std::string_view) { memory = name.data(); });
+    one.response().fields().each([&](std::string_view name, std::string_view) { memory = name.data(); });
     collect(*pool, one, 100);
     CHECK(one.begin());
     CHECK(!one.begin());
@@ -55,9 +55,9 @@ TEST_CASE("an exchange comes back empty, with its memory") {
   REQUIRE(&one == place);
   CHECK(!again.ended());
   CHECK(one.begin());
-  CHECK(one.response().field_count() == 0);
+  CHECK(one.response().fields().count() == 0);
   CHECK(one.response().add("x-c", "d") == server::response_head::problem::none);
-  one.response().each_field([&](std::string_view name, std::string_view) { CHECK(name.data() == memory); });
+  one.response().fields().each([&](std::string_view name, std::string_view) { CHECK(name.data() == memory); });
   CHECK(one.collected().size() == 0);
   CHECK(!one.streamed());
   CHECK(one.ready_at() == server::clock::time_point{});

@@ -79,8 +79,10 @@ work work_of(std::string_view bytes, std::size_t step, kino::server::limits cons
     at += result.consumed;
   }
   done.allocated = allocated - before;
-  done.copied = text_of(head.fields()).size();
-  done.kept = text_of(head.fields()).capacity();
+  for (auto* section : {&head.fields(), &head.trailers()}) {
+    done.copied += text_of(*section).size();
+    done.kept += text_of(*section).capacity();
+  }
   done.pieces = sink.pieces;
   return done;
 }

@@ -44,12 +44,13 @@ TEST_CASE("a request ends where it ends, and the next one begins there") {
   });
 }
 
-TEST_CASE("chunks are put together, extensions and trailers left out") {
+TEST_CASE("chunks are put together, extensions left out, and trailers kept apart") {
   both_ways(chunked + "5\r\nhello\r\n6;name=value\r\n world\r\n0\r\nX-Trailer: 1\r\n\r\nGET",
             [](parsing& p) {
               CHECK(p.last.what == http_parser::state::complete);
               CHECK(p.body == "hello world");
               CHECK(p.header("x-trailer") == "(none)");
+              CHECK(p.trailer("x-trailer") == "1");
               CHECK(p.head.unknown_length);
             });
 }
@@ -90,6 +91,32 @@ TEST_CASE("a trailer without a name is rejected like a header without one") {
   rejects(chunked + "0\r\n: b\r\n\r\n");
   rejects(chunked + "0\r\nA: b\r\n: c\r\n\r\n");
   rejects(get + ": b\r\n\r\n");
+}
+
+TEST_CASE("trailers follow the rules of fields, and those that may be none are dropped") {
+  both_ways(chunked + "0\r\nA: b \t\r\nHost: evil\r\nCONTENT_LENGTH: 5\r\nTransfer-Encoding: chunked\r\na: c\r\n"
+                      "Authorization: x\r\ncookie: d\r\nX_Y: 1\r\n\r\nGET",
+            [](parsing& p) {
+              CHECK(p.last.what == http_parser::state::complete);
+              CHECK(p.head.trailers().all().size() == 3);
+              CHECK(p.trailer("A") == "b, c");
+              CHECK(p.trailer("x-y") == "1");
+              CHECK(p.header("host") == "x");
+              CHECK(!p.head.content_length);
+            });
+  for (std::string const& lines : {"a b: c\r\n"s, "a : c\r\n"s, "a\r\n"s, "a: \x01\r\n"s, "a: b\0\r\n"s, "a-b: 1\r\na_b: 2\r\n"s,
+                                   "\xC3\xA4: b\r\n"s, "a: b\r\n c\r\n"s, ": host\r\n"s}) {
+    rejects(chunked + "0\r\n" + lines + "\r\n");
+  }
+}
+
+TEST_CASE("trailers of one request are not those of the next") {
+  parsing p;
+  p.parse(chunked + "0\r\nA: b\r\n\r\n", 1000);
+  CHECK(p.trailer("a") == "b");
+  p.parse(chunked + "0\r\n\r\n", 1000);
+  CHECK(p.last.what == http_parser::state::complete);
+  CHECK(p.trailer("a") == "(none)");
 }
 
 TEST_CASE("a chunk that would make the body too large is rejected before its bytes arrive") {

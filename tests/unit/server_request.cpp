@@ -313,6 +313,18 @@ TEST_CASE("Expect is a list, and 417 tells what of it is not known") {
   }
 }
 
+TEST_CASE("TE says whether the client takes trailers") {
+  auto const takes = [](std::string const& fields, bool expected) {
+    both_ways(get + fields + "\r\n", [expected](parsing& p) { CHECK(p.head.accepts_trailers == expected); });
+  };
+  takes("", false);
+  takes("TE: trailers\r\n", true);
+  takes("te: gzip;q=0.5,\tTrailers\r\n", true);
+  takes("TE: gzip\r\nTE: trailers\r\n", true);
+  takes("TE: trailer, gzip\r\n", false);
+  takes("TEA: trailers\r\n", false);
+}
+
 TEST_CASE("the words of a request line are one space apart") {
   rejects("GET  / HTTP/1.1\r\nHost: x\r\n\r\n");
   rejects("GET /  HTTP/1.1\r\nHost: x\r\n\r\n");

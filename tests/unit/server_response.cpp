@@ -36,12 +36,12 @@ using fields = std::vector<std::pair<std::string, std::string>>;
 fields fields_of(response_head const& head) {
   fields all;
   std::size_t bytes = 0;
-  head.each_field([&](std::string_view name, std::string_view value) {
+  head.fields().each([&](std::string_view name, std::string_view value) {
     all.emplace_back(name, value);
     bytes += name.size() + value.size();
   });
-  CHECK(all.size() == head.field_count());
-  CHECK(bytes == head.field_bytes());
+  CHECK(all.size() == head.fields().count());
+  CHECK(bytes == head.fields().bytes());
   return all;
 }
 
@@ -49,7 +49,7 @@ problem problem_of(std::string_view name, std::string_view value) {
   response_head head;
   REQUIRE(head.start(200) == problem::none);
   problem const found = head.add(name, value);
-  if (found != problem::none) CHECK(head.field_count() == 0);
+  if (found != problem::none) CHECK(head.fields().count() == 0);
   return found;
 }
 
@@ -135,7 +135,6 @@ TEST_CASE("fields about the connection are noted or dropped") {
                                     {"Connection", "keep-alive, X-A"},
                                     {"Keep-Alive", "timeout=5"},
                                     {"Proxy-Connection", "keep-alive"},
-                                    {"Trailer", "X-B"},
                                     {"Content-Length", "5"}}) {
     CHECK(head.add(name, value) == problem::none);
   }
@@ -144,13 +143,16 @@ TEST_CASE("fields about the connection are noted or dropped") {
   CHECK(!head.has_upgrade());
   CHECK(head.add("Upgrade", "h2c") == problem::none);
   CHECK(head.has_upgrade());
+  CHECK(!head.has_trailer());
   CHECK(!head.has_date());
   CHECK(head.add("DATE", "then") == problem::none);
   CHECK(head.has_date());
   CHECK(!head.has_server());
   CHECK(head.add("server", "mine") == problem::none);
   CHECK(head.has_server());
-  CHECK(fields_of(head) == fields{{"Upgrade", "h2c"}, {"DATE", "then"}, {"server", "mine"}});
+  CHECK(head.add("Trailer", "X-B") == problem::none);
+  CHECK(head.has_trailer());
+  CHECK(fields_of(head) == fields{{"Upgrade", "h2c"}, {"DATE", "then"}, {"server", "mine"}, {"Trailer", "X-B"}});
   for (auto const& [value, close] : {std::pair{"x, Close "sv, true},
                                      {"close\t"sv, true},
                                      {",\tCLOSE\t,x"sv, true},
@@ -299,4 +301,21 @@ TEST_CASE("... and a writer whose request has ended otherwise is told so") {
   CHECK(writer.write("late") == server::response_writer::result::gone);
   CHECK(writer.finished());
   CHECK(!writer.open());
+}
+
+TEST_CASE("trailers are fields, without those that may not be trailers") {
+  kino::server::response_trailers trailers;
+  CHECK(trailers.fields().empty());
+  CHECK(trailers.add("grpc-status", "0") == problem::none);
+  CHECK(trailers.add("Content-Length", "5") == problem::none);
+  CHECK(trailers.add("transfer_encoding", "chunked") == problem::none);
+  CHECK(trailers.add("a b", "5") == problem::bad_name);
+  CHECK(trailers.add("", "5") == problem::bad_name);
+  CHECK(trailers.add("a", "b\r\nc: d") == problem::bad_value);
+  CHECK(trailers.add("a", "") == problem::none);
+  fields all;
+  trailers.fields().each([&](std::string_view name, std::string_view value) { all.emplace_back(name, value); });
+  CHECK(all == fields{{"grpc-status", "0"}, {"a", ""}});
+  trailers.clear();
+  CHECK(trailers.fields().empty());
 }

@@ -71,6 +71,7 @@ struct message {
   int status = 0;
   std::multimap<std::string, std::string> fields;  // names in lower case
   std::string body;
+  std::vector<std::pair<std::string, std::string>> trailers;
   bool until_close = false;  // the end of the connection is the end of the body
   bool sound = false;        // it could be read to its end
 
@@ -93,11 +94,20 @@ bool take_line(std::string_view& from, std::string& line) {
   return true;
 }
 
-bool take_chunks(std::string_view& from, std::string& body) {
+using fields = std::vector<std::pair<std::string, std::string>>;
+
+bool take_chunks(std::string_view& from, std::string& body, fields& trailers) {
   for (std::string line; take_line(from, line);) {
     if (line.empty() || line.find_first_not_of("0123456789abcdef") != line.npos) return false;
     std::size_t const size = std::strtoull(line.c_str(), nullptr, 16);
-    if (size == 0) return take_line(from, line) && line.empty();
+    if (size == 0) {
+      while (take_line(from, line) && !line.empty()) {
+        std::size_t const colon = line.find(": ");
+        if (colon == line.npos) return false;
+        trailers.emplace_back(line.substr(0, colon), line.substr(colon + 2));
+      }
+      return line.empty();
+    }
     if (from.size() < size + 2 || from.substr(size, 2) != "\r\n") return false;
     body += from.substr(0, size);
     from.remove_prefix(size + 2);
@@ -121,7 +131,7 @@ message take_message(std::string_view& from, bool head_only) {
     got.sound = true;
   } else if (got.fields.contains("transfer-encoding")) {
     got.sound = got["transfer-encoding"] == "chunked" && !got.fields.contains("content-length") &&
-                take_chunks(from, got.body);
+                take_chunks(from, got.body, got.trailers);
   } else if (got.fields.contains("content-length")) {
     std::size_t const length = std::strtoull(got["content-length"].c_str(), nullptr, 10);
     if (from.size() < length) return got;
@@ -282,6 +292,69 @@ TEST_CASE("random responses on one connection are read as they were given") {
       REQUIRE(got.fields.size() <= each.fields.size() + 4);
     }
     CHECK(rest.empty());
+  }
+}
+
+TEST_CASE("trailers follow a body in chunks if the client takes them, and nowhere else") {
+  server::request asked;
+  fields const given{{"grpc-status", "0"}, {"grpc-message", std::string(1000, 'm')}, {"x", ""}};
+  server::response_trailers trailers;
+  for (auto const& [name, value] : given) REQUIRE(trailers.add(name, value) == problem::none);
+  server::response_trailers const none;
+  server::response_trailers const* const all[] = {&trailers, &none};
+  for (int status : {200, 204, 304}) {
+    for (bool head_only : {false, true}) {
+      for (unsigned minor_version : {0u, 1u}) {
+        for (bool accepted : {false, true}) {
+          for (bool announced : {false, true}) {
+            for (bool length_known : {false, true}) {
+              for (std::size_t parts : {1, 2, 3}) {
+                for (server::response_trailers const* which : all) {
+                  CAPTURE(status);
+                  CAPTURE(head_only);
+                  CAPTURE(minor_version);
+                  CAPTURE(accepted);
+                  CAPTURE(announced);
+                  CAPTURE(length_known);
+                  CAPTURE(parts);
+                  ask(asked, head_only ? "HEAD" : "GET", minor_version, true);
+                  asked.accepts_trailers = accepted;
+                  connection to(asked);
+                  response_head head;
+                  REQUIRE(head.start(status) == problem::none);
+                  if (announced) REQUIRE(head.add("Trailer", "grpc-status") == problem::none);
+                  if (length_known) REQUIRE(head.set_length(4) == problem::none);
+                  iovec const body = server::piece("body");
+                  // All at once, the end by itself, or the body by itself, too.
+                  response_part part{.head = &head};
+                  if (parts != 3) part.data = {&body, 1};
+                  if (parts == 1) {
+                    part.end = true;
+                    part.trailers = which;
+                  }
+                  REQUIRE(to.send(part));
+                  if (parts == 3) REQUIRE(to.send({.data = {&body, 1}}));
+                  if (parts != 1) REQUIRE(to.send({.end = true, .trailers = which}));
+
+                  std::string_view rest = to.sent;
+                  message const got = take_message(rest, head_only);
+                  REQUIRE(got.sound);
+                  CHECK(rest.empty());
+                  bool const bodiless = head_only || status != 200;
+                  bool const asked_for = accepted && minor_version == 1;
+                  bool const chunked = !bodiless && !length_known && minor_version == 1 &&
+                                       (parts != 1 || (asked_for && which == &trailers));
+                  CHECK(got.body == (bodiless ? "" : "body"));
+                  CHECK(got["transfer-encoding"] == (chunked ? "chunked" : "(none)"));
+                  CHECK(got["trailer"] == (announced && chunked && asked_for ? "grpc-status" : "(none)"));
+                  CHECK(got.trailers == (chunked && asked_for && which == &trailers ? given : fields{}));
+                }
+              }
+            }
+          }
+        }
+      }
+    }
   }
 }
 

@@ -8,8 +8,8 @@ class Client
   class Malformed < StandardError; end
   class TooSlow < StandardError; end
 
-  # +headers+ keeps every field in order, names in lower case; #[] joins what repeats.
-  Response = Struct.new(:status, :headers, :body, :version, :complete) do
+  # +headers+ keeps every field in order, names in lower case; #[] joins what repeats. +trailers+ likewise.
+  Response = Struct.new(:status, :headers, :body, :version, :complete, :trailers) do
     def [](name)
       values = all(name)
       values.empty? ? nil : values.join(", ")
@@ -28,6 +28,9 @@ class Client
   CHUNK = 64 << 10
 
   attr_reader :socket
+
+  # Whether trailers are accepted behind a body: the client must have asked for them.
+  attr_accessor :takes_trailers
 
   def self.open(*arguments)
     client = new(*arguments)
@@ -99,12 +102,17 @@ class Client
   def read_head
     status_line = read_line
     match = status_line.match(%r{\A(HTTP/1\.[01]) (\d{3}) [^\r\n]*\z}) or raise Malformed, "status line #{status_line.inspect}"
-    headers = []
+    Response.new(match[2].to_i, read_fields, +"", match[1], true, [])
+  end
+
+  # Fields up to an empty line.
+  def read_fields
+    fields = []
     until (line = read_line).empty?
       field = line.match(/\A([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?([^\r\n]*)\z/) or raise Malformed, "header line #{line.inspect}"
-      headers << [field[1].downcase, field[2]]
+      fields << [field[1].downcase, field[2]]
     end
-    Response.new(match[2].to_i, headers, +"", match[1], true)
+    fields
   end
 
   # All that is left until the server closes.
@@ -136,14 +144,15 @@ class Client
     @buffer.slice!(0, stop + 2).chomp
   end
 
-  # One chunk of a chunked body; nil for the last.
-  def read_chunk
+  # One chunk of a chunked body; nil for the last, whose trailers are added to +trailers+.
+  def read_chunk(trailers = [])
     line = read_line
     raise Malformed, "chunk size #{line.inspect}" unless line.match?(/\A[0-9a-fA-F]+\z/)
 
     size = line.hex
     if size.zero?
-      raise Malformed, "trailers" unless read_line.empty?
+      trailers.concat(read_fields)
+      raise Malformed, "trailers #{trailers}" unless trailers.empty? || takes_trailers
 
       return
     end
@@ -175,7 +184,7 @@ class Client
     if response["transfer-encoding"] == "chunked"
       raise Malformed, "content-length beside chunked" if response["content-length"]
 
-      while (chunk = read_chunk)
+      while (chunk = read_chunk(response.trailers))
         response.body << chunk
       end
     elsif (length = response["content-length"])

@@ -238,6 +238,7 @@ class Http1Oracle
 
   def trailers
     fields(names = [])
+    doubt("an underscore in a trailer") if names.any? { |name, _| name.include?("_") }
     doubt("a framing field as a trailer") unless (names.map(&:first) & %w[content-length transfer-encoding host]).empty?
   end
 end

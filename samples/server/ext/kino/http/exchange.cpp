@@ -55,6 +55,12 @@ body_pipe::taken exchange::taken_of(body_spool::part const& claimed) const {
   return {claimed.length, left, what, false, {}};
 }
 
+// The end of a streamed body comes after its trailers, under the lock of the pipe.
+field_section const* exchange::received_trailers() {
+  body_pipe::state const what = streamed_ ? read(nullptr, 0).what : taken_of({}).what;
+  return what == body_pipe::state::complete ? &head_.trailers() : nullptr;
+}
+
 void exchange::close_body() {
   if (!streamed_) static_cast<void>(collected_.claim(SIZE_MAX));
   discard_body();
@@ -89,6 +95,7 @@ void exchange::released() noexcept {
   pool_.take_memory(collected_);
   if (std::exchange(streamed_, false)) body_.reset();
   response_.clear();
+  trailers_.clear();
   encoding_.bytes.clear(tuning::kept_capacity);
   encoding_.begun = false;
   out_.bytes.clear(tuning::kept_capacity);

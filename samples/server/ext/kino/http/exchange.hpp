@@ -72,6 +72,8 @@ public:
   /// The response, to be described before its first part is sent. It belongs to the request's worker, also after
   /// another thread has ended the request.
   [[nodiscard]] response_head& response() { return response_; }
+  /// Likewise its trailers, before its last part is sent.
+  [[nodiscard]] response_trailers& trailers() { return trailers_; }
 
   /// Sends a further part of the response.
   delivery send(response_part const& part);
@@ -89,6 +91,8 @@ public:
   [[nodiscard]] body_pipe::taken read(char* out, std::size_t room);
   /// What `read` returns for the part of the collected body that was claimed last.
   [[nodiscard]] body_pipe::taken taken_of(body_spool::part const& claimed) const;
+  /// The trailers of the request, once its body has been read to its end; before that, null.
+  [[nodiscard]] field_section const* received_trailers();
   /// The handler will read no more of the body.
   void close_body();
 
@@ -143,6 +147,7 @@ private:
   body_spool collected_;
   bool streamed_ = false;
   response_head response_;
+  response_trailers trailers_;
   encoding encoding_;
   outgoing out_;
   kino::parker departures_;

@@ -20,6 +20,7 @@ static_assert(tuning::most_header_size < UINT32_MAX / 2);
 known_field identify(std::string_view name) {
   auto const is = [name](std::string_view known) { return folded_name(name) == folded_name(known); };
   switch (name.size()) {
+    case 2: return is("te") ? known_field::te : known_field::other;
     case 4: return is("host") ? known_field::host : known_field::other;
     case 6:
       if (is("cookie")) return known_field::cookie;

@@ -23,10 +23,11 @@ enum class known_field : std::uint8_t {
   cookie,
   expect,
   host,
+  te,
   transfer_encoding,
 };
 
-/// A field_section is the list of fields in the header of a message: names and values as they were sent, in the order
+/// A field_section is the list of fields in the header or in the trailers of a message: names and values as they were sent, in the order
 /// sent, in one buffer. Spaces and tabs around a value do not belong to it.
 ///
 /// Names are equal if they are equal as folded_name. Fields of one name stay separate here, and the first one leads to
@@ -89,6 +90,12 @@ public:
   void end_value();
   /// Adds a whole field.
   void add(std::string_view name, std::string_view value);
+
+  /// Removes the fields for which `unwanted(name)` is true. Before `finish`.
+  template <class Unwanted>
+  void remove_if(Unwanted unwanted) {
+    std::erase_if(fields_, [&](field const& f) { return unwanted(name(f)); });
+  }
 
   /// Completes the section: rejects names and values with invalid characters, and finds equal names. Repeated names that
   /// are spelled with dashes and with underscores are rejected, since they would become one.

@@ -4,6 +4,7 @@
 
 #include "base/options.hpp"
 #include "http/field_list.hpp"
+#include "http/trailers.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -23,9 +24,10 @@ bool same_host(std::string_view a, std::string_view b) {
 
 void request::clear() {
   fields_.clear(tuning::kept_capacity);
+  trailers_.clear(0);
   version = http_version::http_1_1;
   keep_alive = true;
-  unknown_length = expects_continue = false;
+  unknown_length = expects_continue = accepts_trailers = false;
   content_length.reset();
   method_ = target_ = path_ = query_ = host_ = host_name_ = host_port_ = {};
 }
@@ -55,6 +57,11 @@ rejection request::finish() {
   return check_fields();
 }
 
+rejection request::finish_trailers() {
+  trailers_.remove_if([](std::string_view name) { return !name.empty() && !may_be_trailer(name); });
+  return trailers_.finish();
+}
+
 rejection request::check_fields() {
   field_section::field const* host = nullptr;
   for (field_section::field const& f : fields_.all()) {
@@ -70,6 +77,11 @@ rejection request::check_fields() {
         break;
       case known_field::expect:
         if (auto bad = check_expectations(fields_.value(f))) return bad;
+        break;
+      case known_field::te:
+        for_each_element(fields_.value(f), [this](std::string_view coding) {
+          accepts_trailers |= equal_ignoring_case(coding, "trailers");
+        });
         break;
       default: break;
     }

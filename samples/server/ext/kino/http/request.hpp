@@ -16,8 +16,8 @@
 
 namespace kino::server {
 
-/// A request is the head of a request in any version of HTTP: method, target and fields, as views into one buffer,
-/// valid until `clear`.
+/// A request is a request in any version of HTTP without its body: method, target and fields, as views into one buffer,
+/// valid until `clear`, and the trailers.
 ///
 /// Any head of n bytes takes at most n + 1 bytes of the buffer.
 ///
@@ -33,6 +33,7 @@ public:
   bool keep_alive = true;       ///< The client wants further responses on this connection.
   bool unknown_length = false;  ///< There is a body, and only its end tells its length.
   bool expects_continue = false;
+  bool accepts_trailers = false;  ///< The client has said that it reads trailers.
   std::optional<std::uint64_t> content_length;
 
   /// Any token, known or not, except CONNECT. Empty if the request had no valid one.
@@ -48,6 +49,8 @@ public:
   [[nodiscard]] std::string_view host_port() const { return text(host_port_); }
 
   [[nodiscard]] field_section const& fields() const { return fields_; }
+  /// The fields behind the body. Another thread may add them until the body is complete: see exchange::received_trailers.
+  [[nodiscard]] field_section const& trailers() const { return trailers_; }
 
   [[nodiscard]] bool has_body() const { return unknown_length || content_length.value_or(0) != 0; }
   [[nodiscard]] bool head_only() const { return method() == "HEAD"; }
@@ -71,6 +74,11 @@ public:
   /// Checks the fields and finds out about host, length and expectations.
   [[nodiscard]] rejection finish();
 
+  /// Where trailers are added.
+  [[nodiscard]] field_section& trailers() { return trailers_; }
+  /// Drops those that may not be trailers, and checks the others like fields.
+  [[nodiscard]] rejection finish_trailers();
+
 private:
   struct span {
     std::uint32_t start = 0;
@@ -89,6 +97,7 @@ private:
   rejection check_length(field_section::field const& field);
 
   field_section fields_;
+  field_section trailers_;
   span method_, target_, path_, query_, host_, host_name_, host_port_;
 };
 

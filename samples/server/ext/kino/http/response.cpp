@@ -5,6 +5,7 @@
 #include "base/options.hpp"
 #include "http/field_list.hpp"
 #include "http/grammar.hpp"
+#include "http/trailers.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -12,12 +13,24 @@
 
 namespace kino::server {
 
+namespace {
+
+response_head::problem check(std::string_view name, std::string_view value) {
+  using problem = response_head::problem;
+  if (name.empty() || !std::all_of(name.begin(), name.end(), grammar::in_token)) return problem::bad_name;
+  if (!grammar::all_in_value(value)) return problem::bad_value;
+  if (name.size() > response_fields::longest) return problem::bad_name;
+  if (value.size() > response_fields::longest) return problem::bad_value;
+  return problem::none;
+}
+
+}  // namespace
+
 void response_head::clear() {
   fields_.clear(tuning::kept_capacity);
-  count_ = 0;
   status_ = {};
   length_.reset();
-  wants_close_ = has_date_ = has_server_ = has_upgrade_ = false;
+  wants_close_ = has_date_ = has_server_ = has_upgrade_ = has_trailer_ = false;
 }
 
 response_head::problem response_head::start(long status) {
@@ -35,7 +48,7 @@ response_head::treatment response_head::note(std::string_view name, std::string_
     case 6: has_server_ |= equal_ignoring_case(name, "server"); break;
     case 7:
       has_upgrade_ |= equal_ignoring_case(name, "upgrade");
-      if (equal_ignoring_case(name, "trailer")) return treatment::drop;
+      has_trailer_ |= equal_ignoring_case(name, "trailer");
       break;
     case 10:
       if (equal_ignoring_case(name, "connection")) {
@@ -61,11 +74,7 @@ response_head::treatment response_head::note(std::string_view name, std::string_
 }
 
 response_head::problem response_head::add(std::string_view name, std::string_view value) {
-  if (name.empty() || !std::all_of(name.begin(), name.end(), grammar::in_token)) return problem::bad_name;
-  if (!grammar::all_in_value(value)) return problem::bad_value;
-  // Lengths are stored in 32 bits, and the sum of both must fit, too.
-  if (name.size() > UINT32_MAX / 4) return problem::bad_name;
-  if (value.size() > UINT32_MAX / 4) return problem::bad_value;
+  if (problem const bad = check(name, value); bad != problem::none) return bad;
   switch (note(name, value)) {
     case treatment::drop: return problem::none;
     case treatment::length: {
@@ -76,12 +85,7 @@ response_head::problem response_head::add(std::string_view name, std::string_vie
     }
     case treatment::keep: break;
   }
-  lengths const both{static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())};
-  char* const room = fields_.prepare(sizeof both + name.size() + value.size());
-  std::memcpy(room, &both, sizeof both);
-  std::copy(value.begin(), value.end(), std::copy(name.begin(), name.end(), room + sizeof both));
-  fields_.commit(sizeof both + name.size() + value.size());
-  ++count_;
+  fields_.append(name, value);
   return problem::none;
 }
 
@@ -89,6 +93,12 @@ response_head::problem response_head::set_length(std::uint64_t length) {
   if (length_.value_or(length) != length) return problem::other_length;
   length_ = length;
   return problem::none;
+}
+
+response_head::problem response_trailers::add(std::string_view name, std::string_view value) {
+  problem const bad = check(name, value);
+  if (bad == problem::none && may_be_trailer(name)) fields_.append(name, value);
+  return bad;
 }
 
 brief_response::brief_response(int status) {

@@ -4,13 +4,12 @@
 
 #pragma once
 
-#include "base/byte_buffer.hpp"
+#include "http/response_fields.hpp"
 #include "http/status.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -27,7 +26,8 @@ namespace kino::server {
 ///     connection                            only "close" is noted; other options are dropped
 ///     content-length                        noted, see `content_length`
 ///     keep-alive, proxy-connection,
-///     trailer, transfer-encoding            dropped
+///     transfer-encoding                     dropped
+///     trailer                               kept and noted: it is sent if trailers can be
 ///     upgrade                               kept and noted: 426 needs it, and HTTP/1 lists it in `connection`
 ///
 /// All fields are in one buffer, whose memory the next response reuses.
@@ -59,41 +59,40 @@ public:
   [[nodiscard]] bool has_date() const { return has_date_; }
   [[nodiscard]] bool has_server() const { return has_server_; }
   [[nodiscard]] bool has_upgrade() const { return has_upgrade_; }
+  [[nodiscard]] bool has_trailer() const { return has_trailer_; }
 
-  /// The number of fields, and of all bytes of their names and values.
-  [[nodiscard]] std::size_t field_count() const { return count_; }
-  [[nodiscard]] std::size_t field_bytes() const { return fields_.size() - count_ * sizeof(lengths); }
-  /// Calls `visit(name, value)` with each field.
-  template <class Visit>
-  void each_field(Visit visit) const {
-    for (std::string_view rest = fields_.view(); !rest.empty();) {
-      lengths next;
-      std::memcpy(&next, rest.data(), sizeof next);
-      rest.remove_prefix(sizeof next);
-      visit(rest.substr(0, next.name), rest.substr(next.name, next.value));
-      rest.remove_prefix(std::size_t{next.name} + next.value);
-    }
-  }
+  [[nodiscard]] response_fields const& fields() const { return fields_; }
 
 private:
-  // In front of the bytes of each field.
-  struct lengths {
-    std::uint32_t name;
-    std::uint32_t value;
-  };
-
   // What to do with a field, see above.
   enum class treatment { keep, drop, length };
   treatment note(std::string_view name, std::string_view value);
 
-  byte_buffer fields_;
-  std::size_t count_ = 0;
+  response_fields fields_;
   status_entry status_{};
   std::optional<std::uint64_t> length_;
   bool wants_close_ = false;
   bool has_date_ = false;
   bool has_server_ = false;
   bool has_upgrade_ = false;
+  bool has_trailer_ = false;
+};
+
+/// The response_trailers are the fields behind the body of a response. Those that may not be trailers (see may_be_trailer)
+/// are dropped.
+///
+/// Threads: one at a time.  Throws: std::bad_alloc, from `add`.
+class response_trailers {
+public:
+  using problem = response_head::problem;
+
+  /// Adds a field; valid are the same names and values as in a head.
+  [[nodiscard]] problem add(std::string_view name, std::string_view value);
+  void clear() { fields_.clear(0); }
+  [[nodiscard]] response_fields const& fields() const { return fields_; }
+
+private:
+  response_fields fields_;
 };
 
 /// One piece of a body. The bytes are not changed.
@@ -117,6 +116,8 @@ struct response_part {
   std::span<iovec const> data = {};
   bool end = false;     ///< Nothing follows: the response is complete.
   bool gather = false;  ///< Small pieces may wait a moment for what follows.
+  /// With `end`: the trailers, or null. They are dropped if the version of HTTP or the client does not take any.
+  response_trailers const* trailers = nullptr;
 };
 
 /// A brief_response explains an error: a status with its reason as the body. The connection ends after it.

@@ -27,14 +27,14 @@ response_writer::result response_writer::flush() {
   return result::ok;
 }
 
-response_writer::result response_writer::finish() {
+response_writer::result response_writer::finish(response_trailers const* trailers) {
   if (finished_) return result::ok;
   if (left_.value_or(0) != 0) {
     abort();
     return result::too_short;
   }
   finished_ = true;
-  return send({.end = true});
+  return send({.end = true, .trailers = trailers});
 }
 
 void response_writer::abort() {

@@ -36,8 +36,8 @@ public:
   [[nodiscard]] result write(std::string_view bytes);
   /// Sends the head, and everything that waits behind it.
   [[nodiscard]] result flush();
-  /// Ends the response.
-  [[nodiscard]] result finish();
+  /// Ends the response, with trailers unless `trailers` is null.
+  [[nodiscard]] result finish(response_trailers const* trailers = nullptr);
   /// Ends the response so that the client sees that it is incomplete. If the head has not been sent, the
   /// response is dropped.
   void abort();

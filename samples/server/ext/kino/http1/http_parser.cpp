@@ -31,33 +31,27 @@ struct http_parser_callbacks {
       return me.refuse(no_memory);
     }
   }
+  // Trailers come through the same callbacks as the fields of the head. They stay apart: merged into the head they
+  // could replace what was decided upon.
   template <class Work>
-  static int in_head(llhttp_t* parser, Work work) noexcept {
+  static int in_section(llhttp_t* parser, Work work) noexcept {
     return guarded(parser, [&](http_parser& me) {
-      if (me.phase_ == http_parser::phase::fields) work(me.request_->fields());
+      work(me.phase_ == http_parser::phase::fields ? me.request_->fields() : me.request_->trailers());
       return HPE_OK;
     });
   }
 
-  // Trailers come through the same callbacks as headers. They are checked and dropped: merged
-  // into the head they could replace what was decided upon.
   static int on_name(llhttp_t* parser, char const* at, std::size_t length) {
-    self(parser).trailer_named_ |= length != 0;
-    return in_head(parser, [&](field_section& to) { to.append_name({at, length}); });
+    return in_section(parser, [&](field_section& to) { to.append_name({at, length}); });
   }
   static int on_name_end(llhttp_t* parser) {
-    // llhttp 8 lets ": value" through; in the head, `field_section` sees to it.
-    if (self(parser).phase_ == http_parser::phase::trailers &&
-        !std::exchange(self(parser).trailer_named_, false)) {
-      return self(parser).refuse({400, "a trailer has no name"});
-    }
-    return in_head(parser, [](field_section& to) { to.end_name(); });
+    return in_section(parser, [](field_section& to) { to.end_name(); });
   }
   static int on_value(llhttp_t* parser, char const* at, std::size_t length) {
-    return in_head(parser, [&](field_section& to) { to.append_value({at, length}); });
+    return in_section(parser, [&](field_section& to) { to.append_value({at, length}); });
   }
   static int on_value_end(llhttp_t* parser) {
-    return in_head(parser, [](field_section& to) { to.end_value(); });
+    return in_section(parser, [](field_section& to) { to.end_value(); });
   }
   static int on_headers_complete(llhttp_t* parser) {
     return guarded(parser, [](http_parser& me) { return me.on_headers_complete(); });
@@ -72,8 +66,7 @@ struct http_parser_callbacks {
     return self(parser).on_chunk_header();
   }
   static int on_message_complete(llhttp_t* parser) {
-    self(parser).complete_ = true;
-    return HPE_PAUSED;
+    return guarded(parser, [](http_parser& me) { return me.on_message_complete(); });
   }
 
   static llhttp_settings_t const* settings() {
@@ -154,12 +147,19 @@ int http_parser::on_headers_complete() {
   return HPE_PAUSED;  // for good: there is nothing to parse in the rest
 }
 
+int http_parser::on_message_complete() {
+  if (phase_ == phase::trailers) {
+    if (int const bad = refuse(request_->finish_trailers())) return bad;
+  }
+  complete_ = true;
+  return HPE_PAUSED;
+}
+
 int http_parser::on_chunk_header() {
   ++chunks_;
   std::uint64_t const size = parser_.content_length;
   if (size == 0) {
     trailers_due_ = true;
-    trailer_named_ = false;
     return HPE_PAUSED;
   }
   if (size > limit_.max_body_size - announced_) {

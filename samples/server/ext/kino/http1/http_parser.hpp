@@ -85,6 +85,7 @@ private:
   int refuse(rejection const& why);
   int on_headers_complete();
   int on_chunk_header();
+  int on_message_complete();
   std::size_t take_line(std::string_view bytes);
   void begin_fields();
   bool guard(std::string_view bytes);
@@ -107,7 +108,6 @@ private:
   phase phase_ = phase::line;
   bool complete_ = false;
   bool trailers_due_ = false;
-  bool trailer_named_ = false;     // the trailer at hand has a name
   rejection why_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "http1/response_encoder.hpp"
 
+#include "http/field_list.hpp"
 #include "http/http_date.hpp"
 
 #include <algorithm>
@@ -39,6 +40,16 @@ void write_status_line(writer& out, std::uint16_t code, std::string_view reason)
   (out << "HTTP/1.1 ").number(code) << " " << reason << "\r\n";
 }
 
+std::size_t room_for(response_fields const& fields) { return fields.bytes() + fields.count() * 4; }
+
+// The announcement of trailers, a field named "trailer", may be left out.
+void write_fields(writer& out, response_fields const& fields, bool without_announcement = false) {
+  fields.each([&](std::string_view name, std::string_view value) {
+    if (without_announcement && equal_ignoring_case(name, "trailer")) return;
+    out << name << ": " << value << "\r\n";
+  });
+}
+
 }  // namespace
 
 bool response_encoder::begin(response_part const& first) {
@@ -47,13 +58,22 @@ bool response_encoder::begin(response_part const& first) {
   state_.keep_alive = false;
   if (asked_.head_only() || head.bodiless()) {
     state_.how = framing::none;
-  } else if (head.content_length() || first.end) {
+  } else if (head.content_length() || (first.end && !sends_trailers(first))) {
     state_.how = framing::length;
     state_.left = head.content_length().value_or(length_of(first.data));
   } else {
     state_.how = asked_.version == http_version::http_1_0 ? framing::closing : framing::chunked;
   }
   return asked_.keep_alive && !head.wants_close() && state_.how != framing::closing;
+}
+
+// Only chunks have a place for trailers.
+bool response_encoder::sends_trailers(response_part const& part) const {
+  return part.trailers && !part.trailers->fields().empty() && takes_trailers();
+}
+
+bool response_encoder::takes_trailers() const {
+  return asked_.accepts_trailers && asked_.version != http_version::http_1_0;
 }
 
 std::optional<response_bytes> response_encoder::encode(response_part const& part) {
@@ -80,26 +100,40 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
       bytes.pieces = part.data;
       break;
     case framing::closing: bytes.pieces = part.data; break;
-    case framing::chunked:
-      if (length != 0) {
-        writer size(state_.bytes.prepare(20));
-        size.number(length, 16) << "\r\n";
-        state_.bytes.commit(size.length());
-        bytes.pieces = part.data;
-        bytes.after = part.end ? "\r\n0\r\n\r\n" : "\r\n";
-      } else if (part.end) {
-        bytes.after = "0\r\n\r\n";
-      }
+    case framing::chunked: return encode_chunk(part, length, bytes);
   }
   bytes.before = state_.bytes.view();
   return bytes;
 }
 
+response_bytes response_encoder::encode_chunk(response_part const& part, std::size_t length, response_bytes bytes) {
+  if (length != 0) {
+    writer size(state_.bytes.prepare(20));
+    size.number(length, 16) << "\r\n";
+    state_.bytes.commit(size.length());
+    bytes.pieces = part.data;
+    bytes.after = part.end ? "\r\n0\r\n\r\n" : "\r\n";
+  } else if (part.end) {
+    bytes.after = "0\r\n\r\n";
+  }
+  std::size_t const before = state_.bytes.size();
+  if (part.end && sends_trailers(part)) {
+    response_fields const& fields = part.trailers->fields();
+    writer out(state_.bytes.prepare(room_for_rest + room_for(fields)));
+    out << bytes.after.substr(0, bytes.after.size() - 2);
+    write_fields(out, fields);
+    out << "\r\n";
+    state_.bytes.commit(out.length());
+    bytes.after = state_.bytes.view().substr(before);
+  }
+  bytes.before = state_.bytes.view().substr(0, before);
+  return bytes;
+}
+
 void response_encoder::write_head(response_head const& head, std::size_t whole) {
-  std::size_t const fields = head.field_bytes() + head.field_count() * 4;
-  writer out(state_.bytes.prepare(room_for_rest + head.reason().size() + fields));
+  writer out(state_.bytes.prepare(room_for_rest + head.reason().size() + room_for(head.fields())));
   write_status_line(out, head.status(), head.reason());
-  head.each_field([&](std::string_view name, std::string_view value) { out << name << ": " << value << "\r\n"; });
+  write_fields(out, head.fields(), head.has_trailer() && !(state_.how == framing::chunked && takes_trailers()));
   if (!head.has_server()) out << "server: kino\r\n";
   if (!head.has_date()) out << "date: " << http_date() << "\r\n";
   if (state_.how == framing::chunked) out << "transfer-encoding: chunked\r\n";

@@ -28,6 +28,9 @@ enum class framing : std::uint8_t {
 /// What it has to remember from one part to the next is in the exchange, so an encoder is made for each part. A
 /// complete response in one part has a Content-Length, which need not be known before.
 ///
+/// Trailers, and a field "trailer" that announces them, are sent if the body is chunked and the client has said
+/// `TE: trailers`; otherwise they are dropped. A response in one part that has trailers is chunked.
+///
 /// Threads: one at a time for each exchange: the one that sends the response.
 /// Throws:  std::bad_alloc, from `encode`.
 class response_encoder {
@@ -50,6 +53,9 @@ public:
 private:
   // `whole` is the length of the body if all of it is at hand, else 0.
   void write_head(response_head const& head, std::size_t whole);
+  [[nodiscard]] bool takes_trailers() const;
+  [[nodiscard]] bool sends_trailers(response_part const& part) const;
+  [[nodiscard]] response_bytes encode_chunk(response_part const& part, std::size_t length, response_bytes bytes);
   [[nodiscard]] std::optional<std::uint64_t> stated_length(response_head const& head, std::size_t whole) const;
 
   request const& asked_;

@@ -3,6 +3,7 @@
 #include "rack/rack_input.hpp"
 
 #include "http/body_reader.hpp"
+#include "rack/rack_trailers.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/wait.hpp>
@@ -232,6 +233,14 @@ VALUE rack_input::close_method(gvl const& held, VALUE self) {
   return Qnil;
 }
 
+VALUE rack_input::trailers_method(gvl const& held, VALUE self) {
+  rack_input& me = native::get(held, self);
+  exchange& from = exchange::of(context_of(me.tie_).reply);
+  exchange_hold const kept(from);
+  field_section const* const found = me.ahead_.empty() ? from.received_trailers() : nullptr;
+  return found ? rack_trailers::make(held, *found) : rack_trailers::none();
+}
+
 VALUE empty_rack_input::read_method(gvl const& held, VALUE, kino::arguments all) {
   auto const [length, buffer] = read_arguments::of(held, all);
   VALUE const nothing = result_in(held, buffer, "");
@@ -250,6 +259,8 @@ VALUE empty_rack_input::each_method(gvl const& held, VALUE self) {
 
 VALUE empty_rack_input::close_method(gvl const&, VALUE) { return Qnil; }
 
+VALUE empty_rack_input::trailers_method(gvl const&, VALUE) { return rack_trailers::none(); }
+
 void rack_input::define(gvl const& held, VALUE module) {
   body_error = rb_define_class_under(rb_define_module("Kino"), "BodyError", rb_eIOError);
   rb_define_attr(body_error, "status", 1, 0);
@@ -258,7 +269,9 @@ void rack_input::define(gvl const& held, VALUE module) {
   kino::define_method<&rack_input::gets_method>(input_class, "gets");
   kino::define_method<&rack_input::each_method>(input_class, "each");
   kino::define_method<&rack_input::close_method>(input_class, "close");
+  kino::define_method<&rack_input::trailers_method>(input_class, "trailers");
   empty_rack_input::define(held, module);
+  rack_trailers::define(held);
 }
 
 void empty_rack_input::define(gvl const& held, VALUE module) {
@@ -267,6 +280,7 @@ void empty_rack_input::define(gvl const& held, VALUE module) {
   kino::define_method<&empty_rack_input::gets_method>(empty_class, "gets");
   kino::define_method<&empty_rack_input::each_method>(empty_class, "each");
   kino::define_method<&empty_rack_input::close_method>(empty_class, "close");
+  kino::define_method<&empty_rack_input::trailers_method>(empty_class, "trailers");
   empty_input = native_empty::wrap(held, empty_class, std::make_unique<empty_rack_input>());
   kino::protect(held, [] {
     rb_obj_freeze(empty_input);

@@ -18,6 +18,9 @@ namespace kino::server {
 /// Kino::BodyError, an IOError that is not the application's fault. Its `status` is the status for
 /// the client. Reading blocks while the client is slow, with the GVL released, and can be
 /// interrupted.
+///
+/// `trailers` is a frozen Hash of the trailers, with names in lower case, once the body has been read to its end; before
+/// that it is empty.
 class rack_input {
 public:
   static constexpr char const* ruby_name = "Kino::Native::Input";
@@ -38,6 +41,7 @@ private:
   static VALUE gets_method(gvl const& held, VALUE self, kino::arguments all);
   static VALUE each_method(gvl const& held, VALUE self);
   static VALUE close_method(gvl const& held, VALUE self);
+  static VALUE trailers_method(gvl const& held, VALUE self);
 
   attachment tie_;
   byte_buffer ahead_;  // read from the body, behind the last line
@@ -60,6 +64,7 @@ private:
   static VALUE gets_method(gvl const& held, VALUE self, kino::arguments all);
   static VALUE each_method(gvl const& held, VALUE self);
   static VALUE close_method(gvl const& held, VALUE self);
+  static VALUE trailers_method(gvl const& held, VALUE self);
 };
 
 }  // namespace kino::server

@@ -22,7 +22,8 @@ std::string_view bytes_of(VALUE string) {
 // What one reading of a response found. Trivially destructible: Ruby code that is called on
 // the way (each, to_s) may leave it by longjmp.
 struct reading {
-  response_head& head;
+  response_head* head;  // of a response, or null:
+  response_trailers* trailers;
   problem found = problem::none;
   bool hijacks = false;
   VALUE name = Qnil;
@@ -30,7 +31,7 @@ struct reading {
 
   void add(VALUE string) {
     value = string;
-    found = head.add(bytes_of(name), bytes_of(string));
+    found = head ? head->add(bytes_of(name), bytes_of(string)) : trailers->add(bytes_of(name), bytes_of(string));
   }
   [[nodiscard]] bool stopped() const { return found != problem::none || hijacks; }
 };
@@ -44,7 +45,7 @@ VALUE add_header(reading& into, VALUE name, VALUE value) {
   if (NIL_P(value)) return ST_CONTINUE;
   // These are words between the application and its server.
   if (bytes_of(into.name).substr(0, 5) == "rack.") {
-    into.hijacks = bytes_of(into.name) == "rack.hijack";
+    into.hijacks = into.head && bytes_of(into.name) == "rack.hijack";
     return into.hijacks ? ST_STOP : ST_CONTINUE;
   }
   if (RB_TYPE_P(value, T_ARRAY)) {
@@ -75,29 +76,37 @@ std::string inspected(gvl const& held, VALUE object) {
                       "kino: the response has \"rack.hijack\", which this server does not "
                       "support; return a body that responds to #call");
   }
-  std::string const header = inspected(held, seen.name) + " => " + inspected(held, seen.value);
+  std::string const what = seen.head ? "kino: the response header " : "kino: the response trailer ";
+  std::string const field = inspected(held, seen.name) + " => " + inspected(held, seen.value);
   switch (seen.found) {
     case problem::bad_name:
-      throw kino::raise(rb_eArgError, "kino: the response header " + header +
-                                          " has an invalid field name");
+      throw kino::raise(rb_eArgError, what + field + " has an invalid field name");
     case problem::bad_length:
-      throw kino::raise(rb_eArgError,
-                        "kino: the response header " + header + " is not a single length");
+      throw kino::raise(rb_eArgError, what + field + " is not a single length");
     default:
-      throw kino::raise(rb_eArgError, "kino: the response header " + header +
+      throw kino::raise(rb_eArgError, what + field +
                                           " has a line break or another control character; for "
                                           "several values, use an Array");
   }
 }
 
+void read_fields(gvl const& held, reading& into, VALUE fields) {
+  kino::protect(held, [&] {
+    VALUE const hash = rb_check_hash_type(fields);
+    if (NIL_P(hash)) Check_Type(fields, T_HASH);  // raises TypeError
+    rb_hash_foreach(hash, add_pair, reinterpret_cast<VALUE>(&into));
+  });
+  if (into.stopped()) refuse(held, into);
+}
+
 // Describes the response by its status and headers.
 response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
-  reading seen{to.response()};
+  reading seen{&to.response(), nullptr};
   long code = 0;
   kino::protect(held, [&] {
     code = FIXNUM_P(status) ? FIX2LONG(status) : NUM2LONG(rb_Integer(status));
   });
-  problem const bad = seen.head.start(code);
+  problem const bad = seen.head->start(code);
   if (bad == problem::interim_status) {
     throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
                                         " is an interim status; the final response needs one of "
@@ -107,13 +116,8 @@ response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE head
     throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
                                         " is not between 200 and 999");
   }
-  kino::protect(held, [&] {
-    VALUE const hash = rb_check_hash_type(headers);
-    if (NIL_P(hash)) Check_Type(headers, T_HASH);  // raises TypeError
-    rb_hash_foreach(hash, add_pair, reinterpret_cast<VALUE>(&seen));
-  });
-  if (seen.stopped()) refuse(held, seen);
-  return seen.head;
+  read_fields(held, seen, headers);
+  return *seen.head;
 }
 
 // The Strings of a body as pieces.
@@ -177,6 +181,13 @@ void send_response(gvl const& held, worker_context& at, VALUE status, VALUE head
   at.count_served();
   at.reply.answer({&head, pieces.all(), true});
   RB_GC_GUARD(body);
+}
+
+void read_trailers(gvl const& held, exchange& to, VALUE trailers) {
+  to.trailers().clear();
+  if (NIL_P(trailers)) return;
+  reading seen{nullptr, &to.trailers()};
+  read_fields(held, seen, trailers);
 }
 
 response_writer begin_response(gvl const& held, worker_context& at, VALUE status, VALUE headers,

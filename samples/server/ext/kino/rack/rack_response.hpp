@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "http/exchange.hpp"
 #include "rack/worker_context.hpp"
 
 #include <kino/gvl.hpp>
@@ -22,5 +23,9 @@ void send_response(gvl const& held, worker_context& at, VALUE status, VALUE head
 /// Begins a response whose body is produced piece by piece; raises as above.
 [[nodiscard]] response_writer begin_response(gvl const& held, worker_context& at, VALUE status, VALUE headers,
                                              std::optional<std::uint64_t> length);
+
+/// Describes the trailers of the response to `to`: a Hash like that of the headers, or nil. Raises as above; the trailers
+/// may be incomplete then.
+void read_trailers(gvl const& held, exchange& to, VALUE trailers);
 
 }  // namespace kino::server

@@ -4,6 +4,7 @@
 
 #include "rack/flush_on_suspend.hpp"
 #include "rack/rack_input.hpp"
+#include "rack/rack_response.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/wait.hpp>
@@ -51,13 +52,6 @@ void await_room(gvl const& held, exchange& to) {
   }
 }
 
-response_writer& open_writer(attachment const& tie) {
-  if (!tie.at() || tie.at()->writer.finished()) {
-    throw kino::raise(rb_eIOError, "kino: the stream is closed");
-  }
-  return tie.at()->writer;
-}
-
 // Marks a thread's stay in `write`: two at a time could not be told apart when one is woken.
 class single_writer {
 public:
@@ -79,9 +73,16 @@ VALUE rack_stream::make(gvl const& held, worker_context& at) {
   return native::wrap(held, stream_class, std::make_unique<rack_stream>(at));
 }
 
+response_writer& rack_stream::open_writer() const {
+  if (closed_ || !tie_.at() || tie_.at()->writer.finished()) {
+    throw kino::raise(rb_eIOError, "kino: the stream is closed");
+  }
+  return tie_.at()->writer;
+}
+
 // Hands `bytes` to the writer; returns whether there is reason to wait for room.
 bool rack_stream::put(std::string_view bytes) {
-  response_writer& writer = open_writer(tie_);
+  response_writer& writer = open_writer();
   if (writer.completed_by(bytes.size())) tie_.at()->count_served();
   result const what = writer.write(bytes);
   head_sent_ = writer.head_sent();
@@ -100,7 +101,7 @@ void rack_stream::put_all(gvl const& held, VALUE string) {
     // A frozen copy, which shares its memory: another thread may change the String meanwhile.
     string = kino::protect(held, [string] { return rb_str_new_frozen(string); });
   }
-  exchange& to = open_writer(tie_).to();
+  exchange& to = open_writer().to();
   exchange_hold const kept(to);
   single_writer const alone(writing_);
   await_room(held, to);
@@ -146,24 +147,45 @@ VALUE rack_stream::append(gvl const& held, VALUE self, VALUE bytes) {
 
 VALUE rack_stream::flush(gvl const& held, VALUE self) {
   rack_stream& me = native::get(held, self);
-  response_writer& writer = open_writer(me.tie_);
+  response_writer& writer = me.open_writer();
   result const what = writer.flush();
   me.head_sent_ = writer.head_sent();
   check(what);
   return self;
 }
 
-VALUE rack_stream::close_write(gvl const& held, VALUE self) {
-  rack_stream& me = native::get(held, self);
-  worker_context* const at = me.tie_.at();
-  if (!at || at->writer.finished()) return Qnil;
-  at->count_served();
-  result const what = at->writer.finish();
+void rack_stream::finish(worker_context& at, response_trailers const* trailers) {
+  at.count_served();
+  result const what = at.writer.finish(trailers);
   flush_on_suspend::forget();
-  me.head_sent_ = at->writer.head_sent();
+  head_sent_ = at.writer.head_sent();
   // A disconnected client is not an error when there is nothing more to write.
   if (what != result::gone) check(what);
+}
+
+VALUE rack_stream::close_write(gvl const& held, VALUE self) {
+  rack_stream& me = native::get(held, self);
+  me.closed_ = me.expects_trailers_;
+  worker_context* const at = me.tie_.at();
+  if (at && !me.closed_ && !at->writer.finished()) me.finish(*at, nullptr);
   return Qnil;
+}
+
+VALUE rack_stream::expect_trailers(gvl const& held, VALUE self) {
+  native::get(held, self).expects_trailers_ = true;
+  return self;
+}
+
+VALUE rack_stream::close_with(gvl const& held, VALUE self, VALUE trailers) {
+  rack_stream& me = native::get(held, self);
+  me.expects_trailers_ = false;
+  if (worker_context* const at = me.tie_.at(); at && !at->writer.finished()) {
+    exchange& to = at->writer.to();
+    exchange_hold const kept(to);
+    read_trailers(held, to, trailers);  // may run code of the application
+    if (me.tie_.at() && !at->writer.finished()) me.finish(*at, &to.trailers());
+  }
+  return close_read(held, self);
 }
 
 VALUE rack_stream::close_read(gvl const& held, VALUE self) {
@@ -179,7 +201,7 @@ VALUE rack_stream::close(gvl const& held, VALUE self) {
 
 VALUE rack_stream::closed(gvl const& held, VALUE self) {
   worker_context* const at = native::get(held, self).tie_.at();
-  bool const over = !at || at->writer.finished() || at->writer.to().client_gone();
+  bool const over = native::get(held, self).closed_ || !at || at->writer.finished() || at->writer.to().client_gone();
   return over ? Qtrue : Qfalse;
 }
 
@@ -209,6 +231,8 @@ void rack_stream::define(gvl const& held, VALUE module) {
   kino::define_method<&rack_stream::pour>(stream_class, "pour");
   kino::define_method<&rack_stream::flush>(stream_class, "flush");
   kino::define_method<&rack_stream::close>(stream_class, "close");
+  kino::define_method<&rack_stream::expect_trailers>(stream_class, "expect_trailers");
+  kino::define_method<&rack_stream::close_with>(stream_class, "close_with");
   kino::define_method<&rack_stream::close_read>(stream_class, "close_read");
   kino::define_method<&rack_stream::close_write>(stream_class, "close_write");
   kino::define_method<&rack_stream::closed>(stream_class, "closed?");

@@ -17,6 +17,8 @@ namespace kino::server {
 ///
 /// It is valid until its worker takes the next request; afterwards it is closed. Writing waits,
 /// with the GVL released and open to interrupts, while the client is slower than the writer.
+///
+/// Closing it completes the response. After `expect_trailers` it only ends the body, and `close_with` completes the response.
 class rack_stream {
 public:
   static constexpr char const* ruby_name = "Kino::Native::Stream";
@@ -34,6 +36,8 @@ private:
   static VALUE append(gvl const& held, VALUE self, VALUE bytes);
   static VALUE flush(gvl const& held, VALUE self);
   static VALUE close(gvl const& held, VALUE self);
+  static VALUE expect_trailers(gvl const& held, VALUE self);
+  static VALUE close_with(gvl const& held, VALUE self, VALUE trailers);
   static VALUE close_read(gvl const& held, VALUE self);
   static VALUE close_write(gvl const& held, VALUE self);
   static VALUE closed(gvl const& held, VALUE self);
@@ -41,12 +45,16 @@ private:
   static VALUE head_sent(gvl const& held, VALUE self);
   static VALUE read(gvl const& held, VALUE self, kino::arguments all);
 
+  [[nodiscard]] response_writer& open_writer() const;
+  void finish(worker_context& at, response_trailers const* trailers);
   bool put(std::string_view bytes);
   void put_all(gvl const& held, VALUE string);
 
   attachment tie_;
   byte_buffer ahead_;
   bool writing_ = false;  // a thread waits in write
+  bool expects_trailers_ = false;
+  bool closed_ = false;  // for writing, but the trailers are still to come
   bool head_sent_ = false;
 };
 

@@ -22,7 +22,7 @@ module Kino
     def self.send(id, slot, env, status, headers, body)
       # nil: this body cannot be an Array, as in Ruby's own conversions, so it is enumerated. Rack specifies that to_ary
       # of a body with #close closes it.
-      chunks = body.to_ary if body.respond_to?(:to_ary)
+      chunks = body.to_ary if body.respond_to?(:to_ary) && !body.respond_to?(:trailers)
       return complete(id, slot, env, status, headers, chunks) unless chunks.nil?
 
       begin
@@ -80,6 +80,11 @@ module Kino
     # with a length.
     def self.enumerate(id, slot, env, status, headers, body)
       stream = Native.stream(id, slot, status, headers, file_size(status, headers, body))
+      if body.respond_to?(:trailers)
+        stream.pour(body)
+        stream.close_with(body.trailers)
+        return
+      end
       stream = Native.stream(id, slot, status, headers, 0) unless stream.pour(body)
       stream.close
       nil
@@ -89,9 +94,10 @@ module Kino
       cut(stream, env, e)
     end
 
-    # The remaining length of a body that is a file, unless the app states the length; else nil.
+    # The remaining length of a body that is a file, unless the app states the length or the body has trailers, which a
+    # response of known length has no place for; else nil.
     def self.file_size(status, headers, body)
-      return unless status.to_i == 200 && body.respond_to?(:to_path)
+      return unless status.to_i == 200 && body.respond_to?(:to_path) && !body.respond_to?(:trailers)
       return if headers.any? { |name, _| name.to_s.match?(/\A(?:content-length|transfer-encoding)\z/i) }
 
       file = File.stat(body.to_path)
@@ -104,8 +110,10 @@ module Kino
     # write, the response is a 500, too.
     def self.converse(id, slot, env, status, headers, body)
       stream = Native.stream(id, slot, status, headers, nil)
+      trailers = body.respond_to?(:trailers)
+      stream.expect_trailers if trailers # the body may close the stream, but its trailers come after that
       body.call(stream)
-      stream.close
+      trailers ? stream.close_with(body.trailers) : stream.close
       nil
     rescue StandardError => e
       raise unless stream&.head_sent?
