@@ -5,10 +5,10 @@
 #pragma once
 
 #include <kino/detail/slice_monitor.hpp>
+#include <kino/detail/slices.hpp>
 #include <kino/detail/wake_throttle.hpp>
 #include <kino/fork_mark.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -16,7 +16,7 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
-#include <thread>
+#include <utility>
 
 KINO_NAMESPACE_BEGIN
 
@@ -72,7 +72,7 @@ public:
   /// Permits at most.
   static constexpr std::size_t most_workers = detail::wake_throttle::unlimited;
   /// The longest slice that counts; a longer one is the same.
-  static constexpr std::chrono::hours longest_slice{365 * 24};
+  static constexpr std::chrono::hours longest_slice = detail::slices::longest;
 
   /// The options of a run_permits.
   struct options {
@@ -90,23 +90,9 @@ public:
     timed_out,    ///< The deadline passed.
   };
 
-  /// One worker's permit.
-  class permit {
-  public:
-    /// Ends the current or next `wait` of this permit. Sticky; any thread.
-    void interrupt() { place_.spot.interrupt(); }
-    /// Clears an interruption. Call it before announcing a wait to Ruby.
-    void clear_interruption() { place_.spot.clear_interruption(); }
-
-  private:
-    friend run_permits;
-    enum class state : std::uint8_t { idle, searching, running, lent, expired };
-
-    detail::waiter place_;
-    alignas(detail::cache_line) detail::atomic<state> state_{state::idle};
-    detail::atomic<std::uint32_t> since_{0};  // the tick after which it began
-    detail::atomic<bool> in_handler_{false};
-  };
+  /// One worker's permit: `interrupt` ends its current or next `wait`, `clear_interruption` comes
+  /// before a wait is announced to Ruby.
+  using permit = detail::permit;
 
   /// `work_waits` returns whether there is work to take. It is called from any thread and must not
   /// block or throw. Throws std::invalid_argument for an option out of range, and
@@ -134,7 +120,7 @@ public:
   void begin(permit& mine);
   /// Reports that the handler has returned.
   void end(permit& mine) {
-    mine.in_handler_.store(false, std::memory_order_relaxed);  // see permit_events
+    mine.in_handler_.store(false, std::memory_order_relaxed);  // see thread_events.hpp
   }
   /// Gives up the permit and sleeps until it is this worker's turn, an interruption, or `until`.
   waited wait(permit& mine, detail::deadline until = std::nullopt);
@@ -161,14 +147,7 @@ public:
 private:
   using state = permit::state;
 
-  // More ticks let a long computation exceed its slice by less; each tick is a wake-up.
-#ifdef KINO_MODEL_CHECKER
-  static constexpr std::uint32_t ticks_per_slice = 1;  // shorter schedules, more of them
-#else
-  static constexpr std::uint32_t ticks_per_slice = 5;
-#endif
-
-  static options const& check(options& chosen);
+  static options const& check(options const& chosen);
   // Called after a permit or search was given up: a push may have relied on it and woken no worker.
   void pass_on() {
     if (work_waits_()) work_arrived();
@@ -177,19 +156,11 @@ private:
   bool wake_one() {
     return throttle_.notify() != detail::wake_throttle::wake::nobody_parked;
   }
-  void expire_long_runners(std::uint32_t tick);
-  // Number of workers that run beyond their slice.
-  std::size_t overdue() const;
-  // Ticks after which a worker's slice ends if `late` others exceed theirs: the slice doubles for
-  // every `concurrency` of them. One tick is added because the worker began between two ticks.
-  std::uint32_t patience_beside(std::size_t late) const {
-    return (ticks_per_slice + 1) << std::min<std::size_t>(late / concurrency_, 20);
-  }
+  void expired(state was);
 
   std::function<bool()> const work_waits_;
-  std::size_t const count_;
-  std::size_t const concurrency_;
   std::unique_ptr<permit[]> permits_;
+  detail::slices const slices_;
   detail::wake_throttle throttle_;
   detail::atomic<bool> stopped_{false};
   fork_mark const born_;
@@ -198,32 +169,28 @@ private:
 
 // --- implementation ---------------------------------------------------------
 
-inline run_permits::options const& run_permits::check(options& chosen) {
+inline run_permits::options const& run_permits::check(options const& chosen) {
   if (chosen.workers == 0 || chosen.workers > most_workers) {
     throw std::invalid_argument("kino: run_permits needs 1 to 1048575 workers");
   }
-  // Without a slice, the monitor would never sleep between two ticks.
-  if (chosen.slice < std::chrono::milliseconds{1}) {
-    throw std::invalid_argument("kino: run_permits needs a slice of at least 1 ms");
-  }
-  // The clock counts nanoseconds and cannot add the longest durations to its time.
-  chosen.slice = std::min<std::chrono::milliseconds>(chosen.slice, longest_slice);
   return chosen;
 }
 
 inline run_permits::run_permits(options chosen, std::function<bool()> work_waits)
     : work_waits_(std::move(work_waits)),
-      count_(check(chosen).workers),  // the first use of an option
-      concurrency_(chosen.concurrency ? chosen.concurrency : chosen.workers),
-      permits_(std::make_unique<permit[]>(chosen.workers)),
+      permits_(std::make_unique<permit[]>(check(chosen).workers)),  // the first use of an option
+      slices_({permits_.get(), chosen.workers},
+              chosen.concurrency ? chosen.concurrency : chosen.workers),
       // Newest first: each running Ractor takes heap pages of its own, so fewer active Ractors
       // cause fewer collections, each of which stops all of them.
       throttle_(chosen.concurrency ? chosen.concurrency : detail::wake_throttle::unlimited,
                 detail::wake_throttle::turn::newest),
-      monitor_(std::chrono::nanoseconds(chosen.slice) / ticks_per_slice,
+      monitor_(detail::slices::tick_length(chosen.slice),
                {.work_waits = work_waits_,
                 .wake_one = [this] { return wake_one(); },
-                .inspect = [this](std::uint32_t tick) { expire_long_runners(tick); }}) {}
+                .inspect = [this](std::uint32_t tick) {
+                  slices_.end_overdue(tick, [this](state was) { expired(was); });
+                }}) {}
 
 inline run_permits::~run_permits() {
   // In a forked child: the threads that sleep here exist only in the parent; see slice_monitor.
@@ -241,7 +208,7 @@ inline bool run_permits::acquire(permit& mine) {
     // Idle first: the monitor must not take away the permit that we are giving up.
     if (mine.state_.compare_exchange_strong(now, state::idle, std::memory_order_relaxed)) {
       if (throttle_.try_step_back()) return false;
-      mine.state_.store(state::running, std::memory_order_release);  // as below
+      mine.state_.store(state::running, std::memory_order_release);  // as in begin_slice
       return true;
     }
   }
@@ -249,10 +216,7 @@ inline bool run_permits::acquire(permit& mine) {
     mine.state_.store(state::idle, std::memory_order_relaxed);
     return false;
   }
-  // release: pairs with the acquire of the monitor, which must see since_ with this state; the
-  // count was raised before.
-  mine.since_.store(monitor_.tick(), std::memory_order_relaxed);
-  mine.state_.store(state::running, std::memory_order_release);
+  mine.begin_slice(state::running, monitor_.tick());
   return true;
 }
 
@@ -284,8 +248,7 @@ inline run_permits::waited run_permits::wait(permit& mine, detail::deadline unti
     return woken == park_result::interrupted ? waited::interrupted : waited::timed_out;
   }
   if (!mine.place_.granted) return waited::stopped;
-  mine.since_.store(monitor_.tick(), std::memory_order_relaxed);
-  mine.state_.store(state::searching, std::memory_order_release);  // as in acquire
+  mine.begin_slice(state::searching, monitor_.tick());
   return waited::granted;
 }
 
@@ -317,8 +280,7 @@ inline void run_permits::reclaim(permit& mine) {
   if (mine.state_.load(std::memory_order_relaxed) != state::lent) return;
   if (!mine.in_handler_.load(std::memory_order_relaxed) || born_.forked()) return;
   throttle_.run_anyway();
-  mine.since_.store(monitor_.tick(), std::memory_order_relaxed);
-  mine.state_.store(state::running, std::memory_order_release);  // as in acquire
+  mine.begin_slice(state::running, monitor_.tick());
 }
 
 inline void run_permits::stop() {
@@ -327,38 +289,10 @@ inline void run_permits::stop() {
   throttle_.release_all();
 }
 
-inline std::size_t run_permits::overdue() const {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < count_; ++i) {
-    // relaxed: a count that is off by one delays a worker by at most one tick.
-    count += permits_[i].state_.load(std::memory_order_relaxed) == state::expired &&
-             permits_[i].in_handler_.load(std::memory_order_relaxed);
-  }
-  return count;
-}
-
-inline void run_permits::expire_long_runners(std::uint32_t tick) {
-  std::size_t late = overdue();
-  for (std::size_t i = 0; i < count_; ++i) {
-    permit& other = permits_[i];
-    // acquire: pairs with the releases that set the state; since_ is then at least as new.
-    state seen = other.state_.load(std::memory_order_acquire);
-    if (seen != state::running && seen != state::searching) continue;
-    // A searcher does not compute: a worker that replaces it slows no other.
-    std::uint32_t const patience = patience_beside(seen == state::searching ? 0 : late);
-    if (tick - other.since_.load(std::memory_order_relaxed) < patience) continue;
-    if (!other.state_.compare_exchange_strong(seen, state::expired,
-                                              std::memory_order_relaxed)) {
-      continue;
-    }
-    if (seen == state::searching) {
-      throttle_.stop_searching(false);
-    } else {
-      throttle_.stop_running();
-      ++late;
-    }
-    static_cast<void>(wake_one());
-  }
+inline void run_permits::expired(state was) {
+  if (was == state::searching) throttle_.stop_searching(false);
+  if (was == state::running) throttle_.stop_running();
+  static_cast<void>(wake_one());
 }
 
 KINO_NAMESPACE_END

@@ -122,20 +122,20 @@ kino_add_mutant(work_after_beginning run_permits "two begin together" run_permit
   [[    throttle_.stop_searching(true);
     pass_on();]]
   [[    throttle_.stop_searching(true);]])
-kino_add_mutant(expiry_is_atomic run_permits "handlers that lend" run_permits.hpp
-  [[if (!other.state_.compare_exchange_strong(seen, state::expired,
-                                              std::memory_order_relaxed)) {
-      continue;
-    }]]
-  [[other.state_.store(state::expired, std::memory_order_relaxed);]])
+kino_add_mutant(expiry_is_atomic run_permits "handlers that lend" detail/slices.hpp
+  [[if (!other.state_.compare_exchange_strong(seen, permit::state::expired,
+                                                std::memory_order_relaxed)) {
+        continue;
+      }]]
+  [[other.state_.store(permit::state::expired, std::memory_order_relaxed);]])
 kino_add_mutant(lending_is_atomic run_permits "handlers that lend" run_permits.hpp
   [[if (mine.state_.exchange(state::lent, std::memory_order_relaxed) == state::running) {]]
   [[auto const held = mine.state_.load(std::memory_order_relaxed);
   mine.state_.store(state::lent, std::memory_order_relaxed);
   if (held == state::running) {]])
-kino_add_mutant(searchers_expire run_permits "a searcher that never arrives" run_permits.hpp
-  [[if (seen != state::running && seen != state::searching) continue;]]
-  [[if (seen != state::running) continue;]])
+kino_add_mutant(searchers_expire run_permits "a searcher that never arrives" detail/slices.hpp
+  [[if (seen != permit::state::running && seen != permit::state::searching) continue;]]
+  [[if (seen != permit::state::running) continue;]])
 kino_add_mutant(monitor run_permits "a handler that never ends" run_permits.hpp
   [[    if (wake_one()) monitor_.call();]]
   [[    static_cast<void>(wake_one());]])
