@@ -5,18 +5,19 @@
 #pragma once
 
 #include <kino/channel.hpp>
-#include <kino/detail/ruby/worker_pool.hpp>
+#include <kino/detail/ruby/dispatch_core.hpp>
 #include <kino/gvl.hpp>
 #include <kino/responder.hpp>
 #include <kino/run_permits.hpp>
 #include <kino/wait.hpp>
 #include <kino/worker_slots.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <stdexcept>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -104,7 +105,9 @@ public:
   using worker = detail::pool_member;
 
   /// Throws std::invalid_argument for an option out of range, and std::system_error.
-  explicit dispatcher(gvl const& held, options chosen = {});
+  explicit dispatcher(gvl const&, options chosen = {})
+      : core_(chosen.capacity, chosen.permits, chosen.refuse_without_workers,
+              {.workers = chosen.slots, .concurrency = chosen.concurrency, .slice = chosen.slice}) {}
   dispatcher(dispatcher const&) = delete;
   dispatcher& operator=(dispatcher const&) = delete;
   /// Every worker must have left.
@@ -115,19 +118,19 @@ public:
   /// Queues `request` if there is room. `pushed`, `full`, `closed` or `no_workers`; moves only if
   /// pushed.
   push_result try_submit(Request&& request) {
-    return submit_with([&] { return queue_.try_push(std::move(request)); });
+    return core_.submit([&](auto& to) { return to.try_push(std::move(request)); });
   }
   /// Queues `request`, waiting for room at most `patience`. A thread that holds the GVL must use
   /// kino::submit_for instead.
   template <class Rep, class Period>
   push_result submit(Request&& request, std::chrono::duration<Rep, Period> patience) {
-    return submit_with([&] { return queue_.push_for(std::move(request), patience); });
+    return core_.submit([&](auto& to) { return to.push_for(std::move(request), patience); });
   }
 
   /// For kino::submit.
   push_result submit_until(gvl const& held, Request&& request, detail::deadline until) {
-    return submit_with(
-        [&] { return detail::push_until(held, queue_, std::move(request), until); });
+    return core_.submit(
+        [&](auto& to) { return detail::push_until(held, to, std::move(request), until); });
   }
 
   // --- workers ---
@@ -135,10 +138,10 @@ public:
   /// Makes the calling thread a worker and, where Ruby supports it, pins it to its native thread.
   /// Raises ThreadError if every slot is taken. A thread that ends without `leave` leaves (on Ruby
   /// 3.1, within seconds).
-  [[nodiscard]] worker& join(gvl const& held) { return pool_.join(held); }
+  [[nodiscard]] worker& join(gvl const& held) { return core_.pool().join(held); }
   /// Abandons the worker's requests in flight and frees its slot. Never raises; call it in an
   /// ensure clause of the same thread.
-  void leave(gvl const& held, worker& self) noexcept { pool_.leave(held, self); }
+  void leave(gvl const& held, worker& self) noexcept { core_.pool().leave(held, self); }
 
   /// Waits for a request and moves it into `out`. Requests taken before count as finished.
   ///
@@ -149,13 +152,19 @@ public:
   ///  3. Reacquires the GVL.
   ///  4. Runs a pending interrupt; throws ruby_error if it raises or unwinds. Otherwise continues
   ///     with 1.
-  take_result take(gvl const& held, worker& self, Request& out);
+  take_result take(gvl const& held, worker& self, Request& out) {
+    std::size_t count = 0;
+    return take_batch(held, self, &out, 1, count);
+  }
 
   /// Takes at least one and up to `most` requests (limited to batch_limit); waits only for the
   /// first. Sets `count`.
   template <class Output>
   take_result take_batch(gvl const& held, worker& self, Output out, std::size_t most,
-                         std::size_t& count);
+                         std::size_t& count) {
+    bool const taken = core_.take(held, self, out, std::min(most, batch_limit), count);
+    return taken ? take_result::taken : take_result::closed;
+  }
 
   /// Answers `current` with `answer` and replaces it with the next request: one crossing of the
   /// language boundary per request.
@@ -189,56 +198,35 @@ public:
 
   /// Refuses further requests. Workers drain the queue, then `take` returns `closed`. Queued
   /// requests are abandoned if there is no worker, or as soon as the last one leaves.
-  void close();
+  void close() { core_.close(false); }
   /// Refuses further requests and abandons the queued ones; returns how many. Requests that
   /// workers have taken are not affected.
-  std::size_t close(discard_queued_t);
+  std::size_t close(discard_queued_t) { return core_.close(true); }
   /// Abandons the requests in flight of worker `who`; returns how many, 0 if it has left. `slots()`
   /// and `worker::id` provide ids.
-  std::size_t abandon(worker_id who) noexcept { return pool_.abandon(who); }
+  std::size_t abandon(worker_id who) noexcept { return core_.pool().abandon(who); }
   /// Marks worker `who` as stuck, or removes the mark; returns false if it has left.
-  bool quarantine(worker_id who, bool on) { return pool_.quarantine(who, on); }
+  bool quarantine(worker_id who, bool on) { return core_.pool().quarantine(who, on); }
 
   /// The worker of slot `index`, joined or not.
-  [[nodiscard]] worker& worker_at(std::size_t index) { return pool_[index]; }
+  [[nodiscard]] worker& worker_at(std::size_t index) { return core_.pool()[index]; }
   /// Statistics of every worker.
-  [[nodiscard]] worker_slots const& slots() const { return pool_.slots(); }
+  [[nodiscard]] worker_slots const& slots() const { return core_.pool().slots(); }
   /// The permits, for statistics.
-  [[nodiscard]] run_permits const& permits() const { return pool_.permits(); }
+  [[nodiscard]] run_permits const& permits() const { return core_.pool().permits(); }
   /// Number of requests that no worker has taken yet; may be stale on return.
-  [[nodiscard]] std::size_t queued() const { return queue_.size(); }
+  [[nodiscard]] std::size_t queued() const { return core_.queue().channel().size(); }
   /// Maximum number of queued requests.
-  [[nodiscard]] std::size_t capacity() const { return queue_.capacity(); }
+  [[nodiscard]] std::size_t capacity() const { return core_.queue().channel().capacity(); }
   /// Whether `close` was called.
-  [[nodiscard]] bool closed() const { return queue_.closed(); }
+  [[nodiscard]] bool closed() const { return core_.closed(); }
   /// Whether permits are in use: enabled, and supported by this Ruby.
-  [[nodiscard]] bool permits_in_use() const { return pool_.permits_in_use(); }
+  [[nodiscard]] bool permits_in_use() const { return core_.pool().permits_in_use(); }
   /// Number of requests that had ended before a worker took them.
-  [[nodiscard]] std::uint64_t dropped() const {
-    return dropped_.load(std::memory_order_relaxed);  // pairs with nothing: a statistic
-  }
+  [[nodiscard]] std::uint64_t dropped() const { return core_.queue().dropped(); }
 
 private:
-  static options checked(options chosen);
-  template <class Push>
-  push_result submit_with(Push push);
-  void stop_if_drained() {
-    if (queue_.drained()) pool_.stop();
-  }
-  // Whether no worker will take the queued requests. seq_cst throughout: it is checked after a
-  // request is published and after every change that makes it true; one of the two threads sees
-  // the other and discards.
-  [[nodiscard]] bool unattended() const {
-    if (discarding_.load(std::memory_order_seq_cst)) return true;
-    return queue_.closed() ? pool_.empty() : refuse_without_workers_ && pool_.deserted();
-  }
-  std::size_t discard_if_unattended() noexcept;
-
-  bool const refuse_without_workers_;
-  channel<Request> queue_;
-  detail::atomic<bool> discarding_{false};
-  detail::worker_pool pool_;
-  detail::atomic<std::uint64_t> dropped_{0};
+  detail::dispatch_core<Request> core_;
 };
 
 /// submit queues `request` in `to` and waits for room with the GVL released; its steps are those of
@@ -255,124 +243,6 @@ push_result submit_for(gvl const& held, dispatcher<Request>& to, Request&& reque
 }
 
 // --- implementation ---------------------------------------------------------
-
-template <dispatchable Request>
-typename dispatcher<Request>::options dispatcher<Request>::checked(options chosen) {
-  if (chosen.slots == 0 || chosen.slots > run_permits::most_workers) {
-    throw std::invalid_argument("kino: a dispatcher needs 1 to 1048575 slots");
-  }
-  // Checked on every Ruby, including one without permits.
-  if (chosen.permits && chosen.slice < std::chrono::milliseconds{1}) {
-    throw std::invalid_argument("kino: a dispatcher with permits needs a slice of at least 1 ms");
-  }
-  return chosen;
-}
-
-template <dispatchable Request>
-dispatcher<Request>::dispatcher(gvl const&, options chosen)
-    : refuse_without_workers_(chosen.refuse_without_workers),
-      queue_(checked(chosen).capacity),
-      pool_(chosen.permits,
-            {.workers = chosen.slots, .concurrency = chosen.concurrency, .slice = chosen.slice},
-            [this] { return queue_.size() != 0; },
-            [this] { discard_if_unattended(); }) {}
-
-template <dispatchable Request>
-void dispatcher<Request>::close() {
-  if (pool_.forked()) return;
-  queue_.close();
-  discard_if_unattended();
-  stop_if_drained();
-}
-
-template <dispatchable Request>
-std::size_t dispatcher<Request>::close(discard_queued_t) {
-  if (pool_.forked()) return 0;
-  discarding_.store(true, std::memory_order_seq_cst);  // as in unattended
-  queue_.close();
-  return discard_if_unattended();
-}
-
-template <dispatchable Request>
-std::size_t dispatcher<Request>::discard_if_unattended() noexcept {
-  std::size_t discarded = 0;
-  Request request;
-  // Checked again for each: a worker may have joined.
-  while (unattended() && queue_.try_pop(request) == pop_result::popped) {
-    // A one-way message has no client; it is discarded as well.
-    discarded += !request.reply || request.reply.weak().abandon();
-    request = Request();
-  }
-  stop_if_drained();
-  return discarded;
-}
-
-template <dispatchable Request>
-template <class Push>
-push_result dispatcher<Request>::submit_with(Push push) {
-  pool_.check_process();
-  try {
-    if (refuse_without_workers_ && pool_.deserted() && !closed()) return push_result::no_workers;
-    push_result const result = push();
-    if (result == push_result::pushed) {
-      pool_.work_arrived();
-      if (unattended()) discard_if_unattended();
-    }
-    return result;
-  } catch (...) {
-    stop_if_drained();  // `close` may have waited for the push that failed.
-    throw;
-  }
-}
-
-template <dispatchable Request>
-take_result dispatcher<Request>::take(gvl const& held, worker& self, Request& out) {
-  std::size_t count = 0;
-  return take_batch(held, self, &out, 1, count);
-}
-
-template <dispatchable Request>
-template <class Output>
-take_result dispatcher<Request>::take_batch(gvl const& held, worker& self, Output out,
-                                            std::size_t most, std::size_t& count) {
-  count = 0;
-  pool_.check_process();
-  pool_.expect_member(self);
-  pool_.finish(self);
-  pool_.share_gvl(held, self);
-  most = most < batch_limit ? most : batch_limit;
-  for (;;) {
-    bool const may_run = pool_.may_run(self);
-    // A drained queue concerns every worker, with or without a permit.
-    if (!may_run && !queue_.drained()) {
-      pool_.wait_for_turn(held, self);
-      continue;
-    }
-    while (count < most) {
-      pop_result const popped = queue_.try_pop(*out);
-      if (popped == pop_result::closed && count == 0) {
-        pool_.retire(self);
-        pool_.stop();
-        return take_result::closed;
-      }
-      if (popped != pop_result::popped) break;
-      if (out->reply && out->reply.ended()) {
-        dropped_.fetch_add(1, std::memory_order_relaxed);  // pairs with nothing: a statistic
-        *out = Request();
-        continue;
-      }
-      pool_.took(self, out->reply.weak());
-      ++count;
-      ++out;
-    }
-    if (count != 0) {
-      pool_.begin(self);
-      stop_if_drained();
-      return take_result::taken;
-    }
-    pool_.wait_for_turn(held, self);
-  }
-}
 
 template <dispatchable Request>
 template <class Handler, class Joined>

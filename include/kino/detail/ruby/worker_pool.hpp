@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -42,7 +43,8 @@ namespace detail {
 class worker_pool {
 public:
   /// `permits` requests permits; they are used only if this Ruby has thread events. When the last
-  /// member leaves, its thread calls `last_left`, which must not throw.
+  /// member leaves, its thread calls `last_left`, which must not throw. Throws std::invalid_argument
+  /// for an option out of range, in the words of a dispatcher's options.
   worker_pool(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
        std::function<void()> last_left);
   worker_pool(worker_pool const&) = delete;
@@ -117,6 +119,7 @@ public:
   [[nodiscard]] bool permits_in_use() const { return permits_in_use_; }
 
 private:
+  static run_permits::options const& check(bool permits, run_permits::options const& chosen);
   static constexpr std::uint32_t attended = 1u << 31;  // there has been a member
 
   // seq_cst: a leaving member subtracts itself before it looks for requests without a worker, and
@@ -138,12 +141,23 @@ private:
 
 // --- implementation ---------------------------------------------------------
 
+inline run_permits::options const& worker_pool::check(bool permits, run_permits::options const& chosen) {
+  if (chosen.workers == 0 || chosen.workers > run_permits::most_workers) {
+    throw std::invalid_argument("kino: a dispatcher needs 1 to 1048575 slots");
+  }
+  // Checked on every Ruby, including one without permits.
+  if (permits && chosen.slice < std::chrono::milliseconds{1}) {
+    throw std::invalid_argument("kino: a dispatcher with permits needs a slice of at least 1 ms");
+  }
+  return chosen;
+}
+
 inline worker_pool::worker_pool(bool permits, run_permits::options chosen, std::function<bool()> work_waits,
                   std::function<void()> last_left)
     : permits_in_use_(permits && ruby_has_thread_events),
       // The clock counts nanoseconds and cannot compare with the longest durations.
       slice_(std::min<std::chrono::milliseconds>(chosen.slice, run_permits::longest_slice)),
-      slots_(chosen.workers),
+      slots_(check(permits, chosen).workers),
       members_(std::make_unique<pool_member[]>(chosen.workers)),
       permits_({.workers = chosen.workers,
                 .concurrency = !permits_in_use_     ? 0
