@@ -263,8 +263,8 @@ inline void worker_pool::wait_for_turn(gvl const& held, pool_member& self) {
   held.check_interrupts();
   bool const waited = try_without_gvl(held, work, unblock);
   if (!permits_in_use_) self.has_gvl_since_ = std::chrono::steady_clock::now();
-  using waits = run_permits::waited;
-  if (waited && (result == waits::granted || result == waits::stopped)) return;
+  bool const turn = result == run_permits::waited::granted || result == run_permits::waited::stopped;
+  if (waited && turn) return;
   // An interrupt may run for long and may unwind: release the permit to other workers.
   if (!waited) permits_.release(permit);
   held.check_interrupts();
@@ -272,7 +272,6 @@ inline void worker_pool::wait_for_turn(gvl const& held, pool_member& self) {
 
 inline void worker_pool::share_gvl(gvl const& held, pool_member& self) {
   if (permits_in_use_) return;
-  using clock = std::chrono::steady_clock;
   if (clock::now() - self.has_gvl_since_ < slice_) return;
   protect(held, [] { rb_thread_schedule(); });
   self.has_gvl_since_ = clock::now();
