@@ -86,6 +86,7 @@ class MalformedTest < ServerTest
     "a chunk that is longer than it says" => "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
     "a bare line feed after a chunk size" => "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n",
     "a bare line feed after a chunk" => "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n",
+    "a list of chunk extensions with an empty one" => "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1;;a\r\na\r\n0\r\n\r\n",
     "a space after a chunk size" => "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1 \r\na\r\n0\r\n\r\n",
     "a bare line feed in a chunk extension" => "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\na\r\n0\r\n\r\n"
   }.freeze
@@ -103,6 +104,7 @@ class MalformedTest < ServerTest
     "cookies beyond max_header_fields" => [431, "GET / HTTP/1.1\r\n#{HOST}#{"Cookie:b\r\n" * 5000}\r\n"],
     "trailers beyond max_header_fields" =>
       [431, "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n#{"a:b\r\n" * 101}\r\n"],
+    "a method beyond max_header_size" => [501, "#{"A" * 70_000} / HTTP/1.1\r\n#{HOST}\r\n"],
     "a target beyond max_header_size" => [414, "GET /#{"a" * 70_000} HTTP/1.1\r\n#{HOST}\r\n"],
     "a chunk size of zeros" => [400, "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n#{"0" * 70_000}1\r\na\r\n0\r\n\r\n"]
   }.freeze
@@ -159,6 +161,8 @@ class MalformedTest < ServerTest
       "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: ,chunked\t\r\n\r\n0\r\n\r\n", "GET / HTTP/1.1\r\n#{HOST}X-A:\r\n\r\n", "GET / HTTP/1.1\r\n#{HOST}X-A: \xC3\xA4\r\n\r\n",
       "GET / HTTP/1.1\r\n#{HOST}X-A: a\tb\r\n\r\n", "GET / HTTP/1.1\r\n#{HOST}X!#$%&'*+.^`|~: 1\r\n\r\n",
       "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n", "POST / HTTP/1.1\r\n#{HOST}Content-Length: 007\r\n\r\nabcdefg",
+      "POST / HTTP/1.1\r\n#{HOST}Content-Length:\t5\t\r\n\r\nhello",
+      "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\n1 ; a=b;c = \"\\\"\"\r\na\r\n0;d\r\n\r\n",
       "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n000\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"
     ].each do |bytes|
       Client.open(server.port) do |client|

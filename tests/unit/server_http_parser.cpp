@@ -85,6 +85,50 @@ TEST_CASE("chunks that are none are rejected") {
     rejects(chunked + size + "\r\na\r\n0\r\n\r\n");
   }
   rejects(chunked + "1\r\nab\r\n0\r\n\r\n");
+  rejects(chunked + "1\r\na\r0\r\n\r\n");
+}
+
+TEST_CASE("chunk extensions are accepted as the grammar has them") {
+  for (char const* extensions :
+       {";a=b;c=d", ";a=\"\\\"\";b", " ; a = b", ";a=\"x\ty;z\" ;b", ";name=value;flag"}) {
+    both_ways(chunked + "5" + extensions + "\r\nhello\r\n0" + extensions + "\r\n\r\n",
+              [](parsing& p) {
+                CHECK(p.last.what == http_parser::state::complete);
+                CHECK(p.body == "hello");
+              });
+  }
+  for (char const* extensions : {";", ";;a", ";a=", ";a b", ";a ", ";a=\"b\"c"}) {
+    rejects(chunked + "5" + extensions + "\r\nhello\r\n0\r\n\r\n");
+  }
+}
+
+TEST_CASE("whitespace of both kinds may surround every value") {
+  both_ways(post + "Content-Length:\t5 \t\r\nConnection: \tclose\t\r\n\r\nhello",
+            [](parsing& p) {
+              CHECK(p.last.what == http_parser::state::complete);
+              CHECK(p.body == "hello");
+              CHECK(p.header("content-length") == "5");
+              CHECK(!p.head.keep_alive);
+            });
+  accepts(post + "Transfer-Encoding:\tchunked \t\r\n\r\n0\r\n\r\n");
+  for (char const* length :
+       {"5\t5", "5 5", "\t", " ", "", "+5", "-5", "5,", "0x5", "\v5", "5\f"}) {
+    rejects(post + "Content-Length: " + length + "\r\n\r\nhello");
+  }
+}
+
+TEST_CASE("a trailer has no meaning, whatever its name") {
+  for (char const* trailer :
+       {"Content-Length: 5", "Content-Length: x", "Transfer-Encoding: chunked",
+        "Connection: upgrade", "Upgrade: h2c", "Host: y"}) {
+    both_ways(chunked + "1\r\na\r\n0\r\n" + trailer + "\r\n\r\n" + get + "\r\n",
+              [&](parsing& p) {
+                CHECK(p.last.what == http_parser::state::complete);
+                CHECK(p.body == "a");
+                CHECK(p.consumed == chunked.size() + 9 + std::string_view(trailer).size() + 4);
+                CHECK(p.head.keep_alive);
+              });
+  }
 }
 
 TEST_CASE("a trailer without a name is rejected like a header without one") {
@@ -144,7 +188,7 @@ TEST_CASE("what cannot begin a request is rejected before its line ends") {
 TEST_CASE("a head beyond its limit is rejected with 431, with the limit and what was seen") {
   for (std::string const& bytes :
        {get + "A: " + std::string(header_limit, 'x') + "\r\n\r\n",
-        std::string(header_limit + 1, 'G'), get + std::string(header_limit, 'x'),
+        get + std::string(header_limit, 'x'),
         chunked + "0\r\nA: " + std::string(header_limit, 'x') + "\r\n\r\n"}) {
     both_ways(bytes, [](parsing& p) {
       CHECK(p.last.what == http_parser::state::rejected);
@@ -162,6 +206,11 @@ TEST_CASE("a target beyond the limit of a head is rejected with 414") {
               CHECK(p.parser.why().limit == header_limit);
               CHECK(p.parser.why().value > header_limit);
             });
+}
+
+TEST_CASE("a method beyond the limit of a head is rejected with 501") {
+  rejects(std::string(header_limit + 1, 'G'), 501);
+  rejects(std::string(header_limit + 1, 'G') + " / HTTP/1.1\r\nHost: x\r\n\r\n", 501);
 }
 
 TEST_CASE("more fields than the limit are rejected with 431, also in trailers") {
@@ -203,17 +252,24 @@ TEST_CASE("what is not body in chunks is limited, however it is spelled") {
 }
 
 TEST_CASE("nothing of a request that was cut off is left to the next one") {
-  std::string const whole = post + "X-Some: thing\r\nContent-Length: 5\r\n\r\nhello";
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
-    CAPTURE(cut);
-    parsing p;
-    p.parse(std::string_view(whole).substr(0, cut), 7);
-    p.parse(get + "X-Other: value\r\n\r\n", 1000);
-    REQUIRE(p.last.what == http_parser::state::complete);
-    CHECK(p.head.method() == "GET");
-    CHECK(p.head.fields().all().size() == 2);
-    CHECK(p.header("x-other") == "value");
-    CHECK(p.body.empty());
+  for (std::string const& whole :
+       {post + "X-Some: thing\r\nContent-Length: 5\r\n\r\nhello",
+        chunked + "2;a=\"b\"\r\nab\r\n1\r\na\r\n0\r\nX-Some: thing\r\n\r\n"}) {
+    for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+      CAPTURE(whole);
+      CAPTURE(cut);
+      parsing p;
+      p.parse(std::string_view(whole).substr(0, cut), 7);
+      p.parse(get + "X-Other: value\r\n\r\n", 1000);
+      REQUIRE(p.last.what == http_parser::state::complete);
+      CHECK(p.head.method() == "GET");
+      CHECK(p.head.fields().all().size() == 2);
+      CHECK(p.header("x-other") == "value");
+      CHECK(p.body.empty());
+      p.parse(chunked + "2\r\nab\r\n0\r\n\r\n", 1000);
+      REQUIRE(p.last.what == http_parser::state::complete);
+      CHECK(p.body == "ab");
+    }
   }
 }
 

@@ -92,7 +92,7 @@ class FuzzedRequests
     until bytes.empty?
       chunk = bytes.slice!(0, 1 + number(chance(0.5) ? 10 : 70_000))
       text << "0" * (chance(0.05) ? 2 : 0) << chunk.bytesize.to_s(16).then { |size| chance(0.5) ? size : size.upcase }
-      text << one_of([";a", ";a=b", ";a=\"b c\";d"]) if chance(0.1)
+      text << one_of([";a", ";a=b", ";a=\"b c\";d", ";a=b;c=d", " ; a\t= \"\\\"\" ;b"]) if chance(0.1)
       text << "\r\n" << chunk << "\r\n"
     end
     text << "0\r\n"

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// http_parser: parses HTTP/1 requests with its own request line, llhttp, and additional checks.
+// http_parser: parses HTTP/1 requests; llhttp parses their fields.
 
 #pragma once
 
 #include "base/options.hpp"
 #include "http/request.hpp"
+#include "http1/chunk_header.hpp"
 #include "http1/head_validator.hpp"
 #include "http1/request_line_reader.hpp"
 
@@ -22,8 +23,10 @@ namespace kino::server {
 /// sink immediately. It either produces a well-formed request, whose end every other HTTP
 /// implementation finds at the same position, or a rejection.
 ///
-/// llhttp knows a fixed list of methods and treats some of them specially. It therefore does not see
-/// the request line, but a constant one.
+/// llhttp parses the fields of heads and trailers, all of them as fields without a meaning: what a
+/// request says of its body is decided once, from the parsed fields. llhttp's versions differ in the methods that
+/// they know, and in the chunk extensions and the whitespace around Content-Length that they accept. It
+/// therefore sees a constant request line, and no body.
 ///
 /// All parts of a request except the body are limited: the head and the trailers together in bytes
 /// (max_header_size), the fields of each in number (max_header_fields), and the overhead of chunks
@@ -79,35 +82,47 @@ public:
   [[nodiscard]] rejection const& why() const { return why_; }
 
 private:
-  enum class phase { line, fields, chunks, counted_body, trailers };
+  enum class phase {
+    line,
+    fields,
+    counted_body,
+    chunk_line,
+    chunk_data,
+    chunk_end,
+    trailers,
+    done
+  };
   friend struct http_parser_callbacks;
 
-  int refuse(rejection const& why);
-  int on_headers_complete();
-  int on_chunk_header();
-  int on_message_complete();
+  void refuse(rejection const& why) { why_ = why; }
+  std::size_t take(std::string_view bytes);
   std::size_t take_line(std::string_view bytes);
-  void begin_fields();
-  bool guard(std::string_view bytes);
+  void start_fields(phase of_head_or_body);
+  std::size_t take_fields(std::string_view bytes);
+  void end_head();
+  bool fields_allowed(head_validator::verdict what);
   bool head_too_large();
-  bool chunks_too_large(std::size_t taken);
-  result count_body(std::string_view bytes, std::size_t consumed);
+  std::size_t take_body(std::string_view bytes, std::uint64_t& left, phase next);
+  std::size_t take_chunk_line(std::string_view bytes);
+  void end_chunk_line();
+  std::size_t take_chunk_end(std::string_view bytes);
 
   sink& events_;
   limits const& limit_;
   llhttp_t parser_{};
   request_line_reader line_;
   head_validator lines_;
+  chunk_header chunk_;
   request* request_ = nullptr;
   std::size_t head_bytes_ = 0;     // empty lines, head and trailers
+  bool carriage_return_ = false;   // of the line break behind a chunk's data
   std::uint64_t chunk_bytes_ = 0;  // sizes, extensions and line breaks
   std::uint64_t chunks_ = 0;
-  std::uint64_t announced_ = 0;    // sum of the chunks' sizes, at most max_body_size
-  std::uint64_t chunk_body_ = 0;  // bytes that the sink got of the present call's
-  std::uint64_t body_left_ = 0;
+  std::uint64_t announced_ = 0;   // sum of the chunks' sizes, at most max_body_size
+  std::uint64_t chunk_left_ = 0;  // of the chunk's data
+  std::uint64_t body_left_ = 0;   // of a body of known length
   phase phase_ = phase::line;
-  bool complete_ = false;
-  bool trailers_due_ = false;
+  bool fields_ended_ = false;
   rejection why_;
 };
 
