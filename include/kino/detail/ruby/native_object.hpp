@@ -28,6 +28,12 @@ template <bool shareable>
            klass);
 }
 
+// The method by which Marshal, and a Ruby that copies objects for other Ractors with it, asks for the content.
+template <bool shareable>
+[[noreturn]] inline VALUE refuse_to_dump(VALUE self) {
+  refuse_to_allocate<shareable>(rb_obj_class(self));
+}
+
 // For dfree functions: the collector must not wait for a thread that waits for Ruby.
 template <class T>
 void destroy_elsewhere(T* object) noexcept {
@@ -86,6 +92,7 @@ public:
     protect(held, [&] {
       klass = rb_define_class_under(under, name, super);
       rb_define_alloc_func(klass, &detail::refuse_to_allocate<shareable>);
+      rb_define_private_method(klass, "_dump_data", RUBY_METHOD_FUNC(&detail::refuse_to_dump<shareable>), 0);
     });
     return klass;
   }
