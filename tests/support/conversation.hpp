@@ -25,6 +25,8 @@ struct conversation {
   bool head_only = false;
   std::string sent_body;
   std::string wanted_body;
+  std::string sent_trailer;    // value of the trailer behind the body, if there is one
+  std::string wanted_trailer;  // ... of the answer's, which the client takes
   int wanted_status = 200;
   bool last = false;      // its answer ends the connection
   std::size_t end = 0;    // where the request ends in what the client sends
@@ -41,6 +43,7 @@ struct received {
   int status = 0;
   bool complete = false;
   std::string body;
+  std::string trailer;
 };
 
 /// Takes the next answer, but no interim one, from the front of `bytes`.
@@ -49,7 +52,7 @@ inline received next_answer(std::string_view& bytes, bool head_only, bool at_end
     std::size_t const end = bytes.find("\r\n\r\n");
     if (end == bytes.npos) return {};
     std::string_view const head = bytes.substr(0, end + 2);
-    received taken{std::atoi(head.data() + sizeof "HTTP/1.1"), false, {}};
+    received taken{std::atoi(head.data() + sizeof "HTTP/1.1"), false, {}, {}};
     std::string_view rest = bytes.substr(end + 4);
     if (taken.status < 200) {
       bytes = rest;
@@ -61,15 +64,21 @@ inline received next_answer(std::string_view& bytes, bool head_only, bool at_end
       taken.body = rest.substr(0, length);
       rest.remove_prefix(taken.body.size());
     } else if (head.find("ransfer-encoding: chunked") != head.npos) {
-      for (bool more = true; more;) {
+      for (;;) {
         std::size_t const line = rest.find("\r\n");
         if (line == rest.npos) return taken;
         std::size_t const length = std::strtoul(rest.data(), nullptr, 16);
+        if (length == 0) break;
         if (rest.size() < line + 4 + length) return taken;
         taken.body += rest.substr(line + 2, length);
         rest.remove_prefix(line + 4 + length);
-        more = length != 0;
       }
+      // The last chunk, perhaps a trailer, and an empty line.
+      std::size_t const stop = rest.find("\r\n\r\n");
+      if (stop == rest.npos) return taken;
+      std::string_view const trailers = rest.substr(0, stop);
+      if (std::size_t const at = trailers.find("x-check: "); at != trailers.npos) taken.trailer = trailers.substr(at + 9);
+      rest.remove_prefix(stop + 4);
       taken.complete = true;
     } else {
       taken.body = rest;
@@ -103,6 +112,10 @@ inline conversation make_request(stress::dice& chance, std::string& wire, std::s
   wire += made.head_only ? "HEAD" : has_body ? "POST" : "GET";
   wire += " /" + std::to_string(client) + "/" + std::to_string(number) + (old ? " HTTP/1.0" : " HTTP/1.1") + "\r\nHost: x\r\n";
   if (close) wire += "Connection: close\r\n";
+  if ((client + number) % 3 == 0) {
+    wire += "TE: trailers\r\n";
+    if (made.how == manner::streamed && !made.head_only && !old) made.wanted_trailer = pattern(1 + number * 7, number);
+  }
   if (has_body && !old && chance.once_in(4)) wire += "Expect: 100-continue\r\n";
   if (has_body && !old && chance.once_in(2)) {
     wire += "Transfer-Encoding: chunked\r\n\r\n";
@@ -113,7 +126,12 @@ inline conversation make_request(stress::dice& chance, std::string& wire, std::s
       wire += size + std::string(rest.substr(0, length)) + "\r\n";
       rest.remove_prefix(length);
     }
-    wire += "0\r\n\r\n";
+    wire += "0\r\n";
+    if ((client + number) % 2 == 0) {
+      made.sent_trailer = pattern(1 + number * 5, client);
+      wire += "X-Check: " + made.sent_trailer + "\r\nHost: dropped\r\n";
+    }
+    wire += "\r\n";
   } else {
     if (has_body) wire += "Content-Length: " + std::to_string(made.sent_body.size()) + "\r\n";
     wire += "\r\n" + made.sent_body;

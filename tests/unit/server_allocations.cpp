@@ -175,7 +175,7 @@ std::vector<std::vector<question>> conversations() {
   std::string const stream = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n";
   std::string const chunked =
       "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
-      "5\r\nabcde\r\n0\r\n\r\n";
+      "5\r\nabcde\r\n0\r\nX-Check: some value\r\nX-Other: other\r\n\r\n";
   std::string const medium(20'000, 'm');
   std::string const much(150'000, 'b');
   std::string const all_large(200'000, 'l');

@@ -197,6 +197,41 @@ TEST_CASE("small pieces are written together") {
   CHECK(at.disk->writes <= length / memory);
 }
 
+TEST_CASE("trailers are there when the reader has seen the end of the body, and not before") {
+  for (bool streamed : {false, true}) {
+    CAPTURE(streamed);
+    place at;
+    if (streamed) at.settings.stream_body = {"/"};
+    running_http_server http(at.requests, at.settings);
+    client asking(http.port());
+    for (int round = 0; round < 20; ++round) {
+      std::thread sender([&] {
+        CHECK(asking.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"));
+        for (char const c : std::string_view("0\r\nX-Check: some value\r\nCookie: dropped\r\n\r\n")) CHECK(asking.send({&c, 1}));
+      });
+      exchange::reply const each = at.requests.next();
+      exchange& from = exchange::of(each);
+      server::field_section const* found = nullptr;
+      for (std::string body;;) {
+        char byte = 0;
+        if (body.size() < 3) CHECK(from.received_trailers() == nullptr);
+        while (streamed && from.body().await()) static_cast<void>(from.body().arrivals().park(std::nullopt));
+        server::body_pipe::taken const got = from.read(&byte, 1);
+        body.append(&byte, got.length);
+        if ((found = from.received_trailers()) == nullptr) continue;
+        CHECK(body == "abc");
+        break;
+      }
+      REQUIRE(found->all().size() == 1);
+      CHECK(found->name(found->all().front()) == "X-Check");
+      CHECK(found->value(found->all().front()) == "some value");
+      answer(each, "done");
+      sender.join();
+      CHECK(asking.read_response().body == "done");
+    }
+  }
+}
+
 TEST_CASE("a body below the minimum rate ends with 408 and is never handed over") {
   place at;
   at.settings.connection.min_body_rate = 1u << 30;

@@ -202,6 +202,8 @@ private:
     std::string part(some_of(in_hand.streamed() ? 4096 : mine.about->sent_body.size()), '\0');
     auto const got = in_hand.read(part.data(), part.size());
     mine.body.append(part, 0, got.length);
+    server::field_section const* const trailers = in_hand.received_trailers();
+    if ((trailers != nullptr) != (got.what == server::body_pipe::state::complete)) fail("trailers before the end of a body, or none after it");
     if (got.what == server::body_pipe::state::open) {
       if (got.length == 0 && in_hand.body().await()) mine.asleep = sleep::for_body;
       return;
@@ -213,6 +215,9 @@ private:
       fail("a body arrived as " + std::to_string(mine.body.size()) + " other bytes than the " +
            std::to_string(mine.about->sent_body.size()) + " sent");
     }
+    if (!trailers) return;
+    std::string const trailer(trailers->all().empty() ? "" : trailers->value(trailers->all().front()));
+    if (trailer != mine.about->sent_trailer || trailers->all().size() > 1) fail("another trailer than the client sent");
   }
 
   // Returns whether there is more to do.
@@ -231,7 +236,12 @@ private:
       mine.writer = begin_answer(mine.reply, length);
       if (chance_.once_in(2)) return mine.writer->flush() != result::gone;
     }
-    if (mine.written == body.size()) return static_cast<void>(mine.writer->finish()), false;
+    if (mine.written == body.size()) {
+      server::response_trailers& trailers = exchange::of(mine.reply).trailers();
+      // The client has not asked for those of every answer.
+      static_cast<void>(trailers.add("x-check", mine.about->wanted_trailer.empty() ? "dropped" : mine.about->wanted_trailer));
+      return static_cast<void>(mine.writer->finish(&trailers)), false;
+    }
     std::size_t const length = std::min(some_of(body.size()), body.size() - mine.written);
     result const now = mine.writer->write(body.substr(mine.written, length));
     mine.written += length;
@@ -289,6 +299,7 @@ private:
       }
       if (got.status != about.wanted_status) return fail(where.str() + "another status");
       if (got.status == 200 && got.body != (about.head_only ? "" : about.wanted_body)) return fail(where.str() + "another body");
+      if (got.trailer != about.wanted_trailer) return fail(where.str() + "another trailer");
       where.str("client " + std::to_string(number) + ": ");
       where.seekp(0, std::ios::end);
     }
