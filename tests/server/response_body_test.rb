@@ -301,7 +301,7 @@ class ResponseBodyTest < ServerTest
         assert_equal 500, client.get("/finished?raise&fd=#{writer.fileno}").status
         got = +""
         got << reader.readpartial(100) until got.include?("first")
-        assert_match(/\Asecond  #<RuntimeError: for the callback> first 4 \z/, got)
+        assert_match(/\Asecond 500 #<RuntimeError: for the callback> first 4 \z/, got)
       end
     end
   ensure

@@ -53,7 +53,7 @@ module Kino
       return Native.answer_and_take(id, slot, status, FAILED_HEADERS, body) if callbacks.nil? || callbacks.empty?
 
       pour(id, slot, env, status, FAILED_HEADERS, body)
-      finish(env, nil, nil, error)
+      finish(env, status, FAILED_HEADERS, error)
       Native.take(id, slot)
     end
 

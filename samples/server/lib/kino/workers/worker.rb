@@ -3,6 +3,7 @@
 require_relative "heap_reserve"
 require_relative "../app/log"
 require_relative "../native"
+require_relative "chunked_body"
 require_relative "response"
 
 module Kino
@@ -63,6 +64,7 @@ module Kino
     # Handles one request; returns the next one.
     def self.exchange(id, slot, app, env)
       status, headers, body = app.call(env)
+      body = ChunkedBody.decoded(headers, body)
       if body.instance_of?(Array)
         Response.complete(id, slot, env, status, headers, body)
       else
