@@ -6,11 +6,14 @@
 #     ruby benchmarks/server/slow_clients.rb 9292 PID [clients] [uploads|readers]
 #
 # uploads: so many clients have sent 65,000 bytes of a body; then, at once, each sends 5,000 more, which the server no longer
-# keeps in memory. readers: so many clients ask, at once, for a response without end and read nothing of it.
+# keeps in memory; then each sends one byte every two seconds. readers: so many clients ask, at once, for a streamed
+# response of 1.3 MB, and then each reads 1 KB of it every two seconds.
 #
-# Prints the latency of another client, whose requests are due every millisecond whether answered or not, and the CPU time of
-# the server's I/O threads, which other load on the machine changes less.
+# Prints the latency of another client, whose requests are due every millisecond whether answered or not: before, during
+# the burst, and while the clients are slow; and the CPU time of the server's I/O threads for the burst, which other load on
+# the machine changes less.
 
+require "io/wait"
 require "socket"
 
 port, pid, count, kind = ARGV
@@ -32,16 +35,30 @@ ready_reader, ready = IO.pipe
 go, go_writer = IO.pipe
 clients = fork do
   go_writer.close
-  sockets = Array.new(count) { TCPSocket.new("127.0.0.1", port) }
+  sockets = Array.new(count) do
+    socket = Socket.new(:INET, :STREAM)
+    # The kernel must not take for the client what it has not read.
+    socket.setsockopt(:SOCKET, :RCVBUF, 4096) if kind == "readers"
+    socket.connect(Addrinfo.tcp("127.0.0.1", port))
+    socket
+  end
   begin_upload = "POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\n#{"x" * 65_000}"
   sockets.each { |each| each.write(begin_upload) } if kind == "uploads"
   sleep 2 # the server takes in what it has got
   ready.write("r")
   go.read(1)
-  more = kind == "uploads" ? "y" * 5000 : "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n"
+  more = kind == "uploads" ? "y" * 5000 : "GET /streamed HTTP/1.1\r\nHost: x\r\n\r\n"
   sockets.each { |each| each.write(more) }
-  ready.write("d")
-  go.read(1)
+  step = 2.0 / count
+  due = now
+  until go.wait_readable(0)
+    sockets.each do |each|
+      due += step
+      wait = due - now
+      break if go.wait_readable([wait, 0].max)
+      kind == "uploads" ? each.write("z") : each.read_nonblock(1024, exception: false)
+    end
+  end
   exit!(0)
 end
 
@@ -72,15 +89,18 @@ begin
   beside = measure.call(2)
   used = cpu(threads) - from - (from - alone_from)
   # The server may not have come to all of them yet.
+  tries = 8
   loop do
     before = cpu(threads)
     sleep 0.5
     more = cpu(threads) - before
     used += more
-    break if more < 0.002
+    break if more < 0.002 || (tries -= 1).zero? # slow clients cost something, too
   end
   show = ->(all) { format("p50 %.2f p99 %.1f longest %.1f ms", all[all.size / 2] * 1e3, all[all.size * 99 / 100] * 1e3, all.last * 1e3) }
-  puts "#{count} #{kind}: alone #{show.call(alone)} | beside #{show.call(beside)} | I/O threads #{(used * 1e3).round} ms of CPU"
+  slow = measure.call(5)
+  puts "#{count} #{kind}: alone #{show.call(alone)} | burst #{show.call(beside)} | slow #{show.call(slow)} | " \
+       "I/O threads #{(used * 1e3).round} ms of CPU for the burst"
 ensure
   go_writer.write("e") # it ends, also if it has not begun
   go_writer.close

@@ -12,15 +12,18 @@ class SlowClientsApp
   end
 
   class Long
+    def initialize(pieces) = @pieces = pieces
+
     def each
-      160.times { yield PIECE }
+      @pieces.times { yield PIECE }
     end
   end
 
   def call(env)
     case env["PATH_INFO"]
     when "/length" then [200, HEADERS, [env["rack.input"].read.bytesize.to_s]]
-    when "/long" then [200, HEADERS, Long.new]
+    when "/long" then [200, HEADERS, Long.new(160)]
+    when "/streamed" then [200, HEADERS, Long.new(20)]
     when "/endless" then [200, HEADERS, Endless.new]
     else [200, HEADERS, ["hello"]]
     end
