@@ -26,7 +26,7 @@ class AutoloadTest < ServerTest
     end
   end
 
-  # Whether this Ruby lets a Ractor require at all.
+  # Whether Ractors of this Ruby can require.
   def self.require_in_ractor?
     return @require_in_ractor if defined?(@require_in_ractor)
 
@@ -66,30 +66,30 @@ class AutoloadTest < ServerTest
     end
   end
 
-  def need_require_in(mode)
+  def skip_without_require_in(mode)
     return if mode == :threaded || self.class.require_in_ractor?
 
     skip "this Ruby (#{RUBY_VERSION}) cannot require in a Ractor"
   end
 
-  test "a require in a handler" do |mode|
-    need_require_in(mode)
+  test "a handler can require a file" do |mode|
+    skip_without_require_in(mode)
     server = serve(Loading.new, mode)
     path = file("Required")
     Client.open(server.port) { |client| assert_equal "from the file Required", client.get("/required?#{path}").body }
     assert_healthy(server)
   end
 
-  test "an autoload in a handler" do |mode|
-    need_require_in(mode)
+  test "a handler can use an autoloaded constant" do |mode|
+    skip_without_require_in(mode)
     server = serve(Loading.new, mode)
     Client.open(server.port) { |client| assert_equal "from the file Autoloaded", client.get("/autoloaded").body }
     assert_healthy(server)
   end
 
-  test "an autoload that the main thread meets in Server#wait" do |mode|
-    need_require_in(mode)
-    # In a process of its own, whose main Thread does nothing but wait.
+  test "a handler can require a file while the main thread waits in Server.run" do |mode|
+    skip_without_require_in(mode)
+    # In a separate process, whose main Thread only waits.
     script = <<~RUBY
       require "kino"
       require "digest"
@@ -109,8 +109,8 @@ class AutoloadTest < ServerTest
     child&.finish
   end
 
-  # In a process of its own, because a Ruby that cannot load them there stands still.
-  test "encodings and converters that a handler is the first to use" do |mode|
+  # In a separate process, because a Ruby that cannot load them in a Ractor hangs.
+  test "a handler may be the first to use an encoding or a converter" do |mode|
     script = <<~RUBY
       require "kino"
       class App
@@ -133,7 +133,7 @@ class AutoloadTest < ServerTest
     child&.finish
   end
 
-  test "on a Ruby without it the handler gets an error and the server goes on", modes: [:ractor] do |mode|
+  test "if Ractors cannot require, the handler gets an error and the server continues", modes: [:ractor] do |mode|
     skip "this Ruby (#{RUBY_VERSION}) can require in a Ractor" if self.class.require_in_ractor?
     server = serve(Loading.new, mode)
     path = file("Required")

@@ -46,7 +46,7 @@ class CliTest < ServerTest
       assert_equal 0, status, output
       assert_equal "[]", output.lines.last.chomp, "#{flag} loaded native code"
     end
-    # The same question with an answer that is not empty, so that the check itself is checked.
+    # The check can fail: it finds native code where there is some.
     _, output = Child.output("-e", "require 'kino'; puts $LOADED_FEATURES.grep(/kino_native/).size")
     assert_equal "1", output.strip
   end
@@ -62,11 +62,11 @@ class CliTest < ServerTest
     end
   end
 
-  def test_version
+  def test_version_prints_the_versions_of_kino_and_ruby
     assert_equal [0, "kino #{Kino::VERSION} (ruby #{RUBY_VERSION})\n"], kino("--version")
   end
 
-  def test_mistakes_are_one_clear_line_and_status_1
+  def test_a_mistake_is_named_without_a_backtrace_and_exits_with_status_1
     write("config.ru", HELLO)
     write("no_app.ru", "run 5\n")
     {
@@ -121,7 +121,7 @@ class CliTest < ServerTest
     end
   end
 
-  def test_an_unknown_variable_is_named_at_the_start
+  def test_an_unknown_variable_is_reported_at_the_start
     write("config.ru", HELLO)
     child = serve_child("-w", "1", env: { "KINO_WOKERS" => "3", "KINO_THREADS" => "1" })
     assert_match(/^kino: unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS\?$/, child.log)
@@ -130,7 +130,7 @@ class CliTest < ServerTest
     assert_equal 0, child.status
   end
 
-  def test_a_missing_config_ru
+  def test_a_missing_config_ru_is_reported_in_one_line
     status, output = kino
     assert_equal 1, status
     assert_match(/no rackup file config\.ru/, output)
@@ -148,7 +148,7 @@ class CliTest < ServerTest
     taken&.close
   end
 
-  def test_serving_with_banner
+  def test_the_banner_shows_the_mode_the_settings_with_their_sources_and_the_pid
     write("config.ru", HELLO)
     child = serve_child("-w", "3", "-t", "2", env: { "KINO_QUEUE_DEPTH" => "99" })
     Client.open(child.port) { |client| assert_equal "hello from /x", client.get("/x").body }
@@ -164,7 +164,7 @@ class CliTest < ServerTest
     assert_equal 0, child.status
   end
 
-  def test_a_configuration_file
+  def test_flags_override_variables_and_both_override_the_configuration_file
     write("config/kino.rb", "workers 2\nthreads 3\nmode :threaded\nrackup 'other.ru'\nkeep_alive_timeout '5m'\n")
     write("other.ru", HELLO)
     child = serve_child("-w", "1", env: { "KINO_THREADS" => "2" })
@@ -215,7 +215,7 @@ class CliTest < ServerTest
     assert_equal text, File.read(File.join(@directory, "kino.rb"))
   end
 
-  def test_check
+  def test_check_says_whether_the_app_can_run_in_ractors_and_lists_the_reasons
     write("config.ru", HELLO)
     assert_equal [0, "The app can run in Ractors.\n"], kino("--check")
     write("config.ru", "names = []\nrun(proc { |env| names << env; [200, {}, []] })\n")
@@ -228,10 +228,10 @@ class CliTest < ServerTest
     assert_match(/App#call \(\S*config\.ru:3\) reads App::LIST \(\S*config\.ru:2\), which is an unfrozen Array/, output)
   end
 
-  def test_which_ractor_shows_the_ractors
+  def test_the_example_names_the_ractor_that_responded
     child = serve_child("-m", "ractor", "-w", "4", File.join(Child::ROOT, "examples/which_ractor.ru"))
-    answers = Array.new(8) { Client.open(child.port) { |client| client.get("/").body } }
-    answers.each { |answer| assert_match(/\AGET \/ answered by the Ractor "kino worker \d"\n\z/, answer) }
+    bodies = Array.new(8) { Client.open(child.port) { |client| client.get("/").body } }
+    bodies.each { |body| assert_match(/\AGET \/ answered by the Ractor "kino worker \d"\n\z/, body) }
     child.signal("TERM")
     assert_equal 0, child.status
     child = serve_child("-m", "threaded", File.join(Child::ROOT, "examples/which_ractor.ru"))
@@ -240,7 +240,7 @@ class CliTest < ServerTest
     assert_equal 0, child.status
   end
 
-  def test_the_default_rackup_file_counts_where_none_is_named
+  def test_the_default_rackup_file_is_served_if_none_is_named
     example = File.join(Child::ROOT, "examples/which_ractor.ru")
     script = "require 'kino/cli'; exit Kino::CLI.start(ARGV, rackup: #{example.inspect})"
     @child = Child.ruby("-e", script, "--", "-p", "0", "-w", "2", chdir: @directory)

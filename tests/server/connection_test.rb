@@ -4,7 +4,7 @@ require_relative "support/server_test"
 
 # The life of a connection: keep-alive, pipelining, HTTP/1.0, limits and deadlines.
 class ConnectionTest < ServerTest
-  # Answers with the number in the path, the even ones only when the gate lets them.
+  # Responds with the path, if there is a gate in the query only after it.
   class Numbers < Apps::Router
     def call(env)
       Gate.enter(env["QUERY_STRING"]) if env["QUERY_STRING"].include?("pass=")
@@ -32,7 +32,7 @@ class ConnectionTest < ServerTest
     end
   end
 
-  test "a pipelined request is handled after the answer to the one before, whatever their methods" do |mode|
+  test "a pipelined request is handled only after the response to the previous one, even to a POST" do |mode|
     server = serve(Numbers.new, mode, workers: 2)
     slow = gate
     quick = gate
@@ -41,7 +41,7 @@ class ConnectionTest < ServerTest
                       "POST /quick?#{quick.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
       slow.await
       Client.open(server.port) { |other| assert_equal "/other", other.get("/other").body }
-      # The other one's worker is in flight for a moment after its client has the answer.
+      # The worker of the other request is in flight for a moment after its client has the response.
       eventually("the second request waits although a worker is free") { server.stats.values_at(:in_flight, :queued) == [1, 0] }
       slow.pass
       assert_equal "/slow", client.read_response.body
@@ -51,7 +51,7 @@ class ConnectionTest < ServerTest
     end
   end
 
-  test "a request in many small pieces" do |mode|
+  test "a request that arrives byte by byte is served" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde".each_char { |char| client.send_raw(char) }
@@ -59,7 +59,7 @@ class ConnectionTest < ServerTest
     end
   end
 
-  test "connection close is honoured and said" do |mode|
+  test "Connection: close closes the connection and is repeated in the response" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       response = client.get("/", headers: { "Connection" => "close" })
@@ -69,7 +69,7 @@ class ConnectionTest < ServerTest
     end
   end
 
-  test "connection is a list" do |mode|
+  test "close is found anywhere in the list of connection options" do |mode|
     server = serve(Apps::Basic.new, mode)
     ["close\t", "x,\tclose\t,y", ", CLOSE", "keep-alive, close"].each do |options|
       Client.open(server.port) do |client|
@@ -80,7 +80,7 @@ class ConnectionTest < ServerTest
     end
   end
 
-  test "HTTP 1.0 closes unless asked to stay" do |mode|
+  test "an HTTP 1.0 connection closes unless its client asks for keep-alive" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       response = client.get("/", version: "HTTP/1.0")
@@ -107,7 +107,7 @@ class ConnectionTest < ServerTest
 
   covers :keep_alive_timeout
   test "an idle connection is closed" do |mode|
-    # The other deadline is far away, so that it cannot be the one that is met.
+    # The other deadline is far away, so it is not the one that expires.
     server = serve(Apps::Basic.new, mode, keep_alive_timeout: 0.2, header_timeout: 3600)
     Client.open(server.port) do |client|
       assert_equal 200, client.get("/").status
@@ -116,7 +116,7 @@ class ConnectionTest < ServerTest
   end
 
   covers :header_timeout
-  test "a head that does not arrive gets 408" do |mode|
+  test "request headers that do not arrive in time get 408" do |mode|
     patient = serve(Apps::Basic.new, mode, header_timeout: 3600)
     server = serve(Apps::Basic.new, mode, header_timeout: 0.2)
     Client.open(patient.port) do |older|
@@ -134,7 +134,7 @@ class ConnectionTest < ServerTest
     assert_healthy(server)
   end
 
-  test "a slow head owns no worker" do |mode|
+  test "clients that send headers slowly occupy no worker" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 1)
     slow = Array.new(20) { Client.new(server.port).send_raw("GET / HTTP/1.1\r\nX:") }
     Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
@@ -144,7 +144,7 @@ class ConnectionTest < ServerTest
     slow&.each(&:close)
   end
 
-  test "a unix socket" do |mode|
+  test "a Unix socket is served, and its file removed at the end" do |mode|
     Dir.mktmpdir("kino") do |directory|
       path = File.join(directory, "kino.sock")
       server = serve(Apps::Basic.new, mode, bind: "unix://#{path}")
@@ -155,7 +155,7 @@ class ConnectionTest < ServerTest
     end
   end
 
-  test "a stale unix socket is taken over and a live one refused" do |mode|
+  test "a stale Unix socket is replaced, and one in use refused" do |mode|
     Dir.mktmpdir("kino") do |directory|
       path = File.join(directory, "kino.sock")
       UNIXServer.new(path).close
@@ -170,22 +170,22 @@ class ConnectionTest < ServerTest
   end
 
   covers :bind
-  test "several binds" do |mode|
+  test "every address of bind is served" do |mode|
     server = serve(Apps::Basic.new, mode, bind: ["127.0.0.1:0", "127.0.0.1:0"])
     ports = server.addresses.map(&:port)
     assert_equal 2, ports.uniq.size
     ports.each { |port| Client.open(port) { |client| assert_equal 200, client.get("/").status } }
   end
 
-  test "IPv6" do |mode|
-    skip "no IPv6 loopback here" unless Socket.ip_address_list.any?(&:ipv6_loopback?)
+  test "an IPv6 address is served" do |mode|
+    skip "this machine has no IPv6 loopback address" unless Socket.ip_address_list.any?(&:ipv6_loopback?)
     server = serve(Apps::Basic.new, mode, bind: "[::1]")
     assert_equal "http://[::1]:#{server.port}", server.url
     Client.open(server.port, "::1") { |client| assert_match(/^REMOTE_ADDR=::1$/, client.get("/env").body) }
   end
 
   covers :max_connections, :connections
-  test "connections over max_connections wait until others are closed, and those go on" do |mode|
+  test "connections beyond max_connections wait until others close, which are served meanwhile" do |mode|
     server = serve(Apps::Basic.new, mode, max_connections: 4)
     held = Array.new(4) { Client.new(server.port).tap { |client| client.get("/") } }
     extra = Client.new(server.port)

@@ -4,8 +4,8 @@ require "tempfile"
 
 require_relative "support/server_test"
 
-# The cost of a request in counts: system calls and allocations of the server's native code, Ruby objects.
-# Counts do not depend on the load of the machine. If a change lowers a count, lower it here.
+# The cost of a request: system calls and allocations of the server's native code, and Ruby objects. Counts do not depend
+# on the load of the machine. If a change lowers a count, lower the limit here.
 class CostTest < ServerTest
   COUNTER = ENV["KINO_COST_COUNTER"]
   APP = File.join(__dir__, "support/cost.ru")
@@ -19,7 +19,7 @@ class CostTest < ServerTest
 
   def setup
     super
-    skip "there is no counter to preload: tests/CMakeLists.txt builds it on Linux" unless COUNTER && File.exist?(COUNTER)
+    skip "the counter to preload is missing: tests/CMakeLists.txt builds it only on Linux" unless COUNTER && File.exist?(COUNTER)
     @file = Tempfile.new("kino-cost")
   end
 
@@ -42,23 +42,23 @@ class CostTest < ServerTest
     client.get("/objects").body.to_i
   end
 
-  # Sends the request so many times, each after the answer to the one before.
-  def ask(client, request, times)
+  # Sends the request this many times, each after the response to the previous one.
+  def send_repeatedly(client, request, times)
     times.times do
       client.send_raw(request)
       assert_equal 200, client.read_response.status
     end
   end
 
-  # What one request costs on average, each kind with its name.
+  # The average cost of a request, by kind.
   def cost(mode, request)
     start(mode)
     Client.open(@child.port) do |client|
-      ask(client, request, WARM_UP)
+      send_repeatedly(client, request, WARM_UP)
       before = counts
       objects_before = objects(client)
       began = Process.clock_gettime(Process::CLOCK_MONOTONIC, :float_millisecond)
-      ask(client, request, REQUESTS)
+      send_repeatedly(client, request, REQUESTS)
       @milliseconds = (Process.clock_gettime(Process::CLOCK_MONOTONIC, :float_millisecond) - began) / REQUESTS
       made = objects(client) - objects_before
       after = counts
@@ -75,27 +75,27 @@ class CostTest < ServerTest
     assert_operator cost[:object], :>=, 11.9, "Ruby counts"
   end
 
-  # Hundredths above a whole number are for what happens now and then: a timer, a connection's first request,
-  # and Ruby counts objects in batches. The objects are env, the Array of rack.response_finished and ten Strings, which
-  # belong to the app: method, path, query, name and port of the server, protocol, address of the client, header fields.
-  test "a small request" do |mode|
+  # The fractions allow for rare events, such as a timer or a connection's first request, and for Ruby, which counts
+  # objects in batches. The objects are env, the Array of rack.response_finished, and ten Strings that belong to the app:
+  # method, path, query, the server's name and port, protocol, the client's address, and header fields.
+  test "a small request costs one recv, one sendmsg and no allocation" do |mode|
     assert_costs({ recv: 1.01, sendmsg: 1.01, epoll_ctl: 1.01, epoll_wait: 1.2, timerfd_settime: 0.01, wake_up: 1.3,
                    allocation: 0.01, object: 12.4 }, cost(mode, PLAIN))
   end
 
-  # The body and its length are Strings. rack.input has an object in Ruby and one outside, and a cell ties it to its
-  # request, since a collection may free it while another thread ends the request. The client may be slower than the
-  # server, which then asks more often.
-  test "an upload" do |mode|
+  # The body and its length are Strings. rack.input has an object in Ruby and a native one, and a cell ties it to its
+  # request, since a collection may free it while another thread ends the request. If the client is slower than the
+  # server, the server reads more often.
+  test "an upload costs two allocations and at most three recv" do |mode|
     assert_costs({ recv: 3, sendmsg: 1.01, epoll_ctl: 2, epoll_wait: 2.2, timerfd_settime: 0.01, wake_up: 1.3,
                    allocation: 2.01, object: 13.4 }, cost(mode, UPLOAD))
   end
 
-  # The stream has two objects and a cell, too. When the first pieces have gathered, the I/O thread is asked to flush
-  # them after a millisecond, for which Asio sets its timer twice. Mostly the response is complete by then and sent at
-  # once. If the kernel puts the worker aside for longer, the flush sends a part, and the next piece asks again: not more
-  # often than once in a millisecond, however busy the machine is.
-  test "a stream of a hundred pieces" do |mode|
+  # The stream has two objects and a cell, too. The first pieces make the I/O thread schedule a flush after a millisecond,
+  # for which Asio sets its timer twice. Usually the response is complete by then and sent in one piece. If the worker is
+  # descheduled for longer, the flush sends a part, and the next piece schedules another flush: at most one in a
+  # millisecond, however busy the machine is.
+  test "a hundred small pieces of a stream are sent together, or once in a millisecond" do |mode|
     cost = cost(mode, STREAM)
     flushes = 1 + [cost[:sendmsg] - 1, 0].max
     assert_costs({ recv: 1.01, sendmsg: 1.01 + @milliseconds, epoll_ctl: 1.1 + flushes, epoll_wait: 1.1 + 2 * flushes,

@@ -2,12 +2,12 @@
 
 require_relative "support/server_test"
 
-# A client that disconnects, in every phase of its request: the counters stay correct, no worker is lost,
-# and the next request is served.
+# Clients that disconnect in every phase of a request: the counters stay correct, no worker is lost, and the next request
+# is served.
 class DepartureTest < ServerTest
-  # Handlers that hold their request in different phases.
+  # Handlers that wait in different phases of their request.
   class Phases < Apps::Basic
-    # More than the kernel takes from a writer whose client does not read.
+    # More than the kernel buffers for a client that does not read.
     def big(env)
       Gate.arrive(env["QUERY_STRING"])
       Apps.text("x" * (30 << 20))
@@ -26,7 +26,7 @@ class DepartureTest < ServerTest
       body = Enumerator.new do |out|
         out << "first"
         Gate.enter(query)
-        # The client is gone, so one of the next writes raises.
+        # The client has disconnected, so one of the next writes raises.
         loop { out << ("x" * 65_536) }
       ensure
         Gate.arrive(query)
@@ -35,24 +35,25 @@ class DepartureTest < ServerTest
     end
   end
 
+  # The block plays a client that disconnects with +way+, a method of Client.
   def self.phase(description, &block)
-    %i[vanish close].each do |way|
-      test "#{description}, #{way == :vanish ? "reset" : "closed"}" do |mode|
+    %i[reset close].each do |way|
+      test "a client may #{way} #{description}" do |mode|
         server = serve(Phases.new, mode, stream_body: ["/read_more"])
         log = logged do
           instance_exec(server, way, &block)
           assert_healthy(server)
         end
-        refute_match(/raised|failed while|died/, log, "a client that leaves is no fault of the app")
+        refute_match(/raised|failed while|died/, log, "a client that disconnects is not the app's error")
       end
     end
   end
 
-  phase "before a byte" do |server, way|
+  phase "before its first byte" do |server, way|
     30.times { Client.new(server.port).public_send(way) }
   end
 
-  phase "within the head" do |server, way|
+  phase "within the headers" do |server, way|
     30.times { Client.new(server.port).send_raw("GET / HTTP/1.1\r\nHos").public_send(way) }
   end
 
@@ -66,21 +67,21 @@ class DepartureTest < ServerTest
     assert_equal 0, server.stats[:served]
   end
 
-  phase "while its long body is being read" do |server, way|
-    both = gate
+  phase "while the app reads its streamed body" do |server, way|
+    steps = gate
     client = Client.new(server.port)
-    client.send_raw("POST /read_more?#{both.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}")
-    both.await
+    client.send_raw("POST /read_more?#{steps.query} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}")
+    steps.await
     client.public_send(way)
-    both.await
+    steps.await
   end
 
-  phase "while its long body is being collected" do |server, way|
+  phase "while the server collects its long body" do |server, way|
     30.times { Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n#{"x" * 100_000}").public_send(way) }
     assert_equal 0, server.stats[:served]
   end
 
-  phase "while it waits in the queue" do |server, way|
+  phase "while its request is queued" do |server, way|
     held = gate
     busy = Array.new(2) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
     held.await(2)
@@ -130,7 +131,7 @@ class DepartureTest < ServerTest
     held.open
   end
 
-  test "a client that has only finished sending still gets its answer" do |mode|
+  test "a client that has shut down only its sending side gets its response" do |mode|
     server = serve(Phases.new, mode)
     held = gate
     Client.open(server.port) do |client|

@@ -8,7 +8,7 @@ class EnvTest < ServerTest
     response.body.lines.to_h { |line| line.chomp.split("=", 2) }
   end
 
-  test "every key of the request line and the connection" do |mode|
+  test "env has the CGI keys of the request line and the connection" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       env = env_of(client.get("/env?a=1&b=%20x", headers: { "Host" => "example.org:8080" }))
@@ -25,7 +25,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "a host without a port" do |mode|
+  test "SERVER_NAME and SERVER_PORT come from Host, which may lack a port" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       env = env_of(client.get("/env", headers: { "Host" => "example.org" }))
@@ -36,7 +36,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "an absolute target and a percent-encoded path" do |mode|
+  test "the authority of an absolute target replaces Host, and the path is not decoded" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       env = env_of(client.get("http://example.net/env?q", headers: { "Host" => "example.net" }))
@@ -50,7 +50,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "header fields" do |mode|
+  test "header fields become HTTP_ keys, repeated ones joined and values stripped" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       headers = { "X-One" => "1", "x-many" => ["a", "b"], "Cookie" => ["c=1", "d=2"], "X-Empty" => "",
@@ -68,7 +68,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "a key has its name however that is spelled, and however long it is" do |mode|
+  test "a header name of any spelling and length becomes its key" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       names = ["X" * 200, "x-#{"long-" * 500}name", "X-A", "b", "X_Under_Score", "!#$%&'*+.^`|~"]
@@ -81,7 +81,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "nothing of one request shows in the next" do |mode|
+  test "no key of a request appears in the next one" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 1)
     Client.open(server.port) do |client|
       client.get("/env?secret=1", headers: { "X-Secret" => "yes", "Cookie" => "a=b" })
@@ -91,7 +91,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "methods" do |mode|
+  test "every token is passed on as a method" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       %w[GET POST PUT PATCH DELETE OPTIONS QUERY PROPFIND PRI SOURCE UNHEARD-OF lower !$%&'*+.^_`|~].each do |method|
@@ -100,7 +100,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "many header fields of many names" do |mode|
+  test "six thousand different header names are passed on" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       300.times do |round|
@@ -111,11 +111,11 @@ class EnvTest < ServerTest
     end
   end
 
-  # What an app may do with the Strings of its env, as it does with other servers.
+  # Changes the Strings of its env, as an app may with other servers.
   class Owner < Apps::Basic
     HEADERS = { "User-Agent" => "caf\u00e9", "Accept" => "*/*", "Accept-Language" => "en", "Content-Type" => "text/plain",
                 "Referer" => "/", "Cookie" => "a=b", "X-Unknown" => "x" }.freeze
-    # Frozen with other servers, too.
+    # Other servers freeze these, too.
     CONSTANT = %w[SCRIPT_NAME rack.url_scheme].freeze
 
     def frozen(env)
@@ -133,7 +133,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "no value is frozen that other servers leave to the app" do |mode|
+  test "the app may change every value that other servers let it change" do |mode|
     server = serve(Owner.new, mode)
     Client.open(server.port) do |client|
       ["/frozen", "/frozen?a=b"].each do |path|
@@ -145,7 +145,7 @@ class EnvTest < ServerTest
     end
   end
 
-  test "what an app changes in its env shows in no other request" do |mode|
+  test "an app's changes to its env do not appear in other requests" do |mode|
     server = serve(Owner.new, mode, workers: 1, lint: false)
     Client.open(server.port) do |client|
       before = env_of(client.get("/env", headers: Owner::HEADERS))

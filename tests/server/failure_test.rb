@@ -5,14 +5,14 @@ require_relative "support/server_test"
 
 # Handlers that raise, and handlers that end their worker.
 class FailureTest < ServerTest
-  # A message that cannot be had.
+  # An error whose #message raises.
   class Mute < StandardError
     def message
       raise "not even this"
     end
   end
 
-  # Every way to fail.
+  # Fails in every way.
   class Failing < Apps::Basic
     def raise_error(_env)
       raise ArgumentError, "the handler's fault"
@@ -80,7 +80,7 @@ class FailureTest < ServerTest
   DEATHS = %w[exception no-memory exit-process interrupt exit-thread kill-thread deep].freeze
   ERRORS = %w[raise-error raise-mute cause throw-out fiber].freeze
 
-  test "an error is a 500, a log entry with the app's frames first, and a connection that stays" do |mode|
+  test "an error becomes a 500 and a log entry with the app's frames first, and the connection stays open" do |mode|
     server = serve(Failing.new, mode)
     log = logged do
       Client.open(server.port) do |client|
@@ -88,7 +88,7 @@ class FailureTest < ServerTest
           response = client.get("/#{path}")
           assert_equal 500, response.status, path
           refute response.closes?
-          refute_match(/fault/, response.body, "the client learns nothing of the inside")
+          refute_match(/fault/, response.body, "the response must not reveal internals")
         end
       end
     end
@@ -104,7 +104,7 @@ class FailureTest < ServerTest
   end
 
   covers :respawns, :alive
-  test "every death of a worker is a 500 at once and a new worker" do |mode|
+  test "if a handler ends its worker, the client gets 500 at once and the worker is replaced" do |mode|
     server = serve(Failing.new, mode, workers: 2)
     logged do
       DEATHS.each_with_index do |path, index|
@@ -120,7 +120,7 @@ class FailureTest < ServerTest
     assert_healthy(server)
   end
 
-  test "a worker that dies in mid-stream breaks the connection off" do |mode|
+  test "a worker that dies in mid-stream aborts the connection" do |mode|
     server = serve(Failing.new, mode)
     logged do
       Client.open(server.port) { |client| refute client.get("/die-streaming").complete }
@@ -129,7 +129,7 @@ class FailureTest < ServerTest
     end
   end
 
-  test "workers of several threads lose only the one that died" do |mode|
+  test "a thread of a worker that dies does not affect the worker's other threads" do |mode|
     server = serve(Failing.new, mode, workers: 2, threads: 3)
     held = gate
     others = Array.new(5) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
@@ -137,7 +137,7 @@ class FailureTest < ServerTest
     logged do
       10.times do |n|
         Client.open(server.port) { |client| assert_equal 500, client.get("/exception").status }
-        eventually("the place is taken again") { server.stats.values_at(:respawns, :alive) == [n + 1, 6] }
+        eventually("the thread is replaced") { server.stats.values_at(:respawns, :alive) == [n + 1, 6] }
       end
     end
     held.open
@@ -147,7 +147,7 @@ class FailureTest < ServerTest
     others&.each(&:close)
   end
 
-  test "five hundred crashes in a row under load: everything is answered, and all workers are back" do |mode|
+  test "after five hundred crashes under load, every request has its response and every worker is replaced" do |mode|
     server = serve(Failing.new, mode, workers: 4)
     logged do
       result = Load.new(server.port, connections: 16, requests: 1000, path: ->(n) { "/sometimes?#{n}" }).run
@@ -156,6 +156,6 @@ class FailureTest < ServerTest
       eventually("500 respawns and 4 workers") { server.stats.values_at(:respawns, :alive) == [500, 4] }
     end
     assert_healthy(server)
-    assert_operator server.stats[:worker_status].size, :<=, 4 + Kino::Server::SPARE_SLOTS, "the slots grew with the deaths"
+    assert_operator server.stats[:worker_status].size, :<=, 4 + Kino::Server::SPARE_SLOTS, "every death took a slot"
   end
 end

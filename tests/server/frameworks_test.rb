@@ -3,65 +3,58 @@
 require_relative "support/load"
 require_relative "support/server_test"
 
-# Real frameworks under load: 64 connections for ten seconds without an error.
+# Real frameworks under load, without an error.
 class FrameworksTest < ServerTest
   CONNECTIONS = 64
   SECONDS = 10
 
-  # Loads a framework, or skips the test where it is not installed.
+  # Loads a framework, or skips the test if it is not installed.
   def need(library)
     require library
   rescue LoadError
     skip "the gem of #{library} is not installed"
   end
 
-  def start(app, **options)
-    server = Kino::Server.new(app, **options)
-    (@servers ||= []) << server
-    server.start
-  end
-
-  def load_without_errors(server, **rest)
+  def assert_serves(app, mode)
+    server = start_server(app, mode: mode)
     result = nil
-    log = logged { result = Load.new(server.port, connections: CONNECTIONS, seconds: SECONDS, **rest).run }
+    load = Load.new(server.port, connections: CONNECTIONS, seconds: SECONDS, path: "/hello/kino", body: "Hello, kino")
+    log = logged { result = load.run }
     assert_empty result.errors
     assert_equal [200], result.statuses.keys
     assert_empty log
-    assert_operator result.statuses[200], :>, CONNECTIONS, "hardly anything was served"
+    assert_operator result.statuses[200], :>, CONNECTIONS, "too few requests were served"
     assert_equal result.statuses[200], server.stats[:served]
     assert_equal 0, server.stats[:respawns]
   end
 
-  def test_sinatra_in_threads
+  def test_sinatra_runs_in_threads
     need "sinatra/base"
     app = Class.new(Sinatra::Base) do
       set :environment, :production
       set :host_authorization, { permitted_hosts: [] }
       get("/hello/:name") { "Hello, #{params[:name]}" }
     end
-    server = start(app, mode: :threaded)
-    load_without_errors(server, path: "/hello/kino", body: "Hello, kino")
+    assert_serves(app, :threaded)
   end
 
-  def test_sinatra_is_not_taken_for_shareable
+  def test_mode_auto_runs_sinatra_in_threads
     need "sinatra/base"
     app = Class.new(Sinatra::Base) { get("/") { "x" } }
     logged { assert_equal :threaded, Kino::Server.new(app).mode }
   end
 
-  def test_roda_in_threads
+  def test_roda_runs_in_threads
     need "roda"
-    server = start(roda.freeze.app, mode: :threaded)
-    load_without_errors(server, path: "/hello/kino", body: "Hello, kino")
+    assert_serves(roda.freeze.app, :threaded)
   end
 
-  def test_roda_in_ractors
+  def test_roda_runs_in_ractors
     need "roda"
-    server = start(roda.freeze.app, mode: :ractor)
-    load_without_errors(server, path: "/hello/kino", body: "Hello, kino")
+    assert_serves(roda.freeze.app, :ractor)
   end
 
-  # A framework of one class: routing, middleware and JSON of its own.
+  # A minimal framework: routing and middleware.
   class Small
     # Typical middleware.
     class Timing
@@ -89,15 +82,14 @@ class FrameworksTest < ServerTest
     end
   end
 
-  def test_a_plain_app_in_ractors
+  def test_a_plain_app_runs_in_ractors
     app = Ractor.make_shareable(Small::Timing.new(Small.new({ %r{\A/hello/(\w+)\z} => "Hello, %s" })))
-    server = start(app, mode: :ractor)
-    load_without_errors(server, path: "/hello/kino", body: "Hello, kino")
+    assert_serves(app, :ractor)
   end
 
   private
 
-  # Ractors run a route block only if it is shareable itself, which needs self to be (here: the class).
+  # In a Ractor, the route block must be shareable, and therefore its self, here the class.
   def roda
     Class.new(Roda) do
       route(&Ractor.make_shareable(proc do |r|

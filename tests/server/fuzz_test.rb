@@ -5,18 +5,18 @@ require_relative "support/http1_oracle"
 require_relative "support/server_test"
 require_relative "support/strict_responses"
 
-# Random clients, valid and hostile, against a server in a process of its own. What each is owed, an oracle says that knows
-# the RFCs only. SEED= repeats a run; KINO_FUZZ= sets the number of clients in each mode.
+# Random clients, valid and hostile, against a server in a separate process. An oracle, written from the RFCs alone,
+# decides which responses are correct. SEED= repeats a run; KINO_FUZZ= sets the number of clients in each mode.
 class FuzzTest < ServerTest
   SEED = Integer(ENV.fetch("SEED", Random.new_seed % 1_000_000_000))
   CLIENTS = Integer(ENV.fetch("KINO_FUZZ", 400))
   LIMIT = 90 + CLIENTS / 10
   APP = File.join(__dir__, "support/fuzz.ru")
   CANARY_EVERY = 20
-  # What a server may take out of or add to a request before the app sees it; the host may come from the target.
+  # Fields that a server may remove or add before the app sees the request; the host may come from the target.
   PRIVATE = %w[HTTP_HOST HTTP_CONNECTION HTTP_TRANSFER_ENCODING HTTP_EXPECT HTTP_VERSION CONTENT_LENGTH].freeze
 
-  # A client that keeps what it receives.
+  # A client that keeps all bytes it receives.
   class Recorder < Client
     attr_reader :received
 
@@ -40,7 +40,7 @@ class FuzzTest < ServerTest
     @child&.finish
   end
 
-  test "every request gets what the RFCs owe it" do |mode|
+  test "every request gets a response that the RFCs allow" do |mode|
     @child = Child.kino("-m", mode.to_s, "-w", "4", APP)
     log = @child.follow
     kinds = Hash.new(0)
@@ -54,7 +54,7 @@ class FuzzTest < ServerTest
             "at #{e.backtrace.grep(/fuzz_test/).first}\nlogged: #{last_words(log)}"
     end
     canary
-    # All kinds of conversations have been held.
+    # Every kind of conversation has occurred.
     assert_equal %i[accept incomplete left reject], kinds.keys.sort, kinds.inspect if CLIENTS >= 400
     @child.signal("TERM")
     assert_equal 0, @child.status
@@ -68,7 +68,7 @@ class FuzzTest < ServerTest
     Client.open(@child.port) { |client| assert_equal 200, client.get("/canary").status }
   end
 
-  # The end of the server's log, which may say why.
+  # The end of the server's log, which may explain the failure.
   def last_words(log)
     @child.signal("TERM")
     log.join(Child::WAIT)
@@ -77,7 +77,7 @@ class FuzzTest < ServerTest
     @child.log
   end
 
-  # One connection, from its first byte to its end; what the oracle says of its last request.
+  # One connection, from its first byte to its end. Returns the oracle's verdict on its last request.
   def converse
     @client = Recorder.new(@child.port)
     return leave if @random.rand < 0.1
@@ -86,11 +86,11 @@ class FuzzTest < ServerTest
     send_all
     responses = []
     expected.each do |request|
-      # The end of the stream tells the server that no more of this request comes. All others have been answered.
+      # The end of the stream tells the server that the rest of this request will not come.
       half_close unless request.verdict == :accept
       response = final_response(request)
       responses << response if response
-      break unless owed(request, response)
+      break unless check(request, response)
     end
     rest = finish(expected.last, responses.last)
     reread(expected, responses, rest)
@@ -99,14 +99,14 @@ class FuzzTest < ServerTest
     @client.close
   end
 
-  # Sends a part of the bytes, perhaps reads a part of the answers, and goes.
+  # Sends some of the bytes and disconnects.
   def leave
     @requests.fragments.each do |fragment|
       break if @random.rand < 0.1
 
       @client.send_raw(fragment)
     end
-    @random.rand < 0.5 ? @client.vanish : @client.close
+    @random.rand < 0.5 ? @client.reset : @client.close
     :left
   rescue Errno::EPIPE, Errno::ECONNRESET
     :left
@@ -132,18 +132,18 @@ class FuzzTest < ServerTest
   def final_response(request)
     loop do
       response = @client.read_response(request.method || "GET")
-      assert response.complete, "a response that breaks off"
+      assert response.complete, "a truncated response"
       return response unless response.status == 100
 
-      assert request.continues || request.free, "100 that was not asked for"
+      assert request.continues || request.free, "an unrequested 100"
     end
   rescue EOFError => e
     assert_equal "closed within a line: \"\"", e.message
     nil
   end
 
-  # Checks a response; returns whether the connection goes on.
-  def owed(request, response)
+  # Checks a response; returns whether the connection stays open.
+  def check(request, response)
     case request.verdict
     when :accept
       refute_nil response, "no response to #{describe(request)}"
@@ -170,7 +170,7 @@ class FuzzTest < ServerTest
     assert_same_request(request, Marshal.load(response.body)) unless request.method == "HEAD"
     return true unless response.closes?
 
-    # HTTP/1.0 has no other end of a body without a length.
+    # In HTTP/1.0, only the end of the connection ends a body without a length.
     assert request.close || request.minor.zero? && response["content-length"].nil?, "closed without a reason: #{describe(request)}"
     false
   end
@@ -182,7 +182,7 @@ class FuzzTest < ServerTest
     own = fields.reject { |name, _| PRIVATE.include?(name) }
     hidden, visible = request.fields.partition { |name, _| name.include?("_") }
     wanted = visible.group_by { |name, _| key(name) }.transform_values { |same| joined(same) }.reject { |name, _| PRIVATE.include?(name) }
-    # Names with underscores may be dropped.
+    # The server may drop fields whose names have underscores.
     own.delete_if { |name, _| hidden.any? { |one, _| key(one) == name } } unless hidden.empty?
     wanted.delete_if { |name, _| hidden.any? { |one, _| key(one) == name } }
     assert_equal wanted, own.transform_values(&:b)
@@ -196,8 +196,8 @@ class FuzzTest < ServerTest
     fields.map(&:last).join(fields[0][0] == "cookie" ? "; " : ", ")
   end
 
-  # Nothing follows the last response, and the connection ends. But a request line may be so bad that the server does not
-  # see HEAD in it: then it sends the content of its rejection. Returns it.
+  # Nothing follows the last response, and the connection ends. One exception: a request line may be so malformed that the
+  # server does not recognise HEAD and sends the body of its rejection, which is returned.
   def finish(request, response)
     half_close
     rest = @client.read_to_end
@@ -209,7 +209,7 @@ class FuzzTest < ServerTest
     ""
   end
 
-  # A second reader, which sees all bytes at once, understands the same.
+  # A second parser, which gets all bytes at once, reads the same responses.
   def reread(expected, responses, rest)
     responses.last.body << rest unless rest.empty?
     methods = expected.map { |request| request.method || "GET" }

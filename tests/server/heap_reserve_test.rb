@@ -3,14 +3,14 @@
 require_relative "support/load"
 require_relative "support/server_test"
 
-# Many Ractors that alternate do not cause collections to take heap pages from each other.
+# Many Ractors that take turns do not cause a collection whenever one of them needs a heap page.
 class HeapReserveTest < ServerTest
   APP = File.join(__dir__, "support/collections.ru")
   WORKERS = 64
   REQUESTS = 1024
-  # Without room it was one every 10 to 20 requests; what the requests allocate is worth no more than one or two.
+  # Without a reserve there is one every 10 to 20 requests; the objects of the requests cause one or two at most.
   MOST = 5
-  # In one of them it is noticed: which one, the order decides in which the workers run.
+  # The lack of pages is detected in one of these; in which one depends on the order in which the workers run.
   ROUNDS = 8
   QUIET = 3
 
@@ -29,7 +29,7 @@ class HeapReserveTest < ServerTest
     collections - before
   end
 
-  def test_whether_ractors_share_a_heap
+  def test_a_shared_heap_is_detected
     before = GC.count
     ractor = Kino::Topology.ractor(name: "collects") { 3.times { GC.start } }
     ractor.respond_to?(:value) ? ractor.value : ractor.take
@@ -38,16 +38,16 @@ class HeapReserveTest < ServerTest
     assert_equal shared, !Kino::HeapReserve.for(0, 1).nil?
   end
 
-  def test_as_many_waiting_workers_as_there_are_hardly_collect_once_it_was_noticed
-    skip "each Ractor has a heap of its own" unless Kino::HeapReserve.shared_heap?
+  def test_waiting_workers_hardly_collect_once_the_reserve_has_been_added
+    skip "each Ractor has its own heap" unless Kino::HeapReserve.shared_heap?
     @child = Child.kino("-m", "ractor", "-w", WORKERS.to_s, APP)
     rounds = []
-    # The first pages last for a round that is quiet, too.
-    noticed = ROUNDS.times.any? do
+    # The initial pages may suffice for one quiet round, but not for several in a row.
+    quiet = ROUNDS.times.any? do
       rounds << collections_of_a_round
       rounds.size >= QUIET && rounds.last(QUIET).max <= MOST
     end
-    assert noticed, "collections per #{REQUESTS} requests: #{rounds}"
+    assert quiet, "collections per #{REQUESTS} requests: #{rounds}"
   ensure
     @child&.finish
   end

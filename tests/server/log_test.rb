@@ -5,7 +5,7 @@ require "stringio"
 
 require_relative "support/server_test"
 
-# A log that cannot be written loses log lines and affects nothing else.
+# The log: one that cannot be written loses lines and affects nothing else; the format of its reports; rack.errors.
 class LogTest < ServerTest
   APP = <<~RUBY
     class App
@@ -35,31 +35,30 @@ class LogTest < ServerTest
     FileUtils.rm_rf(@directory)
   end
 
-  # Starts kino on a Unix socket with +err+ as its standard error, and waits until it answers.
+  # Starts kino on a Unix socket with +err+ as its standard error, and waits until it serves.
   def kino(mode, err, *options)
-    paths = $LOAD_PATH.select { |path| File.exist?(File.join(path, "kino_native.so")) || File.exist?(File.join(path, "kino.rb")) }
-    env = { "RUBYLIB" => [*paths, ENV["RUBYLIB"]].compact.uniq.join(":") }
+    env = { "RUBYLIB" => Child.load_path }
     @pid = Process.spawn(env, RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-b", "unix://#{@socket}",
                          "-m", mode.to_s, "-w", "2", "-t", "1", *options, File.join(@directory, "config.ru"),
                          out: File::NULL, err: err, in: File::NULL)
-    eventually("the server listens") { File.socket?(@socket) && answers?("/") }
+    eventually("the server listens") { File.socket?(@socket) && serves?("/") }
   end
 
-  def answers?(path, status = 200)
+  def serves?(path, status = 200)
     Client.open(@socket) { |client| client.get(path).status == status }
   rescue Errno::ECONNREFUSED, Errno::ENOENT
     false
   end
 
-  # Everything that writes to the log: malformed requests by the I/O thread, errors and deaths by workers,
-  # rack.errors by the app, respawns by the supervisor, numbers by the main thread.
+  # Makes every thread write to the log: the I/O thread about malformed requests, workers about errors and deaths, the app
+  # with rack.errors, the supervisor about respawns, the main thread with statistics.
   def assert_serves
     200.times { Client.open(@socket) { |client| client.send_raw("BAD\x01 / \r\n\r\n").read_to_end } }
-    20.times { assert answers?("/raise", 500) }
-    20.times { assert answers?("/die", 500) }
-    20.times { assert answers?("/errors") }
+    20.times { assert serves?("/raise", 500) }
+    20.times { assert serves?("/die", 500) }
+    20.times { assert serves?("/errors") }
     Process.kill("USR1", @pid)
-    20.times { assert answers?("/") }
+    20.times { assert serves?("/") }
   end
 
   def assert_ends(signal = "TERM")
@@ -70,20 +69,20 @@ class LogTest < ServerTest
     refute File.exist?(@socket)
   end
 
-  test "with a full disk" do |mode|
+  test "a full disk does not affect the server" do |mode|
     skip "no /dev/full" unless File.exist?("/dev/full")
     kino(mode, "/dev/full")
     assert_serves
     assert_ends
   end
 
-  test "with standard error closed" do |mode|
+  test "a closed standard error does not affect the server" do |mode|
     kino(mode, :close)
     assert_serves
     assert_ends
   end
 
-  test "with a reader that has gone" do |mode|
+  test "a pipe whose reader has gone does not affect the server" do |mode|
     reader, writer = IO.pipe
     kino(mode, writer)
     writer.close
@@ -92,7 +91,7 @@ class LogTest < ServerTest
     assert_ends
   end
 
-  test "with a pipe that is not read, and full from the start; what was dropped is reported" do |mode|
+  test "a full pipe without a reader does not affect the server, and dropped lines are reported when it is read" do |mode|
     reader, writer = IO.pipe
     begin
       loop { writer.write_nonblock("x" * 4096) }
@@ -102,10 +101,11 @@ class LogTest < ServerTest
     kino(mode, writer)
     writer.close
     8.times { assert_serves }
-    # One line of the app's errors is more than a queue has room for in the end.
+    # More than the log's buffer holds.
     thread = Thread.new { reader.read }
     assert_ends
     assert_match(/listening unix/, thread.value)
+    assert_match(/^kino: \d+ log lines were dropped$/, thread.value)
   ensure
     reader&.close
   end
@@ -124,7 +124,7 @@ class LogTest < ServerTest
 
   # rack.errors.
 
-  # Writes in every way that IO has; what IO#puts makes of its arguments, this makes, too.
+  # Writes in every way that IO offers.
   class Complaints
     def call(env)
       errors = env["rack.errors"]
@@ -139,7 +139,7 @@ class LogTest < ServerTest
     end
   end
 
-  test "what an app writes to rack.errors" do |mode|
+  test "rack.errors writes to the log as an IO would" do |mode|
     server = serve(Complaints.new, mode, lint: false)
     body = nil
     log = logged { Client.open(server.port) { |client| body = client.get("/").body } }
@@ -147,7 +147,7 @@ class LogTest < ServerTest
     assert_equal "ab1\nc2\nd\n\ne\nf\ng\n\n00042\né\n", log.force_encoding("UTF-8")
   end
 
-  def test_rack_errors_follows_stderr
+  def test_rack_errors_writes_to_an_object_assigned_to_stderr
     out = StringIO.new
     with_stderr(out) { Kino::ErrorStream::SHARED.puts("captured") }
     assert_equal "captured\n", out.string
@@ -181,13 +181,13 @@ class LogTest < ServerTest
     $stderr = saved
   end
 
-  def test_lines_go_to_an_object_in_the_place_of_stderr
+  def test_lines_go_to_an_object_assigned_to_stderr
     out = StringIO.new
     with_stderr(out) { Kino::Log.line("captured") }
     assert_equal "kino: captured\n", out.string
   end
 
-  def test_an_object_in_the_place_of_stderr_may_raise_what_it_likes
+  def test_an_object_assigned_to_stderr_may_raise_anything
     [IOError, NotImplementedError, NoMemoryError, SystemStackError].each do |error|
       out = Object.new
       out.define_singleton_method(:write) { |*| raise error }
@@ -222,10 +222,10 @@ class LogTest < ServerTest
     assert_match(/\.\.\. \d+ more \.\.\./, text)
     assert_match(/at the bottom/, text.lines.first)
     assert_operator text.lines.grep(/log_test\.rb.*deep/).size, :>=, 20
-    assert_match(/log_test\.rb:\d+:in .*raised/, text, "where it began is in the tail")
+    assert_match(/log_test\.rb:\d+:in .*raised/, text, "the tail must show where the recursion began")
   end
 
-  def test_the_chain_of_causes_is_bounded_and_may_be_long
+  def test_a_long_chain_of_causes_is_cut
     error = nil
     20.times do |n|
       error = raised { error ? raise(RuntimeError, "level #{n}", cause: error) : raise("level #{n}") }
@@ -235,7 +235,7 @@ class LogTest < ServerTest
     assert_match(/and further causes/, text)
   end
 
-  def test_a_message_cannot_forge_a_line_or_steer_a_terminal
+  def test_a_message_cannot_forge_a_line_or_control_a_terminal
     text = report(RuntimeError.new("first\nkino: forged\e[31m\r\x7f"))
     refute_match(/^kino: forged/, text)
     refute_match(/[\e\r\x7f]/, text)

@@ -153,7 +153,7 @@ class MalformedTest < ServerTest
     end
   end
 
-  test "404 of the app and not 400 for what is merely unusual" do |mode|
+  test "requests that are valid but unusual are served" do |mode|
     server = serve(Witness.new, mode)
     [
       "GET / HTTP/1.1\r\nhOsT: x\r\n\r\n", "\r\nGET / HTTP/1.1\r\n#{HOST}\r\n", "GET / HTTP/1.9\r\n#{HOST}\r\n",
@@ -202,7 +202,7 @@ class MalformedTest < ServerTest
         [twisted, bytes.b.byteslice(0, random.rand(bytes.bytesize))].each do |variant|
           Client.open(server.port) do |client|
             client.send_raw(variant)
-            client.vanish
+            client.reset
           end
         end
       end

@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# The mode in which handlers run, and the messages if they cannot run in Ractors.
+# Where handlers run, and the messages if they cannot run in Ractors.
 class ModeTest < ServerTest
   # An app with something mutable deep inside.
   class Deep
@@ -33,9 +33,7 @@ class ModeTest < ServerTest
   end
 
   def start(app, **options)
-    server = Kino::Server.new(app, workers: 1, threads: 1, **options)
-    (@servers ||= []) << server
-    server.start
+    start_server(app, workers: 1, threads: 1, **options)
   end
 
   def get(server)
@@ -43,7 +41,7 @@ class ModeTest < ServerTest
   end
 
   covers :mode
-  def test_auto_takes_ractors_for_a_shareable_app
+  def test_auto_runs_a_shareable_app_in_ractors
     log = logged do
       server = start(Plain)
       assert_equal :ractor, server.mode
@@ -53,7 +51,7 @@ class ModeTest < ServerTest
     assert_empty log
   end
 
-  def test_auto_falls_back_to_threads_and_says_why
+  def test_auto_falls_back_to_threads_and_logs_the_reason
     log = logged do
       server = start(Deep.new.freeze)
       assert_equal :threaded, server.mode
@@ -94,7 +92,7 @@ class ModeTest < ServerTest
     assert_match(/HEADERS\["content-type"\] is an unfrozen String/, log)
   end
 
-  # State of several kinds, which only a request to /state uses.
+  # Has state of several kinds, used only by requests to /state.
   class Doubtful
     FIRST = []
     SECOND = []
@@ -109,7 +107,7 @@ class ModeTest < ServerTest
     end
   end
 
-  def test_an_explicit_ractor_mode_names_one_finding_of_each_kind_at_the_start
+  def test_mode_ractor_logs_one_finding_of_each_kind_at_the_start
     log = logged do
       server = start(Doubtful.new.freeze, mode: :ractor)
       assert_equal [:ractor, "fine"], [server.mode, get(server)]
@@ -133,12 +131,12 @@ class ModeTest < ServerTest
     assert_match(/mode_test\.rb:\d+/, log)
   end
 
-  def test_threaded_is_not_warned_about
+  def test_mode_threaded_logs_nothing
     log = logged { assert_equal "deep", get(start(Deep.new, mode: :threaded)) }
     assert_empty log
   end
 
-  def test_ractor_refuses_what_cannot_be_shared_and_changes_nothing
+  def test_mode_ractor_refuses_an_unshareable_app_and_does_not_change_it
     app = Deep.new
     error = assert_raises(Kino::UnshareableAppError) { Kino::Server.new(app, mode: :ractor) }
     assert_match(/@routes\["\/"\]\[1\]/, error.message)
@@ -148,7 +146,7 @@ class ModeTest < ServerTest
     assert_match(/the app is an unfrozen Object/, error.message)
   end
 
-  def test_a_shareable_block
+  def test_a_shareable_block_runs_in_ractors
     block = proc { |_env| [200, {}, ["shared block"]] }
     app = if Ractor.respond_to?(:shareable_proc)
             Ractor.shareable_proc { |_env| [200, {}, ["shared block"]] }
@@ -164,8 +162,7 @@ class ModeTest < ServerTest
     assert_raises(ArgumentError) { Kino::Server.new(Object.new) }
   end
 
-  def test_creating_ractors_warns_of_nothing_and_leaves_the_setting_alone
-    previous, Warning[:experimental] = Warning[:experimental], true
+  def test_creating_ractors_does_not_warn_and_keeps_the_setting_for_warnings
     status, output = Child.output("-W:experimental", "-e", <<~RUBY)
       require "kino"
       server = Kino::Server.new(Module.new { def self.call(_env) = [200, {}, []] }, mode: :ractor, workers: 2).start
@@ -173,11 +170,9 @@ class ModeTest < ServerTest
       server.shutdown
     RUBY
     assert_equal [0, "true\n"], [status, output]
-  ensure
-    Warning[:experimental] = previous
   end
 
-  def test_defaults_of_each_mode
+  def test_each_mode_has_its_default_numbers_of_workers_and_threads
     cpus = Kino.available_parallelism
     assert_operator cpus, :>=, 1
     ractor = Kino::Server.new(Plain, mode: :ractor).settings
@@ -187,15 +182,13 @@ class ModeTest < ServerTest
   end
 
   def test_the_default_number_of_ractors_serves
-    server = Kino::Server.new(Plain, mode: :ractor)
-    (@servers ||= []) << server
-    server.start
+    server = start_server(Plain, mode: :ractor)
     assert_equal server.settings[:workers], server.stats[:alive]
     names = Array.new(50) { get(server) }
     assert(names.all? { |name| name.start_with?("kino worker ") })
   end
 
-  def test_kino_sleep
+  def test_kino_sleep_sleeps_for_the_given_time_and_can_be_interrupted
     started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
     Kino.sleep(0.01)
     assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC) - started, :>=, 0.01

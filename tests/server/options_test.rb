@@ -23,7 +23,7 @@ class OptionsTest < Minitest::Test
     end
   end
 
-  def test_keywords_before_environment_before_file_before_default
+  def test_keywords_override_the_environment_which_overrides_the_file_which_overrides_defaults
     config("threads 4\nworkers 4\nqueue_depth 4\n") do |file|
       result = settings({ threads: 2 }, env: { "KINO_THREADS" => "3", "KINO_WORKERS" => "3" }, file: file)
       assert_equal [2, 3, 4, 1], %i[threads workers queue_depth io_threads].map { |name| result[name] }
@@ -34,7 +34,7 @@ class OptionsTest < Minitest::Test
     end
   end
 
-  def test_every_default_is_valid_and_every_value_survives_its_text
+  def test_every_default_is_valid_and_parses_from_its_own_text
     Kino::Options::TABLE.each do |option|
       next if option.default.nil?
 
@@ -47,7 +47,7 @@ class OptionsTest < Minitest::Test
   def test_every_row_is_complete
     Kino::Options::TABLE.each do |option|
       refute_empty option.help.to_s, option.name
-      refute_empty option.default_text, "#{option.name} does not say its default"
+      refute_empty option.default_text, "#{option.name} has no text for its default"
       refute_nil option.range, option.name unless %i[list boolean].include?(option.type)
     end
     assert_equal Kino::Options.names.uniq, Kino::Options.names
@@ -56,7 +56,7 @@ class OptionsTest < Minitest::Test
     assert_empty flags & %w[-C -v -h]
   end
 
-  def test_units
+  def test_times_and_sizes_take_units
     seconds = Kino::Options.fetch(:queue_timeout)
     assert_equal [0.5, 5, 300, 3600, 2.5], ["500ms", "5", "5m", "1h", 2.5].map { |text| seconds.parse(text, "test") }
     bytes = Kino::Options.fetch(:max_body_size)
@@ -66,7 +66,7 @@ class OptionsTest < Minitest::Test
     end
   end
 
-  def test_unknown_options_and_values_say_what_was_meant
+  def test_errors_about_unknown_options_and_values_suggest_valid_ones
     error = assert_raises(Kino::ConfigError) { settings({ wokers: 1 }) }
     assert_match(/keyword: unknown option wokers; did you mean workers\?/, error.message)
     error = assert_raises(Kino::ConfigError) { settings(env: { "KINO_MODE" => "fast" }) }
@@ -76,11 +76,11 @@ class OptionsTest < Minitest::Test
     assert_raises(Kino::ConfigError) { settings({ workers: 2.5 }) }
   end
 
-  def test_an_empty_variable_is_no_value
+  def test_an_empty_variable_sets_nothing
     assert_equal :auto, settings(env: { "KINO_MODE" => "" })[:mode]
   end
 
-  def test_settle_fills_only_what_is_open
+  def test_settle_sets_only_options_without_a_value
     result = settings({ workers: 3 })
     result.settle(:workers) { 9 }
     result.settle(:threads) { 9 }
@@ -88,7 +88,7 @@ class OptionsTest < Minitest::Test
     refute_includes result.chosen.map(&:first), :threads
   end
 
-  def test_addresses
+  def test_addresses_of_all_forms_are_parsed_and_invalid_ones_refused
     {
       "127.0.0.1" => "http://127.0.0.1:80", "localhost:8080" => "http://localhost:8080", "::1" => "http://[::1]:80",
       "[::1]:81" => "http://[::1]:81", "[::]" => "http://[::]:80", "tcp://0.0.0.0:1" => "http://0.0.0.0:1",
@@ -100,7 +100,7 @@ class OptionsTest < Minitest::Test
     end
   end
 
-  def test_an_address_without_a_host_says_how_to_write_it
+  def test_the_error_about_an_ambiguous_address_says_how_to_write_it
     %w[9301 :9301 *:9301 tcp://:9301 http://9301].each do |text|
       error = assert_raises(Kino::ConfigError, text) { Kino::Address.parse(text, 80) }
       assert_includes error.message, "cannot listen on #{text.inspect}: it names a port and no host; " \
@@ -116,7 +116,7 @@ class OptionsTest < Minitest::Test
     end
   end
 
-  def test_unknown_variables_are_named_with_what_was_meant
+  def test_messages_about_unknown_variables_suggest_known_ones
     env = { "KINO_WOKERS" => "3", "KINO_WORKERS" => "2", "KINO_SERVICE_HOST" => "10.0.0.1", "OTHER" => "1" }
     unknown = settings(env: env).unknown_variables
     assert_equal 2, unknown.size
@@ -125,14 +125,14 @@ class OptionsTest < Minitest::Test
     assert_empty settings(env: { "KINO_WORKERS" => "2" }).unknown_variables
   end
 
-  def test_backoff_is_free_at_first_and_grows_to_its_limit
+  def test_backoff_is_zero_for_the_first_deaths_then_grows_to_its_limit
     backoff = Kino::Backoff.new(3)
     delays = Array.new(20) { backoff.after_death(10.0) }
     assert_equal [0, 0, 0], delays.first(3)
     assert_equal delays.sort, delays
     assert_operator delays[3], :>, 0
     assert_equal Kino::Backoff::DEATH_LIMIT, delays.last
-    assert_equal 0, backoff.after_death(10.0 + 2 * Kino::Backoff::QUIET_SECONDS), "a quiet time forgets"
+    assert_equal 0, backoff.after_death(10.0 + 2 * Kino::Backoff::QUIET_SECONDS), "a quiet time resets it"
   end
 
   def test_refused_creations_back_off_until_one_succeeds
@@ -143,7 +143,7 @@ class OptionsTest < Minitest::Test
     assert_equal Kino::Backoff::REFUSAL_STEP, backoff.after_refusal
   end
 
-  def test_the_version_is_the_library_s
+  def test_the_version_is_that_of_the_library
     header = File.read(File.expand_path("../../include/kino/version.hpp", __dir__))
     numbers = %w[MAJOR MINOR PATCH].map { |part| header[/#define +KINO_VERSION_#{part} +(\d+)/, 1] }
     assert_equal Kino::VERSION, numbers.join(".")

@@ -4,10 +4,10 @@ require_relative "support/server_test"
 
 # More requests than the workers and the queue can hold.
 class OverloadTest < ServerTest
-  # The queue has room for two of them; the others wait for a place in it.
+  # Two of the late requests fit into the queue; the others wait for a place in it.
   covers :queue_timeout, :in_flight, :queued, :rejected
-  test "requests that no worker takes in time get 503 while all workers are stuck, and never reach the app" do |mode|
-    # The requests to this one are older and wait on.
+  test "requests that no worker takes within queue_timeout get 503 and never reach the app" do |mode|
+    # Its requests are older, and keep waiting.
     patient = serve(Apps::Basic.new, mode, workers: 1, queue_timeout: 3600)
     kept = gate
     waiting = Array.new(3) { Client.new(patient.port).send_request("GET", "/hold?#{kept.query}") }
@@ -25,7 +25,7 @@ class OverloadTest < ServerTest
     assert_equal [2, 0, 5], server.stats.values_at(:in_flight, :queued, :rejected)
     held.open
     stuck.each { |client| assert_equal "held", client.read_response.body }
-    # The workers find what has expired, and skip it.
+    # The workers skip the expired requests.
     assert_healthy(server)
     assert_equal [3, 5], server.stats.values_at(:served, :rejected)
     assert_equal 0, patient.stats[:rejected]
@@ -36,7 +36,7 @@ class OverloadTest < ServerTest
   end
 
   covers :queue_depth, :overflow
-  test "a request waits for a place in the queue and is served when one comes free in time" do |mode|
+  test "a request waits for a place in a full queue, and is served if one becomes free in time" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 1, queue_depth: 1, queue_timeout: 20)
     held = gate
     clients = Array.new(8) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
@@ -50,8 +50,8 @@ class OverloadTest < ServerTest
     clients&.each(&:close)
   end
 
-  # The one that comes last waits for a place that an expired one has.
-  test "a request behind expired ones is served when the workers come back" do |mode|
+  # The last request waits for the place of an expired one.
+  test "a request behind expired ones is served once a worker is free" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 1, queue_depth: 1, queue_timeout: 2)
     held = gate
     stuck = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
@@ -68,7 +68,7 @@ class OverloadTest < ServerTest
     stuck&.close
   end
 
-  test "many more connections than workers" do |mode|
+  test "two workers serve two hundred connections" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 2)
     clients = Array.new(200) { Client.new(server.port) }
     3.times do

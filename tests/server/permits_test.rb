@@ -2,13 +2,13 @@
 
 require_relative "support/server_test"
 
-# The number of handlers that run at once. overload_test.rb and streaming_test.rb test that blocked handlers make room
-# for others.
+# The number of handlers that run at once. That blocked handlers free their permits is a matter of overload_test.rb and
+# streaming_test.rb.
 class PermitsTest < ServerTest
   HANDLERS = 8
   ROUNDS = 20
 
-  # Computes for 2 ms of CPU time, less than a slice, and tells when it began and when it was done.
+  # Computes for 2 ms of CPU time, less than a slice, and returns the times of its beginning and end.
   class Computing
     CPU_SECONDS = 0.002
 
@@ -20,7 +20,7 @@ class PermitsTest < ServerTest
     end
   end
 
-  # How many handlers began while another one had not ended.
+  # The number of handlers that began before another one had ended.
   def overlapping(**options)
     server = serve(Computing.new, :ractor, workers: HANDLERS, **options)
     clients = Array.new(HANDLERS) { Client.new(server.port) }
@@ -38,13 +38,13 @@ class PermitsTest < ServerTest
     clients&.each(&:close)
   end
 
-  # The kernel may put a handler aside for longer than its slice, then the next one begins: seldom, where permits are
-  # held, and most of the time, where they are not.
+  # A handler that is descheduled for longer than its slice also lets the next one begin. So some overlap with permits, but
+  # most do without.
   covers :concurrency, :run_permits
-  def test_no_more_handlers_compute_at_once_than_there_are_permits
-    skip "this Ruby does not tell of waiting threads" unless Kino::Native.features[:run_permits]
+  def test_permits_limit_the_number_of_handlers_that_run_at_once
+    skip "this Ruby does not report blocked threads" unless Kino::Native.features[:run_permits]
     one = overlapping(concurrency: 1)
-    # Even two permits let nearly as many overlap as none do.
+    # Not compared with two permits: they let nearly as many overlap as no limit.
     [{ concurrency: HANDLERS }, { concurrency: 1, run_permits: false }].each do |more|
       assert_operator one, :<, overlapping(**more) / 2, more.inspect
     end

@@ -39,7 +39,7 @@ class RackupTest < ServerTest
     @child = Child.ruby(*RACKUP, *arguments, env: env, chdir: @directory)
   end
 
-  # A port that was free a moment ago.
+  # A port that was just free.
   def free_port
     TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
   end
@@ -51,13 +51,13 @@ class RackupTest < ServerTest
     assert_equal 0, child.status, child.log
   end
 
-  def test_flags_and_options
+  def test_rackup_s_flags_and_options_set_kino_s
     child = rackup("-p", "0", "-O", "Workers=2", "-O", "mode=ractor", "-o", "127.0.0.1")
     assert_match(/ractor: 2 Ractors/, child.log)
     assert_serves(child, child.port)
   end
 
-  def test_the_configuration_file_says_port_and_address
+  def test_the_configuration_file_sets_port_and_address
     port = free_port
     configure("port #{port}\nbind '127.0.0.1'\nworkers 1\n")
     child = rackup
@@ -66,7 +66,7 @@ class RackupTest < ServerTest
     assert_serves(child, port)
   end
 
-  def test_a_variable_comes_before_the_configuration_file
+  def test_a_variable_overrides_the_configuration_file
     port = free_port
     configure("port #{free_port}\nworkers 1\n")
     child = rackup(env: { "KINO_PORT" => port.to_s, "KINO_BIND" => "127.0.0.1" })
@@ -74,13 +74,13 @@ class RackupTest < ServerTest
     assert_serves(child, port)
   end
 
-  def test_a_flag_comes_before_everything
+  def test_a_flag_overrides_variables_and_the_configuration_file
     port = free_port
     configure("port #{free_port}\nworkers 1\n")
     assert_serves(rackup("-p", port.to_s, "-o", "127.0.0.1", env: { "KINO_PORT" => free_port.to_s }), port)
   end
 
-  def test_unknown_options_and_wrong_values_are_one_line_and_status_1
+  def test_an_unknown_option_or_an_invalid_value_prints_one_line_and_exits_with_status_1
     {
       "Unknown=1" => /\Akino: -O Unknown: unknown option unknown; known options are /,
       "Wokers=1" => /\Akino: -O Wokers: unknown option wokers; did you mean workers\?/,
@@ -106,7 +106,7 @@ class RackupTest < ServerTest
     end
   end
 
-  # --- what Rails passes
+  # What `rails server` passes.
 
   RAILS = { Host: "localhost", Port: 3000, DoNotReverseLookup: true, environment: "development", daemonize: false,
             pid: "tmp/pids/server.pid", caching: nil, restart_cmd: "bin/rails server", early_hints: nil,
@@ -116,7 +116,7 @@ class RackupTest < ServerTest
     Rackup::Handler::Kino.settings(options)
   end
 
-  def test_rails_tells_its_defaults_from_flags
+  def test_the_flags_of_rails_override_the_configuration_file_and_its_defaults_do_not
     Dir.chdir(@directory) do
       result = settings(**RAILS, user_supplied_options: [])
       assert_equal [3000, ["localhost"]], [result[:port], result[:bind]]

@@ -15,7 +15,7 @@ class RactorAuditTest < Minitest::Test
     Kino::RactorAudit.of_app(app)
   end
 
-  # One finding, with the place where +name+ is read and nothing else.
+  # The app has exactly one finding, and it matches.
   def assert_one(pattern, app)
     found = findings(app)
     assert_equal 1, found.size, found.inspect
@@ -94,13 +94,13 @@ class RactorAuditTest < Minitest::Test
     def call(_env) = [200, {}, list]
   end
 
-  def test_shareable_apps_are_fine
+  def test_a_shareable_app_has_no_findings
     assert_empty findings(Fine.new.freeze)
     assert_empty findings(Unused.new.freeze)
     assert_empty findings(Module.new { def self.call(_env) = [200, {}, []] })
   end
 
-  def test_constants_are_named_with_both_places
+  def test_a_finding_names_the_constant_with_the_places_of_its_use_and_definition
     assert_one(/ReadsHash#call \(\S+ractor_audit_test\.rb:\d+\) reads \S+::HEADERS \(\S+:\d+\), and \S+HEADERS\["content-type"\] is an unfrozen String/,
                ReadsHash.new.freeze)
     assert_one(/ReadsArray#block .* reads \S+::LIST \(\S+:\d+\), which is an unfrozen Array/, ReadsArray.new.freeze)
@@ -111,7 +111,7 @@ class RactorAuditTest < Minitest::Test
     assert_one(/Base#list .* reads \S+Base::LIST/, Derived.new.freeze)
   end
 
-  def test_a_middleware_s_app_is_looked_into
+  def test_the_app_inside_a_middleware_is_audited
     outer = Struct.new(:app) { def call(env) = app.call(env) }
     assert_one(/ReadsArray#block .* reads/, Ractor.make_shareable(outer.new(ReadsArray.new)))
   end
@@ -130,21 +130,21 @@ class RactorAuditTest < Minitest::Test
     assert_empty findings(Class.new { def call(_env) = Helper.kept }.new.freeze)
   end
 
-  def test_class_variables_and_global_variables
+  def test_class_variables_and_global_variables_are_found
     assert_one(/ClassVariable#call .* uses the class variable @@count/, ClassVariable.new.freeze)
     assert_one(/Global#call .* uses the global variable \$kino_audit_test/, Global.new.freeze)
   end
 
-  def test_define_method_and_what_its_block_captures
+  def test_a_method_defined_by_a_block_is_found
     assert_one(/DefinedByBlock#call .* is a block given to define_method/, DefinedByBlock.new.freeze)
   end
 
-  def test_blocks_name_what_they_capture
+  def test_a_finding_about_a_block_names_the_captured_variables
     names = []
     assert_one(/\Athe app is a block \(\S+:\d+\), which uses names, an Array from outside\z/, proc { |env| names << env })
   end
 
-  def test_nothing_is_loaded_or_changed
+  def test_the_audit_loads_and_changes_nothing
     before = ReadsHash::HEADERS["content-type"].frozen?
     assert_empty findings(Autoloads.new.freeze)
     assert Autoloads.autoload?(:Missing)
@@ -153,7 +153,7 @@ class RactorAuditTest < Minitest::Test
     refute ReadsArray::LIST.frozen?
   end
 
-  # Objects that lie about themselves, or cannot be asked.
+  # Objects that override the methods of reflection, or lack them.
   class Bare < BasicObject
     def call(_env) = ::RactorAuditTest::Helper.cached
     def method_missing(*) = ::Kernel.raise("asked")
@@ -168,7 +168,7 @@ class RactorAuditTest < Minitest::Test
     def call(_env) = [200, {}, []]
   end
 
-  def test_odd_objects_are_passed_over_or_named
+  def test_objects_without_reflection_do_not_stop_the_audit
     assert(findings(Bare.new).any?(/Helper\.cached .* reads \S+CACHE/))
     assert(findings(Liar.new).any?(/the app is an unfrozen RactorAuditTest::Liar/))
     [Object, BasicObject.new, :sym.to_proc, [].method(:push), Class.new(BasicObject), Struct.new(:a).new(1), nil, 1, Thread.current,
@@ -177,11 +177,11 @@ class RactorAuditTest < Minitest::Test
     end
   end
 
-  def test_whatever_ruby_has_loaded_can_be_audited
+  def test_every_loaded_module_can_be_audited
     ObjectSpace.each_object(Module).first(2000).each { |mod| assert_kind_of Array, findings(mod) }
   end
 
-  def test_a_cycle_and_a_long_chain_end
+  def test_an_array_that_contains_itself_is_audited_once
     loop_of = []
     loop_of << loop_of
     assert_equal ["the app is an unfrozen Array"], findings(loop_of)

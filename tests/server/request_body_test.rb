@@ -7,7 +7,7 @@ class RequestBodyTest < ServerTest
   TEN_MEGABYTES = 10 << 20
   FULL_DISK = File.join(__dir__, "support/full_disk.ru")
 
-  # Reads rack.input as the path says.
+  # Reads rack.input in the way that the path selects.
   class Readers < Apps::Router
     def index(_env)
       Apps.text("hello")
@@ -45,12 +45,12 @@ class RequestBodyTest < ServerTest
       Apps.text(e.class.name, 413)
     end
 
-    # Lets the error out.
+    # Does not rescue the error.
     def trusting(env)
       Apps.text(env["rack.input"].read.bytesize.to_s)
     end
 
-    # Whether Ruby would let another Ractor have the input, in each of the three ways there are.
+    # Whether Ruby refuses to pass the input to another Ractor, in each of the three ways.
     def sharing(env)
       input = env["rack.input"]
       other = Ractor.new { nil }
@@ -78,7 +78,7 @@ class RequestBodyTest < ServerTest
     "#{bytes.bytesize} #{bytes.sum(32) & 0xffffffff}"
   end
 
-  test "a body with a length" do |mode|
+  test "a body with a length reaches the app unchanged" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       ["x", "", "\0\xff\r\n".b, "y" * 70_000].each do |body|
@@ -87,7 +87,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "a chunked body" do |mode|
+  test "a chunked body reaches the app decoded" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       [["a"], %w[abc de f], [], ["z" * 100_000, "y"]].each do |chunks|
@@ -96,10 +96,10 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  # The server reads some of them to their own place, some in two goes, some while a worker reads already.
+  # Around the sizes at which the server reads directly into the body's buffer, or into a file.
   SIZES = [16_384, 65_536, 131_072].flat_map { |size| [size - 300, size - 1, size, size + 1, size + 300] }.freeze
 
-  test "bodies of all sizes, one behind the other" do |mode|
+  test "bodies of all sizes arrive unchanged, one by one and pipelined" do |mode|
     server = serve(Apps::Basic.new, mode)
     bodies = SIZES.map { |size| Random.new(size).bytes(size) }
     Client.open(server.port) do |client|
@@ -113,7 +113,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "bodies of all sizes that come in two parts" do |mode|
+  test "bodies of all sizes arrive unchanged in two parts" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       SIZES.each do |size|
@@ -139,7 +139,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "reading in every way" do |mode|
+  test "rack.input has read, gets and each" do |mode|
     server = serve(Readers.new, mode)
     Client.open(server.port) do |client|
       assert_equal ["abc", "defg", "defg", "", "hij", "", nil].inspect,
@@ -150,7 +150,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "no body reads as empty" do |mode|
+  test "a missing body reads as empty" do |mode|
     server = serve(Readers.new, mode)
     Client.open(server.port) do |client|
       assert_equal [nil, nil, "", "", "", "", nil].inspect, client.get("/pieces").body
@@ -159,7 +159,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "ten megabytes with a length" do |mode|
+  test "ten megabytes with a length arrive unchanged" do |mode|
     server = serve(Apps::Basic.new, mode)
     body = Random.new(1).bytes(TEN_MEGABYTES)
     Client.open(server.port) do |client|
@@ -168,7 +168,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "ten megabytes chunked" do |mode|
+  test "ten megabytes in chunks arrive unchanged" do |mode|
     server = serve(Apps::Basic.new, mode)
     body = Random.new(2).bytes(TEN_MEGABYTES)
     chunks = []
@@ -179,7 +179,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "a streamed body that nobody reads is held back, not buffered" do |mode|
+  test "a streamed body that the app does not read yet blocks its client instead of filling memory" do |mode|
     server = serve(Apps::Basic.new, mode, stream_body: ["/"])
     held = gate
     size = 40 << 20
@@ -187,7 +187,7 @@ class RequestBodyTest < ServerTest
       client.send_raw("POST /sink?#{held.query} HTTP/1.1\r\nHost: x\r\nContent-Length: #{size}\r\n\r\n")
       sent = 0
       piece = "x" * (256 << 10)
-      # Until the kernel takes nothing for a second although the server is idle: the server has stopped reading.
+      # Until the kernel accepts nothing for a second although the server is idle: the server has stopped reading.
       while sent < size
         written = client.socket.write_nonblock(piece, exception: false)
         if written == :wait_writable
@@ -196,7 +196,7 @@ class RequestBodyTest < ServerTest
           sent += written
         end
       end
-      assert_operator sent, :<, size / 2, "the server took #{sent} bytes that no handler asked for"
+      assert_operator sent, :<, size / 2, "the server read #{sent} bytes ahead of the handler"
       held.await(2)
       held.open
       client.send_raw("x" * (size - sent))
@@ -211,7 +211,7 @@ class RequestBodyTest < ServerTest
       assert_equal "ignored", client.request("POST", "/ignore", body: "GET /evil HTTP/1.1\r\nHost: x\r\n\r\n").body
       assert_equal "hello", client.get("/").body
     end
-    # A large rest may be read to its end or the connection closed; it must never be taken for a request.
+    # The server may read a large rest to its end or close the connection, but must never parse it as a request.
     Client.open(server.port) do |client|
       client.send_raw("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
       client.send_raw("GET /evil HTTP/1.1\r\nHost: x\r\n\r\n".ljust(200_000))
@@ -223,7 +223,7 @@ class RequestBodyTest < ServerTest
         assert_equal "hello", client.get("/").body
       end
     rescue Errno::ECONNRESET, Errno::EPIPE
-      # Closed while the rest was still on its way.
+      # Closed while the rest was being sent.
       assert_equal "ignored", response.body if response
     end
     assert_healthy(server)
@@ -237,7 +237,7 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "100-continue" do |mode|
+  test "a client that expects 100-continue gets it before it sends the body" do |mode|
     server = serve(Apps::Basic.new, mode)
     Client.open(server.port) do |client|
       2.times do
@@ -263,7 +263,7 @@ class RequestBodyTest < ServerTest
   end
 
   covers :max_body_size
-  test "a length over the limit gets 413 before the app" do |mode|
+  test "a length over the limit gets 413 and does not reach the app" do |mode|
     server = serve(Apps::Basic.new, mode, max_body_size: 1000)
     Client.open(server.port) do |client|
       assert_equal 200, client.request("POST", "/echo", body: "x" * 1000).status
@@ -302,7 +302,7 @@ class RequestBodyTest < ServerTest
     assert_healthy(server)
   end
 
-  test "a client's error that the handler does not rescue is answered as the client's" do |mode|
+  test "a client's error that the handler does not rescue gets the status of that error" do |mode|
     server = serve(Readers.new, mode, max_body_size: 200_000, body_timeout: 0.2, stream_body: ["/"])
     broken = {
       413 => ["a" * 100_000, "b" * 100_001],
@@ -324,7 +324,7 @@ class RequestBodyTest < ServerTest
     assert_healthy(server)
   end
 
-  test "another Ractor cannot get a live input" do |mode|
+  test "rack.input cannot be passed to another Ractor" do |mode|
     server = serve(Readers.new, mode, lint: false)
     Client.open(server.port) do |client|
       assert_equal [false, [true, true, true], "abc"].inspect, client.request("POST", "/sharing", body: "abc").body
@@ -348,7 +348,7 @@ class RequestBodyTest < ServerTest
 
     covers :min_body_rate
     test "a #{"streamed " if streamed}body that arrives too slowly ends with 408" do |mode|
-      # Without a minimum, the same client is waited for; that upload is the older one.
+      # The server without a minimum rate waits for the same client; that upload is the older one.
       servers = [0, 1 << 30].map do |rate|
         serve(Apps::Basic.new, mode, workers: 1, min_body_rate: rate, rate_grace: 0.1, stream_body: streamed)
       end
@@ -357,7 +357,7 @@ class RequestBodyTest < ServerTest
       end
       patient, client = clients
       log = logged do
-        # One byte after the other, until the server has had enough of it.
+        # Byte by byte, until the server responds.
         clients.each { |one| one.send_chunk("x") } until IO.select([client.socket], nil, nil, 0.01)
         assert_equal 408, client.read_response.status
         assert_healthy(servers.last)
@@ -371,8 +371,8 @@ class RequestBodyTest < ServerTest
   end
 
   covers :rate_grace
-  test "the minimum rate counts when the grace is over, and not before" do |mode|
-    # The patient one's request is the older one.
+  test "the minimum rate applies only after rate_grace" do |mode|
+    # The request to the patient server is the older one.
     servers = [3600, 0.1].map { |grace| serve(Apps::Basic.new, mode, min_body_rate: 1 << 30, rate_grace: grace) }
     clients = servers.map do |server|
       Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -393,14 +393,14 @@ class RequestBodyTest < ServerTest
   end
 
   covers :body_buffer
-  test "a body is in memory up to body_buffer, beyond that in a file" do |mode|
+  test "a body is kept in memory up to body_buffer, the rest in a file" do |mode|
     skip "no /proc/self/fd" unless File.directory?("/proc/self/fd")
     server = serve(Apps::Basic.new, mode, body_buffer: 16 << 10)
     files = lambda do
       Dir["/proc/self/fd/*"].count do |path|
         File.readlink(path).end_with?(" (deleted)")
       rescue Errno::ENOENT
-        nil # it was closed meanwhile
+        nil # closed meanwhile
       end
     end
     before = files.call
@@ -416,8 +416,8 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  # More of them than workers, each with more than fits into memory; then their bodies, whole.
-  test "slow uploads own no worker" do |mode|
+  # More uploads than workers, each larger than its buffer in memory.
+  test "slow uploads occupy no worker and arrive unchanged" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 2, min_body_rate: 0)
     size = 70_000
     slow = Array.new(20) do
@@ -434,7 +434,7 @@ class RequestBodyTest < ServerTest
   end
 
   covers :stream_body
-  test "a streamed request has its worker before its body" do |mode|
+  test "a streamed request reaches its worker before its body has arrived" do |mode|
     server = serve(Apps::Basic.new, mode, stream_body: ["/sink", "application/x-stream"])
     steps = gate
     Client.open(server.port) do |client|
@@ -446,23 +446,23 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "what a slow client has sent of a collected body is forgotten when it leaves" do |mode|
+  test "the partial body of a client that disconnects is discarded" do |mode|
     server = serve(Apps::Basic.new, mode)
     logged do
       before = Dir.children("/proc/self/fd").size if File.directory?("/proc/self/fd")
       slow = Array.new(10) do
         Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n#{"x" * 199_999}")
       end
-      # One that is complete, sent last, has been received last.
+      # This one is sent last, so when it has its response, the server has received the others.
       Client.open(server.port) { |client| assert_equal 200, client.request("POST", "/echo", body: "x" * 199_999).status }
       slow.each(&:close)
       eventually("no connection is left") { server.stats[:connections].zero? }
-      eventually("no file is left but the one for all bodies") { Dir.children("/proc/self/fd").size <= before + 1 } if before
+      eventually("only the file for all bodies is left") { Dir.children("/proc/self/fd").size <= before + 1 } if before
     end
     assert_equal 1, server.stats[:served]
   end
 
-  test "a chunked body that was collected has a length and no coding" do |mode|
+  test "a chunked body that was collected has a CONTENT_LENGTH and no transfer coding" do |mode|
     server = serve(Apps::Basic.new, mode, stream_body: ["/env/streamed"])
     Client.open(server.port) do |client|
       { ["abc", "defg"] => "7", [] => "0", ["x" * 100_000] => "100000" }.each do |chunks, length|
@@ -473,9 +473,9 @@ class RequestBodyTest < ServerTest
     end
   end
 
-  test "a body that finds no space gets 507, once logged, and the next one is served", modes: [:threaded] do
-    # The files of this process and no others; a write beyond the limit fails as on a full disk.
-    skip "no limit of file sizes" unless Process.const_defined?(:RLIMIT_FSIZE)
+  test "a body for which there is no space gets 507 and a line in the log, and the next one is served", modes: [:threaded] do
+    # A limit for the files of the child only; a write beyond it fails as on a full disk.
+    skip "this system has no limit of file sizes" unless Process.const_defined?(:RLIMIT_FSIZE)
     child = Child.kino("-m", "threaded", "--body-buffer", "16k", FULL_DISK)
     Client.open(child.port) do |client|
       client.send_request("POST", "/", body: "x" * 100_000)
@@ -491,7 +491,7 @@ class RequestBodyTest < ServerTest
     child&.finish
   end
 
-  test "a short body that is slow owns no worker" do |mode|
+  test "short bodies that arrive slowly occupy no worker" do |mode|
     server = serve(Apps::Basic.new, mode, workers: 1)
     slow = Array.new(10) { Client.new(server.port).send_raw("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab") }
     Client.open(server.port) { |client| assert_equal 200, client.get("/").status }

@@ -3,10 +3,10 @@
 require_relative "support/bodies"
 require_relative "support/server_test"
 
-# Responses: complete bodies, framing, headers, and errors. streaming_test.rb covers streaming.
+# Responses with complete bodies: framing, headers and errors. streaming_test.rb covers streamed bodies.
 class ResponseBodyTest < ServerTest
-  # Answers of all kinds.
-  class Answers < Bodies::Routes
+  # Responses of all kinds.
+  class Responses < Bodies::Routes
     def array(_env)
       [200, Apps::TEXT.dup, ["a", "", "b", "c"]]
     end
@@ -15,7 +15,7 @@ class ResponseBodyTest < ServerTest
       [200, Apps::TEXT.dup, []]
     end
 
-    # A file without a length, from its beginning or further on.
+    # A file without a length, from the given offset on.
     def file(env)
       file = File.open(__FILE__)
       file.seek(env["QUERY_STRING"].to_i)
@@ -68,7 +68,7 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  # What Lint would stop before the server sees it.
+  # Responses that Rack::Lint would not let through.
   class Wrong < Apps::Router
     RESPONSES = Ractor.make_shareable({
       "status_string" => ["oops", {}, []], "status_low" => [99, {}, []], "status_high" => [1000, {}, []],
@@ -86,11 +86,11 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  # Answers "/kind/status" with that status and a body of the kind, whether the status allows one or not.
+  # Responds to "/kind/status" with that status and a body of that kind, even if the status does not allow one.
   class Statuses < Apps::Router
     BODIES = Ractor.make_shareable({
       "array" => ["body"], "empty" => [], "each" => Bodies::Pieces.new(%w[bo dy].freeze, ""),
-      "call" => Bodies::Called.new
+      "call" => Bodies::Callable.new
     })
 
     def call(env)
@@ -104,7 +104,7 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  # Headers that belong to the connection, and words to the server.
+  # Headers about the connection, and headers for the server.
   class HopByHop < Apps::Router
     HEADERS = Ractor.make_shareable({ "connection" => "x-own, keep-alive", "keep-alive" => "timeout=5", "transfer-encoding" => "chunked",
                                       "trailer" => "x-end", "proxy-connection" => "close", "rack.own" => "x" })
@@ -137,8 +137,8 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  test "arrays" do |mode|
-    server = serve(Answers.new, mode)
+  test "an Array is sent with its length" do |mode|
+    server = serve(Responses.new, mode)
     Client.open(server.port) do |client|
       response = client.get("/array")
       assert_equal ["abc", "3", nil], [response.body, response["content-length"], response["transfer-encoding"]]
@@ -147,8 +147,8 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  test "a body whose to_ary is nil is enumerated, and closed" do |mode|
-    server = serve(Answers.new, mode, lint: false)
+  test "a body whose to_ary returns nil is enumerated and closed" do |mode|
+    server = serve(Responses.new, mode, lint: false)
     closed = gate
     Client.open(server.port) do |client|
       assert_equal [200, "ab"], client.get("/no-array?#{closed.query}").then { |response| [response.status, response.body] }
@@ -157,8 +157,8 @@ class ResponseBodyTest < ServerTest
     assert_healthy(server)
   end
 
-  test "a body with to_ary is an array, and closed" do |mode|
-    server = serve(Answers.new, mode)
+  test "a body with to_ary is sent with its length and closed" do |mode|
+    server = serve(Responses.new, mode)
     closed = gate
     Client.open(server.port) do |client|
       response = client.get("/proxy?#{closed.query}")
@@ -167,8 +167,8 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  test "ten megabytes" do |mode|
-    server = serve(Answers.new, mode)
+  test "ten megabytes are sent unchanged" do |mode|
+    server = serve(Responses.new, mode)
     expected = "0123456789abcdef" * (10 << 16)
     Client.open(server.port) do |client|
       assert_equal expected.hash, client.get("/big").body.hash
@@ -176,8 +176,8 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  test "headers" do |mode|
-    server = serve(Answers.new, mode)
+  test "headers are sent as the app gave them, with server and date unless it gave those" do |mode|
+    server = serve(Responses.new, mode)
     Client.open(server.port) do |client|
       response = client.get("/headers")
       assert_equal %w[a b], response.all("x-many")
@@ -192,7 +192,7 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  test "header values that are no strings" do |mode|
+  test "header values that are not Strings are converted" do |mode|
     server = serve(Values.new, mode, lint: false)
     Client.open(server.port) do |client|
       response = client.get("/")
@@ -200,8 +200,8 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  test "HEAD has the head and no body" do |mode|
-    server = serve(Answers.new, mode)
+  test "the response to HEAD has headers and no body, and the app's body is closed" do |mode|
+    server = serve(Responses.new, mode)
     closed = gate
     Client.open(server.port) do |client|
       response = client.request("HEAD", "/array")
@@ -212,13 +212,13 @@ class ResponseBodyTest < ServerTest
       assert_equal 200, client.request("HEAD", "/enumerable?#{closed.query}").status
       closed.await
       assert_equal 200, client.request("HEAD", "/call-body").status
-      # Any byte of a body would be taken for this answer.
+      # A byte of a body would be read as part of this response.
       assert_equal "hello", client.get("/").body
     end
   end
 
   test "204 and 304 have no body" do |mode|
-    server = serve(Answers.new, mode)
+    server = serve(Responses.new, mode)
     closed = gate
     Client.open(server.port) do |client|
       response = client.get("/no-content")
@@ -230,8 +230,8 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  # Both in one write: what a wrong answer leaves over is taken for the second.
-  def ask_twice(client, path, version: "1.1", method: "GET")
+  # Sends the request and another one at once: a surplus byte of the first response is read as part of the second.
+  def get_twice(client, path, version: "1.1", method: "GET")
     client.send_raw("#{method} #{path} HTTP/#{version}\r\nHost: x\r\nConnection: keep-alive\r\n\r\n" \
                     "GET / HTTP/#{version}\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
     response = client.read_response(method)
@@ -239,21 +239,21 @@ class ResponseBodyTest < ServerTest
     response
   end
 
-  test "an interim status is no answer: 500, and the next answer is the next request's" do |mode|
+  test "an app's interim status becomes 500, and the next request gets its own response" do |mode|
     server = serve(Statuses.new, mode, lint: false)
     Client.open(server.port) do |client|
       [100, 101, 102, 103, 150, 199].product(%w[array empty each call], ["", "?callback"]) do |status, kind, query|
-        log = logged { assert_equal 500, ask_twice(client, "/#{kind}/#{status}#{query}").status, "#{status} with #{kind}" }
+        log = logged { assert_equal 500, get_twice(client, "/#{kind}/#{status}#{query}").status, "#{status} with #{kind}" }
         assert_match(/#{status} is an interim status/, log)
       end
     end
   end
 
-  test "no status has a body that it must not have" do |mode|
+  test "a status that must not have a body is sent without one" do |mode|
     server = serve(Statuses.new, mode, lint: false)
     Client.open(server.port) do |client|
       [204, 205, 304].product(%w[array empty each call], ["", "?length", "?callback"]) do |status, kind, query|
-        response = ask_twice(client, "/#{kind}/#{status}#{query}")
+        response = get_twice(client, "/#{kind}/#{status}#{query}")
         expected = { 204 => nil, 205 => "0", 304 => query == "?length" ? "4" : nil }.fetch(status)
         assert_equal [status, expected, nil], [response.status, response["content-length"], response["transfer-encoding"]],
                      "#{status} with #{kind}#{query}"
@@ -261,29 +261,29 @@ class ResponseBodyTest < ServerTest
     end
   end
 
-  test "every status with a body has it whole, and its head alone for HEAD" do |mode|
+  test "every other status is sent with its body, and for HEAD without" do |mode|
     server = serve(Statuses.new, mode, lint: false)
     Client.open(server.port) do |client|
       [200, 201, 206, 226, 299, 300, 301, 305, 399, 400, 404, 418, 499, 500, 501, 599, 600, 999].each do |status|
         %w[array each call].each do |kind|
-          response = ask_twice(client, "/#{kind}/#{status}")
+          response = get_twice(client, "/#{kind}/#{status}")
           assert_equal [status, "body"], [response.status, response.body]
-          assert_equal status, ask_twice(client, "/#{kind}/#{status}", method: "HEAD").status
+          assert_equal status, get_twice(client, "/#{kind}/#{status}", method: "HEAD").status
         end
       end
     end
   end
 
-  test "headers about the connection are the server's" do |mode|
+  test "headers about the connection are replaced by the server's" do |mode|
     server = serve(HopByHop.new, mode, lint: false)
     Client.open(server.port) do |client|
-      response = ask_twice(client, "/")
+      response = get_twice(client, "/")
       assert_equal "hello", response.body
       %w[connection keep-alive transfer-encoding trailer proxy-connection rack.own].each { |name| assert_empty response.all(name), name }
-      response = ask_twice(client, "/upgrade")
+      response = get_twice(client, "/upgrade")
       assert_equal [426, "h2c", "upgrade"], [response.status, response["upgrade"], response["connection"]]
       %w[/hijack /hijack-upgrade].each do |path|
-        log = logged { assert_equal 500, ask_twice(client, path).status, path }
+        log = logged { assert_equal 500, get_twice(client, path).status, path }
         assert_match(/rack\.hijack|interim/, log)
       end
       assert client.get("/close").closes?
@@ -292,7 +292,7 @@ class ResponseBodyTest < ServerTest
   end
 
   test "rack.response_finished runs in reverse order, after errors too" do |mode|
-    server = serve(Answers.new, mode, lint: false)
+    server = serve(Responses.new, mode, lint: false)
     reader, writer = IO.pipe
     Client.open(server.port) do |client|
       assert_equal "finished", client.get("/finished?fd=#{writer.fileno}").body
@@ -308,7 +308,7 @@ class ResponseBodyTest < ServerTest
     [reader, writer].each(&:close)
   end
 
-  test "responses that are wrong become 500" do |mode|
+  test "an invalid response becomes 500" do |mode|
     server = serve(Wrong.new, mode, lint: false)
     logged do
       Wrong::RESPONSES.each_key do |name|
@@ -323,9 +323,9 @@ class ResponseBodyTest < ServerTest
     assert_healthy(server)
   end
 
-  # Without Lint, whose wrapper is no file: what it wraps begins at its beginning, as Rack says.
+  # Without Lint, whose wrapper is not a file.
   test "a file is sent with its length" do |mode|
-    server = serve(Answers.new, mode, lint: false)
+    server = serve(Responses.new, mode, lint: false)
     text = File.binread(__FILE__)
     Client.open(server.port) do |client|
       [0, 100].each do |offset|

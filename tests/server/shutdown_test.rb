@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# The end of a server: accepted requests are answered, new ones are refused, stragglers are aborted.
+# Shutdown: accepted requests get their responses, new connections are refused, requests that take too long are aborted.
 class ShutdownTest < ServerTest
   # Handlers of all lengths.
   class Busy < Apps::Basic
@@ -24,14 +24,14 @@ class ShutdownTest < ServerTest
     true
   end
 
-  # Calls shutdown on a Thread and returns that when the server does not accept any more.
+  # Calls shutdown on a Thread, and returns the Thread when the server no longer accepts connections.
   def shutdown_under_way(server, **options)
     stopping = Thread.new { server.shutdown(**options) }
     eventually("new connections are refused") { refused?(server.port) }
     stopping
   end
 
-  test "an idle server stops at once and for good" do |mode|
+  test "an idle server stops and cannot be started again" do |mode|
     server = serve(Apps::Basic.new, mode)
     port = server.port
     idle = Client.new(port)
@@ -41,14 +41,14 @@ class ShutdownTest < ServerTest
     assert refused?(port)
     assert server.shutdown, "a second call is harmless"
     refute server.running?
-    assert_equal 1, server.stats[:served], "the numbers stay"
+    assert_equal 1, server.stats[:served], "the statistics remain"
     server.wait
     assert_raises(Kino::Error) { server.start }
   ensure
     idle&.close
   end
 
-  test "what is in flight is finished and told to close" do |mode|
+  test "requests in flight are completed, and their responses close the connections" do |mode|
     server = serve(Busy.new, mode, workers: 3)
     held = gate
     client = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
@@ -61,12 +61,12 @@ class ShutdownTest < ServerTest
     assert_equal [200, "held", true], [response.status, response.body, response.closes?]
     response = streaming.read_response
     assert_equal ["firstlast", true], [response.body, response.complete]
-    assert stopping.value, "nothing had to be cut off"
+    assert stopping.value, "no request had to be aborted"
   ensure
     [client, streaming].compact.each(&:close)
   end
 
-  test "what is queued is served" do |mode|
+  test "queued requests are served" do |mode|
     server = serve(Busy.new, mode, workers: 1)
     held = gate
     clients = Array.new(6) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
@@ -81,7 +81,7 @@ class ShutdownTest < ServerTest
     clients&.each(&:close)
   end
 
-  test "a worker that dies while the server drains is replaced and the queue served" do |mode|
+  test "a worker that dies while the server drains is replaced, and queued requests are served" do |mode|
     server = serve(Dying.new, mode, workers: 1)
     held = gate
     dying = Client.new(server.port).send_request("GET", "/die?#{held.query}")
@@ -99,7 +99,7 @@ class ShutdownTest < ServerTest
     [dying, *queued].compact.each(&:close)
   end
 
-  # A handler that waits, and then takes its worker along.
+  # A handler that waits and then ends its worker.
   class Dying < Apps::Basic
     def die(env)
       Gate.enter(env["QUERY_STRING"])
@@ -107,7 +107,7 @@ class ShutdownTest < ServerTest
     end
   end
 
-  test "stragglers are cut off when the time is over" do |mode|
+  test "requests still in flight after the timeout are aborted" do |mode|
     server = serve(Busy.new, mode, workers: 3)
     held = gate
     waiting = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
@@ -120,7 +120,7 @@ class ShutdownTest < ServerTest
     assert_equal [500, true], [response.status, response.closes?]
     assert_raises(EOFError, Errno::ECONNRESET) { streaming.read_chunk }
     held.open
-    refute stopping.value, "it says that something was cut off"
+    refute stopping.value, "two requests were aborted"
   ensure
     [waiting, streaming].compact.each(&:close)
   end
@@ -129,13 +129,13 @@ class ShutdownTest < ServerTest
     server = serve(Apps::Basic.new, mode)
     error = assert_raises(Kino::BindError) { serve(Apps::Basic.new, mode, port: server.port) }
     assert_match(/pid #{Process.pid}/, error.message)
-    # The failed one is stopped, and its shutdown is harmless.
+    # The server that failed is stopped; stopping it again is harmless.
     @servers.last.shutdown
     @servers.last.wait
     assert_healthy(server)
   end
 
-  test "twenty servers one after the other, and three at once" do |mode|
+  test "a process can run twenty servers one after the other, and three at once" do |mode|
     20.times do
       server = serve(Apps::Basic.new, mode)
       Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
@@ -145,14 +145,13 @@ class ShutdownTest < ServerTest
     servers.each { |server| assert_healthy(server) }
   end
 
-  # From here on: processes, which are stopped by signals.
+  # The tests below stop processes with signals.
 
   def child(mode, app, **rest)
-    path = File.join(Dir.mktmpdir("kino"), "config.ru")
-    File.write(path, <<~RUBY)
+    path = write("config.ru", <<~RUBY)
       require #{File.expand_path("support/apps", __dir__).inspect}
       class Busy < Apps::Basic
-        # Files and not pipes, because another process has no access to this one's.
+        # Files instead of a Gate, because this process does not inherit the test's pipes.
         def hold(env)
           env["QUERY_STRING"] =~ /file=(.*)/
           File.write("\#$1.arrived", "")
@@ -172,18 +171,18 @@ class ShutdownTest < ServerTest
       end
       run Busy.new.freeze
     RUBY
-    @paths = (@paths || []) << File.dirname(path)
     (@children ||= []).push(Child.kino("-m", mode.to_s, "-w", "2", "-t", "1", *app, path, **rest)).last
   end
 
   def teardown
     super
     @children&.each(&:finish)
-    @paths&.each { |path| FileUtils.rm_rf(path) }
+    @directories&.each { |path| FileUtils.rm_rf(path) }
   end
 
+  # Sends a request and waits until its handler runs; returns the file that lets the handler continue.
   def arrive(client, action)
-    file = File.join(@paths.last, "gate")
+    file = File.join(@directories.last, "gate")
     client.send_request("GET", "/#{action}?file=#{file}")
     eventually("the handler runs") { File.exist?("#{file}.arrived") }
     file
@@ -198,7 +197,7 @@ class ShutdownTest < ServerTest
     end
   end
 
-  test "a signal lets what is in flight finish" do |mode|
+  test "a request in flight is completed after a signal" do |mode|
     process = child(mode, [])
     Client.open(process.port) do |client|
       file = arrive(client, "hold")
@@ -210,7 +209,7 @@ class ShutdownTest < ServerTest
     assert_equal 0, process.status, process.log
   end
 
-  test "a second signal ends the process at once with 1" do |mode|
+  test "a second signal ends the process immediately with status 1" do |mode|
     process = child(mode, [])
     Client.open(process.port) do |client|
       arrive(client, "forever")
@@ -221,8 +220,8 @@ class ShutdownTest < ServerTest
     end
   end
 
-  # As from a terminal and from a parent process that passes its signals on.
-  test "a signal that comes twice at once is one" do |mode|
+  # As from a terminal and from a parent process that forwards its signals.
+  test "a signal that arrives twice at once counts as one" do |mode|
     process = child(mode, [])
     Client.open(process.port) do |client|
       file = arrive(client, "hold")
@@ -256,7 +255,7 @@ class ShutdownTest < ServerTest
 
   %w[forever spin].each do |action|
     covers :shutdown_timeout
-    test "a handler that #{action == "spin" ? "spins" : "sleeps"} for ever cannot hold the process" do |mode|
+    test "a handler that #{action == "spin" ? "spins" : "sleeps"} forever cannot keep the process alive" do |mode|
       process = child(mode, ["--shutdown-timeout", "0.1"])
       Client.open(process.port) do |client|
         arrive(client, action)
@@ -267,7 +266,7 @@ class ShutdownTest < ServerTest
     end
   end
 
-  test "HUP ends nothing" do |mode|
+  test "HUP does not stop a server whose log is not a terminal" do |mode|
     process = child(mode, [])
     process.signal("HUP")
     Client.open(process.port) { |client| assert_equal 200, client.get("/").status }
@@ -275,9 +274,9 @@ class ShutdownTest < ServerTest
     assert_equal 0, process.status, process.log
   end
 
-  # Ruby raises for these in the main thread.
+  # Ruby raises a SignalException for these in the main thread.
   %w[USR2 ALRM].each do |signal|
-    test "#{signal} lets what is in flight finish, too, and the socket's file goes" do |mode|
+    test "after #{signal}, a request in flight is completed and the socket's file removed" do |mode|
       directory = Dir.mktmpdir("kino")
       path = File.join(directory, "socket")
       process = child(mode, ["-b", "tcp://127.0.0.1", "-b", "unix://#{path}"])
@@ -295,7 +294,7 @@ class ShutdownTest < ServerTest
     end
   end
 
-  test "TERM during a start that gets no worker ends the process" do |mode|
+  test "TERM ends a process whose server cannot start any worker" do |mode|
     process = child_program(<<~RUBY)
       require "kino"
       class Never
@@ -316,11 +315,9 @@ class ShutdownTest < ServerTest
     assert_equal 0, process.status, process.log
   end
 
-  test "a process that a handler forks answers nobody" do |mode|
+  test "a process forked by a handler sends no response" do |mode|
     skip "Ruby cannot fork in a Ractor" if mode == :ractor
-    path = File.join(Dir.mktmpdir("kino"), "config.ru")
-    (@paths ||= []) << File.dirname(path)
-    File.write(path, <<~RUBY)
+    path = write("config.ru", <<~RUBY)
       class Forking
         def call(env)
           case env["PATH_INFO"]
@@ -344,20 +341,23 @@ class ShutdownTest < ServerTest
         assert_equal "parent", client.get(target).body, target
       end
     end
-    assert File.socket?("#{directory}/socket"), "a child took the socket's file along"
+    assert File.socket?("#{directory}/socket"), "a child removed the socket's file"
     process.signal("TERM")
     assert_equal 0, process.status, process.log
     assert_match(/came back from the handler/, process.log)
   end
 
-  def child_program(text)
-    path = File.join(Dir.mktmpdir("kino"), "program.rb")
-    (@paths ||= []) << File.dirname(path)
-    File.write(path, text)
-    (@children ||= []).push(Child.new([RbConfig.ruby, "-W:no-experimental", path])).last
+  # Writes a file to a new directory, which is removed after the test; returns its path.
+  def write(name, text)
+    (@directories ||= []) << Dir.mktmpdir("kino")
+    File.join(@directories.last, name).tap { |path| File.write(path, text) }
   end
 
-  test "USR1 logs the numbers" do |mode|
+  def child_program(text)
+    (@children ||= []).push(Child.new([RbConfig.ruby, "-W:no-experimental", write("program.rb", text)])).last
+  end
+
+  test "USR1 logs the statistics" do |mode|
     process = child(mode, [])
     Client.open(process.port) { |client| client.get("/") }
     process.signal("USR1")

@@ -6,8 +6,8 @@ require_relative "support/server_test"
 class StatsTest < ServerTest
   ROUNDS = 100
 
-  # One answer of each kind.
-  class Answers < Apps::Basic
+  # One response of each kind.
+  class Responses < Apps::Basic
     def stream(_env)
       [200, { "content-type" => "text/plain" }, %w[a b c].each]
     end
@@ -21,15 +21,15 @@ class StatsTest < ServerTest
     end
 
     def raising(_env)
-      raise "as it should"
+      raise "as intended"
     end
 
-    # Cut off after its first chunk.
+    # Aborted after its first chunk.
     def half(_env)
-      [200, { "content-type" => "text/plain" }, Enumerator.new { |out| out << "a"; raise "as it should" }]
+      [200, { "content-type" => "text/plain" }, Enumerator.new { |out| out << "a"; raise "as intended" }]
     end
 
-    # The body is all there, its handler is not done.
+    # The body is complete, but its handler has not returned.
     def lingering(env)
       query = env["QUERY_STRING"]
       [200, { "content-type" => "text/plain", "content-length" => "1" }, Enumerator.new { |out| out << "a"; Gate.enter(query) }]
@@ -37,8 +37,8 @@ class StatsTest < ServerTest
   end
 
   %w[/ /stream /sized /callable /raising].each do |path|
-    test "an answer to #{path} that has been read is counted" do |mode|
-      server = serve(Answers.new, mode)
+    test "a response to #{path} is counted before its client has read it" do |mode|
+      server = serve(Responses.new, mode)
       logged do
         Client.open(server.port) do |client|
           1.upto(ROUNDS) do |n|
@@ -53,8 +53,8 @@ class StatsTest < ServerTest
   end
 
   covers :refused, :served
-  test "a refusal that has been read is counted, and not as served" do |mode|
-    server = serve(Answers.new, mode)
+  test "a rejected request is counted as refused, and not as served, before its client has read the response" do |mode|
+    server = serve(Responses.new, mode)
     logged do
       1.upto(ROUNDS) do |n|
         Client.open(server.port) { |client| assert_equal 400, client.send_raw("GET / HTTP/1.1\r\n\r\n").read_response.status }
@@ -63,8 +63,8 @@ class StatsTest < ServerTest
     end
   end
 
-  test "an answer that was cut off counts once" do |mode|
-    server = serve(Answers.new, mode)
+  test "an aborted response is counted once" do |mode|
+    server = serve(Responses.new, mode)
     logged do
       Client.open(server.port) { |client| refute client.get("/half").complete }
       eventually("one served") { server.stats[:served] == 1 }
@@ -75,7 +75,7 @@ class StatsTest < ServerTest
 
   covers :workers, :threads
   test "as many handlers run as there are workers times threads, and the next request waits" do |mode|
-    server = serve(Answers.new, mode, workers: 2, threads: 3)
+    server = serve(Responses.new, mode, workers: 2, threads: 3)
     held = gate
     clients = Array.new(7) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
     held.await(6)
@@ -89,13 +89,13 @@ class StatsTest < ServerTest
   end
 
   covers :worker_status, :index, :occupied, :busy_ms
-  test "each worker's status tells what it does" do |mode|
-    server = serve(Answers.new, mode)
+  test "each worker has its status" do |mode|
+    server = serve(Responses.new, mode)
     held = gate
     Client.open(server.port) do |client|
       client.send_request("GET", "/hold?#{held.query}")
       held.await
-      eventually("one is busy, for a while") { server.stats[:worker_status].sum { |worker| worker[:busy_ms] } > 10 }
+      eventually("one has been busy for a while") { server.stats[:worker_status].sum { |worker| worker[:busy_ms] } > 10 }
       workers = server.stats[:worker_status]
       assert_equal [0, 1], workers.map { |worker| worker[:index] }
       assert_equal [true, true], workers.map { |worker| worker[:occupied] }
@@ -110,8 +110,8 @@ class StatsTest < ServerTest
   end
 
   covers :queue_time, :count, :sum_seconds
-  test "the time in the queue is added up" do |mode|
-    server = serve(Answers.new, mode, workers: 1)
+  test "the time that requests spend in the queue is added up" do |mode|
+    server = serve(Responses.new, mode, workers: 1)
     held = gate
     clients = Array.new(3) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
     held.await
@@ -130,15 +130,15 @@ class StatsTest < ServerTest
   end
 
   covers :client_gone
-  test "a request whose client leaves before a worker begins is counted as such" do |mode|
-    server = serve(Answers.new, mode, workers: 1)
+  test "a queued request whose client disconnects is counted as client_gone" do |mode|
+    server = serve(Responses.new, mode, workers: 1)
     held = gate
     busy = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
     held.await
     clients = Array.new(5) { Client.new(server.port).send_request("GET", "/") }
     eventually("five wait") { server.stats[:queued] == 5 }
-    clients.each(&:vanish)
-    # When this one has its answer, the I/O thread has noticed the others.
+    clients.each(&:reset)
+    # When this client has its response, the I/O thread has noticed the disconnected ones.
     logged { Client.open(server.port) { |client| assert_equal 400, client.send_raw("GET / HTTP/1.1\r\n\r\n").read_response.status } }
     held.open
     assert_equal "held", busy.read_response.body
@@ -148,8 +148,8 @@ class StatsTest < ServerTest
     busy&.close
   end
 
-  test "a worker is in flight until it is done, whatever its client has read" do |mode|
-    server = serve(Answers.new, mode)
+  test "a request is in flight until its handler has returned, even if its client has the whole response" do |mode|
+    server = serve(Responses.new, mode)
     held = gate
     Client.open(server.port) do |client|
       assert_equal "a", client.get("/lingering?#{held.query}").body

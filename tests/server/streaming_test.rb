@@ -15,7 +15,7 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, proc { |stream| stream.write("left open") }]
     end
 
-    # Answers each piece as it comes, in both directions at once.
+    # Echoes each piece as it arrives, in capital letters.
     def duplex(_env)
       body = proc do |stream|
         while (piece = stream.read(4))
@@ -73,8 +73,7 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, proc { |_stream| raise "the body broke" }]
     end
 
-    # One piece, and then it computes until the client, who has read that, says so. Nothing in it gives up
-    # the GVL.
+    # Writes one piece and then computes, without releasing the GVL, until the client has read that piece.
     def compute(env)
       pass = IO.for_fd(env["QUERY_STRING"][/pass=(\d+)/, 1].to_i, "r", autoclose: false)
       body = Enumerator.new do |out|
@@ -85,7 +84,7 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, body]
     end
 
-    # The same by hand.
+    # Like compute, with a callable body.
     def call_compute(env)
       pass = IO.for_fd(env["QUERY_STRING"][/pass=(\d+)/, 1].to_i, "r", autoclose: false)
       body = proc do |stream|
@@ -96,7 +95,7 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, body]
     end
 
-    # Pieces from a thread that is not the worker's, which ends before the body does.
+    # The first piece is written by another thread than the worker's, which ends before the body does.
     def thread(env)
       query = env["QUERY_STRING"]
       body = proc do |stream|
@@ -107,10 +106,10 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, body]
     end
 
-    # A child that is forked between two pieces and waits, as its parent would.
+    # Forks a child between two pieces, which blocks as its parent would.
     def fork(_env)
       body = Enumerator.new do |out|
-        # Or fork would, and its wait would send the piece before there is a child.
+        # Otherwise fork flushes them, which blocks and thereby sends the piece before there is a child.
         $stdout.flush
         $stderr.flush
         out << "first"
@@ -120,7 +119,7 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, body]
     end
 
-    # Writes nothing, and ends when its client has left.
+    # Writes nothing, and ends when its client has disconnected.
     def patient(env)
       query = env["QUERY_STRING"]
       body = proc do |stream|
@@ -132,7 +131,7 @@ class StreamingTest < ServerTest
       [200, Apps::TEXT.dup, body]
     end
 
-    # Pieces of all sizes, as many as there are.
+    # One piece of every size.
     def sizes(_env)
       [200, Apps::TEXT.dup, Enumerator.new { |out| StreamingTest.sizes.each { |size| out << ("x" * size) } }]
     end
@@ -157,7 +156,7 @@ class StreamingTest < ServerTest
     end
   end
 
-  test "each piece of an enumerable body goes out when it is there" do |mode|
+  test "each piece of an enumerable body is sent when it is produced" do |mode|
     server = serve(Streams.new, mode)
     steps = gate
     Client.open(server.port) do |client|
@@ -172,7 +171,7 @@ class StreamingTest < ServerTest
     end
   end
 
-  test "callable bodies" do |mode|
+  test "callable bodies are sent whether they close the stream or not" do |mode|
     server = serve(Streams.new, mode)
     Client.open(server.port) do |client|
       assert_equal "onetwothree", client.get("/call-body").body
@@ -181,11 +180,11 @@ class StreamingTest < ServerTest
     end
   end
 
-  test "a callable body talks in both directions at once" do |mode|
+  test "a callable body reads and writes at the same time" do |mode|
     server = serve(Streams.new, mode, stream_body: ["/duplex"])
     Client.open(server.port) do |client|
       client.send_raw("POST /duplex HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\n")
-      # More than the server buffers; from there on, piece by piece.
+      # More than the server buffers; the rest follows piece by piece.
       client.send_raw("abcd" * 19_990)
       assert_equal 200, client.read_head.status
       got = +""
@@ -202,40 +201,40 @@ class StreamingTest < ServerTest
     end
   end
 
-  test "a client that does not read holds a streaming body back" do |mode|
+  test "a client that does not read blocks the body that writes to it" do |mode|
     server = serve(Streams.new, mode)
     ends = gate
     client = Client.new(server.port)
     client.send_request("GET", "/endless?#{ends.query}")
     ends.await
-    # The body never ends by itself: only a write that raises gets its handler out.
+    # The body is endless: only a write that raises ends its handler.
     client.read_exactly(1 << 20)
     assert_equal 1, server.stats[:in_flight]
-    client.vanish
+    client.reset
     ends.await
     assert_healthy(server)
   end
 
-  test "a stream is closed once its client has left, however it left" do |mode|
+  test "a stream is closed once its client has disconnected, with or without a reset" do |mode|
     server = serve(Streams.new, mode, lint: false)
     steps = gate
-    %i[close vanish].each do |leave|
+    %i[close reset].each do |disconnect|
       client = Client.new(server.port)
       client.send_request("GET", "/patient?#{steps.query}")
       client.read_head
       steps.await
-      # An end of stream right behind a request is a half-close, and that client still reads. Later it is not.
+      # The server takes an end of stream right after a request for a half-close, whose client still reads.
       IO.select(nil, nil, nil, 0.15)
-      client.public_send(leave)
+      client.public_send(disconnect)
       steps.await
     end
     assert_healthy(server)
   end
 
-  # Some of them at once: each owns a worker, as long as it reads.
+  # More slow clients than workers, because each occupies one.
   covers :min_response_rate
-  test "a client that reads too slowly is cut off, and its writer hears of it" do |mode|
-    # Without a minimum, the same client is waited for; that response is the older one.
+  test "the connection of a client that reads too slowly is aborted, and the body that writes to it gets an error" do |mode|
+    # The server without a minimum rate waits for the same client; that response is the older one.
     patient, server = [0, 1 << 30].map do |rate|
       serve(Streams.new, mode, workers: 2, max_response_temp_file: 0, min_response_rate: rate, rate_grace: 0.1,
                                body_timeout: 3600)
@@ -245,7 +244,7 @@ class StreamingTest < ServerTest
       reader = Client.new(patient.port).send_request("GET", "/endless?#{goes_on.query}")
       goes_on.await
       slow = Array.new(4) { Client.new(server.port).send_request("GET", "/endless?#{ends.query}") }
-      # Begun, and ended by the write that raises.
+      # Four handlers have begun, and a write that raised has ended each.
       ends.await(8)
       assert_healthy(server)
       refute goes_on.arrived?
@@ -255,7 +254,7 @@ class StreamingTest < ServerTest
     assert_equal 4, log.scan("min_response_rate").size, log
   end
 
-  test "a body that raises half-way breaks the connection off" do |mode|
+  test "a body that raises half-way aborts the connection" do |mode|
     server = serve(Streams.new, mode, workers: 1)
     closed = gate
     log = logged do
@@ -267,13 +266,13 @@ class StreamingTest < ServerTest
         end
       end
       closed.await(2)
-      # The same worker serves this, so it has logged what was before.
+      # Served by the same worker, which has logged the earlier errors by then.
       assert_healthy(server)
     end
     assert_equal 3, log.scan("the body broke").size
   end
 
-  test "a body that raises at once is a 500 on a connection that stays" do |mode|
+  test "a body that raises before its first piece becomes a 500, and the connection stays open" do |mode|
     server = serve(Streams.new, mode)
     closed = gate
     logged do
@@ -286,7 +285,7 @@ class StreamingTest < ServerTest
     end
   end
 
-  test "HTTP 1.0 gets no chunks" do |mode|
+  test "an HTTP 1.0 client gets the stream without chunks, ended by the close" do |mode|
     server = serve(Streams.new, mode)
     Client.open(server.port) do |client|
       response = client.get("/enumerable?", version: "HTTP/1.0", headers: { "Connection" => "keep-alive" })
@@ -296,9 +295,9 @@ class StreamingTest < ServerTest
     end
   end
 
-  # Whoever sends what has gathered: Ruby's thread events, or the clock alone.
+  # Buffered pieces are flushed by Ruby's thread events, or by the timer alone.
   [true, false].each do |events|
-    test "a piece goes out although its body waits for the client, #{events ? "with" : "without"} thread events" do |mode|
+    test "a piece is sent while its body waits for the client, #{events ? "with" : "without"} thread events" do |mode|
       server = serve(Streams.new, mode, run_permits: events)
       steps = gate
       Client.open(server.port) do |client|
@@ -315,7 +314,7 @@ class StreamingTest < ServerTest
     end
 
     %w[compute call-compute thread].each do |path|
-      test "a piece of #{path} goes out whatever its body does then, #{events ? "with" : "without"} thread events" do |mode|
+      test "the first piece of #{path} is sent before the body ends, #{events ? "with" : "without"} thread events" do |mode|
         server = serve(Streams.new, mode, lint: false, run_permits: events)
         go_on = gate
         Client.open(server.port) do |client|
@@ -333,7 +332,7 @@ class StreamingTest < ServerTest
   end
 
   # Ruby forks in the main Ractor only.
-  test "a forked child sends nothing of what its parent has written", modes: [:threaded] do |mode|
+  test "a forked child does not send what its parent has written", modes: [:threaded] do |mode|
     server = serve(Streams.new, mode)
     Client.open(server.port) do |client|
       client.send_request("GET", "/fork")
@@ -344,7 +343,7 @@ class StreamingTest < ServerTest
     end
   end
 
-  test "pieces of all sizes, in order, in front of each other and behind each other" do |mode|
+  test "pieces of all sizes are sent in order, also in pipelined responses" do |mode|
     server = serve(Streams.new, mode)
     expected = StreamingTest.sizes.sum
     Client.open(server.port) do |client|
@@ -357,7 +356,7 @@ class StreamingTest < ServerTest
     end
   end
 
-  test "ten megabytes, piece by piece" do |mode|
+  test "ten megabytes are sent piece by piece, unchanged" do |mode|
     server = serve(Streams.new, mode)
     expected = "0123456789abcdef" * (10 << 16)
     Client.open(server.port) do |client|

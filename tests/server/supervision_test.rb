@@ -2,7 +2,7 @@
 
 require_relative "support/server_test"
 
-# Failures while workers start, run and leave.
+# Failures of workers while they start, run and stop.
 class SupervisionTest < ServerTest
   # Replaces a singleton method while the block runs.
   def stubbed(object, name, replacement)
@@ -22,10 +22,10 @@ class SupervisionTest < ServerTest
     end
   end
 
-  # Whether a Ractor gets a second native thread then, the kernel's schedule decides: hence several starts. Ruby 3.4
-  # still hangs in some of them, although the Ractor's main thread is pinned.
-  test "Ractors of several Threads start although Ruby has one native thread for all", modes: [:ractor] do |mode|
-    skip "this Ruby can hang with one native thread for all" if RUBY_VERSION >= "3.3" && RUBY_VERSION < "4.0"
+  # Whether a Ractor then gets a second native thread depends on scheduling, hence several starts. Ruby 3.4 still hangs in
+  # some of them, although the Ractor's main thread is pinned.
+  test "Ractors of several Threads start even if Ruby has a single native thread for all Ractors", modes: [:ractor] do |mode|
+    skip "this Ruby can hang with a single native thread for all Ractors" if RUBY_VERSION >= "3.3" && RUBY_VERSION < "4.0"
     6.times do
       child = Child.kino("-m", mode.to_s, "-w", "3", "-t", "2", File.join(__dir__, "support/echo.ru"), env: { "RUBY_MAX_CPU" => "1" })
       child.signal("TERM")
@@ -35,14 +35,13 @@ class SupervisionTest < ServerTest
     end
   end
 
-  # Specs whose first workers cannot be created.
-  def failing_specs(mode, failures)
+  # While +block+ runs, a worker cannot be created if +fails+ returns true.
+  def failing_starts(mode, fails)
     spec_class = mode == :ractor ? Kino::Topology::RactorSpec : Kino::Topology::ThreadSpec
     error = mode == :ractor ? Ractor::Error : ThreadError
-    left = failures
     original = spec_class.instance_method(:start)
     spec_class.silently_define(:start, proc do
-      raise error, "no more of them" if (left -= 1) >= 0
+      raise error, "no more of them" if fails.call
 
       original.bind_call(self)
     end)
@@ -51,16 +50,17 @@ class SupervisionTest < ServerTest
     spec_class.silently_define(:start, original)
   end
 
-  test "a worker that cannot be created is tried again" do |mode|
+  test "the creation of a worker is retried" do |mode|
+    failures = 2
     log = logged do
-      failing_specs(mode, 2) { assert_healthy(serve(Apps::Basic.new, mode)) }
+      failing_starts(mode, -> { (failures -= 1) >= 0 }) { assert_healthy(serve(Apps::Basic.new, mode)) }
     end
     assert_equal 2, log.scan(/could not start \(\S+: no more of them\); trying again/).size, log
   end
 
-  test "a start without any worker fails with one error" do |mode|
+  test "a start fails with an error if no worker can be created" do |mode|
     logged do
-      failing_specs(mode, Float::INFINITY) do
+      failing_starts(mode, -> { true }) do
         error = assert_raises(Kino::Error) { serve(Apps::Basic.new, mode) }
         assert_match(/no worker could be started: \S+: no more of them/, error.message)
       end
@@ -68,33 +68,22 @@ class SupervisionTest < ServerTest
     refute @servers.last.running?
   end
 
-  test "a start that gets only some workers serves with them and gets the others later" do |mode|
+  test "a server that can start only some workers serves with them and starts the others later" do |mode|
+    permitted = 2
     log = logged do
-      spec_class = mode == :ractor ? Kino::Topology::RactorSpec : Kino::Topology::ThreadSpec
-      original = spec_class.instance_method(:start)
-      started = 0
-      most = 2
-      spec_class.silently_define(:start, proc do
-        raise ThreadError, "no more of them" if started >= most
-
-        started += 1
-        original.bind_call(self)
-      end)
-      begin
+      failing_starts(mode, -> { (permitted -= 1).negative? }) do
         server = serve(Apps::Basic.new, mode, workers: 4)
         assert_healthy(server, workers: 2)
-        most = 4
+        permitted = 2
         assert_healthy(server, workers: 4)
-      ensure
-        spec_class.silently_define(:start, original)
       end
     end
     assert_match(/serving with 2 of 4 workers/, log)
   end
 
-  test "a worker that finds no place does not hang the start" do |mode|
+  test "a worker for which there is no slot does not block the start" do |mode|
     log = logged do
-      # A place fewer than workers.
+      # One slot fewer than workers.
       original = Kino::Server::SPARE_SLOTS
       Kino::Server.send(:remove_const, :SPARE_SLOTS)
       Kino::Server.const_set(:SPARE_SLOTS, -1)
@@ -109,7 +98,7 @@ class SupervisionTest < ServerTest
     assert_match(/could not start \(ThreadError: kino: all 2 worker slots are taken/, log)
   end
 
-  test "a worker that is ended before it has joined is noticed", modes: [:threaded] do |mode|
+  test "a worker killed before it has joined is replaced", modes: [:threaded] do |mode|
     left = 1
     join = Kino::Native.method(:join)
     log = logged do
@@ -120,11 +109,11 @@ class SupervisionTest < ServerTest
     assert_match(/could not start \(its thread was ended/, log)
   end
 
-  test "a worker that says nothing is not waited for", modes: [:threaded] do |mode|
+  test "a worker that reports nothing is given up", modes: [:threaded] do |mode|
     left = 1
     next_event = Kino::Native.method(:next_event)
     log = logged do
-      # The first event is lost, and the wait that follows is over at once.
+      # The first event is lost, and the next wait times out immediately.
       stubbed(Kino::Native, :next_event, proc do |id, patience|
         if (left -= 1) >= 0
           next_event.call(id, nil)
@@ -140,8 +129,8 @@ class SupervisionTest < ServerTest
     assert_match(/could not start \(it said nothing for/, log)
   end
 
-  # In the main Ractor, where the supervisor's thread is.
-  class Assassin < Apps::Basic
+  # Ends the supervisor's thread, which runs in the main Ractor.
+  class SupervisorKiller < Apps::Basic
     def kill(_env)
       Thread.list.find { |thread| thread.name == "kino supervisor" }.kill.join
       Apps.text("killed")
@@ -157,8 +146,8 @@ class SupervisionTest < ServerTest
     end
   end
 
-  test "an app that ends the supervisor's thread gets another one", modes: [:threaded] do |mode|
-    server = serve(Assassin.new, mode, lint: false)
+  test "a supervisor's thread that the app kills is replaced", modes: [:threaded] do |mode|
+    server = serve(SupervisorKiller.new, mode, lint: false)
     log = logged do
       5.times do |n|
         Client.open(server.port) { |client| assert_equal "killed", client.get("/kill").body }
@@ -172,16 +161,16 @@ class SupervisionTest < ServerTest
     assert_operator log.scan("the supervisor's thread was killed; another one replaces it").size, :>=, 5
   end
 
-  test "a stop that gets no thread of its own stops in its caller's" do |mode|
+  test "shutdown runs on its caller's thread if no other can be created" do |mode|
     server = serve(Apps::Basic.new, mode)
     stubbed(Thread, :new, proc { |*| raise ThreadError, "no more of them" }) { assert server.shutdown }
   end
 
-  test "a cancelled start leaves nothing behind" do |mode|
+  test "a cancelled start removes its socket" do |mode|
     path = File.join(Dir.mktmpdir("kino"), "socket")
     server = Kino::Server.new(Apps.linted(Apps::Basic.new), mode: mode, workers: 2, bind: ["unix://#{path}"])
     logged do
-      failing_specs(mode, Float::INFINITY) do
+      failing_starts(mode, -> { true }) do
         starting = Thread.new { server.start }
         starting.report_on_exception = false
         eventually("it listens") { File.socket?(path) }
@@ -194,7 +183,7 @@ class SupervisionTest < ServerTest
     FileUtils.rm_rf(File.dirname(path))
   end
 
-  # What a stop does for each idle worker must not grow with their number.
+  # The number of objects allocated to stop a server with idle workers.
   def objects_to_stop(workers)
     server = serve(Apps::Basic.new, :threaded, workers: workers)
     GC.disable
@@ -205,10 +194,10 @@ class SupervisionTest < ServerTest
     GC.enable
   end
 
-  def test_the_work_of_a_stop_grows_with_the_number_of_workers_and_not_with_its_square
+  def test_the_cost_of_a_shutdown_is_linear_in_the_number_of_workers
     objects_to_stop(4)
     few = objects_to_stop(32)
     many = objects_to_stop(256)
-    assert_operator many, :<, 16 * few, "eight times the workers"
+    assert_operator many, :<, 16 * few, "objects for eight times the workers"
   end
 end

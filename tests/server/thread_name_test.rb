@@ -2,14 +2,14 @@
 
 require_relative "support/server_test"
 
-# Thread names in `ps -T` and `top -H`: a busy thread can be attributed to its worker.
+# Thread names, which show in `ps -T` and `top -H` which worker a thread belongs to.
 class ThreadNameTest < ServerTest
   HEADER = File.read(File.join(RbConfig::CONFIG["rubyhdrdir"], "ruby/thread.h"))
-  # Threads of Ractors have no native thread of their own that could have a name (3.3).
+  # Ruby 3.3 does not give each thread of a Ractor a native thread that could have a name.
   SHARED_THREADS = HEADER.include?("rb_internal_thread_specific_get") && !HEADER.include?("rb_thread_lock_native_thread")
 
   def setup
-    skip "this platform does not show its threads' names in /proc" unless File.exist?("/proc/self/task")
+    skip "this platform has no thread names in /proc" unless File.exist?("/proc/self/task")
     super
   end
 
@@ -17,7 +17,7 @@ class ThreadNameTest < ServerTest
     Dir["/proc/self/task/*/comm"].map do |path|
       File.read(path).chomp
     rescue Errno::ENOENT, Errno::ESRCH
-      nil # it has ended meanwhile
+      nil # ended meanwhile
     end
   end
 
@@ -27,25 +27,25 @@ class ThreadNameTest < ServerTest
   end
 
   covers :io_threads
-  def test_there_are_as_many_io_threads_as_asked_for_and_each_serves
+  def test_a_server_with_three_io_threads_serves
     server = serve(Plain, :threaded, lint: false, io_threads: 3)
-    eventually("each has its name") { names.count("kino I/O") == 3 }
+    eventually("three have the name") { names.count("kino I/O") == 3 }
     clients = Array.new(12) { Client.new(server.port) }
     clients.each { |client| assert_equal "ok", client.get("/").body }
   ensure
     clients&.each(&:close)
   end
 
-  # Which thread of the system handles the request. Shareable, without state.
-  module Here
+  # Returns the id of the native thread that handles the request. Shareable, without state.
+  module NativeThreadId
     def self.call(_env) = [200, {}, [Thread.current.native_thread_id.to_s]]
   end
 
-  # By id, because Ruby keeps threads that have ended, with their names, for its next ones.
+  # By id, because Ruby reuses native threads of ended ones, and these keep their names.
   { threaded: 1, ractor: 1, ractor_of_threads: 2 }.each do |how, threads|
     define_method("test_workers_and_the_supervisor_have_names_in_#{how}") do
       skip "this Ruby's Ractors share native threads" if how != :threaded && SHARED_THREADS
-      server = serve(Here, how == :threaded ? :threaded : :ractor, threads: threads, lint: false)
+      server = serve(NativeThreadId, how == :threaded ? :threaded : :ractor, threads: threads, lint: false)
       client = Client.new(server.port)
       handlers = Array.new(20) { client.get("/").body }
       handlers.uniq.each { |id| assert_match(/\Akino worker [01]\z/, File.read("/proc/self/task/#{id}/comm").chomp) }

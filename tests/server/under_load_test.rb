@@ -5,12 +5,12 @@ require "tempfile"
 require_relative "support/load"
 require_relative "support/server_test"
 
-# What befalls busy servers. Each runs in a process of its own.
+# Busy servers that run out of file descriptors or are stopped. Each runs in a separate process.
 class UnderLoadTest < ServerTest
   APP = File.join(__dir__, "support/counting.ru")
   FILES = 64
   CLIENTS = 24
-  # Responses that all clients together have had before the signal comes.
+  # The number of responses before the signal.
   WARM = 500
 
   def teardown
@@ -31,7 +31,7 @@ class UnderLoadTest < ServerTest
     @log.join
   end
 
-  test "without file descriptors, clients get 503, and later all are served" do |mode|
+  test "if file descriptors run out, clients get 503, and later ones are served" do |mode|
     start(mode, "sh", "-c", "ulimit -n #{FILES}; exec \"$@\"", "sh")
     result = Load.new(@child.port, connections: 3 * FILES, requests: 3000).run
     assert_empty result.errors
@@ -43,12 +43,12 @@ class UnderLoadTest < ServerTest
     assert_match(/Too many open files; clients get 503/, @child.log)
   end
 
-  test "TERM under load: every request that the app has begun is answered" do |mode|
+  test "after TERM under load, every request that reached the app gets its response" do |mode|
     start(mode)
     Tempfile.create("kino-calls") do |calls|
       responses = Thread::Queue.new
-      clients = Array.new(CLIENTS) { Thread.new { ask_until_the_end("/?#{calls.path}", responses) } }
-      eventually("the load is there") { responses.size >= WARM }
+      clients = Array.new(CLIENTS) { Thread.new { request_until_the_end("/?#{calls.path}", responses) } }
+      eventually("there is load") { responses.size >= WARM }
       stop
       clients.each(&:join)
       assert_equal calls.size, responses.size
@@ -63,8 +63,9 @@ class UnderLoadTest < ServerTest
     clients&.each(&:close)
   end
 
-  # Until no server listens any more. A connection may end between two requests, or with one that the server has not read.
-  def ask_until_the_end(path, responses)
+  # Sends requests until the server no longer listens. A connection may end between two requests, or with one that the
+  # server has not read.
+  def request_until_the_end(path, responses)
     loop do
       Client.open(@child.port) do |client|
         loop do

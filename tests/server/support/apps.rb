@@ -3,8 +3,8 @@
 require_relative "gate"
 require_relative "shareable_rack"
 
-# The apps of the tests. Each is a frozen object that every Ractor can share, checked by Rack::Lint unless
-# a test is about what Lint forbids.
+# Apps for the tests. Each is a frozen object that every Ractor can share, checked by Rack::Lint unless a test is about
+# what Lint forbids.
 module Apps
   TEXT = Ractor.make_shareable({ "content-type" => "text/plain" })
 
@@ -26,7 +26,7 @@ module Apps
     end
   end
 
-  # What most tests need.
+  # The app of most tests.
   class Basic < Router
     def index(_env)
       Apps.text("hello")
@@ -47,7 +47,7 @@ module Apps
       Apps.text(env["rack.input"].read || "")
     end
 
-    # How long the body is and what it adds up to, read in small pieces.
+    # Length and checksum of the body, which is read in small pieces.
     def digest(env)
       size = 0
       sum = 0
@@ -58,7 +58,7 @@ module Apps
       Apps.text("#{size} #{sum}")
     end
 
-    # Answers without a look at the body.
+    # Responds without reading the body.
     def ignore(_env)
       Apps.text("ignored")
     end

@@ -5,7 +5,7 @@ require_relative "gate"
 
 # Response bodies other than Arrays.
 module Bodies
-  # An enumerable body that tells when it is closed.
+  # An enumerable body that reports when it is closed.
   class Pieces
     def initialize(pieces, query)
       @pieces = pieces
@@ -21,7 +21,7 @@ module Bodies
     end
   end
 
-  # A body with to_ary, as middleware wraps them: to_ary closes.
+  # A body with to_ary, which closes it, like the wrappers of middleware.
   class Proxy < Pieces
     def to_ary
       @pieces
@@ -30,20 +30,20 @@ module Bodies
     end
   end
 
-  # A body with to_ary that cannot be an Array.
+  # A body whose to_ary returns nil.
   class NoArray < Pieces
     def to_ary; end
   end
 
   # A callable body that Ractors can share.
-  class Called
+  class Callable
     def call(stream)
       stream.write("body")
       stream.close
     end
   end
 
-  # What tests of whole bodies and of streams both ask for.
+  # Paths shared by the tests of complete bodies and of streams.
   class Routes < Apps::Router
     def index(_env)
       Apps.text("hello")

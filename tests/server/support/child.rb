@@ -10,6 +10,13 @@ class Child
 
   attr_reader :pid, :log, :port
 
+  # Where Ruby finds the server and its extension, for RUBYLIB.
+  def self.load_path
+    own = %w[kino.rb kino_native.so]
+    paths = $LOAD_PATH.select { |path| path.include?("kino") || own.any? { |file| File.exist?(File.join(path, file)) } }
+    [*paths, ENV["RUBYLIB"]].compact.uniq.join(":")
+  end
+
   # kino with these arguments, on a free port.
   def self.kino(*arguments, **rest)
     ruby(File.join(ROOT, "exe/kino"), "-p", "0", *arguments, **rest)
@@ -30,15 +37,14 @@ class Child
   def initialize(command, env: {}, chdir: Dir.pwd)
     @reader, writer = IO.pipe
     @log = +""
-    paths = $LOAD_PATH.select { |path| path.include?("kino") || File.exist?(File.join(path, "kino_native.so")) || File.exist?(File.join(path, "kino.rb")) }
-    env = { "RUBYLIB" => [*paths, ENV["RUBYLIB"]].compact.uniq.join(":"), "NO_COLOR" => "1" }.merge(env)
+    env = { "RUBYLIB" => Child.load_path, "NO_COLOR" => "1" }.merge(env)
     @pid = Process.spawn(env, *command, out: writer, err: writer, in: File::NULL, chdir: chdir)
     writer.close
   end
 
   def await_banner
     @port = await_line(%r{^ +listening http://\S*?:(\d+)})[1].to_i
-    # The banner's last line: the server has said all it has to say at start.
+    # The banner's last line: everything logged at the start precedes it.
     await_line(/^ +pid +\d+/)
   end
 
@@ -61,7 +67,7 @@ class Child
     Timeout.timeout(WAIT) { @log << @reader.read }
   end
 
-  # A Thread that reads the log to its end: a server that logs a lot does not wait for a reader.
+  # Starts a Thread that reads the log to its end, so the pipe never fills up.
   def follow
     Thread.new { @log << @reader.read }
   end
@@ -70,7 +76,7 @@ class Child
     Process.kill(name, @pid)
   end
 
-  # Waits for the end: the exit status, or the signal's name.
+  # Waits for the process to end; returns its exit status, or the name of the signal that ended it.
   def status
     @status ||= Timeout.timeout(WAIT) do
       _, status = Process.wait2(@pid)
@@ -79,7 +85,7 @@ class Child
     end
   end
 
-  # Whatever happened, nothing of it stays.
+  # Kills the process if it is still running, and closes the pipe.
   def finish
     return if @status
 

@@ -2,13 +2,13 @@
 
 require "socket"
 
-# A minimal HTTP/1.1 client over one raw connection: it sends the given bytes unchanged and is strict in
-# what it accepts. Every wait has a deadline, and passing it is an error.
+# A minimal HTTP/1.1 client for one connection: it sends the given bytes unchanged and is strict in what it accepts.
+# Every wait has a deadline; missing it raises TooSlow.
 class Client
   class Malformed < StandardError; end
   class TooSlow < StandardError; end
 
-  # +headers+ keeps every field in order, names in lower case; #[] joins what repeats. +trailers+ likewise.
+  # +headers+ keeps every field in order, names in lower case; #[] joins the values of a repeated field. +trailers+ likewise.
   Response = Struct.new(:status, :headers, :body, :version, :complete, :trailers) do
     def [](name)
       values = all(name)
@@ -55,7 +55,7 @@ class Client
     until bytes.empty?
       sent = @socket.write_nonblock(bytes, exception: false)
       if sent == :wait_writable
-        IO.select(nil, [@socket], nil, WAIT) or raise TooSlow, "the server takes no more bytes"
+        IO.select(nil, [@socket], nil, WAIT) or raise TooSlow, "the server accepts no more bytes"
       else
         bytes = bytes.byteslice(sent..)
       end
@@ -92,7 +92,7 @@ class Client
     request("GET", path, **rest)
   end
 
-  # Reads one response; complete is false when the connection broke off inside the body.
+  # Reads one response; complete is false if the connection ended within the body.
   def read_response(method = "GET")
     response = read_head
     response = read_body(response, method)
@@ -115,13 +115,13 @@ class Client
     fields
   end
 
-  # All that is left until the server closes.
+  # Reads until the server closes the connection.
   def read_to_end
     loop { fill or break }
     @buffer.slice!(0..)
   end
 
-  # Whether the server has closed the connection; waits for it and takes no further bytes.
+  # Waits for the server: true if it closes the connection, false if it sends anything else.
   def closed_by_server?
     raise Malformed, "unexpected bytes #{@buffer.inspect}" unless @buffer.empty?
 
@@ -162,8 +162,8 @@ class Client
     chunk
   end
 
-  # Leaves so that the server sees a reset rather than an orderly end.
-  def vanish
+  # Closes the connection with a reset instead of an orderly end.
+  def reset
     @socket.setsockopt(Socket::SOL_SOCKET, Socket::SO_LINGER, [1, 0].pack("ii"))
     @socket.close
   end
@@ -202,7 +202,7 @@ class Client
     response
   end
 
-  # Reads what is there, waiting for it; false at the end of the connection.
+  # Reads the available bytes, waiting for the first; false at the end of the connection.
   def fill
     loop do
       got = @socket.read_nonblock(CHUNK, exception: false)

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# /wait waits a moment; everything else tells how many collections there have been.
+# /wait waits briefly; all other paths return the number of collections so far.
 class Collections
   def call(env)
     sleep 0.001 if env["PATH_INFO"] == "/wait"

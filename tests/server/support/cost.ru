@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The app whose requests tests/server/cost_test.rb counts: it makes no objects of its own.
+# The app of tests/server/cost_test.rb. It allocates no objects, so all that are counted are the server's.
 class CostApp
   HEADERS = { "content-type" => "text/plain" }.freeze
   PLAIN = [200, HEADERS, ["hello"].freeze].freeze

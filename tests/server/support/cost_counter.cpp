@@ -121,7 +121,7 @@ int pthread_cond_signal(pthread_cond_t* condition) noexcept {
   return real(condition);
 }
 
-// Called once by a server's listener, when all that is of interest is loaded.
+// Called once by a server's listener, when everything of interest is loaded.
 int listen(int socket, int backlog) noexcept {
   static auto* const real = next<decltype(listen)>("listen");
   dl_iterate_phdr(note_range, nullptr);

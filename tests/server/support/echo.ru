@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Answers a body with itself: what tests/stress/server_echo.cpp compares.
+# Echoes the body, for tests/stress/server_echo.cpp.
 class EchoApp
   HEADERS = { "content-type" => "application/octet-stream" }.freeze
 

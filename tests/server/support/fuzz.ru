@@ -1,10 +1,11 @@
 # frozen_string_literal: true
 
-# Answers with what the app was given, in the framing that the query chooses: what fuzz_test.rb compares with its oracle.
+# Responds with the request as the app received it, in the framing that the query selects. fuzz_test.rb compares it with
+# its oracle.
 class FuzzApp
   HEADERS = { "content-type" => "application/octet-stream" }.freeze
 
-  # The text in pieces: one of an unknown length.
+  # The text in pieces, without a length.
   class Pieces
     def initialize(text)
       @text = text
@@ -19,7 +20,7 @@ class FuzzApp
     end
   end
 
-  # The text written by a call.
+  # The text, written by a callable body.
   class Written < Pieces
     undef_method :each
 

@@ -2,8 +2,8 @@
 
 require "timeout"
 
-# Lets a test see that a handler has reached a point, and hold it there. Only file descriptors travel to
-# the handler (in the query string), so it works into any Ractor.
+# Tells a test that a handler has reached a point, and holds the handler there. The handler gets only file descriptors,
+# in the query string, so it may run in any Ractor.
 class Gate
   def initialize
     @arrived, @arrive = IO.pipe
@@ -19,17 +19,17 @@ class Gate
     Timeout.timeout(20) { count.times { @arrived.readpartial(1) } }
   end
 
-  # Whether a handler has arrived that was not awaited.
+  # Whether a handler has arrived that no #await has counted.
   def arrived?
     !IO.select([@arrived], nil, nil, 0).nil?
   end
 
-  # Lets +count+ waiting handlers, or the next ones, go on.
+  # Lets +count+ handlers continue: waiting ones, or the next to arrive.
   def pass(count = 1)
     @release.syswrite("." * count)
   end
 
-  # Lets all go on, now and later.
+  # Lets all handlers continue, including later ones.
   def open
     @release.close unless @release.closed?
   end
@@ -38,12 +38,12 @@ class Gate
     [@arrived, @arrive, @pass, @release].each { |io| io.close unless io.closed? }
   end
 
-  # The handler's side: says that it has arrived.
+  # For handlers: reports the arrival.
   def self.arrive(query)
     IO.for_fd(query[/arrive=(\d+)/, 1].to_i, "w", autoclose: false).syswrite(".")
   end
 
-  # The handler's side: says that it has arrived and waits to be let on.
+  # For handlers: reports the arrival and waits for #pass or #open.
   def self.enter(query)
     arrive(query)
     begin

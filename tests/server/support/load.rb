@@ -10,7 +10,7 @@ class Load
 
   Connection = Struct.new(:socket, :buffer, :request)
 
-  # Without an answer for so long, the load has failed.
+  # The load has failed if no response arrives for so many seconds.
   STALL = 30
 
   def initialize(port, connections:, path: "/", requests: nil, seconds: nil, body: nil)
@@ -48,10 +48,10 @@ class Load
 
     connection = Connection.new(TCPSocket.new("127.0.0.1", @port), String.new(encoding: Encoding::BINARY))
     @open[connection.socket] = connection
-    ask(connection)
+    request(connection)
   end
 
-  def ask(connection)
+  def request(connection)
     unless more?
       @open.delete(connection.socket)
       connection.socket.close
@@ -67,7 +67,7 @@ class Load
   def pump
     ready, = IO.select(@open.keys, nil, nil, STALL)
     unless ready
-      @errors << "no answer for #{STALL} s to #{@open.values.map(&:request).first(3).inspect}"
+      @errors << "no response for #{STALL} s to #{@open.values.map(&:request).first(3).inspect}"
       @open.each_key(&:close)
       @open.clear
       return
@@ -78,15 +78,15 @@ class Load
   def receive(connection)
     got = connection.socket.read_nonblock(65_536, exception: false)
     return if got == :wait_readable
-    return broken(connection, "closed before the answer to #{connection.request}") unless got
+    return broken(connection, "closed before the response to #{connection.request}") unless got
 
     connection.buffer << got
-    finish_answer(connection)
+    finish_response(connection)
   rescue SystemCallError => e
     broken(connection, e.message)
   end
 
-  def finish_answer(connection)
+  def finish_response(connection)
     buffer = connection.buffer
     stop = buffer.index("\r\n\r\n") or return
     head = buffer.byteslice(0, stop)
@@ -96,12 +96,12 @@ class Load
 
     status = head[%r{\AHTTP/1\.1 (\d{3}) }, 1].to_i
     body = buffer.byteslice(stop + 4, length.to_i)
-    @errors << "another body: #{body[0, 80].inspect}" if @body && status == 200 && body != @body
-    return broken(connection, "bytes behind the answer: #{buffer.byteslice(finish, 80).inspect}") if buffer.bytesize > finish
+    @errors << "a wrong body: #{body[0, 80].inspect}" if @body && status == 200 && body != @body
+    return broken(connection, "bytes after the response: #{buffer.byteslice(finish, 80).inspect}") if buffer.bytesize > finish
 
     buffer.clear
     @statuses[status] += 1
-    head.match?(/^connection: close\r?$/i) ? reconnect(connection) : ask(connection)
+    head.match?(/^connection: close\r?$/i) ? reconnect(connection) : request(connection)
   end
 
   def reconnect(connection)

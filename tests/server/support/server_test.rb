@@ -12,7 +12,7 @@ require_relative "apps"
 require_relative "child"
 require_relative "client"
 
-# A test against a real server on a port of its own, in this process. Every test is bounded.
+# A test of a server in this process, on a free port. Every test has a time limit.
 class ServerTest < Minitest::Test
   MODES = %i[ractor threaded].freeze
   LIMIT = 90
@@ -24,8 +24,8 @@ class ServerTest < Minitest::Test
     end
   end
 
-  # Says that the test below it shows what these options, or statistics of Server#stats, do. Each of them has one such
-  # test: coverage_test.rb looks for it, and for the names in it.
+  # Declares that the test below shows the effect of these options or statistics of Server#stats. coverage_test.rb
+  # requires such a test for each, and that it uses the name.
   def self.covers(*); end
 
   def run
@@ -38,10 +38,15 @@ class ServerTest < Minitest::Test
     @servers&.each { |server| server.shutdown(timeout: 5) }
   end
 
-  # A started server, stopped after the test.
+  # Starts a server with a shareable app; it is stopped after the test.
   def serve(app, mode, workers: 2, threads: 1, lint: true, **options)
     app = lint ? Apps.linted(app) : Ractor.make_shareable(app)
-    server = Kino::Server.new(app, mode: mode, workers: workers, threads: threads, **options)
+    start_server(app, mode: mode, workers: workers, threads: threads, **options)
+  end
+
+  # Starts a server with any app and options; it is stopped after the test.
+  def start_server(app, **options)
+    server = Kino::Server.new(app, **options)
     (@servers ||= []) << server
     server.start
   end
@@ -50,7 +55,7 @@ class ServerTest < Minitest::Test
     (@gates ||= []).push(Gate.new).last
   end
 
-  # Waits until the block is true by polling; for states without a notification, such as counters.
+  # Polls until the block is true; for states without a notification, such as counters.
   def eventually(what, seconds: 20)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
     until yield
@@ -61,7 +66,7 @@ class ServerTest < Minitest::Test
     pass
   end
 
-  # The server is as good as new: no request in flight or queued, all workers present, the next request served.
+  # No request is in flight or queued, all workers are alive, and the next request is served.
   def assert_healthy(server, workers: nil)
     workers ||= server.settings[:workers] * server.settings[:threads]
     eventually("in_flight back to 0") { server.stats[:in_flight].zero? }
@@ -70,8 +75,8 @@ class ServerTest < Minitest::Test
     Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
   end
 
-  # Sends the server's log, which goes to this process's standard error from any Ractor, to a file while
-  # the block runs; returns what was written.
+  # Redirects this process's standard error, and with it the log of all Ractors, to a file while the block runs; returns
+  # the text.
   def logged
     require "tempfile"
     Tempfile.create("kino-log") do |file|

@@ -23,10 +23,10 @@ module ShareableRack
     end
   end
 
-  # What autoload would bring later.
+  # Those that would be autoloaded later.
   %i[Headers Request Response].each { |name| Rack.const_get(name) }
 
-  # Reading them all meets Rack's deprecated ones.
+  # Some of the constants are deprecated.
   deprecated, Warning[:deprecated] = Warning[:deprecated], false
   freeze_constants(Rack)
   Warning[:deprecated] = deprecated

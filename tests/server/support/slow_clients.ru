@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Reads bodies, writes without end, and answers.
+# Responds with the length of the request body, with streams of several lengths, or with an endless one.
 class SlowClientsApp
   HEADERS = Ractor.make_shareable({ "content-type" => "text/plain" })
   PIECE = ("x" * 65_536).freeze

@@ -8,8 +8,8 @@ class StrictResponses
   HEAD = /\GHTTP\/1\.1 ([1-5]\d\d) ([\t\x20-\x7e]*)\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n/n
   CHUNK = /\G([1-9a-fA-F][0-9a-fA-F]*)\r\n/n
 
-  # [status, headers, body] of each final response to requests with these +methods+. +errors+: a response may answer no
-  # request, after the last one.
+  # [status, headers, body] of each final response to requests with these +methods+. A response after those is read as
+  # one to GET: it may reject bytes that are no request.
   def self.read(bytes, methods)
     new(bytes).read(methods)
   end
