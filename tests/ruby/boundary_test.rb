@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "boundary"
 
-# Methods, exceptions in both directions with every destructor run, native objects.
+# Methods, exceptions in both directions, which run every destructor, and native objects.
 class BoundaryTest < RubyTest
   CPP = {
     invalid_argument: [ArgumentError, "an argument"], out_of_range: [IndexError, "an index"],
@@ -22,7 +22,7 @@ class BoundaryTest < RubyTest
     assert_equal 0, Boundary.frames, "a C++ object has outlived its frame"
   end
 
-  def test_arities
+  def test_methods_check_the_number_of_their_arguments
     assert_equal [0, [1, 2], [], [1, 2, 3]],
                  [Boundary.none, Boundary.two(1, 2), Boundary.any, Boundary.any(1, 2, 3)]
     assert_equal [0, 2, -1], %i[none two any].map { |name| Boundary.method(name).arity }
@@ -38,11 +38,11 @@ class BoundaryTest < RubyTest
     end
   end
 
-  def test_a_long_message_arrives_whole
+  def test_a_long_message_is_not_cut
     assert_equal "x" * 200_000, assert_raises(RuntimeError) { Boundary.throw_cpp(:long) }.message
   end
 
-  # Every way out of a block runs the destructors of the C++ frames below it.
+  # Every way to leave a block that C++ frames have called.
   def ways_out
     {
       raise: -> { Boundary.yield_deep { raise IOError, "out" } },
@@ -83,7 +83,7 @@ class BoundaryTest < RubyTest
     Boundary.yield_deep { return 5 }
   end
 
-  def test_retry_and_ensure
+  def test_retry_and_ensure_work_across_cpp_frames
     order = []
     begin
       Boundary.yield_deep do
@@ -98,7 +98,7 @@ class BoundaryTest < RubyTest
     assert_equal %i[block ensure block ensure block ensure], order
   end
 
-  # Ways out at the bottom of a nest of frames, and what has to arrive at its top.
+  # Ways to leave the innermost of many frames, and the result in the outermost.
   module Ways
     LOW = Class.new(StandardError)
 
@@ -112,7 +112,7 @@ class BoundaryTest < RubyTest
                number: [RuntimeError, "kino: an unknown C++ exception"] }.freeze
   FRAMES = %i[protect method block pair ensure catch_all catch_std destructor].freeze
 
-  # What came of a plan, in a thread of its own because it may be killed.
+  # The result of a plan, in a separate thread because it may be killed.
   def outcome_of(plan)
     ended = []
     value = Thread.new do
@@ -126,7 +126,7 @@ class BoundaryTest < RubyTest
     value
   end
 
-  def test_any_nesting_of_frames_is_left_in_order
+  def test_any_nesting_of_frames_unwinds_completely
     Boundary.extend(Ways)
     random = Random.new(Integer(ENV.fetch("SEED", "22")))
     times(3000).times do
@@ -134,22 +134,22 @@ class BoundaryTest < RubyTest
       plan = Array.new(random.rand(8)) { FRAMES.sample(random: random) } << way
       expected = WAYS_OUT[way]
       assert_equal [expected], [outcome_of(plan)], "with #{plan}"
-      assert_equal 0, Boundary.frames, "frames are left with #{plan}"
+      assert_equal 0, Boundary.frames, "frames remain with #{plan}"
     end
   end
 
-  def test_a_handler_of_cpp_exceptions_catches_nothing_of_ruby
-    assert_raises(IOError) { Boundary.handler_sees { raise IOError } }
-    assert_equal :thrown, catch(:out) { Boundary.handler_sees { throw :out, :thrown } }
-    assert_nil Thread.new { Boundary.handler_sees { Thread.current.kill } }.value
-    assert_raises(Timeout::Error) { Timeout.timeout(0.01) { Boundary.handler_sees { sleep } } }
+  def test_a_handler_for_std_exception_does_not_catch_ruby_exceptions
+    assert_raises(IOError) { Boundary.caught_as_std_exception? { raise IOError } }
+    assert_equal :thrown, catch(:out) { Boundary.caught_as_std_exception? { throw :out, :thrown } }
+    assert_nil Thread.new { Boundary.caught_as_std_exception? { Thread.current.kill } }.value
+    assert_raises(Timeout::Error) { Timeout.timeout(0.01) { Boundary.caught_as_std_exception? { sleep } } }
   end
 
-  def test_a_name_that_the_c_library_has_too
+  def test_a_function_may_have_the_name_of_one_in_the_c_library
     assert Boundary.close
   end
 
-  def test_exceptions_in_ractors
+  def test_exceptions_cross_the_boundary_in_ractors
     ractors = Array.new(3) do
       Ractor.new(times(300)) do |count|
         count.times.count do
@@ -162,7 +162,7 @@ class BoundaryTest < RubyTest
     assert_equal [times(300)] * 3, ractors.map { |ractor| result_of(ractor) }
   end
 
-  def test_a_native_object_may_be_shared_if_it_says_so
+  def test_a_native_object_declared_shareable_can_be_shared
     counter = Boundary::Counter.make
     refute Ractor.shareable?(counter)
     assert Ractor.shareable?(shareable(counter))
@@ -178,7 +178,7 @@ class BoundaryTest < RubyTest
     assert_match(/Box/, error.message)
   end
 
-  def test_an_object_that_cannot_be_passed_to_a_ractor_says_what_to_do
+  def test_the_error_about_an_object_that_ractors_cannot_share_says_what_to_do
     { Boundary::Counter.make => /\Aa Boundary::Counter .* freeze it before it is passed to another Ractor/,
       Class.new(Boundary::Counter) { def self.name = "Derived" }.make => /freeze it/,
       Boundary::Box.make("x") => /\Aa Boundary::Box .* create one in each Ractor .* ruby_shareable/ }.each do |object, message|
@@ -192,7 +192,7 @@ class BoundaryTest < RubyTest
     end
   end
 
-  def test_a_native_object_cannot_be_made_empty_copied_or_confused
+  def test_a_native_object_cannot_be_allocated_copied_or_used_as_another_class
     assert_raises(TypeError, NoMethodError) { Boundary::Counter.new }
     assert_raises(TypeError) { Boundary::Counter.make.dup }
     assert_raises(TypeError) { Boundary::Counter.make.clone }
@@ -202,7 +202,7 @@ class BoundaryTest < RubyTest
     assert_equal 0, Boundary.wrong_receiver(Boundary::Counter.make)
   end
 
-  def test_what_a_native_object_holds_is_marked
+  def test_the_contents_of_a_native_object_are_marked
     boxes = Array.new(times(2000)) { |i| Boundary::Box.make("content #{i}") }
     fresh = Array.new(times(2000)) { |i| Boundary::Box.fresh(i) }
     GC.start
@@ -212,13 +212,14 @@ class BoundaryTest < RubyTest
   end
 
   def test_the_destructor_of_a_native_object_runs
-    times(2000).times { Boundary::Counter.make }
+    skip "few objects are made if each allocation is a collection" if GC_MODE == "stress"
+    2000.times { Boundary::Counter.make }
     GC.start
-    # What the collector still sees on a stack is a handful.
-    assert_operator Boundary.objects, :<, 100 if GC_MODE == "none"
+    # The collector is conservative about stacks and keeps a few.
+    assert_operator Boundary.objects, :<, 100
   end
 
-  def test_an_exception_in_the_extension_itself
+  def test_an_exception_in_the_init_function_is_raised_by_require
     printed = child(<<~RUBY)
       $boundary_fails = true
       begin

@@ -3,13 +3,13 @@
 require_relative "support/ruby_test"
 require "broadcasting"
 
-# Every subscriber, in any Ractor, receives each message; slow ones learn how many they missed.
+# Every subscriber, in any Ractor, receives each message; slow ones get the number of messages they missed.
 class BroadcastingTest < RubyTest
   def renew(capacity)
     Broadcasting.renew(capacity)
   end
 
-  # Ractors that subscribe and return what they popped until the end.
+  # Ractors that subscribe, pop until the broadcast is closed, and return what they popped and the number missed.
   def listeners(count)
     Array.new(count) do |index|
       before = Broadcasting.count
@@ -34,7 +34,7 @@ class BroadcastingTest < RubyTest
     ractors.each { |ractor| assert_equal [*0...100, 0], result_of(ractor) }
   end
 
-  def test_a_slow_subscriber_misses_the_oldest
+  def test_a_slow_subscriber_misses_the_oldest_messages
     renew(2)
     mine = Broadcasting::Subscriber.make
     5.times { |number| assert_equal 1, Broadcasting.publish(number) }
@@ -42,7 +42,7 @@ class BroadcastingTest < RubyTest
     assert_equal [3, 4, :timed_out], Array.new(3) { mine.pop_for_a_moment }
   end
 
-  def test_what_a_ractor_misses_and_pops_is_what_was_published
+  def test_every_published_message_is_popped_or_counted_as_missed
     renew(4)
     ractors = listeners(2)
     times(10_000).times { |number| Broadcasting.publish(number) }
@@ -54,7 +54,7 @@ class BroadcastingTest < RubyTest
     end
   end
 
-  def test_an_interrupt_ends_a_pop_and_the_subscriber_goes_on
+  def test_a_subscriber_remains_usable_after_an_interrupted_pop
     renew(4)
     mine = Broadcasting::Subscriber.make
     thread = Thread.new { mine.pop }
@@ -69,7 +69,7 @@ class BroadcastingTest < RubyTest
     nil
   end
 
-  def test_the_collector_unsubscribes
+  def test_collecting_a_subscriber_unsubscribes_it
     renew(1)
     make_garbage
     await do
@@ -86,7 +86,7 @@ class BroadcastingTest < RubyTest
     assert_equal [1, :closed], [mine.pop, mine.pop]
   end
 
-  def test_a_forked_child_is_told
+  def test_a_subscriber_raises_in_a_forked_child
     renew(2)
     mine = Broadcasting::Subscriber.make
     pid = fork do

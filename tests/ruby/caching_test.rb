@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "caching"
 
-# One caller computes, threads and Ractors wait for it, and none waits forever, however the computation ends.
+# One caller computes a value, threads and Ractors wait for it, and none waits forever, however the computation ends.
 class CachingTest < RubyTest
   def setup
     Caching.renew
@@ -43,7 +43,7 @@ class CachingTest < RubyTest
     assert_same values.first, Caching.find(key)
   end
 
-  def test_what_a_computation_raises_goes_to_its_caller_and_another_one_computes
+  def test_the_exception_of_a_computation_is_raised_in_its_caller_and_another_one_computes
     first = fetching do
       Caching.wait_at_gate
       raise IOError, "no such disk"
@@ -55,19 +55,19 @@ class CachingTest < RubyTest
     assert_equal [2, 2, 2], others.map(&:value)
   end
 
-  def test_a_kill_of_the_computing_thread_lets_another_one_compute
+  def test_if_the_computing_thread_is_killed_another_one_computes
     first = computing
     others = Array.new(2) { fetching { 2 } }
     first.kill.join
     assert_equal [2, 2], others.map(&:value)
   end
 
-  def test_a_throw_out_of_a_computation_lets_another_one_compute
+  def test_after_a_throw_out_of_a_computation_another_one_computes
     assert_equal(:left, catch(:way) { Caching.number("a") { throw :way, :left } })
     assert_equal(2, Caching.number("a") { 2 })
   end
 
-  def test_an_interrupt_ends_the_wait_of_one_caller_only
+  def test_an_interrupt_ends_the_wait_of_its_thread_only
     first = computing
     others = Array.new(2) { fetching { flunk "computed again" } }
     others.pop.kill.join
@@ -76,13 +76,13 @@ class CachingTest < RubyTest
     assert_equal [1, 1], [first, *others].map(&:value)
   end
 
-  def test_a_computation_that_needs_its_own_value_is_an_error
+  def test_a_computation_that_needs_its_own_value_raises
     error = assert_raises(Errno::EDEADLK) { Caching.number("a") { Caching.number("a") { 1 } } }
     assert_includes error.message, "requires that same value"
     assert_equal(1, Caching.number("a") { Caching.number("b") { 1 } })
   end
 
-  def test_the_collector_keeps_what_the_cache_keeps
+  def test_cached_objects_are_not_collected
     times(200).times do |number|
       Caching.object("object #{number}") { ["made", number.to_s, [number.to_f]] }
       GC.start if (number % 16).zero?
@@ -95,12 +95,12 @@ class CachingTest < RubyTest
     assert_nil Caching.find("object #{last}")
   end
 
-  def test_what_cannot_be_shared_is_not_kept
+  def test_an_unshareable_object_is_not_cached
     assert_raises(StandardError) { Caching.object("thread") { Thread.current } }
     assert_nil Caching.find("thread")
   end
 
-  def test_ractors_that_fetch_and_evict_get_whole_objects
+  def test_ractors_that_fetch_and_evict_get_intact_objects
     rounds = times(2_000)
     ractors = Array.new(3) do |index|
       Ractor.new(index, rounds) do |seed, count|
@@ -125,7 +125,7 @@ class CachingTest < RubyTest
     assert_equal 1, first.value
   end
 
-  def test_a_computation_that_forks_goes_on_in_both_processes
+  def test_a_computation_that_forks_completes_in_both_processes
     pid = nil
     value = Caching.number("a") { (pid = fork) ? 1 : 2 }
     exit!(value == 2 && Caching.number("a") { 3 } == 3 ? 0 : 1) unless pid

@@ -3,7 +3,7 @@
 require_relative "support/ruby_test"
 require "conversions"
 
-# C++ receives the value that Ruby had, or the conversion raises an error with the reason.
+# A conversion gives C++ the same value or raises an error with the reason.
 class ConversionsTest < RubyTest
   WIDTHS = [8, 16, 32, 64].flat_map { |bits|
     [["int#{bits}", -(1 << (bits - 1))..(1 << (bits - 1)) - 1], ["uint#{bits}", 0..(1 << bits) - 1]]
@@ -11,7 +11,7 @@ class ConversionsTest < RubyTest
   NOT_INTEGERS = [nil, true, 1.0, "3", :three, 3r, [3], Class.new { def to_int = 3 }.new].freeze
 
   WIDTHS.each do |name, range|
-    define_method("test_#{name}_takes_its_range_and_nothing_beyond") do
+    define_method("test_#{name}_accepts_exactly_its_range") do
       [range.begin, range.begin + 1, 0, 1, range.end - 1, range.end].each do |number|
         assert_equal number, Conversions.public_send(name, number)
       end
@@ -28,29 +28,29 @@ class ConversionsTest < RubyTest
       chance = Random.new(42)
       times(2000).times do
         number = chance.rand(-(1 << chance.rand(1..70))..(1 << chance.rand(1..70)))
-        answer = begin
+        result = begin
           Conversions.public_send(name, number)
         rescue RangeError
           :refused
         end
-        assert_equal range.cover?(number) ? number : :refused, answer
+        assert_equal range.cover?(number) ? number : :refused, result
       end
     end
   end
 
-  def test_a_wrong_class_is_named
+  def test_the_error_names_the_wrong_class
     assert_equal "kino: expected an Integer, not String",
       assert_raises(TypeError) { Conversions.int32("3") }.message
     assert_equal "kino: expected a String, not nil", assert_raises(TypeError) { Conversions.string(nil) }.message
   end
 
-  def test_doubles
+  def test_doubles_accept_integers_and_floats
     [0.0, 1.5, -1e300, 3, 1 << 80].each { |number| assert_equal number.to_f, Conversions.double(number) }
     assert_predicate Conversions.double(Float::NAN), :nan?
     [nil, "1.5", 3r, true].each { |other| assert_raises(TypeError) { Conversions.double(other) } }
   end
 
-  def test_truth_is_true_or_false_and_nothing_else
+  def test_booleans_accept_only_true_and_false
     assert_same true, Conversions.bool(true)
     assert_same false, Conversions.bool(false)
     [nil, 0, "true"].each { |other| assert_raises(TypeError) { Conversions.bool(other) } }
@@ -70,7 +70,7 @@ class ConversionsTest < RubyTest
     end
   end
 
-  def test_nil_is_an_optional_without_a_value
+  def test_nil_becomes_an_empty_optional
     assert_nil Conversions.optional(nil)
     assert_equal(-128, Conversions.optional(-128))
     assert_raises(RangeError) { Conversions.optional(128) }

@@ -2,19 +2,19 @@
 
 require_relative "support/dispatching"
 
-# A forked child of a process that has a dispatcher.
+# Forked children of a process that has a dispatcher.
 class DispatcherForkTest < DispatcherTest
   def setup
     skip "this platform cannot fork" unless Process.respond_to?(:fork)
     super
   end
 
-  # Runs the block in a forked child, which ends as any program does; returns what it printed.
+  # Runs the block in a forked child, which ends normally; returns the block's result or exception as text.
   def forked
     reader, writer = IO.pipe
     child = fork do
       reader.close
-      # Minitest would run again at the end of the child.
+      # Otherwise Minitest would run again at the end of the child.
       Minitest.class_variable_set(:@@after_run, [])
       Minitest.singleton_class.send(:define_method, :run) { |*| true }
       GC.stress = false
@@ -31,7 +31,7 @@ class DispatcherForkTest < DispatcherTest
     printed
   end
 
-  test_with_workers "a child is told that it cannot use its parent's dispatcher" do |kind|
+  test_with_workers "using the parent's dispatcher raises in a child" do |kind|
     make
     public_send(kind, 2, "n")
     await { @dispatcher.parked == 2 }
@@ -43,7 +43,7 @@ class DispatcherForkTest < DispatcherTest
     assert_equal 1, @dispatcher.submit(1).wait
   end
 
-  test_with_workers "a child makes its own and ends cleanly" do |kind|
+  test_with_workers "a child can use its own dispatcher and ends normally" do |kind|
     skip "this Ruby's forked children crash with Ractors" if kind == :ractors && CRASHING_CHILDREN
     make
     public_send(kind, 2, "n")
@@ -65,7 +65,7 @@ class DispatcherForkTest < DispatcherTest
     assert_equal 1, @dispatcher.submit(1).wait
   end
 
-  # What a child inherits may be freed there although its parent's threads sleep in it.
+  # The inherited dispatcher can be freed, although threads of the parent sleep in it.
   test_with_workers "a child can collect its parent's dispatcher" do |kind|
     make
     public_send(kind, 2, "n")
@@ -78,7 +78,7 @@ class DispatcherForkTest < DispatcherTest
     }
   end
 
-  def test_a_worker_of_the_parent_cannot_go_on_in_a_child
+  def test_a_worker_of_the_parent_raises_in_a_child
     make
     worker = @dispatcher.join
     answer = @dispatcher.submit(1) # a request whose answer is dropped never reaches the worker
@@ -92,7 +92,7 @@ class DispatcherForkTest < DispatcherTest
     worker.leave
   end
 
-  def test_an_answer_to_the_parent_does_not_arrive_in_a_child
+  def test_a_receiver_of_the_parent_raises_in_a_child
     make
     answer = @dispatcher.submit(1)
     assert_equal "RuntimeError: kino: this receiver was made before fork; make one in the child",
@@ -102,8 +102,8 @@ class DispatcherForkTest < DispatcherTest
     assert_equal "1", forked { answer.wait.to_s }
   end
 
-  # The thread that forks is a worker: it keeps its permit in the parent and is no worker in the child.
-  def test_fork_in_a_handler
+  # The forking thread is a worker. It keeps its permit in the parent and is not a worker in the child.
+  def test_a_handler_can_fork
     make
     start(2) do
       @threads << Thread.new { @dispatcher.serve { |n| forked { 5.times { sleep(0) }; "child #{n}" }.size } }
@@ -111,11 +111,10 @@ class DispatcherForkTest < DispatcherTest
     assert_equal [7, 7, 7], Array.new(3) { |n| @dispatcher.submit(n) }.map(&:wait)
   end
 
-  # The child's thread still sits in the parent's dispatcher when it blocks. Nothing there may be waited for: what
-  # other threads had locked at the moment of the fork stays locked. Before 4.0, which brought Ractor::Port, that is
-  # true of Ruby's own lock, too, and a Ractor takes it whenever its last thread falls asleep or wakes: there the busy
-  # ones are threads.
-  def test_children_block_where_their_parent_was_busy
+  # The child's thread is still inside the parent's dispatcher when it blocks. It must not wait for anything there, because
+  # a lock that another thread held at the fork stays locked. Before 4.0 (without Ractor::Port), this also applies to
+  # Ruby's own lock, which a Ractor takes whenever its last thread blocks or wakes; there the busy workers are threads.
+  def test_a_child_can_block_although_its_parent_forked_in_a_busy_dispatcher
     make(capacity: 256, concurrency: 1)
     go = gate(2)
     start(1) do
@@ -133,12 +132,12 @@ class DispatcherForkTest < DispatcherTest
     await { go.arrived == 1 }
     Ractor.const_defined?(:Port) ? ractors(3, "2 * n") : threads(3, "2 * n")
     go.meet
-    assert_equal [2000, 0, 0], @dispatcher.ask_many(2000, 2).wait until forking.ready?
+    assert_equal [2000, 0, 0], @dispatcher.submit_many(2000, 2).wait until forking.ready?
     assert_equal(-2, forking.wait)
   end
 
-  # A child that goes on where its parent's worker was leaves `serve` by the same exception.
-  def test_fork_without_a_block_in_a_handler
+  # A child that returns from the handler leaves `serve` with the same exception.
+  def test_serve_raises_in_a_child_that_returns_from_the_handler
     make
     reader, writer = IO.pipe
     parent = Process.pid

@@ -6,10 +6,10 @@ require_relative "support/dispatching"
 class DispatcherLossTest < DispatcherTest
   Crash = Class.new(StandardError)
 
-  # The request is still referred to, by its Answer: only the clean-up of its worker can end it.
+  # The Answer keeps a reference to the request, so only the clean-up of its worker can end it.
   { "raises" => "raise 'broken'", "raises beyond StandardError" => "raise NoMemoryError, 'broken'",
     "is killed" => "Thread.current.kill", "throws" => "throw :out" }.each do |how, source|
-    test_with_workers "a worker that #{how} abandons what it had" do |kind|
+    test_with_workers "a worker that #{how} abandons its requests" do |kind|
       make
       public_send(kind, 1, source)
       assert_equal :abandoned, @dispatcher.submit_and_keep(1).wait
@@ -17,7 +17,7 @@ class DispatcherLossTest < DispatcherTest
     end
   end
 
-  def test_a_handler_need_not_protect_what_it_calls
+  def test_a_handler_may_call_ruby_without_protect
     { "raise IOError" => IOError, "throw :out, 7" => 7, "Thread.current.kill" => nil, "'text'" => TypeError,
       "raise NoMemoryError" => NoMemoryError }.each do |source, expected|
       make
@@ -33,8 +33,8 @@ class DispatcherLossTest < DispatcherTest
     end
   end
 
-  # Whoever starts workers by hand may forget `leave`; the client must not wait for it.
-  def test_a_thread_that_ends_without_leaving
+  # A program that starts workers itself may forget `leave`; the client must not wait forever.
+  def test_the_requests_of_a_thread_that_ends_without_leave_are_abandoned
     make(slots: 2)
     answer = nil
     Thread.new do
@@ -46,7 +46,7 @@ class DispatcherLossTest < DispatcherTest
     await { occupied.zero? }
   end
 
-  def test_a_ractor_that_ends_without_leaving
+  def test_the_requests_of_a_ractor_that_ends_without_leave_are_abandoned
     make(slots: 2)
     answer = @dispatcher.submit_and_keep(1)
     await_end(Ractor.new(@dispatcher) { |dispatcher| dispatcher.join.take })
@@ -54,7 +54,7 @@ class DispatcherLossTest < DispatcherTest
     await { occupied.zero? }
   end
 
-  def test_a_thread_joins_once_at_a_time
+  def test_a_thread_cannot_join_twice_and_only_the_joined_thread_can_leave
     make
     error = assert_raises(ThreadError) do
       first = @dispatcher.join
@@ -68,13 +68,13 @@ class DispatcherLossTest < DispatcherTest
     assert_match(/has already joined this dispatcher/, error.message)
     again = @dispatcher.join
     assert_equal 1, occupied
-    Thread.new { again.leave }.join # not the one that joined
+    Thread.new { again.leave }.join # not the thread that joined
     assert_equal 1, occupied
     again.leave
     assert_equal 0, occupied
   end
 
-  def test_break_out_of_serve_abandons_and_leaves
+  def test_a_break_out_of_serve_abandons_the_request_and_leaves
     make
     thread = Thread.new { @dispatcher.serve { |n| break n + 1 } }
     assert_equal :abandoned, @dispatcher.submit_and_keep(1).wait
@@ -82,15 +82,15 @@ class DispatcherLossTest < DispatcherTest
     await { occupied.zero? }
   end
 
-  def test_throw_to_a_catch_outside_of_serve
+  def test_a_throw_out_of_serve_abandons_the_request
     make
     thread = Thread.new { catch(:out) { @dispatcher.serve { throw :out, 7 } } }
     assert_equal :abandoned, @dispatcher.submit_and_keep(1).wait
     assert_equal 7, thread.value
   end
 
-  # From outside, in the handler and while waiting.
-  def test_a_thread_that_is_killed_or_raised_in
+  # One of the threads runs a handler, the other waits.
+  def test_interrupting_a_worker_s_thread_abandons_its_request_and_frees_its_slot
     [->(thread) { thread.kill }, ->(thread) { thread.raise(Crash) }].each do |interrupt|
       make
       inside = gate(2)
@@ -106,7 +106,7 @@ class DispatcherLossTest < DispatcherTest
     end
   end
 
-  def test_a_ractor_that_ends_while_one_of_its_threads_serves
+  def test_the_requests_of_a_ractor_that_ends_while_its_thread_serves_are_abandoned
     make
     inside = gate(2)
     ractor = Ractor.new(@dispatcher, inside) do |dispatcher, meeting|
@@ -119,7 +119,7 @@ class DispatcherLossTest < DispatcherTest
     await { occupied.zero? }
   end
 
-  def test_a_supervisor_abandons_and_the_worker_goes_on
+  def test_a_worker_continues_after_a_supervisor_has_abandoned_its_request
     make(slots: 1)
     inside = gate(2)
     threads(1, "n == 1 ? a.meet : nil; n", inside)
@@ -132,7 +132,7 @@ class DispatcherLossTest < DispatcherTest
     assert_equal 2, @dispatcher.submit(2).wait
   end
 
-  def test_what_is_meant_for_one_worker_never_meets_its_successor
+  def test_abandon_and_quarantine_do_not_affect_the_successor_of_a_worker
     make(slots: 1)
     worker = @dispatcher.join
     first = worker.id
@@ -151,7 +151,7 @@ class DispatcherLossTest < DispatcherTest
     second.leave
   end
 
-  def test_close_without_workers_abandons_what_is_queued
+  def test_close_without_workers_abandons_queued_requests
     make
     answers = Array.new(5) { |n| @dispatcher.submit(n) }
     @dispatcher.close
@@ -160,7 +160,7 @@ class DispatcherLossTest < DispatcherTest
     assert_nil @dispatcher.serve { flunk }
   end
 
-  def test_what_is_queued_is_abandoned_when_the_last_worker_of_a_closed_dispatcher_leaves
+  def test_queued_requests_are_abandoned_when_the_last_worker_of_a_closed_dispatcher_leaves
     make
     joined = Queue.new
     may_leave = Queue.new
@@ -182,13 +182,13 @@ class DispatcherLossTest < DispatcherTest
     assert_equal [:abandoned] * 4, answers.drop(1).map(&:wait)
   end
 
-  def test_close_can_discard_what_is_queued
+  def test_close_can_discard_queued_requests
     make
     worker = @dispatcher.join
     answers = Array.new(5) { |n| @dispatcher.submit(n) }
     assert_equal 0, worker.take
     answers[4].drop
-    assert_equal 3, @dispatcher.close_and_discard, "but for the one taken and the one dropped"
+    assert_equal 3, @dispatcher.close_and_discard, "all but the one taken and the one dropped"
     assert_equal [:abandoned] * 3, answers[1, 3].map(&:wait)
     assert_equal [0, :closed], [@dispatcher.close_and_discard, @dispatcher.submit(6)]
     assert worker.answer(10)
@@ -197,7 +197,7 @@ class DispatcherLossTest < DispatcherTest
     assert_equal 10, answers[0].wait
   end
 
-  def test_without_workers_questions_wait_unless_they_are_to_be_refused
+  def test_without_workers_requests_wait_or_are_refused_depending_on_the_option
     make(refuse: true)
     first = @dispatcher.submit(1)
     worker = @dispatcher.join
@@ -206,7 +206,7 @@ class DispatcherLossTest < DispatcherTest
     worker.leave
     assert_equal [:abandoned, :abandoned], [first.wait, second.wait]
     assert_equal [:no_workers] * 2, Array.new(2) { @dispatcher.submit(3) }
-    assert_equal [0, 0, 9], @dispatcher.ask_many(9, 3).wait
+    assert_equal [0, 0, 9], @dispatcher.submit_many(9, 3).wait
     threads(1, "2 * n")
     assert_equal 8, @dispatcher.submit(4).wait
 
@@ -218,14 +218,14 @@ class DispatcherLossTest < DispatcherTest
     @threads.each(&:kill)
   end
 
-  # Workers come, go and die while native threads ask and the dispatcher closes: no question is left without an end.
-  def test_every_question_ends_whenever_workers_leave_and_the_dispatcher_closes
+  # Workers join, leave and die while native threads submit requests and the dispatcher closes.
+  def test_every_request_is_answered_or_abandoned
     random = Random.new(5)
     times(300).times do |round|
       make(capacity: 4, slots: 8, refuse: round.odd?)
       asked = nil
       worker = -> { @threads << Thread.new { @dispatcher.serve { |n| random.rand(20).zero? ? break : 2 * n } } }
-      [-> { asked = @dispatcher.ask_many(100, 2) }, worker, worker].shuffle(random: random).each(&:call)
+      [-> { asked = @dispatcher.submit_many(100, 2) }, worker, worker].shuffle(random: random).each(&:call)
       random.rand(100).times { Thread.pass }
       (round % 3).zero? ? @dispatcher.close_and_discard : @dispatcher.close
       right, wrong, abandoned = asked.wait
@@ -234,7 +234,7 @@ class DispatcherLossTest < DispatcherTest
     end
   end
 
-  def test_slots_are_used_again_without_phantoms
+  def test_the_slots_of_dead_workers_are_reused
     make(slots: 2)
     times(200).times do |i|
       thread = Thread.new { @dispatcher.serve { raise Crash } }
@@ -247,9 +247,9 @@ class DispatcherLossTest < DispatcherTest
     assert_equal (0...50).to_a, Array.new(50) { |n| @dispatcher.submit(n) }.map(&:wait)
   end
 
-  # Workers die and are replaced while thousands of questions are under way: each of them ends, and an answer is
-  # the right one. What was queued is never lost: only what a dying worker held is abandoned.
-  def test_a_storm_of_kills
+  # Workers are killed and replaced while thousands of requests are in flight: each is answered correctly or abandoned.
+  # Queued requests are never lost: only the request of a dying worker is abandoned.
+  def test_many_killed_threads_lose_only_their_own_requests
     [1, 2].each do |concurrency|
       make(capacity: 64, slots: 6, concurrency: concurrency)
       work = -> { @dispatcher.serve { |n| (n % 7).zero? ? sleep(0) && 2 * n : 2 * n } }
@@ -258,7 +258,7 @@ class DispatcherLossTest < DispatcherTest
       random = Random.new(concurrency)
       kills = sum = lost = 0
       until kills >= times(300)
-        flood = @dispatcher.ask_many(count, 3)
+        flood = @dispatcher.submit_many(count, 3)
         waiter = Thread.new { flood.wait }
         while waiter.alive?
           index = random.rand(4)
@@ -280,8 +280,8 @@ class DispatcherLossTest < DispatcherTest
     end
   end
 
-  # The same with Ractors that raise, each replaced by the next one, beside a worker that stays.
-  def test_a_storm_of_dying_ractors
+  # The same with Ractors that raise, one after the other, while another worker keeps serving.
+  def test_many_dying_ractors_lose_only_their_own_requests
     make(capacity: 64, slots: 4, concurrency: 2)
     count = times(4000)
     keeper = Thread.new do
@@ -298,7 +298,7 @@ class DispatcherLossTest < DispatcherTest
     end
     await { occupied == 1 }
     threads(1, "2 * n")
-    right, wrong, abandoned = @dispatcher.ask_many(count, 2).wait
+    right, wrong, abandoned = @dispatcher.submit_many(count, 2).wait
     @dispatcher.close
     assert_equal [count, 0, abandoned], [right + abandoned, wrong, keeper.value]
   end

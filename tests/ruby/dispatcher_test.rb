@@ -3,14 +3,14 @@
 require_relative "support/dispatching"
 require "tmpdir"
 
-# A dispatcher's workers take, answer, share the permits and leave.
+# The workers of a dispatcher: taking and answering requests, sharing permits, leaving.
 class DispatcherWorkersTest < DispatcherTest
-  def test_what_this_ruby_has_is_found
+  def test_the_features_of_this_ruby_are_detected
     expected = %w[rb_thread_lock_native_thread rb_internal_thread_specific_set INTERNAL_THREAD_EVENT_SUSPENDED]
     assert_equal(expected.map { |name| HEADER.include?(name) }, Dispatching.features)
   end
 
-  test_with_workers "a question is answered" do |kind|
+  test_with_workers "a request is answered" do |kind|
     make
     public_send(kind, 1, "n * n")
     assert_equal [4, 9], [@dispatcher.submit(2).wait, @dispatcher.submit(3).wait]
@@ -20,7 +20,7 @@ class DispatcherWorkersTest < DispatcherTest
     make(capacity: 32, concurrency: 2)
     public_send(kind, 6, "2 * n")
     count = times(6000)
-    assert_equal [count, 0, 0], @dispatcher.ask_many(count, 3).wait
+    assert_equal [count, 0, 0], @dispatcher.submit_many(count, 3).wait
     await { @dispatcher.slots.sum { |_, in_flight,| in_flight }.zero? }
     assert_equal count, @dispatcher.slots.sum { |_, _, served,| served }
   end
@@ -30,10 +30,10 @@ class DispatcherWorkersTest < DispatcherTest
     public_send(kind, 4, "2 * n")
     refute @dispatcher.permits_in_use?
     count = times(4000)
-    assert_equal [count, 0, 0], @dispatcher.ask_many(count, 2).wait
+    assert_equal [count, 0, 0], @dispatcher.submit_many(count, 2).wait
   end
 
-  # Ruby alone would switch after 100 ms, and in the middle of a request: here about once a round.
+  # Ruby itself switches threads every 100 ms, in the middle of a request: about once in each round here.
   def test_without_permits_threads_take_turns_between_requests
     make(slots: 2, permits: false, slice: 0)
     round = Struct.new(:gate, :turns).new
@@ -52,8 +52,8 @@ class DispatcherWorkersTest < DispatcherTest
     assert_operator changes, :>=, 200
   end
 
-  # Without lending, the first one would keep the only permit and wait forever for the others.
-  test_with_workers "a worker that blocks lends its place" do |kind|
+  # Otherwise the first one would keep the only permit and wait forever for the others.
+  test_with_workers "a worker that blocks releases its permit" do |kind|
     make(concurrency: 1, slice: NO_SLICE)
     assert_equal THREAD_EVENTS, @dispatcher.permits_in_use?
     meeting = gate(5)
@@ -62,7 +62,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [0, 1, 2, 3, 4], answers.map(&:wait)
   end
 
-  test_with_workers "a worker that sleeps or waits for a Queue lends its place" do |kind|
+  test_with_workers "a worker that sleeps or waits for a Queue releases its permit" do |kind|
     make(concurrency: 1, slice: NO_SLICE)
     done = counter
     public_send(kind, 3, <<~RUBY, done)
@@ -76,8 +76,8 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [0, 1, 2], Array.new(3) { |n| @dispatcher.submit(n) }.map(&:wait)
   end
 
-  # Unless its slice ended, the first one would keep the only permit until the second has run: forever.
-  test_with_workers "a worker that computes for long does not keep others from their turn" do |kind|
+  # Otherwise the first one would keep the only permit and wait forever for the second.
+  test_with_workers "a worker that computes for longer than its slice lets another one run" do |kind|
     make(concurrency: 1)
     flag = counter
     public_send(kind, 2, "n == 0 ? (nil until a.value == 1) : a.add; n", flag)
@@ -87,8 +87,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal 0, long.wait
   end
 
-  # After blocked and long-running handlers the permits are as before: everything can be done again.
-  test_with_workers "permits are neither lost nor gained" do |kind|
+  test_with_workers "no permit is lost or gained when handlers block" do |kind|
     make(concurrency: 1)
     meeting = gate(3)
     public_send(kind, 3, "n.zero? ? a.meet : nil; n", meeting)
@@ -98,7 +97,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal 0, @dispatcher.running
   end
 
-  test_with_workers "idle workers sleep until there is something for them" do |kind|
+  test_with_workers "idle workers sleep until there is a request for them" do |kind|
     make
     public_send(kind, 4, "n")
     await { @dispatcher.parked == 4 }
@@ -114,7 +113,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal before.first + 1, @dispatcher.wake_count
   end
 
-  test_with_workers "close drains what is queued and turns away what comes after" do |kind|
+  test_with_workers "a closed dispatcher serves queued requests and refuses new ones" do |kind|
     make(concurrency: 1)
     go = gate(2)
     public_send(kind, 1, "n.zero? ? a.meet : nil; n", go)
@@ -135,13 +134,13 @@ class DispatcherWorkersTest < DispatcherTest
     await { occupied.zero? }
   end
 
-  def test_a_slice_of_nothing_is_for_dispatchers_without_permits
+  def test_only_a_dispatcher_without_permits_may_have_a_slice_of_zero
     error = assert_raises(ArgumentError) { make(slice: 0) }
     assert_equal "kino: a dispatcher with permits needs a slice of at least 1 ms", error.message
     make(permits: false, slice: 0)
   end
 
-  def test_a_full_queue_says_so
+  def test_submit_to_a_full_queue_returns_full
     make(capacity: 2)
     kept = Array.new(2) { |n| @dispatcher.submit(n) }
     assert_equal :full, @dispatcher.submit(2)
@@ -149,7 +148,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [0, 1], kept.map(&:wait)
   end
 
-  test_with_workers "a question that has ended while it was queued never reaches a worker" do |kind|
+  test_with_workers "a request that expires in the queue never reaches a worker" do |kind|
     make
     go = gate(2)
     seen = counter
@@ -165,7 +164,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [5, 1], [@dispatcher.dropped, seen.value]
   end
 
-  def test_a_question_whose_asker_has_gone_never_reaches_a_worker
+  def test_a_request_whose_receiver_was_dropped_never_reaches_a_worker
     make
     worker = @dispatcher.join
     answers = Array.new(5) { |n| @dispatcher.submit(n) }
@@ -173,12 +172,12 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [1, 4], [worker.take, worker.take]
     assert_equal 3, @dispatcher.dropped
     answers[4].drop
-    refute worker.answer(4), "a handler can ask whether its question is over"
+    refute worker.answer(4), "answer returns false if the receiver was dropped"
     worker.leave
     assert_equal :abandoned, answers[1].wait
   end
 
-  def test_closed_with_nothing_but_ended_questions
+  def test_workers_of_a_closed_dispatcher_that_has_only_expired_requests_end
     make
     worker = @dispatcher.join
     assert @dispatcher.submit_and_keep(1).expire
@@ -190,7 +189,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal 1, @dispatcher.dropped
   end
 
-  def test_a_worker_step_by_step
+  def test_a_worker_can_take_and_answer_single_requests_and_batches
     make(slots: 2)
     worker = @dispatcher.join
     assert_equal 0, worker.index
@@ -213,7 +212,7 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [[false, 0, 25, 1], [false, 0, 0, 0]], @dispatcher.slots
   end
 
-  def test_no_free_slot
+  def test_join_raises_if_no_slot_is_free
     make(slots: 1)
     worker = @dispatcher.join
     error = assert_raises(ThreadError) { Thread.new { @dispatcher.serve { flunk } }.value }
@@ -225,15 +224,15 @@ class DispatcherWorkersTest < DispatcherTest
     assert_equal [[false, 0, 0, 2]], @dispatcher.slots
   end
 
-  # Its client must not wait until another question comes along and takes the forgotten one's place.
-  def test_a_question_that_the_handler_forgets_is_abandoned_although_no_other_follows
+  # Immediately, not only when the next request replaces it.
+  def test_a_request_that_the_handler_does_not_answer_is_abandoned
     make
     start(1) { @threads << Thread.new { @dispatcher.serve_some { nil } } }
     assert_equal :abandoned, @dispatcher.submit(1).wait
   end
 
-  # A Ractor's handler may load code, which the main Ractor does while it waits for the answer.
-  def test_require_in_a_ractor_while_main_waits
+  # The main Ractor loads the code for the handler's Ractor, while it waits for the answer.
+  def test_a_handler_in_a_ractor_can_require_while_the_main_thread_waits
     skip "this Ruby cannot require in a Ractor" unless REQUIRE_IN_RACTORS
     make
     Dir.mktmpdir do |directory|

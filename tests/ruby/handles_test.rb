@@ -5,7 +5,7 @@ require "handles"
 
 # Integer ids for native state, in every Ractor.
 class HandlesTest < RubyTest
-  def test_an_id_finds_until_it_is_erased
+  def test_an_id_is_valid_until_it_is_erased
     id = Handles.insert
     assert_equal [1, 2], [Handles.add(id), Handles.add(id)]
     assert_equal [true, false], [Handles.erase(id), Handles.erase(id)]
@@ -13,7 +13,7 @@ class HandlesTest < RubyTest
     refute_equal id, Handles.insert
   end
 
-  def test_nonsense_is_a_miss
+  def test_an_invalid_id_is_not_found
     id = Handles.insert
     other = Handles.insert_other
     [0, 1, id + 1, id ^ (1 << 30), id | (1 << 62), other, (1 << 64) - 1, (1 << 62) - 1].each do |wrong|
@@ -26,12 +26,12 @@ class HandlesTest < RubyTest
     assert Ractor.shareable?(id)
   end
 
-  def test_ids_are_never_given_out_twice
+  def test_ids_are_never_reused
     ids = Array.new(times(3000)) { Handles.insert.tap { |id| Handles.erase(id) } }
     assert_equal ids.size, ids.uniq.size
   end
 
-  def test_a_pin_outlives_erase_and_a_dying_thread_drops_its_own
+  def test_a_pin_keeps_an_erased_object_alive_until_its_thread_ends
     before = Handles.alive
     id = Handles.insert
     assert_equal 1, Handles.pinned(id) { assert Handles.erase(id) }
@@ -46,7 +46,7 @@ class HandlesTest < RubyTest
     assert_equal before, Handles.alive
   end
 
-  def test_from_many_ractors
+  def test_many_ractors_share_a_registry
     before = Handles.alive
     shared = Handles.insert
     ractors = Array.new(4) do

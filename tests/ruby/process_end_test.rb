@@ -4,7 +4,7 @@ require_relative "support/ruby_test"
 require_relative "support/waiting"
 require "dispatching"
 
-# A process ends while its threads and Ractors wait. The tests check that every child ends.
+# A process can end while its threads and Ractors wait: every child ends with success.
 class ProcessEndTest < RubyTest
   SETUP = <<~RUBY
     $stdout.sync = true
@@ -13,7 +13,7 @@ class ProcessEndTest < RubyTest
     Thread.report_on_exception = false
     dispatcher = Ractor.make_shareable(Dispatching::Dispatcher.make(8, 8, 1, true, 10, false))
     name = ARGV.fetch(0)
-    # One witness of a wait or more live while it lasts.
+    # Each wait has one live C++ object or more.
     def until_alive(count)
       Thread.pass until Waits.alive >= count
     end
@@ -27,7 +27,7 @@ class ProcessEndTest < RubyTest
   ENDINGS = {
     "end" => "", "exit" => "exit", "raise" => "begin; raise 'over'; ensure; exit(true); end",
     "SIGTERM" => "trap(:TERM) { exit }; Process.kill(:TERM, Process.pid); Waiting.for_ever(name)",
-    # The process that starts the tests may ignore it.
+    # It may be ignored by the process that started the tests.
     "SIGINT" => <<~RUBY,
       trap(:INT, "DEFAULT")
       main = Thread.current
@@ -42,14 +42,14 @@ class ProcessEndTest < RubyTest
 
   Waiting::NAMES.each do |name|
     { threads: IN_THREADS, ractors: IN_RACTORS }.each do |kind, start|
-      define_method("test_the_end_while_#{kind}_wait_in_#{name}") do
+      define_method("test_a_process_ends_while_#{kind}_wait_in_#{name}") do
         assert_equal "waiting\n", child("#{SETUP}\n#{start}\nputs 'waiting'", name)
       end
     end
   end
 
   ENDINGS.each do |ending, source|
-    define_method("test_#{ending}_while_threads_and_ractors_wait") do
+    define_method("test_a_process_ends_by_#{ending}_while_threads_and_ractors_wait") do
       printed = child("#{SETUP}\n#{IN_RACTORS}\nthreads = Array.new(2) { Waiting.thread(name) }\n#{source}", "pop")
       assert_equal ending == "SIGINT" ? "interrupted\n" : "", printed
     end
@@ -64,8 +64,8 @@ class ProcessEndTest < RubyTest
     assert_equal "ensure\n", printed
   end
 
-  # Idle workers, busy ones and one that is blocked, of every kind; the dispatcher is never closed.
-  def test_the_end_while_workers_wait
+  # Idle and blocked workers, in threads and Ractors; the dispatcher is never closed.
+  def test_a_process_ends_while_workers_wait
     printed = child(<<~RUBY, "pop")
       #{SETUP}
       gate = Ractor.make_shareable(Dispatching::Gate.make(9))
@@ -80,7 +80,7 @@ class ProcessEndTest < RubyTest
     assert_equal "busy\n", printed
   end
 
-  def test_the_end_while_a_worker_computes
+  def test_a_process_ends_while_a_worker_computes
     printed = child(<<~RUBY, "pop")
       #{SETUP}
       flag = Ractor.make_shareable(Dispatching::Counter.make)
@@ -93,12 +93,11 @@ class ProcessEndTest < RubyTest
     assert_equal "computing\n", printed
   end
 
-  # While native threads still submit.
-  def test_the_end_under_load
+  def test_a_process_ends_while_native_threads_submit_requests
     printed = child(<<~RUBY, "pop")
       #{SETUP}
       worker = Ractor.new(dispatcher) { |d| d.serve { |n| 2 * n } }
-      flood = dispatcher.ask_many(100_000, 2)
+      flood = dispatcher.submit_many(100_000, 2)
       Thread.pass until dispatcher.slots[0][2] > 100
       puts "loaded"
     RUBY

@@ -3,12 +3,12 @@
 require_relative "support/ruby_test"
 require "rules"
 
-# A broken rule in an extension ends the program immediately and says what to do instead.
+# A violated precondition ends the program with a message that says what to do instead.
 class RulesTest < RubyTest
-  # Ruby's own report on an abort, which reads the debug information of every library, takes seconds.
+  # Avoids Ruby's own report on an abort, which reads the debug information of every library and takes seconds.
   WITHOUT_REPORT = "trap('ABRT', 'SYSTEM_DEFAULT')"
 
-  # What the child prints on standard error before it aborts.
+  # The message of a child that aborts.
   def rule_broken_by(code)
     printed, status = Open3.capture2e(RbConfig.ruby, "-W:no-experimental", "-r", "rules", "-e", WITHOUT_REPORT, "-e", code)
     assert_equal Signal.list["ABRT"], status.termsig, "the child ended with #{status}:\n#{printed}"
@@ -47,29 +47,29 @@ class RulesTest < RubyTest
     null_text: /to_ruby is given a C string: this one is null; return Qnil/,
     undefined_result: /a method returns a Ruby object: this one returned Qundef.*return Qnil/
   }.each do |name, sentence|
-    define_method("test_#{name}") { assert_match sentence, rule_broken_by("Rules.#{name}") }
+    define_method("test_#{name}_aborts") { assert_match sentence, rule_broken_by("Rules.#{name}") }
   end
 
   def test_the_rules_hold_in_ractors_too
     assert_match(/must not block natively/, rule_broken_by("Ractor.new { Rules.push_with_gvl }; sleep"))
   end
 
-  def test_an_error_that_is_kept
+  def test_throwing_a_ruby_error_after_its_method_has_returned_aborts
     assert_match(/a ruby_error must propagate to the method boundary/, rule_broken_by(<<~RUBY))
       Rules.keep_error
       Rules.throw_kept_error
     RUBY
   end
 
-  def test_a_worker_is_one_thread
+  def test_taking_with_the_worker_of_another_thread_aborts
     assert_match(/a worker takes requests in the Ruby thread that joined/, rule_broken_by(<<~RUBY))
       Rules.join_for_others
       Thread.new { Rules.take_for_another }.join
     RUBY
   end
 
-  # A kill, a throw or a break that was caught in C++ leaves Ruby with half of it.
-  def test_what_is_swallowed
+  # Otherwise Ruby would be left with a half-executed kill, throw or break.
+  def test_swallowing_a_ruby_error_aborts
     ["Rules.swallow { raise 'lost' }", "Rules.swallow { exit }", "Rules.swallow { break }",
      "catch(:out) { Rules.swallow { throw :out } }", "Thread.new { Rules.swallow { Thread.exit } }.join",
      "Rules.swallow_in_handler { raise 'lost' }"].each do |code|
@@ -77,7 +77,7 @@ class RulesTest < RubyTest
     end
   end
 
-  def test_an_exception_may_be_replaced_and_nothing_else
+  def test_an_exception_may_be_replaced_but_a_kill_throw_or_break_may_not
     replaced = assert_raises(RuntimeError) { Rules.replace { raise IOError, "first" } }
     assert_equal "replaced", replaced.message
     assert_equal 42, Rules.replace { 42 }
@@ -90,7 +90,7 @@ class RulesTest < RubyTest
   def test_an_exception_may_be_rescued
     assert_equal false, Rules.rescue { raise "rescued" }
     assert_nil $!
-    # Nor does it matter that another one is handled meanwhile.
+    # Also while another exception is being handled.
     begin
       raise "outer"
     rescue StandardError
@@ -98,7 +98,7 @@ class RulesTest < RubyTest
     end
   end
 
-  def test_an_object_that_owns_a_thread_and_does_not_say_so
+  def test_collecting_an_object_that_owns_a_thread_without_declaring_it_aborts
     ["GC.start", "exit"].each do |collect|
       assert_match(/ruby_owns_threads = true/, rule_broken_by("Rules.lose_an_owner; #{collect}"), collect)
     end

@@ -16,15 +16,15 @@ class SignalsTest < RubyTest
       Thread.pass until Thread.main.status == "sleep"
     end
 
-    # Goes on in a child.
-    def leave_parent
+    # Continues in a child.
+    def continue_in_child
       pid = fork
       (Process.wait(pid); exit!) if pid
     end
 
-    # Says which process waits, waits, and says what ended it.
+    # Prints the pid of the waiting process, waits, and prints the signal that ended the wait.
     def wait_for_signal(name)
-      # The process that starts the tests may ignore them.
+      # They may be ignored by the process that started the tests.
       %i[INT TERM].each { |signal| trap(signal, "DEFAULT") }
       puts Process.pid
       name == "serve" ? Dispatching::Dispatcher.make(8, 8, 1, true, 10, false).serve { nil } : Waiting.for_ever(name)
@@ -40,7 +40,7 @@ class SignalsTest < RubyTest
     "alone" => "",
     "after a thread that lived when the wait began" => "Thread.new { await_main }",
     "beside a thread that sleeps in Ruby" => "Thread.new { sleep }.tap { |t| Thread.pass until t.stop? }",
-    # The one that slept first is Ruby's watcher for signals before 3.3; the other one does not take over.
+    # Before Ruby 3.3, the thread that slept first watches for signals; the other one does not take over.
     "after the first of two sleepers" => <<~RUBY,
       first = Thread.new { sleep 0.001 until Thread.main.status == "sleep" }
       Thread.pass until first.stop?
@@ -62,10 +62,10 @@ class SignalsTest < RubyTest
       end
       gate.pop
     RUBY
-    "in a forked child" => "Waiting.thread('pop'); leave_parent; Thread.new { await_main }",
+    "in a forked child" => "Waiting.thread('pop'); continue_in_child; Thread.new { await_main }",
     "in a child forked by a thread" => <<~RUBY
       Thread.new do
-        leave_parent
+        continue_in_child
         Thread.new { await_main }
         wait_for_signal(name)
       end
@@ -75,12 +75,12 @@ class SignalsTest < RubyTest
   # Each wait, and the signal that ends it.
   WAITS = { "pop" => "INT", "push" => "TERM", "answer" => "INT", "sleep" => "TERM", "without_gvl" => "INT",
             "serve" => "TERM" }.freeze
-  # A child that is not woken is a failure; so long may a busy machine take for all of them.
+  # The time limit for all children, in seconds, for a busy machine.
   PATIENCE = 60
 
   SITUATIONS.each do |situation, lines|
     define_method("test_a_signal_ends_every_wait_#{situation.tr(" ", "_")}") do
-      skip "only this process would collect" unless GC_MODE == "none"
+      skip "GC modes have no effect on the children" unless GC_MODE == "none"
       skip "this platform cannot fork" if lines.include?("fork") && !Process.respond_to?(:fork)
       @until = now + PATIENCE
       children = WAITS.keys.to_h { |name| [name, start("#{PRELUDE}\n#{lines}\nwait_for_signal(name)", name)] }
@@ -97,7 +97,7 @@ class SignalsTest < RubyTest
     Process.clock_gettime(Process::CLOCK_MONOTONIC)
   end
 
-  # A process group of its own: what is forked in it ends with it.
+  # In a new process group, so its forked children can be killed with it.
   def start(code, *arguments)
     reader, writer = IO.pipe
     pid = Process.spawn(RbConfig.ruby, "-W:no-experimental", "-e", code, *arguments,
@@ -106,7 +106,7 @@ class SignalsTest < RubyTest
     { pid: pid, out: reader }
   end
 
-  # Sends one signal to the process that waits, and returns what it says.
+  # Sends one signal to the waiting process, and returns the signal that it reports.
   def signal_once(child, signal)
     pid = Integer(line(child))
     await_asleep(pid)
@@ -114,7 +114,7 @@ class SignalsTest < RubyTest
     line(child)
   end
 
-  # Where the system says so, the main thread sleeps: a signal that comes before its wait is easy.
+  # Waits until the main thread sleeps, if the system tells: a signal before the wait would be the easy case.
   def await_asleep(pid)
     stat = "/proc/#{pid}/stat"
     await { "SZX".include?(File.read(stat)[/\) (\w)/, 1]) } if File.exist?(stat)

@@ -25,8 +25,8 @@ class StartingTest < RubyTest
     assert_equal "Starting 1", ractors[1].name
   end
 
-  # What `start` does to see a Ractor's end does not disturb what its caller does to see it.
-  def test_the_value_of_each_ractor_is_there_afterwards
+  # Although `start` itself has watched for the end of each Ractor.
+  def test_the_caller_can_take_the_value_of_each_ractor
     times(2000).times do
       Starting.renew
       assert_equal [:served], stop(Starting.start(1) { Starting.serve; :served })
@@ -38,7 +38,7 @@ class StartingTest < RubyTest
     assert_equal [0, 1], stop(ractors)
   end
 
-  def test_a_ractor_is_created_after_the_one_before_serves
+  def test_a_ractor_is_created_only_after_the_previous_one_serves
     ractors = Starting.start(3) do |index|
       seen = Starting.serving
       Starting.serve
@@ -47,7 +47,7 @@ class StartingTest < RubyTest
     assert_equal [[0, 0], [1, 1], [2, 2]], stop(ractors)
   end
 
-  def test_further_arguments_go_to_every_block
+  def test_further_arguments_are_passed_to_every_block
     ractors = Starting.start(2, "a", :b) do |index, first, second|
       Starting.serve
       [index, first, second]
@@ -55,7 +55,7 @@ class StartingTest < RubyTest
     assert_equal [[0, "a", :b], [1, "a", :b]], stop(ractors)
   end
 
-  def test_a_ractor_that_dies_before_it_serves_is_an_error_with_its_cause
+  def test_start_raises_with_a_cause_if_a_ractor_dies_before_it_serves
     error = assert_raises(RuntimeError) do
       Starting.start(2) { |index| index == 1 ? raise(IOError, "no such disk") : Starting.serve }
     end
@@ -67,13 +67,13 @@ class StartingTest < RubyTest
     await { Starting.serving.zero? }
   end
 
-  def test_a_ractor_that_ends_without_serving_is_an_error
+  def test_start_raises_if_a_ractor_ends_without_serving
     error = assert_raises(RuntimeError) { Starting.start(1) { nil } }
     assert_equal "Starting.start: Ractor 0 ended before it began to serve", error.message
     assert_nil error.cause
   end
 
-  def test_a_timeout_ends_start_and_it_can_be_called_again
+  def test_start_can_be_called_again_after_a_timeout
     lazy = shareable(["wait"])
     assert_raises(Timeout::Error) { Timeout.timeout(0.05) { Starting.start(1, lazy) { Ractor.receive } } }
     assert_equal [7], stop(Starting.start(1) { Starting.serve; 7 })
@@ -83,7 +83,7 @@ class StartingTest < RubyTest
     assert_raises(ArgumentError) { Starting.start(1) }
   end
 
-  def test_what_it_is_made_of_is_private
+  def test_internal_functions_are_not_visible
     assert_empty Starting.methods.grep(/\Akino_/)
   end
 end

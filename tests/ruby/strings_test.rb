@@ -7,7 +7,7 @@ require "strings"
 class StringsTest < RubyTest
   LIMIT = 4 + 64
 
-  def test_they_are_the_literals
+  def test_cached_strings_are_identical_to_literals
     assert_same "REQUEST_METHOD", Strings.find("REQUEST_METHOD".dup)
     assert_same "PATH_INFO", Strings.intern("PATH_INFO".dup)
     assert_same "grüß", Strings.find("grüß".dup)
@@ -16,7 +16,7 @@ class StringsTest < RubyTest
     assert_nil Strings.find("a late one")
   end
 
-  def test_they_are_frozen_and_shareable
+  def test_cached_strings_are_frozen_and_shareable
     ["PATH_INFO", "another", "much longer than the limit " * 3, "bytes \xff\x00"].each do |text|
       made = Strings.intern(text.dup)
       assert_equal text, made
@@ -27,7 +27,7 @@ class StringsTest < RubyTest
     end
   end
 
-  def test_it_is_bounded_and_keeps_the_fixed_ones
+  def test_the_cache_is_bounded_and_keeps_the_fixed_strings
     times(3000).times { |i| assert_equal "value #{i}", Strings.intern("value #{i}") }
     assert_operator Strings.size, :<=, LIMIT
     long = "x" * 33
@@ -37,8 +37,8 @@ class StringsTest < RubyTest
     assert_same "REQUEST_METHOD", Strings.find("REQUEST_METHOD".dup)
   end
 
-  # Sets have eight places: what was used between any seven others is still there, and the same object.
-  def test_what_is_used_often_stays
+  # Sets have eight places: a string used at least once between any seven others remains the same object.
+  def test_a_frequently_used_string_is_not_evicted
     favourite = Strings.intern("favourite")
     id = favourite.object_id
     times(2000).times do |i|
@@ -47,14 +47,14 @@ class StringsTest < RubyTest
     end
   end
 
-  def test_a_cache_that_goes_away
+  def test_a_cache_can_be_destroyed
     times(20).times do
       assert_equal ["short", "made by the other", 3], Strings.short_lived
     end
     GC.start
   end
 
-  def test_eight_ractors_at_once
+  def test_eight_ractors_share_a_cache
     collecting = shareable([GC_MODE])
     ractors = Array.new(8) do |seed|
       Ractor.new(seed, times(4000), collecting) do |start, count, _mode|
@@ -75,12 +75,12 @@ class StringsTest < RubyTest
     assert_operator Strings.size, :<=, LIMIT
   end
 
-  # A child is forked while Ractors are in the cache, again and again: what they had locked must not stop it. Before
-  # 4.0 Ruby's own lock must: it is taken by Ractors that start, make a String or come from a collection, and a child
-  # forked at that moment waits for it in rb_thread_atfork.
-  def test_a_child_of_a_busy_process
+  # Children are forked while Ractors are inside the cache, whose locks must not block them. Before 4.0, Ruby's own lock
+  # can: Ractors take it when they start, allocate a String or return from a collection, and a child forked at that moment
+  # waits for it in rb_thread_atfork. Hence the collector is off, and the Ractors allocate no Strings.
+  def test_a_forked_child_can_use_a_cache_that_was_busy_in_its_parent
     skip "this platform cannot fork" unless Process.respond_to?(:fork)
-    GC.stress = false # the children would do nothing else
+    GC.stress = false # it would slow down the children
     Strings.busy = true
     GC.disable
     ractors = Array.new(2) { Ractor.new { Strings.keep_busy } }

@@ -3,17 +3,17 @@
 require_relative "support/ruby_test"
 require "json"
 
-# Three gems built with kino in one process, two with one version and one with another, loaded in every order; and the
-# exported and undefined symbols of every extension.
+# Three gems built with kino, two of them with the same version, in one process and loaded in every order. And the exported
+# and undefined symbols of every extension.
 class VersionsTest < RubyTest
   GEMS = %w[kino_one kino_two kino_next].freeze
   DIRECTORY = $LOAD_PATH.find { |path| File.exist?(File.join(path, "kino_one.#{RbConfig::CONFIG["DLEXT"]}")) }
   BUILD = File.expand_path("../../..", DIRECTORY)
-  # A library that is no extension (what a test preloads) is called lib<name>.
+  # Libraries called lib<name> are not extensions; tests preload them.
   EXTENSIONS = Dir.glob(File.join(BUILD, "{tests,samples}/**/*.#{RbConfig::CONFIG["DLEXT"]}"))
                   .reject { |path| File.basename(path).start_with?("lib") }.freeze
 
-  # What each gem says of itself, in the order of loading.
+  # Each gem's report on itself, in the order of loading.
   REPORT = <<~RUBY
     require "json"
     ARGV.each { |name| require name }
@@ -45,7 +45,7 @@ class VersionsTest < RubyTest
   RUBY
 
   GEMS.permutation.each do |order|
-    define_method("test_#{order.join("_")}_keep_apart") do
+    define_method("test_#{order.join("_")}_share_no_state") do
       report = JSON.parse(child(REPORT, *order))
       forks = report.delete("forks")
       assert_equal order, report.keys
@@ -64,12 +64,12 @@ class VersionsTest < RubyTest
     end
   end
 
-  def test_all_extensions_are_looked_at
+  def test_the_extensions_are_found
     names = EXTENSIONS.map { |path| File.basename(path, ".*") }
     assert_empty GEMS + %w[waits dispatching boundary strings handles] - names
   end
 
-  # The sources of these define it also where Ruby's headers do not.
+  # Their sources define it if Ruby's headers do not.
   GEMS.each do |name|
     define_method("test_#{name}_exports_the_version_that_rubies_under_development_ask_for") do
       path = File.join(DIRECTORY, "#{name}.#{RbConfig::CONFIG["DLEXT"]}")
@@ -80,13 +80,13 @@ class VersionsTest < RubyTest
   EXTENSIONS.each do |path|
     name = File.basename(path, ".*")
 
-    define_method("test_#{name}_exports_what_ruby_looks_for_and_nothing_else") do
+    define_method("test_#{name}_exports_only_the_symbols_that_ruby_looks_up") do
       symbols = nm(path, "--defined-only").map { |line| line.split.last.sub(/@.*/, "").delete_prefix("_") }
       assert_equal ["Init_#{name}"], symbols - %w[init fini edata end bss_start _bss_start ruby_abi_version]
     end
 
     # Ruby's inline functions have C++ names on some versions and are not defined anywhere.
-    define_method("test_#{name}_leaves_nothing_of_ruby_mangled") do
+    define_method("test_#{name}_has_no_undefined_symbols_with_mangled_ruby_names") do
       missing = nm(path, "--undefined-only").map { |line| line.split.last }.grep(/\A_+Z/)
       assert_empty missing.grep(/rb_|ruby/i)
     end
@@ -104,6 +104,6 @@ class VersionsTest < RubyTest
     assert status.success?, printed
     printed.lines(chomp: true).reject(&:empty?)
   rescue Errno::ENOENT
-    skip "there is no nm here"
+    skip "nm is not installed"
   end
 end

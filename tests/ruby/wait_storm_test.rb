@@ -3,10 +3,10 @@
 require_relative "support/ruby_test"
 require_relative "support/waiting"
 
-# Thousands of kills and raises in waiting threads: every value is popped once or remains in the channel.
+# Waiting threads are killed or raised in thousands of times: every value is popped exactly once.
 class WaitStormTest < RubyTest
-  # Consumers and producers that record what they got and gave before an interruption can reach them: interruptions
-  # are let through only where a thread waits. Each dies many times and has a successor.
+  # Consumers and producers that record each value before an interrupt can reach them: interrupts are enabled only while a
+  # thread waits. Each is ended many times and replaced.
   module Storm
     def self.consumer(channel, taken)
       pinned_thread do
@@ -32,7 +32,7 @@ class WaitStormTest < RubyTest
       end
     end
 
-    # It is pinned before any thread ends it.
+    # Returns only when the thread has been pinned.
     def self.pinned_thread
       pinned = Thread::Queue.new
       thread = Thread.new do
@@ -51,7 +51,7 @@ class WaitStormTest < RubyTest
       thread.join
     end
 
-    # Whether all numbers came through exactly once.
+    # Whether every number arrived exactly once.
     def self.consumers(count, seed, workers)
       channel = Waits::Channel.make(16)
       taken = []
@@ -96,12 +96,12 @@ class WaitStormTest < RubyTest
   end
 
   %i[consumers producers].each do |side|
-    define_method("test_#{side}_that_die_in_threads") do
+    define_method("test_#{side}_that_die_in_threads_lose_no_value") do
       assert Storm.public_send(side, times(20_000), 1, 4)
     end
 
-    # Pinned threads, in Ractors that start one by one; one Ractor where Ruby can neither pin nor keep track.
-    define_method("test_#{side}_that_die_in_ractors") do
+    # Pinned threads, in Ractors that start one by one; only one Ractor if this Ruby cannot pin.
+    define_method("test_#{side}_that_die_in_ractors_lose_no_value") do
       ready = shareable(Waits::Channel.make(1))
       ractors = Array.new(UNPINNED_THREADS ? 1 : 2) do |seed|
         Ractor.new(side, times(10_000), seed, ready) do |which, count, start, pinned|
@@ -114,8 +114,8 @@ class WaitStormTest < RubyTest
     end
   end
 
-  # Ractors that take and die, one after the other, while the main Ractor pushes: what was popped was yielded.
-  def test_ractors_that_die
+  # Ractors pop some numbers and end or raise, one after the other, while the main Ractor pushes.
+  def test_every_number_popped_by_a_dying_ractor_was_yielded
     channel = shareable(Waits::Channel.make(8))
     count = times(4000)
     taken = []
@@ -143,7 +143,7 @@ class WaitStormTest < RubyTest
     assert_equal (0...count).to_a, taken
   end
 
-  def test_timeouts
+  def test_pops_that_time_out_lose_no_value
     channel = Waits::Channel.make(8)
     count = times(2000)
     producer = Thread.new { count.times { |number| channel.push(number) && (Thread.pass if (number % 3).zero?) } }

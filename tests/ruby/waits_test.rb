@@ -40,7 +40,7 @@ class WaitsTest < RubyTest
       rescue Waiting::Ended => e
         e.message
       end
-      # Native code of one's own ends when it is asked to stop; all others go on waiting after the trap.
+      # Other native code ends when it is asked to stop; kino's waits continue after the trap.
       assert_equal name == "without_gvl" ? :unblocked : "after the trap", returned
       helper.join
     ensure
@@ -48,7 +48,7 @@ class WaitsTest < RubyTest
     end
   end
 
-  def test_an_interruption_that_is_masked_does_not_end_a_wait
+  def test_a_masked_interrupt_does_not_end_a_wait
     assert_equal [7, "raised"], Waiting.raise_masked
     assert_equal [7, "raised"], result_of(Ractor.new { Waiting.raise_masked })
   end
@@ -62,7 +62,7 @@ class WaitsTest < RubyTest
     assert_equal 5, waiting.value
   end
 
-  def test_what_is_ready_is_taken_without_a_wait
+  def test_an_available_value_is_returned_immediately
     channel = Waits::Channel.make(2)
     assert_equal %i[pushed pushed], [channel.push(1), channel.push(2)]
     assert_equal [1, 2], [channel.pop, channel.pop_for(Waiting::HOUR)]
@@ -93,7 +93,7 @@ class WaitsTest < RubyTest
     assert_equal :abandoned, Waits::Answer.make.tap(&:abandon).wait
   end
 
-  def test_a_notification_ends_a_park_before_it_or_in_it
+  def test_a_notification_before_or_during_a_park_ends_it
     spot = Waits::Parker.make
     spot.notify
     spot.notify
@@ -120,7 +120,7 @@ class WaitsTest < RubyTest
     assert_equal "in the predicate", error.message
   end
 
-  def test_work_without_the_lock_is_not_begun_while_an_interrupt_waits
+  def test_try_without_gvl_reports_whether_the_work_ran
     trapped = 0
     before = trap(:USR1) { trapped += 1 }
     assert Waits.try_without_gvl(Signal.list["USR1"])
@@ -129,7 +129,7 @@ class WaitsTest < RubyTest
     trap(:USR1, before)
   end
 
-  def test_between_ractors
+  def test_ractors_exchange_values_in_order
     channel = shareable(Waits::Channel.make(4))
     producers = Array.new(2) do |first|
       Ractor.new(channel, first, times(2000)) do |to, start, count|
@@ -143,7 +143,7 @@ class WaitsTest < RubyTest
     assert_equal popped.select(&:even?), popped.select(&:even?).sort, "FIFO per producer"
   end
 
-  def test_close_ends_waits
+  def test_close_ends_all_waits
     channel = Waits::Channel.make(1)
     popping = Array.new(3) { Thread.new { channel.pop } }.each { |thread| await_waiting(thread) }
     channel.close
@@ -156,7 +156,7 @@ class WaitsTest < RubyTest
     assert_equal [1, :closed], [channel.pop, channel.pop]
   end
 
-  def test_deadlines
+  def test_a_wait_with_a_timeout_returns_when_it_expires
     channel = Waits::Channel.make(1)
     assert_equal [:timed_out, :timed_out], [channel.pop_for(1), channel.pop_for(0)]
     assert_equal :timed_out, Waiting.full.push_for(2, 1)
@@ -165,7 +165,7 @@ class WaitsTest < RubyTest
     assert Waits.sleep_for(1)
   end
 
-  def test_a_patience_beyond_the_clock_is_no_deadline
+  def test_a_timeout_beyond_the_range_of_the_clock_never_expires
     longest = (1 << 63) - 1
     [-> { Waits::Channel.make(1).pop_for(longest) }, -> { Waiting.full.push_for(2, longest) },
      -> { Waits::Answer.make.wait_for(longest) }, -> { Waits::Parker.make.park_for(longest) },
@@ -174,7 +174,7 @@ class WaitsTest < RubyTest
     end
   end
 
-  def test_a_cpp_exception_comes_back_with_the_lock
+  def test_an_exception_thrown_without_the_gvl_is_rethrown_with_it
     error = assert_raises(IndexError) { Waits.throw_without_gvl }
     assert_equal "thrown without the lock", error.message
   end
@@ -183,7 +183,7 @@ class WaitsTest < RubyTest
     assert_raises(NoMemoryError) { Waits.throw_in_wait }
   end
 
-  def test_a_forked_child_is_told_that_a_wait_is_its_parents
+  def test_waits_on_inherited_objects_raise_in_a_forked_child
     skip "this platform cannot fork" unless Process.respond_to?(:fork)
     channel = Waits::Channel.make(1)
     channel.push(1)

@@ -17,7 +17,7 @@
 
 namespace {
 
-// Counts those of its kind that are alive.
+// Counts the live objects of a kind.
 template <class Kind>
 struct witness {
   static inline std::atomic<long> alive{0};
@@ -71,7 +71,7 @@ VALUE deep(kino::gvl const& held, int depth) {
 }
 VALUE yield_deep(kino::gvl const& held, VALUE) { return deep(held, 3); }
 
-// Catches nothing, but counts what passes.
+// Catches and rethrows the block's exception; returns nil if it has no state.
 VALUE observe(kino::gvl const& held, VALUE) {
   int state = 0;
   try {
@@ -113,8 +113,8 @@ VALUE call_back(VALUE argument) {
   });
 }
 
-// Each step of the plan is a kind of frame, C++'s or Ruby's, around what comes after it; the last
-// one is a way out. Every frame here has a destructor, so Ruby may leave none of them by itself.
+// Each step of the plan is a kind of frame, C++'s or Ruby's, around the steps after it; the last one leaves all frames.
+// Every frame here has a destructor, so a longjmp of Ruby must not skip any of them.
 VALUE descend(kino::gvl const& held, VALUE self, VALUE plan, long at) {
   witness<frame> const here;
   std::string const step(rb_id2name(SYM2ID(RARRAY_AREF(plan, at))));
@@ -184,8 +184,8 @@ VALUE nest(kino::gvl const& held, VALUE self, VALUE plan, VALUE at) {
   return descend(held, self, plan, FIX2LONG(at));
 }
 
-// Whether a handler for C++'s exceptions sees what a block raises, throws or is killed by.
-VALUE handler_sees(kino::gvl const& held, VALUE) {
+// Whether a handler for std::exception catches the block's raise, throw or kill.
+VALUE caught_as_std_exception(kino::gvl const& held, VALUE) {
   try {
     kino::protect(held, [] { return rb_yield(Qnil); });
   } catch (std::exception const&) {
@@ -227,7 +227,7 @@ VALUE box_make(kino::gvl const& held, VALUE klass, VALUE content) {
 VALUE box_content(kino::gvl const& held, VALUE self) {
   return box_object::get(held, self).content;
 }
-// What only the C++ object refers to while it is wrapped.
+// Its content is referenced only by the C++ object.
 VALUE box_fresh(kino::gvl const& held, VALUE klass, VALUE number) {
   auto made = std::make_unique<box>();
   made->content = Qnil;
@@ -241,7 +241,7 @@ VALUE box_fresh(kino::gvl const& held, VALUE klass, VALUE number) {
 VALUE counter_make_shareable(kino::gvl const& held, VALUE klass) {
   return counter_object::wrap_shareable(held, klass, std::make_unique<counter>());
 }
-// The C library has a function of this name, too.
+// The C library also has a function of this name.
 VALUE close(kino::gvl const&, VALUE) { return Qtrue; }
 VALUE wrong_receiver(kino::gvl const& held, VALUE, VALUE object) {
   witness<frame> const here;
@@ -262,7 +262,7 @@ KINO_EXTENSION(boundary) {
   kino::define_function<yield_deep>(boundary, "yield_deep");
   kino::define_function<observe>(boundary, "observe");
   kino::define_function<nest>(boundary, "nest");
-  kino::define_function<handler_sees>(boundary, "handler_sees");
+  kino::define_function<caught_as_std_exception>(boundary, "caught_as_std_exception?");
   kino::define_function<close>(boundary, "close");
   kino::define_function<wrong_receiver>(boundary, "wrong_receiver");
   VALUE const counter = counter_object::define_class(held, boundary, "Counter");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// broadcast.hpp for the tests: one broadcast of integers, renewed by each test, and its subscribers.
+// broadcast.hpp for the tests: a broadcast of integers, which each test replaces, and its subscribers.
 
 #include <kino/dispatch.hpp>
 

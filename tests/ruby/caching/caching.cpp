@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// shared_cache.hpp and shareable_cache.hpp for the tests: the block computes.
+// shared_cache.hpp and shareable_cache.hpp for the tests: blocks compute the values.
 
 #include <kino/dispatch.hpp>
 
@@ -33,7 +33,7 @@ VALUE erase(kino::gvl const& held, VALUE, VALUE key) {
 }
 VALUE size(kino::gvl const&, VALUE) { return SIZET2NUM(objects->size()); }
 
-// Waits for `open`, and says meanwhile that it computes.
+// Waits for `open_gate`, and counts as computing meanwhile.
 VALUE wait_at_gate(kino::gvl const& held, VALUE) {
   struct presence {
     presence() { ++computing; }
@@ -49,7 +49,7 @@ VALUE open_gate(kino::gvl const&, VALUE) {
   return Qnil;
 }
 
-// Empty caches and a closed gate; what the ones before hold stays alive.
+// Replaces the cache and the gate; the old ones are never destroyed.
 VALUE renew(kino::gvl const&, VALUE) {
   numbers = new kino::shared_cache<long>(4);
   gate = new kino::channel<bool>(1);

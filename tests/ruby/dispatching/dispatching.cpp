@@ -13,12 +13,12 @@ namespace {
 
 VALUE truth(bool value) { return value ? Qtrue : Qfalse; }
 
-struct question {
+struct request {
   long number = 0;
   kino::responder<long> reply;
 };
 
-// --- Dispatching::Answer: what became of one question; keeps a responder if asked to ---
+// --- Dispatching::Answer: the receiver of one request, and a copy of its responder on demand ---
 
 struct asked {
   static constexpr char const* ruby_name = "Dispatching::Answer";
@@ -44,7 +44,7 @@ VALUE answer_wait(kino::gvl const& held, VALUE self) {
 VALUE answer_ready(kino::gvl const& held, VALUE self) {
   return truth(answer_object::get(held, self).answer.ready());
 }
-// Drops the asking end, as the collector does when this object is unreachable.
+// Drops the receiver, as the collector does when this object is unreachable.
 VALUE answer_drop(kino::gvl const& held, VALUE self) {
   { auto const gone = std::move(answer_object::get(held, self).answer); }
   return Qnil;
@@ -53,7 +53,7 @@ VALUE answer_expire(kino::gvl const& held, VALUE self) {
   return truth(answer_object::get(held, self).kept.expire());
 }
 
-// --- Dispatching::Flood: many questions from native threads ---
+// --- Dispatching::Flood: many requests from native threads ---
 
 struct flood {
   static constexpr char const* ruby_name = "Dispatching::Flood";
@@ -68,7 +68,7 @@ struct flood {
 using flood_object = kino::native_object<flood>;
 VALUE flood_class;
 
-// [answered correctly, answered wrongly, abandoned]; an answer is correct if it is the double.
+// [answered correctly, answered wrongly, abandoned]; the correct answer is twice the number.
 VALUE flood_wait(kino::gvl const& held, VALUE self) {
   flood& asked = flood_object::get(held, self);
   long right = 0;
@@ -97,13 +97,13 @@ VALUE flood_wait(kino::gvl const& held, VALUE self) {
 struct dispatching {
   static constexpr char const* ruby_name = "Dispatching::Dispatcher";
   static constexpr bool ruby_shareable = true;
-  dispatching(kino::gvl const& held, kino::dispatcher<question>::options chosen)
+  dispatching(kino::gvl const& held, kino::dispatcher<request>::options chosen)
       : dispatcher(held, chosen) {}
-  kino::dispatcher<question> dispatcher;
+  kino::dispatcher<request> dispatcher;
 };
 using dispatcher_object = kino::native_object<dispatching>;
 
-kino::dispatcher<question>& dispatcher_of(kino::gvl const& held, VALUE self) {
+kino::dispatcher<request>& dispatcher_of(kino::gvl const& held, VALUE self) {
   return dispatcher_object::get(held, self).dispatcher;
 }
 
@@ -111,7 +111,7 @@ VALUE make(kino::gvl const& held, VALUE klass, VALUE capacity, VALUE slots, VALU
            VALUE permits, VALUE slice, VALUE refuse) {
   return dispatcher_object::wrap(
       held, klass,
-      std::make_unique<dispatching>(held, kino::dispatcher<question>::options{
+      std::make_unique<dispatching>(held, kino::dispatcher<request>::options{
                                               .capacity = FIX2ULONG(capacity),
                                               .slots = FIX2ULONG(slots),
                                               .concurrency = FIX2UINT(concurrency),
@@ -121,7 +121,7 @@ VALUE make(kino::gvl const& held, VALUE klass, VALUE capacity, VALUE slots, VALU
                                                   FIX2LONG(slice))}));
 }
 
-VALUE submit_question(kino::gvl const& held, VALUE self, VALUE number, bool keep) {
+VALUE submit_request(kino::gvl const& held, VALUE self, VALUE number, bool keep) {
   auto [answer, respond] = kino::make_response<long>();
   kino::responder<long> copy = keep ? respond : kino::responder<long>();
   switch (dispatcher_of(held, self).try_submit({FIX2LONG(number), std::move(respond)})) {
@@ -134,17 +134,17 @@ VALUE submit_question(kino::gvl const& held, VALUE self, VALUE number, bool keep
   }
 }
 VALUE submit(kino::gvl const& held, VALUE self, VALUE number) {
-  return submit_question(held, self, number, false);
+  return submit_request(held, self, number, false);
 }
-// The caller's Answer refers to the question as long as it lives, as a request object might.
+// The Answer keeps the request open as long as it lives, as a request object might.
 VALUE submit_and_keep(kino::gvl const& held, VALUE self, VALUE number) {
-  return submit_question(held, self, number, true);
+  return submit_request(held, self, number, true);
 }
 
-// Asks 0...count from `threads` native threads.
-VALUE ask_many(kino::gvl const& held, VALUE self, VALUE count, VALUE threads) {
+// Submits 0...count from `threads` native threads.
+VALUE submit_many(kino::gvl const& held, VALUE self, VALUE count, VALUE threads) {
   auto made = std::make_unique<flood>();
-  std::vector<std::vector<question>> shares(FIX2ULONG(threads));
+  std::vector<std::vector<request>> shares(FIX2ULONG(threads));
   for (long number = 0; number < FIX2LONG(count); ++number) {
     auto [answer, respond] = kino::make_response<long>();
     made->answers.push_back(std::move(answer));
@@ -154,7 +154,7 @@ VALUE ask_many(kino::gvl const& held, VALUE self, VALUE count, VALUE threads) {
   auto& dispatcher = dispatcher_of(held, self);
   for (auto& share : shares) {
     made->askers.emplace_back([&dispatcher, share = std::move(share)]() mutable {
-      for (question& each : share) {
+      for (request& each : share) {
         if (dispatcher.submit(std::move(each), std::chrono::hours(1)) !=
             kino::push_result::pushed) {
           return;
@@ -172,26 +172,26 @@ long answer_of_block(kino::gvl const& held, long number) {
 }
 
 VALUE serve(kino::gvl const& held, VALUE self) {
-  dispatcher_of(held, self).serve(held, [&](question& each) {
+  dispatcher_of(held, self).serve(held, [&](request& each) {
     each.reply.answer(answer_of_block(held, each.number));
   });
   return Qnil;
 }
-// A handler that lets the block's exceptions pass as Ruby has them, by longjmp.
+// The handler calls the block without protect, so exceptions pass it by longjmp.
 VALUE serve_unprotected(kino::gvl const& held, VALUE self) {
-  dispatcher_of(held, self).serve(held, [](question& each) {
+  dispatcher_of(held, self).serve(held, [](request& each) {
     each.reply.answer(NUM2LONG(rb_yield(LONG2FIX(each.number))));
   });
   return Qnil;
 }
-// A message without a waiting asker.
+// A request without a receiver.
 VALUE tell(kino::gvl const& held, VALUE self, VALUE number) {
-  return truth(kino::submit(held, dispatcher_of(held, self), question{FIX2LONG(number), {}}) ==
+  return truth(kino::submit(held, dispatcher_of(held, self), request{FIX2LONG(number), {}}) ==
                kino::push_result::pushed);
 }
-// Answers only if the block returns a number; nil forgets the question.
+// Answers only if the block returns a number.
 VALUE serve_some(kino::gvl const& held, VALUE self) {
-  dispatcher_of(held, self).serve(held, [&](question& each) {
+  dispatcher_of(held, self).serve(held, [&](request& each) {
     VALUE const number = LONG2FIX(each.number);
     VALUE const answer = kino::protect(held, [number] { return rb_yield(number); });
     if (FIXNUM_P(answer)) each.reply.answer(FIX2LONG(answer));
@@ -252,10 +252,10 @@ VALUE slots(kino::gvl const& held, VALUE self) {
 
 struct member {
   static constexpr char const* ruby_name = "Dispatching::Worker";
-  kino::dispatcher<question>* dispatcher;
-  kino::dispatcher<question>::worker* worker;
-  question current;
-  question batch[kino::dispatcher<question>::batch_limit];
+  kino::dispatcher<request>* dispatcher;
+  kino::dispatcher<request>::worker* worker;
+  request current;
+  request batch[kino::dispatcher<request>::batch_limit];
 };
 using worker_object = kino::native_object<member>;
 VALUE worker_class;
@@ -288,10 +288,10 @@ VALUE worker_take_batch(kino::gvl const& held, VALUE self, VALUE most) {
     return all;
   });
 }
-// Answers what the last take_batch gave; returns how many were still open.
+// Answers the requests of the last take_batch; returns how many were still open.
 VALUE worker_answer_batch(kino::gvl const& held, VALUE self, VALUE answer) {
   long open = 0;
-  for (question& each : worker_object::get(held, self).batch) {
+  for (request& each : worker_object::get(held, self).batch) {
     open += each.reply.answer(FIX2LONG(answer));
   }
   return LONG2FIX(open);
@@ -348,7 +348,7 @@ VALUE gate_arrived(kino::gvl const& held, VALUE self) {
   return LONG2NUM(gate_object::get(held, self).arrived.load());
 }
 
-// Dispatching::Counter: an integer that a loop may read without giving up anything.
+// Dispatching::Counter: an integer that a loop can read without releasing the GVL.
 struct tally {
   static constexpr char const* ruby_name = "Dispatching::Counter";
   static constexpr bool ruby_shareable = true;
@@ -366,7 +366,7 @@ VALUE counter_value(kino::gvl const& held, VALUE self) {
   return LONG2NUM(tally_object::get(held, self).count.load());
 }
 
-// What was detected of this Ruby: [pins threads, has thread storage, has thread events].
+// The detected features of this Ruby: [pins threads, has thread storage, has thread events].
 VALUE features(kino::gvl const&, VALUE) {
   return rb_ary_new_from_args(3, truth(kino::ruby_pins_threads),
                               truth(kino::ruby_has_thread_storage),
@@ -403,7 +403,7 @@ KINO_EXTENSION(dispatching) {
   kino::define_function<make>(dispatcher, "make");
   kino::define_method<submit>(dispatcher, "submit");
   kino::define_method<submit_and_keep>(dispatcher, "submit_and_keep");
-  kino::define_method<ask_many>(dispatcher, "ask_many");
+  kino::define_method<submit_many>(dispatcher, "submit_many");
   kino::define_method<serve>(dispatcher, "serve");
   kino::define_method<serve_unprotected>(dispatcher, "serve_unprotected");
   kino::define_method<tell>(dispatcher, "tell");

@@ -45,9 +45,8 @@ private:
 };
 using ticker_object = kino::native_object<ticker>;
 
-// A thread that does not end before a Ruby thread has answered it: nothing that a collector may
-// wait for.
-kino::channel<kino::responder<long>>* questions;
+// A thread that ends only after a Ruby thread has answered it, so a collector must not wait for it.
+kino::channel<kino::responder<long>>* requests;
 class asker {
 public:
   static constexpr char const* ruby_name = "Owning::Asker";
@@ -56,7 +55,7 @@ public:
       : thread_([](std::stop_token) {
           presence const here;
           auto [answer, respond] = kino::make_response<long>();
-          static_cast<void>(questions->try_push(std::move(respond)));
+          static_cast<void>(requests->try_push(std::move(respond)));
           static_cast<void>(answer.wait());
         }) {}
   ~asker() { ++destroyed; }
@@ -75,19 +74,19 @@ VALUE asker_make(kino::gvl const& held, VALUE klass) {
 // Owning.answer: answers one Asker.
 VALUE answer(kino::gvl const& held, VALUE) {
   kino::responder<long> respond;
-  static_cast<void>(kino::pop(held, *questions, respond));
+  static_cast<void>(kino::pop(held, *requests, respond));
   return respond.answer(42) ? Qtrue : Qfalse;
 }
 VALUE count_running(kino::gvl const&, VALUE) { return INT2FIX(running.load()); }
 VALUE count_destroyed(kino::gvl const&, VALUE) { return INT2FIX(destroyed.load()); }
 
-// Owning.join_failed: what left the work is raised where the thread is joined.
+// Owning.join_failed: the exception of the work is rethrown by join.
 VALUE join_failed(kino::gvl const& held, VALUE) {
   kino::native_thread thread([](std::stop_token) { throw std::out_of_range("no such place"); });
   kino::join(held, thread);
   return Qnil;
 }
-// Owning.join_forever: the work ends only by the destructor's request, after an interrupt.
+// Owning.join_forever: the work ends only when the destructor requests it, after an interrupt.
 VALUE join_forever(kino::gvl const& held, VALUE) {
   kino::channel<bool> ended(1);
   kino::native_thread thread([&](std::stop_token stop) {
@@ -100,19 +99,18 @@ VALUE join_forever(kino::gvl const& held, VALUE) {
   return Qnil;
 }
 
-// Owning.ask_natively: the thread of a local variable, which a Ruby thread has to answer while the destructor
-// waits.
+// Owning.ask_natively: a local native thread, whose request a Ruby thread must answer while the destructor waits.
 VALUE ask_natively(kino::gvl const& held, VALUE) {
   kino::native_thread const asking([](std::stop_token) {
     auto [answer, respond] = kino::make_response<long>();
-    static_cast<void>(questions->try_push(std::move(respond)));
+    static_cast<void>(requests->try_push(std::move(respond)));
     static_cast<void>(answer.wait());
   });
-  // An interrupt that comes meanwhile is pending when the destructor begins.
+  // An interrupt that arrives meanwhile is pending when the destructor begins.
   kino::without_gvl(held, [] { await([] { return interrupted.exchange(false); }); }, kino::uninterruptible);
   return Qtrue;
 }
-VALUE go_on(kino::gvl const&, VALUE) {
+VALUE continue_asking(kino::gvl const&, VALUE) {
   interrupted = true;
   return Qnil;
 }
@@ -144,7 +142,7 @@ VALUE answer_all(kino::gvl const&, VALUE, VALUE number) {
 }  // namespace
 
 KINO_EXTENSION(owning) {
-  questions = new kino::channel<kino::responder<long>>(16);
+  requests = new kino::channel<kino::responder<long>>(16);
   VALUE const owning = rb_define_module("Owning");
   for (char const* name : {"Ticker", "Asker"}) {
     rb_undef_alloc_func(rb_define_class_under(owning, name, rb_cObject));
@@ -157,7 +155,7 @@ KINO_EXTENSION(owning) {
   kino::define_function<join_failed>(owning, "join_failed");
   kino::define_function<join_forever>(owning, "join_forever");
   kino::define_function<ask_natively>(owning, "ask_natively");
-  kino::define_function<go_on>(owning, "go_on");
+  kino::define_function<continue_asking>(owning, "continue_asking");
   kino::define_function<ask_all>(owning, "ask_all");
   kino::define_function<wait_for_all>(owning, "wait_for_all");
   kino::define_function<wait_a_moment>(owning, "wait_a_moment");

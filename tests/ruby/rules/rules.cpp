@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Broken rules for the tests: each ends the program with a sentence that names the rule.
+// Violated preconditions for the tests: each function ends the program with a message that names the rule.
 
 #include <kino/broadcast.hpp>
 #include <kino/dispatch.hpp>
@@ -25,11 +25,11 @@ KINO_TEST_REACH(consumers_of, kino::channel<int>, consumers_)
 
 namespace {
 
-struct question {
+struct request {
   long number = 0;
   kino::responder<long> reply;
 };
-using dispatcher = kino::dispatcher<question>;
+using dispatcher = kino::dispatcher<request>;
 
 VALUE value_of_no_answer(kino::gvl const&, VALUE) {
   auto [answer, respond] = kino::make_response<long>();
@@ -62,7 +62,7 @@ VALUE submit_with_gvl(kino::gvl const& held, VALUE) {
   static_cast<void>(work.submit({1, {}}, std::chrono::milliseconds(1)));
   return Qnil;
 }
-// What is allowed: all of the above where nothing waits, or without the lock.
+// All of the above is allowed if it does not block, or without the GVL.
 VALUE allowed(kino::gvl const& held, VALUE) {
   kino::channel<int> numbers(1);
   int number = 0;
@@ -81,13 +81,13 @@ VALUE allowed(kino::gvl const& held, VALUE) {
   respond.answer(40);
   return LONG2FIX(answer.wait().value() + number);
 }
-// A full dispatcher, so that it has to wait: closed by another thread.
+// Blocks on a full dispatcher until another thread closes it.
 VALUE submit_waits(kino::gvl const& held, VALUE) {
   dispatcher work(held, {.capacity = 1});
   static_cast<void>(work.try_submit({1, {}}));
-  auto const late = kino::submit_for(held, work, question{2, {}}, std::chrono::milliseconds(1));
+  auto const late = kino::submit_for(held, work, request{2, {}}, std::chrono::milliseconds(1));
   std::thread closer([&] { work.close(); });
-  auto const closed = kino::submit(held, work, question{3, {}});
+  auto const closed = kino::submit(held, work, request{3, {}});
   closer.join();
   return late == kino::push_result::timed_out && closed == kino::push_result::closed ? Qtrue
                                                                                      : Qfalse;
@@ -118,12 +118,12 @@ VALUE shareable_cache_without_gvl(kino::gvl const& held, VALUE) {
   kino::without_gvl(held, [&] { cache.reset(); }, kino::uninterruptible);
   return Qnil;
 }
-// It is destroyed after Ruby has ended, when no thread holds a GVL.
+// Destroyed after Ruby has ended, when no thread holds a GVL.
 VALUE static_cache(kino::gvl const& held, VALUE) {
   static kino::frozen_string_cache cache(held, {"fixed"});
   return cache.find("fixed").value_or(Qnil);
 }
-// Kept beyond its method, whose Ruby exception has long been handled.
+// Outlives its method, whose Ruby exception has been handled.
 std::exception_ptr kept;
 VALUE keep_error(kino::gvl const& held, VALUE) {
   try {
@@ -137,7 +137,7 @@ VALUE keep_error(kino::gvl const& held, VALUE) {
 VALUE throw_kept_error(kino::gvl const&, VALUE) { std::rethrow_exception(kept); }
 
 
-// The token of a call, kept by a thread and for a time that it does not prove anything for.
+// Passes the token of a call to another thread, for which it proves nothing.
 template <class Use>
 VALUE in_native_thread(kino::gvl const& held, Use use) {
   std::thread native([&] { use(held); });
@@ -164,7 +164,7 @@ VALUE boundary_in_native_thread(kino::gvl const& held, VALUE) {
 VALUE serve_in_native_thread(kino::gvl const& held, VALUE) {
   return in_native_thread(held, [](kino::gvl const& kept) {
     static dispatcher* const work = new dispatcher(kept);
-    work->serve(kept, [](question&) {});
+    work->serve(kept, [](request&) {});
   });
 }
 VALUE protect_without_gvl(kino::gvl const& held, VALUE) {
@@ -225,7 +225,7 @@ VALUE take_after_leave(kino::gvl const& held, VALUE) {
   dispatcher work(held);
   auto& self = work.join(held);
   work.leave(held, self);
-  question taken;
+  request taken;
   static_cast<void>(work.take(held, self, taken));
   return Qnil;
 }
@@ -237,7 +237,7 @@ VALUE join_for_others(kino::gvl const& held, VALUE) {
   return Qnil;
 }
 VALUE take_for_another(kino::gvl const& held, VALUE) {
-  question taken;
+  request taken;
   static_cast<void>(shared_work->take(held, *shared_worker, taken));
   return Qnil;
 }
@@ -303,11 +303,11 @@ VALUE rescue(kino::gvl const& held, VALUE) {
     return Qfalse;
   }
 }
-// Its handler swallows what the block raises, for one request.
+// The handler swallows the block's exception.
 VALUE swallow_in_handler(kino::gvl const& held, VALUE) {
   dispatcher work(held);
   static_cast<void>(work.try_submit({1, {}}));
-  work.serve(held, [&](question&) {
+  work.serve(held, [&](request&) {
     try {
       kino::protect(held, [] { return rb_yield(Qnil); });
     } catch (...) {

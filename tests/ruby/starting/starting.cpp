@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// ractor_starter.hpp for the tests: workers that serve until they are released, and count.
+// ractor_starter.hpp for the tests: workers that count themselves and serve until `stop`.
 
 #include <kino/channel.hpp>
 #include <kino/ractor_starter.hpp>
@@ -28,9 +28,9 @@ VALUE stop(kino::gvl const&, VALUE) {
   the_end->close();
   return Qnil;
 }
-// Releases the serving workers; later ones wait again.
+// Makes later workers wait for the next `stop`.
 VALUE renew(kino::gvl const&, VALUE) {
-  the_end = new kino::channel<bool>(1);  // the old one may have readers yet
+  the_end = new kino::channel<bool>(1);  // the old one may still have readers
   return Qnil;
 }
 

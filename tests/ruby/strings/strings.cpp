@@ -36,7 +36,7 @@ VALUE set_busy(kino::gvl const&, VALUE, VALUE now) {
   busy = RTEST(now);
   return now;
 }
-// How many are in the loop below and make no String any more.
+// The number of threads in the loop below for which every String is already cached.
 VALUE count_settled(kino::gvl const&, VALUE) { return INT2FIX(settled.load()); }
 // Interns 16 Strings in turn until it is no longer busy.
 VALUE keep_busy(kino::gvl const& held, VALUE) {

@@ -3,7 +3,7 @@
 require_relative "ruby_test"
 require "dispatching"
 
-# A dispatcher with workers of both kinds, closed and awaited at the end of each test.
+# Tests of a dispatcher with workers in Ractors or threads, which is closed at the end of each test.
 class DispatcherTest < RubyTest
   def setup
     @ractors = []
@@ -23,7 +23,7 @@ class DispatcherTest < RubyTest
     assert_empty(@dispatcher.slots.select { |occupied, in_flight,| occupied || in_flight.positive? }) if @dispatcher
   end
 
-  # A slice of an hour: no worker loses its permit by computing.
+  # An hour in milliseconds: no worker loses its permit because it computes.
   NO_SLICE = 3_600_000
 
   def make(capacity: 1024, slots: 8, concurrency: 1, permits: true, slice: 10, refuse: false)
@@ -51,7 +51,7 @@ class DispatcherTest < RubyTest
     end
   end
 
-  # `count` Ractors that serve with a block of Ruby source: `n` is the question, `a` and `b` are what is passed.
+  # Starts `count` Ractors that serve with a block of Ruby source: `n` is the request, `a` and `b` are `first` and `second`.
   def ractors(count, source, first = nil, second = nil)
     start(count) do
       @ractors << Ractor.new(@dispatcher, source, first, second) do |dispatcher, code, a, b|

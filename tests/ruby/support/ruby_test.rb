@@ -8,20 +8,20 @@ require "timeout"
 Warning[:experimental] = false
 Thread.report_on_exception = false
 
-# Shared by the tests of the headers: features of a Ruby, Ractors on every Ruby, child processes, GC modes.
+# Common to the tests of the headers: features of this Ruby, Ractors on every Ruby, child processes, GC modes.
 class RubyTest < Minitest::Test
-  # Major collections at every allocation would take minutes and find little more: what is not marked dies young.
+  # A major collection at every allocation would take minutes and find little more: unmarked objects die young.
   MINOR_AT_EACH_ALLOCATION = 1
-  # "stress" collects at every allocation, "compact" moves what may move at every major collection.
+  # "stress" collects at every allocation, "compact" moves objects at every major collection.
   GC_MODE = ENV.fetch("KINO_TEST_GC", "none")
   HEADER = File.read(File.join(RbConfig::CONFIG["rubyhdrdir"], "ruby/thread.h"))
   THREAD_EVENTS = HEADER.include?("INTERNAL_THREAD_EVENT_SUSPENDED")
-  # Threads of Ractors share a few native ones and cannot be pinned to one of their own (3.3). There, and for unpinned
-  # threads of 3.4, a program hangs as soon as threads of two Ractors are ended again and again while they wait in
-  # rb_nogvl, for nothing more than a condition variable: no part of kino is needed.
+  # On 3.3, threads of Ractors share a few native threads and cannot be pinned. There, and with unpinned threads on 3.4, a
+  # program without kino hangs, too, if threads of two Ractors are repeatedly ended while they wait in rb_nogvl for a
+  # condition variable.
   UNPINNED_THREADS = HEADER.include?("rb_internal_thread_specific_get") && !HEADER.include?("rb_thread_lock_native_thread")
-  # A child of a process with Ractors can crash in Ruby's allocator, without kino, too: when it starts Ractors of its own
-  # and, one in some thousand, in what it allocates after its first collection.
+  # Without kino, too, a child of a process with Ractors can crash in Ruby's allocator: when it starts Ractors and, in one
+  # of several thousand runs, when it allocates after its first collection.
   CRASHING_CHILDREN = RUBY_VERSION >= "3.3" && RUBY_VERSION < "4.0"
   REQUIRE_IN_RACTORS = Ractor.respond_to?(:_require, true)
 
@@ -39,7 +39,7 @@ class RubyTest < Minitest::Test
     GC.auto_compact = false if GC.respond_to?(:auto_compact=)
   end
 
-  # How many times to do what is done many times: few where each allocation is a collection.
+  # The number of repetitions: `many`, or few if each allocation is a collection.
   def times(many)
     GC_MODE == "stress" ? [many / 200, 3].max : many
   end
@@ -48,7 +48,7 @@ class RubyTest < Minitest::Test
     Ractor.make_shareable(object)
   end
 
-  # What the Ractor's block returned.
+  # The return value of the Ractor's block.
   def result_of(ractor)
     ractor.respond_to?(:value) ? ractor.value : ractor.take
   end
@@ -60,18 +60,17 @@ class RubyTest < Minitest::Test
     nil
   end
 
-  # Waits until something that is under way has happened; the limit is that of the whole test.
+  # Polls until the block is true; only ctest limits the time.
   def await
     Thread.pass until yield
   end
 
-  # A thread that waits in native code, or for a lock.
+  # Waits until the thread blocks.
   def await_waiting(thread)
     await { thread.status == "sleep" || !thread.alive? }
   end
 
-  # Runs Ruby code in a process of its own, which has the same load path; returns what it printed. The caller's
-  # ctest limit is the only one: a child that hangs is a failure.
+  # Runs Ruby code in another process with the same load path; returns what it printed. Only ctest limits the time.
   def child(code, *arguments, env: {})
     printed, status = Open3.capture2e(env, RbConfig.ruby, "-W:no-experimental", "-e", code, *arguments)
     assert status.success?, "the child ended with #{status}:\n#{printed}"

@@ -32,7 +32,7 @@ module Waiting
     Waits::Channel.make(1).tap { |channel| channel.push(1) }
   end
 
-  # A thread that waits; `ended` gets what its ensure clause saw.
+  # A thread that waits; `ended` records how its wait ends.
   def self.thread(name, ended = [])
     waiting = Thread.new do
       for_ever(name)
@@ -66,7 +66,7 @@ module Waiting
     [:timeout]
   end
 
-  # An interruption that comes while the thread still computes must end the wait that it enters later.
+  # Interrupts a thread before its wait, which must then end at once.
   def self.raise_before(name)
     ended = []
     go = Waits::Channel.make(1)
@@ -87,7 +87,7 @@ module Waiting
     ended
   end
 
-  # A masked interruption wakes the wait, which goes on; it leaves with the mask.
+  # A masked interrupt wakes the waiting thread, which continues to wait; it is raised at the end of the mask.
   def self.raise_masked
     ended = []
     channel = Waits::Channel.make(1)

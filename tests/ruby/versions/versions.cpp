@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// State of the headers that must not be shared with another gem. Built three times: twice from these
-// headers, once from a copy of another version (tests/ruby/versions/CMakeLists.txt).
+// The state of the headers, which gems must not share. Built three times: twice with these headers, once with a copy of
+// another version (CMakeLists.txt beside this file).
 
 #include <kino/dispatch.hpp>
 
@@ -15,7 +15,7 @@
 #define KINO_TEST_TEXT_OF(name) #name
 #define KINO_TEST_TEXT(name) KINO_TEST_TEXT_OF(name)
 
-// What the headers of a Ruby under development define, and that Ruby looks up before it loads an extension.
+// Defined by the headers of development builds of Ruby, which look it up before they load an extension.
 #ifndef RUBY_DLN_CHECK_ABI
 extern "C" __attribute__((weak, visibility("default"))) unsigned long long ruby_abi_version();
 extern "C" unsigned long long ruby_abi_version() { return 0; }
@@ -23,7 +23,7 @@ extern "C" unsigned long long ruby_abi_version() { return 0; }
 
 namespace {
 
-struct question {
+struct request {
   long number = 0;
   kino::responder<long> reply;
 };
@@ -37,7 +37,7 @@ VALUE fork_count(kino::gvl const&, VALUE) {
   kino::detail::count_forks();
   return UINT2NUM(kino::detail::fork_count().load());
 }
-// Where those statics are, as numbers to compare.
+// The addresses of those statics.
 VALUE addresses(kino::gvl const& held, VALUE) {
   return kino::protect(held, [] {
     return rb_ary_new_from_args(
@@ -46,16 +46,16 @@ VALUE addresses(kino::gvl const& held, VALUE) {
   });
 }
 
-// A dispatcher asked `number` with a worker in this thread; the answer is three times that.
+// Submits `number` to a dispatcher with a worker in this thread; the answer is three times the number.
 VALUE thrice(kino::gvl const& held, VALUE, VALUE number) {
-  kino::dispatcher<question> dispatcher(held, {.slots = 1});
+  kino::dispatcher<request> dispatcher(held, {.slots = 1});
   auto [answer, respond] = kino::make_response<long>();
   if (dispatcher.try_submit({FIX2LONG(number), std::move(respond)}) !=
       kino::push_result::pushed) {
     return Qnil;
   }
-  dispatcher.serve(held, [&](question& each) {
-    kino::sleep(held, std::chrono::microseconds{1});  // blocks, so the thread events are heard
+  dispatcher.serve(held, [&](request& each) {
+    kino::sleep(held, std::chrono::microseconds{1});  // blocks, which causes thread events
     each.reply.answer(3 * each.number);
     dispatcher.close();
   });

@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 
 VALUE truth(bool value) { return value ? Qtrue : Qfalse; }
 
-// Counts those of its kind that are alive: zero proves that destructors ran.
+// Counts its live objects: zero proves that all destructors ran.
 std::atomic<long> alive{0};
 struct witness {
   witness() { ++alive; }
@@ -106,7 +106,7 @@ VALUE channel_wake_count(kino::gvl const& held, VALUE self) {
   return ULL2NUM(channel_object::get(held, self).channel.wake_count());
 }
 
-// --- Waits::Answer: one request's two ends ---
+// --- Waits::Answer: the responder and the receiver of one request ---
 
 struct asked {
   static constexpr char const* ruby_name = "Waits::Answer";
@@ -226,7 +226,7 @@ VALUE sleep_for(kino::gvl const& held, VALUE, VALUE patience) {
   return Qtrue;
 }
 
-// Blocks in native code of the caller's own until Ruby interrupts, and says so.
+// Blocks in other native code than kino's until Ruby interrupts it.
 VALUE until_unblocked(kino::gvl const& held, VALUE) {
   witness const here;
   std::atomic<bool> asked_to_stop{false};
@@ -244,8 +244,8 @@ VALUE until_unblocked(kino::gvl const& held, VALUE) {
   return ID2SYM(rb_intern("unblocked"));
 }
 
-// Sends the process a signal, and releases the GVL again and again until that is pending: how often
-// the work ran must be how often it was said to have run.
+// Sends the process a signal, and releases the GVL repeatedly until the signal is pending. Whether the work ran as often
+// as the return values said.
 VALUE try_without_gvl(kino::gvl const& held, VALUE, VALUE signal) {
   ::kill(::getpid(), FIX2INT(signal));
   long ran = 0;
@@ -267,7 +267,7 @@ VALUE throw_without_gvl(kino::gvl const& held, VALUE) {
   return INT2FIX(nothing);
 }
 
-// As if a push ran out of memory while it waits.
+// Like a push that runs out of memory while it waits.
 VALUE throw_in_wait(kino::gvl const& held, VALUE) {
   witness const here;
   kino::parker spot;
@@ -287,7 +287,7 @@ VALUE yield_under_witness(kino::gvl const& held, VALUE) {
   return result;
 }
 
-// Pops again and again, yielding each number, until the channel is closed.
+// Yields each popped number until the channel is closed.
 VALUE each_popped(kino::gvl const& held, VALUE, VALUE channel) {
   witness const here;
   kino::channel<long>& source = channel_object::get(held, channel).channel;
