@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Many threads log through a pipe that is read irregularly: every line is read, once and in order, or
-// counted as dropped, and the reports add up to the drops.
+// Many threads log through a pipe that is read irregularly: every line is read once and in order, or counted as dropped,
+// and the reports add up to the number of dropped lines.
 
 #include <kino/async_sink.hpp>
 
@@ -23,8 +23,8 @@ namespace {
 
 constexpr std::uint32_t producers = 4;
 
-// What the reader finds, line by line.
-class reading {
+// Counts and checks the lines that the reader receives.
+class received_lines {
 public:
   void add(std::string_view bytes) {
     for (char const c : bytes) {
@@ -46,7 +46,7 @@ private:
       reported += std::stoull(line_.substr(5));
       return;
     }
-    // "producer number padding", the padding as long as the number says.
+    // "producer number padding"; the number determines the length of the padding.
     std::size_t end = 0;
     std::size_t const producer = std::stoul(line_, &end);
     std::size_t used = 0;
@@ -67,7 +67,7 @@ TEST_CASE("every line is read once and in order, or dropped and reported") {
   std::uint32_t const each = stress::scaled(200'000);
   std::array<int, 2> ends{};
   REQUIRE(::pipe(ends.data()) == 0);
-  reading found;
+  received_lines found;
   std::atomic<std::uint64_t> progress{0};
   stress::watchdog const guard([&] { return progress.load(); },
                                [&] { return std::to_string(progress.load()) + " lines read"; });
@@ -80,7 +80,7 @@ TEST_CASE("every line is read once and in order, or dropped and reported") {
       if (got <= 0) break;
       found.add({some.data(), static_cast<std::size_t>(got)});
       progress.store(found.lines);
-      if (chance.once_in(200)) std::this_thread::sleep_for(200us);  // it is slow at times
+      if (chance.once_in(200)) std::this_thread::sleep_for(200us);  // sometimes slow
     }
   });
   std::uint64_t written = 0;

@@ -21,9 +21,9 @@ using stress::item;
 namespace {
 
 constexpr std::uint32_t publishers = 2;
-constexpr std::uint32_t staying = 2;
+constexpr std::uint32_t permanent = 2;
 
-// Pops until the end; returns how many, and counts what came out of order.
+// Pops until the broadcast is closed; returns the number of messages, and counts those out of order.
 std::uint64_t follow(kino::subscriber<item>& mine, std::atomic<int>& disorder) {
   std::vector<std::uint32_t> next(publishers, 0);
   std::uint64_t popped = 0;
@@ -43,10 +43,10 @@ void run(std::size_t capacity, std::uint32_t each) {
   stress::watchdog const watching([&] { return published.load(); },
                                   [&] { return std::to_string(published) + " published"; });
   std::vector<kino::subscriber<item>> stay;
-  for (std::uint32_t i = 0; i < staying; ++i) stay.push_back(messages.subscribe());
+  for (std::uint32_t i = 0; i < permanent; ++i) stay.push_back(messages.subscribe());
   {
     std::vector<std::jthread> threads;
-    for (std::uint32_t i = 0; i < staying; ++i) {
+    for (std::uint32_t i = 0; i < permanent; ++i) {
       threads.emplace_back([&, i] {
         std::uint64_t const popped = follow(stay[i], disorder);
         if (popped + stay[i].lagged() != std::uint64_t{publishers} * each) ++lost;
@@ -65,7 +65,7 @@ void run(std::size_t capacity, std::uint32_t each) {
     for (std::uint32_t p = 0; p < publishers; ++p) {
       threads.emplace_back([&, p] {
         for (std::uint32_t number = 0; number < each; ++number) {
-          if (messages.publish({p, number}) < staying) ++lost;
+          if (messages.publish({p, number}) < permanent) ++lost;
           ++published;
         }
         if (++done == publishers) messages.close();
@@ -74,15 +74,15 @@ void run(std::size_t capacity, std::uint32_t each) {
   }
   CHECK(disorder == 0);
   CHECK(lost == 0);
-  CHECK(messages.subscriber_count() == staying);
+  CHECK(messages.subscriber_count() == permanent);
 }
 
 }  // namespace
 
-TEST_CASE("one place") { run(1, stress::scaled(100'000)); }
-TEST_CASE("a few places") { run(16, stress::scaled(200'000)); }
+TEST_CASE("with a capacity of one, no message is lost uncounted") { run(1, stress::scaled(100'000)); }
+TEST_CASE("with a small capacity, no message is lost uncounted") { run(16, stress::scaled(200'000)); }
 
-TEST_CASE("close meets every subscriber") {
+TEST_CASE("a subscriber that races with close finds the broadcast closed") {
   for (std::uint32_t round = 0; round < stress::scaled(3'000); ++round) {
     kino::broadcast<int> numbers(1);
     std::jthread const closer([&] { numbers.close(); });

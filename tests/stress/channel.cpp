@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Millions of values through one channel by every kind of push and pop, with interruptions, timeouts
-// and close: none is lost, none arrives twice, and each producer's values arrive in order.
+// Millions of values pass through one channel by every kind of push and pop, with interruptions, timeouts and close: none
+// is lost, none arrives twice, and each producer's values arrive in order.
 
 #include <kino/channel.hpp>
 
@@ -27,13 +27,13 @@ namespace {
 
 constexpr std::uint32_t threads = 3;  // on each side
 
-// A thread that takes part, and can be interrupted like a Ruby thread that is killed.
-struct party {
+// The state of a producer or consumer that can be interrupted, as Thread#kill does.
+struct participant {
   kino::detail::waiter self;
   std::uint64_t interruptions = 0;
 };
 
-push_result push_somehow(kino::channel<item>& to, item& value, party& me, stress::dice& dice) {
+push_result push_any_way(kino::channel<item>& to, item& value, participant& me, stress::dice& dice) {
   switch (dice.below(4)) {
     case 0: return to.push(std::move(value));
     case 1: return to.push_for(std::move(value), std::chrono::microseconds(dice.below(50)));
@@ -42,7 +42,7 @@ push_result push_somehow(kino::channel<item>& to, item& value, party& me, stress
   }
 }
 
-pop_result pop_somehow(kino::channel<item>& from, item& value, party& me, stress::dice& dice) {
+pop_result pop_any_way(kino::channel<item>& from, item& value, participant& me, stress::dice& dice) {
   switch (dice.below(4)) {
     case 0: return from.pop(value);
     case 1: return from.pop_for(value, std::chrono::microseconds(dice.below(50)));
@@ -52,7 +52,7 @@ pop_result pop_somehow(kino::channel<item>& from, item& value, party& me, stress
 }
 
 template <class Result>
-bool was_interrupted(Result result, party& me) {
+bool was_interrupted(Result result, participant& me) {
   if (result != Result::interrupted) return false;
   me.self.spot.clear_interruption();
   ++me.interruptions;
@@ -65,8 +65,8 @@ void check_all_arrive(std::size_t capacity, std::uint32_t each) {
   std::atomic<std::uint32_t> producing{threads};
   std::atomic<std::uint32_t> out_of_order{0};
   std::atomic<std::uint64_t> pushed{0};
-  std::array<party, threads> producers;
-  std::array<party, threads> consumers;
+  std::array<participant, threads> producers;
+  std::array<participant, threads> consumers;
   std::atomic<bool> done{false};
   stress::watchdog watchdog([&] { return pushed + arrived.total(); }, [&] {
     return "pushed " + std::to_string(pushed) + ", popped " + std::to_string(arrived.total()) +
@@ -88,7 +88,7 @@ void check_all_arrive(std::size_t capacity, std::uint32_t each) {
         stress::dice dice(t + 1);
         for (std::uint32_t i = 0; i < each;) {
           item value{t, i};
-          push_result const result = push_somehow(channel, value, producers[t], dice);
+          push_result const result = push_any_way(channel, value, producers[t], dice);
           if (result == push_result::pushed) {
             ++i;
             pushed.fetch_add(1, std::memory_order_relaxed);
@@ -114,7 +114,7 @@ void check_all_arrive(std::size_t capacity, std::uint32_t each) {
             for (std::size_t i = 0; i < count; ++i) note(several[i]);
           }
           item value;
-          pop_result const result = pop_somehow(channel, value, consumers[t], dice);
+          pop_result const result = pop_any_way(channel, value, consumers[t], dice);
           if (result == pop_result::closed) break;
           if (result == pop_result::popped) note(value);
           if (!was_interrupted(result, consumers[t]) && result == pop_result::empty) {
@@ -139,7 +139,7 @@ void check_all_arrive(std::size_t capacity, std::uint32_t each) {
 
 }  // namespace
 
-TEST_CASE("a channel of one place loses nothing") { check_all_arrive(1, stress::scaled(200'000)); }
+TEST_CASE("a channel with a capacity of one loses nothing") { check_all_arrive(1, stress::scaled(200'000)); }
 
 TEST_CASE("a small channel loses nothing") { check_all_arrive(5, stress::scaled(500'000)); }
 
@@ -147,7 +147,7 @@ TEST_CASE("a large channel loses nothing") {
   check_all_arrive(1000, stress::scaled(1'000'000));
 }
 
-TEST_CASE("what was pushed when a channel closes is popped, and nobody waits on") {
+TEST_CASE("every value pushed before close is popped, and no thread keeps waiting") {
   std::uint32_t const rounds = stress::scaled(4000);
   std::atomic<std::uint32_t> round{0};
   std::atomic<std::uint64_t> pushed{0};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Detects lost wake-ups: with one value in flight, the first lost wake-up stops the program, and the
-// watchdog reports it.
+// Detects lost wake-ups: with one value in flight, the first lost wake-up stops all progress, and the watchdog reports it.
 
 #include <kino/channel.hpp>
 #include <kino/responder.hpp>
@@ -22,7 +21,7 @@
 using kino::pop_result;
 using kino::push_result;
 
-TEST_CASE("a value goes round a ring of threads") {
+TEST_CASE("a value passes through a ring of threads") {
   for (std::uint32_t size : {2u, 5u}) {
     std::uint32_t const hops = stress::scaled(700'000);
     std::deque<kino::channel<std::uint32_t>> ring;
@@ -50,28 +49,28 @@ TEST_CASE("a value goes round a ring of threads") {
   }
 }
 
-TEST_CASE("one of many sleeping consumers takes each single question") {
-  struct question {
+TEST_CASE("one of many sleeping consumers takes each single request") {
+  struct request {
     std::uint32_t number = 0;
     kino::responder<std::uint32_t> reply;
   };
-  std::uint32_t const questions = stress::scaled(300'000);
-  kino::channel<question> channel{1};
+  std::uint32_t const requests = stress::scaled(300'000);
+  kino::channel<request> channel{1};
   std::atomic<std::uint32_t> asked{0};
   std::uint32_t wrong = 0;
-  stress::watchdog watchdog([&] { return asked.load(); }, [&] { return "question " + std::to_string(asked); });
+  stress::watchdog watchdog([&] { return asked.load(); }, [&] { return "request " + std::to_string(asked); });
   {
     std::vector<std::jthread> consumers;
     for (int t = 0; t < 8; ++t) {
       consumers.emplace_back([&] {
-        question next;
+        request next;
         while (channel.pop(next) == pop_result::popped) {
           next.reply.answer(next.number + 1);
           next = {};
         }
       });
     }
-    for (; asked < questions; ++asked) {
+    for (; asked < requests; ++asked) {
       auto [answer, respond] = kino::make_response<std::uint32_t>();
       CHECK(channel.push({asked, std::move(respond)}) == push_result::pushed);
       auto& outcome = answer.wait();
@@ -82,8 +81,8 @@ TEST_CASE("one of many sleeping consumers takes each single question") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("two threads hand one permit to each other") {
-  // Work always waits, for one of the two in turn; the other gives the permit up.
+TEST_CASE("two threads pass one permit to each other") {
+  // There is always work, for the two in turn; the other one releases the permit.
   std::uint32_t const turns = stress::scaled(400'000);
   std::atomic<std::uint32_t> turn{0};
   kino::run_permits permits({.workers = 2, .concurrency = 1, .slice = std::chrono::hours(1)},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Many workers, few permits and one store, combined as in dispatcher.hpp: handlers lend and reclaim at
-// random, exceed their slice, leave and rejoin, and are interrupted.
+// Many workers, few permits and one store, combined as in dispatcher.hpp: handlers lend and reclaim permits at random,
+// exceed their slice, leave and rejoin, and are interrupted.
 
 #include <kino/run_permits.hpp>
 
@@ -30,11 +30,11 @@ namespace {
 
 constexpr std::uint32_t producers = 2;
 
-struct shop {
+struct store_with_permits {
   bounded_store<item> store;
   run_permits permits;
 
-  shop(std::size_t capacity, run_permits::options chosen)
+  store_with_permits(std::size_t capacity, run_permits::options chosen)
       : store(capacity), permits(chosen, [this] { return store.has_ready(); }) {}
 
   void close() {
@@ -42,7 +42,7 @@ struct shop {
     if (store.finished()) permits.stop();
   }
 
-  // dispatcher's take, without Ruby; false when everything is done.
+  // dispatcher::take without Ruby; false once the store is closed and empty.
   bool take(run_permits::permit& mine, item& out) {
     permits.end(mine);
     for (;;) {
@@ -65,7 +65,7 @@ struct shop {
   }
 };
 
-void handle(shop& where, run_permits::permit& mine, stress::dice& dice) {
+void handle(store_with_permits& where, run_permits::permit& mine, stress::dice& dice) {
   if (dice.once_in(4)) {  // blocks
     where.permits.lend(mine);
     if (dice.once_in(4)) std::this_thread::yield();
@@ -76,14 +76,14 @@ void handle(shop& where, run_permits::permit& mine, stress::dice& dice) {
     while (kino::detail::clock::now() < until) {
     }
   }
-  if (dice.once_in(1000)) {  // is gone, perhaps while it lends, and comes back
+  if (dice.once_in(1000)) {  // leaves, perhaps while its permit is lent, and comes back
     if (dice.once_in(2)) where.permits.lend(mine);
     where.permits.release(mine);
   }
 }
 
 void check_all_handled(std::size_t workers, std::uint32_t concurrency, std::uint32_t each) {
-  shop place(64, {.workers = workers, .concurrency = concurrency, .slice = 1ms});
+  store_with_permits place(64, {.workers = workers, .concurrency = concurrency, .slice = 1ms});
   auto& permits = place.permits;
   stress::arrivals arrived(producers, each);
   std::atomic<std::uint64_t> pushed{0};
@@ -148,11 +148,11 @@ TEST_CASE("every item is handled once by many workers with two permits") {
   check_all_handled(16, 2, stress::scaled(400'000));
 }
 
-TEST_CASE("every item is handled once by workers that all may run") {
+TEST_CASE("every item is handled once by workers without a limit") {
   check_all_handled(4, 0, stress::scaled(200'000));
 }
 
-TEST_CASE("permits and stores come and go") {
+TEST_CASE("permits and stores are destroyed after few items") {
   std::uint32_t const rounds = stress::scaled(1000);
   for (std::uint32_t i = 0; i < rounds; ++i) check_all_handled(3, 1 + i % 2, i % 8);
 }

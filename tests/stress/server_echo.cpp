@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Echoes: bodies of 0 to 300 KB, with a length or chunked, collected or streamed, 1 to 16 requests in
-// one go, in fragments of any size. Every byte is compared.
+// Echoes bodies of 0 to 300 KB, with a length or chunked, collected or streamed, in 1 to 16 pipelined requests, sent in
+// fragments of any size. Every byte is compared.
 //
 // KINO_ECHOES=1000000 is the long run. KINO_ECHO_PORT=9292 uses a running server, such as
 //     kino -p 9292 --stream-body /stream tests/server/support/echo.ru
@@ -36,7 +36,7 @@ std::uint32_t setting(char const* name, std::uint32_t otherwise) {
   return given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : otherwise;
 }
 
-// Reads as a worker does: with the same read_body, and a sleep of its own.
+// Reads like a worker, with the same read_body, and waits with the body's own parker.
 class body_of {
 public:
   explicit body_of(exchange& from) : from_(from) {}
@@ -71,7 +71,7 @@ void echo(exchange::reply const& reply, stress::dice& dice) {
   answer(reply, all);
 }
 
-// Small bodies are as likely as large ones, and those near the sizes of buffers likelier.
+// Every order of magnitude is equally likely, sizes near those of buffers more so.
 std::string some_body(stress::dice& dice) {
   std::uint32_t length = dice.below(1u << (1 + dice.below(18)));
   if (dice.once_in(4)) length = (16u << (10 + dice.below(4))) + dice.below(3) - 1;
@@ -114,7 +114,7 @@ void send_in_fragments(client& to, std::string_view script, stress::dice& dice) 
 
 }  // namespace
 
-TEST_CASE("every echo is exact") {
+TEST_CASE("every echo equals its request body") {
   std::uint32_t const total = setting("KINO_ECHOES", stress::scaled(3000));
   std::uint32_t const port = setting("KINO_ECHO_PORT", 0);
   desk requests;

@@ -28,7 +28,7 @@ struct value {
 };
 using cache = kino::shared_cache<std::shared_ptr<value const>>;
 
-struct party {
+struct participant {
   cache& shared;
   std::array<std::atomic<int>, keys>& computing;
   std::atomic<int>& wrong;
@@ -37,7 +37,7 @@ struct party {
   stress::dice dice;
 
   std::shared_ptr<value const> compute(std::uint32_t key, int depth) {
-    // Without erase no key is ever computed twice at a time.
+    // Without erase, no key is computed twice at the same time.
     if (++computing[key] > 1 && !erases) ++wrong;
     struct leaving {
       std::atomic<int>& count;
@@ -71,7 +71,7 @@ void run(std::size_t capacity, bool erases) {
     std::vector<std::jthread> threads;
     for (std::uint32_t t = 0; t < 4; ++t) {
       threads.emplace_back([&, t] {
-        party me{shared, computing, wrong, avoided, erases, stress::dice(t + 1)};
+        participant me{shared, computing, wrong, avoided, erases, stress::dice(t + 1)};
         for (std::uint32_t i = 0; i < stress::scaled(50'000); ++i, ++done) {
           std::uint32_t const key = me.dice.below(keys);
           if (erases && me.dice.once_in(5)) {
@@ -87,12 +87,12 @@ void run(std::size_t capacity, bool erases) {
     }
   }
   CHECK(wrong == 0);
-  CHECK(avoided > 0);  // Nested computations of few keys meet their own.
+  CHECK(avoided > 0);  // nested computations of few keys need their own
   CHECK(shared.size() <= capacity);
 }
 
 }  // namespace
 
-TEST_CASE("one place") { run(1, false); }
-TEST_CASE("a few places") { run(5, false); }
-TEST_CASE("a few places, and callers that erase") { run(5, true); }
+TEST_CASE("with a capacity of one, every value belongs to its key") { run(1, false); }
+TEST_CASE("with a small capacity, every value belongs to its key") { run(5, false); }
+TEST_CASE("while callers erase, every value belongs to its key") { run(5, true); }

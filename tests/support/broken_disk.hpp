@@ -15,16 +15,16 @@
 #include <memory>
 #include <system_error>
 
-/// A disk whose `open`, `write` or `read` fails with the errno it is given; 0: works.
+/// A disk whose `open`, `write` or `read` fails with the given errno; 0 for success.
 /// Threads: any.
 class broken_disk final : public kino::server::temporary_files {
 public:
   std::atomic<int> open_error{0};
   std::atomic<int> write_error{0};
   std::atomic<int> read_error{0};
-  /// Writes and reads take at most so many bytes at a time.
+  /// Writes and reads transfer at most this many bytes at a time.
   std::atomic<std::size_t> most{SIZE_MAX};
-  /// Files that are open, and that ever were.
+  /// The numbers of files that are open, and that have ever been opened.
   mutable std::atomic<int> now_open{0};
   mutable std::atomic<int> opened{0};
   /// Calls of `write`, `discard` and `truncate`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Random requests of the simulation, and the answers to them as the client takes them apart.
+// Random requests for the simulation, and the parser with which its client reads the responses.
 
 #pragma once
 
@@ -19,7 +19,7 @@ namespace simulation_test {
 /// What a handler does with a request.
 enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered };
 
-/// One request and what has to come of it.
+/// One request and the expected response.
 struct conversation {
   manner how = manner::whole;
   bool head_only = false;
@@ -28,8 +28,8 @@ struct conversation {
   std::string sent_trailer;    // value of the trailer behind the body, if there is one
   std::string wanted_trailer;  // ... of the answer's, which the client takes
   int wanted_status = 200;
-  bool last = false;      // its answer ends the connection
-  std::size_t end = 0;    // where the request ends in what the client sends
+  bool last = false;      // its response ends the connection
+  std::size_t end = 0;    // where the request ends in the client's bytes
 };
 
 inline std::string pattern(std::size_t length, std::size_t salt) {
@@ -38,7 +38,7 @@ inline std::string pattern(std::size_t length, std::size_t salt) {
   return made;
 }
 
-/// An answer as the client takes it apart.
+/// A response as the client has parsed it.
 struct received {
   int status = 0;
   bool complete = false;
@@ -46,7 +46,7 @@ struct received {
   std::string trailer;
 };
 
-/// Takes the next answer, but no interim one, from the front of `bytes`.
+/// Removes the next final response from the front of `bytes`.
 inline received next_answer(std::string_view& bytes, bool head_only, bool at_end) {
   for (;;) {
     std::size_t const end = bytes.find("\r\n\r\n");
@@ -95,7 +95,7 @@ inline std::size_t some_length(stress::dice& chance) {
   return chance.once_in(3) ? 0 : chance.below(300);
 }
 
-/// Appends a request to `wire`, what the client sends.
+/// Appends a request to `wire`, the bytes that the client sends.
 inline conversation make_request(stress::dice& chance, std::string& wire, std::size_t client, std::size_t number,
                                  std::size_t max_keep_alive) {
   conversation made;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A value that can fail or stop while it is moved into a queue, like a producer that runs out of memory
-// or is preempted.
+// A value whose move can fail or block, like a producer that runs out of memory or is preempted while it pushes.
 
 #pragma once
 

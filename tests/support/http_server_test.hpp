@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Shared by tests of the server's HTTP server: a HTTP server on its own port, a handler that queues its
-// requests for the test's threads, and a client.
+// For tests of http_server: a server on a free port, a handler that queues requests for the test's threads, and a client.
 
 #pragma once
 
@@ -45,7 +44,7 @@ public:
     return taken;
   }
   void close() { requests_.close(); }
-  /// How many requests have been handed over, and how many refused by the http_server itself.
+  /// The numbers of requests that the handler got, and that the http_server itself rejected.
   [[nodiscard]] int handed_over() const { return handed_over_; }
   [[nodiscard]] int refusals() const { return refusals_; }
 
@@ -69,7 +68,7 @@ private:
   std::atomic<int> refusals_{0};
 };
 
-/// Settings for a port of the system's choice, and deadlines that no test meets by accident.
+/// Settings with a free port, and with deadlines too far away to expire by accident.
 inline server::options patient_settings(unsigned io_threads = 1) {
   server::options chosen;
   chosen.binds.push_back({"127.0.0.1", 0, {}});
@@ -81,7 +80,7 @@ inline server::options patient_settings(unsigned io_threads = 1) {
   return chosen;
 }
 
-/// The same, and all bodies reach the handler while they arrive.
+/// The same, with all request bodies streamed.
 inline server::options streaming_settings(unsigned io_threads = 1) {
   server::options chosen = patient_settings(io_threads);
   chosen.stream_body = {"/"};
@@ -105,14 +104,14 @@ private:
 };
 
 struct response {
-  int status = 0;  // 0: the connection ended before there was a whole one
+  int status = 0;  // 0: the connection ended before the response was complete
   std::string body;
 };
 
-/// A client that waits a minute for what does not come.
+/// A client whose reads and writes time out after a minute.
 class client {
 public:
-  /// A socket that is not connected yet.
+  /// A client that is not connected yet.
   client() : client(family{AF_INET}) {}
   explicit client(std::uint16_t port) : client() { static_cast<void>(connect(port)); }
   client(client&& other) noexcept
@@ -138,18 +137,18 @@ public:
     if (socket_ >= 0) ::close(std::exchange(socket_, -1));
   }
   void half_close() { ::shutdown(socket_, SHUT_WR); }
-  /// Closes so that the server sees a reset.
+  /// Closes the connection with a reset.
   void reset() {
     linger const at_once{1, 0};
     ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close();
   }
 
-  /// Makes the kernel keep little of what is not read.
+  /// Limits the kernel's buffer for bytes that the client has not read.
   void receive_little_ahead(int bytes = 4096) {
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   }
-  /// Sends all of it; false if the connection has ended.
+  /// Sends all bytes; false if the connection has ended.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
       ssize_t const sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -158,13 +157,13 @@ public:
     }
     return true;
   }
-  /// What arrives, up to and with `end`; less if the connection ends.
+  /// Reads up to and including `end`; returns less if the connection ends.
   std::string read_through(std::string_view end) {
     while (seen_.find(end) == seen_.npos && receive()) {}
     std::size_t const found = seen_.find(end);
     return take(found == seen_.npos ? seen_.size() : found + end.size());
   }
-  /// The next answer that has a Content-Length.
+  /// Reads the next response; it must have a Content-Length.
   response read_response() {
     std::string const head = read_through("\r\n\r\n");
     if (!head.ends_with("\r\n\r\n")) return {};
@@ -176,14 +175,14 @@ public:
     if (seen_.size() < length) return seen_.clear(), response{};
     return {std::atoi(head.c_str() + sizeof "HTTP/1.1"), take(length)};
   }
-  /// Whether the server left it waiting: no test may accept that.
+  /// Whether a read has timed out. Tests must check that none has.
   [[nodiscard]] bool waited_in_vain() const { return waited_in_vain_; }
-  /// Waits until something has arrived, and takes at most `most` bytes of it; none at the end.
+  /// Waits for bytes and returns at most `most` of them; none at the end of the connection.
   std::string read_some(std::size_t most) {
     if (seen_.empty()) static_cast<void>(receive());
     return take(std::min(most, seen_.size()));
   }
-  /// Waits for more and says whether the connection has ended instead.
+  /// Waits for more bytes; returns whether the connection has ended instead.
   [[nodiscard]] bool ended() { return seen_.empty() && !receive(); }
 
 private:
@@ -211,7 +210,7 @@ private:
   bool waited_in_vain_ = false;
 };
 
-/// How many descriptors this process has open.
+/// The number of open file descriptors of this process.
 inline int open_descriptors() {
   int count = 0;
   for (int i = 0; i < 4096; ++i) count += ::fcntl(i, F_GETFD) != -1;
@@ -226,7 +225,7 @@ inline void answer(server::exchange::reply const& reply, std::string_view body) 
   reply.answer({&head, {&all, 1}, true});
 }
 
-/// Begins an answer with status 200 whose body is written in pieces.
+/// Begins a response with status 200 whose body is written in pieces.
 inline server::response_writer begin_answer(server::exchange::reply const& reply, std::optional<std::uint64_t> length) {
   server::response_head& head = server::exchange::of(reply).response();
   static_cast<void>(head.start(200));
@@ -234,7 +233,7 @@ inline server::response_writer begin_answer(server::exchange::reply const& reply
   return server::response_writer(reply);
 }
 
-/// The whole body of a request, as it arrives; what there is if the client leaves.
+/// Reads the whole body of a request as it arrives, or the received part if the client disconnects.
 inline std::string read_body(server::exchange& from) {
   std::string all;
   char bytes[8192];

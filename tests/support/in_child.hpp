@@ -10,9 +10,9 @@
 #include <stdexcept>
 #include <string>
 
-/// Whether `call()` says that what it uses, a `kind`, was made before a fork.
+/// Whether `call()` throws because it uses a `kind` that was made before a fork.
 template <class Call>
-bool says_forked(char const* kind, Call call) {
+bool throws_made_before_fork(char const* kind, Call call) {
   try {
     call();
   } catch (std::runtime_error const& error) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A connection in memory: a transport without a socket, the client at its other end, and faults on request.
+// A connection in memory: a transport without a socket, the client's end of it, and injected faults.
 
 #pragma once
 
@@ -29,7 +29,7 @@ namespace server = kino::server;
 using server::io_result;
 using server::readiness;
 
-/// How often a call of the transport meets a fault: once in so many calls; 0: never.
+/// The frequency of each fault: one in so many calls of the transport; 0: never.
 struct faults {
   std::uint32_t part = 0;     ///< It reads or writes only some of the bytes that it could.
   std::uint32_t blocked = 0;  ///< It does nothing, although it could.
@@ -43,7 +43,8 @@ struct faults {
 /// Lifetime: counted by the client, the transport and the readiness.
 class memory_link final : public std::enable_shared_from_this<memory_link> {
 public:
-  /// Each queue holds at most so many bytes. `context` is where the I/O thread's handlers run.
+  /// `to_server_room` and `to_client_room` are the capacities of the queues in bytes. The I/O thread's handlers run in
+  /// `context`.
   memory_link(asio::io_context& context, stress::dice& chance, faults wanted, std::size_t to_server_room,
               std::size_t to_client_room)
       : context_(context), chance_(chance), faults_(wanted), to_server_room_(to_server_room), to_client_room_(to_client_room) {}
@@ -53,7 +54,7 @@ public:
 
   // --- the client's end ---
 
-  /// Sends the beginning of `bytes`; returns how much of it.
+  /// Sends as many bytes as there is room for; returns their number.
   std::size_t send(std::string_view bytes) {
     if (reset_ || closed_) return bytes.size();  // lost
     std::size_t const length = std::min(bytes.size(), to_server_room_ - to_server_.size());
@@ -61,10 +62,10 @@ public:
     announce();
     return length;
   }
-  /// Sends no more.
+  /// Shuts down the client's sending side.
   void end() { ended_by_client_ = true, announce(); }
   void reset() { reset_ = true, announce(); }
-  /// At most `most` of what has arrived.
+  /// Returns at most `most` of the bytes that have arrived.
   std::string receive(std::size_t most) {
     std::string const taken = to_client_.substr(0, most);
     to_client_.erase(0, taken.size());
@@ -73,9 +74,9 @@ public:
   }
   [[nodiscard]] bool sees_bytes() const { return !to_client_.empty(); }
   [[nodiscard]] bool sees_end() const { return to_client_.empty() && (ended_by_server_ || lost()); }
-  /// Whether the connection ended with an error, so what has arrived is incomplete.
+  /// Whether the connection was reset, so the received bytes may be incomplete.
   [[nodiscard]] bool lost() const { return reset_; }
-  /// Whether the server has let go of it.
+  /// Whether the server has closed the transport.
   [[nodiscard]] bool closed() const { return closed_; }
 
 private:
@@ -84,7 +85,7 @@ private:
 
   static std::size_t index(readiness::event what) { return what == readiness::event::readable ? 0 : 1; }
   bool met(std::uint32_t once_in) { return once_in != 0 && chance_.once_in(once_in); }
-  // Large amounts are not cut into too many parts.
+  // At least a sixteenth, so large amounts are not split into too many parts.
   std::size_t part_of(std::size_t length) {
     std::size_t const least = length / 16;
     return least + 1 + chance_.below(static_cast<std::uint32_t>(length - least));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Gives a test access to a private member if no public one exposes the state to await or set up. It
-// relies on the rule that names in an explicit instantiation are not checked for access.
+// Gives a test access to a private member whose state it awaits or sets up, if no public member exposes that state. Relies
+// on the rule that access is not checked in explicit instantiations.
 
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Shared by the stress programs: the amount of work, random numbers, a record of arrivals, and a watchdog
-// that reports the progress when a program stops.
+// For the stress programs: the amount of work, random numbers, a record of arrivals, and a watchdog that reports the
+// state of a program without progress.
 
 #pragma once
 
@@ -29,7 +29,7 @@
 
 namespace stress {
 
-/// How many of `full` to do in this build: ThreadSanitizer gets a fifth.
+/// The amount of work for this build: `full`, or a fifth of it under ThreadSanitizer.
 constexpr std::uint32_t scaled(std::uint32_t full) {
 #ifdef KINO_TEST_SLOW
   return full / 5;
@@ -38,7 +38,7 @@ constexpr std::uint32_t scaled(std::uint32_t full) {
 #endif
 }
 
-/// Cheap, repeatable chance, one per thread.
+/// A cheap random number generator with a fixed seed, for one thread.
 class dice {
 public:
   explicit dice(std::uint32_t seed) : state_(seed * 2654435761u + 1) {}
@@ -56,13 +56,13 @@ private:
   std::uint32_t state_;
 };
 
-/// One of the values that a producer numbers through.
+/// One of the values that a producer numbers consecutively.
 struct item {
   std::uint32_t producer = 0;
   std::uint32_t number = 0;
 };
 
-/// Knows how often each item has arrived.
+/// Counts how often each item has arrived.
 class arrivals {
 public:
   arrivals(std::uint32_t producers, std::uint32_t each) : seen_(producers) {
@@ -73,7 +73,7 @@ public:
     total_.fetch_add(1, std::memory_order_relaxed);
   }
   std::uint64_t total() const { return total_.load(std::memory_order_relaxed); }
-  /// How many items arrived another number of times than once; for after the joins.
+  /// The number of items that did not arrive exactly once. Call after all threads have been joined.
   std::uint64_t wrong() const {
     std::uint64_t found = 0;
     for (auto const& row : seen_) {
@@ -88,8 +88,8 @@ private:
   std::atomic<std::uint64_t> total_{0};
 };
 
-/// Ends the program, with a diagnosis, if `progress` does not change for a minute: a thread sleeps forever. How fast it
-/// changes is the machine's business.
+/// Aborts the program, with a diagnosis, if `progress` does not change for a minute: then a thread sleeps forever, however
+/// slow the machine is.
 class watchdog {
 public:
   watchdog(std::function<std::uint64_t()> progress, std::function<std::string()> describe)

@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A test that waits so long has failed.
+// A wait of this length fails the test.
 constexpr auto long_enough = 60s;
 
 struct pipe_ends {
@@ -52,7 +52,7 @@ struct pipe_ends {
     }
     ::fcntl(writer, F_SETFL, flags);
   }
-  // Reads until `end` has come; everything before and with it.
+  // Reads up to and including `end`.
   std::string read_until(std::string_view end) const {
     std::string all;
     std::array<char, 4096> some{};
@@ -85,7 +85,7 @@ std::string drops(std::uint64_t count) { return "lost " + std::to_string(count) 
 
 }  // namespace
 
-TEST_CASE("lines arrive whole and in order") {
+TEST_CASE("lines are written completely and in order") {
   temporary_directory const where;
   async_sink sink(where.log());
   std::string expected;
@@ -100,7 +100,7 @@ TEST_CASE("lines arrive whole and in order") {
   CHECK(sink.dropped() == 0);
 }
 
-TEST_CASE("lines longer than a pipe, and than a block, arrive whole") {
+TEST_CASE("lines longer than a pipe or a block are written completely") {
   pipe_ends const ends;
   async_sink sink(ends.writer);
   std::string const line = std::string(300'000, 'a') + "\n";
@@ -109,7 +109,7 @@ TEST_CASE("lines longer than a pipe, and than a block, arrive whole") {
   CHECK(ends.read_until("end\n") == line + "end\n");
 }
 
-TEST_CASE("a line that one thread wrote before another thread's stands before it") {
+TEST_CASE("lines of several threads keep the order in which they were written") {
   temporary_directory const where;
   async_sink sink(where.log());
   std::string expected;
@@ -130,13 +130,13 @@ TEST_CASE("a line that one thread wrote before another thread's stands before it
   CHECK(content(where.log()) == expected);
 }
 
-TEST_CASE("a pipe that is full stops no caller; what found no room is counted and reported") {
+TEST_CASE("a full pipe blocks no caller, and dropped lines are counted and reported") {
   pipe_ends const ends;
   ends.fill();
   async_sink sink(ends.writer, {.capacity = 4096, .report = drops});
   std::uint64_t refused = 0;
   for (int i = 0; i < 5000; ++i) refused += !sink.write("line " + std::to_string(i) + "\n");
-  CHECK(refused > 4000);  // the queue and a block of the writer have room for some 600
+  CHECK(refused > 4000);  // the queue and the writer's block hold about 600
   CHECK(sink.dropped() == refused);
   CHECK_FALSE(sink.flush(1ms));
   std::string const report = drops(refused);
@@ -147,7 +147,7 @@ TEST_CASE("a pipe that is full stops no caller; what found no room is counted an
   CHECK(sink.dropped() == refused);
 }
 
-TEST_CASE("without a report of one's own there is one that says the number") {
+TEST_CASE("the default report contains the number of dropped lines") {
   pipe_ends const ends;
   ends.fill();
   async_sink sink(ends.writer, {.capacity = 128});
@@ -156,19 +156,19 @@ TEST_CASE("without a report of one's own there is one that says the number") {
   CHECK(ends.read_until("dropped\n").ends_with("kino: 1 log lines were dropped\n"));
 }
 
-TEST_CASE("a full pipe does not keep a sink from closing") {
+TEST_CASE("a sink with a full pipe can be closed") {
   pipe_ends const ends;
   ends.fill();
   async_sink sink(ends.writer);
   sink.write("lost\n");
   CHECK_FALSE(sink.close(1ms));
-  await([&] { return sink.dropped() == 1; });  // the writer may be late to give up
+  await([&] { return sink.dropped() == 1; });  // the writer may give up later
   CHECK_FALSE(sink.write("late\n"));
   CHECK(sink.dropped() == 2);
-  CHECK(sink.close(1ms));  // nothing was left for it
+  CHECK(sink.close(1ms));  // there are no more lines
 }
 
-TEST_CASE("closing writes what is queued") {
+TEST_CASE("close writes the queued lines") {
   temporary_directory const where;
   {
     async_sink sink(where.log());
@@ -182,7 +182,7 @@ TEST_CASE("closing writes what is queued") {
   CHECK(content(where.log()).size() == 700);
 }
 
-TEST_CASE("a reader that has gone costs the lines and nothing else, no SIGPIPE either") {
+TEST_CASE("lines for a pipe without a reader are dropped, without SIGPIPE") {
   pipe_ends ends;
   ends.close_reader();
   async_sink sink(ends.writer);
@@ -194,8 +194,8 @@ TEST_CASE("a reader that has gone costs the lines and nothing else, no SIGPIPE e
   CHECK(sink.written() == 0);
 }
 
-TEST_CASE("a closed descriptor costs the lines and nothing else") {
-  int const closed = ::fcntl(2, F_DUPFD, 500);  // none of those that the sink will get
+TEST_CASE("lines for a closed descriptor are dropped") {
+  int const closed = ::fcntl(2, F_DUPFD, 500);  // a number that the sink's own descriptors will not have
   ::close(closed);
   async_sink sink(closed);
   CHECK(sink.write("line\n"));
@@ -204,7 +204,7 @@ TEST_CASE("a closed descriptor costs the lines and nothing else") {
 }
 
 #ifdef __linux__
-TEST_CASE("a full disk costs the lines and nothing else") {
+TEST_CASE("lines for a full disk are dropped") {
   async_sink sink("/dev/full");
   CHECK(sink.write("line\n"));
   CHECK(sink.flush(long_enough));
@@ -212,7 +212,7 @@ TEST_CASE("a full disk costs the lines and nothing else") {
 }
 #endif
 
-TEST_CASE("a file that was full and is replaced goes on, and its first line stands alone") {
+TEST_CASE("after a full file has been replaced, lines are written to the new file") {
   temporary_directory const where;
   REQUIRE(::symlink("/dev/full", where.log().c_str()) == 0);
   async_sink sink(where.log(), {.report = drops});
@@ -225,7 +225,7 @@ TEST_CASE("a file that was full and is replaced goes on, and its first line stan
   CHECK(content(where.log()) == "kept\nlost 1\n");
 }
 
-TEST_CASE("a non-blocking descriptor is waited for") {
+TEST_CASE("no line is lost while a non-blocking descriptor is not writable") {
   pipe_ends const ends;
   ends.fill();
   ::fcntl(ends.writer, F_SETFL, O_NONBLOCK);
@@ -236,7 +236,7 @@ TEST_CASE("a non-blocking descriptor is waited for") {
   CHECK(sink.dropped() == 0);
 }
 
-TEST_CASE("a reopened file is a new one once it was moved away") {
+TEST_CASE("reopen creates a new file if the old one was moved away") {
   temporary_directory const where;
   async_sink sink(where.log());
   sink.write("before\n");
@@ -251,7 +251,7 @@ TEST_CASE("a reopened file is a new one once it was moved away") {
   CHECK(content(where.log()) == "after\n");
 }
 
-TEST_CASE("a file that cannot be opened again stays in use") {
+TEST_CASE("a file that cannot be reopened remains in use") {
   temporary_directory const where;
   async_sink sink(where.log());
   sink.write("before\n");
@@ -265,20 +265,20 @@ TEST_CASE("a file that cannot be opened again stays in use") {
   ::rmdir(where.log().c_str());
 }
 
-TEST_CASE("a path that cannot be opened is an error with its name") {
+TEST_CASE("the error about a path that cannot be opened contains the path") {
   CHECK_THROWS_WITH_AS(async_sink("/nonexistent/log"), doctest::Contains("/nonexistent/log"),
                        std::system_error);
 }
 
-// ThreadSanitizer allows no new threads in the child of a process that has some.
+// ThreadSanitizer does not support threads in the forked child of a process with threads.
 #ifndef KINO_TEST_SLOW
-TEST_CASE("a child's sink works, and writes nothing of its parent's") {
+TEST_CASE("a sink works in a forked child and does not write its parent's lines") {
   temporary_directory const where;
   pipe_ends const ends;
   ends.fill();
   async_sink sink(ends.writer);
   async_sink file(where.log());
-  sink.write("the parent's\n");  // cannot be written before the child has ended
+  sink.write("the parent's\n");  // the pipe is full until the child has ended
   file.write("parent\n");
   CHECK(file.flush(long_enough));
   CHECK(in_child([&] {
@@ -289,11 +289,11 @@ TEST_CASE("a child's sink works, and writes nothing of its parent's") {
   CHECK(ends.read_until("parent's\n").ends_with("xthe parent's\n"));
 }
 
-TEST_CASE("without a thread to be had, callers write themselves, as far as that needs no waiting") {
+TEST_CASE("if no thread can be created, callers write lines themselves if that does not block") {
   temporary_directory const where;
   REQUIRE(::chmod(where.path.c_str(), 0777) == 0);
   CHECK(in_child([&] {
-    if (::getuid() == 0 && ::setuid(65534) != 0) return false;  // nothing limits root
+    if (::getuid() == 0 && ::setuid(65534) != 0) return false;  // limits do not apply to root
     rlimit const none{0, 0};
     if (::setrlimit(RLIMIT_NPROC, &none) != 0) return false;
     async_sink file(where.log());

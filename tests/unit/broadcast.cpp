@@ -27,7 +27,7 @@ std::vector<int> drain(kino::subscriber<int>& from) {
   return all;
 }
 
-// Counts how often one of it was copied; the copy of a bad one fails.
+// Counts copies; copying a negative one throws.
 struct costly {
   static inline std::atomic<int> copies{0};
   int number = 0;
@@ -43,7 +43,7 @@ struct costly {
 
 }  // namespace
 
-TEST_CASE("every subscriber gets what is published while it is one") {
+TEST_CASE("a subscriber gets every message published during its subscription") {
   kino::broadcast<int> numbers(8);
   CHECK(numbers.publish(1) == 0);
   auto first = numbers.subscribe();
@@ -60,7 +60,7 @@ TEST_CASE("every subscriber gets what is published while it is one") {
   CHECK(first.lagged() == 0);
 }
 
-TEST_CASE("a slow subscriber loses its oldest messages, counted, and no other does") {
+TEST_CASE("only a slow subscriber misses messages, the oldest ones, and their number is counted") {
   kino::broadcast<int> numbers(2);
   auto slow = numbers.subscribe();
   auto fast = numbers.subscribe();
@@ -74,7 +74,7 @@ TEST_CASE("a slow subscriber loses its oldest messages, counted, and no other do
   CHECK(fast.lagged() == 0);
 }
 
-TEST_CASE("close lets subscribers pop what they have") {
+TEST_CASE("subscribers can pop queued messages after close") {
   kino::broadcast<int> numbers(2);
   auto early = numbers.subscribe();
   CHECK(numbers.publish(1) == 1);
@@ -91,7 +91,7 @@ TEST_CASE("close lets subscribers pop what they have") {
   CHECK(early.pop(number) == pop_result::closed);
 }
 
-TEST_CASE("a subscriber outlives its broadcast") {
+TEST_CASE("a subscriber can outlive its broadcast") {
   auto message = std::make_shared<int const>(1);
   {
     auto numbers = std::make_unique<kino::broadcast<std::shared_ptr<int const>>>(2u);
@@ -106,7 +106,7 @@ TEST_CASE("a subscriber outlives its broadcast") {
   CHECK(message.use_count() == 1);
 }
 
-TEST_CASE("a subscriber moves") {
+TEST_CASE("a subscriber can be moved and assigned") {
   kino::broadcast<int> numbers(2);
   auto one = numbers.subscribe();
   auto other = numbers.subscribe();
@@ -118,7 +118,7 @@ TEST_CASE("a subscriber moves") {
   CHECK(drain(other) == std::vector{1, 2});
 }
 
-TEST_CASE("a message is copied once for each subscriber, whether it finds room or not") {
+TEST_CASE("a message is copied once for each subscriber, even if its queue is full") {
   kino::broadcast<costly> messages(1);
   auto one = messages.subscribe();
   auto other = messages.subscribe();
@@ -134,7 +134,7 @@ TEST_CASE("a message is copied once for each subscriber, whether it finds room o
   CHECK(one.lagged() == 2);
 }
 
-TEST_CASE("a message that cannot be copied is dropped, and the broadcast goes on") {
+TEST_CASE("a broadcast remains usable after the copy of a message has thrown") {
   kino::broadcast<costly> messages(1);
   auto one = messages.subscribe();
   CHECK_THROWS_AS(messages.publish(costly(-1)), std::runtime_error);
@@ -145,12 +145,12 @@ TEST_CASE("a message that cannot be copied is dropped, and the broadcast goes on
   CHECK(one.lagged() == 0);
 }
 
-TEST_CASE("a capacity lies within its bounds") {
+TEST_CASE("a capacity out of range is refused") {
   CHECK_THROWS_AS(kino::broadcast<int>(0), std::invalid_argument);
   CHECK_THROWS_AS(kino::broadcast<int>(std::size_t{1} << 31), std::invalid_argument);
 }
 
-TEST_CASE("a pop waits for a message, its deadline or the end") {
+TEST_CASE("a pop waits for a message, its deadline or close") {
   kino::broadcast<int> numbers(2);
   auto mine = numbers.subscribe();
   int number = 0;
@@ -164,15 +164,15 @@ TEST_CASE("a pop waits for a message, its deadline or the end") {
   publisher.join();
 }
 
-TEST_CASE("a forked child is told, and can destroy what it inherits") {
+TEST_CASE("a forked child cannot use an inherited broadcast, but can destroy it") {
   auto numbers = std::make_unique<kino::broadcast<int>>(2u);
   auto mine = std::make_unique<kino::subscriber<int>>(numbers->subscribe());
   CHECK(in_child([&] {
     int number = 0;
     bool const told =
-        says_forked("broadcast", [&] { static_cast<void>(numbers->publish(1)); }) &&
-        says_forked("broadcast", [&] { static_cast<void>(numbers->subscribe()); }) &&
-        says_forked("channel", [&] { static_cast<void>(mine->try_pop(number)); });
+        throws_made_before_fork("broadcast", [&] { static_cast<void>(numbers->publish(1)); }) &&
+        throws_made_before_fork("broadcast", [&] { static_cast<void>(numbers->subscribe()); }) &&
+        throws_made_before_fork("channel", [&] { static_cast<void>(mine->try_pop(number)); });
     numbers->close();
     mine.reset();
     numbers.reset();

@@ -28,7 +28,7 @@ using kino::pop_result;
 using kino::push_result;
 
 using int_channel = kino::channel<int>;
-// Its throwing move stands for a queue that is out of memory.
+// Its throwing move simulates a queue that is out of memory.
 template <>
 inline constexpr bool kino::detail::channel_value<fragile> = true;
 using fragile_channel = kino::channel<fragile>;
@@ -40,18 +40,18 @@ KINO_TEST_REACH(fragile_producers_of, fragile_channel, producers_)
 
 namespace {
 
-void await_parked(kino::detail::wake_throttle& line, std::uint32_t count) {
-  await([&] { return line.read().parked == count; });
+void await_parked(kino::detail::wake_throttle& throttle, std::uint32_t count) {
+  await([&] { return throttle.read().parked == count; });
 }
 
-void check_idle(kino::detail::wake_throttle& line) {
-  auto const now = line.read();
+void check_idle(kino::detail::wake_throttle& throttle) {
+  auto const now = throttle.read();
   CHECK(now.parked == 0);
   CHECK(now.searching == 0);
   CHECK(now.running == 0);
 }
 
-// What one thread waits for in a pop, seen by another.
+// A thread that waits in a pop, and its result.
 struct popper {
   int_channel& from;
   kino::detail::waiter self;
@@ -87,7 +87,7 @@ struct pusher {
 
 }  // namespace
 
-TEST_CASE("a capacity of 0 and one past the limit are refused") {
+TEST_CASE("a capacity out of range is refused") {
   CHECK_THROWS_AS(int_channel{0}, std::invalid_argument);
   CHECK_THROWS_AS(int_channel{2147483648u}, std::invalid_argument);
   CHECK_THROWS_AS(int_channel{std::numeric_limits<std::size_t>::max()}, std::invalid_argument);
@@ -114,7 +114,7 @@ TEST_CASE("a channel holds exactly its capacity") {
   }
 }
 
-TEST_CASE("each place that a pop frees takes one push") {
+TEST_CASE("each pop makes room for one push") {
   int_channel numbers{2};
   CHECK(numbers.try_push(1) == push_result::pushed);
   CHECK(numbers.try_push(2) == push_result::pushed);
@@ -147,7 +147,7 @@ TEST_CASE("a push that fails leaves the value with its caller") {
   CHECK(*box == 7);
 }
 
-TEST_CASE("a pop that fails leaves the place alone") {
+TEST_CASE("a pop that fails does not change its output") {
   int_channel numbers{1};
   int out = 42;
   CHECK(numbers.try_pop(out) == pop_result::empty);
@@ -179,7 +179,7 @@ TEST_CASE("a closed channel refuses pushes and drains before it reports closed")
   CHECK(numbers.pop(out) == pop_result::closed);
 }
 
-TEST_CASE("bulk forms stop at the capacity and at what is there") {
+TEST_CASE("bulk operations stop at the capacity and at the number of available values") {
   int_channel numbers{3};
   std::array<int, 5> const in{1, 2, 3, 4, 5};
   auto source = in;
@@ -196,17 +196,17 @@ TEST_CASE("bulk forms stop at the capacity and at what is there") {
   CHECK(numbers.try_pop_bulk(out.begin(), 0) == 0);
 }
 
-TEST_CASE("a bulk pop of the last values of a closed channel lets waiting consumers go") {
+TEST_CASE("a bulk pop of the last values of a closed channel ends the waits of consumers") {
   int_channel numbers{2};
   CHECK(numbers.try_push(1) == push_result::pushed);
   kino::detail::waiter asleep;
-  auto& line = consumers_of(numbers);
-  line.enter(asleep, false, false);
+  auto& throttle = consumers_of(numbers);
+  throttle.enter(asleep, false, false);
   numbers.close();
-  CHECK(line.read().parked == 1);
+  CHECK(throttle.read().parked == 1);
   std::array<int, 2> out{};
   CHECK(numbers.try_pop_bulk(out.begin(), 2) == 1);
-  CHECK(line.read().parked == 0);
+  CHECK(throttle.read().parked == 0);
   CHECK(asleep.spot.park(std::nullopt) == kino::park_result::notified);
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("close wakes every consumer of an empty channel") {
   check_idle(consumers_of(numbers));
 }
 
-TEST_CASE("close wakes every producer, and what lies there can be popped") {
+TEST_CASE("close wakes every producer, and queued values can be popped") {
   int_channel numbers{1};
   CHECK(numbers.try_push(1) == push_result::pushed);
   pusher first(numbers, 2);
@@ -266,7 +266,7 @@ TEST_CASE("close wakes every producer, and what lies there can be popped") {
   CHECK(out == 1);
 }
 
-TEST_CASE("an interruption ends the wait of one thread and of no other") {
+TEST_CASE("an interruption ends the wait of its thread only") {
   int_channel numbers{1};
   popper interrupted(numbers);
   popper other(numbers);
@@ -291,7 +291,7 @@ TEST_CASE("an interruption ends the wait of a producer") {
   check_idle(producers_of(numbers));
 }
 
-TEST_CASE("an interruption that comes before the wait counts until it is forgotten") {
+TEST_CASE("an interruption before the wait remains in effect until it is cleared") {
   int_channel numbers{1};
   kino::detail::waiter self;
   int out = 0;
@@ -302,7 +302,7 @@ TEST_CASE("an interruption that comes before the wait counts until it is forgott
   CHECK(numbers.pop_until(out, kino::detail::clock::now(), self) == pop_result::timed_out);
 }
 
-TEST_CASE("a value that is there is taken in spite of an interruption and of a past deadline") {
+TEST_CASE("an available value is returned despite an interruption or an expired deadline") {
   int_channel numbers{1};
   CHECK(numbers.try_push(1) == push_result::pushed);
   kino::detail::waiter self;
@@ -314,7 +314,7 @@ TEST_CASE("a value that is there is taken in spite of an interruption and of a p
   CHECK(out == 2);
 }
 
-TEST_CASE("a wait may last as long as a duration can say") {
+TEST_CASE("a timeout may be the longest duration") {
   int_channel numbers{1};
   std::thread consumer([&] {
     int out = 0;
@@ -330,31 +330,31 @@ TEST_CASE("a wait may last as long as a duration can say") {
         pop_result::timed_out);
 }
 
-TEST_CASE("pushes wake one consumer while it is on its way, and it wakes the next") {
+TEST_CASE("while a woken consumer is searching, pushes wake no other, and it wakes the next") {
   int_channel numbers{4};
-  auto& line = consumers_of(numbers);
-  // Two consumers that have announced their sleep; this thread plays all of them.
+  auto& throttle = consumers_of(numbers);
+  // Two consumers have entered the wait queue; this thread plays all of them.
   kino::detail::waiter first;
   kino::detail::waiter second;
-  line.enter(first, false, false);
-  line.enter(second, false, false);
+  throttle.enter(first, false, false);
+  throttle.enter(second, false, false);
   for (int i = 0; i < 3; ++i) CHECK(numbers.try_push(std::move(i)) == push_result::pushed);
   CHECK(numbers.wake_count() == 1);
   CHECK(first.granted);
   CHECK(!second.granted);
-  // A third consumer does not sleep while there is work, and does not wake another one either.
+  // A third consumer that finds a value neither sleeps nor wakes another one.
   int out = -1;
   CHECK(numbers.pop(out) == pop_result::popped);
   CHECK(numbers.wake_count() == 1);
-  // The first arrives, takes its value and passes the search on.
+  // The first one takes its value and wakes the next to search.
   CHECK(numbers.try_pop(out) == pop_result::popped);
-  line.stop_searching(false);
-  CHECK(line.notify() == kino::detail::wake_throttle::wake::woke);
+  throttle.stop_searching(false);
+  CHECK(throttle.notify() == kino::detail::wake_throttle::wake::woke);
   CHECK(second.granted);
-  line.stop_searching(false);
+  throttle.stop_searching(false);
 }
 
-TEST_CASE("consumers that sleep wake one another until the work is gone") {
+TEST_CASE("sleeping consumers wake one another until every value is popped") {
   constexpr int consumers = 4;
   int_channel numbers{consumers};
   std::vector<std::unique_ptr<popper>> sleepers;
@@ -400,7 +400,7 @@ TEST_CASE("a closed channel is not drained while a push is in flight") {
   CHECK(values.pop(out) == pop_result::closed);
 }
 
-TEST_CASE("a push in flight at close that fails lets waiting consumers go") {
+TEST_CASE("a push that is in flight at close and fails ends the waits of consumers") {
   fragile_channel values{2};
   std::atomic<bool> inside{false};
   std::atomic<bool> go_on{false};
@@ -426,7 +426,7 @@ TEST_CASE("a push in flight at close that fails lets waiting consumers go") {
   CHECK(values.drained());
 }
 
-TEST_CASE("a push that throws leaves the value and gives its place back") {
+TEST_CASE("a push that throws keeps the value and releases its place") {
   fragile_channel values{1};
   fragile value(3, &fragile::out_of_memory);
   CHECK_THROWS_AS(static_cast<void>(values.try_push(std::move(value))), std::bad_alloc);
@@ -439,28 +439,28 @@ TEST_CASE("a push that throws leaves the value and gives its place back") {
   CHECK(out.number == 3);
 }
 
-TEST_CASE("a producer that was woken and fails wakes the next one") {
+TEST_CASE("a woken producer whose push throws wakes the next one") {
   fragile_channel values{1};
-  auto& line = fragile_producers_of(values);
+  auto& throttle = fragile_producers_of(values);
   CHECK(values.try_push(fragile(1)) == push_result::pushed);
   std::thread failing([&] {
     fragile value(2, &fragile::out_of_memory);
     CHECK_THROWS_AS(static_cast<void>(values.push(std::move(value))), std::bad_alloc);
   });
-  await_parked(line, 1);
+  await_parked(throttle, 1);
   push_result result = push_result::full;
   std::thread waiting([&] { result = values.push(fragile(3)); });
-  await_parked(line, 2);
+  await_parked(throttle, 2);
 
   fragile out;
   CHECK(values.try_pop(out) == pop_result::popped);
   failing.join();
   waiting.join();
   CHECK(result == push_result::pushed);
-  check_idle(line);
+  check_idle(throttle);
 }
 
-TEST_CASE("what happened before a push is visible after the pop of its value") {
+TEST_CASE("writes before a push are visible after the pop of its value") {
   int_channel numbers{1};
   int written = 0;  // not atomic: ThreadSanitizer checks the order
   std::thread producer([&] {
@@ -473,7 +473,7 @@ TEST_CASE("what happened before a push is visible after the pop of its value") {
   producer.join();
 }
 
-TEST_CASE("values that nobody popped die with the channel") {
+TEST_CASE("a channel destroys values that were not popped") {
   auto const alive = std::make_shared<int>(1);
   {
     kino::channel<std::shared_ptr<int>> boxes{4};
@@ -484,7 +484,7 @@ TEST_CASE("values that nobody popped die with the channel") {
   CHECK(alive.use_count() == 1);
 }
 
-TEST_CASE("a forked child is told by every push and pop that the channel is its parent's") {
+TEST_CASE("every push and pop throws in a forked child") {
   kino::channel<int> channel{4};
   REQUIRE(channel.try_push(1) == push_result::pushed);
   kino::detail::waiter self;
@@ -504,18 +504,18 @@ TEST_CASE("a forked child is told by every push and pop that the channel is its 
   };
   for (auto const& [name, member] : members) {
     CAPTURE(name);
-    CHECK(in_child([&] { return says_forked("channel", member) && channel.size() == 1; }));
+    CHECK(in_child([&] { return throws_made_before_fork("channel", member) && channel.size() == 1; }));
   }
   CHECK(channel.size() == 1);
 }
 
-TEST_CASE("a forked child closes and destroys a channel in which its parent's threads sleep") {
+TEST_CASE("a forked child can close and destroy a channel in which its parent's threads sleep") {
   auto channel = std::make_unique<kino::channel<int>>(1);
   std::jthread sleeper([&] {
     int out = 0;
     CHECK(channel->pop(out) == pop_result::closed);
   });
-  // Other threads lock and unlock its lines all the time, also at the moment of a fork.
+  // Other threads lock and unlock the mutexes of its wait queues constantly, also at the moment of a fork.
   kino::channel<int> busy{1};
   std::atomic<bool> done{false};
   std::vector<std::jthread> others;
@@ -560,4 +560,4 @@ private:
 
 }  // namespace
 
-TEST_CASE("a class has a channel of its own nested type") { CHECK(clerk().copied(3) == 3); }
+TEST_CASE("a class can have a channel of its nested type") { CHECK(clerk().copied(3) == 3); }

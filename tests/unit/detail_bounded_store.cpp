@@ -19,7 +19,7 @@ using kino::detail::store_push;
 
 namespace {
 
-// A queue that is out of memory when told so, and finds a value only at the second try.
+// A queue that is out of memory on request, and finds a value only at the second attempt.
 template <class T>
 struct reluctant_queue {
   static inline bool out_of_memory = false;
@@ -41,7 +41,7 @@ struct reluctant_queue {
 
 }  // namespace
 
-TEST_CASE("a store's capacity lies between 1 and 2147483647") {
+TEST_CASE("a capacity must be between 1 and 2147483647") {
   CHECK_THROWS_AS(bounded_store<int>(0), std::invalid_argument);
   CHECK_THROWS_AS(bounded_store<int>(std::size_t{1} << 31), std::invalid_argument);
   CHECK(bounded_store<int>(1).capacity() == 1);
@@ -85,14 +85,14 @@ TEST_CASE("an empty store is finished as soon as it is closed") {
   CHECK(store.finished());
 }
 
-TEST_CASE("a closed store that is full says closed") {
+TEST_CASE("a push to a closed and full store returns closed") {
   bounded_store<int> store{1};
   CHECK(store.try_push(1) == store_push::pushed);
   CHECK(store.close());
   CHECK(store.try_push(2) == store_push::closed);
 }
 
-TEST_CASE("a queue without memory makes a push throw, with value and place as before") {
+TEST_CASE("if the queue is out of memory, a push throws and keeps the value") {
   using queue = reluctant_queue<std::unique_ptr<int>>;
   bounded_store<std::unique_ptr<int>, queue> store{1};
   auto value = std::make_unique<int>(1);
@@ -106,7 +106,7 @@ TEST_CASE("a queue without memory makes a push throw, with value and place as be
   CHECK(!value);
 }
 
-TEST_CASE("a value whose move throws gives its place back, and a closed store is finished") {
+TEST_CASE("a push whose move throws releases its place, so a closed store is finished") {
   bounded_store<fragile> store{1};
   fragile value(1, [&] {
     CHECK(store.close());
@@ -118,7 +118,7 @@ TEST_CASE("a value whose move throws gives its place back, and a closed store is
   CHECK(store.finished());
 }
 
-TEST_CASE("a pop that was promised a value insists until the queue finds it") {
+TEST_CASE("a pop retries until the queue finds the value that it has reserved") {
   bounded_store<int, reluctant_queue<int>> store{4};
   for (int i = 1; i <= 3; ++i) CHECK(store.try_push(std::move(i)) == store_push::pushed);
   int out = 0;
@@ -129,7 +129,7 @@ TEST_CASE("a pop that was promised a value insists until the queue finds it") {
   CHECK(rest == std::array<int, 2>{2, 3});
 }
 
-TEST_CASE("a bulk pop takes what is ready and no more than it was asked for") {
+TEST_CASE("a bulk pop takes the ready values, up to the requested number") {
   bounded_store<int> store{8};
   for (int i = 0; i < 5; ++i) CHECK(store.try_push(std::move(i)) == store_push::pushed);
   std::array<int, 8> out{};

@@ -22,7 +22,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("one claim wins") {
+TEST_CASE("only the first claim succeeds") {
   recording_claim place;
   place.open();
   CHECK(!place.ended());
@@ -36,7 +36,7 @@ TEST_CASE("one claim wins") {
   CHECK(place.releases == 1);
 }
 
-TEST_CASE("the last strong reference abandons what nobody ended, then releases") {
+TEST_CASE("dropping the last strong reference abandons an open request, then releases it") {
   recording_claim place;
   place.open();
   place.add_strong();
@@ -47,7 +47,7 @@ TEST_CASE("the last strong reference abandons what nobody ended, then releases")
   CHECK(place.releases == 1);
 }
 
-TEST_CASE("a weak reference keeps the memory and not the request") {
+TEST_CASE("a weak reference keeps the memory, but not the request open") {
   recording_claim place;
   place.open();
   place.add_weak();
@@ -62,7 +62,7 @@ TEST_CASE("a weak reference keeps the memory and not the request") {
   CHECK(place.releases == 1);
 }
 
-TEST_CASE("ending concludes once with the first reason") {
+TEST_CASE("a request is concluded once, with the first reason") {
   recording_claim place;
   place.open();
   CHECK(place.end(ending::expired));
@@ -71,7 +71,7 @@ TEST_CASE("ending concludes once with the first reason") {
   CHECK(place.concluded == std::vector{ending::expired});
 }
 
-TEST_CASE("a place that is rearmed serves again") {
+TEST_CASE("a rearmed claim can be used again") {
   recording_claim place;
   for (int round = 1; round <= 3; ++round) {
     place.open();

@@ -9,14 +9,14 @@
 #include <stdexcept>
 #include <string>
 
-TEST_CASE("a mark knows the process in which it was made") {
+TEST_CASE("a mark detects a fork in the child only") {
   kino::fork_mark const mark;
   CHECK(!mark.forked());
   CHECK(in_child([&] { return mark.forked(); }));
   CHECK(!mark.forked());
 }
 
-TEST_CASE("a mark made in a child belongs to the child, and is foreign in the grandchild") {
+TEST_CASE("a mark made in a child detects the fork of a grandchild") {
   kino::fork_mark const mark;
   CHECK(in_child([&] {
     kino::fork_mark const childs;
@@ -25,7 +25,7 @@ TEST_CASE("a mark made in a child belongs to the child, and is foreign in the gr
   }));
 }
 
-TEST_CASE("a child is told what was made before the fork") {
+TEST_CASE("the error in a child names the object made before the fork") {
   kino::fork_mark const mark;
   mark.expect_same_process("well");
   CHECK(in_child([&] {

@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-TEST_CASE("one thread at a time holds it") {
+TEST_CASE("one thread at a time holds the mutex") {
   kino::leaf_mutex mutex;
-  long total = 0;  // plain: ThreadSanitizer sees what the mutex orders
+  long total = 0;  // not atomic: ThreadSanitizer checks the order
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
@@ -26,7 +26,7 @@ TEST_CASE("one thread at a time holds it") {
   CHECK(total == 40'000);
 }
 
-TEST_CASE("a held one cannot be locked again, an open one can") {
+TEST_CASE("try_lock fails while the mutex is locked") {
   kino::leaf_mutex mutex;
   CHECK(mutex.try_lock());
   CHECK(!mutex.try_lock());
@@ -35,7 +35,7 @@ TEST_CASE("a held one cannot be locked again, an open one can") {
   mutex.unlock();
 }
 
-TEST_CASE("a forked child finds it open, whoever held it, and the parent still holds it") {
+TEST_CASE("a mutex locked by the parent is unlocked in a forked child") {
   kino::leaf_mutex mutex;
   std::lock_guard guard(mutex);
   CHECK(in_child([&] { return mutex.try_lock() && !mutex.try_lock(); }));

@@ -17,7 +17,7 @@
 
 namespace {
 
-// Work that runs until it is asked to stop, and says that it has ended.
+// Work that runs until it is requested to stop, then counts its end.
 auto until_stopped(std::atomic<int>& ended) {
   return [&ended](std::stop_token stop) {
     await([&] { return stop.stop_requested(); });
@@ -27,13 +27,13 @@ auto until_stopped(std::atomic<int>& ended) {
 
 }  // namespace
 
-TEST_CASE("destruction asks the work to stop and waits for its end") {
+TEST_CASE("the destructor requests the work to stop and waits for its end") {
   std::atomic<int> ended{0};
   { kino::native_thread const thread(until_stopped(ended)); }
   CHECK(ended == 1);
 }
 
-TEST_CASE("assignment ends the thread that was there and keeps the other") {
+TEST_CASE("assignment ends the old thread and takes over the new one") {
   std::atomic<int> first{0};
   std::atomic<int> second{0};
   kino::native_thread thread(until_stopped(first));
@@ -41,12 +41,12 @@ TEST_CASE("assignment ends the thread that was there and keeps the other") {
   CHECK(first == 1);
   CHECK(thread.joinable());
   kino::native_thread const moved(std::move(thread));
-  CHECK(!thread.joinable());  // NOLINT: it says so itself
+  CHECK(!thread.joinable());  // NOLINT: checks the moved-from state
   CHECK(moved.joinable());
   CHECK(second == 0);
 }
 
-TEST_CASE("a thread that was joined is gone") {
+TEST_CASE("after join, there is no thread to join or to stop") {
   std::atomic<int> ended{0};
   kino::native_thread thread(until_stopped(ended));
   CHECK(thread.request_stop());
@@ -57,7 +57,7 @@ TEST_CASE("a thread that was joined is gone") {
   CHECK(!thread.request_stop());
 }
 
-TEST_CASE("what leaves the work is thrown by join, and is nobody's death when nobody joins") {
+TEST_CASE("join rethrows the exception of the work, and without join the program continues") {
   auto fail = [](std::stop_token) { throw std::runtime_error("no such disk"); };
   kino::native_thread thread(fail);
   CHECK_THROWS_WITH(thread.join(), "no such disk");
@@ -66,7 +66,7 @@ TEST_CASE("what leaves the work is thrown by join, and is nobody's death when no
   { kino::native_thread const other([](std::stop_token) { throw 42; }); }
 }
 
-TEST_CASE("any thread may wait for the end, also after the owner is gone") {
+TEST_CASE("any thread can wait for the end, even after the owner is destroyed") {
   std::optional<kino::native_thread::end> end;
   std::atomic<int> ended{0};
   {
@@ -77,7 +77,7 @@ TEST_CASE("any thread may wait for the end, also after the owner is gone") {
   CHECK(end->wait().answered());
 }
 
-TEST_CASE("the work may destroy the owner of its thread") {
+TEST_CASE("the work can destroy the owner of its thread") {
   struct owner {
     kino::native_thread thread;
   };
@@ -94,7 +94,7 @@ TEST_CASE("the work may destroy the owner of its thread") {
   CHECK(end.wait().answered());
 }
 
-TEST_CASE("signals are blocked in it") {
+TEST_CASE("signals are blocked in the thread") {
   sigset_t inside;
   sigemptyset(&inside);
   kino::native_thread([&](std::stop_token) {

@@ -25,7 +25,7 @@ kino::notifier* for_the_handler = nullptr;
 
 }  // namespace
 
-TEST_CASE("it is readable from the first notification until it is consumed") {
+TEST_CASE("the descriptor is readable from the first notification until it is consumed") {
   kino::notifier wake;
   CHECK(!readable(wake));
   CHECK(!wake.consume());
@@ -52,10 +52,10 @@ TEST_CASE("a notification ends a poll in another thread") {
   CHECK(ended);
 }
 
-TEST_CASE("no notification is lost, and what was written before it is seen") {
+TEST_CASE("no notification is lost, and earlier writes are visible after it") {
   kino::notifier wake;
   kino::notifier back;
-  long value = 0;  // plain: ThreadSanitizer sees what orders it
+  long value = 0;  // not atomic: ThreadSanitizer checks the order
   constexpr long last = 10'000;
   kino::native_thread const other([&](std::stop_token) {
     for (long turn = 1; turn <= last; turn += 2) {
@@ -65,7 +65,7 @@ TEST_CASE("no notification is lost, and what was written before it is seen") {
       back.notify();
     }
   });
-  for (long turn = 0; turn < last; turn += 2) {  // a lost one is a poll that never ends
+  for (long turn = 0; turn < last; turn += 2) {  // after a lost one, the poll never ends
     CHECK(value == turn);
     value = turn + 1;
     wake.notify();
@@ -74,7 +74,7 @@ TEST_CASE("no notification is lost, and what was written before it is seen") {
   CHECK(value == last);
 }
 
-TEST_CASE("many notifying threads leave nothing behind that nobody consumes") {
+TEST_CASE("notifications of several threads are all consumed") {
   kino::notifier wake;
   std::atomic<long> work{0};
   constexpr long each = 5'000;
@@ -94,7 +94,7 @@ TEST_CASE("many notifying threads leave nothing behind that nobody consumes") {
   CHECK(done == 2 * each);
 }
 
-TEST_CASE("a signal handler may notify, and errno stays") {
+TEST_CASE("a signal handler may notify, which preserves errno") {
   kino::notifier wake;
   for_the_handler = &wake;
   auto const before = std::signal(SIGUSR2, [](int) { for_the_handler->notify(); });
@@ -105,7 +105,7 @@ TEST_CASE("a signal handler may notify, and errno stays") {
   CHECK(readable(wake));
 }
 
-TEST_CASE("a forked child neither wakes its parent nor takes its notification") {
+TEST_CASE("a forked child neither notifies its parent nor consumes its notification") {
   kino::notifier wake;
   CHECK(in_child([&] {
     wake.notify();

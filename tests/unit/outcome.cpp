@@ -10,7 +10,7 @@
 using kino::ending;
 using kino::outcome;
 
-TEST_CASE("an outcome has the value that was moved in") {
+TEST_CASE("an outcome holds the value that was moved in") {
   outcome<std::unique_ptr<int>> got(std::make_unique<int>(42));
   CHECK(got.answered());
   CHECK(got.kind() == ending::answered);
@@ -19,7 +19,7 @@ TEST_CASE("an outcome has the value that was moved in") {
   CHECK(*taken == 42);
 }
 
-TEST_CASE("an outcome without a value says why") {
+TEST_CASE("an outcome without a value tells the reason") {
   for (ending why : {ending::abandoned, ending::expired}) {
     outcome<int> const none(why);
     CHECK(!none.answered());

@@ -51,14 +51,14 @@ TEST_CASE("an interruption ends a sleep") {
   CHECK(result == park_result::interrupted);
 }
 
-TEST_CASE("a deadline ends a sleep, and one that is past does not start it") {
+TEST_CASE("a park ends at its deadline, immediately if it has passed") {
   parker spot;
   CHECK(spot.park(steady::now() + std::chrono::milliseconds(1)) == park_result::timed_out);
   CHECK(spot.park(steady::now() - std::chrono::hours(1)) == park_result::timed_out);
   CHECK(spot.park(steady::time_point::min()) == park_result::timed_out);
 }
 
-TEST_CASE("a patience ends a sleep, and the longest one does not") {
+TEST_CASE("a park ends after its timeout, and the longest timeout never expires") {
   parker spot;
   CHECK(spot.park_for(std::chrono::milliseconds(1)) == park_result::timed_out);
   CHECK(spot.park_for(std::chrono::hours(-1)) == park_result::timed_out);
@@ -72,7 +72,7 @@ TEST_CASE("a patience ends a sleep, and the longest one does not") {
   CHECK(result == park_result::notified);
 }
 
-TEST_CASE("a notification that comes first ends the next sleep, once") {
+TEST_CASE("an earlier notification ends the next park, once") {
   parker spot;
   spot.notify();
   spot.notify();
@@ -80,7 +80,7 @@ TEST_CASE("a notification that comes first ends the next sleep, once") {
   CHECK(spot.park(steady::now()) == park_result::timed_out);
 }
 
-TEST_CASE("an interruption that comes first ends every sleep until it is forgotten") {
+TEST_CASE("an earlier interruption ends every park until it is cleared") {
   parker spot;
   spot.interrupt();
   CHECK(spot.park(std::nullopt) == park_result::interrupted);
@@ -89,7 +89,7 @@ TEST_CASE("an interruption that comes first ends every sleep until it is forgott
   CHECK(spot.park(steady::now()) == park_result::timed_out);
 }
 
-TEST_CASE("a notification outranks an interruption, which stays") {
+TEST_CASE("a notification takes precedence over an interruption, which remains") {
   parker spot;
   spot.interrupt();
   spot.notify();
@@ -97,7 +97,7 @@ TEST_CASE("a notification outranks an interruption, which stays") {
   CHECK(spot.park(std::nullopt) == park_result::interrupted);
 }
 
-TEST_CASE("every patience is a deadline, or none") {
+TEST_CASE("every timeout becomes a deadline or none") {
   using seconds = std::chrono::duration<double>;
   using kino::detail::deadline_after;
   using limits = std::numeric_limits<double>;
@@ -114,7 +114,7 @@ TEST_CASE("every patience is a deadline, or none") {
   CHECK(deadline_after(std::chrono::years::min()));
 }
 
-TEST_CASE("signals outrank a deadline") {
+TEST_CASE("a notification or interruption takes precedence over an expired deadline") {
   parker spot;
   spot.notify();
   CHECK(spot.park(steady::time_point::min()) == park_result::notified);
@@ -122,14 +122,14 @@ TEST_CASE("signals outrank a deadline") {
   CHECK(spot.park(steady::time_point::min()) == park_result::interrupted);
 }
 
-TEST_CASE("a notification that is consumed ends no sleep") {
+TEST_CASE("a consumed notification ends no park") {
   parker spot;
   spot.notify();
   spot.consume_notification();
   CHECK(spot.park(steady::now()) == park_result::timed_out);
 }
 
-TEST_CASE("a forked child destroys a parker in which a thread of its parent sleeps") {
+TEST_CASE("a forked child can destroy a parker in which a thread of its parent sleeps") {
   auto spot = std::make_unique<parker>();
   std::thread sleeper([&] { static_cast<void>(spot->park()); });
   await_sleep(*spot);
@@ -141,7 +141,7 @@ TEST_CASE("a forked child destroys a parker in which a thread of its parent slee
   sleeper.join();
 }
 
-TEST_CASE("a parker may be destroyed as soon as its sleep has ended") {
+TEST_CASE("a parker may be destroyed as soon as its park has returned") {
   for (int i = 0; i < 2000; ++i) {
     auto spot = std::make_unique<parker>();
     parker& seen = *spot;

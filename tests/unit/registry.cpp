@@ -39,7 +39,7 @@ std::uint64_t generation_of(std::uint64_t id) {
   return id >> index_bits & ((std::uint64_t{1} << generation_bits) - 1);
 }
 
-// Knows how many of its kind there are.
+// Counts its live objects.
 struct counted {
   static inline std::atomic<int> alive{0};
   std::uint64_t number;
@@ -60,7 +60,7 @@ struct unbuildable {
 
 }  // namespace
 
-TEST_CASE("an id finds its object until it is erased, once") {
+TEST_CASE("an id finds its object until it is erased, which succeeds once") {
   names registry;
   auto const id = registry.insert("amber");
   auto const other = registry.insert(3u, 'x');
@@ -83,7 +83,7 @@ TEST_CASE("an id is a positive Fixnum") {
   }
 }
 
-TEST_CASE("a stale id misses the object that took its place") {
+TEST_CASE("a stale id does not find the object that reuses its place") {
   names registry;
   auto const first = registry.insert("first");
   CHECK(registry.erase(first));
@@ -95,7 +95,7 @@ TEST_CASE("a stale id misses the object that took its place") {
   CHECK(*registry.find(second) == "second");
 }
 
-TEST_CASE("an id of another registry is a miss") {
+TEST_CASE("an id of another registry is not found") {
   names one;
   names two;
   auto const id = one.insert("one");
@@ -106,7 +106,7 @@ TEST_CASE("an id of another registry is a miss") {
   CHECK(*one.find(id) == "one");
 }
 
-TEST_CASE("nonsense is a miss") {
+TEST_CASE("an invalid id is not found") {
   names registry;
   auto const id = registry.insert("a");
   for (unsigned bit = 0; bit < 64; ++bit) {
@@ -116,13 +116,13 @@ TEST_CASE("nonsense is a miss") {
   }
   CHECK(!registry.find(0));
   CHECK(!registry.find(std::numeric_limits<std::uint64_t>::max()));
-  // The last index there can be, in a segment that does not exist.
+  // The largest index, in a segment that does not exist.
   CHECK(!registry.find(id | ((std::uint64_t{1} << index_bits) - 1)));
   names empty;
   CHECK(!empty.find(id));
 }
 
-TEST_CASE("each reuse of a place counts its generation up") {
+TEST_CASE("each reuse of a place increments its generation") {
   names registry;
   std::set<std::uint64_t> seen;
   std::uint64_t last = 0;
@@ -135,11 +135,11 @@ TEST_CASE("each reuse of a place counts its generation up") {
   }
 }
 
-TEST_CASE("a place whose generations are used up retires") {
+TEST_CASE("a place is no longer used after its last generation") {
   names registry;
   auto const id = registry.insert("a");
   CHECK(registry.erase(id));
-  // As if it had been used until one generation is left.
+  // As if one generation were left.
   std::uint64_t const last = (std::uint64_t{1} << generation_bits) - 1;
   segments_of(store_of(registry))[0].load()->word.store((last - 1) << 32);
   auto const final_id = registry.insert("last");
@@ -172,12 +172,12 @@ TEST_CASE("an erased object lives until its last pin is gone") {
   CHECK(index_of(registry.insert(9u)) <= 1);
 }
 
-TEST_CASE("a pin moves") {
+TEST_CASE("a pin can be moved and assigned") {
   kino::registry<counted> registry;
   auto const id = registry.insert(7u);
   auto pin = registry.find(id);
   auto moved = std::move(pin);
-  CHECK(!pin);  // NOLINT: that is the question
+  CHECK(!pin);  // NOLINT: checks the moved-from state
   CHECK(moved->number == 7);
   kino::registry<counted>::pin assigned;
   CHECK(!assigned);
@@ -187,7 +187,7 @@ TEST_CASE("a pin moves") {
   CHECK(counted::alive == 1);
 }
 
-TEST_CASE("assigning to a pin lets go of the object that it held") {
+TEST_CASE("assigning to a pin releases its object") {
   kino::registry<counted> registry;
   auto const first = registry.insert(1u);
   auto const second = registry.insert(2u);
@@ -198,10 +198,10 @@ TEST_CASE("assigning to a pin lets go of the object that it held") {
   pin = std::move(other);
   CHECK(counted::alive == 1);
   CHECK(pin->number == 2);
-  CHECK(!other);  // NOLINT: that is the question
+  CHECK(!other);  // NOLINT: checks the moved-from state
 }
 
-TEST_CASE("a registry destroys what was not erased") {
+TEST_CASE("a registry destroys objects that were not erased") {
   CHECK(counted::alive == 0);
   {
     kino::registry<counted> registry;
@@ -219,7 +219,7 @@ TEST_CASE("many objects keep their ids while the registry grows") {
   CHECK(std::set(ids.begin(), ids.end()).size() == ids.size());
 }
 
-TEST_CASE("an object that cannot be built takes no place") {
+TEST_CASE("an object whose constructor throws takes no place") {
   kino::registry<unbuildable> registry;
   CHECK_THROWS_AS(static_cast<void>(registry.insert(true)), std::runtime_error);
   auto const id = registry.insert(false);
@@ -227,7 +227,7 @@ TEST_CASE("an object that cannot be built takes no place") {
   CHECK(registry.find(id));
 }
 
-TEST_CASE("a full registry says so") {
+TEST_CASE("inserting into a full registry throws") {
   names registry;
   auto const id = registry.insert("a");
   used_of(store_of(registry)) = std::size_t{1} << index_bits;
@@ -236,7 +236,7 @@ TEST_CASE("a full registry says so") {
   CHECK(registry.find(registry.insert("c")));
 }
 
-TEST_CASE("a child that was forked while a thread took a place goes on with every member") {
+TEST_CASE("a child forked during an insert can use every member") {
   names registry;
   auto const id = registry.insert("amber");
   auto const other = registry.insert("jet");
@@ -255,7 +255,7 @@ TEST_CASE("a child that was forked while a thread took a place goes on with ever
   CHECK(registry.erase(other));
 }
 
-TEST_CASE("children that are forked while threads insert and erase go on") {
+TEST_CASE("children forked while threads insert and erase can use the registry") {
   kino::registry<counted> registry;
   std::atomic<bool> over{false};
   {
@@ -284,7 +284,7 @@ TEST_CASE("children that are forked while threads insert and erase go on") {
   }
 }
 
-TEST_CASE("a walk visits what is registered, with its id") {
+TEST_CASE("for_each visits every registered object with its id") {
   kino::registry<std::uint64_t> registry;
   std::set<std::uint64_t> live;
   for (std::uint64_t i = 0; i < 300; ++i) {  // three segments
@@ -305,21 +305,21 @@ TEST_CASE("a walk visits what is registered, with its id") {
   empty.for_each([](std::uint64_t, counted&) { FAIL("nothing is registered"); });
 }
 
-TEST_CASE("a visit may erase and insert") {
+TEST_CASE("the callback of for_each may erase and insert") {
   kino::registry<counted> registry;
   for (std::uint64_t i = 0; i < 3; ++i) static_cast<void>(registry.insert(i));
   std::vector<std::uint64_t> order;
   registry.for_each([&](std::uint64_t id, counted& each) {
     order.push_back(each.number);
     CHECK(registry.erase(id));
-    CHECK(each.number == order.back());  // until the visit is over
+    CHECK(each.number == order.back());  // alive until the callback returns
     if (order.size() == 1) static_cast<void>(registry.insert(9u));
   });
   CHECK(order == std::vector<std::uint64_t>{0, 1, 2, 9});
   CHECK(counted::alive == 0);
 }
 
-TEST_CASE("what a visit throws ends the walk and drops the pin") {
+TEST_CASE("an exception of the callback ends for_each and drops the pin") {
   kino::registry<counted> registry;
   auto const id = registry.insert(1u);
   CHECK_THROWS_AS(
@@ -329,7 +329,7 @@ TEST_CASE("what a visit throws ends the walk and drops the pin") {
   CHECK(counted::alive == 0);
 }
 
-TEST_CASE("a walk visits each object that stays once, whoever comes and goes") {
+TEST_CASE("for_each visits each permanent object once while others are inserted and erased") {
   constexpr std::uint64_t stays = 50;
   constexpr int walks = 2'000;
   kino::registry<counted> registry;
@@ -363,7 +363,7 @@ TEST_CASE("a walk visits each object that stays once, whoever comes and goes") {
   CHECK(counted::alive == stays);
 }
 
-TEST_CASE("threads that find, erase and insert see whole objects only") {
+TEST_CASE("threads that find, erase and insert see only complete objects") {
   constexpr int places = 4;
   constexpr int rounds = 20'000;
   kino::registry<counted> registry;
@@ -382,7 +382,7 @@ TEST_CASE("threads that find, erase and insert see whole objects only") {
           if (i % 3 == t) {
             auto const fresh = registry.insert(42u);
             ++inserted;
-            // Each id leaves the table once, but a reader may have erased it before.
+            // Each id leaves the table once, but another thread may have erased its object before.
             auto gone = shared.exchange(fresh);
             if (registry.erase(gone)) ++erased;
           } else if (i % 7 == 0) {

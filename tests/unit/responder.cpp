@@ -25,7 +25,7 @@ namespace {
 thread_local std::size_t allocations = 0;
 }
 
-// Out of line, or g++ sees new without its delete and warns.
+// Not inlined: g++ would see new without its delete and warn.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* const memory = std::malloc(size)) return memory;
@@ -38,8 +38,8 @@ thread_local std::size_t allocations = 0;
 
 namespace {
 
-// A place that lives here, so that what happens to it can be seen.
-struct visible_place final : kino::completion<int> {
+// A completion that records its calls.
+struct recording_completion final : kino::completion<int> {
   std::vector<ending> kinds;
   std::optional<int> value;
   std::thread::id thread;
@@ -47,7 +47,7 @@ struct visible_place final : kino::completion<int> {
   bool released_too_soon = false;
   bool in_delivery = false;
 
-  visible_place() { kinds.reserve(8); }
+  recording_completion() { kinds.reserve(8); }
   void delivered(kino::outcome<int>&& result) noexcept override {
     in_delivery = true;
     kinds.push_back(result.kind());
@@ -83,7 +83,7 @@ TEST_CASE("the first answer wins, and the others keep their values") {
   CHECK(*outcome.value() == 1);
 }
 
-TEST_CASE("a request that was ended otherwise takes no answer") {
+TEST_CASE("an abandoned or expired request accepts no answer") {
   for (bool expire : {false, true}) {
     auto [answer, respond] = kino::make_response<int>();
     CHECK((expire ? respond.expire() : respond.abandon()));
@@ -93,7 +93,7 @@ TEST_CASE("a request that was ended otherwise takes no answer") {
   }
 }
 
-TEST_CASE("dropping the last responder unanswered delivers abandoned") {
+TEST_CASE("dropping the last responder without an answer delivers abandoned") {
   auto [answer, respond] = kino::make_response<int>();
   auto copy = std::make_optional(respond);
   respond = {};
@@ -129,10 +129,10 @@ TEST_CASE("an empty responder belongs to no request") {
   CHECK(weak.ended());
 }
 
-TEST_CASE("moving a responder moves the right") {
+TEST_CASE("a moved responder can answer, and the moved-from one is empty") {
   auto [answer, respond] = kino::make_response<int>();
   auto moved = std::move(respond);
-  CHECK(!respond);  // NOLINT: that is the question
+  CHECK(!respond);  // NOLINT: checks the moved-from state
   CHECK(moved);
   moved = std::move(moved);  // NOLINT: onto itself
   CHECK(!answer.ready());
@@ -150,7 +150,7 @@ TEST_CASE("a weak responder does not keep a request open") {
   CHECK(!weak.abandon());
 }
 
-TEST_CASE("a weak responder ends a request whose responders are still there") {
+TEST_CASE("a weak responder can end a request that has responders") {
   for (bool expire : {false, true}) {
     auto [answer, respond] = kino::make_response<int>();
     auto const weak = respond.weak();
@@ -161,8 +161,8 @@ TEST_CASE("a weak responder ends a request whose responders are still there") {
   }
 }
 
-TEST_CASE("a weak responder can be kept as a pointer and taken back") {
-  visible_place place;
+TEST_CASE("a weak responder can be released to a pointer and adopted again") {
+  recording_completion place;
   {
     kino::responder<int> respond(place);
     auto weak = respond.weak();
@@ -176,20 +176,20 @@ TEST_CASE("a weak responder can be kept as a pointer and taken back") {
   CHECK(place.releases == 1);
 }
 
-TEST_CASE("assigning to a weak responder lets go of the place that it referred to") {
-  visible_place first;
-  visible_place second;
+TEST_CASE("assigning to a weak responder releases its completion") {
+  recording_completion first;
+  recording_completion second;
   kino::weak_responder weak = kino::responder<int>(first).weak();
   kino::weak_responder other = kino::responder<int>(second).weak();
   CHECK(first.releases == 0);
   weak = std::move(other);
   CHECK(first.releases == 1);
   CHECK(second.releases == 0);
-  CHECK(!other);  // NOLINT: that is the question
+  CHECK(!other);  // NOLINT: checks the moved-from state
   CHECK(weak);
 }
 
-TEST_CASE("assigning to a pending answer lets go of the outcome that it waited for") {
+TEST_CASE("assigning to a receiver releases its outcome") {
   auto const value = std::make_shared<int>(1);
   auto first = kino::make_response<std::shared_ptr<int>>();
   auto second = kino::make_response<std::shared_ptr<int>>();
@@ -202,8 +202,8 @@ TEST_CASE("assigning to a pending answer lets go of the outcome that it waited f
   CHECK(first.answer.ready());
 }
 
-TEST_CASE("a place is told the outcome once, in the thread that decided it") {
-  visible_place place;
+TEST_CASE("a completion gets the outcome once, in the thread that decided it") {
+  recording_completion place;
   kino::responder<int> respond(place);
   CHECK(respond.place() == &place);
   std::thread::id other;
@@ -218,8 +218,8 @@ TEST_CASE("a place is told the outcome once, in the thread that decided it") {
   CHECK(place.thread == other);
 }
 
-TEST_CASE("a place is released after its last responder, weak ones included, and reused") {
-  visible_place place;
+TEST_CASE("a completion is released after its last responder, including weak ones, and can be reused") {
+  recording_completion place;
   for (int round = 1; round <= 3; ++round) {
     kino::responder<int> respond(place);
     auto weak = respond.weak();
@@ -237,7 +237,7 @@ TEST_CASE("a place is released after its last responder, weak ones included, and
 }
 
 TEST_CASE("responding allocates nothing, and making a response allocates once") {
-  visible_place place;
+  recording_completion place;
   std::size_t before = allocations;
   {
     kino::responder<int> respond(place);
@@ -255,7 +255,7 @@ TEST_CASE("responding allocates nothing, and making a response allocates once") 
   CHECK(allocations == before + 1);
 }
 
-TEST_CASE("waiting for an answer ends with its arrival") {
+TEST_CASE("a wait ends when the answer arrives") {
   for (int round = 0; round < 200; ++round) {
     auto [answer, respond] = kino::make_response<int>();
     int written = 0;  // not atomic: ThreadSanitizer checks the order
@@ -269,14 +269,14 @@ TEST_CASE("waiting for an answer ends with its arrival") {
   }
 }
 
-TEST_CASE("waiting for an answer ends when its last responder goes") {
+TEST_CASE("a wait ends when the last responder is dropped") {
   auto [answer, respond] = kino::make_response<int>();
   std::thread worker([respond = std::move(respond)] {});
   CHECK(answer.wait().kind() == ending::abandoned);
   worker.join();
 }
 
-TEST_CASE("a timed wait ends without an outcome, and a later one with it") {
+TEST_CASE("a later wait can succeed after one that timed out") {
   auto [answer, respond] = kino::make_response<int>();
   CHECK(answer.wait_for(1ms) == nullptr);
   CHECK(respond.answer(2));
@@ -294,7 +294,7 @@ TEST_CASE("an interruption neither ends a native wait nor makes it endless") {
   CHECK(answer.wait().value() == 2);
 }
 
-TEST_CASE("a wait for an answer may last as long as a duration can say") {
+TEST_CASE("the timeout of a wait may be the longest duration") {
   auto [answer, respond] = kino::make_response<int>();
   std::thread worker([respond = std::move(respond)] { static_cast<void>(respond.answer(1)); });
   auto* const outcome = answer.wait_for(std::chrono::hours::max());
@@ -303,7 +303,7 @@ TEST_CASE("a wait for an answer may last as long as a duration can say") {
   worker.join();
 }
 
-TEST_CASE("dropping a pending answer expires its request") {
+TEST_CASE("dropping a receiver expires its request") {
   kino::responder<int> respond;
   {
     auto ends = kino::make_response<int>();
@@ -324,7 +324,7 @@ TEST_CASE("dropping a pending answer expires its request") {
   CHECK(first.answer.wait().value() == 2);
 }
 
-TEST_CASE("of an answer and its asker's departure one ends the request") {
+TEST_CASE("if an answer races with the destruction of the receiver, one of them ends the request") {
   for (int i = 0; i < 2000; ++i) {
     auto ends = std::make_unique<kino::response_ends<std::unique_ptr<int>>>(
         kino::make_response<std::unique_ptr<int>>());
@@ -339,10 +339,10 @@ TEST_CASE("of an answer and its asker's departure one ends the request") {
   }
 }
 
-TEST_CASE("of many threads that end a request one succeeds") {
+TEST_CASE("if many threads end a request, one succeeds") {
   constexpr int threads = 4;
   for (int round = 0; round < 300; ++round) {
-    visible_place place;
+    recording_completion place;
     std::atomic<int> wins{0};
     std::atomic<int> ready{0};
     {
@@ -368,15 +368,15 @@ TEST_CASE("of many threads that end a request one succeeds") {
   }
 }
 
-TEST_CASE("a forked child is told that no answer to its parent's request arrives there") {
+TEST_CASE("waiting for the answer to a parent's request throws in a forked child") {
   auto [answer, respond] = kino::make_response<int>();
   auto const forked = [&](auto member) {
-    return in_child([&] { return says_forked("receiver", member); });
+    return in_child([&] { return throws_made_before_fork("receiver", member); });
   };
   CHECK(forked([&] { static_cast<void>(answer.wait()); }));
   CHECK(forked([&] { static_cast<void>(answer.wait_for(1h)); }));
   CHECK(in_child([&] { return !answer.ready() && !respond.ended(); }));
-  // What the child does with its copy of the responder is nothing to the parent.
+  // The child's use of its copy of the responder does not affect the parent.
   CHECK(in_child([&] { return respond.answer(1) && answer.wait().value() == 1; }));
   CHECK(in_child([&] {
     respond = {};
@@ -384,10 +384,10 @@ TEST_CASE("a forked child is told that no answer to its parent's request arrives
   }));
   CHECK(!respond.ended());
   CHECK(respond.answer(2));
-  CHECK(in_child([&] { return answer.wait().value() == 2; }));  // it had arrived before
+  CHECK(in_child([&] { return answer.wait().value() == 2; }));  // it arrived before the fork
 }
 
-TEST_CASE("a forked child answers although its parent's thread waits for the same outcome") {
+TEST_CASE("a forked child can answer although its parent's thread waits for the same outcome") {
   auto [answer, respond] = kino::make_response<int>();
   std::jthread waiting([&] { CHECK(answer.wait().value() == 3); });
   for (int i = 0; i < 20; ++i) CHECK(in_child([&] { return respond.answer(1); }));

@@ -20,12 +20,12 @@ using waited = run_permits::waited;
 
 namespace {
 
-// Permits over work that is a number; a slice so long that nothing expires, unless asked for.
-struct office {
+// Permits for an amount of work. By default, the slice is so long that no permit expires.
+struct fixture {
   std::atomic<int> work{0};
   run_permits permits;
 
-  office(std::size_t workers, std::uint32_t concurrency, std::chrono::milliseconds slice = 1h)
+  fixture(std::size_t workers, std::uint32_t concurrency, std::chrono::milliseconds slice = 1h)
       : permits({.workers = workers, .concurrency = concurrency, .slice = slice},
                 [this] { return work.load() > 0; }) {}
   run_permits::permit& operator[](std::size_t i) { return permits[i]; }
@@ -45,7 +45,7 @@ struct sleeper {
   std::optional<waited> result;
   std::thread thread;
 
-  sleeper(office& place, std::size_t i) {
+  sleeper(fixture& place, std::size_t i) {
     auto const before = place.permits.parked();
     thread = std::thread([&place, i, this] { result = place.permits.wait(place[i]); });
     await([&] { return place.permits.parked() == before + 1; });
@@ -59,8 +59,8 @@ struct sleeper {
 
 }  // namespace
 
-TEST_CASE("as many workers may run as the concurrency says") {
-  office place(4, 2);
+TEST_CASE("at most `concurrency` workers may run") {
+  fixture place(4, 2);
   CHECK(place.permits.acquire(place[0]));
   CHECK(place.permits.acquire(place[1]));
   CHECK(!place.permits.acquire(place[2]));
@@ -73,13 +73,13 @@ TEST_CASE("as many workers may run as the concurrency says") {
 }
 
 TEST_CASE("a concurrency of 0 lets every worker run") {
-  office place(100, 0);
+  fixture place(100, 0);
   for (std::size_t i = 0; i < 100; ++i) CHECK(place.permits.acquire(place[i]));
   CHECK(place.permits.running() == 100);
 }
 
-TEST_CASE("whoever lends lets another one run, and comes back past the limit") {
-  office place(2, 1);
+TEST_CASE("a lent permit lets another worker run, and reclaiming it exceeds the limit") {
+  fixture place(2, 1);
   place.start(0);
   CHECK(!place.permits.acquire(place[1]));
   place.permits.lend(place[0]);
@@ -88,7 +88,7 @@ TEST_CASE("whoever lends lets another one run, and comes back past the limit") {
   place.permits.reclaim(place[0]);
   CHECK(place.permits.running() == 2);
 
-  // Whoever asks first evens it out.
+  // The next worker that acquires a permit restores the limit.
   place.permits.end(place[1]);
   CHECK(!place.permits.acquire(place[1]));
   CHECK(place.permits.running() == 1);
@@ -97,26 +97,26 @@ TEST_CASE("whoever lends lets another one run, and comes back past the limit") {
   CHECK(place.permits.running() == 1);
 }
 
-TEST_CASE("a worker that is there makes no room for one that is on its way") {
-  office place(2, 1);
+TEST_CASE("a running worker keeps its permit although a woken one has not arrived") {
+  fixture place(2, 1);
   place.start(0);
   place.permits.lend(place[0]);
   sleeper other(place, 1);
   place.add_work(2);
-  CHECK(other.join() == waited::granted);  // ... and may now wait for the GVL of the first
+  CHECK(other.join() == waited::granted);  // and may now wait for the GVL that the first one holds
   place.permits.reclaim(place[0]);
   CHECK(place.permits.running() == 2);
 
   place.permits.end(place[0]);
   CHECK(place.permits.acquire(place[0]));
-  // Once it has arrived, there is one too many.
+  // Once it has arrived, the limit is exceeded.
   place.permits.begin(place[1]);
   CHECK(!place.permits.acquire(place[0]));
   CHECK(place.permits.running() == 1);
 }
 
 TEST_CASE("lending twice and reclaiming twice counts once") {
-  office place(2, 2);
+  fixture place(2, 2);
   place.start(0);
   place.permits.lend(place[0]);
   place.permits.lend(place[0]);
@@ -126,8 +126,8 @@ TEST_CASE("lending twice and reclaiming twice counts once") {
   CHECK(place.permits.running() == 1);
 }
 
-TEST_CASE("lending outside a handler and reclaiming what was not lent are ignored") {
-  office place(2, 1);
+TEST_CASE("lending outside a handler, and reclaiming a permit that was not lent, have no effect") {
+  fixture place(2, 1);
   place.permits.lend(place[0]);
   place.permits.reclaim(place[0]);
   CHECK(place.permits.running() == 0);
@@ -142,8 +142,8 @@ TEST_CASE("lending outside a handler and reclaiming what was not lent are ignore
   CHECK(place.permits.running() == 1);
 }
 
-TEST_CASE("a worker that leaves in whatever state leaves no count behind") {
-  office place(4, 4);
+TEST_CASE("release resets the counts in every state of a worker") {
+  fixture place(4, 4);
   place.permits.release(place[0]);  // idle
   place.start(1);                   // running
   place.permits.release(place[1]);
@@ -162,8 +162,8 @@ TEST_CASE("a worker that leaves in whatever state leaves no count behind") {
   CHECK(place.permits.parked() == 0);
 }
 
-TEST_CASE("work wakes a waiting worker, which may run then") {
-  office place(1, 1);
+TEST_CASE("work wakes a waiting worker and grants it a permit") {
+  fixture place(1, 1);
   sleeper worker(place, 0);
   place.add_work();
   CHECK(worker.join() == waited::granted);
@@ -173,8 +173,8 @@ TEST_CASE("work wakes a waiting worker, which may run then") {
   CHECK(place.permits.wake_count() == 1);
 }
 
-TEST_CASE("a wait gives the permit up") {
-  office place(2, 1);
+TEST_CASE("a wait releases the permit") {
+  fixture place(2, 1);
   place.start(0);
   place.permits.end(place[0]);
   sleeper worker(place, 0);
@@ -183,14 +183,14 @@ TEST_CASE("a wait gives the permit up") {
   place.permits.stop();
 }
 
-TEST_CASE("a worker does not sleep on work that it may take") {
-  office place(1, 1);
+TEST_CASE("a worker does not sleep while there is work that it may take") {
+  fixture place(1, 1);
   place.work = 1;  // arrived while the wait queue was empty
   CHECK(place.permits.wait(place[0]) == waited::granted);
 }
 
-TEST_CASE("several pieces of work wake one worker, and it wakes the next when it begins") {
-  office place(3, 3);
+TEST_CASE("several pieces of work wake one worker, which wakes the next when it begins") {
+  fixture place(3, 3);
   sleeper first(place, 0);
   sleeper second(place, 1);
   sleeper third(place, 2);
@@ -209,8 +209,8 @@ TEST_CASE("several pieces of work wake one worker, and it wakes the next when it
   CHECK(first.join() == waited::stopped);
 }
 
-TEST_CASE("the worker that is still warm goes on: only as many take turns as are needed") {
-  office place(8, 8);
+TEST_CASE("the most recently used worker is woken first") {
+  fixture place(8, 8);
   std::deque<sleeper> others;
   for (std::size_t i = 0; i < 7; ++i) others.emplace_back(place, i);
   for (int i = 0; i < 100; ++i) {
@@ -225,8 +225,8 @@ TEST_CASE("the worker that is still warm goes on: only as many take turns as are
   place.permits.stop();
 }
 
-TEST_CASE("at the limit work wakes nobody, until somebody lends") {
-  office place(2, 1);
+TEST_CASE("at the limit, work wakes no worker until one lends its permit") {
+  fixture place(2, 1);
   place.start(0);
   sleeper worker(place, 1);
   place.add_work();
@@ -235,8 +235,8 @@ TEST_CASE("at the limit work wakes nobody, until somebody lends") {
   CHECK(worker.join() == waited::granted);
 }
 
-TEST_CASE("at the limit work wakes nobody, until somebody leaves") {
-  office place(2, 1);
+TEST_CASE("at the limit, work wakes no worker until one leaves") {
+  fixture place(2, 1);
   place.start(0);
   sleeper worker(place, 1);
   place.add_work();
@@ -246,8 +246,8 @@ TEST_CASE("at the limit work wakes nobody, until somebody leaves") {
   CHECK(worker.join() == waited::granted);
 }
 
-TEST_CASE("whoever waits while there is work gets it") {
-  office place(2, 1);
+TEST_CASE("a worker that waits while there is work gets it") {
+  fixture place(2, 1);
   place.start(0);
   sleeper worker(place, 1);
   place.add_work();
@@ -258,8 +258,8 @@ TEST_CASE("whoever waits while there is work gets it") {
   CHECK(worker.join() == waited::granted);
 }
 
-TEST_CASE("a worker that was woken for nothing waits again without a trace") {
-  office place(1, 1);
+TEST_CASE("a worker that was woken although there is no work can wait again") {
+  fixture place(1, 1);
   {
     sleeper worker(place, 0);
     place.permits.work_arrived();
@@ -273,7 +273,7 @@ TEST_CASE("a worker that was woken for nothing waits again without a trace") {
 }
 
 TEST_CASE("a deadline and an interruption end a wait without a permit") {
-  office place(2, 1);
+  fixture place(2, 1);
   CHECK(place.permits.wait(place[0], kino::detail::clock::now() + 1ms) == waited::timed_out);
   place[0].interrupt();
   CHECK(place.permits.wait(place[0]) == waited::interrupted);
@@ -288,8 +288,8 @@ TEST_CASE("a deadline and an interruption end a wait without a permit") {
   CHECK(place.permits.running() == 0);
 }
 
-TEST_CASE("stop ends every wait, now and later") {
-  office place(3, 1);
+TEST_CASE("stop ends all waits, including later ones") {
+  fixture place(3, 1);
   sleeper first(place, 0);
   sleeper second(place, 1);
   place.permits.stop();
@@ -298,14 +298,14 @@ TEST_CASE("stop ends every wait, now and later") {
   CHECK(place.permits.wait(place[2]) == waited::stopped);
   CHECK(place.permits.parked() == 0);
   CHECK(place.permits.running() == 0);
-  CHECK(place.permits.acquire(place[0]));  // may look for work once more
+  CHECK(place.permits.acquire(place[0]));  // to check for work once more
 }
 
-TEST_CASE("one that computes longer than a slice while work waits stops counting") {
-  office place(2, 1, 20ms);
+TEST_CASE("a worker that computes longer than its slice no longer counts if there is work") {
+  fixture place(2, 1, 20ms);
   place.start(0);
   place.work = 1;
-  // Nothing but the watcher can end this wait.
+  // Only the watcher can end this wait.
   CHECK(place.permits.wait(place[1]) == waited::granted);
   CHECK(place.permits.running() == 1);
   CHECK(place.permits.watcher_wake_count() > 0);
@@ -319,13 +319,13 @@ TEST_CASE("one that computes longer than a slice while work waits stops counting
   CHECK(place.permits.running() == 1);
 }
 
-TEST_CASE("the more compute too long, the longer may the next one") {
-  office place(4, 1, 1ms);
+TEST_CASE("each expired worker doubles the time that the next one may run") {
+  fixture place(4, 1, 1ms);
   place.start(0);
   place.work = 1;
   CHECK(place.permits.wait(place[1]) == waited::granted);
-  // Patience is 6 ticks for the first, 12 for the second, 24 for the third. A wake-up is counted
-  // just before its tick, so that one may be missing from the difference.
+  // 6 ticks for the first, 12 for the second, 24 for the third. A wake-up is counted just before its tick, so the
+  // difference may lack one.
   for (std::uint64_t patience = 12, next = 2; next < 4; patience *= 2, ++next) {
     auto const before = place.permits.watcher_wake_count();
     place.permits.begin(place[next - 1]);
@@ -335,8 +335,8 @@ TEST_CASE("the more compute too long, the longer may the next one") {
   CHECK(place.permits.running() == 1);
 }
 
-TEST_CASE("an expired worker lends nothing, and counts again when it comes back") {
-  office place(2, 1, 20ms);
+TEST_CASE("an expired worker has no permit to lend, and counts again after reclaim") {
+  fixture place(2, 1, 20ms);
   place.start(0);
   place.work = 1;
   CHECK(place.permits.wait(place[1]) == waited::granted);
@@ -351,9 +351,9 @@ TEST_CASE("an expired worker lends nothing, and counts again when it comes back"
   CHECK(place.permits.running() == 1);
 }
 
-TEST_CASE("an expired worker that leaves or waits gives nothing up twice") {
+TEST_CASE("an expired worker that leaves or waits does not release its permit twice") {
   for (bool leaves : {true, false}) {
-    office place(2, 1, 1ms);
+    fixture place(2, 1, 1ms);
     place.start(0);
     place.work = 1;
     CHECK(place.permits.wait(place[1]) == waited::granted);
@@ -370,18 +370,18 @@ TEST_CASE("an expired worker that leaves or waits gives nothing up twice") {
 }
 
 TEST_CASE("a woken worker that never arrives does not block the others") {
-  office place(3, 1, 1ms);
+  fixture place(3, 1, 1ms);
   {
     sleeper worker(place, 0);
     place.add_work();
     CHECK(worker.join() == waited::granted);
   }
-  // Worker 0 searches and gets no further.
+  // Worker 0 was woken to search but does not continue.
   CHECK(place.permits.wait(place[1]) == waited::granted);
   CHECK(place.permits.running() == 1);
   CHECK(place.permits.acquire(place[1]));
   place.permits.begin(place[1]);
-  // It arrives late, works uncounted, and takes nothing away by that.
+  // It arrives late and works without being counted.
   place.permits.begin(place[0]);
   CHECK(place.permits.running() == 1);
   place.work = 0;
@@ -390,10 +390,10 @@ TEST_CASE("a woken worker that never arrives does not block the others") {
   CHECK(place.permits.running() == 1);
 }
 
-// Nothing is pushed and no worker goes to sleep after the wake-up: only the wake-up can call the watcher.
-TEST_CASE("a woken worker that never arrives does not keep the one piece of work") {
+// No work arrives and no worker parks after the wake-up, so only the wake-up can start the watcher.
+TEST_CASE("the only piece of work is not left to a woken worker that never arrives") {
   for (std::uint32_t concurrency : {1u, 2u}) {
-    office place(2, concurrency, 1ms);
+    fixture place(2, concurrency, 1ms);
     sleeper first(place, 0);
     sleeper second(place, 1);
     place.add_work();
@@ -403,11 +403,11 @@ TEST_CASE("a woken worker that never arrives does not keep the one piece of work
   }
 }
 
-TEST_CASE("nobody loses a permit while no work waits") {
-  office clock(2, 1, 1ms);  // its watcher ticks: time, counted in events
+TEST_CASE("no worker loses its permit while there is no work") {
+  fixture clock(2, 1, 1ms);  // the ticks of its watcher measure time
   clock.work = 1;
   clock.start(0);
-  office place(2, 1, 1ms);
+  fixture place(2, 1, 1ms);
   place.start(0);
   place.permits.work_arrived();  // false alarm
   static_cast<void>(clock.permits.wait(clock[1]));
@@ -426,20 +426,20 @@ TEST_CASE("the watcher sleeps while no work waits") {
     if (!waits && std::this_thread::get_id() != test_thread) ++watcher_found_nothing;
     return waits;
   });
-  // It has never been called.
+  // It has not been started.
   REQUIRE(permits.acquire(permits[0]));
   permits.begin(permits[0]);
   CHECK(permits.watcher_wake_count() == 0);
 
-  // It is called, serves, and finds nothing more: once by its tick, once before it sleeps.
+  // It is started, grants a permit, and finds no more work twice: at its tick, and before it sleeps.
   work = 1;
   CHECK(permits.wait(permits[1]) == waited::granted);
   work = 0;
   await([&] { return watcher_found_nothing == 2; });
   auto const then = permits.watcher_wake_count();
 
-  // Another one's ticks stand for time that passes.
-  office clock(2, 1, 1ms);
+  // The ticks of another watcher measure the time.
+  fixture clock(2, 1, 1ms);
   clock.start(0);
   clock.work = 1;
   static_cast<void>(clock.permits.wait(clock[1]));
@@ -448,7 +448,7 @@ TEST_CASE("the watcher sleeps while no work waits") {
   CHECK(permits.watcher_wake_count() == then);
   CHECK(watcher_found_nothing == 2);
 
-  // And it wakes again when it is needed.
+  // It wakes again when it is needed.
   permits.begin(permits[1]);
   permits.release(permits[0]);
   work = 1;
@@ -456,18 +456,18 @@ TEST_CASE("the watcher sleeps while no work waits") {
   CHECK(permits.watcher_wake_count() > then);
 }
 
-TEST_CASE("permits are destroyed while the watcher watches") {
+TEST_CASE("permits can be destroyed while the watcher is awake") {
   for (int i = 0; i < 100; ++i) {
-    office place(2, 1, 1ms);
+    fixture place(2, 1, 1ms);
     place.start(0);
     place.work = 1;
     static_cast<void>(place.permits.wait(place[1], kino::detail::clock::time_point::min()));
   }
 }
 
-TEST_CASE("a forked child can destroy permits on which others sleep in the parent") {
+TEST_CASE("a forked child can destroy permits for which threads of its parent wait") {
   for (int round = 0; round < 5; ++round) {
-    auto place = std::make_unique<office>(2, 1);
+    auto place = std::make_unique<fixture>(2, 1);
     sleeper worker(*place, 0);
     CHECK(in_child([&] {
       place.reset();
@@ -492,8 +492,8 @@ TEST_CASE("an option out of its range is refused") {
   }
 }
 
-TEST_CASE("the longest slice that a duration can say is endless") {
-  office place(2, 1, std::chrono::milliseconds::max());
+TEST_CASE("the longest slice never expires") {
+  fixture place(2, 1, std::chrono::milliseconds::max());
   place.add_work(2);
   place.start(0);
   sleeper other(place, 1);
@@ -503,12 +503,12 @@ TEST_CASE("the longest slice that a duration can say is endless") {
   CHECK(other.join() == waited::stopped);
 }
 
-TEST_CASE("a forked child is told that permits are its parent's, and can end what it inherited") {
-  office place(2, 1);
+TEST_CASE("acquiring inherited permits throws in a forked child, and releasing them is allowed") {
+  fixture place(2, 1);
   sleeper asleep(place, 1);
   auto& mine = place[0];
   auto const forked = [&](auto member) {
-    return in_child([&] { return says_forked("run_permits", member); });
+    return in_child([&] { return throws_made_before_fork("run_permits", member); });
   };
   CHECK(forked([&] { static_cast<void>(place.permits.acquire(mine)); }));
   CHECK(forked([&] { static_cast<void>(place.permits.wait(mine)); }));

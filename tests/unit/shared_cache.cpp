@@ -45,7 +45,7 @@ std::size_t waiting(cache_of_int& cache) {
   return count;
 }
 
-// Nothing is under way, and nothing is kept for callers that are gone.
+// No computation is in progress, and no value is kept for former callers.
 bool at_rest(cache_of_int& cache) {
   auto& table = *current_of(cache).load();
   return waiting(cache) == 0 && computing_of(table).empty() && leaving_of(table).empty();
@@ -65,7 +65,7 @@ int never() { throw std::logic_error("computed again"); }
 
 }  // namespace
 
-TEST_CASE("keys whose hashes collide evict each other, and nothing else") {
+TEST_CASE("keys whose hashes collide evict only each other") {
   constexpr std::size_t capacity = 1024;  // and as many chains
   constexpr std::size_t longest = table_of_int::longest_chain;
   cache_of_int cache(capacity);
@@ -90,7 +90,7 @@ TEST_CASE("keys whose hashes collide evict each other, and nothing else") {
   CHECK(at_rest(cache));
 }
 
-TEST_CASE("harmless keys fill a cache to its capacity") {
+TEST_CASE("ordinary keys fill a cache to its capacity") {
   constexpr int capacity = 1 << 14;
   cache_of_int cache(capacity);
   for (int i = 0; i < capacity; ++i) {
@@ -99,7 +99,7 @@ TEST_CASE("harmless keys fill a cache to its capacity") {
   CHECK(cache.size() == capacity);
 }
 
-TEST_CASE("a value that is evicted by a collision still serves those who wait for it") {
+TEST_CASE("a value evicted by a collision is still returned to waiting callers") {
   constexpr std::size_t longest = table_of_int::longest_chain;
   cache_of_int cache(1024);
   std::vector<std::string> hostile;
@@ -112,7 +112,7 @@ TEST_CASE("a value that is evicted by a collision still serves those who wait fo
   static_cast<void>(cache.fetch(hostile[0], [&] {
     waiter = std::jthread([&] { got = cache.fetch(hostile[0], [] { return 2; }); });
     await([&] { return waiting(cache) == 1; });
-    // While it is computed, it cannot be evicted.
+    // It cannot be evicted while it is being computed.
     for (std::size_t i = 1; i < hostile.size(); ++i) {
       static_cast<void>(cache.fetch(hostile[i], [] { return 3; }));
     }
@@ -123,7 +123,7 @@ TEST_CASE("a value that is evicted by a collision still serves those who wait fo
   CHECK(at_rest(cache));
 }
 
-TEST_CASE("a value is computed once, and kept") {
+TEST_CASE("a value is computed once and kept") {
   cache_of_int cache(4);
   CHECK(!cache.find("a"));
   CHECK(cache.fetch("a", [] { return 1; }) == 1);
@@ -137,7 +137,7 @@ TEST_CASE("a value is computed once, and kept") {
   CHECK(at_rest(cache));
 }
 
-TEST_CASE("the least recently used value goes first") {
+TEST_CASE("the least recently used value is evicted first") {
   cache_of_int cache(2);
   static_cast<void>(cache.fetch("a", [] { return 1; }));
   static_cast<void>(cache.fetch("b", [] { return 2; }));
@@ -149,7 +149,7 @@ TEST_CASE("the least recently used value goes first") {
   CHECK(cache.find("c") == 3);
 }
 
-TEST_CASE("callers that come meanwhile wait for the value") {
+TEST_CASE("callers wait for a value that is being computed") {
   cache_of_int cache(4);
   std::atomic<bool> go{false};
   std::atomic<int> computed{0};
@@ -171,7 +171,7 @@ TEST_CASE("callers that come meanwhile wait for the value") {
   CHECK(at_rest(cache));
 }
 
-TEST_CASE("if a computation throws, one of those who wait computes") {
+TEST_CASE("if a computation throws, one of the waiting callers computes the value") {
   cache_of_int cache(4);
   std::atomic<bool> go{false};
   std::atomic<int> computed{0};
@@ -202,7 +202,7 @@ TEST_CASE("if a computation throws, one of those who wait computes") {
   CHECK(at_rest(cache));
 }
 
-TEST_CASE("a computation may fetch other keys, and not its own") {
+TEST_CASE("a computation may fetch other keys, but not its own") {
   cache_of_int cache(4);
   CHECK(cache.fetch("a", [&] { return cache.fetch("b", [] { return 2; }) + 1; }) == 3);
   CHECK(deadlock_is_avoided([&] {
@@ -218,7 +218,7 @@ TEST_CASE("a computation may fetch other keys, and not its own") {
   CHECK(at_rest(cache));
 }
 
-TEST_CASE("a circle of computations in several threads is broken") {
+TEST_CASE("a cycle of computations in several threads is broken by an exception") {
   cache_of_int cache(8);
   constexpr int threads_in_it = 3;
   char const* const keys[] = {"a", "b", "c"};
@@ -249,7 +249,7 @@ TEST_CASE("a circle of computations in several threads is broken") {
   CHECK(values == std::vector{0, 1, 2});
 }
 
-TEST_CASE("what is erased is computed anew") {
+TEST_CASE("an erased value is computed again") {
   cache_of_int cache(4);
   CHECK(!cache.erase("a"));
   static_cast<void>(cache.fetch("a", [] { return 1; }));
@@ -259,7 +259,7 @@ TEST_CASE("what is erased is computed anew") {
   CHECK(cache.fetch("a", [] { return 2; }) == 2);
 }
 
-TEST_CASE("a computation that is erased serves those who wait and nobody after them") {
+TEST_CASE("the value of an erased computation is returned only to waiting callers") {
   cache_of_int cache(4);
   std::atomic<bool> go{false};
   auto compute = [&] {
@@ -298,7 +298,7 @@ TEST_CASE("a waiting caller gets a value that was evicted before it woke") {
     CHECK(!cache.find("a"));
     CHECK(cache.size() == 1);
     cache.for_each_value([&](int each) { visited += each; });
-    CHECK(visited == 3);  // A collector must not free it yet.
+    CHECK(visited == 3);  // a collector must not free it yet
     CHECK(waits.value() == 1);
   }
   visited = 0;
@@ -321,11 +321,11 @@ TEST_CASE("a cache destroys its values") {
   CHECK(value.use_count() == 1);
 }
 
-TEST_CASE("a capacity lies within its bounds") {
+TEST_CASE("a capacity of 0 is refused") {
   CHECK_THROWS_AS(cache_of_int(0), std::invalid_argument);
 }
 
-TEST_CASE("a forked child starts with an empty cache, whatever was under way") {
+TEST_CASE("a forked child starts with an empty cache, even if the parent was using it") {
   cache_of_int cache(2);
   static_cast<void>(cache.fetch("a", [] { return 1; }));
   auto const in_fork = [&] {
@@ -342,7 +342,7 @@ TEST_CASE("a forked child starts with an empty cache, whatever was under way") {
   CHECK(in_fork());
 }
 
-TEST_CASE("a computation that forks goes on in both processes") {
+TEST_CASE("a computation that forks completes in both processes") {
   cache_of_int cache(2);
   pid_t child = -1;
   int const value = cache.fetch("a", [&] {

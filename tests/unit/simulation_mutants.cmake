@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 #
-# Deliberately broken servers: each lacks one line that the simulation of connections (server_simulation.cpp) must
-# miss. A simulation that cannot fail proves nothing.
+# Deliberately broken servers: each lacks one line, and the simulation of connections (server_simulation.cpp) must fail
+# with each of them.
 
-# kino_add_simulation_mutant(name file old new): `old` stands exactly once in the server's <file>.
+# kino_add_simulation_mutant(name file old new): `old` must occur exactly once in the server's <file>.
 function(kino_add_simulation_mutant name file old new)
   set(mutated "${CMAKE_CURRENT_BINARY_DIR}/simulation_mutants/${name}.cpp")
   kino_mutate(${name} "${kino_http_server_dir}/${file}" "${old}" "${new}" "${mutated}")
 
-  # The linker takes from the library only what the program's own objects do not have.
+  # The mutated object comes before the library, so the linker does not take the original from it.
   set(target simulation_without_${name})
   add_executable(${target} "${mutated}" $<TARGET_OBJECTS:simulation>)
   target_link_libraries(${target} PRIVATE kino_test_main kino_http_server)

@@ -19,7 +19,7 @@ sigset_t mask_of_this_thread() {
 
 }  // namespace
 
-TEST_CASE("a thread of ours blocks signals, and its creator blocks none more than before") {
+TEST_CASE("a started thread blocks signals, and its creator's mask does not change") {
   sigset_t inside;
   sigemptyset(&inside);
   sigset_t const before = mask_of_this_thread();
@@ -36,7 +36,7 @@ TEST_CASE("a thread of ours blocks signals, and its creator blocks none more tha
   }
 }
 
-TEST_CASE("a fault in a thread of ours reaches the handler that reports crashes") {
+TEST_CASE("a fault in a started thread reaches the signal handler") {
   for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT}) {
     CAPTURE(fault);
     CHECK(in_child([fault] {
@@ -49,7 +49,7 @@ TEST_CASE("a fault in a thread of ours reaches the handler that reports crashes"
   }
 }
 
-TEST_CASE("what a thread does may be movable only") {
+TEST_CASE("the function of a thread may be move-only") {
   int answer = 0;
   kino::start_thread([&, given = std::make_unique<int>(42)] { answer = *given; }).join();
   CHECK(answer == 42);

@@ -35,7 +35,7 @@ TEST_CASE("a counter counts from many threads") {
   CHECK(events.total() == 40'005);
 }
 
-TEST_CASE("a bucket holds durations up to its bound, included") {
+TEST_CASE("a bucket holds durations up to and including its bound") {
   latency_histogram histogram;
   for (std::size_t i = 0; i < latency_histogram::buckets; ++i) {
     CAPTURE(i);
@@ -50,7 +50,7 @@ TEST_CASE("a bucket holds durations up to its bound, included") {
   }
 }
 
-TEST_CASE("durations that are no time, negative or endless are counted") {
+TEST_CASE("zero, negative and very long durations are counted") {
   latency_histogram histogram;
   histogram.record(0ns);
   histogram.record(-5s);
@@ -135,8 +135,7 @@ TEST_CASE("a histogram's buckets are cumulative, end with +Inf and agree with it
 
 namespace {
 
-// A compiled locale whose decimal point is a comma: the numbers' part alone, by hand, so that no
-// locale needs to be installed.
+// LC_NUMERIC of a compiled locale with a decimal comma, so no locale needs to be installed.
 constexpr unsigned char comma_numbers[] = {
     0x14, 0x11, 0x03, 0x20, 6, 0, 0, 0, 0x20, 0,   0,   0,   0x22, 0,   0,   0,  0x23,
     0,    0,    0,    0x24, 0, 0, 0, 0x28, 0, 0,   0,   0x2c, 0,   0,   0,   ',', 0,
@@ -144,7 +143,7 @@ constexpr unsigned char comma_numbers[] = {
 
 }  // namespace
 
-TEST_CASE("numbers have a point where the program's locale has a comma") {
+TEST_CASE("numbers have a decimal point, even if the program's locale has a comma") {
   auto const directory = std::filesystem::temp_directory_path() /
                          ("kino-locale-" + std::to_string(getpid()));
   std::filesystem::create_directories(directory / "comma");

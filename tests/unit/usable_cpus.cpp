@@ -32,7 +32,7 @@ TEST_CASE("a thread that may run on one CPU has one usable CPU") {
 
 namespace {
 
-// A root directory with the files that the kernel would show.
+// A root directory with files like those of the kernel.
 struct fake_root {
   std::filesystem::path const path = [] {
     std::string name = (std::filesystem::temp_directory_path() / "kino-cgroup-XXXXXX").string();
@@ -72,7 +72,7 @@ TEST_CASE("without control groups there is no quota") {
   CHECK(root.quota() == none);
 }
 
-TEST_CASE("a container sees its own group where the hierarchy is mounted") {
+TEST_CASE("in a container, the quota is read at the mount point of its own group") {
   fake_root const root;
   root.write("/proc/self/mountinfo", v2_mount("/docker/1", "/c"));
   root.write("/c/cpu.max", "50000 100000");
@@ -83,7 +83,7 @@ TEST_CASE("a container sees its own group where the hierarchy is mounted") {
   }
 }
 
-TEST_CASE("the first version of control groups has its quota in the hierarchy of cpu") {
+TEST_CASE("with control groups v1, the quota is read from the cpu hierarchy") {
   fake_root const root;
   root.write("/proc/self/cgroup", "5:cpuset:/set\n4:cpu,cpuacct:/a/b\n0::/x");
   root.write("/proc/self/mountinfo",
@@ -98,7 +98,7 @@ TEST_CASE("the first version of control groups has its quota in the hierarchy of
   CHECK(root.quota() == 2.5);
 }
 
-TEST_CASE("the least quota counts, whichever group above the process has it") {
+TEST_CASE("the smallest quota of all groups above the process applies") {
   std::mt19937 random{11};
   auto const below = [&](unsigned limit) { return static_cast<unsigned>(random() % limit); };
   for (int round = 0; round < 50; ++round) {
@@ -123,7 +123,7 @@ TEST_CASE("the least quota counts, whichever group above the process has it") {
         if (depth == 0) break;
         path += "/g" + std::to_string(below(3));
       }
-      // Other groups' quotas are none of ours.
+      // The quotas of other groups do not apply.
       root.write(point + path + "/child/cpu.max", "1 100000");
       root.write(point + "/sibling/cpu.max", "1 100000");
       groups += (v2 ? "0::" : "7:cpu:") + (path.empty() ? "/" : path) + "\n";

@@ -6,7 +6,7 @@
 
 #include <string>
 
-TEST_CASE("the version string is made of the three numbers") {
+TEST_CASE("the version string consists of the three numbers") {
   auto const expected = std::to_string(KINO_VERSION_MAJOR) + "." +
                         std::to_string(KINO_VERSION_MINOR) + "." +
                         std::to_string(KINO_VERSION_PATCH);

@@ -14,7 +14,7 @@
 
 KINO_TEST_REACH(mutex_of, kino::worker_slots, mutex_)
 
-TEST_CASE("workers get the lowest free place, and none when all are taken") {
+TEST_CASE("a worker gets the lowest free slot, or none if all are occupied") {
   kino::worker_slots slots{3};
   CHECK(slots.size() == 3);
   CHECK(slots.claim() == 0);
@@ -27,7 +27,7 @@ TEST_CASE("workers get the lowest free place, and none when all are taken") {
   CHECK(slots.claim() == 1);
 }
 
-TEST_CASE("a place shows who is there and what is in flight") {
+TEST_CASE("a view shows whether a slot is occupied and how many requests are in flight") {
   kino::worker_slots slots{2};
   auto const mine = slots.claim();
   auto view = slots.view_of(mine);
@@ -52,7 +52,7 @@ TEST_CASE("a place shows who is there and what is in flight") {
   CHECK(view.busy.count() == 0);
 }
 
-TEST_CASE("a successor counts on and inherits no phantom work") {
+TEST_CASE("a successor continues the counts and inherits no requests in flight") {
   kino::worker_slots slots{1};
   auto const first = slots.claim();
   slots.began(first);
@@ -73,7 +73,7 @@ TEST_CASE("a successor counts on and inherits no phantom work") {
   CHECK(view.workers == 2);
 }
 
-TEST_CASE("a quarantined worker keeps its place until it leaves") {
+TEST_CASE("a quarantined worker keeps its slot until it leaves") {
   kino::worker_slots slots{1};
   auto const mine = slots.claim();
   kino::worker_id const id = slots.view_of(mine).id();
@@ -84,7 +84,7 @@ TEST_CASE("a quarantined worker keeps its place until it leaves") {
   CHECK(!slots.view_of(mine).quarantined);
 }
 
-TEST_CASE("the mark of one worker never meets its successor") {
+TEST_CASE("quarantining a worker that has left does not affect its successor") {
   kino::worker_slots slots{1};
   CHECK(!slots.quarantine({0, 0}, true));
   auto const mine = slots.claim();
@@ -99,7 +99,7 @@ TEST_CASE("the mark of one worker never meets its successor") {
   CHECK(slots.quarantine(slots.view_of(mine).id(), true));
 }
 
-TEST_CASE("a child that was forked while a worker came or went goes on with every member") {
+TEST_CASE("a child forked during a claim can use every member") {
   kino::worker_slots slots{3};
   auto const parents = slots.claim();
   mutex_of(slots).lock();  // as if by a thread that is not in the child
@@ -116,7 +116,7 @@ TEST_CASE("a child that was forked while a worker came or went goes on with ever
   CHECK(slots.occupied() == 1);
 }
 
-TEST_CASE("a snapshot has every place in order") {
+TEST_CASE("a snapshot has every slot in order") {
   kino::worker_slots slots{3};
   static_cast<void>(slots.claim());
   auto const all = slots.snapshot();
@@ -127,7 +127,7 @@ TEST_CASE("a snapshot has every place in order") {
   CHECK(kino::worker_slots{0}.snapshot().empty());
 }
 
-TEST_CASE("concurrent workers never share a place, and all they served is counted") {
+TEST_CASE("concurrent workers never share a slot, and all served requests are counted") {
   constexpr int threads = 4;
   constexpr int rounds = 2000;
   kino::worker_slots slots{threads};
