@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A HTTP server without memory: after any failed allocation, the server answers, and no request is lost.
+// An HTTP server that runs out of memory: whichever allocation fails, no request is lost and the server keeps serving.
 
 #include "net/http_server.hpp"
 #include "base/log.hpp"
@@ -27,9 +27,9 @@ using server::exchange;
 
 namespace {
 
-// Counts down to the allocation that fails; below one, none does.
+// Counts down to the allocation that fails; none fails at zero or below.
 std::atomic<long> countdown{0};
-std::atomic<long> interval{0};  // and from then on each such one
+std::atomic<long> interval{0};  // the next countdown
 thread_local bool exempt = false;
 
 bool fails() {
@@ -67,17 +67,17 @@ void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
 
 namespace {
 
-// The log is there before a server is, and it has a thread and descriptors of its own.
+// Starts the log, whose thread and descriptors do not belong to a server.
 void start_log() {
   server::log_line("a test of allocations that fail");
   REQUIRE(server::log().flush(std::chrono::minutes(1)));
 }
 
-// What stands between the http_server and the workers of a server: a queue, here for one request, the
-// waiting room before it, and the deadline for both.
-class office final : public server::request_handler {
+// Connects an http_server and workers as a server does: a queue, here for one request, the admission queue before it, and
+// the deadline for both.
+class queueing_handler final : public server::request_handler {
 public:
-  explicit office(server::clock::duration timeout = std::chrono::hours(1))
+  explicit queueing_handler(server::clock::duration timeout = std::chrono::hours(1))
       : http_(*this),
         deadline_(http_.get().first_thread(), timeout),
         waiting_(http_.get().first_thread(), timeout, [this](exchange::reply& reply) {
@@ -87,7 +87,7 @@ public:
             default: return server::admission_queue::fate::closed;
           }
         }) {}
-  ~office() {
+  ~queueing_handler() {
     close();
     while (next()) {}
     http_.get().stop();
@@ -97,7 +97,7 @@ public:
     waiting_.close();
     deadline_.close();
   }
-  // The next request that has not expired; empty once the office is closed.
+  // The next request that has not expired; empty once the queue is closed.
   exchange::reply next() {
     for (;;) {
       exchange::reply taken;
@@ -126,11 +126,11 @@ private:
   server::admission_queue waiting_;
 };
 
-// Answers each request with its body, or with a large one, or bit by bit, as its target asks.
-class crew {
+// Responds to each request with its body, a large body, or a stream, as the target says.
+class worker {
 public:
-  explicit crew(office& requests) : requests_(requests), thread_([this] { work(); }) {}
-  ~crew() {
+  explicit worker(queueing_handler& requests) : requests_(requests), thread_([this] { work(); }) {}
+  ~worker() {
     requests_.close();
     thread_.join();
   }
@@ -140,7 +140,7 @@ private:
     while (exchange::reply const each = requests_.next()) {
       try {
         serve(each);
-      } catch (std::bad_alloc const&) {  // Dropping the request answers it.
+      } catch (std::bad_alloc const&) {  // the dropped request gets 500
       }
     }
   }
@@ -155,13 +155,13 @@ private:
     static_cast<void>(writer.finish());
   }
 
-  office& requests_;
+  queueing_handler& requests_;
   std::thread thread_;
 };
 
-struct question {
+struct message {
   std::string request;
-  std::string body;  // of the answer
+  std::string body;  // of the response
 };
 
 std::string post(std::string const& body, char const* target = "/") {
@@ -169,7 +169,7 @@ std::string post(std::string const& body, char const* target = "/") {
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-std::vector<std::vector<question>> conversations() {
+std::vector<std::vector<message>> conversations() {
   std::string const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
   std::string const large = "GET /large HTTP/1.1\r\nHost: a.name.that.is.long.enough.to.be.allocated\r\n\r\n";
   std::string const stream = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -179,20 +179,20 @@ std::vector<std::vector<question>> conversations() {
   std::string const medium(20'000, 'm');
   std::string const much(150'000, 'b');
   std::string const all_large(200'000, 'l');
-  std::vector<std::vector<question>> all;
+  std::vector<std::vector<message>> all;
   all.push_back({{get, ""}, {get, ""}, {stream, "sss"}, {get, ""}});
   all.push_back({{post("small"), "small"}, {post(medium), medium}, {post(much), much}, {get, ""}});
   all.push_back({{chunked, "abcde"}, {get, ""}});
-  // Pipelined, and more than is read ahead.
-  std::vector<question> pipeline(40, {get, ""});
+  // Pipelined: more than the server reads ahead.
+  std::vector<message> pipeline(40, {get, ""});
   for (std::size_t i = 0; i < pipeline.size(); i += 8) pipeline[i] = {large, all_large};
   all.push_back(pipeline);
   return all;
 }
 
-// Asks everything, each conversation in one go. Returns how many answers are wrong: neither the
-// right one nor an error, after which the connection ends; a lost one is one that does not come.
-int converse(std::uint16_t port, std::vector<std::vector<question>> const& all) {
+// Sends all requests, those of a conversation at once. Returns the number of wrong responses: missing ones, and those that
+// are neither correct nor an error that ends the connection.
+int converse(std::uint16_t port, std::vector<std::vector<message>> const& all) {
   int wrong = 0;
   std::vector<client> clients(all.size());
   std::vector<std::thread> senders;
@@ -200,14 +200,14 @@ int converse(std::uint16_t port, std::vector<std::vector<question>> const& all) 
     if (!clients[i].connect(port)) return 1'000'000;
     senders.emplace_back([&, i] {
       exempt = true;
-      for (question const& each : all[i]) {
+      for (message const& each : all[i]) {
         if (!clients[i].send(each.request)) break;
       }
     });
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
     client& asking = clients[i];
-    for (question const& each : all[i]) {
+    for (message const& each : all[i]) {
       response got = asking.read_response();
       if (got.status == 100) got = asking.read_response();
       if (got.status == 200 && got.body == each.body) continue;
@@ -224,7 +224,7 @@ int converse(std::uint16_t port, std::vector<std::vector<question>> const& all) 
 
 }  // namespace
 
-TEST_CASE("whichever allocation fails, no request is lost and the server answers afterwards") {
+TEST_CASE("whichever allocation fails, no request is lost and the server continues to serve") {
   exempt = true;
   start_log();
   auto const all = conversations();
@@ -232,8 +232,8 @@ TEST_CASE("whichever allocation fails, no request is lost and the server answers
   long allocations = 0;
   for (long n = 1; allocations == 0; ++n) {
     CAPTURE(n);
-    office requests;
-    crew const workers(requests);
+    queueing_handler requests;
+    worker const serving(requests);
     countdown = n;
     CHECK(converse(requests.port(), all) == 0);
     if (countdown.exchange(0) > 0) allocations = n;
@@ -245,10 +245,10 @@ TEST_CASE("whichever allocation fails, no request is lost and the server answers
     CHECK(requests.http().live() == 0);
   }
   CHECK(open_descriptors() == before);
-  CHECK(allocations > 20);  // or what this test fails is not what the server allocates
+  CHECK(allocations > 20);  // the server's allocations have been failed
 }
 
-TEST_CASE("a server that cannot start for lack of memory leaves nothing behind") {
+TEST_CASE("a server that cannot start for lack of memory leaks no descriptor") {
   exempt = true;
   start_log();
   int const before = open_descriptors();
@@ -271,13 +271,13 @@ TEST_CASE("a server that cannot start for lack of memory leaves nothing behind")
   }
 }
 
-TEST_CASE("whichever allocation fails, requests that nobody takes expire, in the queue and before it") {
+TEST_CASE("whichever allocation fails, requests that no worker takes expire, in the queue and before it") {
   exempt = true;
   start_log();
   bool all_failed = false;
   for (long n = 1; !all_failed; ++n) {
     CAPTURE(n);
-    office requests(std::chrono::milliseconds(1));
+    queueing_handler requests(std::chrono::milliseconds(1));
     std::vector<client> clients(3);
     countdown = n;
     for (client& each : clients) {
@@ -293,13 +293,13 @@ TEST_CASE("whichever allocation fails, requests that nobody takes expire, in the
   }
 }
 
-TEST_CASE("with every few allocations failing, a thousand requests are answered or their connections end") {
+TEST_CASE("if every n-th allocation fails, every request gets a response or the end of its connection") {
   exempt = true;
   start_log();
   auto const all = conversations();
-  office requests;
+  queueing_handler requests;
   {
-    crew const workers(requests);
+    worker const serving(requests);
     for (long each : {2, 3, 5, 7, 11, 17, 23, 31, 43, 57, 71, 89, 101, 127, 151, 211, 307, 401, 503, 1009}) {
       CAPTURE(each);
       interval = each;

@@ -17,7 +17,7 @@ struct worker_context {
 
 using namespace kino::server;
 
-TEST_CASE("an attachment knows its worker_context until one of both parts") {
+TEST_CASE("an attachment refers to its worker_context until it is replaced or cut") {
   worker_context here;
   attachment first(here.input, here);
   CHECK(first.at() == &here);
@@ -39,9 +39,9 @@ TEST_CASE("an attachment may outlive its worker_context, and a worker_context it
   there.input.cut();
 }
 
-// As the collector of Ruby 3.1 to 3.4 does: it frees the object of one Ractor in a thread of
-// another one, while the worker parts with its request and takes the next.
-TEST_CASE("an attachment is destroyed in one thread while its worker_context goes on in another") {
+// Like the collector of Ruby 3.1 to 3.4, which frees the object of one Ractor in a thread of another, while the worker
+// ends its request and takes the next.
+TEST_CASE("an attachment can be destroyed in one thread while another uses its worker_context") {
   worker_context here;
   std::atomic<attachment*> garbage{nullptr};
   std::atomic<bool> over{false};

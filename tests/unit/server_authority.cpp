@@ -42,7 +42,7 @@ std::string ipv4() {
   return made;
 }
 
-// RFC 3986, 3.2.2: groups, of which one run may be left out.
+// RFC 3986, 3.2.2: groups, a sequence of which may be omitted.
 std::string ipv6() {
   bool const with_ipv4 = up_to(3) == 0;
   bool const shortened = up_to(1) == 0;
@@ -80,13 +80,12 @@ std::string host() {
   }
 }
 
-// What is and what is not an authority, said a second time: as regular expressions, and for IPv6
-// by splitting at the double colon.
+// A second definition of an authority: with regular expressions, and for IPv6 by splitting at the double colon.
 bool is_ipv6(std::string const& text) {
   static std::regex const group("[0-9A-Fa-f]{1,4}");
   static std::regex const four(
       "(?:(?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])(?:\\.(?!$)|$)){4}");
-  // The number of groups in `part`, or nothing. An IPv4 address, at the very end, is two.
+  // The number of groups in `part`, or nothing if it is invalid. A final IPv4 address counts as two.
   auto const count = [&](std::string const& part, bool at_end) -> std::optional<std::size_t> {
     if (part.empty()) return 0;
     std::size_t found = 0;
@@ -134,7 +133,7 @@ void agrees(std::string const& text) {
 
 }  // namespace
 
-TEST_CASE("an authority is a host and perhaps a port") {
+TEST_CASE("an authority is a host and an optional port") {
   auto const parts = [](std::string_view text, std::string_view host, std::string_view port) {
     auto const parsed = authority::parse(text);
     CAPTURE(text);
@@ -155,7 +154,7 @@ TEST_CASE("an authority is a host and perhaps a port") {
   parts("a%2Fb", "a%2Fb", "");
 }
 
-TEST_CASE("what is no host, or has no port behind the colon, is no authority") {
+TEST_CASE("invalid hosts and ports are rejected") {
   for (std::string const& text : {""s,
                                   ":"s,
                                   ":80"s,
@@ -200,7 +199,7 @@ TEST_CASE("what is no host, or has no port behind the colon, is no authority") {
   }
 }
 
-TEST_CASE("every authority of the grammar is one, and a changed one exactly if it still fits") {
+TEST_CASE("random authorities, valid and mutated, are accepted exactly if they match the grammar") {
   static constexpr std::string_view bytes = "[]:.%/@?# \tvVaG09-~\x7f";
   std::size_t refused = 0;
   for (int round = 0; round < 8000; ++round) {
@@ -222,12 +221,12 @@ TEST_CASE("every authority of the grammar is one, and a changed one exactly if i
     agrees(changed);
     refused += !authority::parse(changed);
   }
-  // Of both kinds there were many, or the test would say little.
+  // There were many of both kinds.
   CHECK(refused > 800);
   CHECK(refused < 7200);
 }
 
-TEST_CASE("a host of the grammar is taken") {
+TEST_CASE("every host of the grammar is accepted") {
   for (int round = 0; round < 8000; ++round) {
     std::string const named = host();
     std::string const text = named + ":80";

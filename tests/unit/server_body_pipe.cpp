@@ -20,14 +20,14 @@ std::string take(body_pipe& from, std::size_t room) {
   return bytes;
 }
 
-// How many bytes lie ready: what an empty `take` leaves.
+// The number of available bytes.
 std::size_t ready(body_pipe& from) { return from.take(nullptr, 0).left; }
 
 constexpr kino::server::rejection gone{400, "gone", 0, 0};
 
 }  // namespace
 
-TEST_CASE("bytes come out as they went in") {
+TEST_CASE("bytes are taken in the order in which they were pushed") {
   body_pipe pipe;
   CHECK(pipe.push("hello "));
   CHECK(pipe.push("world"));
@@ -38,7 +38,7 @@ TEST_CASE("bytes come out as they went in") {
   CHECK(pipe.take(nullptr, 0).what == body_pipe::state::open);
 }
 
-TEST_CASE("the end is reported with the last bytes and ever after") {
+TEST_CASE("the end is reported with the last bytes and by every later take") {
   body_pipe pipe;
   pipe.push("ab");
   pipe.finish();
@@ -49,11 +49,11 @@ TEST_CASE("the end is reported with the last bytes and ever after") {
   CHECK(!pipe.await());
 }
 
-TEST_CASE("bytes that arrived before a failure are read before it is seen") {
+TEST_CASE("bytes that arrived before a failure are taken before it is reported") {
   body_pipe pipe;
   pipe.push("ab");
   pipe.fail({413, "for a reason", 10, 11});
-  pipe.finish();  // Too late to change anything.
+  pipe.finish();  // has no effect after the failure
   CHECK(take(pipe, 1) == "a");
   std::array<char, 1> room{};
   CHECK(pipe.take(room.data(), 0).what == body_pipe::state::open);
@@ -64,7 +64,7 @@ TEST_CASE("bytes that arrived before a failure are read before it is seen") {
   CHECK(end.why.reason == std::string("for a reason"));
 }
 
-TEST_CASE("a full pipe stops its writer once, and half empty lets it go on once") {
+TEST_CASE("a full pipe stops its writer once, and one that is half empty resumes it once") {
   body_pipe pipe;
   std::string const half(tuning::pipe_capacity / 2, 'x');
   CHECK(pipe.push(half));
@@ -77,7 +77,7 @@ TEST_CASE("a full pipe stops its writer once, and half empty lets it go on once"
   CHECK(!pipe.take(room.data(), 1).room_again);
 }
 
-TEST_CASE("a discarded pipe takes everything and keeps nothing") {
+TEST_CASE("a discarded pipe accepts all bytes and keeps none") {
   body_pipe pipe;
   CHECK(!pipe.push(std::string(tuning::pipe_capacity, 'x')));
   CHECK(pipe.discard());   // the writer waited
@@ -86,7 +86,7 @@ TEST_CASE("a discarded pipe takes everything and keeps nothing") {
   CHECK(ready(pipe) == 0);
 }
 
-TEST_CASE("a reader that waits is woken by bytes and by each kind of end") {
+TEST_CASE("a waiting reader is woken by bytes and by each kind of end") {
   for (int how = 0; how < 3; ++how) {
     body_pipe pipe;
     REQUIRE(pipe.await());
@@ -101,7 +101,7 @@ TEST_CASE("a reader that waits is woken by bytes and by each kind of end") {
   }
 }
 
-TEST_CASE("a long body goes through a bounded pipe whole, with the writer stopping and going on") {
+TEST_CASE("a long body passes unchanged through a bounded pipe, whose writer is stopped and resumed") {
   body_pipe pipe;
   kino::parker room;
   constexpr std::size_t pieces = 2000;
@@ -133,7 +133,7 @@ TEST_CASE("a long body goes through a bounded pipe whole, with the writer stoppi
   CHECK(most < tuning::pipe_capacity + 1000);
 }
 
-TEST_CASE("a pipe that is reset is as good as new") {
+TEST_CASE("a pipe that was reset is empty and can be used again") {
   body_pipe pipe;
   pipe.push("left over");
   pipe.fail(gone);

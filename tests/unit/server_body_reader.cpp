@@ -17,8 +17,8 @@ namespace {
 
 using step = std::function<void(body_pipe&)>;
 
-// A pipe whose writer comes forward between any two things that its reader does: before the n-th of
-// them as many steps as the n-th digit of `schedule`, in base `steps + 1`, says.
+// A pipe whose writer advances between any two steps of its reader: before the n-th of them by as many steps as the n-th
+// digit of `schedule` in base `steps + 1`.
 class scheduled_pipe {
 public:
   scheduled_pipe(std::vector<step> writer, std::uint64_t schedule)
@@ -82,7 +82,7 @@ void for_every_schedule(Check check) {
 
 }  // namespace
 
-TEST_CASE("a body is read whole, whatever arrives between two looks at it") {
+TEST_CASE("a body is read completely, whatever arrives between two calls") {
   std::size_t wrong = 0;
   for (std::size_t expected : {0u, 1u, 2u, 8u}) {
     for_every_schedule([&](std::uint64_t schedule) {
@@ -113,7 +113,7 @@ TEST_CASE("pieces of any size add up to the body, and the end comes after its la
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a body that breaks off is never taken for a whole one") {
+TEST_CASE("a truncated body is never taken for a complete one") {
   std::size_t raised = 0;
   std::size_t schedules = 0;
   for_every_schedule([&](std::uint64_t schedule) {
@@ -129,7 +129,7 @@ TEST_CASE("a body that breaks off is never taken for a whole one") {
   CHECK(raised == schedules);
 }
 
-TEST_CASE("bytes that are there are returned before a failure is seen") {
+TEST_CASE("available bytes are returned before a failure is reported") {
   scheduled_pipe from({push("abc"), fail}, 2);
   string_target into;
   CHECK(kino::server::read_body(from, 3, 0, into) == 3);

@@ -36,7 +36,7 @@ std::string read(body_spool& from, std::size_t most) {
 
 }  // namespace
 
-TEST_CASE("a body within the limit touches no file") {
+TEST_CASE("a body within the limit uses no file") {
   broken_spool at;
   body_spool spool;
   spool.begin(at.file, 1000);
@@ -49,7 +49,7 @@ TEST_CASE("a body within the limit touches no file") {
   CHECK(read(spool, SIZE_MAX).empty());
 }
 
-TEST_CASE("what is beyond the limit goes through a file and comes back in order") {
+TEST_CASE("bytes beyond the limit are kept in a file and read in order") {
   broken_spool at;
   body_spool spool;
   spool.begin(at.file, 1000);
@@ -65,7 +65,7 @@ TEST_CASE("what is beyond the limit goes through a file and comes back in order"
   CHECK(at.file.lent() == 0);
 }
 
-TEST_CASE("pieces of any size, appended or read to their place, come out as they went in") {
+TEST_CASE("pieces of any size, appended or prepared and committed, are read in order") {
   broken_spool at;
   at.disk->most = 777;  // short writes and reads
   stress::dice dice(42);
@@ -105,7 +105,7 @@ TEST_CASE("memory stays within the limit, rounded up to a power of two") {
   CHECK(memory.capacity() <= 8192);
 }
 
-TEST_CASE("memory moves from spool to spool") {
+TEST_CASE("memory can be passed from spool to spool") {
   broken_spool at;
   kino::server::byte_buffer memory;
   {
@@ -123,7 +123,7 @@ TEST_CASE("memory moves from spool to spool") {
   CHECK(read(spool, 10) == "again");
 }
 
-TEST_CASE("claims of several readers are distinct and may be copied at the same time") {
+TEST_CASE("several readers can copy their claims concurrently") {
   broken_spool at;
   body_spool spool;
   spool.begin(at.file, 1000);
@@ -144,7 +144,7 @@ TEST_CASE("claims of several readers are distinct and may be copied at the same 
   CHECK_FALSE(spool.in_file({50'000, 500}));
 }
 
-TEST_CASE("a disk that cannot take the body says so, and the body's place is released") {
+TEST_CASE("if the disk is full, append throws and the body's extents are released") {
   for (int error : {ENOSPC, EIO, EDQUOT}) {
     broken_spool at;
     {
@@ -166,7 +166,7 @@ TEST_CASE("a disk that cannot take the body says so, and the body's place is rel
   }
 }
 
-TEST_CASE("a file that cannot be made or read is an error with its directory's name") {
+TEST_CASE("the error about a file that cannot be created or read contains its directory") {
   broken_spool at;
   body_spool spool;
   spool.begin(at.file, 100);

@@ -17,7 +17,7 @@ using kino::server::byte_buffer;
 
 namespace {
 
-// Appends through a buffer and counts what it moves to make room.
+// Appends to a buffer and counts the bytes that it moves to make room.
 struct counting {
   byte_buffer buffer;
   std::size_t moved = 0;
@@ -38,7 +38,7 @@ struct counting {
 
 }  // namespace
 
-TEST_CASE("a buffer holds what was appended and not consumed, in any order of both") {
+TEST_CASE("random steps agree with a string") {
   std::mt19937 random(7);
   for (int round = 0; round < 200; ++round) {
     counting all;
@@ -88,7 +88,7 @@ TEST_CASE("a buffer holds what was appended and not consumed, in any order of bo
   }
 }
 
-TEST_CASE("bytes that are consumed in small steps are not moved each time") {
+TEST_CASE("consuming bytes in small steps moves each byte at most twice on average") {
   for (std::size_t const kept : {100, 511, 512, 513, 4000, 65535}) {
     CAPTURE(kept);
     counting all;
@@ -102,14 +102,14 @@ TEST_CASE("bytes that are consumed in small steps are not moved each time") {
   }
 }
 
-TEST_CASE("bytes that are only appended are moved at most twice on average") {
+TEST_CASE("appending alone moves each byte at most twice on average") {
   counting all;
   for (int step = 0; step < 200000; ++step) all.append("abc");
   CHECK(all.moved <= 2 * all.appended);
   CHECK(all.buffer.capacity() < 4 * all.most);
 }
 
-TEST_CASE("room that memory cannot have is refused, and the bytes stay") {
+TEST_CASE("an impossible amount of room throws and keeps the bytes") {
   byte_buffer buffer;
   buffer.append("some");
   buffer.consume(1);
@@ -121,7 +121,7 @@ TEST_CASE("room that memory cannot have is refused, and the bytes stay") {
   CHECK(buffer.view() == "omething");
 }
 
-TEST_CASE("a buffer that is empty again begins at its start") {
+TEST_CASE("a buffer that has become empty reuses its memory from the start") {
   byte_buffer buffer;
   buffer.append(std::string(512, 'a'));
   char const* const start = buffer.data();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Hundreds of concurrent clients that disconnect, stall and send wrong lengths, among correct ones. This
-// is the main test of the http_server under ThreadSanitizer.
+// Hundreds of concurrent clients that disconnect, stall and send wrong lengths, among correct ones. The main test of the
+// http_server under ThreadSanitizer.
 
 #include "net/http_server.hpp"
 #include "base/log.hpp"
@@ -34,13 +34,13 @@ constexpr std::string_view get_pieces = "GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n
 constexpr std::size_t large = 600'000;
 constexpr std::size_t pieces = 40;
 
-// Workers that answer as the target asks, and wait for slow clients as Rack's workers do.
-class crew {
+// Respond as the target says, and wait for slow clients like the workers of the Rack server.
+class workers {
 public:
-  explicit crew(desk& requests) : requests_(requests) {
+  explicit workers(desk& requests) : requests_(requests) {
     for (int i = 0; i < 3; ++i) threads_.emplace_back([this] { work(); });
   }
-  ~crew() {
+  ~workers() {
     requests_.close();
     for (std::thread& each : threads_) each.join();
   }
@@ -53,16 +53,16 @@ private:
       if (target.starts_with("/large")) {
         answer(each, std::string(large, 'l'));
       } else if (target.starts_with("/pieces")) {
-        answer_in_pieces(each);
+        respond_in_pieces(each);
       } else if (target.starts_with("/drop")) {
-        continue;  // As a worker that dies: the client gets 500.
+        continue;  // like a worker that dies: the client gets 500
       } else {
         if (from.client_gone()) continue;
         answer(each, read_body(from));
       }
     }
   }
-  static void answer_in_pieces(exchange::reply const& each) {
+  static void respond_in_pieces(exchange::reply const& each) {
     exchange& to = exchange::of(each);
     server::response_writer writer = begin_answer(each, pieces * 10'000);
     std::string const bytes(10'000, 'p');
@@ -81,7 +81,7 @@ std::string post(std::string_view target, std::size_t length) {
   return "POST " + std::string(target) + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
 }
 
-// Counts the ends of exchanges: each of those that were handed over, or refused, has one.
+// Counts the ends of exchanges: every exchange that was handed over or refused has one.
 class counting final : public server::observer {
 public:
   [[nodiscard]] int handed_over() const { return handed_over_; }
@@ -97,16 +97,16 @@ private:
   std::atomic<int> refused_{0};
 };
 
-// One visit of one client. Returns whether what it got was wrong, where it was entitled to something.
+// One visit of one client. Returns true if it got a wrong response, or none where it is due one.
 bool visit(std::uint16_t port, stress::dice& chance) {
   client one(port);
   switch (chance.below(14)) {
-    case 0:  // Nothing wrong with this one, ...
+    case 0:  // Sends correct requests.
       for (int i = 0; i < 3; ++i) {
         if (!one.send(get) || one.read_response().status != 200) return true;
       }
       return false;
-    case 1: {  // ... and that one, which sends in fragments.
+    case 1: {  // Sends a correct request in fragments.
       std::string const body(1 + chance.below(200'000), 'b');
       std::string const all = post(chance.once_in(2) ? "/" : "/stream", body.size()) + body;
       for (std::size_t at = 0; at < all.size();) {
@@ -116,45 +116,45 @@ bool visit(std::uint16_t port, stress::dice& chance) {
       }
       return one.read_response().body != body;
     }
-    case 2:  // Asks, and does not wait.
+    case 2:  // Does not wait for the response.
       static_cast<void>(one.send(get));
       one.reset();
       return false;
-    case 3: {  // Closes its sending side, and is still answered.
+    case 3: {  // Shuts down its sending side and still gets its response.
       if (!one.send(get_large)) return true;
       one.half_close();
       return one.read_response().body.size() != large || !one.ended();
     }
-    case 4:  // Leaves in the middle of a head, ...
+    case 4:  // Disconnects within the headers.
       static_cast<void>(one.send(get.substr(0, chance.below(get.size()))));
       chance.once_in(2) ? one.reset() : one.close();
       return false;
-    case 5: {  // ... of a body that is collected or of one that a worker reads, ...
+    case 5: {  // Disconnects within a collected or a streamed body.
       std::size_t const length = 1 + chance.below(300'000);
       std::string const begun(chance.below(static_cast<std::uint32_t>(length)), 'b');
       static_cast<void>(one.send(post(chance.once_in(2) ? "/" : "/stream", length) + begun));
       chance.once_in(2) ? one.reset() : one.close();
       return false;
     }
-    case 6: {  // ... only with its own side.
+    case 6: {  // Shuts down its sending side within a body.
       static_cast<void>(one.send(post(chance.once_in(2) ? "/" : "/stream", 100'000) + "begun"));
       one.half_close();
       while (!one.ended()) static_cast<void>(one.read_some(SIZE_MAX));
       return one.waited_in_vain();
     }
-    case 7: {  // Reads in small steps, but all of it. (With a smaller window TCP itself pauses for tenths of a second.)
+    case 7: {  // Reads everything in small steps. (With a smaller window, TCP itself pauses for tenths of a second.)
       one.receive_little_ahead(64 * 1024);
       if (!one.send(chance.once_in(2) ? get_large : get_pieces)) return true;
       return one.read_response().status != 200;
     }
-    case 8: {  // Reads a little of a large answer and leaves.
+    case 8: {  // Disconnects after reading a little of a large response.
       one.receive_little_ahead();
       static_cast<void>(one.send(chance.once_in(2) ? get_large : get_pieces));
       for (auto some = chance.below(5); some != 0; --some) static_cast<void>(one.read_some(1000));
       chance.once_in(2) ? one.reset() : one.close();
       return false;
     }
-    case 9: {  // Pipelines more than is read ahead; leaves after some answers.
+    case 9: {  // Pipelines more than the server reads ahead, and disconnects after some responses.
       std::string all;
       for (int i = 0; i < 60; ++i) all += chance.once_in(10) ? get_large : get;
       static_cast<void>(one.send(all));
@@ -164,7 +164,7 @@ bool visit(std::uint16_t port, stress::dice& chance) {
       chance.once_in(2) ? one.reset() : one.close();
       return false;
     }
-    case 10: {  // Is no HTTP client at all.
+    case 10: {  // Sends random bytes.
       std::string noise(1 + chance.below(3000), ' ');
       for (char& each : noise) each = static_cast<char>(chance.below(256));
       static_cast<void>(one.send(noise + "\r\n\r\n"));
@@ -172,17 +172,17 @@ bool visit(std::uint16_t port, stress::dice& chance) {
       while (!one.ended()) static_cast<void>(one.read_some(SIZE_MAX));
       return one.waited_in_vain();
     }
-    case 11:  // Asks for 100-continue and leaves instead of continuing.
+    case 11:  // Gets 100 and disconnects instead of continuing.
       static_cast<void>(one.send("POST /stream HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"));
       if (one.read_response().status != 100) return true;
       chance.once_in(2) ? one.reset() : one.close();
       return false;
-    case 12:  // Breaks its chunks; what a worker reads of them before is no request.
+    case 12:  // Sends a malformed chunk.
       static_cast<void>(one.send(chance.once_in(2) ? "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdeX"
                                                    : "POST /stream HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdeX"));
       while (!one.ended()) static_cast<void>(one.read_some(SIZE_MAX));
       return one.waited_in_vain();
-    default:  // Asks for what no worker answers, behind another request.
+    default:  // Pipelines a request that its worker drops.
       if (!one.send("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /drop HTTP/1.1\r\nHost: x\r\n\r\n")) return true;
       return one.read_response().status != 200 || one.read_response().status != 500;
   }
@@ -198,9 +198,9 @@ constexpr std::uint32_t visitors = 6;
 
 }  // namespace
 
-TEST_CASE("whatever some clients do, the others are served, and nothing of them stays") {
+TEST_CASE("faulty clients do not affect the others and leak nothing") {
   std::uint32_t const visits = stress::scaled(400);
-  // The log has a thread and descriptors of its own, from its first line on.
+  // Starts the log, which has its own thread and descriptors.
   server::log_line("a test of faulty clients");
   int const before = open_descriptors();
   {
@@ -209,7 +209,7 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
     server::options observed = settings();
     observed.observes = ends;
     running_http_server http(requests, observed);
-    crew const workers(requests);
+    workers const serving(requests);
     std::atomic<std::uint64_t> done{0};
     std::atomic<int> wrong{0};
     stress::watchdog const watchdog([&] { return done.load(); }, [&] { return std::to_string(done) + " visits done"; });
@@ -236,9 +236,8 @@ TEST_CASE("whatever some clients do, the others are served, and nothing of them 
   CHECK(open_descriptors() == before);
 }
 
-// Every deadline passes immediately here, so a client's response depends on a race. That it gets
-// a response, or the end of its connection, does not.
-TEST_CASE("with deadlines that nobody can keep, every connection ends") {
+// Deadlines expire almost immediately, so which response a client gets depends on a race.
+TEST_CASE("with deadlines that no client can meet, every connection ends") {
   server::options hasty = settings();
   hasty.connection.header_timeout = hasty.connection.body_timeout = std::chrono::milliseconds(2);
   hasty.connection.keep_alive_timeout = std::chrono::milliseconds(2);
@@ -248,7 +247,7 @@ TEST_CASE("with deadlines that nobody can keep, every connection ends") {
   hasty.observes = ends;
   desk requests;
   running_http_server http(requests, hasty);
-  crew const workers(requests);
+  workers const serving(requests);
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < visitors; ++i) {
     threads.emplace_back([&, i] {
@@ -262,12 +261,12 @@ TEST_CASE("with deadlines that nobody can keep, every connection ends") {
   await([&] { return ends->handed_over() == requests.handed_over(); });
 }
 
-TEST_CASE("a HTTP server that drains and then closes ends all visits") {
+TEST_CASE("an HTTP server that drains and then closes ends all connections") {
   for (std::uint32_t round = 1; round <= stress::scaled(20); ++round) {
     CAPTURE(round);
     desk requests;
     running_http_server http(requests, settings());
-    crew const workers(requests);
+    workers const serving(requests);
     std::atomic<bool> over{false};
     std::atomic<std::uint32_t> done{0};
     std::uint16_t const port = http.port();

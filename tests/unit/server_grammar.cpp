@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string>
 
-TEST_CASE("each byte of a value is looked at, wherever it stands") {
+TEST_CASE("every byte of a value is checked, at every position") {
   for (std::size_t length = 1; length <= 20; ++length) {
     for (std::size_t at = 0; at < length; ++at) {
       for (int byte = 0; byte < 256; ++byte) {

@@ -24,19 +24,19 @@ struct outcome {
 };
 
 outcome scan(std::string_view bytes, std::size_t step) {
-  head_validator guard;
-  guard.start();
+  head_validator validator;
+  validator.start();
   outcome all;
   while (all.what == verdict::more && all.length < bytes.size()) {
-    auto const part = guard.scan(bytes.substr(all.length, step));
+    auto const part = validator.scan(bytes.substr(all.length, step));
     all.what = part.what;
     all.length += part.length;
   }
-  all.fields = guard.fields();
+  all.fields = validator.fields();
   return all;
 }
 
-// The same, by looking at one byte after the other.
+// A second implementation, byte by byte.
 outcome expected(std::string_view bytes) {
   std::string line;
   outcome all;
@@ -57,13 +57,13 @@ outcome expected(std::string_view bytes) {
 
 }  // namespace
 
-TEST_CASE("fields end at an empty line, and what follows is not looked at") {
+TEST_CASE("fields end at an empty line, and later bytes are not scanned") {
   CHECK(scan("\r\nrest\n", 100) == outcome{verdict::finished, 2, 0});
   CHECK(scan("a: b\r\nc:\r\n\r\n \n", 100) == outcome{verdict::finished, 12, 2});
   CHECK(scan("a: b\r\nc", 100) == outcome{verdict::more, 7, 2});
 }
 
-TEST_CASE("a line feed alone and a folded line are seen where they are") {
+TEST_CASE("a bare line feed and a folded line are found at their position") {
   CHECK(scan("a: b\nc: d\r\n\r\n", 100).what == verdict::bare_line_feed);
   CHECK(scan("a: b\r\n\n", 100).what == verdict::bare_line_feed);
   CHECK(scan("\n", 100).what == verdict::bare_line_feed);
@@ -71,21 +71,21 @@ TEST_CASE("a line feed alone and a folded line are seen where they are") {
   CHECK(scan("\ta: b\r\n\r\n", 100) == outcome{verdict::folded, 0, 0});
 }
 
-TEST_CASE("a start forgets the fields before") {
-  head_validator guard;
-  static_cast<void>(guard.scan("a: b\r\nc"));
-  guard.start();
-  CHECK(guard.fields() == 0);
-  CHECK(guard.scan("\r\n").what == verdict::finished);
+TEST_CASE("start resets the number of fields") {
+  head_validator validator;
+  static_cast<void>(validator.scan("a: b\r\nc"));
+  validator.start();
+  CHECK(validator.fields() == 0);
+  CHECK(validator.scan("\r\n").what == verdict::finished);
 }
 
-TEST_CASE("pieces of any size are seen like the whole, and both like byte by byte") {
+TEST_CASE("random texts in pieces of any size get the verdict of the second implementation") {
   static constexpr std::string_view bytes = "\r\n\r\n\r\n: \tab";
   std::mt19937 random(11);
   for (int round = 0; round < 20000; ++round) {
     std::string text;
     for (std::size_t length = random() % 24; length != 0; --length) {
-      // Sound lines mostly, or hardly any text would get beyond its first one.
+      // Mostly valid lines, so many texts have several.
       text += random() % 3 ? std::string(1, bytes[random() % bytes.size()]) : "a:b\r\n"s;
     }
     CAPTURE(text);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The cost of requests that are designed to be expensive, in counts: memory of the request, which equals
-// the bytes copied there, and allocations. A request of twice the size may cost at most twice as much.
+// The cost of requests designed to be expensive: the memory of the request, which equals the bytes copied into it, and
+// allocations. A request of twice the size may cost at most twice as much.
 
 #include "http/field_groups.hpp"
 #include "http1/http_parser.hpp"
@@ -37,7 +37,7 @@ std::atomic<std::size_t> allocated{0};  // bytes, by operator new
 
 }  // namespace
 
-// Not inline: g++ would find that the two do not match where it sees through one of them alone.
+// Not inlined: g++ would warn of a mismatch if it inlined only one of the two.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   allocated += size;
   if (void* const memory = std::malloc(size)) return memory;
@@ -65,7 +65,7 @@ struct counting_sink final : http_parser::sink {
   }
 };
 
-// Parses `bytes` in steps of that many.
+// Parses `bytes` in pieces of `step` bytes.
 work work_of(std::string_view bytes, std::size_t step, kino::server::limits const& limit) {
   work done;
   counting_sink sink;
@@ -87,7 +87,7 @@ work work_of(std::string_view bytes, std::size_t step, kino::server::limits cons
   return done;
 }
 
-// What makes a request large `count` times over.
+// Requests in which something is repeated `count` times.
 struct shape {
   std::string name;
   std::function<std::string(std::size_t count)> make;
@@ -158,7 +158,7 @@ std::vector<shape> shapes() {
   };
 }
 
-// As large as limits can be set.
+// The largest limits that can be set.
 kino::server::limits widest() {
   kino::server::limits made;
   made.max_header_size = kino::server::tuning::most_header_size;
@@ -180,7 +180,7 @@ void grows_linearly(std::string const& once, std::string const& twice, std::size
 
 }  // namespace
 
-TEST_CASE("a request of twice the size costs at most twice as much, whatever is in it") {
+TEST_CASE("a request of twice the size costs at most twice as much, whatever it consists of") {
   for (shape const& each : shapes()) {
     CAPTURE(each.name);
     std::string const once = each.make(2000);
@@ -213,7 +213,7 @@ TEST_CASE("random requests of twice the size cost at most twice as much") {
   CHECK(complete > 10);
 }
 
-TEST_CASE("with the usual limits no request takes more than its share of memory") {
+TEST_CASE("with the default limits, the memory of every request is bounded") {
   kino::server::limits const limit;
   for (shape const& each : shapes()) {
     CAPTURE(each.name);
@@ -222,7 +222,7 @@ TEST_CASE("with the usual limits no request takes more than its share of memory"
       work const done = work_of(bytes, step, limit);
       CHECK(done.kept <= 4 * std::max(limit.max_header_size, std::min(step, bytes.size())));
       CHECK(done.allocated <= 64 * limit.max_header_fields);
-      // A chunk is given 20 bytes for its size, extensions and line breaks.
+      // A chunk may have 20 bytes for its size, extensions and line breaks.
       bool const sound =
           each.name == "chunks of one byte" || each.name == "an extension per chunk";
       CHECK((done.what == http_parser::state::complete) == sound);
@@ -230,7 +230,7 @@ TEST_CASE("with the usual limits no request takes more than its share of memory"
   }
 }
 
-TEST_CASE("names of equal hashes are grouped without comparing all with all") {
+TEST_CASE("grouping names with equal hashes does not compare all pairs") {
   auto const comparisons = [](std::size_t count) {
     std::vector<std::uint64_t> order;
     std::size_t asked = 0;
@@ -248,7 +248,7 @@ TEST_CASE("names of equal hashes are grouped without comparing all with all") {
   CHECK(comparisons(20000) < 3 * comparisons(10000));
 }
 
-TEST_CASE("every key that fields share is visited once, with all its fields in order") {
+TEST_CASE("every key is visited once, with all its fields in order") {
   std::mt19937 random(17);
   std::vector<std::uint64_t> order;
   for (int round = 0; round < 2000; ++round) {
@@ -272,7 +272,7 @@ TEST_CASE("every key that fields share is visited once, with all its fields in o
   }
 }
 
-TEST_CASE("positions in the largest head do not wrap") {
+TEST_CASE("positions in the largest head do not overflow") {
   // Fields at the very end of sixteen megabytes.
   std::string const filler = times(16, "x: " + std::string(900 * 1024, 'v') + "\r\n");
   std::string const bytes = head + filler + "last: here\r\n\r\n";

@@ -30,13 +30,13 @@ namespace {
 
 constexpr char const* request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-// Answers everything until the desk is closed.
-class crew {
+// Responds to every request until the desk is closed.
+class worker {
 public:
-  explicit crew(desk& requests) : requests_(requests), thread_([this] {
+  explicit worker(desk& requests) : requests_(requests), thread_([this] {
     while (exchange::reply const each = requests_.next()) answer(each, "served");
   }) {}
-  ~crew() {
+  ~worker() {
     requests_.close();
     thread_.join();
   }
@@ -46,7 +46,7 @@ private:
   std::thread thread_;
 };
 
-// As long as it lives, the process gets no further descriptor.
+// During its lifetime, the process cannot open further descriptors.
 class no_descriptors {
 public:
   no_descriptors() {
@@ -62,11 +62,11 @@ private:
   rlimit before_{};
 };
 
-// What is written to standard error meanwhile.
+// Captures standard error during its lifetime.
 class captured_log {
 public:
   captured_log() : file_(std::tmpfile()), before_(-1) {
-    // The log has a thread and descriptors of its own, from its first line on.
+    // Starts the log, which has its own thread and descriptors.
     server::log_line("a test of the listener");
     REQUIRE(server::log().flush(std::chrono::minutes(1)));
     before_ = ::dup(STDERR_FILENO);
@@ -101,10 +101,10 @@ std::size_t count(std::string const& text, std::string_view what) {
 
 }  // namespace
 
-TEST_CASE("without a descriptor clients get 503, those connected are served, and later all are") {
+TEST_CASE("if descriptors run out, new clients get 503, and connected and later ones are served") {
   desk requests;
   running_http_server http(requests);
-  crew const workers(requests);
+  worker const serving(requests);
   client connected(http.port());
   REQUIRE(connected.send(request));
   CHECK(connected.read_response().status == 200);
@@ -152,7 +152,7 @@ TEST_CASE("accepted sockets do not block and are not inherited") {
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("a worker that writes to a client that has left raises no signal") {
+TEST_CASE("a worker that writes to a disconnected client raises no signal") {
   desk requests;
   running_http_server http(requests);
   client leaving(http.port());
@@ -167,7 +167,7 @@ TEST_CASE("a worker that writes to a client that has left raises no signal") {
   CHECK(asking.read_response().body == "served");
 }
 
-TEST_CASE("an address in use, one that is not ours and a path that is too long say which") {
+TEST_CASE("the errors about an address in use and a path that is too long contain the address") {
   desk requests;
   running_http_server http(requests);
   server::options taken = patient_settings();
@@ -180,7 +180,7 @@ TEST_CASE("an address in use, one that is not ours and a path that is too long s
   CHECK_THROWS_WITH_AS(third.listen(), doctest::Contains("unix:xxx"), std::system_error);
 }
 
-TEST_CASE("a Unix socket's file has the mode that was asked for, whatever the umask") {
+TEST_CASE("a Unix socket's file has the given mode, whatever the umask") {
   char directory[] = "/tmp/kino-listener-XXXXXX";
   REQUIRE(::mkdtemp(directory) != nullptr);
   std::string const path = std::string(directory) + "/socket";
@@ -203,13 +203,13 @@ TEST_CASE("a Unix socket's file has the mode that was asked for, whatever the um
 }
 
 #ifdef __linux__
-TEST_CASE("an abstract socket is found by its name and nothing else, and leaves no file") {
+TEST_CASE("an abstract socket is found only by its exact name and has no file") {
   std::string const name = "kino-listener-" + std::to_string(::getpid());
   desk requests;
   server::options chosen = patient_settings();
   chosen.binds.front() = {{}, 0, "@" + name};
   running_http_server http(requests, chosen);
-  crew const workers(requests);
+  worker const serving(requests);
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   name.copy(to.sun_path + 1, name.size());

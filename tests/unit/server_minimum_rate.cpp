@@ -13,7 +13,7 @@ namespace {
 kino::server::clock::time_point const start{1h};
 }
 
-TEST_CASE("a client that sends nothing has the grace") {
+TEST_CASE("a client that sends nothing has the grace period") {
   minimum_rate rate(100, 5s, 30s);
   rate.start(start);
   CHECK(rate.due() == start + 5s);
@@ -22,7 +22,7 @@ TEST_CASE("a client that sends nothing has the grace") {
   CHECK(rate.due() == start + 5s);
 }
 
-TEST_CASE("every byte pays for its time at the rate") {
+TEST_CASE("each byte extends the deadline by its time at the minimum rate") {
   minimum_rate rate(100, 5s, 30s);
   rate.start(start);
   rate.progress(200, start + 1s);
@@ -31,7 +31,7 @@ TEST_CASE("every byte pays for its time at the rate") {
   CHECK(rate.due() == start + 7500ms);
 }
 
-TEST_CASE("a fast start pays for no pause longer than the longest") {
+TEST_CASE("fast progress allows for no pause longer than the longest") {
   minimum_rate rate(100, 5s, 30s);
   rate.start(start);
   rate.progress(UINT64_MAX, start + 1s);
@@ -42,7 +42,7 @@ TEST_CASE("a fast start pays for no pause longer than the longest") {
   CHECK(rate.stopped(start + 32s));
 }
 
-TEST_CASE("a client at the rate goes on for ever, and one below it does not") {
+TEST_CASE("a client at the minimum rate may continue forever, and one below it may not") {
   for (std::uint64_t bytes : {99u, 100u, 101u}) {
     minimum_rate rate(100, 5s, 30s);
     rate.start(start);
@@ -57,7 +57,7 @@ TEST_CASE("a client at the rate goes on for ever, and one below it does not") {
   }
 }
 
-TEST_CASE("without a minimum only the longest pause counts, from the last byte on") {
+TEST_CASE("without a minimum rate, only the longest pause limits the client, from the last byte on") {
   minimum_rate rate(0, 5s, 30s);
   rate.start(start);
   CHECK(rate.due() == start + 30s);
@@ -65,7 +65,7 @@ TEST_CASE("without a minimum only the longest pause counts, from the last byte o
   CHECK(rate.due() == start + 50s);
 }
 
-TEST_CASE("a grace longer than the longest pause is as short as that") {
+TEST_CASE("the grace period is at most the longest pause") {
   minimum_rate rate(100, 5s, 1s);
   rate.start(start);
   CHECK(rate.due() == start + 1s);

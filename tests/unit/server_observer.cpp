@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The observer of a http_server: it is told of each exchange once, however it ends.
+// The observer of an http_server is notified once of each exchange, however it ends.
 
 #include "http/observer.hpp"
 
@@ -71,13 +71,13 @@ struct place {
     http.emplace(requests, settings);
     REQUIRE(asking.connect(http->port()));
   }
-  // The next request, taken as a worker does.
+  // Takes the next request like a worker.
   exchange::reply take() {
     exchange::reply next = requests.next();
     CHECK(exchange::of(next).begin());
     return next;
   }
-  // Waits until so many ends have been seen, and for the end of the connection if `gone`.
+  // Waits until `count` ends have been recorded, and for the end of the connection if `gone`.
   std::vector<seen> ends(std::size_t count, bool gone = false) {
     await([&] { return record->all().size() >= count && (!gone || http->get().connections() == 0); });
     return record->all();
@@ -94,7 +94,7 @@ std::string get(std::string const& target) { return "GET " + target + " HTTP/1.1
 
 }  // namespace
 
-TEST_CASE("a complete response: status, bytes of both bodies, all times") {
+TEST_CASE("a complete response is reported with its status, the bytes of both bodies and all times") {
   place at;
   REQUIRE(at.asking.send("POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345"));
   answer(at.take(), "response");
@@ -111,7 +111,7 @@ TEST_CASE("a complete response: status, bytes of both bodies, all times") {
   CHECK(ends[0].answered);
 }
 
-TEST_CASE("a response in pieces is told of at its end, and HEAD has no bytes") {
+TEST_CASE("a streamed response is reported at its end, and one to HEAD without bytes") {
   place at(streaming_settings());
   REQUIRE(at.asking.send("POST /in HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"));
   {
@@ -137,7 +137,7 @@ TEST_CASE("a response in pieces is told of at its end, and HEAD has no bytes") {
   CHECK(ends[1].response_bytes == 0);
 }
 
-TEST_CASE("a client that leaves: while the request is handled, in its turn behind it, and in its body") {
+TEST_CASE("requests of disconnected clients are reported: one being handled, one behind it, and one within its body") {
   place at;
   REQUIRE(at.asking.send(get("/handled") + get("/behind")));
   exchange::reply const first = at.take();
@@ -164,7 +164,7 @@ TEST_CASE("a client that leaves: while the request is handled, in its turn behin
   CHECK(!ends[2].ready);
 }
 
-TEST_CASE("a head that never ends is no exchange") {
+TEST_CASE("incomplete headers are not an exchange") {
   place at;
   REQUIRE(at.asking.send(get("/whole") + "GET /half HTTP/1.1\r\nHo"));
   answer(at.take(), "");
@@ -175,7 +175,7 @@ TEST_CASE("a head that never ends is no exchange") {
   CHECK(ends[0].target == "/whole");
 }
 
-TEST_CASE("a response that its handler cuts") {
+TEST_CASE("a response that its handler cuts is reported as cut") {
   place at;
   REQUIRE(at.asking.send(get("/")));
   {
@@ -191,7 +191,7 @@ TEST_CASE("a response that its handler cuts") {
   CHECK(ends[0].response_bytes == 5);
 }
 
-TEST_CASE("requests that expire, or that their handler drops") {
+TEST_CASE("expired and dropped requests are reported as expired and abandoned") {
   place at;
   REQUIRE(at.asking.send(get("/late")));
   {
@@ -216,7 +216,7 @@ TEST_CASE("requests that expire, or that their handler drops") {
   CHECK(ends[1].taken);
 }
 
-TEST_CASE("requests that are refused, and nothing behind a last response") {
+TEST_CASE("a refused request is reported once, and requests behind it are not") {
   for (auto const& [request, status] : {std::pair<std::string, int>{"GET / HTTP/1.1\r\n\r\n", 400},
                                         {"nonsense\r\n\r\n", 400},
                                         {"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
@@ -237,7 +237,7 @@ TEST_CASE("requests that are refused, and nothing behind a last response") {
   }
 }
 
-TEST_CASE("a server that stops tells of what it ends") {
+TEST_CASE("a server that stops reports the exchanges that it ends") {
   place at;
   REQUIRE(at.asking.send(get("/")));
   exchange::reply const each = at.take();

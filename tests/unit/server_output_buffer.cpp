@@ -16,7 +16,7 @@
 
 using kino::server::output_buffer;
 
-TEST_CASE("bytes come out in order, wherever they were meanwhile") {
+TEST_CASE("bytes are consumed in order, whether they were in memory or in the file") {
   broken_spool at;
   at.disk->most = 50'000;  // short writes and reads
   stress::dice chance(3);
@@ -29,7 +29,7 @@ TEST_CASE("bytes come out in order, wherever they were meanwhile") {
         waiting.append(numbered(end, length));
         end += length;
         if (chance.once_in(4)) {
-          // A disk that fails now and then.
+          // A disk that sometimes fails.
           at.disk->write_error = chance.once_in(4) ? ENOSPC : 0;
           try {
             waiting.spill(at.file);
@@ -56,7 +56,7 @@ TEST_CASE("bytes come out in order, wherever they were meanwhile") {
   CHECK(at.file.lent() == 0);
 }
 
-TEST_CASE("bytes that cannot be read from the file are an error, and still there") {
+TEST_CASE("if bytes cannot be read from the file, first throws and a later call succeeds") {
   broken_spool at;
   output_buffer waiting;
   waiting.append("bytes");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The transport without encryption, over both kinds of sockets that the server has.
+// The transport without encryption, over TCP and Unix sockets.
 
 #include "net/plain_transport.hpp"
 
@@ -86,7 +86,7 @@ void on_each_kind(Check check) {
 
 }  // namespace
 
-TEST_CASE("pieces are written in their order, and what has arrived is read") {
+TEST_CASE("pieces are written in order, and available bytes are read") {
   on_each_kind([](wire& between) {
     io_result const written = send(between.ours, "one, ", "two");
     CHECK(written.done());
@@ -102,7 +102,7 @@ TEST_CASE("pieces are written in their order, and what has arrived is read") {
   });
 }
 
-TEST_CASE("with nothing to read it wants to be readable, and at the end of the stream it says so") {
+TEST_CASE("without bytes to read it waits to be readable, and it reports the end of the stream") {
   on_each_kind([](wire& between) {
     char byte[1];
     CHECK(between.ours.read_some(byte).what == io_result::state::wants_readable);
@@ -113,7 +113,7 @@ TEST_CASE("with nothing to read it wants to be readable, and at the end of the s
   });
 }
 
-TEST_CASE("a transport that is full writes a part, then wants to be writable, and loses no byte") {
+TEST_CASE("a full socket accepts a part of the bytes, then the transport waits to be writable") {
   on_each_kind([](wire& between) {
     std::string all(8 << 20, '\0');
     for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<char>('a' + i % 23);
@@ -138,7 +138,7 @@ TEST_CASE("a transport that is full writes a part, then wants to be writable, an
   });
 }
 
-TEST_CASE("after shutdown_write the client sees the end and is still read") {
+TEST_CASE("after shutdown_write the client sees the end of the stream, and its bytes are still read") {
   on_each_kind([](wire& between) {
     CHECK(send(between.ours, "last").done());
     between.ours.shutdown_write();
@@ -151,7 +151,7 @@ TEST_CASE("after shutdown_write the client sees the end and is still read") {
   });
 }
 
-TEST_CASE("a client that is gone is a failure and no signal") {
+TEST_CASE("writing to a disconnected client fails without a signal") {
   on_each_kind([](wire& between) {
     ::linger const at_once{1, 0};
     ::setsockopt(between.peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -160,7 +160,7 @@ TEST_CASE("a client that is gone is a failure and no signal") {
   });
 }
 
-TEST_CASE("an orderly close ends the stream; a reset is an error, and takes what was not read along") {
+TEST_CASE("the client of an orderly close sees the end of the stream, that of a reset an error") {
   for (transport::ending how : {transport::ending::orderly, transport::ending::reset}) {
     wire between(tcp_pair());
     CHECK(send(between.ours, "part of").done());
@@ -175,14 +175,14 @@ TEST_CASE("an orderly close ends the stream; a reset is an error, and takes what
       errno = 0;
       got = ::recv(between.peer, &byte, 1, MSG_DONTWAIT);
       error = errno;
-      return got <= 0 && error != EAGAIN;  // What arrived before a reset may be read or not.
+      return got <= 0 && error != EAGAIN;  // bytes that arrived before a reset may be lost
     });
     CHECK(got == (reset ? -1 : 0));
     CHECK(error == (reset ? ECONNRESET : 0));
   }
 }
 
-TEST_CASE("the destructor closes what is open, and nothing that has been closed") {
+TEST_CASE("the destructor closes the socket, unless it has been closed") {
   auto const both = unix_pair();
   { plain_transport const owner(both[0]); }
   CHECK(::fcntl(both[0], F_GETFD) == -1);
@@ -198,7 +198,7 @@ TEST_CASE("the destructor closes what is open, and nothing that has been closed"
 }
 
 #if defined(__linux__)
-TEST_CASE("bytes that the client's side has not acknowledged are counted until it has") {
+TEST_CASE("bytes are counted until the client's side has acknowledged them") {
   wire between(tcp_pair());
   CHECK(between.ours.unacknowledged() == 0);
   std::string const much(1 << 20, 'm');

@@ -55,7 +55,7 @@ std::string line() {
   return method + " " + target + " HTTP/1." + several(1, 1, "0123456789");
 }
 
-// RFC 9112, 3, said a second time: the status that the line gets, or 0.
+// A second implementation of RFC 9112, 3: the status for the line, or 0 if it is valid.
 int expected(std::string const& text) {
   static std::regex const words(R"(([-!#$%&'*+.^_`|~0-9A-Za-z]+) ([^ ]+) HTTP/([0-9])\.[0-9])");
   static std::regex const characters(R"((?:[!-"$&-~]|%[0-9A-Fa-f]{2})+)");
@@ -70,7 +70,7 @@ int expected(std::string const& text) {
   if (target.front() == '/') return 0;
   std::smatch of_url;
   if (!std::regex_match(target, of_url, url)) return 400;
-  return authority::parse(of_url[1].str()) ? 0 : 400;  // which has a test of its own
+  return authority::parse(of_url[1].str()) ? 0 : 400;  // has its own test
 }
 
 void agrees(std::string const& text) {
@@ -84,7 +84,7 @@ void agrees(std::string const& text) {
 
 }  // namespace
 
-TEST_CASE("a line is a method, a target and a version") {
+TEST_CASE("a line consists of a method, a target and a version") {
   std::string const text = "PATCH /a/b?c=d&e HTTP/1.0";
   request_line parsed;
   REQUIRE_FALSE(request_line::parse(text, parsed));
@@ -108,14 +108,14 @@ TEST_CASE("a URL has a host, and a path that may be empty") {
   CHECK(parsed.target.query == "q");
 }
 
-TEST_CASE("a rejection leaves the method readable") {
+TEST_CASE("the method of a rejected line can be read") {
   std::string const text = "HEAD nothing HTTP/1.1";
   request_line parsed;
   CHECK(request_line::parse(text, parsed).status == 400);
   CHECK(parsed.method == "HEAD");
 }
 
-TEST_CASE("every line of the grammar is taken, and a changed one exactly if it still fits") {
+TEST_CASE("random lines, valid and mutated, are accepted exactly if they match the grammar") {
   static constexpr std::string_view bytes = " /?#%:@*\t\r\"[]{}|\\^`<>.0129aZ-HTP\x7f\x80";
   std::size_t refused = 0;
   for (int round = 0; round < 8000; ++round) {
@@ -141,7 +141,7 @@ TEST_CASE("every line of the grammar is taken, and a changed one exactly if it s
   CHECK(refused < 7200);
 }
 
-TEST_CASE("every byte is looked at, wherever it stands") {
+TEST_CASE("every byte is checked, at every position") {
   for (std::string const& text :
        {"GET /a?b HTTP/1.1"s, "OPTIONS * HTTP/1.1"s, "GET http://a/b HTTP/1.1"s}) {
     for (std::size_t at = 0; at < text.size(); ++at) {

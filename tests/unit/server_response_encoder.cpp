@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Responses as bytes of HTTP/1: every kind of response against the rules of RFC 9112, read by a reader of its own.
+// Responses encoded as HTTP/1: every kind, checked by a separate parser against the rules of RFC 9112.
 
 #include "http1/response_encoder.hpp"
 
@@ -28,7 +28,7 @@ using problem = response_head::problem;
 
 namespace {
 
-// What was asked: method, version, and whether the client keeps the connection.
+// The request: method, version, and whether the client keeps the connection.
 void ask(server::request& into, std::string_view method, unsigned minor_version, bool keep_alive) {
   into.clear();
   into.append_text(method);
@@ -37,7 +37,7 @@ void ask(server::request& into, std::string_view method, unsigned minor_version,
   into.keep_alive = keep_alive;
 }
 
-// The encoder of one connection, and everything that it has made.
+// The encoder of one connection, and all bytes that it has written.
 class connection {
 public:
   explicit connection(server::request const& asked) : asked_(asked) {}
@@ -73,7 +73,7 @@ struct message {
   std::string body;
   std::vector<std::pair<std::string, std::string>> trailers;
   bool until_close = false;  // the end of the connection is the end of the body
-  bool sound = false;        // it could be read to its end
+  bool sound = false;        // it is complete and valid
 
   std::string operator[](std::string const& name) const {
     auto const found = fields.find(name);
@@ -115,7 +115,7 @@ bool take_chunks(std::string_view& from, std::string& body, fields& trailers) {
   return false;
 }
 
-// Takes one response off `from`, by the rules of RFC 9112, 6.3.
+// Removes one response from the front of `from`, by the rules of RFC 9112, 6.3.
 message take_message(std::string_view& from, bool head_only) {
   message got;
   if (!take_line(from, got.status_line) || !got.status_line.starts_with("HTTP/1.1 ")) return got;
@@ -155,7 +155,7 @@ std::string shape_of(std::string text) {
   return text;
 }
 
-// How a handler gives a body and its length.
+// The ways in which a handler gives a body and its length.
 enum class manner { at_once, at_once_announced, in_parts, in_parts_announced };
 
 bool announces(manner how) { return how == manner::at_once_announced || how == manner::in_parts_announced; }
@@ -184,7 +184,7 @@ bool give(connection& to, response_head& head, std::string_view body, manner how
 
 }  // namespace
 
-TEST_CASE("every status, method, version, length and wish to close: as RFC 9112 has it") {
+TEST_CASE("RFC 9112 is followed for every combination of status, method, version, length and keep-alive") {
   stress::dice chance(1);
   server::request asked;
   for (int status : {200, 201, 204, 205, 206, 299, 304, 400, 404, 426, 500, 503, 599, 999}) {
@@ -224,7 +224,7 @@ TEST_CASE("every status, method, version, length and wish to close: as RFC 9112 
                 if (status == 205) {
                   wanted_length = "0";
                 } else if (status == 304 || (head_only && status != 204)) {
-                  // The length that the body would have, if the handler said so, or made one.
+                  // The length that the body would have, if the handler gave it or a complete body.
                   bool const made = status != 304 && at_once && !body.empty();
                   if (announces(how) || made) wanted_length = length;
                 } else if (status != 204 && how != manner::in_parts) {
@@ -245,7 +245,7 @@ TEST_CASE("every status, method, version, length and wish to close: as RFC 9112 
   }
 }
 
-TEST_CASE("random responses on one connection are read as they were given") {
+TEST_CASE("random responses on one connection are decoded as they were given") {
   server::request asked;
   for (std::uint32_t seed = 1; seed <= stress::scaled(300); ++seed) {
     CAPTURE(seed);
@@ -295,7 +295,7 @@ TEST_CASE("random responses on one connection are read as they were given") {
   }
 }
 
-TEST_CASE("trailers follow a body in chunks if the client takes them, and nowhere else") {
+TEST_CASE("trailers are sent only after a chunked body, and only if the client accepts them") {
   server::request asked;
   fields const given{{"grpc-status", "0"}, {"grpc-message", std::string(1000, 'm')}, {"x", ""}};
   server::response_trailers trailers;
@@ -325,7 +325,7 @@ TEST_CASE("trailers follow a body in chunks if the client takes them, and nowher
                   if (announced) REQUIRE(head.add("Trailer", "grpc-status") == problem::none);
                   if (length_known) REQUIRE(head.set_length(4) == problem::none);
                   iovec const body = server::piece("body");
-                  // All at once, the end by itself, or the body by itself, too.
+                  // All at once; the end in its own part; or head, body and end in a part each.
                   response_part part{.head = &head};
                   if (parts != 3) part.data = {&body, 1};
                   if (parts == 1) {
@@ -358,7 +358,7 @@ TEST_CASE("trailers follow a body in chunks if the client takes them, and nowher
   }
 }
 
-TEST_CASE("a body that is longer or shorter than announced is refused, and nothing of that part is sent") {
+TEST_CASE("a part that makes the body longer or shorter than announced is refused and not sent") {
   server::request asked;
   ask(asked, "GET", 1, true);
   response_head head;
@@ -395,7 +395,7 @@ TEST_CASE("a first part without a head ends the connection and sends nothing") {
   CHECK(to.ended);
 }
 
-TEST_CASE("date and server are added where the handler gives none") {
+TEST_CASE("date and server are added unless the handler gives them") {
   server::request asked;
   ask(asked, "GET", 1, true);
   for (bool own : {false, true}) {
@@ -414,7 +414,7 @@ TEST_CASE("date and server are added where the handler gives none") {
   }
 }
 
-TEST_CASE("an upgrade that is on offer is listed in connection") {
+TEST_CASE("an offered upgrade is listed in Connection") {
   server::request asked;
   for (auto const& [minor_version, keeps, wanted] :
        {std::tuple{1u, true, "upgrade"}, {1u, false, "close, upgrade"}, {0u, true, "keep-alive, upgrade"}}) {
@@ -431,7 +431,7 @@ TEST_CASE("an upgrade that is on offer is listed in connection") {
   }
 }
 
-TEST_CASE("a sink that does not keep the connection says so") {
+TEST_CASE("if the connection is not kept, the response contains Connection: close") {
   server::request asked;
   ask(asked, "GET", 1, true);
   connection to(asked);
@@ -443,7 +443,7 @@ TEST_CASE("a sink that does not keep the connection says so") {
   CHECK(take_message(rest, false)["connection"] == "close");
 }
 
-TEST_CASE("a brief response is complete, closes, and has no body for HEAD") {
+TEST_CASE("a brief response closes the connection and has no body for HEAD") {
   server::brief_response const brief(503);
   server::byte_buffer out;
   out.append("before");
@@ -466,7 +466,7 @@ TEST_CASE("a brief response is complete, closes, and has no body for HEAD") {
   CHECK(take_message(rest, true)["content-length"] == "20");
 }
 
-TEST_CASE("an interim response is a status line") {
+TEST_CASE("an interim response is a status line without fields") {
   CHECK(server::interim_bytes(100).view() == "HTTP/1.1 100 Continue\r\n\r\n");
   CHECK(server::interim_bytes(199).view() == "HTTP/1.1 199 \r\n\r\n");
   for (int status = 100; status < 200; ++status) {

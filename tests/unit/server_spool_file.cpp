@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Extents of one file: lent to one borrower at a time, with their space returned to a disk that can do that.
+// Extents of one file: each is lent to one borrower at a time, and its space is returned if the disk supports that.
 
 #include "base/spool_file.hpp"
 
@@ -42,7 +42,7 @@ std::string read(spool_file const& from, spool_file::extent one, std::size_t off
 
 }  // namespace
 
-TEST_CASE("the file is made when the first extent is needed, once, and closed with its owner") {
+TEST_CASE("the file is created once, with the first extent, and closed with its owner") {
   auto const disk = std::make_shared<broken_disk>();
   {
     spool_file file(disk);
@@ -55,7 +55,7 @@ TEST_CASE("the file is made when the first extent is needed, once, and closed wi
   CHECK(disk->now_open == 0);
 }
 
-TEST_CASE("what is written to an extent is read from it, up to its last byte") {
+TEST_CASE("bytes written to an extent can be read, up to its last byte") {
   place at;
   auto const all = at.acquire(3);
   for (spool_file::extent one : all) {
@@ -70,7 +70,7 @@ TEST_CASE("what is written to an extent is read from it, up to its last byte") {
   }
 }
 
-TEST_CASE("an extent has one borrower, and released ones are lent again") {
+TEST_CASE("an extent has one borrower, and is lent again after its release") {
   place at;
   auto all = at.acquire(100);
   CHECK(std::set(all.begin(), all.end()).size() == 100);
@@ -85,7 +85,7 @@ TEST_CASE("an extent has one borrower, and released ones are lent again") {
 }
 
 #if defined(__linux__) && !defined(KINO_ONLY_POSIX)  // elsewhere as in the next case
-TEST_CASE("some released extents keep their space, that of the others is returned") {
+TEST_CASE("some released extents keep their space, and that of the others is returned") {
   place at;
   auto const all = at.acquire(spool_file::kept + 10);
   at.release(all);
@@ -97,12 +97,12 @@ TEST_CASE("some released extents keep their space, that of the others is returne
 }
 #endif
 
-TEST_CASE("a disk that cannot discard parts: the file is emptied when no extent is lent") {
+TEST_CASE("if the disk cannot discard parts, the file is truncated when no extent is lent") {
   place at;
   at.disk->discards_parts = false;
   auto all = at.acquire(spool_file::kept + 10);
   at.release({all.begin() + 1, all.end()});
-  CHECK(at.disk->discards == 1);  // It is not asked again.
+  CHECK(at.disk->discards == 1);  // not tried again
   CHECK(at.disk->truncations == 0);
   at.file.release(all.front());
   CHECK(at.disk->truncations == 1);
@@ -111,7 +111,7 @@ TEST_CASE("a disk that cannot discard parts: the file is emptied when no extent 
   CHECK(read(at.file, again, 0, 5) == "again");
 }
 
-TEST_CASE("errors name the directory, and the next attempt may succeed") {
+TEST_CASE("errors contain the directory, and the next attempt may succeed") {
   place at;
   at.disk->open_error = EMFILE;
   CHECK_THROWS_AS(static_cast<void>(at.file.acquire()), std::system_error);
@@ -162,7 +162,7 @@ TEST_CASE("a forked child neither reads nor changes its parent's extents") {
   CHECK(read(at.file, all[0], 0, 8) == "parent's");
 }
 
-TEST_CASE("threads that borrow and release at once read what they wrote") {
+TEST_CASE("threads that borrow and release concurrently read the bytes that they wrote") {
   for (bool discards : {true, false}) {
     place at;
     at.disk->discards_parts = discards;

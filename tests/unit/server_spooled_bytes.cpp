@@ -28,7 +28,7 @@ std::string read(spooled_bytes const& from, std::uint64_t at, std::size_t length
 
 }  // namespace
 
-TEST_CASE("any sequence of appending, reading and consuming keeps the bytes in order") {
+TEST_CASE("random sequences of append, read and consume keep the bytes in order") {
   broken_spool at;
   at.disk->most = 300'000;  // short writes and reads
   stress::dice chance(7);
@@ -75,7 +75,7 @@ TEST_CASE("consumed extents are released, the last one with the last byte") {
   CHECK(all.empty());
 }
 
-TEST_CASE("what a full disk did not take was not appended, and the rest is still there") {
+TEST_CASE("if the disk is full, append adds nothing and keeps the earlier bytes") {
   broken_spool at;
   spooled_bytes all;
   all.use(at.file);

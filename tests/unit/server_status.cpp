@@ -85,12 +85,12 @@ std::map<int, std::string> const registered = {{100, "Continue"},
                                                {510, "Not Extended"},
                                                {511, "Network Authentication Required"}};
 
-// One answer: what was asked for and what the application gave.
+// One response: the parts of the request that matter, and what the application gave.
 struct answered {
   bool head_only = false;
   bool http_1_0 = false;
   std::optional<std::uint64_t> length;  // of the body, if it was known
-  bool announced = false;               // the application said the length itself
+  bool announced = false;               // the application gave the length itself
 };
 
 struct head_lines {
@@ -104,7 +104,7 @@ struct head_lines {
   }
 };
 
-// The head that an answer gets, as the server makes it.
+// The head that the server encodes for a response.
 head_lines head_of(int code, answered const& given) {
   kino::server::request asked;
   asked.append_text(given.head_only ? "HEAD" : "GET");
@@ -132,7 +132,7 @@ head_lines head_of(int code, answered const& given) {
     std::string_view const line = rest.substr(0, rest.find("\r\n"));
     std::size_t const colon = line.find(": ");
     REQUIRE(colon != line.npos);
-    // A field that comes twice would be two lengths, or two framings.
+    // A repeated field would mean two lengths or two framings.
     REQUIRE(made.fields.emplace(line.substr(0, colon), line.substr(colon + 2)).second);
     rest.remove_prefix(line.size() + 2);
   }
@@ -154,7 +154,7 @@ std::vector<answered> all_kinds() {
 
 }  // namespace
 
-TEST_CASE("every registered status has its reason, and no other has one") {
+TEST_CASE("exactly the registered statuses have a reason") {
   for (int code = 100; code <= 999; ++code) {
     CAPTURE(code);
     auto const found = registered.find(code);
@@ -167,7 +167,7 @@ TEST_CASE("every registered status has its reason, and no other has one") {
   }
 }
 
-TEST_CASE("204 has neither a body nor a length nor a coding, whatever was given") {
+TEST_CASE("204 is sent without body, length and coding, whatever the application gave") {
   for (answered const& given : all_kinds()) {
     head_lines const head = head_of(204, given);
     CHECK(head.how == framing::none);
@@ -176,7 +176,7 @@ TEST_CASE("204 has neither a body nor a length nor a coding, whatever was given"
   }
 }
 
-TEST_CASE("205 has no body and says so") {
+TEST_CASE("205 is sent without a body and with a length of 0") {
   for (answered const& given : all_kinds()) {
     head_lines const head = head_of(205, given);
     CHECK(head.how == framing::none);
@@ -185,7 +185,7 @@ TEST_CASE("205 has no body and says so") {
   }
 }
 
-TEST_CASE("304 has no body, and the length that the application announced") {
+TEST_CASE("304 is sent without a body, and with the length that the application gave") {
   for (answered const& given : all_kinds()) {
     head_lines const head = head_of(304, given);
     CHECK(head.how == framing::none);
@@ -195,7 +195,7 @@ TEST_CASE("304 has no body, and the length that the application announced") {
   }
 }
 
-TEST_CASE("every other status has a body with one end, and none for HEAD") {
+TEST_CASE("every other status is sent with a body of unambiguous length, and without one for HEAD") {
   for (int code = 200; code <= 599; ++code) {
     if (code == 204 || code == 205 || code == 304) continue;
     CAPTURE(code);

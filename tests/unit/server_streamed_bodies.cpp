@@ -37,9 +37,9 @@ bool match(std::vector<std::string> entries, std::string const& path, std::strin
 
 }  // namespace
 
-TEST_CASE("no entry streams nothing") { CHECK_FALSE(match({}, "/", "application/grpc")); }
+TEST_CASE("without entries, no body is streamed") { CHECK_FALSE(match({}, "/", "application/grpc")); }
 
-TEST_CASE("a path streams itself and what is below it") {
+TEST_CASE("an entry that is a path streams requests for it and for paths below it") {
   CHECK(match({"/up"}, "/up"));
   CHECK(match({"/up"}, "/up/a?b"));
   CHECK(match({"/up"}, "/up?b"));
@@ -51,12 +51,12 @@ TEST_CASE("a path streams itself and what is below it") {
   CHECK(match({"/a", "/b"}, "/b/c"));
 }
 
-TEST_CASE("a slash streams everything") {
+TEST_CASE("an entry that is a slash streams all requests") {
   CHECK(match({"/"}, "/"));
   CHECK(match({"/"}, "/a/b", "text/plain"));
 }
 
-TEST_CASE("a content type streams all that begin with it, in any case") {
+TEST_CASE("a content type matches every type that begins with it, regardless of case") {
   CHECK(match({"application/grpc"}, "/", "application/grpc"));
   CHECK(match({"Application/gRPC"}, "/", "application/GRPC+proto; x=y"));
   CHECK_FALSE(match({"application/grpc"}, "/", "application/gr"));
@@ -65,6 +65,6 @@ TEST_CASE("a content type streams all that begin with it, in any case") {
   CHECK(match({"/up", "application/grpc"}, "/", "application/grpc"));
 }
 
-TEST_CASE("an empty entry is a mistake") {
+TEST_CASE("an empty entry is refused") {
   CHECK_THROWS_AS(streamed_bodies({""}), std::invalid_argument);
 }

@@ -33,7 +33,7 @@ TEST_CASE("temporary files have no name") {
   std::filesystem::remove(place);
 }
 
-TEST_CASE("a part that is discarded takes no space, and the rest stays") {
+TEST_CASE("discarding a part frees its space and keeps the rest") {
   temporary_files const files;
   int const file = files.open();
   constexpr std::size_t size = 1 << 20;
