@@ -51,12 +51,12 @@ as_root() {
 apt_update() {
   [ -n "${kino_apt_updated-}" ] && return
   if ! command -v apt-get >/dev/null; then
-    die "missing, by the names of Debian's packages: $1; there is no apt-get here, so install them by your own means"
+    die "missing packages (with their Debian names): $1; there is no apt-get to install them, so install them yourself"
   fi
   if [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
-    die "$1 missing, and only root may install packages: run 'apt-get install $1' as root and run this again"
+    die "missing packages: $1; only root can install them: run 'apt-get install $1' as root, then run this again"
   fi
-  logged as_root apt-get -q update || die "apt-get update failed, so these cannot be installed: $1"
+  logged as_root apt-get -q update || die "apt-get update failed, so these packages cannot be installed: $1"
   kino_apt_updated=yes
 }
 
@@ -75,7 +75,7 @@ need_compiler() {
   need cmake cmake
   need ninja-build ninja
   if [ -n "${CXX-}" ]; then
-    command -v "${CXX%% *}" >/dev/null || die "CXX is '$CXX', which is not there: install it or unset CXX"
+    command -v "${CXX%% *}" >/dev/null || die "CXX is '$CXX', which does not exist: install it or unset CXX"
   else
     need g++ c++
   fi
@@ -84,7 +84,7 @@ need_compiler() {
 
 need_ruby() {
   if [ -n "${RUBY-}" ]; then
-    command -v "$RUBY" >/dev/null || die "RUBY is '$RUBY', which is not there: install it or unset RUBY"
+    command -v "$RUBY" >/dev/null || die "RUBY is '$RUBY', which does not exist: install it or unset RUBY"
   else
     need ruby ruby
     command -v ruby >/dev/null || need ruby-dev no-ruby-headers
@@ -127,10 +127,10 @@ need_llhttp() {
   (
     cd "$kino_root/build/llhttp" &&
       logged apt-get -q download node-llhttp && dpkg-deb -x node-llhttp_*.deb .
-  ) || die "the package node-llhttp, which has the sources of llhttp, could not be had"
+  ) || die "the package node-llhttp, which contains the sources of llhttp, could not be downloaded"
 }
 
-# need_gems 'name:requirement'...: installs the gems that Ruby does not find into a separate GEM_HOME.
+# need_gems 'name:requirement'...: installs missing gems into a separate GEM_HOME.
 need_gems() {
   local missing
   export GEM_HOME=$kino_root/build/gems-$kino_ruby_key
@@ -145,8 +145,8 @@ need_gems() {
     die "gem could not install: ${missing[*]}"
 }
 
-# need_gem_files DIRECTORY 'name:requirement'...: installs gems of which only the files are needed, without their
-# dependencies, into a separate directory, which other gems do not search.
+# need_gem_files DIRECTORY 'name:requirement'...: installs gems whose files are needed as data, without dependencies, into
+# a separate directory that is not on any gem path.
 need_gem_files() {
   local directory=$1
   shift
@@ -175,14 +175,14 @@ configure() {
   arguments="$* ${CMAKE_PREFIX_PATH-}"
   if [ -e "$directory/build.ninja" ] && [ "$(cat "$directory/configured-with" 2>/dev/null)" = "$arguments" ] &&
     [ ! "$kino_root/CMakePresets.json" -nt "$directory/configured-with" ]; then
-    return # what changes in list files and globs, the build itself notices
+    return # the build itself detects changes of list files and globs
   fi
   (cd "$kino_root" && logged cmake --fresh --preset "$preset" -B "$directory" "$@") ||
     die "CMake could not configure ${directory#"$kino_root"/}"
   printf '%s\n' "$arguments" >"$directory/configured-with"
 }
 
-# one_at_a_time DIRECTORY: keeps other scripts from building there until this one ends.
+# one_at_a_time DIRECTORY: prevents other scripts from building there until this one ends.
 one_at_a_time() {
   local lock
   command -v flock >/dev/null || return 0
@@ -194,7 +194,7 @@ one_at_a_time() {
   flock "$lock"
 }
 
-# without_locks COMMAND...: runs it without our locks, so a process that it leaves behind does not hold them.
+# without_locks COMMAND...: runs it without the script's locks, so processes that outlive it do not hold them.
 without_locks() (
   for lock in ${kino_locks[@]+"${kino_locks[@]}"}; do
     exec {lock}>&-

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# The target `gem` makes two gems in ${PROJECT_BINARY_DIR}/gem:
+# The target `gem` builds two gems in ${PROJECT_BINARY_DIR}/gem:
 #
 #   kino-VERSION.gem            compiles the server's extension when it is installed
-#   kino-VERSION-PLATFORM.gem   has it compiled, for the Ruby of this build
+#   kino-VERSION-PLATFORM.gem   contains it compiled for the Ruby of this build
 #
 # Each is the install prefix of install.cmake together with the server, so one artefact serves mkmf, CMake and
 # pkg-config. Dependencies are included, copied from this machine with their licences: the header of moodycamel's
@@ -82,9 +82,9 @@ if(LLHTTP_SOURCE_DIR)
 endif()
 if(LLHTTP_LIBRARY OR NOT LLHTTP_SOURCE_DIR)
   string(APPEND kino_gem_lacks
-    "\n  llhttp as C sources, which gems bring along instead of needing its library: unpack a release of llhttp, or "
-    "Debian 12's package node-llhttp, and configure with -DLLHTTP_LIBRARY= -DLLHTTP_SOURCE_DIR=(where llhttp.c is) "
-    "-DLLHTTP_INCLUDE_DIR=(where llhttp.h is)")
+    "\n  llhttp as C sources, which the source gem contains: unpack a release of llhttp, or "
+    "Debian 12's package node-llhttp, and configure with -DLLHTTP_LIBRARY= -DLLHTTP_SOURCE_DIR=(the directory of llhttp.c) "
+    "-DLLHTTP_INCLUDE_DIR=(the directory of llhttp.h)")
 endif()
 
 # The content of only the native gem.
@@ -92,10 +92,10 @@ install(TARGETS kino_native LIBRARY DESTINATION lib COMPONENT kino_gem_native EX
 
 # kino-tests-gem builds what the tests of the gems need: nothing if gems cannot be built; lacks.txt has the reason.
 if(kino_gem_lacks)
-  set(kino_gem_lacks "kino: no gem can be made here; this is missing:${kino_gem_lacks}")
+  set(kino_gem_lacks "kino: gems cannot be built here; missing:${kino_gem_lacks}")
   file(WRITE "${kino_gem_directory}/lacks.txt" "${kino_gem_lacks}\n")
   add_custom_target(gem
-    COMMAND "${CMAKE_COMMAND}" -E cat "${kino_gem_directory}/lacks.txt" # several lines are no argument for Ninja
+    COMMAND "${CMAKE_COMMAND}" -E cat "${kino_gem_directory}/lacks.txt" # Ninja does not support arguments of several lines
     COMMAND "${CMAKE_COMMAND}" -E false
     VERBATIM)
   add_custom_target(kino-tests-gem)

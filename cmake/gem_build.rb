@@ -7,7 +7,7 @@
 require "rubygems/package"
 
 stage, directory = ARGV
-Gem::DefaultUserInteraction.ui = Gem::SilentUI.new # it would advise a home page
+Gem::DefaultUserInteraction.ui = Gem::SilentUI.new # without the warning about a missing home page
 Dir.chdir(stage)
 spec = Gem::Specification.load("kino.gemspec")
 path = File.join(directory, spec.file_name)

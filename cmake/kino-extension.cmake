@@ -12,11 +12,11 @@ function(kino_find_ruby)
     return()
   endif()
 
-  # A missing Ruby that was requested is an error; building for another one would be a surprise.
+  # If the requested Ruby is missing, building for another one would be a surprise.
   if(DEFINED ENV{RUBY} AND NOT "$ENV{RUBY}" STREQUAL "" AND NOT KINO_RUBY)
     find_program(KINO_RUBY NAMES "$ENV{RUBY}" DOC "The Ruby to build extensions for")
     if(NOT KINO_RUBY)
-      message(FATAL_ERROR "kino: RUBY is '$ENV{RUBY}', which is not there. Correct it or unset it.")
+      message(FATAL_ERROR "kino: RUBY is '$ENV{RUBY}', which does not exist. Correct it or unset it.")
     endif()
   endif()
   find_program(KINO_RUBY NAMES ruby DOC "The Ruby to build extensions for")
@@ -28,31 +28,31 @@ function(kino_find_ruby)
   endif()
 
   file(TIMESTAMP "${KINO_RUBY}" ruby_changed "%s")
-  file(TIMESTAMP "${CMAKE_CURRENT_FUNCTION_LIST_FILE}" questions_changed "%s")
-  set(asked "${KINO_RUBY} ${ruby_changed} ${questions_changed}")
-  if(NOT KINO_RUBY_ANSWERS_OF STREQUAL asked)
+  file(TIMESTAMP "${CMAKE_CURRENT_FUNCTION_LIST_FILE}" list_changed "%s")
+  set(key "${KINO_RUBY} ${ruby_changed} ${list_changed}")
+  if(NOT KINO_RUBY_SETTINGS_OF STREQUAL key)
     execute_process(
       COMMAND "${KINO_RUBY}" --disable=gems -rrbconfig -e
         "puts RbConfig::CONFIG.values_at(*%w[rubyhdrdir rubyarchhdrdir DLEXT ruby_version arch])"
-      OUTPUT_VARIABLE answers
-      ERROR_VARIABLE complaint
+      OUTPUT_VARIABLE settings
+      ERROR_VARIABLE error
       OUTPUT_STRIP_TRAILING_WHITESPACE
       RESULT_VARIABLE result)
-    string(REPLACE "\n" ";" answers "${answers}")
-    list(LENGTH answers count)
+    string(REPLACE "\n" ";" settings "${settings}")
+    list(LENGTH settings count)
     if(NOT result EQUAL 0 OR NOT count EQUAL 5)
       message(FATAL_ERROR
-        "kino: KINO_RUBY is '${KINO_RUBY}', which does not run as a Ruby (${result}). Correct it: -DKINO_RUBY=PATH.\n${complaint}")
+        "kino: KINO_RUBY is '${KINO_RUBY}', which does not run as a Ruby (${result}). Correct it: -DKINO_RUBY=PATH.\n${error}")
     endif()
     foreach(name IN ITEMS HEADERS ARCH_HEADERS DLEXT ABI ARCH)
-      list(POP_FRONT answers value)
+      list(POP_FRONT settings value)
       set(KINO_RUBY_${name} "${value}" CACHE INTERNAL "")
     endforeach()
     if(NOT EXISTS "${KINO_RUBY_HEADERS}/ruby.h")
       message(FATAL_ERROR
         "kino: ${KINO_RUBY} has no headers (${KINO_RUBY_HEADERS}/ruby.h). Install them (Debian: ruby-dev).")
     endif()
-    set(KINO_RUBY_ANSWERS_OF "${asked}" CACHE INTERNAL "")
+    set(KINO_RUBY_SETTINGS_OF "${key}" CACHE INTERNAL "")
   endif()
 
   add_library(kino::ruby INTERFACE IMPORTED GLOBAL)

@@ -2,24 +2,24 @@
 
 # SPDX-License-Identifier: MIT
 #
-# The gem that samples/new writes, with one mistake after the other made in it: each is an error of the compiler or of
-# the program that says what is wrong, and never a crash, a hang or a wrong value.
+# Mistakes made in the gem that samples/new writes: each leads to a clear error of the compiler or the program, never to a
+# crash, a hang or a wrong value.
 
 require "etc"
 require_relative "support/consumer_test"
 
 class MistakesTest < ConsumerTest
-  # Seconds after which a program that hangs, and should have ended with an error, is killed.
+  # Seconds after which a program that hangs is killed.
   LIMIT = 60
   ASK = "begin; p MyGem.ask(20); rescue => e; puts e.class, e.message; end"
   WORKER = "Thread.report_on_exception = false; worker = Thread.new { MyGem.serve { |number| %s } }"
   GVL = /\Akino: broken rule: a gvl const& is used only within the call that received it/
   BLOCKS = /\Akino: broken rule: a thread that holds the GVL must not block natively: call .* that takes `held`/
 
-  # A mistake: [what the source has, what is written instead] pairs, and either the error of the compiler or a program
-  # and what it prints. A program ends by itself or by a broken rule.
+  # A mistake: pairs of [original code, replacement], and either the compiler's error, or a program to run and its output.
+  # The program ends normally or by a violated precondition.
   MISTAKES = {
-    # --- what the compiler sees ---
+    # --- errors of the compiler ---
     "a method without held" => {
       change: ["static VALUE stop(kino::gvl const&, VALUE) {", "static VALUE stop(VALUE) {"],
       error: /a method must be a function VALUE\(kino::gvl const& held, VALUE self, VALUE a, \.\.\.\)/
@@ -57,7 +57,7 @@ class MistakesTest < ConsumerTest
       change: ["[asked = std::move(asked)](std::stop_token)", "[asked = std::move(asked), held](std::stop_token)"],
       error: /deleted/
     },
-    "what was not found is returned" => {
+    "the result of find is returned without a check" => {
       change: ["static VALUE stop(kino::gvl const&, VALUE) {\n  questions->close();\n  return Qnil;", <<~CPP],
         static VALUE stop(kino::gvl const& held, VALUE) {
           static kino::shareable_cache cache(held, 1);
@@ -76,8 +76,8 @@ class MistakesTest < ConsumerTest
       error: /a native object's class must define `static constexpr char const\* ruby_name`/
     },
 
-    # --- what the program says ---
-    "the block raises, and nothing protects it" => {
+    # --- errors of the program ---
+    "the block raises without protect" => {
       change: ["kino::protect(held, [&] { return rb_yield(LONG2NUM(asked.number)); })", "rb_yield(LONG2NUM(asked.number))"],
       run: "#{format(WORKER, "raise IOError, 'in the block'")}; #{ASK}; begin; worker.join; rescue IOError => e; puts e.message; end",
       prints: /\ARuntimeError\nno worker answered\nin the block\n\z/
@@ -94,7 +94,7 @@ class MistakesTest < ConsumerTest
       run: "#{format(WORKER, "Thread.exit")}; #{ASK}; worker.join",
       prints: /^kino: broken rule: a ruby_error was caught and not rethrown/
     },
-    "the handler answers nothing" => {
+    "the handler does not answer" => {
       change: ["    asked.reply.answer(kino::from_ruby<long>(held, answer));", "    static_cast<void>(answer);"],
       run: "#{format(WORKER, "number")}; #{ASK}",
       prints: /\ARuntimeError\nno worker answered\n\z/
@@ -104,7 +104,7 @@ class MistakesTest < ConsumerTest
       run: "#{format(WORKER, "number * 2")}; #{ASK}",
       prints: /\A40\n\z/
     },
-    "the reply is kept for ever" => {
+    "the reply is kept forever" => {
       change: ["    asked.reply.answer(kino::from_ruby<long>(held, answer));", "    static kino::responder<long> kept;\n    kept = std::move(asked.reply);\n    static_cast<void>(answer);"],
       run: "require 'timeout'; #{format(WORKER, "number")}; begin; Timeout.timeout(0.2) { MyGem.ask(1) }; rescue Timeout::Error => e; puts e.class; end",
       prints: /\ATimeout::Error\n\z/
@@ -142,7 +142,7 @@ class MistakesTest < ConsumerTest
       change: ["[asked = std::move(asked)](std::stop_token) mutable {", "[asked = std::move(asked)](std::stop_token) mutable {\n    if (asked.number) throw kino::raise(rb_eIOError, \"in the thread\");"],
       run: "#{ASK}; $stderr.flush", prints: /\Akino: a native thread ended with an exception: in the thread\nRuntimeError\nno worker answered\n\z/
     },
-    "Ruby is called where the GVL is released" => {
+    "Ruby is called without the GVL" => {
       change: ["  questions->close();", "  kino::without_gvl(held, [&] { kino::protect(held, [] { return rb_str_new_cstr(\"text\"); }); }, kino::uninterruptible);"],
       more: [["static VALUE stop(kino::gvl const&, VALUE)", "static VALUE stop(kino::gvl const& held, VALUE)"]],
       run: "MyGem.stop", prints: GVL
@@ -160,15 +160,15 @@ class MistakesTest < ConsumerTest
       change: ["  questions->serve(held", "  static_cast<void>(questions->join(held));\n  questions->serve(held"],
       run: "begin; MyGem.serve { 1 }; rescue ThreadError => e; puts e.message; end", prints: /\Akino: this thread has already joined this dispatcher\n\z/
     },
-    "a worker joins and never leaves" => {
+    "a worker never leaves" => {
       change: ["  questions->serve(held, handle, [] { workers.serving(); });", "  static_cast<void>(handle);\n  static_cast<void>(questions->join(held));"],
       run: "65.times { Thread.new { MyGem.serve { 1 } }.join }; puts 'over'", prints: /\Aover\n\z/
     },
-    "a worker goes on after it has left" => {
+    "a worker takes a request after it has left" => {
       change: ["  questions->serve(held, handle, [] { workers.serving(); });", "  static_cast<void>(handle);\n  auto& self = questions->join(held);\n  questions->leave(held, self);\n  question taken;\n  static_cast<void>(questions->take(held, self, taken));"],
       run: "MyGem.serve { 1 }", prints: /\Akino: broken rule: a worker takes requests in the Ruby thread that joined/
     },
-    "the starter is not told that the worker serves" => {
+    "the worker does not call serving" => {
       change: ["[] { workers.serving(); }", "[] {}"],
       run: "require 'timeout'; begin; Timeout.timeout(15) { MyGem.start(1) { MyGem.serve { 1 } } }; rescue Timeout::Error => e; puts e.class; end",
       prints: /warning: kino: a Ractor has been starting for 5 seconds: .*ractor_starter::serving.*\nTimeout::Error\n\z/
@@ -177,23 +177,23 @@ class MistakesTest < ConsumerTest
       change: ["new kino::dispatcher<question>(held)", "new kino::dispatcher<question>(held, {.slots = 0})"],
       run: "", prints: /kino: a dispatcher needs 1 to 1048575 slots \(ArgumentError\)/
     },
-    "more slots than anything has" => {
+    "too many slots" => {
       change: ["new kino::dispatcher<question>(held)", "new kino::dispatcher<question>(held, {.slots = static_cast<std::size_t>(-1)})"],
       run: "", prints: /kino: a dispatcher needs 1 to 1048575 slots \(ArgumentError\)/
     },
-    "no room" => {
+    "no capacity" => {
       change: ["new kino::dispatcher<question>(held)", "new kino::dispatcher<question>(held, {.capacity = 0})"],
       run: "", prints: /kino: a capacity must be between 1 and 2147483647 \(ArgumentError\)/
     },
-    "a slice of nothing" => {
+    "a negative slice" => {
       change: ["new kino::dispatcher<question>(held)", "new kino::dispatcher<question>(held, {.slice = std::chrono::milliseconds(-1)})"],
       run: "", prints: /kino: a dispatcher with permits needs a slice of at least 1 ms \(ArgumentError\)/
     },
-    "the value of an outcome that has none" => {
+    "the value of an outcome without an answer is read" => {
       change: ["  if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, \"no worker answered\");\n", ""],
       run: "MyGem.stop; MyGem.ask(1)", prints: /\Akino: broken rule: outcome::value\(\) requires an answered request/
     },
-    "an answer is awaited that was moved away" => {
+    "a moved-from receiver is awaited" => {
       change: ["  auto& outcome = kino::wait(held, answer);", "  auto const elsewhere = std::move(answer);\n  auto& outcome = kino::wait(held, answer);"],
       run: ASK, prints: /\Akino: broken rule: a receiver that was moved from/
     },
@@ -201,11 +201,11 @@ class MistakesTest < ConsumerTest
       change: ["  questions->close();\n  return Qnil;", "  questions->close();\n  return Qundef;"],
       run: "MyGem.stop", prints: /\Akino: broken rule: a method returns a Ruby object: this one returned Qundef/
     },
-    "what is raised is no exception" => {
+    "a class that is not an exception is raised" => {
       change: ["kino::raise(rb_eRuntimeError", "kino::raise(rb_cObject"],
       run: "MyGem.stop; #{ASK}", prints: /\ATypeError\nkino::raise needs the class of an exception, not Object \(message: no worker answered\)\n\z/
     },
-    "a native object owns a thread and does not say so" => {
+    "a native object owns a thread without declaring it" => {
       change: ["static VALUE stop(kino::gvl const&, VALUE) {", <<~CPP],
         struct owner {
           static constexpr char const* ruby_name = "Owner";
@@ -216,7 +216,7 @@ class MistakesTest < ConsumerTest
       CPP
       run: "MyGem.stop", prints: /kino: broken rule: a native object that owns a native_thread says so: .*ruby_owns_threads = true/
     },
-    "a child uses what its parent made" => {
+    "a forked child uses its parent's dispatcher" => {
       change: ["#include <kino/dispatch.hpp>", "#include <kino/dispatch.hpp>"],
       run: "pid = fork { #{ASK} }; Process.wait(pid)",
       prints: /RuntimeError\nno worker answered\n\z|kino: this dispatcher was made before fork; make one in the child/
@@ -230,7 +230,7 @@ class MistakesTest < ConsumerTest
 
   def source = @source ||= File.read(File.join(gem_directory, "ext/my_gem/my_gem.cpp"))
 
-  # As have_kino compiles, without optimisation.
+  # The flags of have_kino, without optimisation.
   once(:flags) do
     makefile = sandbox("makefile")
     FileUtils.mkdir_p(makefile)
@@ -239,7 +239,7 @@ class MistakesTest < ConsumerTest
         .flat_map(&:split) + ["-O0", "-fPIC", *%w[rubyhdrdir rubyarchhdrdir].flat_map { |key| ["-isystem", RbConfig::CONFIG[key]] }]
   end
 
-  # kino's headers are compiled once for all mistakes.
+  # kino's headers are precompiled once for all mistakes.
   once(:headers) do
     all = sandbox("all.hpp")
     File.write(all, "#include <kino/dispatch.hpp>\n#include <kino/shareable_cache.hpp>\n")
@@ -254,7 +254,7 @@ class MistakesTest < ConsumerTest
     end
   end
 
-  # [what the compiler printed, whether it compiled]
+  # [the compiler's output, whether it succeeded]
   def compile(directory, code)
     FileUtils.mkdir_p(directory)
     File.write(File.join(directory, "my_gem.cpp"), code)
@@ -263,10 +263,10 @@ class MistakesTest < ConsumerTest
     [printed, status.success?]
   end
 
-  # [what it printed, how it ended]
-  def run_for_a_while(directory, code)
+  # [output, status]
+  def run_program(directory, code)
     reader, writer = IO.pipe
-    pid = Process.spawn(STRANGER, RbConfig.ruby, "-W:no-experimental", "-I", directory, "-r", "my_gem", "-e", "trap('ABRT', 'SYSTEM_DEFAULT')\n$stdout.sync = true\n#{code}",
+    pid = Process.spawn(ENVIRONMENT, RbConfig.ruby, "-W:no-experimental", "-I", directory, "-r", "my_gem", "-e", "trap('ABRT', 'SYSTEM_DEFAULT')\n$stdout.sync = true\n#{code}",
                         out: writer, err: writer, rlimit_core: 0)
     writer.close
     printed = Timeout.timeout(LIMIT) { reader.read }
@@ -277,7 +277,7 @@ class MistakesTest < ConsumerTest
     flunk "it hangs"
   end
 
-  def verdict_on(name, mistake)
+  def check(name, mistake)
     directory = sandbox("mistakes", name.gsub(/\W/, "_"))
     printed, compiled = compile(directory, changed(mistake))
     if mistake[:error]
@@ -285,14 +285,14 @@ class MistakesTest < ConsumerTest
       return assert_match(mistake[:error], printed)
     end
     assert compiled, printed
-    printed, status = run_for_a_while(directory, mistake.fetch(:run))
+    printed, status = run_program(directory, mistake.fetch(:run))
     assert_match mistake.fetch(:prints), printed
-    # A broken rule aborts, in one way; nothing else crashes.
+    # Only a violated precondition ends the program with a signal.
     expected = printed.include?("kino: broken rule: ") ? [Signal.list["ABRT"]] : [nil]
     assert_includes expected, status.termsig, printed
   end
 
-  def test_each_mistake_ends_in_an_error_that_names_it
+  def test_each_mistake_leads_to_its_error
     flags && headers && source
     todo = Queue.new
     MISTAKES.each { |entry| todo << entry }
@@ -302,7 +302,7 @@ class MistakesTest < ConsumerTest
       Thread.new do
         while (name, mistake = todo.pop)
           begin
-            verdict_on(name, mistake)
+            check(name, mistake)
           rescue Minitest::Assertion, StandardError => e
             failures << "#{name}: #{e.message}"
           end
@@ -312,12 +312,12 @@ class MistakesTest < ConsumerTest
     assert failures.empty?, Array.new(failures.size) { failures.pop }.join("\n\n")
   end
 
-  # Otherwise an error might come from anything.
-  def test_without_a_mistake_it_works
+  # Otherwise the errors could have other causes.
+  def test_the_gem_works_without_a_mistake
     directory = sandbox("right")
     printed, compiled = compile(directory, source)
     assert compiled, printed
-    printed, status = run_for_a_while(directory, "MyGem.start(2) { MyGem.serve { |number| number * 2 } }; p MyGem.ask(21)")
+    printed, status = run_program(directory, "MyGem.start(2) { MyGem.serve { |number| number * 2 } }; p MyGem.ask(21)")
     assert status.success?, printed
     assert_equal "42\n", printed
   end

@@ -9,7 +9,7 @@ require_relative "support/consumer_test"
 class MkmfTest < ConsumerTest
   LIBRARY = { "RUBYLIB" => File.join(ROOT, "samples/server/lib") }.freeze
 
-  # A directory with the extension's source and an extconf.rb of these lines.
+  # A directory with the extension's source and this extconf.rb.
   def extension(name, extconf: File.read(File.join(HERE, "extension/extconf.rb")))
     directory = project("extension", copy_as: name)
     File.write(File.join(directory, "extconf.rb"), extconf)
@@ -22,7 +22,7 @@ class MkmfTest < ConsumerTest
 
   def make!(directory) = run!("make", chdir: directory)
 
-  # A copy of the headers, to be changed.
+  # A copy of the headers, which the test may change.
   def headers(name)
     FileUtils.mkdir_p(sandbox(name))
     FileUtils.cp_r(File.join(ROOT, "include"), sandbox(name))
@@ -40,7 +40,7 @@ class MkmfTest < ConsumerTest
     assert_runs built
   end
 
-  def test_optimises_even_if_ruby_has_no_flags_for_cxx
+  def test_the_extension_is_optimised_even_if_ruby_has_no_flags_for_cxx
     assert_match(/^CXXFLAGS = .*(-O\d|\$\(optflags\))/, File.read(File.join(built, "Makefile")))
   end
 
@@ -54,7 +54,7 @@ class MkmfTest < ConsumerTest
     assert_match(/compiling/, make!(directory))
   end
 
-  def test_a_later_standard
+  def test_a_later_standard_can_be_selected
     directory = extension("later", extconf: "require 'kino/mkmf'\nhave_kino(std: 23)\ncreate_makefile('consumer')\n")
     extconf!(directory)
     make!(directory)
@@ -62,19 +62,19 @@ class MkmfTest < ConsumerTest
     assert_operator standard, :>, 2020_02
   end
 
-  def test_a_standard_that_the_compiler_does_not_know
+  def test_the_error_about_an_unknown_standard_names_compiler_and_flag
     directory = extension("unknown", extconf: "require 'kino/mkmf'\nhave_kino(std: 99)\n")
     output = fail!(RbConfig.ruby, "extconf.rb", chdir: directory, env: LIBRARY)
     assert_match(/^kino: `.+` does not know C\+\+99 \(-std=c\+\+99\)\.$/, output)
   end
 
-  def test_headers_that_are_not_there
+  def test_the_error_about_missing_headers_names_the_directory
     output = fail!(RbConfig.ruby, "extconf.rb", "--with-kino-dir=#{sandbox("nowhere")}", chdir: extension("lost"), env: LIBRARY)
     assert_match(/^kino: there are no headers of kino .* in #{Regexp.escape(sandbox("nowhere/include"))}/, output)
     assert_match(/--with-kino-dir names a directory/, output)
   end
 
-  def test_headers_that_do_not_compile
+  def test_the_error_about_headers_that_do_not_compile_shows_the_compiler_s_error
     prefix = headers("broken")
     File.write(File.join(prefix, "include/kino/channel.hpp"), "#error \"something is wrong here\"\n")
     directory = extension("failing")
@@ -84,12 +84,12 @@ class MkmfTest < ConsumerTest
     assert_includes output, File.join(directory, "mkmf.log")
   end
 
-  def test_a_compiler_that_is_not_there
+  def test_the_error_about_a_missing_compiler_names_it
     output = fail!(RbConfig.ruby, "extconf.rb", chdir: extension("bare"), env: LIBRARY.merge("CXX" => "no-such-compiler"))
     assert_match(/^kino: the C\+\+ compiler `no-such-compiler` cannot build/, output)
   end
 
-  def test_requiring_it_does_nothing_but_define_have_kino
+  def test_requiring_it_only_defines_have_kino
     code = <<~RUBY
       require "mkmf"
       before = [Object.constants, Object.new.methods, global_variables, $CXXFLAGS.dup, Dir.children(".")]
@@ -102,8 +102,8 @@ class MkmfTest < ConsumerTest
     assert_equal "true\ntrue\n", ruby!("-e", code, chdir: sandbox("empty"), env: LIBRARY)
   end
 
-  # Two gems in one process, of one version and of two, have a state each.
-  def test_two_extensions_share_nothing
+  # Two gems in one process, with the same and with different versions.
+  def test_two_extensions_share_no_state
     newer = headers("newer")
     version = File.join(newer, "include/kino/version.hpp")
     File.write(version, File.read(version).sub(/VERSION_MINOR \d+/, "VERSION_MINOR 77"))

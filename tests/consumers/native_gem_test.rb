@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# The native gem: installing it needs no compiler, and it needs only the C and C++ runtimes.
+# The native gem: installing it needs no compiler, and running it only the C and C++ runtimes.
 
 require_relative "support/installed_gem"
 
@@ -10,14 +10,14 @@ class NativeGemTest < ConsumerTest
   include GemHome
   include InstalledGem
 
-  # libgcc_s and the loader are parts of the runtime, libm and libpthread of libc.
+  # libgcc_s and the loader belong to the runtime, libm and libpthread to libc.
   RUNTIME = /\A(lib(c|m|pthread|stdc\+\+|gcc_s)|ld-linux[\w-]*)\.so/
 
   def packed = native_gem
 
   def installing = { "PATH" => "/nowhere" }
 
-  def test_only_the_ruby_it_was_built_for_may_install_it
+  def test_only_the_ruby_it_was_built_for_can_install_it
     spec = Gem::Package.new(packed).spec
     assert spec.required_ruby_version.satisfied_by?(Gem.ruby_version)
     major, minor = RbConfig::CONFIG["ruby_version"].split(".").map(&:to_i)
@@ -28,7 +28,7 @@ class NativeGemTest < ConsumerTest
     assert_empty spec.extensions
   end
 
-  def test_it_needs_the_runtime_libraries_alone
+  def test_it_needs_only_the_runtime_libraries
     needed = run!("readelf", "-d", File.join(installed, "lib/kino_native.so")).scan(/NEEDED.*\[(.+)\]/).flatten
     refute_empty needed
     assert_empty needed.grep_v(RUNTIME)

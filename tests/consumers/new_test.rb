@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# samples/new generates a gem whose tests pass immediately, and which can be packed, installed and used.
+# samples/new generates a gem whose tests pass, and which can be packed, installed and used.
 
 require "yaml"
 require_relative "support/gem_home"
@@ -10,12 +10,12 @@ require_relative "support/gem_home"
 class NewTest < ConsumerTest
   include GemHome
 
-  # The native one, because it is installed in a second.
+  # The native gem, because it installs quickly.
   def packed = native_gem
 
   def installing = {}
 
-  # Rake and minitest are where the tests have them.
+  # Rake and minitest come from the gems of the tests.
   def with_tools
     paths = [gems["GEM_PATH"], *Gem.path].join(File::PATH_SEPARATOR)
     gems.merge("GEM_PATH" => paths)
@@ -28,15 +28,15 @@ class NewTest < ConsumerTest
 
   def rake!(**environment) = ruby!("-S", "rake", chdir: written, env: with_tools.merge(environment))
 
-  def test_its_tests_pass_at_once
+  def test_its_tests_pass_without_changes
     output = rake!
     assert_match(/ 0 failures, 0 errors/, output)
     refute_match(/\b0 runs/, output)
     refute_match(/warning/, output)
   end
 
-  # What the gem is made of is in it: its directory can move to any machine.
-  def test_it_names_no_place_and_depends_on_nothing
+  # So the directory can be moved to any machine.
+  def test_it_contains_no_path_of_this_machine_and_has_no_dependencies
     Dir.glob("**/*", File::FNM_DOTMATCH, base: written).each do |path|
       file = File.join(written, path)
       refute_includes File.binread(file), ROOT, path if File.file?(file) && !path.start_with?("build/")
@@ -46,9 +46,8 @@ class NewTest < ConsumerTest
     assert_match(/\AMIT License\n\nCopyright \(c\) 20\d\d The authors of wire_counter\n/, File.read(File.join(written, "LICENSE")))
   end
 
-  # The workflow's own commands, on a copy in another place, whose path has a space; only what installs the
-  # machine's compiler and the action that installs Ruby are this machine's.
-  def test_the_steps_of_its_ci_pass_elsewhere
+  # The commands of the workflow, in a copy whose path has a space; except those that install a compiler and Ruby.
+  def test_the_steps_of_its_ci_pass_in_another_directory
     copy = sandbox("another place", "wire_counter")
     FileUtils.mkdir_p(File.dirname(copy))
     FileUtils.cp_r(written, copy)
@@ -58,14 +57,14 @@ class NewTest < ConsumerTest
     commands = steps.filter_map { |step| step["run"] }.grep_v(/apt-get/)
     assert_equal ["bundle exec rake"], commands
     env = with_tools.merge("BUNDLE_PATH" => nil, "BUNDLE_APP_CONFIG" => sandbox("bundle-config"))
-    # What bundler-cache does.
+    # Like bundler-cache.
     ruby!("-S", "bundle", "install", "--local", chdir: copy, env: env)
     commands.each { |command| assert_match(/ 0 failures, 0 errors/, ruby!("-S", *command.split, chdir: copy, env: env)) }
   ensure
     FileUtils.mv("#{written}.away", written) if File.directory?("#{written}.away")
   end
 
-  def test_its_kino_can_be_replaced
+  def test_its_copy_of_kino_can_be_updated
     other = sandbox("newer kino")
     FileUtils.mkdir_p(File.join(other, "samples/server"))
     %w[include LICENSE samples/server/lib].each { |path| FileUtils.cp_r(File.join(ROOT, path), File.join(other, path)) }
@@ -82,14 +81,14 @@ class NewTest < ConsumerTest
   end
 
   def test_its_tests_pass_under_sanitizers
-    skip "no runtime of the sanitizers" unless run!(COMPILER, "-print-file-name=libasan.so").include?("/")
+    skip "the sanitizers' runtime is not installed" unless run!(COMPILER, "-print-file-name=libasan.so").include?("/")
 
     assert_match(/ 0 failures, 0 errors/, rake!("SANITIZE" => "address,undefined"))
   end
 
-  # Otherwise a green run under sanitizers would mean nothing.
-  def test_the_sanitizer_sees_what_the_extension_does
-    skip "no runtime of the sanitizers" unless run!(COMPILER, "-print-file-name=libasan.so").include?("/")
+  # Otherwise a successful run under sanitizers would mean nothing.
+  def test_the_sanitizer_detects_errors_of_the_extension
+    skip "the sanitizers' runtime is not installed" unless run!(COMPILER, "-print-file-name=libasan.so").include?("/")
 
     broken = sandbox("broken")
     FileUtils.cp_r(written, broken)
@@ -114,14 +113,14 @@ class NewTest < ConsumerTest
     assert_equal "42\n", ruby!("-e", code, env: gems)
   end
 
-  def test_nothing_keeps_the_template_s_name
+  def test_the_template_s_name_is_replaced_everywhere
     left = Dir.glob("**/*", File::FNM_DOTMATCH, base: written).select { |path| File.file?(File.join(written, path)) }
     left.reject! { |path| path.start_with?("build/", "vendor/") }
     assert_includes left, ".github/workflows/test.yml"
     assert_empty(left.select { |path| path.match?(/my_?gem/i) || File.binread(File.join(written, path)).match?(/my_?gem/i) })
   end
 
-  def test_what_cannot_be_a_name_or_a_place_is_refused
+  def test_an_invalid_name_or_an_existing_directory_is_refused
     script = File.join(ROOT, "samples/new")
     assert_match(/^usage: /, fail!(RbConfig.ruby, script))
     assert_match(/^usage: /, fail!(RbConfig.ruby, script, "Wire-Counter"))

@@ -2,8 +2,8 @@
 
 # SPDX-License-Identifier: MIT
 #
-# The installed prefix, where it was installed and after it was moved, through CMake and pkg-config; and the
-# sources as a part of another project.
+# The installed prefix, before and after it was moved, used through CMake and pkg-config; and the sources as part of
+# another project.
 
 require_relative "support/consumer_test"
 
@@ -23,16 +23,16 @@ class PrefixTest < ConsumerTest
   end
 
   %w[installed moved].each do |state|
-    define_method("test_find_package_without_ruby_from_the_#{state}_prefix") do
+    define_method("test_find_package_finds_the_library_without_ruby_in_the_#{state}_prefix") do
       build = cmake!(project("core", copy_as: "core-#{state}"), "-DCMAKE_PREFIX_PATH=#{__send__(state)}")
       assert_equal "#{EXPECTED}36\n", run!(File.join(build, "core"))
     end
 
-    define_method("test_find_package_with_kino_add_extension_from_the_#{state}_prefix") do
+    define_method("test_find_package_provides_kino_add_extension_in_the_#{state}_prefix") do
       assert_runs cmake!(project("extension", copy_as: "extension-#{state}"), "-DCMAKE_PREFIX_PATH=#{__send__(state)}")
     end
 
-    define_method("test_pkg_config_from_the_#{state}_prefix") do
+    define_method("test_pkg_config_finds_the_library_in_the_#{state}_prefix") do
       env = { "PKG_CONFIG_PATH" => File.join(__send__(state), "share/pkgconfig") }
       flags = run!("pkg-config", "--cflags", "--libs", "kino", env: env).split
       assert_includes flags, "-I#{File.join(__send__(state), "share/pkgconfig/../../include")}"
@@ -41,7 +41,7 @@ class PrefixTest < ConsumerTest
       assert_equal "#{EXPECTED}36\n", run!(sandbox("core-#{state}-pc"))
     end
 
-    define_method("test_an_extension_with_pkg_config_from_the_#{state}_prefix") do
+    define_method("test_pkg_config_has_the_flags_of_an_extension_in_the_#{state}_prefix") do
       env = { "PKG_CONFIG_PATH" => File.join(__send__(state), "share/pkgconfig") }
       flags = %w[--cflags --libs].map { |kind| run!("pkg-config", kind, "kino-extension", env: env).split }
       ruby = RbConfig::CONFIG.values_at("rubyhdrdir", "rubyarchhdrdir").map { |path| "-I#{path}" }
@@ -53,7 +53,7 @@ class PrefixTest < ConsumerTest
     end
   end
 
-  def test_the_prefix_names_no_other_place
+  def test_the_prefix_contains_no_other_path
     Dir.glob("**/*", base: moved).each do |path|
       file = File.join(moved, path)
       next unless File.file?(file)
@@ -72,14 +72,14 @@ class PrefixTest < ConsumerTest
     assert_match(/99\.1.*#{Regexp.escape(VERSION)}/m, output)
   end
 
-  # Whatever is wrong with the Ruby that was asked for is said in one line; no other Ruby is taken instead.
-  def test_a_ruby_that_is_not_there
+  # No other Ruby is used instead.
+  def test_an_invalid_ruby_is_reported_with_its_path
     source = project("extension", copy_as: "extension-wrong-ruby")
     refuse = lambda do |*options, env: {}|
       fail!(CMAKE, "-S", source, "-B", sandbox("wrong-ruby"), "--fresh", "-DCMAKE_PREFIX_PATH=#{installed}", *options, env: env)
         .gsub(/\s+/, " ")
     end
-    assert_includes refuse.call(env: { "RUBY" => "/typo" }), "kino: RUBY is '/typo', which is not there. Correct it or unset it."
+    assert_includes refuse.call(env: { "RUBY" => "/typo" }), "kino: RUBY is '/typo', which does not exist. Correct it or unset it."
     ["/typo", "typo", sandbox].each do |path|
       assert_match(/kino: KINO_RUBY is '\S*#{Regexp.escape(path)}', which is not the path of a ruby\./, refuse.call("-DKINO_RUBY=#{path}"))
     end
@@ -88,7 +88,7 @@ class PrefixTest < ConsumerTest
     end
   end
 
-  def test_add_subdirectory
+  def test_a_project_can_add_the_sources_with_add_subdirectory
     project("core")
     project("extension")
     build = cmake!(project("subdirectory"), "-DKINO_SOURCE_DIR=#{ROOT}")

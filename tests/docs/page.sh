@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# bash page.sh PAGE: runs the commands of a page: the lines of each ```sh block, in order, in one shell that starts in
-# the checkout and ends at the first command that fails. Use it only on a disposable machine, such as the root of
-# tests/matrix bare.
+# bash page.sh PAGE: runs the commands of a page, that is, the lines of each ```sh block, in one shell. It starts in the
+# checkout and ends at the first command that fails. Use it only on a disposable machine, such as the root of tests/matrix
+# bare.
 
 set -euo pipefail
 page=$(realpath "$1")
@@ -15,7 +15,7 @@ sed -n '/^ *```sh$/,/^ *```$/ { /^ *```/d; s/^   //; p }' "$page" >"$commands"
 
 export PS4='
 $ '
-# A root for tests has no sudo, and needs none.
+# In a root without sudo, commands already run as root.
 command -v sudo >/dev/null || sudo() { "$@"; }
 set -x
 . "$commands"

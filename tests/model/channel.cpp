@@ -8,7 +8,7 @@
 
 #include "../support/private_access.hpp"
 
-// A value that does not come through: the producer that was woken fails.
+// A value whose move throws, so the push of a woken producer fails.
 struct brittle {
   bool fails = false;
   brittle() = default;
@@ -19,7 +19,7 @@ struct brittle {
   brittle& operator=(brittle&&) noexcept = default;
 };
 
-// Running out of memory in the store looks like this from outside.
+// Simulates a store that runs out of memory.
 template <>
 inline constexpr bool kino::detail::channel_value<brittle> = true;
 
@@ -32,10 +32,10 @@ using kino::push_result;
 
 namespace {
 
-// No thread is left in a wait queue, and every search has ended; otherwise the next push would wake no thread.
+// No thread is in a wait queue, and every search has ended; otherwise the next push would wake no thread.
 void check_idle(int_channel& channel) {
-  for (auto* line : {&consumers_of(channel), &producers_of(channel)}) {
-    auto const now = line->read();
+  for (auto* throttle : {&consumers_of(channel), &producers_of(channel)}) {
+    auto const now = throttle->read();
     RL_ASSERT(now.parked == 0 && now.searching == 0 && now.running == 0);
   }
 }
@@ -61,7 +61,7 @@ struct back_pressure : rl::test_suite<back_pressure, 4> {
   }
 };
 
-// One push finds the other's searcher and wakes no thread; the searcher must pass it on.
+// If the second push finds a searching consumer, it wakes none; that consumer must then wake the other one.
 struct two_sleepers : rl::test_suite<two_sleepers, 3> {
   kino::channel<int> channel{2};
 
@@ -102,8 +102,7 @@ struct closing : rl::test_suite<closing, 4> {
   }
 };
 
-// A consumer is interrupted, or its time runs out, while the value is on its way to it: then
-// the value must find the other one.
+// A consumer is interrupted or times out after a push has woken it: then the other one must get the value.
 struct leaving : rl::test_suite<leaving, 4> {
   kino::channel<int> channel{1};
   kino::detail::waiter self;
@@ -122,7 +121,7 @@ struct leaving : rl::test_suite<leaving, 4> {
         RL_ASSERT(result == pop_result::interrupted || result == pop_result::timed_out);
       }
     } else {
-      // Ends by the value or, if the other one has it, by close.
+      // Ends with the value or, if the other consumer has it, with close.
       auto const result = channel.pop(value);
       RL_ASSERT(result == pop_result::popped || result == pop_result::closed);
     }

@@ -10,8 +10,8 @@ using kino::ending;
 
 namespace {
 
-// Every thread writes its own part before it lets go; `released` reads all of them. relacy
-// reports a race if a drop does not hand the part over.
+// Every thread writes its part before it drops its reference; `released` accesses all parts. relacy reports a race if a
+// drop does not order the part before `released`.
 struct watched_claim final : kino::detail::claim {
   rl::var<int> parts[3];
   int deliveries = 0;
@@ -77,7 +77,7 @@ struct weak_one : rl::test_suite<weak_one, 3> {
   }
 };
 
-// Who sees that a request has ended sees what happened before.
+// A thread that sees the end of a request also sees earlier writes.
 struct seen_end : rl::test_suite<seen_end, 2> {
   watched_claim place;
 
@@ -92,7 +92,7 @@ struct seen_end : rl::test_suite<seen_end, 2> {
   }
 };
 
-// A place that serves again: the second request must not meet the first one's steps.
+// A completion that is reused: steps of the first request must not affect the second.
 struct reused_place : rl::test_suite<reused_place, 2> {
   struct reusing final : kino::completion<int> {
     rl::var<int> content;
@@ -134,8 +134,7 @@ struct reused_place : rl::test_suite<reused_place, 2> {
   }
 };
 
-// Both ends of make_response: the asker sleeps until the outcome has arrived, and the last user
-// frees the box.
+// Both ends of make_response: the receiver waits until the outcome has arrived, and the last user frees the memory.
 struct asking : rl::test_suite<asking, 3> {
   std::optional<kino::response_ends<int>> ends;
   kino::weak_responder weak;

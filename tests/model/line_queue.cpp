@@ -13,8 +13,8 @@ using kino::parker;
 
 namespace {
 
-// `pushers` push `each` lines; the consumer sleeps until it has had all. What a line is about stands in
-// plain memory that its pusher wrote before.
+// Each of `pushers` threads pushes `each` lines; the consumer sleeps until it has all. Before each push, the thread writes
+// plain memory, which the consumer reads after the pop.
 template <class Scenario, unsigned pushers, unsigned each>
 struct hand_over : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(pushers + 1)> {
   line_queue lines{1 << 16};
@@ -56,7 +56,7 @@ struct hand_over : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(pushers
 struct one_pusher : hand_over<one_pusher, 1, 2> {};
 struct two_pushers : hand_over<two_pushers, 2, 2> {};
 
-// A line that was pushed after another one by another thread, which knows of it, is popped after it.
+// A line is popped after a line of another thread that was pushed earlier, if its own thread knew of that push.
 struct one_order : rl::test_suite<one_order, 3> {
   line_queue lines{1 << 16};
   kino::detail::atomic<int> turn{0};

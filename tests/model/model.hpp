@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Include this first in a model: it puts relacy under kino's headers and runs scenarios.
+// Include this first in a model: it makes kino's headers use relacy, and runs scenarios.
 //
 // A scenario is an rl::test_suite: its constructor and destructor run once per execution, before
 // and after its threads. RL_ASSERT states what must hold; a deadlock, a data race on an rl::var,
@@ -26,7 +26,7 @@ void operator delete[](void* memory, std::size_t) noexcept { ::operator delete[]
 
 namespace model {
 
-// relacy counts every allocation while it runs, so what it says is kept without one.
+// relacy counts every allocation while it runs, so its output is stored without allocating.
 class transcript : public std::streambuf {
 public:
   transcript() { setp(text_, text_ + sizeof text_); }
@@ -36,8 +36,8 @@ private:
   char text_[1 << 18];
 };
 
-/// Runs `executions` random schedules of a scenario; returns whether all went well. A mutant runs
-/// only the scenario that has to find it out.
+/// Runs `executions` random schedules of a scenario; returns whether all succeeded. A mutant runs only the scenario that
+/// must fail.
 template <class Scenario>
 bool holds(char const* name, unsigned executions) {
 #ifdef KINO_MODEL_MUTANT
@@ -59,7 +59,7 @@ bool holds(char const* name, unsigned executions) {
   std::printf("%s: %s after %llu executions\n", name, rl::test_result_str(result),
               static_cast<unsigned long long>(params.stop_iteration));
 #ifndef KINO_MODEL_MUTANT
-  if (!good) {  // once more, and said step by step
+  if (!good) {  // again, with every step printed
     params.initial_state = state.str();
     params.collect_history = true;
     std::ostringstream again;
@@ -70,10 +70,10 @@ bool holds(char const* name, unsigned executions) {
   return good;
 }
 
-/// The verdict of a program: in a mutant, which is broken on purpose, something must be found.
+/// The exit status of a program: in a mutant, which is broken on purpose, a scenario must fail.
 inline int verdict(bool all_hold) {
 #ifdef KINO_MODEL_MUTANT
-  if (all_hold) std::puts("this program is broken, and no scenario shows it");
+  if (all_hold) std::puts("this program is broken, but no scenario fails");
   return all_hold ? 1 : 0;
 #else
   return all_hold ? 0 : 1;

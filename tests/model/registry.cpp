@@ -8,7 +8,7 @@
 
 namespace {
 
-// relacy reports a race if anyone can meet an object that is being built or destroyed.
+// relacy reports a race if a thread can access an object during its construction or destruction.
 struct object {
   rl::var<int> content;
   int* deaths;
@@ -20,7 +20,7 @@ struct object {
   int read() { return static_cast<int>(content(RL_INFO)); }
 };
 
-// The id goes by a way that orders nothing, as an integer in a Ruby object might.
+// The id is passed without memory ordering, as an integer in a Ruby object might be.
 struct publishing : rl::test_suite<publishing, 2> {
   kino::registry<object> registry;
   kino::detail::atomic<std::uint64_t> id{0};
@@ -41,7 +41,7 @@ struct publishing : rl::test_suite<publishing, 2> {
   }
 };
 
-// Two that use and erase the same id, and one whose object gets the place.
+// Two threads use and erase the same id, and one inserts an object that reuses the place.
 struct erasing : rl::test_suite<erasing, 3> {
   kino::registry<object> registry;
   std::uint64_t id = 0;
@@ -67,7 +67,7 @@ struct erasing : rl::test_suite<erasing, 3> {
   }
 };
 
-// A walk beside one that erases and one that inserts: whole objects, and the one that stays once.
+// for_each beside an erase and an insert visits only complete objects, and the permanent one exactly once.
 struct walking : rl::test_suite<walking, 3> {
   kino::registry<object> registry;
   std::uint64_t stays = 0;

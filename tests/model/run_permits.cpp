@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// run_permits: for every interleaving of lending, expiring, leaving and sleeping, work does not wait
-// while a worker sleeps and a permit is free, and the counts are balanced at the end.
+// run_permits: for every interleaving of lending, expiring, leaving and sleeping, work does not wait while a worker sleeps
+// and a permit is free, and the counts are balanced at the end.
 //
-// The monitor is the real one. Its sleeps may end at any moment, so a slice is as short as any
-// schedule needs it to be.
+// The monitor is the real one. Its sleeps may end at any moment, so a slice can have any length.
 
 #include "model.hpp"
 
@@ -25,9 +24,9 @@ KINO_TEST_REACH(sleep_of, kino::detail::slice_monitor, spot_)
 
 namespace {
 
-// Workers as in dispatcher.hpp's take, one pusher, and the monitor in a thread of relacy's.
+// Workers as in dispatcher::take, one pusher, and the monitor in a thread of relacy.
 template <class Scenario, unsigned workers, unsigned items, std::uint32_t concurrency = 1>
-struct shop : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)> {
+struct store_with_permits : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)> {
   bounded_store<int> store{items};
   run_permits permits{{.workers = workers, .concurrency = concurrency},
                       [this] { return store.has_ready(); }};
@@ -78,8 +77,7 @@ struct shop : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)
     }
   }
 
-  // The model has no other way out of a sleep than work, stop and an interruption: no deadline
-  // hides a wake-up that is lost.
+  // Only work, stop and an interruption end a sleep: a deadline would hide a lost wake-up.
   void wait(run_permits::permit& mine) {
     if (permits.wait(mine) == waited::interrupted) mine.clear_interruption();
   }
@@ -91,29 +89,29 @@ struct shop : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(workers + 2)
   }
 };
 
-struct computing : shop<computing, 2, 2> {
+struct computing : store_with_permits<computing, 2, 2> {
   void handle(run_permits::permit&, unsigned) {}
 };
 
-struct blocking : shop<blocking, 2, 2> {
+struct blocking : store_with_permits<blocking, 2, 2> {
   void handle(run_permits::permit& mine, unsigned) {
     permits.lend(mine);
     permits.reclaim(mine);
   }
 };
 
-struct leaving : shop<leaving, 2, 2> {
+struct leaving : store_with_permits<leaving, 2, 2> {
   void handle(run_permits::permit& mine, unsigned index) {
     if (index == 0) permits.lend(mine);
     permits.release(mine);
   }
 };
 
-struct interrupting : shop<interrupting, 2, 2> {
+struct interrupting : store_with_permits<interrupting, 2, 2> {
   void handle(run_permits::permit&, unsigned index) { permits[1 - index].interrupt(); }
 };
 
-struct two_permits : shop<two_permits, 3, 3, 2> {
+struct two_permits : store_with_permits<two_permits, 3, 3, 2> {
   void handle(run_permits::permit& mine, unsigned index) {
     if (index == 0) {
       permits.lend(mine);
@@ -122,16 +120,16 @@ struct two_permits : shop<two_permits, 3, 3, 2> {
   }
 };
 
-// One worker stops where it is until another one has handled the item that waits. How it
-// stops decides who has to bring that about.
+// One worker stops until another one has handled the waiting item. Where it stops determines which mechanism must start
+// the other one.
 enum class stop_at {
-  handler,  // computes: the monitor takes its permit away
-  search,   // was woken and never arrives: the monitor as well
-  lent,     // blocks: `lend` passes the permit on
-  left,     // `release` does
-  asleep,   // `wait` does, until it is interrupted
-  woken,    // was woken after the other one had gone to sleep: the monitor
-  alarmed,  // computes, and the monitor was called for nothing before
+  handler,  // it computes: the monitor revokes its permit
+  search,   // it was woken and never arrives: the monitor
+  lent,     // it blocks: `lend` passes the permit on
+  left,     // it leaves: `release`
+  asleep,   // it sleeps until it is interrupted: `wait`
+  woken,    // it was woken after the other one had gone to sleep: the monitor
+  alarmed,  // it computes after a false alarm of the monitor: the monitor
 };
 
 template <class Scenario, stop_at where>
@@ -165,7 +163,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
     if (where == stop_at::asleep) {
       permits.end(permits[0]);
       if (permits.wait(permits[0]) == waited::interrupted) return;
-      // It was woken and passes the wake-up on; another thread takes the work.
+      // It was woken, and passes the wake-up on so the other worker takes the work.
       permits.release(permits[0]);
     }
     if (where == stop_at::woken && permits.wait(permits[0]) == waited::interrupted) return;
@@ -174,7 +172,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
   void thread(unsigned index) {
     if (index == 0) {
       await_other();
-      // Too late, and nothing to be confused by.
+      // Too late; must not affect the counts.
       permits.begin(permits[0]);
       permits.lend(permits[0]);
       permits.reclaim(permits[0]);
@@ -182,7 +180,7 @@ struct stopping : rl::test_suite<Scenario, 4> {
       permits.release(permits[0]);
     } else if (index == 1) {
       int item = 0;
-      // A worker that asks continues beside a searcher; a sleeping one must be woken in its place.
+      // A worker that asks for a permit gets one despite the searcher; a sleeping one must be woken instead.
       if (where == stop_at::search) static_cast<void>(permits.wait(permits[1]));
       while (!permits.acquire(permits[1]) || store.try_pop(item) != store_pop::popped) {
         static_cast<void>(permits.wait(permits[1]));
@@ -215,8 +213,8 @@ struct asleep : stopping<asleep, stop_at::asleep> {};
 struct woken : stopping<woken, stop_at::woken> {};
 struct alarmed : stopping<alarmed, stop_at::alarmed> {};
 
-// Two items, two permits, two sleepers, and handlers that end together only. The second push
-// leaves it to the worker that is on its way to wake the other one.
+// Two items, two permits, two sleepers, and handlers that end only together. The second push relies on the woken worker to
+// wake the other one.
 struct together : rl::test_suite<together, 3> {
   bounded_store<int> store{2};
   run_permits permits{{.workers = 2, .concurrency = 2}, [this] { return store.has_ready(); }};

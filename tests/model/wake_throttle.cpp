@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The handshake of wake_throttle: a thread that adds work looks for sleepers, a thread that goes to
-// sleep looks for work, and one of the two sees the other.
+// The handshake of wake_throttle: a thread that adds work checks for sleepers, a thread that goes to sleep checks for
+// work, and at least one of the two sees the other.
 
 #include "model.hpp"
 
@@ -13,16 +13,16 @@ using kino::detail::wake_throttle;
 
 namespace {
 
-// `pushers` add one piece of work each; `takers` sleep until they have had their share.
+// `pushers` add one piece of work each; `takers` sleep until they have their share.
 template <class Scenario, unsigned pushers, unsigned takers, std::uint32_t limit>
 struct handshake : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(pushers + takers)> {
-  wake_throttle line{limit};
+  wake_throttle throttle{limit};
   kino::detail::atomic<int> work{0};
 
   void thread(unsigned index) {
     if (index < pushers) {
       work.fetch_add(1, std::memory_order_seq_cst);
-      line.notify();
+      throttle.notify();
       return;
     }
     waiter self;
@@ -32,16 +32,16 @@ struct handshake : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(pushers
         ++had;
         continue;
       }
-      line.enter(self, searching, searching);
+      throttle.enter(self, searching, searching);
       searching = false;
-      if (waits()) line.notify();
+      if (waits()) throttle.notify();
       RL_ASSERT(self.spot.park(std::nullopt) == park_result::notified);
       RL_ASSERT(self.granted);
       searching = true;
     }
     if (searching) {
-      line.stop_searching(false);
-      if (waits()) line.notify();
+      throttle.stop_searching(false);
+      if (waits()) throttle.notify();
     }
   }
   bool take() {
@@ -54,9 +54,9 @@ struct handshake : rl::test_suite<Scenario, static_cast<rl::thread_id_t>(pushers
   bool waits() { return work.load(std::memory_order_seq_cst) > 0; }
 
   void after() {
-    RL_ASSERT(line.read().parked == 0);
-    RL_ASSERT(line.read().searching == 0);
-    RL_ASSERT(line.read().running == 0);
+    RL_ASSERT(throttle.read().parked == 0);
+    RL_ASSERT(throttle.read().searching == 0);
+    RL_ASSERT(throttle.read().running == 0);
     RL_ASSERT(work.load() == 0);
   }
 };
@@ -66,29 +66,28 @@ struct two_to_one : handshake<two_to_one, 2, 1, wake_throttle::unlimited> {};
 struct two_to_two : handshake<two_to_two, 2, 2, wake_throttle::unlimited> {};
 struct two_to_two_limited : handshake<two_to_two_limited, 2, 2, 1> {};
 
-// A waiter that gives up while it is being woken takes the notification with it, and the next
-// one that sleeps is the one that is woken.
+// A waiter that gives up while it is being woken consumes the notification and reports the grant.
 struct giving_up : rl::test_suite<giving_up, 2> {
-  wake_throttle line;
+  wake_throttle throttle;
   bool granted = false;
   bool woke = false;
 
   void thread(unsigned index) {
     if (index == 0) {
       waiter self;
-      line.enter(self, false, false);
-      granted = !line.leave(self) && self.granted;
+      throttle.enter(self, false, false);
+      granted = !throttle.leave(self) && self.granted;
       RL_ASSERT(self.spot.park(kino::detail::clock::time_point::max()) ==
                 park_result::timed_out);
-      if (granted) line.stop_searching(false);
+      if (granted) throttle.stop_searching(false);
     } else {
-      woke = line.notify() == wake_throttle::wake::woke;
+      woke = throttle.notify() == wake_throttle::wake::woke;
     }
   }
   void after() {
     RL_ASSERT(granted == woke);
-    RL_ASSERT(line.read().parked == 0);
-    RL_ASSERT(line.read().searching == 0);
+    RL_ASSERT(throttle.read().parked == 0);
+    RL_ASSERT(throttle.read().searching == 0);
   }
 };
 

@@ -10,7 +10,7 @@
 
 namespace {
 
-// A place that never had work has no time; read as one, it is as old as the clock.
+// A slot that never had work has a start time of zero, which would be read as a very long busy time.
 struct starting : rl::test_suite<starting, 2> {
   kino::worker_slots slots{1};
 

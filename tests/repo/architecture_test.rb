@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# What docs/architecture.md names exists.
+# The files, functions and layers that docs/architecture.md names exist.
 
 require "minitest/autorun"
 

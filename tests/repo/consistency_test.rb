@@ -26,7 +26,7 @@ class ConsistencyTest < Minitest::Test
     end
   end
 
-  def test_the_list_file_names_every_header_once
+  def test_cmakelists_names_every_header_once
     listed = read("CMakeLists.txt").scan(%r{^\s+(include/kino/\S+?\.hpp)\)?$}).flatten
     assert_equal files("include/kino/**/*.hpp"), listed.sort,
       "each header belongs into the FILE_SET of kino_core (no Ruby) or kino in CMakeLists.txt"
@@ -45,8 +45,8 @@ class ConsistencyTest < Minitest::Test
     end
   end
 
-  # A sample is copied by others: what it needs is public, with a contract, or is not needed.
-  def test_no_sample_uses_a_detail_of_the_library
+  # Samples are meant to be copied, so they use only the public API.
+  def test_no_sample_uses_internals_of_the_library
     sources = files("samples/**/*.{hpp,cpp,md}", "README.md", "docs/gems.md")
     refute_empty sources.grep(%r{samples/server/ext})
     uses = sources.flat_map do |path|
@@ -57,8 +57,8 @@ class ConsistencyTest < Minitest::Test
     assert_empty uses
   end
 
-  # A registry is named by what it is; which one a machine uses is for its own configuration to say.
-  def test_no_file_names_the_host_of_a_registry
+  # Each machine's configuration determines which registries it uses.
+  def test_no_file_contains_the_host_name_of_a_registry
     hosts = %w[rubygems registry.npmjs crates pypi].map { |name| /\b#{Regexp.escape(name)}\.(?:org|io)\b/ }
     named = files("**/*", ".ci/*", "samples/template/{.*,.github/**/*}").reject { |path| path.start_with?("build") }.select do |path|
       file = File.join(ROOT, path)

@@ -12,28 +12,28 @@ class ReadmeTest < Minitest::Test
 
   def block(language) = README[/^```#{language}\n(.*?)^```$/m, 1] || flunk("README.md has no #{language} block")
 
-  def test_the_cpp_block_is_the_sample_after_its_opening_comment
+  def test_the_cpp_block_is_the_sample_without_its_opening_comment
     assert_equal sample("hello_ractor.cpp").sub(%r{\A(//[^\n]*\n)+\n}, ""), block("cpp")
   end
 
-  def test_the_ruby_block_is_the_sample_after_its_magic_comment
+  def test_the_ruby_block_is_the_sample_without_its_magic_comment
     assert_equal sample("run.rb").sub(/\A(#[^\n]*\n)+\n/, ""), block("ruby")
   end
 
-  def test_the_extconf_is_the_sample_s
+  def test_the_extconf_is_that_of_the_sample
     assert_includes README, "```ruby\n#{sample("extconf.rb").sub(/\A(#[^\n]*\n)+\n/, "")}```\n"
   end
 
-  def test_the_sample_to_be_copied_stays_small
+  def test_the_sample_is_small
     files = Dir[File.join(ROOT, "samples/hello_ractor/*")]
     assert_operator files.sum { |file| File.readlines(file).size }, :<, 100
   end
 
-  def test_the_output_is_what_the_sample_prints
+  def test_the_output_is_that_of_the_sample
     assert_equal sample("expected.txt"), block("text")
   end
 
-  def test_every_relative_link_leads_somewhere
+  def test_every_relative_link_has_an_existing_target
     links = Dir[File.join(ROOT, "{*.md,docs/**/*.md,samples/**/*.md}")].flat_map do |file|
       prose = File.read(file).gsub(/^```.*?^```$/m, "")
       prose.scan(/\]\(([^)#:]+)(?:#[^)]*)?\)/).flatten.map { |target| [file, target] }

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Asks the extension from the main Ractor, answers in another.
+# Submits a request in the main Ractor and answers it in another.
 
 require "consumer"
 

@@ -10,8 +10,8 @@ require "rbconfig"
 require "timeout"
 require "tmpdir"
 
-# A test that uses kino as a stranger's project does: in a directory far from the repository, with commands that
-# see no load path and no gems of the tests.
+# A test that uses kino like another project: in a directory outside the repository, with commands that do not have the
+# load path and the gems of the tests.
 class ConsumerTest < Minitest::Test
   ROOT = File.expand_path("../../..", __dir__)
   HERE = File.join(ROOT, "tests/consumers")
@@ -22,17 +22,17 @@ class ConsumerTest < Minitest::Test
   EXPECTED = "kino #{File.read(File.join(ROOT, "include/kino/version.hpp")).scan(/_(?:MAJOR|MINOR|PATCH) (\d+)$/).join(".")}: "
   VERSION = EXPECTED[/\d[\d.]+/]
 
-  # What is built again and again is compiled once, where a directory has the compiler wrapped.
+  # Whether ccache is installed; it saves repeated compilations.
   WRAPPED = File.executable?(File.join("/usr/lib/ccache", File.basename(COMPILER)))
 
-  STRANGER = {
+  ENVIRONMENT = {
     "RUBYLIB" => nil, "RUBYOPT" => nil, "GEM_HOME" => nil, "GEM_PATH" => nil, "BUNDLE_GEMFILE" => nil,
     "MAKEFLAGS" => "-j2", "NO_COLOR" => "1", "RUBY" => RbConfig.ruby,
     "CXX" => WRAPPED ? File.basename(COMPILER) : COMPILER,
     "PATH" => [*("/usr/lib/ccache" if WRAPPED), ENV.fetch("PATH")].join(":"), "CCACHE_NOHASHDIR" => "1"
   }.freeze
 
-  # One directory for a whole file; what its tests need in common is made once.
+  # One directory for all tests of a file.
   def self.sandbox
     @@sandbox ||= begin # rubocop:disable Style/ClassVars -- one process runs one file
       directory = File.realpath(Dir.mktmpdir("kino-consumer-"))
@@ -41,25 +41,26 @@ class ConsumerTest < Minitest::Test
     end
   end
 
+  # Defines a method that runs the block once and returns its value.
   def self.once(name, &block)
     made = nil
     define_method(name) { made ||= instance_exec(&block) }
   end
 
   def self.run_command(command, env: {}, chdir: sandbox)
-    Open3.capture2e(STRANGER.merge("CCACHE_BASEDIR" => sandbox, **env), *command, chdir: chdir)
+    Open3.capture2e(ENVIRONMENT.merge("CCACHE_BASEDIR" => sandbox, **env), *command, chdir: chdir)
   end
 
   def sandbox(*path) = File.join(self.class.sandbox, *path)
 
-  # Runs to success; what it printed.
+  # Runs a command that must succeed; returns its output.
   def run!(*command, **options)
     output, status = self.class.run_command(command, **options)
     assert status.success?, "#{command.join(" ")}\nended with #{status} and printed:\n#{output}"
     output
   end
 
-  # Runs to failure; what it printed.
+  # Runs a command that must fail; returns its output.
   def fail!(*command, **options)
     output, status = self.class.run_command(command, **options)
     refute status.success?, "#{command.join(" ")}\nsucceeded and printed:\n#{output}"
@@ -72,7 +73,7 @@ class ConsumerTest < Minitest::Test
     run!(RbConfig.ruby, "-rrubygems/gem_runner", "-e", "Gem::GemRunner.new.run(ARGV)", "--", *arguments, **options)
   end
 
-  # A copy of a project below this directory, to be built in.
+  # Copies a project of this directory, to build in the copy.
   def project(name, copy_as: name)
     directory = sandbox(copy_as)
     FileUtils.cp_r(File.join(HERE, name), directory)
@@ -86,10 +87,10 @@ class ConsumerTest < Minitest::Test
     build
   end
 
-  # Other extensions see nothing of this one but its entry point.
+  # Other extensions can see only this one's entry point.
   def assert_exports_only_init(library)
     exported = run!("nm", "-D", "--defined-only", library).lines.map { |line| line.split.last }
-    # Development builds of Ruby look for this one, too.
+    # Development builds of Ruby also look up this one.
     assert_equal ["Init_#{File.basename(library, ".*")}"], exported - ["ruby_abi_version"]
   end
 

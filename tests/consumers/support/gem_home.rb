@@ -13,8 +13,8 @@ if File.exist?(lacks)
   exit! 0
 end
 
-# A GEM_HOME with nothing in it but kino and what it depends on. A test class says with `packed` which gem it is and
-# with `installing` what the environment is while it installs.
+# A GEM_HOME that contains only kino and its dependencies. A test class defines `packed`, the gem to install, and
+# `installing`, the environment during the installation.
 module GemHome
   def self.included(test)
     test.once(:gems) do

@@ -4,15 +4,15 @@
 
 require_relative "gem_home"
 
-# What holds after `gem install`, whichever of the two gems it was.
+# Tests common to both gems, after `gem install`.
 module InstalledGem
-  # The command, with no compiler in sight.
+  # The command, without a compiler on PATH.
   def kino(*arguments)
-    [{ **ConsumerTest::STRANGER, **gems, "PATH" => "/nowhere" }, RbConfig.ruby, "-W:no-experimental",
+    [{ **ConsumerTest::ENVIRONMENT, **gems, "PATH" => "/nowhere" }, RbConfig.ruby, "-W:no-experimental",
      File.join(gems["GEM_HOME"], "bin/kino"), *arguments]
   end
 
-  def test_the_command_says_its_version
+  def test_the_command_prints_its_version
     output, status = Open3.capture2e(*kino("--version"), chdir: sandbox)
     assert_equal ["kino #{ConsumerTest::VERSION} (ruby #{RUBY_VERSION})\n", 0], [output, status.exitstatus]
   end
@@ -30,28 +30,28 @@ module InstalledGem
     assert_equal 0, Process.wait2(pid).last.exitstatus, log
     pid = nil
   rescue EOFError
-    flunk "the server ended and said:\n#{log}"
+    flunk "the server ended and logged:\n#{log}"
   ensure
     Process.kill("KILL", pid) && Process.wait(pid) if pid
     reader.close
   end
 
-  def test_everything_that_is_loaded_is_in_the_gem
+  def test_only_files_of_the_gem_are_loaded
     loaded = ruby!("-e", 'require "kino"; puts $LOADED_FEATURES.grep(/kino/)', env: gems).lines.map(&:chomp)
     refute_empty loaded.grep(/kino_native/)
     assert_empty loaded.reject { |path| path.start_with?(gems["GEM_HOME"]) }
   end
 
-  def test_the_extension_exports_its_entry_point_alone
+  def test_the_extension_exports_only_its_entry_point
     assert_exports_only_init File.join(installed, "lib/kino_native.#{RbConfig::CONFIG["DLEXT"]}")
   end
 
-  def test_the_licence_of_what_comes_along_comes_along
+  def test_the_licences_of_bundled_dependencies_are_included
     assert_equal %w[asio.txt concurrentqueue.txt llhttp.txt], Dir.children(File.join(installed, "licenses")).sort
     assert_path_exists File.join(installed, "LICENSE")
   end
 
-  def test_a_gem_with_an_extconf
+  def test_a_gem_with_an_extconf_can_use_it
     directory = sandbox("hello_ractor")
     FileUtils.cp_r(File.join(ConsumerTest::ROOT, "samples/hello_ractor"), directory)
     gem!("build", "hello_ractor.gemspec", chdir: directory, env: gems)
@@ -63,8 +63,8 @@ module InstalledGem
     built.each { |library| assert_exports_only_init(library) }
   end
 
-  # The queue's header is the gem's own, although there may be another one on this machine.
-  def test_an_extconf_finds_every_header_in_the_gem
+  # Including the queue's header, although there may be another one on this machine.
+  def test_an_extconf_uses_the_headers_of_the_gem
     directory = project("extension", copy_as: "extconf")
     ruby!("extconf.rb", chdir: directory, env: gems)
     flags = run!("make", "-n", chdir: directory)[/ -isystem (\S+)/, 1]
@@ -74,18 +74,18 @@ module InstalledGem
     assert_runs directory
   end
 
-  def test_a_project_with_cmake
+  def test_a_cmake_project_uses_the_headers_of_the_gem
     directory = project("extension", copy_as: "cmake")
     build = cmake!(directory, "-DCMAKE_PREFIX_PATH=#{installed}")
     assert_runs build
-    # The compiler's own list of what it read, in the form of the generator that `cmake` takes by itself.
+    # The dependencies that the compiler recorded, in the format of cmake's default generator.
     used = File.exist?(File.join(build, "build.ninja")) ? run!("ninja", "-C", build, "-t", "deps") : nil
     used ||= Dir[File.join(build, "**/*.d")].map { |file| File.read(file) }.join(" ")
     queues = used.scan(%r{\S+/concurrentqueue\.h\b}).map { |path| File.expand_path(path, build) }.uniq
     assert_equal [File.join(installed, "include/concurrentqueue/moodycamel/concurrentqueue.h")], queues
   end
 
-  def test_a_gem_with_a_cmake_list
+  def test_a_gem_whose_extension_cmake_builds_can_use_it
     directory = project("cmake_gem")
     FileUtils.cp(File.join(ConsumerTest::HERE, "extension/consumer.cpp"), File.join(directory, "ext"))
     gem!("build", "consumer.gemspec", chdir: directory, env: gems)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Precedes kino's own header of this name on the model checker's include path: a queue that is not
-// part of the model. It orders nothing, so any order is established by kino.
+// Replaces kino's header of this name on the model checker's include path by a queue that is not part of the model. It has
+// no memory ordering of its own, so kino must provide all of it.
 
 #pragma once
 
