@@ -147,7 +147,7 @@ server* listening;  // never destroyed: a process may end without stopping it
 
 // AsioEcho.start: starts the Asio thread; returns the port.
 VALUE start(kino::gvl const&, VALUE) {
-  if (listening) throw kino::raise(rb_eRuntimeError, "AsioEcho listens already");
+  if (listening) throw kino::raise(rb_eRuntimeError, "AsioEcho is already listening");
   listening = new server;
   return INT2FIX(listening->port());
 }

@@ -15,7 +15,7 @@ rescue Timeout::Error
 end
 
 begin
-  BlockingWait.push(1) # takes the only place
+  BlockingWait.push(1) # the channel's capacity is 1
   Timeout.timeout(0.05) { BlockingWait.push(2) }
 rescue Timeout::Error
   puts "Timeout has ended a push; the channel has #{BlockingWait.pop}, as before"
@@ -34,7 +34,7 @@ begin
   Thread.new do
     await_sleep(main)
     Process.kill(:INT, Process.pid)
-    sleep # Ruby 3.1 has no thread of its own for signals: one that sleeps must pass them on
+    sleep # Ruby 3.1 has no thread only for signals; a sleeping one passes them to the main thread
   end
   BlockingWait.pop
 rescue Interrupt

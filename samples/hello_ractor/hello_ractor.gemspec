@@ -8,6 +8,6 @@ Gem::Specification.new do |spec|
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
   spec.files = %w[extconf.rb hello_ractor.cpp]
-  # kino itself is installed from its file first: by name, a dependency would be another gem.
+  # kino is installed from its file first: a dependency by name would install another gem.
   spec.extensions = ["extconf.rb"]
 end

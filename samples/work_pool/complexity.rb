@@ -6,10 +6,10 @@ rescue LoadError
   require "ripper"
 end
 
-# Metrics of every method in Ruby source: its lines, and its cyclomatic complexity (McCabe: one, plus one for each
+# The metrics of every method in Ruby source: its lines, and its cyclomatic complexity (McCabe: one, plus one for each
 # decision: if, unless, while, until, for, when, in, rescue, ?:, && and ||).
 class Complexity
-  Figure = Struct.new(:name, :line, :lines, :complexity)
+  Metrics = Struct.new(:name, :line, :lines, :complexity)
 
   # The number of methods by complexity, over all files of this session.
   attr_reader :state
@@ -20,27 +20,27 @@ class Complexity
 
   def call(path)
     source = File.read(path, encoding: "UTF-8")
-    figures = figures_of(source, path)
-    figures.each { |figure| @state[figure.complexity] = @state.fetch(figure.complexity, 0) + 1 }
+    metrics = metrics_of(source, path)
+    metrics.each { |method| @state[method.complexity] = @state.fetch(method.complexity, 0) + 1 }
   end
 
   if defined?(Prism)
-    def figures_of(source, path)
+    def metrics_of(source, path)
       parsed = Prism.parse(source)
       raise SyntaxError, "#{File.basename(path)}: #{parsed.errors.first.message}" if parsed.failure?
 
       visitor = Visitor.new
       parsed.value.accept(visitor)
-      visitor.figures.sort_by(&:line)
+      visitor.metrics.sort_by(&:line)
     end
 
     # Nested methods are counted separately: a decision belongs to the innermost one.
     class Visitor < Prism::Visitor
-      attr_reader :figures
+      attr_reader :metrics
 
       def initialize
         super
-        @figures = []
+        @metrics = []
         @decisions = 0
       end
 
@@ -49,7 +49,7 @@ class Complexity
         @decisions = 0
         super
         place = node.location
-        @figures << Figure.new(node.name.to_s, place.start_line, place.end_line - place.start_line + 1, @decisions + 1)
+        @metrics << Metrics.new(node.name.to_s, place.start_line, place.end_line - place.start_line + 1, @decisions + 1)
         @decisions = outside
       end
 
@@ -65,21 +65,21 @@ class Complexity
     # Prism loads its parts on first use. Load them now, before the parallel work.
     Prism.parse("nil").value.accept(Visitor.new)
   else
-    def figures_of(source, path)
+    def metrics_of(source, path)
       parser = Parser.new(source)
       parser.parse
       raise SyntaxError, "#{File.basename(path)}: #{parser.problem}" if parser.error?
 
-      parser.figures.sort_by(&:line)
+      parser.metrics.sort_by(&:line)
     end
 
     # Ripper calls these while it parses; the decisions of a method are those between its `def` and its end.
     class Parser < Ripper
-      attr_reader :figures, :problem
+      attr_reader :metrics, :problem
 
       def initialize(source)
         super
-        @figures = []
+        @metrics = []
         @open = []
         @decisions = 0
       end
@@ -122,7 +122,7 @@ class Complexity
 
       def close(name)
         line, outside = @open.pop
-        @figures << Figure.new(name, line, lineno - line + 1, @decisions + 1)
+        @metrics << Metrics.new(name, line, lineno - line + 1, @decisions + 1)
         @decisions = outside
         nil
       end

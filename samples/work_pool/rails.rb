@@ -11,7 +11,7 @@ GEMS = %w[actioncable actionmailbox actionmailer actionpack actiontext actionvie
 HOMES = ENV.key?("RAILS_GEM_HOME") ? [ENV["RAILS_GEM_HOME"]] : Gem.path
 PATHS = Dir[File.join("{#{HOMES.join(",")}}", "gems", "{#{GEMS.join(",")}}-[0-9]*", "**/*.rb")].sort
 if PATHS.empty?
-  warn "There is no Rails below #{HOMES.join(" or ")}: gem install rails, or say where it is with RAILS_GEM_HOME."
+  warn "There is no Rails in #{HOMES.join(" or ")}: run `gem install rails`, or set RAILS_GEM_HOME to a directory that has it."
   exit 77
 end
 SMALL = PATHS.sort_by { |path| [File.size(path), path] }.slice(PATHS.size / 2, 10)
@@ -33,17 +33,17 @@ end
 def compare(paths, backends, rounds)
   times = backends.to_h { |backend| [backend, []] }
   done_by = {}
-  figures = []
+  results = []
   backends.each do |backend|
     rounds.times do
       GC.start
       seconds, result = timed { Complexity.of(paths, backend: backend == :best ? nil : backend) }
       times[backend] << seconds
       done_by[backend] = [result.backend, result.reason].compact.join(": ")
-      figures |= [comparable(result).hash]
+      results |= [comparable(result).hash]
     end
   end
-  abort "the backends disagree" unless figures.size == 1
+  abort "the backends' results differ" unless results.size == 1
 
   puts "#{paths.size} files, #{(paths.sum { |path| File.size(path) } / 1e6).round(2)} MB, identical results from each:"
   times.each do |backend, taken|

@@ -6,21 +6,21 @@ require_relative "complexity"
 PATHS = Dir[File.join(__dir__, "input/*.rb")].sort
 
 puts "Methods of #{PATHS.size} files:"
-figures = Complexity.of(PATHS, progress: ->(done, all) { puts "that was all" if done == all })
-PATHS.zip(figures.values) do |path, result|
+metrics = Complexity.of(PATHS, progress: ->(done, all) { puts "(all analysed)" if done == all })
+PATHS.zip(metrics.values) do |path, result|
   puts "  #{File.basename(path)}"
   if result.is_a?(WorkPool::Failure)
     puts "    #{result.error_class}"
   else
-    result.each { |figure| puts format("    %-12s %2d lines  complexity %d", figure.name, figure.lines, figure.complexity) }
+    result.each { |method| puts format("    %-12s %2d lines  complexity %d", method.name, method.lines, method.complexity) }
   end
 end
-puts "By complexity: #{figures.state.sort.map { |complexity, methods| "#{complexity}: #{methods}" }.join(", ")}"
+puts "By complexity: #{metrics.state.sort.map { |complexity, methods| "#{complexity}: #{methods}" }.join(", ")}"
 
 # Without a head start, each backend does all the work with its own workers.
 results = [:sequential, :fork, nil].map { |backend| Complexity.of(PATHS, backend: backend, head_start: 0) }
 same = results.map { |result| [result.values.reject { |value| value.is_a?(WorkPool::Failure) }, result.state] }.uniq
-puts "sequential, fork and what is best here say #{same.size == 1 ? "the same" : "different things"}"
+puts "sequential, fork and the default backend return #{same.size == 1 ? "equal" : "different"} results"
 
 module Sums
   def self.of_squares(numbers, **options)
@@ -32,10 +32,10 @@ module Sums
   end
 end
 sums = Sums.of_squares(1..10, backend: :ractor)
-puts "", "Ractors have summed: #{sums.to_a.join(", ")}"
+puts "", "Sums by Ractors: #{sums.to_a.join(", ")}"
 
 log = $stdout
 counter = Hash.new { |hash, key| hash[key] = 0 }
-puts "", "What keeps a block from a Ractor:"
+puts "", "Why a block cannot run in a Ractor:"
 audit = WorkPool.audit(proc { |_, word| log.puts(counter[word]) }, configuration: { sink: [1, Thread.current] })
 puts(audit.grep_v(/ self, /).map { |finding| "  #{finding.sub(/\A.*(?=run\.rb)/, "")}" })

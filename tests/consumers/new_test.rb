@@ -124,10 +124,10 @@ class NewTest < ConsumerTest
     script = File.join(ROOT, "samples/new")
     assert_match(/^usage: /, fail!(RbConfig.ruby, script))
     assert_match(/^usage: /, fail!(RbConfig.ruby, script, "Wire-Counter"))
-    { "class" => /a word of Ruby's/, "object" => /module Object, which Ruby has/, "kino" => /kino itself/,
-      "set" => /./, "json" => /library of Ruby's/, "bundler" => /./ }.each do |name, reason|
+    { "class" => /a Ruby keyword/, "object" => /module Object, which already exists/, "kino" => /taken by kino/,
+      "set" => /./, "json" => /library that Ruby finds already/, "bundler" => /./ }.each do |name, reason|
       said = fail!(RbConfig.ruby, script, name, sandbox("refused"))
-      assert_match(/\Aa gem cannot be called #{name}: the name .*\. Choose another, like my_#{name}\n\z/, said)
+      assert_match(/\Aa gem cannot be named #{name}: the name .*\. Choose another, like my_#{name}\n\z/, said)
       assert_match(reason, said)
       refute_path_exists sandbox("refused")
     end

@@ -17,7 +17,7 @@ class MyGemTest < Minitest::Test
     output
   end
 
-  def test_workers_in_ractors_answer
+  def test_ractors_answer
     assert_equal "[1, 4, 9, 16]\n", in_a_process { <<~RUBY }
       ractors = MyGem.start(2) { MyGem.serve { |number| number * number } }
       p (1..4).map { |number| MyGem.ask(number) }
@@ -26,7 +26,7 @@ class MyGemTest < Minitest::Test
     RUBY
   end
 
-  def test_a_question_that_nobody_can_answer_fails
+  def test_asking_without_workers_raises
     assert_equal "no worker answered\n", in_a_process { <<~RUBY }
       MyGem.stop
       begin
@@ -37,7 +37,7 @@ class MyGemTest < Minitest::Test
     RUBY
   end
 
-  def test_an_answer_of_the_wrong_class_ends_the_worker_and_the_wait
+  def test_an_answer_of_the_wrong_class_ends_the_worker_and_fails_the_question
     assert_equal "no worker answered, TypeError\n", in_a_process { <<~RUBY }
       Thread.report_on_exception = false
       worker = Thread.new { MyGem.serve { |number| "three" } }
@@ -54,12 +54,12 @@ class MyGemTest < Minitest::Test
     RUBY
   end
 
-  def test_a_timeout_wakes_the_wait
-    assert_equal "woken\n", in_a_process { <<~RUBY }
+  def test_a_timeout_interrupts_a_waiting_question
+    assert_equal "interrupted\n", in_a_process { <<~RUBY }
       begin
         Timeout.timeout(0.1) { MyGem.ask(1) }
       rescue Timeout::Error
-        puts "woken"
+        puts "interrupted"
       end
     RUBY
   end

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# ruby endless.rb BACKEND HOW: begins a map that never ends by itself, ends it by Timeout, Thread#kill or
-# Thread#raise, and says what came of it. A Ractor in an endless loop ends only with its process, so each case has
-# one of its own; and that is a fresh one, because not every Ruby can fork beside Ractors.
+# ruby endless.rb BACKEND HOW: begins a map that never ends by itself, ends it with Timeout, Thread#kill or Thread#raise,
+# and prints the outcome. A Ractor in an endless loop ends only with its process, so each case has a process
+# of its own. It is a new one, not a fork: not every Ruby can fork beside Ractors.
 
 require "timeout"
 require "work_pool"
@@ -24,7 +24,7 @@ map = Thread.new do
   Thread.current.report_on_exception = false
   Timeout.timeout(how == :timeout ? 0.2 : nil) { Endless.map([writer.fileno] * 4, backend) }
 end
-reader.read(2) unless how == :timeout # both workers are in their loop
+reader.read(2) unless how == :timeout # both workers are in their loops
 map.kill if how == :kill
 map.raise(IOError) if how == :raise
 begin

@@ -4,13 +4,13 @@ module WorkPool
   # Workers in child processes. The parent hands out inputs by index, because a child has all of them, and receives
   # results through Marshal.
   class Forks
-    Child = Struct.new(:pid, :orders, :answers, :index)
+    Child = Struct.new(:pid, :requests, :responses, :index)
 
     # The message from the parent that no input is left.
     NOTHING_LEFT = -1
 
     # The reason why processes cannot be used, or nil.
-    def self.hindrance
+    def self.obstacle
       if !Process.respond_to?(:fork)
         "this platform cannot fork"
       elsif !Ractors.gone?
@@ -29,41 +29,41 @@ module WorkPool
       @next = first
       [@run.workers, @run.inputs.size - first].min.times { give(start) }
       until @children.empty?
-        answering, = IO.select(@children.map(&:answers))
-        @children.select { |child| answering.include?(child.answers) }.each { |child| hear(child) }
+        readable, = IO.select(@children.map(&:responses))
+        @children.select { |child| readable.include?(child.responses) }.each { |child| receive(child) }
       end
     ensure
       @children.each { |child| Process.kill(:KILL, child.pid) }
-      @children.dup.each { |child| bury(child) }
+      @children.dup.each { |child| reap(child) }
     end
 
     private
 
     def start
-      orders, my_orders = IO.pipe(binmode: true)
-      my_answers, answers = IO.pipe(binmode: true)
+      requests, my_requests = IO.pipe(binmode: true)
+      my_responses, responses = IO.pipe(binmode: true)
       pid = Process.fork do
         # A child must not keep the pipe ends of its siblings open.
-        @children.each { |brother| [brother.orders, brother.answers].each(&:close) }
-        [my_orders, my_answers].each(&:close)
-        work(orders, answers)
+        @children.each { |sibling| [sibling.requests, sibling.responses].each(&:close) }
+        [my_requests, my_responses].each(&:close)
+        work(requests, responses)
       end
-      [orders, answers].each(&:close)
-      @children << (child = Child.new(pid, my_orders, my_answers))
+      [requests, responses].each(&:close)
+      @children << (child = Child.new(pid, my_requests, my_responses))
       child
     end
 
     # Runs in the child. Signals have their default effect, and the parent's at_exit handlers do not run.
-    def work(orders, answers)
+    def work(requests, responses)
       %w[INT TERM].each { |signal| trap(signal, "DEFAULT") }
       session = @job.session
-      while (index = orders.read(8)&.unpack1("q")) && index != NOTHING_LEFT
-        answers << portable(@job.run(session, @run.inputs[index], Job::EVERYTHING))
+      while (index = requests.read(8)&.unpack1("q")) && index != NOTHING_LEFT
+        responses << portable(@job.run(session, @run.inputs[index], Job::EVERYTHING))
       end
-      answers << portable(@job.state(session))
+      responses << portable(@job.state(session))
       [$stdout, $stderr].each(&:flush)
-    rescue Exception => e # not the block's: the session's
-      answers << Marshal.dump([:unfit, Failure.of(e)])
+    rescue Exception => e # raised by the session, not by the block
+      responses << Marshal.dump([:unfit, Failure.of(e)])
     ensure
       Process.exit!(true)
     end
@@ -78,32 +78,32 @@ module WorkPool
     def give(child)
       child.index = @next < @run.inputs.size ? @next : NOTHING_LEFT
       @next += 1 unless child.index == NOTHING_LEFT
-      child.orders << [child.index].pack("q")
-      child.orders.flush
+      child.requests << [child.index].pack("q")
+      child.requests.flush
     rescue Errno::EPIPE
-      nil # the child has died: the next read says so
+      nil # the child has died: the next read reports it
     end
 
-    def hear(child)
-      kind, answer = Marshal.load(child.answers)
+    def receive(child)
+      kind, value = Marshal.load(child.responses)
     rescue EOFError, ArgumentError
-      lost(child)
+      replace(child)
     else
-      raise Unfit, "WorkPool cannot use fork:\n#{answer} (#{answer.backtrace&.first})" if kind == :unfit
+      raise Unfit, "WorkPool cannot use fork:\n#{value} (#{value.backtrace&.first})" if kind == :unfit
 
       if child.index == NOTHING_LEFT
-        bury(child)
-        @run.store_state(answer)
+        reap(child)
+        @run.store_state(value)
       else
-        @run.store(child.index, answer)
+        @run.store(child.index, value)
         give(child)
         @run.done
       end
     end
 
-    # A child that died loses its input; the others do the rest.
-    def lost(child)
-      status = bury(child)
+    # The input of a child that died is lost; the others process the rest.
+    def replace(child)
+      status = reap(child)
       return if child.index == NOTHING_LEFT
 
       @run.store(child.index, Failure.new("WorkPool::WorkerLost", "its worker ended: #{status}", []))
@@ -111,9 +111,9 @@ module WorkPool
       @run.done
     end
 
-    def bury(child)
+    def reap(child)
       @children.delete(child)
-      [child.orders, child.answers].each(&:close)
+      [child.requests, child.responses].each(&:close)
       Process.wait2(child.pid).last.to_s.sub(/\Apid \d+ /, "")
     end
   end

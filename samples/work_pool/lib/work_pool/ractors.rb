@@ -34,7 +34,7 @@ module WorkPool
     end
 
     # Runs in a worker. Returns the reason why it cannot work, or nil; its results; and its session's state.
-    def self.work(feed, inputs, job, tolerant, told, limit)
+    def self.work(feed, inputs, job, tolerant, reported, limit)
       feed.join
       results = []
       session = job.session
@@ -44,7 +44,7 @@ module WorkPool
 
         results << [index, value]
         Marking.keep_to(limit)
-        feed.done(index) if told
+        feed.done(index) if reported
       end
       [nil, results, job.state(session)]
     rescue Exception => e # any exception is reported to the caller
@@ -101,11 +101,11 @@ module WorkPool
     def start(feed, workers, limit)
       Ractors.silently do
         Array.new(workers) do
-          ractor = Ractor.new(feed, @run.inputs, @job, @tolerant, @run.tells?, limit) do |*all|
+          ractor = Ractor.new(feed, @run.inputs, @job, @tolerant, @run.reports?, limit) do |*all|
             Thread.current.report_on_exception = false
             Ractors.work(*all)
           end
-          feed.await_worker # one by one: see kino::pin_thread
+          feed.await_worker # one at a time: see kino::pin_thread
           ractor
         end
       end

@@ -43,7 +43,7 @@ module WorkPool
     def store_state(state) = @states << state
 
     # Whether each input is reported. If not, the caller sleeps until all are done.
-    def tells? = !@progress.nil?
+    def reports? = !@progress.nil?
 
     # For the backends: reports that another input is done. Runs in the caller's thread.
     def done
@@ -53,7 +53,7 @@ module WorkPool
 
     private
 
-    # Works in the caller's thread, to the end or, if `seconds` are given, until workers are worthwhile. Returns
+    # Works in the caller's thread, to the end or, with `seconds`, until workers are worthwhile. Returns
     # whether it reached the end.
     def alone(seconds = nil)
       began = last = now
@@ -85,7 +85,7 @@ module WorkPool
       reason =
         case name
         when :ractor then @copy_error ? audit(@copy_error) : make_shareable
-        when :fork then Forks.hindrance
+        when :fork then Forks.obstacle
         end
       give_up(name, reason, asked) if reason
       !reason.nil?

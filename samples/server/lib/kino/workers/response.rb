@@ -5,7 +5,7 @@ require_relative "../native"
 
 module Kino
   # Sends the responses that do not fit the one-crossing path: enumerable and callable bodies, bodies
-  # with to_ary, and requests with rack.response_finished callbacks. It runs inside worker Ractors:
+  # with to_ary, and those to requests with rack.response_finished callbacks. It runs inside worker Ractors:
   # everything it reads is shareable.
   module Response
     FAILED_HEADERS = Ractor.make_shareable({ "content-type" => "text/plain; charset=utf-8" })
@@ -89,9 +89,7 @@ module Kino
       stream.close
       nil
     rescue StandardError => e
-      raise unless stream&.head_sent?
-
-      cut(stream, env, e)
+      raise_or_cut(stream, env, e)
     end
 
     # The remaining length of a body that is a file, unless the app states the length or the body has trailers, which a
@@ -106,8 +104,8 @@ module Kino
       nil
     end
 
-    # A callable body reads from and writes to the connection until it returns. If it raises before its first
-    # write, the response is a 500, too.
+    # A callable body reads from and writes to the connection until it returns. One that raises before its first
+    # write produces a 500, too.
     def self.converse(id, slot, env, status, headers, body)
       stream = Native.stream(id, slot, status, headers, nil)
       trailers = body.respond_to?(:trailers)
@@ -116,9 +114,7 @@ module Kino
       trailers ? stream.close_with(body.trailers) : stream.close
       nil
     rescue StandardError => e
-      raise unless stream&.head_sent?
-
-      cut(stream, env, e)
+      raise_or_cut(stream, env, e)
     end
 
     # HEAD, 204, 205 and 304: the body would not be sent, so it is not called.
@@ -133,6 +129,13 @@ module Kino
       nil
     rescue StandardError => e
       cut(stream, env, e)
+    end
+
+    # Until the head has been sent, the caller can still answer 500.
+    def self.raise_or_cut(stream, env, error)
+      raise error unless stream&.head_sent?
+
+      cut(stream, env, error)
     end
 
     # Sent bytes cannot be undone: the connection is aborted, so a partial response never looks
