@@ -106,7 +106,7 @@ def switches
     .sum { |path| File.read(path)[/^voluntary_ctxt_switches:\s+(\d+)/, 1].to_i }
 end
 
-# Ruby's own means: Ractor#send and back, one producer, round-robin.
+# With Ruby alone: Ractor#send and back, one producer, round-robin.
 def ractor_send(handler)
   if defined?(Ractor::Port)
     back = Ractor::Port.new

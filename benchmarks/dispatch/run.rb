@@ -28,8 +28,8 @@ Row = Struct.new(:kind, :handler, :workers, :results) do
     results << JSON.parse(output, symbolize_names: true)
   end
 
-  def all(figure) = results.map { |result| result[figure] }.compact.sort
-  def median(figure) = all(figure)[all(figure).size / 2]
+  def all(key) = results.map { |result| result[key] }.compact.sort
+  def median(key) = all(key)[all(key).size / 2]
 end
 
 rates = %w[empty fib18 allocate wait].flat_map do |handler|
@@ -54,20 +54,20 @@ rounds.times do |round|
 end
 $stderr.puts if $stderr.tty?
 
-def figure(number) = number.round.to_s.reverse.scan(/\d{1,3}/).join(",").reverse
+def grouped(number) = number.round.to_s.reverse.scan(/\d{1,3}/).join(",").reverse
 
 commit = IO.popen(["git", "-C", __dir__, "rev-parse", "--short", "HEAD"], err: File::NULL, &:read).strip
 cpu = File.foreach("/proc/cpuinfo").grep(/^model name/).first.to_s.split(": ").last.to_s.strip if File.exist?("/proc/cpuinfo")
 puts "commit #{commit}, #{Etc.nprocessors} CPUs (#{cpu}), #{RUBY_DESCRIPTION}#{" YJIT" if RUBY.include?("--yjit")}"
 puts "64 items in flight, #{rounds} rounds of #{seconds} s, interleaved; items/s as median (lowest to highest)"
 puts
-puts "| handler | workers | store | items/s | of kino's 2 workers | wakes per item |"
+puts "| handler | workers | store | items/s | of kino with #{workers.first} workers | wakes per item |"
 puts "| --- | --- | --- | --- | --- | --- |"
 rates.each do |row|
   base = rates.find { |other| other.kind == "kino" && other.handler == row.handler && other.workers == workers.first }
   low, high = row.all(:rate).minmax
   wakes = row.median(:wakes_per_item)
-  puts "| #{row.handler} | #{row.workers} | #{row.kind} | #{figure(row.median(:rate))} (#{figure(low)} to #{figure(high)}) " \
+  puts "| #{row.handler} | #{row.workers} | #{row.kind} | #{grouped(row.median(:rate))} (#{grouped(low)} to #{grouped(high)}) " \
        "| #{(100 * row.median(:rate) / base.median(:rate)).round} % | #{wakes ? format("%.4f", wakes) : "-"} |"
 end
 puts
@@ -76,7 +76,7 @@ puts
 puts "| store | workers | quiet p50 | p50 | p99 | worst |"
 puts "| --- | --- | --- | --- | --- | --- |"
 slow.each do |row|
-  cells = %i[quiet_p50 p50 p99 worst].map { |name| figure(row.median(name)) }
+  cells = %i[quiet_p50 p50 p99 worst].map { |name| grouped(row.median(name)) }
   puts "| #{row.kind} | #{row.workers} | #{cells.join(" | ")} |"
 end
 puts

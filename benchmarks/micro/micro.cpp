@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// One small measurement without Ruby: `micro --list` names them, `micro NUMBER SECONDS` runs one.
-// Lines are: operation, implementation, result, unit.
+// Microbenchmarks without Ruby: `micro --list` lists them, `micro NUMBER SECONDS` runs one.
+// Prints lines of operation, implementation, result and unit.
 
 #include "stores.hpp"
 
@@ -70,7 +70,7 @@ double rate(double seconds, int producers) {
 }
 
 struct measurement {
-  std::string what, who;
+  std::string operation, implementation;
   std::function<double(double)> run;
   char const* unit;
 };
@@ -141,7 +141,7 @@ std::vector<measurement> measurements() {
 int main(int count, char** arguments) {
   std::vector<measurement> const all = measurements();
   auto print = [](measurement const& one, double value) {
-    std::printf("%s\t%s\t%.2f\t%s\n", one.what.c_str(), one.who.c_str(), value, one.unit);
+    std::printf("%s\t%s\t%.2f\t%s\n", one.operation.c_str(), one.implementation.c_str(), value, one.unit);
   };
   if (count == 2) {
     for (measurement const& one : all) print(one, 0);

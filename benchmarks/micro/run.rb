@@ -31,37 +31,39 @@ IN_RUBY = {
 
 def line(text) = text.chomp.split("\t")
 
-figures = Hash.new { |all, key| all[key] = [] }
+measured = Hash.new { |all, key| all[key] = [] }
 count = IO.popen([MICRO, "--list"], &:readlines).size
 rounds.times do |round|
   count.times do |number|
     $stderr.print "\r\e[Kround #{round + 1} of #{rounds}, #{number + 1} of #{count} " if $stderr.tty?
-    what, who, value, unit = line(IO.popen([MICRO, number.to_s, seconds.to_s], &:read))
-    figures[[what, who, unit]] << value.to_f
+    operation, implementation, value, unit = line(IO.popen([MICRO, number.to_s, seconds.to_s], &:read))
+    measured[[operation, implementation, unit]] << value.to_f
   end
-  IN_RUBY.each do |(what, who), name|
-    figures[[what, who, "ns"]] << MicroBench.public_send(name, CALLS)
+  IN_RUBY.each do |(operation, implementation), name|
+    measured[[operation, implementation, "ns"]] << MicroBench.public_send(name, CALLS)
   end
   # In two Ractors, where Ruby's own table of interned Strings takes a lock.
   Warning[:experimental] = false
   pair = Array.new(2) { Ractor.new { %i[find ruby_interned].to_h { |name| [name, MicroBench.public_send(name, CALLS)] } } }
   results = pair.map { |ractor| ractor.respond_to?(:value) ? ractor.value : ractor.take }
-  { find: "kino, fixed set", ruby_interned: "rb_interned_str" }.each do |name, who|
-    figures[["a String for 20 known bytes, in 2 Ractors at once", who, "ns"]] << results.sum { |result| result[name] } / results.size
+  { find: "kino, fixed set", ruby_interned: "rb_interned_str" }.each do |name, implementation|
+    measured[["a String for 20 known bytes, in 2 Ractors at once", implementation, "ns"]] << results.sum { |result| result[name] } / results.size
   end
 end
 $stderr.print "\r\e[K" if $stderr.tty?
 
-def figure(number) = number < 1000 ? format("%.1f", number) : number.round.to_s.reverse.scan(/\d{1,3}/).join(",").reverse
+def formatted(number) = number < 1000 ? format("%.1f", number) : number.round.to_s.reverse.scan(/\d{1,3}/).join(",").reverse
 
 puts "#{rounds} rounds, interleaved; median (lowest to highest)"
 puts
-puts "| what | who | result |"
+puts "| operation | implementation | result |"
 puts "| --- | --- | --- |"
-figures.group_by { |(what, _, _), _| what }.each_value do |same|
-  same.each do |(what, who, unit), values|
-    spread = " (#{figure(values.min)} to #{figure(values.max)})" if values.size > 1
-    puts "| #{what} | #{who} | #{figure(values.sort[values.size / 2])} #{unit}#{spread} |"
+measured.group_by { |(operation, _, _), _| operation }.each_value do |same|
+  same.each do |(operation, implementation, unit), values|
+    spread = " (#{formatted(values.min)} to #{formatted(values.max)})" if values.size > 1
+    puts "| #{operation} | #{implementation} | #{formatted(values.sort[values.size / 2])} #{unit}#{spread} |"
   end
 end
-File.write(json, JSON.generate(figures.map { |(what, who, unit), values| { what: what, who: who, unit: unit, values: values } })) if json
+File.write(json, JSON.generate(measured.map { |(operation, implementation, unit), values|
+  { operation: operation, implementation: implementation, unit: unit, values: values }
+})) if json

@@ -11,7 +11,7 @@ settings = Bench::Settings.parse(ARGV)
 installer = settings.installer
 peers = settings.servers.map { |name| Bench::Peers.all.fetch(name) }.select do |peer|
   problem = installer.problem_with(peer)
-  settings.missing << "#{peer.say}: #{problem}" if problem
+  settings.missing << "#{peer.label}: #{problem}" if problem
   !problem
 end
 settings.missing.each { |line| warn "not measured: #{line}" }
@@ -23,7 +23,7 @@ phases = (settings.sections - Bench::Sections::PROGRAMS).map { |name| sections.p
 phases.each { |matches| runner.plan(matches.sum(&:seconds) * settings.rounds) }
 phases.each do |matches|
   runner.run(matches, settings.rounds)
-  # If something ends this early, hours are lost.
+  # Written after each phase: if the run is interrupted, only the current phase is lost.
   Bench::Report.new(settings, peers, phases.flatten.flat_map(&:rows), {}).write
 end
 runner.finish

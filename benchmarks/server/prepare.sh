@@ -22,7 +22,7 @@ export KINO_BENCH_PEERS=$kino_root/build/peers-$kino_ruby_key
 KINO_BENCH_RUBYLIB=$(build_dir server "$kino_ruby_key")/samples/server/lib:$kino_root/samples/server/lib
 export KINO_BENCH_RUBYLIB
 
-# Nothing has to be built to say what the options are.
+# --help needs no build.
 [[ " $* " = *' -h '* || " $* " = *' --help '* ]] && return
 
 "$kino_root/samples/server/run" --version >/dev/null || exit

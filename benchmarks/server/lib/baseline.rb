@@ -21,7 +21,7 @@ module Bench
       puts count / (now.() - began)
     RUBY
 
-    # Alternates with the servers, although it is not one.
+    # Alternates with the servers like one of them.
     class Loops < Block
       def start(_installer) = nil
     end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "figures"
+require_relative "numbers"
 require_relative "svg"
 
 module Bench
@@ -38,7 +38,7 @@ module Bench
         long = room * value / most
         svg.rect(x + LEFT, middle - 7, [long, 1].max, 14, fill: color, radius: 2)
         svg.line(x + LEFT + room * low / most, middle, x + LEFT + room * high / most, middle, stroke: Svg::INK) if low && low != high
-        svg.text(x + LEFT + [long, room * (high || 0) / most].max + 6, middle + 4, "#{Figures.short(value)}#{unit}", size: 11, fill: Svg::FAINT)
+        svg.text(x + LEFT + [long, room * (high || 0) / most].max + 6, middle + 4, "#{Numbers.short(value)}#{unit}", size: 11, fill: Svg::FAINT)
       end
     end
 
@@ -52,7 +52,7 @@ module Bench
       bottom = rows.size * 26 + 78
       (Math.log10(low).round..Math.log10(high).round).each do |power|
         svg.line(place.(10**power), 68, place.(10**power), bottom)
-        svg.text(place.(10**power), bottom + 18, Figures.duration(10**power), anchor: "middle", size: 11, fill: Svg::FAINT)
+        svg.text(place.(10**power), bottom + 18, Numbers.duration(10**power), anchor: "middle", size: 11, fill: Svg::FAINT)
       end
       rows.each_with_index { |row, index| percentile_row(svg, 88 + index * 26, row, place) }
       svg
@@ -84,12 +84,12 @@ module Bench
       top = y + 18
       steps = series.values.flat_map { |points, _| points.map(&:first) }.uniq.sort
       most = series.values.flat_map { |points, _| points.map(&:last) }.max || 1
-      tick = Figures.step_below(most / 3.0)
+      tick = Numbers.step_below(most / 3.0)
       ceiling = (most * 1.02 / tick).ceil * tick
       at = ->(step, value) { [x + (steps.size > 1 ? width * steps.index(step) / (steps.size - 1.0) : width / 2), top + height * (1 - value / ceiling.to_f)] }
       (0..ceiling).step(tick).each do |value|
         svg.line(x, at.(steps.first, value)[1], x + width, at.(steps.first, value)[1])
-        svg.text(x - 6, at.(steps.first, value)[1] + 4, Figures.short(value), anchor: "end", size: 10, fill: Svg::FAINT)
+        svg.text(x - 6, at.(steps.first, value)[1] + 4, Numbers.short(value), anchor: "end", size: 10, fill: Svg::FAINT)
       end
       steps.each { |step| svg.text(at.(step, 0)[0], top + height + 16, step, anchor: "middle", size: 11, fill: Svg::FAINT) }
       svg.text(x + width / 2, top + height + 34, xlabel, anchor: "middle", size: 11, fill: Svg::FAINT)

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Framework applications that say hello.
+  # Framework applications that return "Hello, World!".
   Framework = Struct.new(:name, :gems, :wanted, :rackup, :endpoint, keyword_init: true)
 
   module Frameworks

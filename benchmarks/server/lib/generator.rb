@@ -13,7 +13,7 @@ module Bench
       result = JSON.parse(IO.popen(command(port, endpoint, connections, seconds, warmup, rate), &:read), symbolize_names: true)
       result.merge(judge(result, Machine.stolen_since(before)))
     rescue JSON::ParserError
-      { failed: "the load generator said nothing" }
+      { failed: "the load generator printed no result" }
     end
 
     def self.command(port, endpoint, connections, seconds, warmup, rate)
@@ -27,17 +27,17 @@ module Bench
     # An error invalidates a run; a note qualifies it.
     def self.judge(result, stolen)
       errors = result[:errors].reject { |_, count| count.zero? }
-      return { failed: what_failed(errors, result[:strange]) } if errors.any?
-      return { failed: "no answers" } if result[:requests].zero?
+      return { failed: describe(errors, result[:unexpected]) } if errors.any?
+      return { failed: "no responses" } if result[:requests].zero?
 
       notes = result[:asked_rate].zero? ? closed_loop_notes(result) : open_loop_notes(result)
-      notes << "#{Figures.percent(stolen)} of the CPU time stolen" if stolen > 0.01
+      notes << "#{Numbers.percent(stolen)} of the CPU time stolen" if stolen > 0.01
       { notes: notes }
     end
 
-    def self.what_failed(errors, strange)
+    def self.describe(errors, unexpected)
       counts = errors.map { |kind, count| "#{count} #{kind} #{count == 1 ? "error" : "errors"}" }.join(", ")
-      strange.empty? ? counts : "#{counts}, the first one in #{strange.inspect}"
+      unexpected.empty? ? counts : "#{counts}, the first one in #{unexpected.inspect}"
     end
 
     # "starves" means that some connections were not served, and percentiles do not include their requests.

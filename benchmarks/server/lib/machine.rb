@@ -59,7 +59,7 @@ module Bench
         commit: commit, date: Time.now.utc.strftime("%Y-%m-%d %H:%M UTC"), cpus: cpus, cpu: cpu_model,
         kernel: File.read("/proc/sys/kernel/osrelease").strip, memory_mb: File.read("/proc/meminfo")[/^MemTotal:\s+(\d+)/, 1].to_i / 1024,
         ruby: RUBY_DESCRIPTION, jit: jit? ? "YJIT, for every server" : "none",
-        pinning: server_cpus ? "servers on CPUs #{list(server_cpus)}, generator on #{list(load_cpus)}" : "none: #{cpus} CPUs are too few, servers and generator share them",
+        pinning: server_cpus ? "servers on CPUs #{list(server_cpus)}, generator on #{list(load_cpus)}" : "none: servers and generator share the #{cpus} CPUs",
         load_average: File.read("/proc/loadavg").split.first(3).join(" "), access_logs: "off"
       }
     end

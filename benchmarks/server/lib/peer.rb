@@ -6,7 +6,7 @@ require "rbconfig"
 module Bench
   # A server: the source of its gem, and the command that starts it. Every peer has its own GEM_HOME, because one
   # of them has the same name as our gem.
-  Peer = Struct.new(:name, :gem, :say, :command, :helpers, keyword_init: true) do
+  Peer = Struct.new(:name, :gem, :label, :command, :helpers, keyword_init: true) do
     # The command line that serves +rackup+ on +port+, with the processes and threads of the variant.
     def command_for(port, rackup, **variant)
       instance_exec(port, rackup, variant, &command)
@@ -21,22 +21,22 @@ module Bench
 
     module_function
 
-    def ours(name, say, mode)
-      Peer.new(name: name, say: say, command: lambda { |port, rackup, variant|
+    def ours(name, label, mode)
+      Peer.new(name: name, label: label, command: lambda { |port, rackup, variant|
         workers = variant[:workers] ? ["-w", variant[:workers].to_s] : []
         ["-W:no-experimental", "#{ROOT}/samples/server/exe/kino", "-b", "127.0.0.1", "-p", port.to_s, "-m", variant[:mode] || mode, *workers, rackup]
       })
     end
 
-    def puma(name, say, threads, cluster: true)
-      Peer.new(name: name, gem: "puma", say: say, command: lambda { |port, rackup, variant|
+    def puma(name, label, threads, cluster: true)
+      Peer.new(name: name, gem: "puma", label: label, command: lambda { |port, rackup, variant|
         workers = variant[:workers] || (cluster ? Machine.server_cpu_count : 0)
         ["-S", "puma", "-q", "-b", "tcp://127.0.0.1:#{port}", "-e", "production", "-w", workers.to_s, "-t", "#{threads}:#{threads}", rackup]
       })
     end
 
-    def rust_kino(name, say, elastic: nil)
-      Peer.new(name: name, gem: "kino", say: say, command: lambda { |port, rackup, variant|
+    def rust_kino(name, label, elastic: nil)
+      Peer.new(name: name, gem: "kino", label: label, command: lambda { |port, rackup, variant|
         config = Endpoint.scratch_file("#{name}.rb", elastic && !variant[:workers] ? "max_workers #{elastic}\n" : "")
         workers = variant[:workers] ? ["-w", variant[:workers].to_s] : []
         ["-W:no-experimental", "-S", "kino", "-C", config, "-b", "127.0.0.1", "-p", port.to_s, "-m", variant[:mode] || "ractor", *workers, rackup]
@@ -44,8 +44,8 @@ module Bench
     end
 
     # --async-io requires a library that is built for it.
-    def hyperion(name, say, extra = [], config: "")
-      Peer.new(name: name, gem: "hyperion-rb", helpers: %w[logger fiddle async-http], say: say, command: lambda { |port, rackup, variant|
+    def hyperion(name, label, extra = [], config: "")
+      Peer.new(name: name, gem: "hyperion-rb", helpers: %w[logger fiddle async-http], label: label, command: lambda { |port, rackup, variant|
         workers = variant[:workers] || Machine.server_cpu_count
         file = Endpoint.scratch_file("#{name}.rb", config)
         ["-S", "hyperion", "-C", file, "-b", "127.0.0.1", "-p", port.to_s, "-w", workers.to_s, "-t", "3", "--no-log-requests", *extra, rackup]
@@ -67,26 +67,26 @@ module Bench
         puma("puma-threads-32", "Puma, 1 × 32", 32, cluster: false),
         rust_kino("rust-kino", "Kino (Rust), default"),
         rust_kino("rust-kino-32", "Kino (Rust), up to 32 workers", elastic: 32),
-        Peer.new(name: "falcon", gem: "falcon", say: "Falcon, #{cpus}", command: lambda { |port, rackup, variant|
+        Peer.new(name: "falcon", gem: "falcon", label: "Falcon, #{cpus}", command: lambda { |port, rackup, variant|
           ["-S", "falcon", "serve", "--bind", "http://127.0.0.1:#{port}", "--count", (variant[:workers] || cpus).to_s, "-c", rackup]
         }),
-        Peer.new(name: "iodine", gem: "iodine", say: "Iodine, #{cpus} × 3", command: lambda { |port, rackup, variant|
+        Peer.new(name: "iodine", gem: "iodine", label: "Iodine, #{cpus} × 3", command: lambda { |port, rackup, variant|
           ["-S", "iodine", "-b", "127.0.0.1", "-p", port.to_s, "-w", (variant[:workers] || cpus).to_s, "-t", "3", rackup]
         }),
-        Peer.new(name: "agoo", gem: "agoo", helpers: %w[logger rackup:~>2.0], say: "Agoo, #{cpus} × 3", command: lambda { |port, rackup, variant|
+        Peer.new(name: "agoo", gem: "agoo", helpers: %w[logger rackup:~>2.0], label: "Agoo, #{cpus} × 3", command: lambda { |port, rackup, variant|
           ["-S", "rackup", "-s", "agoo", "-E", "production", "-o", "127.0.0.1", "-p", port.to_s, "-O", "wc=#{variant[:workers] || cpus}",
            "-O", "thread_count=3", "-O", "silent", rackup]
         }),
-        Peer.new(name: "itsi", gem: "itsi", say: "Itsi, #{cpus} × 3", command: lambda { |port, rackup, variant|
+        Peer.new(name: "itsi", gem: "itsi", label: "Itsi, #{cpus} × 3", command: lambda { |port, rackup, variant|
           ["-S", "itsi", "start", "-b", "http://127.0.0.1:#{port}", "-w", (variant[:workers] || cpus).to_s, "-t", "3", "-r", rackup]
         }),
-        Peer.new(name: "pitchfork", gem: "pitchfork", say: "Pitchfork, #{cpus * 3} × 1", command: lambda { |port, rackup, variant|
+        Peer.new(name: "pitchfork", gem: "pitchfork", label: "Pitchfork, #{cpus * 3} × 1", command: lambda { |port, rackup, variant|
           config = Endpoint.scratch_file("pitchfork.rb", "worker_processes #{(variant[:workers] || cpus) * 3}\n")
           ["-S", "pitchfork", "-l", "127.0.0.1:#{port}", "-E", "production", "-c", config, rackup]
         }),
         hyperion("hyperion", "Hyperion, #{cpus} × 3"),
         hyperion("hyperion-async", "Hyperion --async-io, #{cpus} × 3", ["--async-io"], config: "require 'async/http'\n"),
-        Peer.new(name: "bare", say: "bare C++ server, no Ruby", command: lambda { |port, _rackup, _variant|
+        Peer.new(name: "bare", label: "bare C++ server, no Ruby", command: lambda { |port, _rackup, _variant|
           [ENV.fetch("KINO_BENCH_NATIVE") + "/bare_server", port.to_s]
         })
       ]
@@ -103,7 +103,7 @@ module Bench
       File.join(@directory, gem)
     end
 
-    # nil, or the reason in one line why the peer is not available.
+    # One line that says why the peer is not available, or nil.
     def problem_with(peer)
       return unless peer.gem
 

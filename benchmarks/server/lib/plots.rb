@@ -26,12 +26,12 @@ module Bench
     private
 
     def of(section) = @rows.select { |row| row[:section] == section && row.results.any? }
-    def say(name) = @peers.find { |peer| peer.name == name }.say
+    def label(name) = @peers.find { |peer| peer.name == name }.label
 
-    def bar(row, *figure)
-      return [say(row[:server]), nil, nil, Svg::FAINT] unless row.measured?
+    def bar(row, *path)
+      return [label(row[:server]), nil, nil, Svg::FAINT] unless row.measured?
 
-      [say(row[:server]), row.median(*figure), row.spread(*figure), row[:server].start_with?("kino") ? Svg::COLORS.first : "#9fb3c8"]
+      [label(row[:server]), row.median(*path), row.spread(*path), row[:server].start_with?("kino") ? Svg::COLORS.first : "#9fb3c8"]
     end
 
     def throughput
@@ -55,7 +55,7 @@ module Bench
       return if rows.empty?
 
       Charts.percentiles("/plaintext at 80 % of the server's own closed-loop rate", rows.map do |row|
-        [say(row[:server]), { "p50" => :p50, "p90" => :p90, "p99" => :p99, "p99.9" => :p999 }.transform_values { |name| row.median(:latency_us, name) },
+        [label(row[:server]), { "p50" => :p50, "p90" => :p90, "p99" => :p99, "p99.9" => :p999 }.transform_values { |name| row.median(:latency_us, name) },
          row[:server].start_with?("kino") ? Svg::COLORS.first : "#6d87a5"]
       end, "dots from small to large: p50, p90, p99, p99.9")
     end
@@ -64,7 +64,7 @@ module Bench
       rows = of(section).select(&:measured?)
       return if rows.empty?
 
-      panels = rows.group_by { |row| row[:endpoint] }.to_h { |endpoint, own| ["/#{endpoint}, requests/s", series(own, :count) { |name| say(name)[/\A[^,]+/] }] }
+      panels = rows.group_by { |row| row[:endpoint] }.to_h { |endpoint, own| ["/#{endpoint}, requests/s", series(own, :count) { |name| label(name)[/\A[^,]+/] }] }
       Charts.lines("Rate against #{xlabel}", panels, xlabel: xlabel)
     end
 
@@ -76,7 +76,7 @@ module Bench
     end
 
     def series(rows, step)
-      rows.group_by { |row| row[:server] }.to_h { |server, own| [block_given? ? yield(server) : say(server), [own.map { |row| [row[step], row.median(:rate)] }.sort, @colors[server]]] }
+      rows.group_by { |row| row[:server] }.to_h { |server, own| [block_given? ? yield(server) : label(server), [own.map { |row| [row[step], row.median(:rate)] }.sort, @colors[server]]] }
     end
   end
 end

@@ -3,7 +3,7 @@
 require "fileutils"
 require "json"
 
-require_relative "figures"
+require_relative "numbers"
 require_relative "plots"
 require_relative "targets"
 
@@ -38,12 +38,12 @@ module Bench
 
     def json
       { machine: @facts, not_measured: @settings.missing,
-        servers: @peers.to_h { |peer| [peer.name, peer.say] }, rows: @rows.map(&:to_h), others: @others }
+        servers: @peers.to_h { |peer| [peer.name, peer.label] }, rows: @rows.map(&:to_h), others: @others }
     end
 
     def markdown
       parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
-               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, second_opinion, failures]
+               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, failures]
       parts << Targets.new(@rows).table
       @others.each { |name, text| parts << "## benchmarks/#{name}\n\n#{text.strip}" }
       "#{parts.compact.join("\n\n")}\n"
@@ -57,7 +57,7 @@ module Bench
 
     def of(section) = @rows.select { |row| row[:section] == section }
 
-    def say(name) = @peers.find { |peer| peer.name == name }.say
+    def label(name) = @peers.find { |peer| peer.name == name }.label
 
     def table(title, header, lines)
       return if lines.empty?
@@ -70,8 +70,8 @@ module Bench
       return row.results.empty? ? "" : "failed" if !row.measured?
 
       low, high = row.spread(:rate)
-      spread = row.results.size > 1 ? " (#{Figures.short(low)} to #{Figures.short(high)})" : ""
-      "#{Figures.whole(row.median(:rate))}#{spread}#{" *" if row.notes.any?}"
+      spread = row.results.size > 1 ? " (#{Numbers.short(low)} to #{Numbers.short(high)})" : ""
+      "#{Numbers.whole(row.median(:rate))}#{spread}#{" *" if row.notes.any?}"
     end
 
     def by_server(rows) = @peers.map { |peer| [peer, rows.select { |row| row[:server] == peer.name }] }.reject { |_, own| own.empty? }
@@ -80,7 +80,7 @@ module Bench
       rows = of("closed")
       names = rows.map { |row| row[:endpoint] }.uniq
       table("Requests per second, closed loop", ["server", *names.map { |name| "/#{name}" }], by_server(rows).map do |peer, own|
-        [peer.say, *names.map { |name| rate_cell(own.find { |row| row[:endpoint] == name }) }]
+        [peer.label, *names.map { |name| rate_cell(own.find { |row| row[:endpoint] == name }) }]
       end)
     end
 
@@ -88,9 +88,9 @@ module Bench
       rows = of("closed").select(&:measured?)
       table("Closed loop in detail", ["endpoint", "server", "mean", "p50", "p99", "p99.9", "per connection", "server CPU per request", "generator CPU", "notes"],
             rows.sort_by { |row| [Endpoint::ALL.keys.index(row[:endpoint]), -row.median(:rate)] }.map do |row|
-        ["/#{row[:endpoint]}", say(row[:server]), *%i[mean p50 p99 p999].map { |name| Figures.duration(row.median(:latency_us, name)) },
+        ["/#{row[:endpoint]}", label(row[:server]), *%i[mean p50 p99 p999].map { |name| Numbers.duration(row.median(:latency_us, name)) },
          "#{row.median(:per_connection, :least).round} to #{row.median(:per_connection, :most).round}",
-         "#{Figures.whole(row.median(:cpu_us_per_request))} µs", Figures.percent(row.median(:generator_cpu)), row.notes.join("; ")]
+         "#{Numbers.whole(row.median(:cpu_us_per_request))} µs", Numbers.percent(row.median(:generator_cpu)), row.notes.join("; ")]
       end)
     end
 
@@ -98,8 +98,8 @@ module Bench
       rows = of("open").select(&:measured?)
       table("Open loop: /plaintext at a constant rate", ["of its own closed-loop rate", "server", "requests/s", "p50", "p90", "p99", "p99.9", "worst", "notes"],
             rows.sort_by { |row| [row[:share], row.median(:latency_us, :p99)] }.map do |row|
-        [row[:share] < 1 ? Figures.percent(row[:share]) : "closed loop", say(row[:server]), Figures.whole(row.median(row[:share] < 1 ? :asked_rate : :rate)),
-         *%i[p50 p90 p99 p999 max].map { |name| Figures.duration(row.median(:latency_us, name)) }, row.notes.join("; ")]
+        [row[:share] < 1 ? Numbers.percent(row[:share]) : "closed loop", label(row[:server]), Numbers.whole(row.median(row[:share] < 1 ? :asked_rate : :rate)),
+         *%i[p50 p90 p99 p999 max].map { |name| Numbers.duration(row.median(:latency_us, name)) }, row.notes.join("; ")]
       end)
     end
 
@@ -108,7 +108,7 @@ module Bench
       counts = rows.map { |row| row[:count] }.uniq
       pairs = rows.map { |row| row.key.values_at(:endpoint, :server) }.uniq
       table(title, ["endpoint", "server", *counts.map(&:to_s)], pairs.map do |endpoint, server|
-        ["/#{endpoint}", say(server)[/\A[^,]+/], *counts.map { |count| rate_cell(rows.find { |row| row.key.values_at(:endpoint, :server, :count) == [endpoint, server, count] }) }]
+        ["/#{endpoint}", label(server)[/\A[^,]+/], *counts.map { |count| rate_cell(rows.find { |row| row.key.values_at(:endpoint, :server, :count) == [endpoint, server, count] }) }]
       end)
     end
 
@@ -116,44 +116,44 @@ module Bench
       rows = of("connections")
       counts = rows.map { |row| row[:connections] }.uniq
       table("Rate against connections, /plaintext", ["server", *counts.map(&:to_s)], by_server(rows).map do |peer, own|
-        [peer.say, *counts.map { |count| rate_cell(own.find { |row| row[:connections] == count }) }]
+        [peer.label, *counts.map { |count| rate_cell(own.find { |row| row[:connections] == count }) }]
       end)
     end
 
     def memory
       table("Proportional memory (PSS) of the whole process tree with 8 workers, after /plaintext", %w[server PSS],
-            of("memory").select(&:measured?).map { |row| [say(row[:server])[/\A[^,]+/], "#{row.median(:pss_mb).round} MB"] })
+            of("memory").select(&:measured?).map { |row| [label(row[:server])[/\A[^,]+/], "#{row.median(:pss_mb).round} MB"] })
     end
 
     def slow
       rows = of("slow").select(&:measured?).sort_by { |row| row.median(:latency_us, :p99) }
       table("/plaintext, 200 times a second, while one request per CPU computes for 2 s", %w[server p50 p90 p99 worst notes], rows.map do |row|
-        [say(row[:server]), *%i[p50 p90 p99 max].map { |name| Figures.duration(row.median(:latency_us, name)) }, row.notes.join("; ")]
+        [label(row[:server]), *%i[p50 p90 p99 max].map { |name| Numbers.duration(row.median(:latency_us, name)) }, row.notes.join("; ")]
       end)
     end
 
     def frameworks
       rows = of("frameworks")
       names = rows.map { |row| row[:framework] }.uniq
-      table("Hello of frameworks, requests per second (kino and Kino choose the mode)", ["server", *names], by_server(rows).map do |peer, own|
-        [peer.say, *names.map { |name| rate_cell(own.find { |row| row[:framework] == name }) }]
+      table("Hello, World! with frameworks, requests per second (kino and Kino choose the mode)", ["server", *names], by_server(rows).map do |peer, own|
+        [peer.label, *names.map { |name| rate_cell(own.find { |row| row[:framework] == name }) }]
       end)
     end
 
-    def second_opinion
-      table("/plaintext: our generator and wrk on the same process", %w[server ours wrk], by_server(of("wrk")).map do |peer, own|
-        [peer.say, *own.partition { |row| row[:tool] }.flatten.map { |row| rate_cell(row) }]
+    def load_against_wrk
+      table("/plaintext: this load generator and wrk against the same server process", ["server", "load generator", "wrk"], by_server(of("wrk")).map do |peer, own|
+        [peer.label, *own.partition { |row| row[:tool] }.flatten.map { |row| rate_cell(row) }]
       end)
     end
 
     def failures
       lines = @rows.select(&:failed).group_by { |row| [row[:server], row[:section], row.failed[0, 60]] }.map do |(server, section, _), rows|
         what = rows.map { |row| row.key.except(:server, :section, :connections).values.compact.join(" ") }.uniq.join(", ")
-        "* #{say(server)}, #{section} (#{what}): #{rows.first.failed}"
+        "* #{label(server)}, #{section} (#{what}): #{rows.first.failed}"
       end
       return if lines.empty? && @rows.none? { |row| row.notes.any? }
 
-      "## Failed rows\n\n#{lines.empty? ? "None." : lines.join("\n")}\n\n`*` marks a rate with a note, in the details or in results.json."
+      "## Failed measurements\n\n#{lines.empty? ? "None." : lines.join("\n")}\n\n`*` marks a rate with a note, in the details or in results.json."
     end
   end
 end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "figures"
+require_relative "numbers"
 
 module Bench
   # One cell of the results: a server, a situation, and the measurements of each turn.
@@ -21,7 +21,7 @@ module Bench
 
     def [](name) = @key[name]
 
-    # +turn+ identifies turn and round: results of different rows with the same one were measured within the same
+    # +turn+ identifies turn and round: results of different rows with the same turn were measured within the same
     # minute.
     def measure(server, turn)
       result = @measure.call(server)
@@ -49,16 +49,16 @@ module Bench
       @results.map { |result| result.dig(*path) }.compact.sort
     end
 
-    def median(*path) = Figures.quantile(all(*path), 0.5)
+    def median(*path) = Numbers.quantile(all(*path), 0.5)
 
     # The lower and the upper quartile: half of the turns are between them.
-    def spread(*path) = [0.25, 0.75].map { |share| Figures.quantile(all(*path), share) }
+    def spread(*path) = [0.25, 0.75].map { |share| Numbers.quantile(all(*path), share) }
 
     # The median of rate / other's rate in the same turn: a slowdown longer than a turn affects both.
     def ratio_to(other)
       theirs = other.results.to_h { |result| [result[:turn], result[:rate]] }
       pairs = @results.map { |result| [result[:rate], theirs[result[:turn]]] }.select(&:all?)
-      Figures.quantile(pairs.map { |own, their| own.fdiv(their) }.sort, 0.5)
+      Numbers.quantile(pairs.map { |own, their| own.fdiv(their) }.sort, 0.5)
     end
 
     def to_h = @key.merge(results: @results)
@@ -66,7 +66,7 @@ module Bench
 
   # A server and the rows that are measured in one run of it.
   Block = Struct.new(:peer, :options, :rows, :probe) do
-    self::START = 1.5 # seconds, about
+    self::START = 1.5 # seconds, approximately
 
     def start(installer) = ServerProcess.new(peer, installer: installer, **options).start(probe)
     def seconds = rows.sum(&:seconds)
@@ -74,7 +74,7 @@ module Bench
 
   # Blocks whose servers run at the same time and alternate, so other load on the machine affects all of them equally.
   Match = Struct.new(:blocks, :turns) do
-    # The order of measurements in one turn: the same endpoint of all servers, then the next endpoint. Every turn begins at
+    # The order of measurements in one turn: the same endpoint of all servers, then the next endpoint. Every turn begins with
     # another server, so the neighbours of a server vary.
     def schedule(turn)
       pairs = blocks.rotate(turn).flat_map { |block| block.rows.map { |row| [block, row] } }

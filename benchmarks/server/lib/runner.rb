@@ -15,7 +15,7 @@ module Bench
       @planned += seconds
     end
 
-    # Every round visits all matches, with new servers, and begins at another match.
+    # Every round visits all matches, with new servers, and begins with another match.
     def run(matches, rounds)
       rounds.times do |round|
         matches.rotate(round * matches.size / rounds).each { |match| visit(match, round) }

@@ -159,7 +159,7 @@ module Bench
       output = IO.popen(["wrk", "-t1", "-c", connections.to_s, "-d", "#{seconds.ceil}s", "--latency", "http://127.0.0.1:#{port}#{path}"], err: File::NULL, &:read)
       problem = output[/^\s*(Socket errors.*|Non-2xx.*)/, 1]
       rate = output[%r{Requests/sec:\s+([\d.]+)}, 1]
-      problem || !rate ? { failed: problem || "wrk said nothing" } : { rate: rate.to_f }
+      problem || !rate ? { failed: problem || "wrk printed no rate" } : { rate: rate.to_f }
     rescue Errno::ENOENT
       { failed: "wrk is not installed" }
     end

@@ -30,8 +30,8 @@ module Bench
       RUNNING << self
       deadline = now + 40
       until answers?(probe)
-        raise Failed, "#{@peer.name} ended at its start: #{last_words}" if gone?
-        raise Failed, "#{@peer.name} did not answer within 40 s: #{last_words}" if now > deadline
+        raise Failed, "#{@peer.name} exited during startup: #{end_of_log}" if gone?
+        raise Failed, "#{@peer.name} did not answer within 40 s: #{end_of_log}" if now > deadline
 
         sleep 0.05
       end
@@ -46,7 +46,7 @@ module Bench
 
       signal(:TERM, @pid) unless gone?
       gone = within(6) { gone? }
-      signal(:KILL, -@pid) # workers that outlive their master or ignore TERM
+      signal(:KILL, -@pid) # workers that survive their master or ignore TERM
       Process.wait(@pid) unless gone
     end
 
@@ -113,11 +113,11 @@ module Bench
       false
     end
 
-    def last_words
+    def end_of_log
       lines = File.readlines(@log, chomp: true).map(&:strip).reject(&:empty?)
       (lines.grep(/Error|error:/).last(1) + lines.last(1)).uniq.join(" / ")[0, 300]
     rescue SystemCallError
-      "nothing"
+      "no log"
     end
 
     # /proc/PID/stat after the name, which may contain anything: state, parent, group, ...

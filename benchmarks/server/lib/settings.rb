@@ -43,17 +43,17 @@ module Bench
     def parser
       OptionParser.new do |options|
         options.banner = "Usage: benchmarks/run [options]"
-        options.on("--quick", "a first impression in minutes: one short round; give it first, what follows changes it") { shorten }
-        options.on("--only LIST", Array, "of #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
-        options.on("--servers LIST", Array, "of #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
-        options.on("--endpoints LIST", Array, "of #{@endpoints.join(", ")}") { |list| @endpoints = known(list.map { |path| path.delete_prefix("/") }, Endpoint::ALL.keys) }
-        options.on("--rounds N", Integer, "with new servers in each (#{@rounds})") { |count| @rounds = count }
-        options.on("--turns N", Integer, "of every server in a round (#{@turns})") { |count| @turns = count }
-        options.on("--seconds S", Float, "per turn (#{@seconds})") { |value| @seconds = value }
-        options.on("--warmup S", Float, "before each (#{@warmup})") { |value| @warmup = value }
-        options.on("--connections N", Integer, "(#{@connections})") { |count| @connections = count }
-        options.on("--rails", "Rails hello, too; installs it") { @rails = true }
-        options.on("--output DIR", "where the results go (build/benchmarks/...)") { |path| @output = File.expand_path(path) }
+        options.on("--quick", "one short round, which takes minutes; later options override its settings") { shorten }
+        options.on("--only LIST", Array, "sections: #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
+        options.on("--servers LIST", Array, "servers: #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
+        options.on("--endpoints LIST", Array, "endpoints: #{@endpoints.join(", ")}") { |list| @endpoints = known(list.map { |path| path.delete_prefix("/") }, Endpoint::ALL.keys) }
+        options.on("--rounds N", Integer, "number of rounds; each starts new servers (#{@rounds})") { |count| @rounds = count }
+        options.on("--turns N", Integer, "turns of every server per round (#{@turns})") { |count| @turns = count }
+        options.on("--seconds S", Float, "measured time per turn (#{@seconds})") { |value| @seconds = value }
+        options.on("--warmup S", Float, "warm-up before each turn (#{@warmup})") { |value| @warmup = value }
+        options.on("--connections N", Integer, "of the load generator (#{@connections})") { |count| @connections = count }
+        options.on("--rails", "measure a Rails application, too; installs Rails") { @rails = true }
+        options.on("--output DIR", "directory for the results (build/benchmarks/...)") { |path| @output = File.expand_path(path) }
       end
     end
 
@@ -69,8 +69,8 @@ module Bench
     end
 
     def known(list, names)
-      strangers = list - names
-      raise OptionParser::InvalidArgument, "#{strangers.join(", ")} (there is #{names.join(", ")})" if strangers.any?
+      unknown = list - names
+      raise OptionParser::InvalidArgument, "#{unknown.join(", ")} (known: #{names.join(", ")})" if unknown.any?
 
       list
     end

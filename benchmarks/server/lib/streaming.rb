@@ -8,7 +8,7 @@ module Bench
   module Streaming
     PATH = "/drip"
 
-    # A note if it does not.
+    # A note if the server does not stream.
     def self.note(port, pause: 0.3)
       began = first = nil
       TCPSocket.open("127.0.0.1", port) do |socket|
@@ -23,7 +23,7 @@ module Bench
       end
       "collects: nothing of a body is sent before it is complete" unless first && first < began + pause
     rescue SystemCallError => e
-      "cannot be asked whether it streams: #{e.message}"
+      "the check for streaming failed: #{e.message}"
     end
 
     def self.now = Process.clock_gettime(Process::CLOCK_MONOTONIC)

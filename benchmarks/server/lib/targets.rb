@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-require_relative "figures"
+require_relative "numbers"
 
 module Bench
-  # The targets of the default configuration of kino, beside what it reached in this run. Rates are compared turn by turn.
+  # The targets of the default configuration of kino, next to the results of this run. Rates are compared turn by turn.
   class Targets
     def initialize(rows)
       @rows = rows
@@ -23,8 +23,8 @@ module Bench
       @rows.find { |row| row[:section] == section && row[:server] == server && key.all? { |name, value| row[name] == value } && row.measured? }
     end
 
-    # A peer that starves connections is fast only for a few clients. One that collects bodies does not stream. One that
-    # leaves requests unanswered has latencies only for the others.
+    # Excludes peers that starve connections (fast only for a few clients), collect bodies (do not stream) or leave
+    # requests unanswered (their latencies do not count).
     def rivals(section, **key)
       @rows.select do |row|
         row[:section] == section && !%w[kino kino-threaded bare].include?(row[:server]) && row.measured? && key.all? { |name, value| row[name] == value } &&
@@ -38,7 +38,7 @@ module Bench
       return unless ours && other
 
       reached = ours.ratio_to(other)
-      [what, "≥ #{Figures.percent(wanted)}", Figures.percent(reached), reached >= wanted]
+      [what, "≥ #{Numbers.percent(wanted)}", Numbers.percent(reached), reached >= wanted]
     end
 
     def first_everywhere
@@ -65,7 +65,7 @@ module Bench
     end
 
     def limit(what, row, other)
-      [what, "", Figures.percent(row.ratio_to(other)), nil] if row && other
+      [what, "", Numbers.percent(row.ratio_to(other)), nil] if row && other
     end
 
     def io
@@ -74,7 +74,7 @@ module Bench
       return unless ours
 
       reached = ours.median(:rate) / (slots / 0.005)
-      ["/io with #{slots} workers against slots ÷ wait", "≥ 98 %", Figures.percent(reached), reached >= 0.98]
+      ["/io with #{slots} workers against slots ÷ wait", "≥ 98 %", Numbers.percent(reached), reached >= 0.98]
     end
 
     # The worker count with the largest lead over 32 workers, turn by turn.
@@ -89,7 +89,7 @@ module Bench
 
     def memory
       ours, puma = %w[kino puma].map { |server| row("memory", server)&.median(:pss_mb) }
-      ["memory against Puma cluster at 8 workers", "≤ 20 %", Figures.percent(ours / puma), ours <= puma / 5] if ours && puma
+      ["memory against Puma cluster at 8 workers", "≤ 20 %", Numbers.percent(ours / puma), ours <= puma / 5] if ours && puma
     end
 
     def overhead
@@ -97,7 +97,7 @@ module Bench
     end
 
     def open_loop = lower_p99("open", "p99 at 80 % load", share: 0.8)
-    def slow = lower_p99("slow", "p99 of /plaintext beside slow requests")
+    def slow = lower_p99("slow", "p99 of /plaintext during slow requests")
 
     def lower_p99(section, what, **key)
       ours = row(section, "kino", **key)&.median(:latency_us, :p99)
@@ -105,7 +105,7 @@ module Bench
       return unless ours && best
 
       other = best.median(:latency_us, :p99)
-      [what, "below #{best[:server]}'s #{Figures.duration(other)}", Figures.duration(ours), ours < other]
+      [what, "below #{best[:server]}'s #{Numbers.duration(other)}", Numbers.duration(ours), ours < other]
     end
   end
 end

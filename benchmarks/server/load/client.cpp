@@ -134,7 +134,7 @@ void client::read_some(connection& c) {
 
 void client::count_error(std::uint64_t& kind, std::string_view bytes) {
   ++kind;
-  if (result_.strange.empty()) result_.strange = bytes.substr(0, 300);
+  if (result_.unexpected.empty()) result_.unexpected = bytes.substr(0, 300);
 }
 
 void client::complete(connection& c, bool usable, std::string_view bytes) {

@@ -37,7 +37,7 @@ struct result {
   std::uint64_t unfinished = 0;      // open loop: due, but not answered at the end of the grace period
   std::int64_t oldest = 0;           // closed loop: age of the oldest outstanding request at the end
   std::vector<std::uint64_t> per_connection;
-  std::string strange;               // what came last of the first answer with a status or body error
+  std::string unexpected;            // from the first response with a status or body error
 };
 
 [[nodiscard]] std::int64_t now();
@@ -59,7 +59,7 @@ public:
   client& operator=(client const&) = delete;
 
   void run();
-  [[nodiscard]] result const& figures() const { return result_; }
+  [[nodiscard]] result const& measured() const { return result_; }
 
 private:
   struct connection {

@@ -51,7 +51,7 @@ settings parse(int count, char** arguments) {
   settings given;
   for (int i = 1; i < count; i += 2) {
     std::string const name = arguments[i];
-    if (i + 1 == count) throw std::invalid_argument(name + " wants a value");
+    if (i + 1 == count) throw std::invalid_argument(name + " needs a value");
     std::string const value = arguments[i + 1];
     auto whole = [&](double high) { return static_cast<std::size_t>(number(name, value, 1, high)); };
     if (name == "--port") given.plan.port = static_cast<int>(whole(65535));
@@ -109,7 +109,7 @@ double cpu_seconds() {
 void print(settings const& given, std::vector<std::unique_ptr<load::client>> const& clients, double cpu) {
   load::result all;
   for (auto const& one : clients) {
-    load::result const& part = one->figures();
+    load::result const& part = one->measured();
     all.latency.add(part.latency);
     all.completed += part.completed;
     all.connect_errors += part.connect_errors;
@@ -119,7 +119,7 @@ void print(settings const& given, std::vector<std::unique_ptr<load::client>> con
     all.reconnects += part.reconnects;
     all.unfinished += part.unfinished;
     all.oldest = std::max(all.oldest, part.oldest);
-    if (all.strange.empty()) all.strange = part.strange;
+    if (all.unexpected.empty()) all.unexpected = part.unexpected;
     all.per_connection.insert(all.per_connection.end(), part.per_connection.begin(), part.per_connection.end());
   }
   auto const [least, most] = std::minmax_element(all.per_connection.begin(), all.per_connection.end());
@@ -134,9 +134,9 @@ void print(settings const& given, std::vector<std::unique_ptr<load::client>> con
               us(static_cast<double>(all.latency.max())), n(all.latency.count()));
   std::printf("\"per_connection\":{\"least\":%llu,\"most\":%llu},\"reconnects\":%llu,\"unfinished\":%llu,\"oldest_us\":%.0f,",
               n(*least), n(*most), n(all.reconnects), n(all.unfinished), us(static_cast<double>(all.oldest)));
-  std::printf("\"errors\":{\"connect\":%llu,\"socket\":%llu,\"status\":%llu,\"body\":%llu},\"strange\":%s,\"generator_cpu\":%.3f}\n",
+  std::printf("\"errors\":{\"connect\":%llu,\"socket\":%llu,\"status\":%llu,\"body\":%llu},\"unexpected\":%s,\"generator_cpu\":%.3f}\n",
               n(all.connect_errors), n(all.socket_errors), n(all.status_errors), n(all.body_errors),
-              quoted(all.strange).c_str(), cpu);
+              quoted(all.unexpected).c_str(), cpu);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module Bench
-  # Formats numbers for reports.
-  module Figures
+  # Formats and summarises numbers for reports.
+  module Numbers
     module_function
 
     def whole(number)
