@@ -112,7 +112,7 @@ class ModeTest < ServerTest
       server = start(Doubtful.new.freeze, mode: :ractor)
       assert_equal [:ractor, "fine"], [server.mode, get(server)]
     end
-    assert_match(/\Akino: mode :ractor was demanded, but .* a request that reaches it gets 500:$/, log)
+    assert_match(/\Akino: mode :ractor is set, but .* a request that reaches it gets 500:$/, log)
     findings = log.lines.grep(/\A  \* /)
     assert_equal 3, findings.size, log
     assert_equal 1, findings.grep(/reads ModeTest::Doubtful::FIRST .*\(and more of this kind\)$/).size, log

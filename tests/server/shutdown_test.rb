@@ -344,7 +344,7 @@ class ShutdownTest < ServerTest
     assert File.socket?("#{directory}/socket"), "a child removed the socket's file"
     process.signal("TERM")
     assert_equal 0, process.status, process.log
-    assert_match(/came back from the handler/, process.log)
+    assert_match(/returned from the handler/, process.log)
   end
 
   # Writes a file to a new directory, which is removed after the test; returns its path.

@@ -9,11 +9,11 @@ require_relative "kino/config/options"
 require_relative "kino/native"
 require_relative "kino/server"
 
-# A Rack server whose HTTP front-end is native threads and whose handlers run in Ractors, or in Threads
-# when the app cannot be shared between Ractors. Kino::Server is the way in.
+# A Rack server: native threads handle HTTP, and handlers run in Ractors, or in Threads if the app cannot be shared
+# between Ractors. Kino::Server is the entry point.
 module Kino
   # How many handlers can compute at once on the CPUs this process may use: scheduler affinity and the
-  # control group's quota are counted, so it is honest in a container.
+  # control group's quota are respected, so it is correct in a container.
   def self.available_parallelism
     Native.available_parallelism
   end

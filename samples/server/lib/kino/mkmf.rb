@@ -29,7 +29,7 @@ module MakeMakefile # :nodoc:
     kino_choose_compiler
     # Ruby's own flags for C++ may be empty, and mkmf would then compile without optimisation.
     $CXXFLAGS += " $(optflags) $(debugflags)" unless $CXXFLAGS.match?(/(?:\A|\s)-O/)
-    # Narrowing: a VALUE is an integer for C++, and would become a number that it is not.
+    # Narrowing: a VALUE is an integer for C++, and would be converted as a number.
     $CXXFLAGS += " #{kino_standard(std)} -Werror=narrowing -fvisibility=hidden -fvisibility-inlines-hidden -pthread"
     # As system headers, so a gem's own warning flags do not apply to them.
     $CXXFLAGS += " -isystem #{headers.quote}"

@@ -2,9 +2,9 @@
 
 module Kino
   # Ruby loads most encodings and converters at their first use. Before Ruby 4.0 the process hangs when that happens
-  # in a Ractor, for UTF-16 and UTF-32 at least, and a client can name one: in the charset of a form's part, say.
+  # in a Ractor, for UTF-16 and UTF-32 at least, and a client can name one, for example as the charset of a form's part.
   module Encodings
-    # Loads all there are: 60 ms and 3 MiB. Call in the main Ractor before there are others.
+    # Loads all of them, which takes 60 ms and 3 MiB. Call in the main Ractor before there are others.
     def self.load_all
       return if RUBY_VERSION >= "4.0"
 

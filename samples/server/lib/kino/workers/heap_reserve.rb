@@ -3,7 +3,7 @@
 require_relative "../native"
 
 module Kino
-  # Adds pages to Ruby's heap when the Ractors lack pages of their own.
+  # Adds pages to Ruby's heap if it has too few for all Ractors.
   #
   # A Ractor allocates from pages, one of each size class, that no other Ractor may use until the next collection. With
   # fewer pages than the Ractors need together, Ruby collects to reclaim them, even if they are almost empty. It then

@@ -7,8 +7,8 @@ require_relative "../app/log"
 
 module Kino
   # Keeps a worker for every spec: starts workers one by one, each after the one before has joined (several new
-  # Ractors that pin their threads at once can hang Ruby), and replaces the dead. Runs on a Thread of its
-  # own, which waits natively for the server's events. An app that ends that Thread gets another one.
+  # Ractors that pin their threads at once can hang Ruby), and replaces those that die. Runs on a Thread of its
+  # own, which waits natively for the server's events. If an app ends that Thread, another one replaces it.
   class Supervisor
     # Consecutive failures after which a start continues with the existing workers, or fails if there are none.
     START_ATTEMPTS = 4
@@ -163,7 +163,7 @@ module Kino
       when :worker_joined then joined(details[0])
       when :worker_exited then exited(*details)
       when :room_asked then @room&.asked
-      when :nothing then refused("it said nothing for #{JOIN_SECONDS} s")
+      when :nothing then refused("it did not report for #{JOIN_SECONDS} s")
       end
     end
 

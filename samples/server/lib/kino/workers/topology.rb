@@ -89,8 +89,8 @@ module Kino
 
       def found
         Topology.ractor(@id, @app, name: @name) do |id, app|
-          # A worker pins its native thread. If that was the only one of all Ractors, Ruby makes another one for a new
-          # thread, but not for this one when it is to wake up.
+          # A worker pins its native thread. If that was the only one of all Ractors, Ruby creates another one for a
+          # new thread, but not to wake this one.
           Native.pin_thread
           while Ractor.receive == :start
             begin

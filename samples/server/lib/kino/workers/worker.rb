@@ -40,8 +40,8 @@ module Kino
       return Native.leave(id, slot || NO_SLOT, reason) unless Native.gone?(id)
       return unless slot && Native.forked?(id)
 
-      Log.line("a process that a handler forked (pid #{Process.pid}) came back from the handler; it is not " \
-               "answered for and ends here: let it end with exec or exit!")
+      Log.line("a process that a handler forked (pid #{Process.pid}) returned from the handler; it gets no " \
+               "response and ends here: end it with exec or exit!")
     rescue ArgumentError
       # The server has just stopped, and does not wait for this worker.
       nil

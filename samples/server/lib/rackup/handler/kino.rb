@@ -7,14 +7,14 @@ require_relative "../../kino/config/config_file"
 
 module Rackup
   module Handler
-    # `rackup -s kino` and `rails server -u kino`: flags of the host command and -O options come before KINO_*
-    # variables, those before kino.rb or config/kino.rb, and that before the host command's own defaults.
+    # `rackup -s kino` and `rails server -u kino`: flags of the host command and -O options override KINO_*
+    # variables, which override kino.rb or config/kino.rb, which overrides the host command's own defaults.
     module Kino
       HOST_OPTIONS = { Host: :bind, Port: :port }.freeze
-      # What rackup itself reads from its command line, and what every handler gets from it.
+      # Options that rackup itself reads or passes to every handler.
       OF_RACKUP = %i[environment pid config server debug warn quiet include require builder daemonize heapfile profile_file
                      profile_mode AccessLog].freeze
-      # What some handlers understand and this one has no use for.
+      # Options of other handlers that have no effect here.
       WITHOUT_EFFECT = %i[DoNotReverseLookup Silent Verbose].freeze
 
       def self.run(app, **options)
@@ -51,14 +51,14 @@ module Rackup
         pairs.to_h { |name, value| [names.fetch(name), value] }
       end
 
-      # Rails passes its own settings, too; their names begin with a small letter.
+      # Rails passes its own settings, too; their names begin with a lower-case letter.
       def self.refuse_unknown(options)
         unknown = options.keys - names.keys - OF_RACKUP - WITHOUT_EFFECT - [:Config]
         unknown = unknown.grep(/\A[A-Z]/) if options.key?(:user_supplied_options)
         unknown.each { |name| ::Kino::Options.fetch(underscored(name), "-O #{name}") }
       end
 
-      # Rails says which options its user gave. Rackup does not: a host or port that is its default counts as not given.
+      # Rails passes the names of the options that its user gave. Rackup does not: a default host or port counts as not given.
       def self.chosen?(name, value, supplied)
         return supplied.include?(name) if supplied
 
