@@ -76,8 +76,8 @@ class NewTest < ConsumerTest
     assert_match(/^vendor\/kino is kino \d+\.77\.\d+$/, output)
     assert_includes File.read(File.join(copy, "vendor/kino/include/kino/version.hpp")), "MINOR 77"
     assert_match(/ 0 failures, 0 errors/, ruby!("-S", "rake", chdir: copy, env: with_tools))
-    said = fail!(RbConfig.ruby, "-S", "rake", "kino:update[/nowhere]", chdir: copy, env: with_tools)
-    assert_match(%r{/nowhere is not a kino directory: .* pass a checkout or an installed gem}, said)
+    output = fail!(RbConfig.ruby, "-S", "rake", "kino:update[/nowhere]", chdir: copy, env: with_tools)
+    assert_match(%r{/nowhere is not a kino directory: .* pass a checkout or an installed gem}, output)
   end
 
   def test_its_tests_pass_under_sanitizers
@@ -126,9 +126,9 @@ class NewTest < ConsumerTest
     assert_match(/^usage: /, fail!(RbConfig.ruby, script, "Wire-Counter"))
     { "class" => /a Ruby keyword/, "object" => /module Object, which already exists/, "kino" => /taken by kino/,
       "set" => /./, "json" => /library that Ruby finds already/, "bundler" => /./ }.each do |name, reason|
-      said = fail!(RbConfig.ruby, script, name, sandbox("refused"))
-      assert_match(/\Aa gem cannot be named #{name}: the name .*\. Choose another, like my_#{name}\n\z/, said)
-      assert_match(reason, said)
+      output = fail!(RbConfig.ruby, script, name, sandbox("refused"))
+      assert_match(/\Aa gem cannot be named #{name}: the name .*\. Choose another, like my_#{name}\n\z/, output)
+      assert_match(reason, output)
       refute_path_exists sandbox("refused")
     end
     assert_match(/already exists/, fail!(RbConfig.ruby, script, "wire_counter", written))

@@ -27,7 +27,7 @@ struct one_change : rl::test_suite<one_change, 3> {
   }
 };
 
-// A change that is not for the waiting thread comes first, and a waiter gives up beside it.
+// The first change does not satisfy the waiting threads, and the wait of one of them can time out.
 struct two_changes : rl::test_suite<two_changes, 3> {
   kino::condition changed;
   kino::detail::atomic<int> state{0};

@@ -53,13 +53,13 @@ class VersionsTest < RubyTest
       assert_equal one["version"], two["version"]
       refute_equal one["version"], other["version"]
       assert_equal({ "kino_one" => 1, "kino_two" => 1, "kino_next" => 1000 }, forks) if forks
-      report.each do |name, said|
-        assert_equal 1, said["salts"], "#{name} shares its statics"
-        assert_equal 42, said["thrice"]
-        assert_equal "from #{(order - [name]).first}", said["inner"]
-        assert_match(/wrong argument type/, said["confused"])
+      report.each do |name, values|
+        assert_equal 1, values["salts"], "#{name} shares its statics"
+        assert_equal 42, values["thrice"]
+        assert_equal "from #{(order - [name]).first}", values["inner"]
+        assert_match(/wrong argument type/, values["confused"])
       end
-      addresses = report.values.flat_map { |said| said["addresses"] }
+      addresses = report.values.flat_map { |values| values["addresses"] }
       assert_equal addresses, addresses.uniq
     end
   end

@@ -12,7 +12,7 @@ using kino::server::folded_name;
 
 namespace {
 
-// The same, said a second time.
+// The specification, byte by byte.
 char folded(char c) { return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
 std::string folded(std::string text) {
@@ -29,7 +29,7 @@ std::string copy_of(std::string const& name) {
 
 }  // namespace
 
-TEST_CASE("each byte folds by itself, whatever is beside it") {
+TEST_CASE("each byte is folded independently of its neighbours") {
   for (int byte = 0; byte < 256; ++byte) {
     for (int beside : {0x00, 0x2d, 0x61, 0x7a, 0x7f, 0x80, 0xad, 0xe1, 0xff}) {
       for (int place = 0; place < 8; ++place) {

@@ -62,8 +62,8 @@ module Bench
       line = format("%3d %%, about %s left: %s %s", share, duration(left), row[:section], row[:server])
       return $stderr.print("\r\e[K#{line}") if $stderr.tty?
 
-      $stderr.puts(line) if share != @said
-      @said = share
+      $stderr.puts(line) if share != @printed
+      @printed = share
     end
 
     def duration(seconds)

@@ -30,7 +30,7 @@ static VALUE ask(kino::gvl const& held, VALUE, VALUE number) {
   auto [answer, reply] = kino::make_response<long>();
   if (questions->try_submit({NUM2LONG(number), std::move(reply)}) !=
       kino::push_result::pushed) {
-    throw kino::raise(rb_eRuntimeError, "nobody serves");
+    throw kino::raise(rb_eRuntimeError, "no worker has joined");
   }
   auto& outcome = kino::wait(held, answer);
   if (!outcome.answered()) throw kino::raise(rb_eRuntimeError, "no worker answered");

@@ -244,15 +244,15 @@ VALUE until_unblocked(kino::gvl const& held, VALUE) {
   return ID2SYM(rb_intern("unblocked"));
 }
 
-// Sends the process a signal, and releases the GVL repeatedly until the signal is pending. Whether the work ran as often
-// as the return values said.
+// Sends the process a signal, and releases the GVL repeatedly until the signal is pending. Returns whether the work ran
+// exactly as often as the return values reported.
 VALUE try_without_gvl(kino::gvl const& held, VALUE, VALUE signal) {
   ::kill(::getpid(), FIX2INT(signal));
   long ran = 0;
-  long said = 0;
+  long reported = 0;
   auto work = [&]() noexcept { ++ran; };
-  while (kino::try_without_gvl(held, work, kino::uninterruptible)) ++said;
-  return truth(ran == said);
+  while (kino::try_without_gvl(held, work, kino::uninterruptible)) ++reported;
+  return truth(ran == reported);
 }
 
 VALUE throw_without_gvl(kino::gvl const& held, VALUE) {

@@ -114,8 +114,8 @@ module MakeMakefile # :nodoc:
   # The last output of the compiler in mkmf.log.
   def kino_compiler_errors
     # A command begins with its environment and is in quotes; its output follows.
-    said = File.read("mkmf.log", encoding: "UTF-8").scrub.split(/^(?:\w+=\S* )*"/).last.to_s.lines.drop(1)
-    said.grep(/error:|not found/).first(3).map { |line| "  #{line.strip}" }
+    output = File.read("mkmf.log", encoding: "UTF-8").scrub.split(/^(?:\w+=\S* )*"/).last.to_s.lines.drop(1)
+    output.grep(/error:|not found/).first(3).map { |line| "  #{line.strip}" }
   rescue Errno::ENOENT
     []
   end

@@ -22,7 +22,7 @@ module Kino
     # Replaces +target+ with a copy of the kino that this file belongs to; returns its version. Raises a
     # RuntimeError that names what is missing before it changes anything.
     def self.copy(target)
-      raise "#{__FILE__} has no headers beside it (include/kino/version.hpp); use the one of a checkout or a gem" unless ROOT
+      raise "#{__FILE__} has no kino headers (include/kino/version.hpp) near it; use the copy in a checkout or a gem" unless ROOT
 
       queue = queue_header
       licences = { "kino.txt" => kino_licence, "concurrentqueue.txt" => queue_licence(queue) }

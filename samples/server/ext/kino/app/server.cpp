@@ -40,7 +40,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
                     .permits = settings.run_permits}),
       workers_(settings.slots),
       deadline_(http_.first_thread(), settings.queue_timeout) {
-  if (settings.run_permits) flush_on_suspend::hear();
+  if (settings.run_permits) flush_on_suspend::enable();
 }
 
 std::vector<bind_address> server::listen() {
@@ -174,7 +174,7 @@ void server::post(event&& happened) noexcept {
   try {
     if (events_.try_push(std::move(happened)) != kino::push_result::full) return;
   } catch (std::bad_alloc const&) {
-    // The supervisor gives up on a worker of which it hears nothing.
+    // The supervisor stops waiting for a worker that does not report.
   }
   log_line("an event for the supervisor was lost; its worker count may be off by one");
 }

@@ -14,16 +14,16 @@ namespace kino::server::flush_on_suspend {
 
 namespace {
 
-// Set by `hear`. Without the hook, nothing may be recorded, because nothing would clear it.
-std::atomic<kino::fork_mark const*> heard_since{nullptr};
+// Set by `enable`. Without the hook, nothing may be recorded, because nothing would clear it.
+std::atomic<kino::fork_mark const*> enabled_since{nullptr};
 
-bool hears() noexcept {
-  auto const* const since = heard_since.load(std::memory_order_acquire);  // pairs with hear
+bool enabled() noexcept {
+  auto const* const since = enabled_since.load(std::memory_order_acquire);  // pairs with enable
   return since && !since->forked();
 }
 
-// The native thread's, although it is about a Ruby thread: between a write and the next
-// suspension, which empties it, a Ruby thread stays where it is.
+// Kept per native thread, although it concerns a Ruby thread: between a write and the next
+// suspension, which clears it, a Ruby thread does not change its native thread.
 thread_local exchange* written = nullptr;
 
 // Not inlined: a thread-local's address must not be kept across a call into Ruby.
@@ -36,17 +36,17 @@ thread_local exchange* written = nullptr;
 void on_suspended(rb_event_flag_t, rb_internal_thread_event_data_t const*, void*) {
   exchange* const to = swap_written(nullptr);
   if (!to) return;
-  // A child that was forked in a handler has the socket, but these bytes are its parent's to send.
-  if (!hears()) return;
+  // A child that was forked in a handler has the socket, but its parent sends these bytes.
+  if (!enabled()) return;
   to->flush();
   to->drop_weak();
 }
 
 }  // namespace
 
-void hear() {
-  // One for each process, of those that fork and start a server each.
-  if (!hears()) heard_since.store(new kino::fork_mark, std::memory_order_release);
+void enable() {
+  // Each process that forks and then starts a server has its own.
+  if (!enabled()) enabled_since.store(new kino::fork_mark, std::memory_order_release);
   static bool const installed = [] {
     rb_internal_thread_add_event_hook(&on_suspended, RUBY_INTERNAL_THREAD_EVENT_SUSPENDED,
                                       nullptr);
@@ -56,7 +56,7 @@ void hear() {
 }
 
 void note(exchange& to) noexcept {
-  if (!hears()) return;
+  if (!enabled()) return;
   exchange* const before = swap_written(&to);
   if (before == &to) return;  // The usual case: its reference has been counted.
   to.add_weak();
@@ -69,7 +69,7 @@ void forget() noexcept {
 
 #else
 
-void hear() {}
+void enable() {}
 void note(exchange&) noexcept {}
 void forget() noexcept {}
 

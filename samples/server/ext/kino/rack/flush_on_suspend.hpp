@@ -16,7 +16,7 @@ namespace kino::server {
 namespace flush_on_suspend {
 
 /// Installs the event hook for all threads. It is cheap for threads that have written nothing.
-void hear();
+void enable();
 /// Records that the calling thread has written to `to`, and that chunks may be held back.
 void note(exchange& to) noexcept;
 /// Records that no chunks are held back.
