@@ -15,9 +15,11 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <fcntl.h>
+#include <functional>
 #include <netinet/in.h>
 #include <optional>
 #include <string>
@@ -25,8 +27,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace http_server_test {
 
@@ -66,6 +70,28 @@ private:
   kino::channel<server::exchange::reply> requests_{1024};
   std::atomic<int> handed_over_{0};
   std::atomic<int> refusals_{0};
+};
+
+/// Threads that call `serve` with every request of a desk until it is closed.
+class serving_threads {
+public:
+  serving_threads(desk& requests, std::size_t count, std::function<void(server::exchange::reply const&)> serve)
+      : requests_(requests), serve_(std::move(serve)) {
+    for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
+  }
+  ~serving_threads() {
+    requests_.close();
+    for (std::thread& each : threads_) each.join();
+  }
+
+private:
+  void run() {
+    while (server::exchange::reply const each = requests_.next()) serve_(each);
+  }
+
+  desk& requests_;
+  std::function<void(server::exchange::reply const&)> const serve_;
+  std::vector<std::thread> threads_;
 };
 
 /// Settings with a free port, and with deadlines too far away to expire by accident.

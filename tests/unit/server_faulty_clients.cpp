@@ -34,48 +34,31 @@ constexpr std::string_view get_pieces = "GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n
 constexpr std::size_t large = 600'000;
 constexpr std::size_t pieces = 40;
 
-// Respond as the target says, and wait for slow clients like the workers of the Rack server.
-class workers {
-public:
-  explicit workers(desk& requests) : requests_(requests) {
-    for (int i = 0; i < 3; ++i) threads_.emplace_back([this] { work(); });
+void respond_in_pieces(exchange::reply const& each) {
+  exchange& to = exchange::of(each);
+  server::response_writer writer = begin_answer(each, pieces * 10'000);
+  std::string const bytes(10'000, 'p');
+  for (std::size_t i = 0; i < pieces; ++i) {
+    if (writer.write(bytes) != server::response_writer::result::above_high_watermark) continue;
+    while (to.await_room()) static_cast<void>(to.departures().park(std::nullopt));
   }
-  ~workers() {
-    requests_.close();
-    for (std::thread& each : threads_) each.join();
-  }
+  static_cast<void>(writer.finish());
+}
 
-private:
-  void work() {
-    while (exchange::reply const each = requests_.next()) {
-      exchange& from = exchange::of(each);
-      std::string_view const target = from.head().target();
-      if (target.starts_with("/large")) {
-        answer(each, std::string(large, 'l'));
-      } else if (target.starts_with("/pieces")) {
-        respond_in_pieces(each);
-      } else if (target.starts_with("/drop")) {
-        continue;  // like a worker that dies: the client gets 500
-      } else {
-        if (from.client_gone()) continue;
-        answer(each, read_body(from));
-      }
-    }
+// Responds as the target says, and waits for slow clients like a worker of the Rack server.
+void respond(exchange::reply const& each) {
+  exchange& from = exchange::of(each);
+  std::string_view const target = from.head().target();
+  if (target.starts_with("/large")) {
+    answer(each, std::string(large, 'l'));
+  } else if (target.starts_with("/pieces")) {
+    respond_in_pieces(each);
+  } else if (target.starts_with("/drop")) {
+    return;  // like a worker that dies: the client gets 500
+  } else if (!from.client_gone()) {
+    answer(each, read_body(from));
   }
-  static void respond_in_pieces(exchange::reply const& each) {
-    exchange& to = exchange::of(each);
-    server::response_writer writer = begin_answer(each, pieces * 10'000);
-    std::string const bytes(10'000, 'p');
-    for (std::size_t i = 0; i < pieces; ++i) {
-      if (writer.write(bytes) != server::response_writer::result::above_high_watermark) continue;
-      while (to.await_room()) static_cast<void>(to.departures().park(std::nullopt));
-    }
-    static_cast<void>(writer.finish());
-  }
-
-  desk& requests_;
-  std::vector<std::thread> threads_;
-};
+}
 
 std::string post(std::string_view target, std::size_t length) {
   return "POST " + std::string(target) + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
@@ -209,7 +192,7 @@ TEST_CASE("faulty clients do not affect the others and leak nothing") {
     server::options observed = settings();
     observed.observes = ends;
     running_http_server http(requests, observed);
-    workers const serving(requests);
+    serving_threads const serving(requests, 3, respond);
     std::atomic<std::uint64_t> done{0};
     std::atomic<int> wrong{0};
     stress::watchdog const watchdog([&] { return done.load(); }, [&] { return std::to_string(done) + " visits done"; });
@@ -247,7 +230,7 @@ TEST_CASE("with deadlines that no client can meet, every connection ends") {
   hasty.observes = ends;
   desk requests;
   running_http_server http(requests, hasty);
-  workers const serving(requests);
+  serving_threads const serving(requests, 3, respond);
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < visitors; ++i) {
     threads.emplace_back([&, i] {
@@ -266,7 +249,7 @@ TEST_CASE("an HTTP server that drains and then closes ends all connections") {
     CAPTURE(round);
     desk requests;
     running_http_server http(requests, settings());
-    workers const serving(requests);
+    serving_threads const serving(requests, 3, respond);
     std::atomic<bool> over{false};
     std::atomic<std::uint32_t> done{0};
     std::uint16_t const port = http.port();

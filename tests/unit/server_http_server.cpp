@@ -12,12 +12,12 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace server = kino::server;
@@ -29,31 +29,14 @@ namespace {
 
 constexpr std::string_view request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-// Threads that respond to requests with a stream, written by `stream`.
-class workers {
-public:
-  workers(desk& requests, std::size_t count, std::function<void(response_writer&)> stream)
-      : requests_(requests), stream_(std::move(stream)) {
-    for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~workers() {
-    requests_.close();
-    for (std::thread& each : threads_) each.join();
-  }
-
-private:
-  void work() {
-    while (exchange::reply const each = requests_.next()) {
-      response_writer writer = begin_answer(each, std::nullopt);
-      stream_(writer);
-      static_cast<void>(writer.finish());
-    }
-  }
-
-  desk& requests_;
-  std::function<void(response_writer&)> const stream_;
-  std::vector<std::thread> threads_;
-};
+// Responds with a stream that `write` writes.
+std::function<void(exchange::reply const&)> streamed(std::function<void(response_writer&)> write) {
+  return [write = std::move(write)](exchange::reply const& each) {
+    response_writer writer = begin_answer(each, std::nullopt);
+    write(writer);
+    static_cast<void>(writer.finish());
+  };
+}
 
 }  // namespace
 
@@ -61,12 +44,12 @@ TEST_CASE("a small piece is sent although no other follows") {
   std::atomic<int> steps{0};
   desk requests;
   running_http_server http(requests);
-  workers const serving(requests, 1, [&](response_writer& writer) {
+  serving_threads const serving(requests, 1, streamed([&](response_writer& writer) {
     for (int i = 0; i < 3; ++i) {
       CHECK(writer.write("piece") != response_writer::result::gone);
       steps.wait(i);  // until the client has read it
     }
-  });
+  }));
   client asking(http.port());
   REQUIRE(asking.send(request));
   for (int i = 0; i < 3; ++i) {
@@ -81,11 +64,11 @@ TEST_CASE("flush sends buffered pieces") {
   std::atomic<bool> read{false};
   desk requests;
   running_http_server http(requests);
-  workers const serving(requests, 1, [&](response_writer& writer) {
+  serving_threads const serving(requests, 1, streamed([&](response_writer& writer) {
     static_cast<void>(writer.write("piece"));
     static_cast<void>(writer.flush());
     read.wait(false);
-  });
+  }));
   client asking(http.port());
   REQUIRE(asking.send(request));
   CHECK(asking.read_through("piece\r\n").ends_with("5\r\npiece\r\n"));
@@ -103,12 +86,12 @@ TEST_CASE("streams of several workers, connections and I/O threads arrive comple
   expected += "0\r\n\r\n";
   desk requests;
   running_http_server http(requests, patient_settings(2));
-  workers const serving(requests, 3, [](response_writer& writer) {
+  serving_threads const serving(requests, 3, streamed([](response_writer& writer) {
     for (int i = 0; i < pieces; ++i) {
       static_cast<void>(writer.write(std::to_string(1000 + i)));
       if (i % 16 == 5) std::this_thread::yield();
     }
-  });
+  }));
   std::vector<std::thread> threads;
   std::atomic<int> complete{0};
   for (int i = 0; i < clients; ++i) {
@@ -129,12 +112,12 @@ TEST_CASE("a client that disconnects within a stream frees its worker") {
   std::atomic<int> gone{0};
   desk requests;
   running_http_server http(requests);
-  workers const serving(requests, 1, [&](response_writer& writer) {
+  serving_threads const serving(requests, 1, streamed([&](response_writer& writer) {
     disconnected.wait(false);
     // The kernel may still accept the first writes.
     while (writer.write("piece") != response_writer::result::gone) std::this_thread::yield();
     ++gone;
-  });
+  }));
   {
     client asking(http.port());
     REQUIRE(asking.send(request));

@@ -18,7 +18,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -30,21 +29,7 @@ namespace {
 
 constexpr char const* request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-// Responds to every request until the desk is closed.
-class worker {
-public:
-  explicit worker(desk& requests) : requests_(requests), thread_([this] {
-    while (exchange::reply const each = requests_.next()) answer(each, "served");
-  }) {}
-  ~worker() {
-    requests_.close();
-    thread_.join();
-  }
-
-private:
-  desk& requests_;
-  std::thread thread_;
-};
+void respond(exchange::reply const& each) { answer(each, "served"); }
 
 // During its lifetime, the process cannot open further descriptors.
 class no_descriptors {
@@ -104,7 +89,7 @@ std::size_t count(std::string const& text, std::string_view what) {
 TEST_CASE("if descriptors run out, new clients get 503, and connected and later ones are served") {
   desk requests;
   running_http_server http(requests);
-  worker const serving(requests);
+  serving_threads const serving(requests, 1, respond);
   client connected(http.port());
   REQUIRE(connected.send(request));
   CHECK(connected.read_response().status == 200);
@@ -209,7 +194,7 @@ TEST_CASE("an abstract socket is found only by its exact name and has no file") 
   server::options chosen = patient_settings();
   chosen.binds.front() = {{}, 0, "@" + name};
   running_http_server http(requests, chosen);
-  worker const serving(requests);
+  serving_threads const serving(requests, 1, respond);
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   name.copy(to.sun_path + 1, name.size());
