@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 #
-# The part of the server that speaks HTTP and knows no Ruby, as libraries for tests and benchmarks. The gem compiles
+# The HTTP part of the server, which does not use Ruby, as libraries for tests and benchmarks. The gem compiles
 # the same files into its extension. Each folder includes only those before it on the lists.
 #
 #   kino_http         messages and HTTP/1, without sockets
 #   kino_http_server  listeners, connections and admission, on top of it
 #
-# kino_add_http_server(SUFFIX definition...) makes a further pair, compiled with these definitions.
+# kino_add_http_server(SUFFIX definition...) adds another pair, compiled with these definitions.
 
 find_package(asio REQUIRED)
 find_package(llhttp REQUIRED)

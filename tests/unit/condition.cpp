@@ -106,7 +106,7 @@ TEST_CASE("in a forked child, a wait throws, and a notification has no effect") 
     changed.notify_all();
     waits.reset();
     changed.wait([] { return true; });
-    return says_forked("condition", [&] { changed.wait([] { return false; }); });
+    return throws_made_before_fork("condition", [&] { changed.wait([] { return false; }); });
   }));
   changing.unlock();
 }
