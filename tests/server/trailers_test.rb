@@ -2,9 +2,9 @@
 
 require_relative "support/server_test"
 
-# Trailers: fields behind the body of a request, and of a response.
+# Trailers: fields after the body of a request or of a response.
 class TrailersTest < ServerTest
-  # Answers with the trailers that it finds before and after the body.
+  # Responds with the trailers that it finds before and after it has read the body.
   class Reader
     def call(env)
       input = env["rack.input"]
@@ -17,7 +17,7 @@ class TrailersTest < ServerTest
     end
   end
 
-  # A body that has trailers: made after it has ended.
+  # A body whose trailers exist only after it has ended.
   class Pieces
     def initialize(pieces, trailers)
       @pieces = pieces
@@ -62,7 +62,7 @@ class TrailersTest < ServerTest
     end
   end
 
-  # Can be an Array, too, which is not asked for then.
+  # Also responds to to_ary, which must not be called.
   class Convertible < Pieces
     def to_ary = raise("asked for an Array")
   end
@@ -101,7 +101,7 @@ class TrailersTest < ServerTest
       "#{chunks.map { |one| "#{one.bytesize.to_s(16)}\r\n#{one}\r\n" }.join}0\r\n#{trailers}\r\n"
   end
 
-  def ask(client, bytes)
+  def round_trip(client, bytes)
     client.send_raw(bytes)
     client.read_response
   end
@@ -110,23 +110,23 @@ class TrailersTest < ServerTest
   FOUND = { "x-check" => "abc, d", "x_other" => "1" }.freeze
 
   [{}, { stream_body: ["/"] }].each do |streamed|
-    test "trailers of a request are there when its body has been read, #{streamed.empty? ? "collected" : "streamed"}" do |mode|
+    test "trailers of a request can be read after its body, #{streamed.empty? ? "collected" : "streamed"}" do |mode|
       server = serve(Reader.new, mode, lint: false, **streamed)
       Client.open(server.port) do |client|
         3.times do
-          assert_equal [{}, true, {}, 6, FOUND, true, ["HTTP_X_CHECK"]].inspect, ask(client, chunked("/", %w[abc def], TRAILERS)).body
+          assert_equal [{}, true, {}, 6, FOUND, true, ["HTTP_X_CHECK"]].inspect, round_trip(client, chunked("/", %w[abc def], TRAILERS)).body
         end
-        assert_equal [{}, true, "abc", {}, 3, FOUND, true, ["HTTP_X_CHECK"]].inspect, ask(client, chunked("/?3", %w[abc def], TRAILERS)).body
+        assert_equal [{}, true, "abc", {}, 3, FOUND, true, ["HTTP_X_CHECK"]].inspect, round_trip(client, chunked("/?3", %w[abc def], TRAILERS)).body
         large = "x" * 300_000
-        assert_equal [{}, true, {}, 600_000, FOUND, true, ["HTTP_X_CHECK"]].inspect, ask(client, chunked("/", [large, large], TRAILERS)).body
-        assert_equal [{}, true, {}, 3, {}, true, ["HTTP_X_CHECK"]].inspect, ask(client, chunked("/", %w[abc], "")).body
-        assert_equal [{}, true, {}, 3, {}, true, ["HTTP_X_CHECK"]].inspect, ask(client, chunked("/", %w[abc], "Host: x\r\n")).body
+        assert_equal [{}, true, {}, 600_000, FOUND, true, ["HTTP_X_CHECK"]].inspect, round_trip(client, chunked("/", [large, large], TRAILERS)).body
+        assert_equal [{}, true, {}, 3, {}, true, ["HTTP_X_CHECK"]].inspect, round_trip(client, chunked("/", %w[abc], "")).body
+        assert_equal [{}, true, {}, 3, {}, true, ["HTTP_X_CHECK"]].inspect, round_trip(client, chunked("/", %w[abc], "Host: x\r\n")).body
         assert_equal [{}, true, {}, 0, {}, true, []].inspect, client.get("/").body
       end
     end
   end
 
-  test "trailers arrive with the end of a body that is read as it arrives" do |mode|
+  test "trailers of a streamed request can be read at the end of its body" do |mode|
     server = serve(Reader.new, mode, lint: false, stream_body: ["/"])
     Client.open(server.port) do |client|
       whole = chunked("/?3", %w[abc def], TRAILERS)
@@ -135,19 +135,19 @@ class TrailersTest < ServerTest
     end
   end
 
-  test "a body that breaks a rule in its trailers is a 400, and other requests are answered" do |mode|
+  test "invalid trailers are answered 400, and other requests are served" do |mode|
     [{}, { stream_body: ["/"] }].each do |streamed|
       server = serve(Reader.new, mode, lint: false, **streamed)
       ["a b: c\r\n", ": c\r\n", "a: \x01\r\n", "a-b: 1\r\na_b: 2\r\n", "a: b\r\n c\r\n", "a: b\n"].each do |trailers|
         logged do
-          Client.open(server.port) { |client| assert_equal 400, ask(client, chunked("/", %w[abc], trailers)).status, trailers }
+          Client.open(server.port) { |client| assert_equal 400, round_trip(client, chunked("/", %w[abc], trailers)).status, trailers }
         end
         Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
       end
     end
   end
 
-  test "trailers of a response are sent to a client that takes them" do |mode|
+  test "trailers of a response are sent to a client that accepts them" do |mode|
     server = serve(Writer.new, mode, lint: false)
     Client.open(server.port) do |client|
       client.takes_trailers = true
@@ -164,7 +164,7 @@ class TrailersTest < ServerTest
     end
   end
 
-  test "trailers of a response are dropped elsewhere" do |mode|
+  test "trailers of a response are dropped if the client or the framing does not allow them" do |mode|
     server = serve(Writer.new, mode, lint: false)
     Client.open(server.port) do |client|
       %w[pieces call closing convertible].each do |path|
@@ -182,7 +182,7 @@ class TrailersTest < ServerTest
     end
   end
 
-  test "a response whose trailers fail is cut, or a 500 if nothing was sent" do |mode|
+  test "an error in the trailers aborts the response, or produces a 500 if nothing has been sent" do |mode|
     server = serve(Writer.new, mode, lint: false)
     %w[raise bad_name bad_value bad_type].each do |path|
       log = logged do

@@ -8,7 +8,7 @@
 
 using kino::server::may_be_trailer;
 
-TEST_CASE("what must be known before the body is no trailer, however it is spelled") {
+TEST_CASE("fields that must be known before the body may not be trailers, in any spelling") {
   for (std::string name : {"content-length", "transfer-encoding", "host", "te", "trailer", "connection", "authorization",
                            "proxy-authorization", "set-cookie", "cookie", "content-type", "content-encoding",
                            "content-range", "cache-control", "expect", "range", "if-match", "if-none-match", "upgrade",
