@@ -25,9 +25,6 @@ public:
     iovec const text = server::piece("Hello, World!");
     static_cast<void>(reply.answer({&head, {&text, 1}, true}));
   }
-  int status_for(kino::ending, server::exchange&) noexcept override { return 500; }
-  void refused(int) noexcept override {}
-  void quiet() noexcept override {}
 };
 
 }  // namespace

@@ -35,6 +35,7 @@ struct faults {
   std::uint32_t blocked = 0;  ///< It does nothing, although it could.
   std::uint32_t crossed = 0;  ///< It has to write before it can read, or read before it can write, as TLS may.
   std::uint32_t reset = 0;    ///< The connection is lost.
+  std::uint32_t ahead = 0;    ///< It takes more than it returns, and the descriptor is no longer readable, as with TLS.
 };
 
 /// A memory_link is two queues of bytes, to the server and to the client.
@@ -96,12 +97,14 @@ private:
     if (reset_ || met(faults_.reset)) return lose();
     write_first_ = met(faults_.crossed);
     if (write_first_) return {io_result::state::wants_writable};
-    if (to_server_.empty() && ended_by_client_) return {io_result::state::end};
-    if (to_server_.empty() || met(faults_.blocked)) return {io_result::state::wants_readable};
-    std::size_t length = std::min(into.size(), to_server_.size());
+    if (!to_server_.empty() && met(faults_.ahead)) ahead_ += std::exchange(to_server_, {});
+    std::string& from = ahead_.empty() ? to_server_ : ahead_;
+    if (from.empty() && ended_by_client_) return {io_result::state::end};
+    if (from.empty() || (ahead_.empty() && met(faults_.blocked))) return {io_result::state::wants_readable};
+    std::size_t length = std::min(into.size(), from.size());
     if (length > 1 && met(faults_.part)) length = std::min(length, part_of(length));
-    std::memcpy(into.data(), to_server_.data(), length);
-    to_server_.erase(0, length);
+    std::memcpy(into.data(), from.data(), length);
+    from.erase(0, length);
     return {io_result::state::done, length};
   }
   io_result write(std::span<iovec const> pieces) {
@@ -147,6 +150,7 @@ private:
   std::size_t const to_server_room_;
   std::size_t const to_client_room_;
   std::string to_server_;
+  std::string ahead_;  // taken from it, and not yet returned
   std::string to_client_;
   bool ended_by_client_ = false;
   bool ended_by_server_ = false;
@@ -162,6 +166,7 @@ class memory_link::transport_end final : public server::transport {
 public:
   explicit transport_end(std::shared_ptr<memory_link> of) : link_(std::move(of)) {}
   io_result read_some(std::span<char> into) noexcept override { return link_->read(into); }
+  bool has_input() const noexcept override { return !link_->ahead_.empty(); }
   io_result write_some(std::span<iovec const> pieces) noexcept override { return link_->write(pieces); }
   void shutdown_write() noexcept override { link_->ended_by_server_ = true; }
   void close(ending how) noexcept override {

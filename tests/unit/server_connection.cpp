@@ -31,7 +31,9 @@ using server::exchange;
 KINO_TEST_REACH(threads_of, server::http_server, threads_)
 KINO_TEST_REACH(connections_of, server::io_thread, connections_)
 KINO_TEST_REACH(next_of, server::connection, next_)
-KINO_TEST_REACH(unparsed_of, server::connection, unparsed_)
+KINO_TEST_REACH(protocol_of, server::connection, protocol_)
+KINO_TEST_REACH(pipeline_of, server::http1_protocol, pipeline_)
+KINO_TEST_REACH(unparsed_of, server::http1_protocol, unparsed_)
 
 namespace {
 
@@ -47,6 +49,8 @@ std::string post(std::string_view body) {
 
 std::string_view target_of(exchange::reply const& reply) { return exchange::of(reply).head().target(); }
 
+server::http1_protocol& http1_of(server::connection& of) { return static_cast<server::http1_protocol&>(*protocol_of(of)); }
+
 // Asks the one I/O thread about all its connections.
 std::size_t sum_of_unsent(running_http_server& http, std::size_t& connections) {
   std::promise<std::size_t> sum;
@@ -54,7 +58,7 @@ std::size_t sum_of_unsent(running_http_server& http, std::size_t& connections) {
   asio::post(thread.context(), [&] {
     std::size_t total = connections = 0;
     for (server::connection* one = connections_of(thread); one; one = next_of(*one)) {
-      total += one->out().now().unsent;
+      total += pipeline_of(http1_of(*one)).now().unsent;
       ++connections;
     }
     sum.set_value(total);
@@ -367,7 +371,7 @@ TEST_CASE("what is pipelined is kept where it was read to until it is parsed, ho
     CHECK(target_of(each) == "/" + std::to_string(i));
     std::promise<void> looked;
     asio::post(thread.context(), [&] {
-      server::byte_buffer& unparsed = unparsed_of(*connections_of(thread));
+      server::byte_buffer& unparsed = unparsed_of(http1_of(*connections_of(thread)));
       if (!unparsed.empty()) {
         ends.insert(unparsed.view().end());
         resumed += unparsed.size() < left_last;

@@ -45,7 +45,7 @@ struct place {
 };
 
 // How many parts of the disk are lent to bodies.
-std::size_t lent(running_http_server& http) { return http.get().first_thread().exchanges().spool().lent(); }
+std::size_t lent(running_http_server& http) { return http.get().first_thread().shared().exchanges.spool().lent(); }
 
 // One request that is answered says that the I/O thread has seen what was sent before.
 void pass_by(running_http_server& http, desk& requests) {

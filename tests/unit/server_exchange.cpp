@@ -4,6 +4,7 @@
 
 #include "http/exchange.hpp"
 
+#include "../support/null_sink.hpp"
 #include "../support/stress.hpp"
 
 #include <kino/channel.hpp>
@@ -23,7 +24,7 @@ using server::exchange_pool;
 namespace {
 
 // A request that no connection has: it goes back to its pool with its last handle.
-exchange::reply acquire(exchange_pool& pool) { return exchange::reply(pool.acquire()); }
+exchange::reply acquire(exchange_pool& pool) { return exchange::reply(pool.acquire(null_sink_test::nowhere())); }
 
 void collect(exchange_pool& pool, exchange& body_of, std::size_t size) {
   server::body_spool& body = body_of.collected();

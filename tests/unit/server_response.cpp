@@ -8,6 +8,7 @@
 #include "http/exchange.hpp"
 #include "http/response_writer.hpp"
 
+#include "../support/null_sink.hpp"
 #include "../support/private_access.hpp"
 #include "../support/stress.hpp"
 
@@ -65,7 +66,7 @@ public:
 
   // Makes an exchange that answers here.
   exchange::reply request() {
-    exchange::reply made(pool_->acquire());
+    exchange::reply made(pool_->acquire(null_sink_test::nowhere()));
     sink_of(exchange::of(made)) = this;
     return made;
   }

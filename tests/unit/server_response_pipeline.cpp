@@ -8,6 +8,7 @@
 #include "net/plain_transport.hpp"
 
 #include "../support/broken_disk.hpp"
+#include "../support/null_sink.hpp"
 #include "../support/numbered.hpp"
 #include "../support/private_access.hpp"
 #include "../support/stress.hpp"
@@ -42,7 +43,7 @@ public:
   // With a disk, responses that are written bit by bit go on into its file, up to `most_stored` bytes.
   explicit line(std::size_t requests, std::shared_ptr<broken_disk> disk = nullptr, std::uint64_t most_stored = 0)
       : pool_(server::exchange_pool::make(std::move(disk))), out(*this, socket_, most_stored) {
-    for (std::size_t i = 0; i < requests; ++i) replies.emplace_back(pool_->acquire());
+    for (std::size_t i = 0; i < requests; ++i) replies.emplace_back(pool_->acquire(null_sink_test::nowhere()));
   }
   ~line() {
     out.close();

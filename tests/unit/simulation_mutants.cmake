@@ -32,6 +32,8 @@ kino_add_simulation_mutant(room_for_the_writer http1/response_pipeline.cpp
 kino_add_simulation_mutant(end_for_the_writer http1/response_pipeline.cpp
   [[    done->departures().notify();]] [[    ]])
 kino_add_simulation_mutant(room_in_the_body http/body_pipe.cpp [[    result.room_again = true;]] [[]])
-kino_add_simulation_mutant(second_write net/connection.cpp [[    pipeline_.writable();]] [[]])
-kino_add_simulation_mutant(end_of_a_half_closed_connection net/connection_reading.cpp
+kino_add_simulation_mutant(second_write http1/http1_protocol.cpp [[    pipeline_.writable();]] [[]])
+kino_add_simulation_mutant(end_of_a_half_closed_connection http1/http1_reading.cpp
   [[  pipeline_.close_after_last();]] [[]])
+kino_add_simulation_mutant(input_that_was_taken_ahead net/connection.cpp
+  [[    if (!std::exchange(read_due_, true)) wake();]] [[]])

@@ -11,8 +11,8 @@ namespace kino::server {
 admission_queue::admission_queue(io_thread& home, clock::duration timeout, offer to_queue)
     : timeout_(timeout),
       offer_(std::move(to_queue)),
-      timer_(home.context()),
-      alarm_notice_(home.notices(), [this] { watch(); }) {}
+      alarm_notice_(home.notices(), [this] { watch(); }),
+      alarm_(home.deadlines(), [this] { watch(); }) {}
 
 admission_queue::fate admission_queue::offer_to_queue(exchange::reply& reply) noexcept {
   try {
@@ -123,18 +123,7 @@ void admission_queue::watch() noexcept {
     alarm_due_ = entries_.size() > offered;
     if (alarm_due_) next = entries_[offered].until;  // All wait equally long: it is the earliest.
   }
-  if (!next) return static_cast<void>(timer_.cancel());
-  try {
-    timer_.expires_at(*next);
-    timer_.async_wait([this](asio::error_code const& cancelled) {
-      if (!cancelled) watch();
-    });
-  } catch (std::exception const&) {
-    // Without a timer no deadline can be kept, so all requests expire now. One that enters in the meantime is
-    // found by the next call.
-    expire_until(clock::time_point::max());
-    alarm_notice_.send();
-  }
+  next ? alarm_.set(*next) : alarm_.clear();
 }
 
 void admission_queue::close() noexcept {

@@ -9,8 +9,6 @@
 #include "net/io_thread.hpp"
 #include "net/notice.hpp"
 
-#include <asio/steady_timer.hpp>
-
 #include <atomic>
 #include <cstddef>
 #include <deque>
@@ -68,8 +66,8 @@ private:
 
   clock::duration const timeout_;
   offer const offer_;
-  asio::steady_timer timer_;  // the I/O thread's
   notice alarm_notice_;
+  deadline alarm_;  // the I/O thread's
   std::mutex mutex_;
   std::deque<entry> entries_;
   std::atomic<std::size_t> count_{0};

@@ -3,7 +3,6 @@
 #include "admission/queue_deadline.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 namespace kino::server {
@@ -24,7 +23,7 @@ void queue_deadline::list::forget_all() noexcept {
 }
 
 queue_deadline::queue_deadline(io_thread& home, clock::duration timeout)
-    : timeout_(timeout), timer_(home.context()), look_notice_(home.notices(), [this] { look(); }) {}
+    : timeout_(timeout), look_notice_(home.notices(), [this] { look(); }), alarm_(home.deadlines(), [this] { look(); }) {}
 
 queue_deadline::~queue_deadline() { watched_.forget_all(); }
 
@@ -79,16 +78,7 @@ void queue_deadline::set_alarm() noexcept {
     due = alarm_due_ = watched_.first != nullptr;
     if (due) when = std::min(when, watched_.first->expires_at_);
   }
-  try {
-    timer_.cancel();
-    if (!due) return;
-    timer_.expires_at(when);
-    timer_.async_wait([this](asio::error_code const& cancelled) {
-      if (!cancelled) look();
-    });
-  } catch (std::exception const&) {
-    look_notice_.send();
-  }
+  due ? alarm_.set(when) : alarm_.clear();
 }
 
 void queue_deadline::close() noexcept {

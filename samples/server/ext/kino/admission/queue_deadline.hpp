@@ -4,12 +4,10 @@
 
 #pragma once
 
-#include "base/options.hpp"
+#include "base/deadline.hpp"
 #include "http/exchange.hpp"
 #include "net/io_thread.hpp"
 #include "net/notice.hpp"
-
-#include <asio/steady_timer.hpp>
 
 #include <chrono>
 #include <mutex>
@@ -25,8 +23,7 @@ namespace kino::server {
 ///
 /// A worker that takes a request calls `exchange::begin`: exactly one of the two gets it.
 ///
-/// While requests are watched, an alarm is set, or a notice that sets one has been sent. If there is
-/// no memory for an alarm, the I/O thread checks in each of its iterations.
+/// While requests are watched, an alarm is set, or a notice that sets one has been sent.
 ///
 /// Threads: any; requests expire on the thread of `home`. The lock is a leaf lock, and no request
 ///          expires under it.
@@ -63,8 +60,8 @@ private:
   void set_alarm() noexcept;
 
   clock::duration const timeout_;
-  asio::steady_timer timer_;  // the I/O thread's
   notice look_notice_;
+  deadline alarm_;  // the I/O thread's
   std::mutex mutex_;
   list watched_;
   bool alarm_due_ = false;  // `look` will be called

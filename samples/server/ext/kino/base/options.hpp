@@ -97,8 +97,8 @@ inline constexpr std::size_t kept_capacity = 16 * 1024;
 /// Memory for collected bodies that an I/O thread keeps, in blocks of at most this size.
 inline constexpr std::size_t spare_bodies = 32;
 inline constexpr std::size_t spare_capacity = 128 * 1024;
-/// Consecutive reads of one body before other connections are served.
-inline constexpr int body_reads = 16;
+/// Consecutive reads of one connection before others are served.
+inline constexpr int reads_in_a_row = 16;
 /// How long a connection is kept after the last response so the client can read it.
 inline constexpr std::chrono::seconds linger{2};
 /// A client that half-closes does so together with its request. One that closes this much later

@@ -45,6 +45,9 @@ public:
 
   /// Reads at least one byte; `into` is not empty.
   [[nodiscard]] virtual io_result read_some(std::span<char> into) noexcept = 0;
+  /// Whether `read_some` has bytes of which the descriptor tells nothing: those that a previous call has
+  /// taken from it, decrypted perhaps, but had no room for. The I/O thread, without a lock.
+  [[nodiscard]] virtual bool has_input() const noexcept { return false; }
   /// Writes the beginning of `pieces`, which hold at least one byte.
   [[nodiscard]] virtual io_result write_some(std::span<iovec const> pieces) noexcept = 0;
   /// Ends the stream to the client, which may still send.

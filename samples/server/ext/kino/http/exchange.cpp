@@ -22,8 +22,23 @@ bool exchange::observed() const noexcept { return pool_.observer_ != nullptr; }
 void exchange::report(exchange_end how) const noexcept {
   if (!observed()) return;
   clock::time_point const taken{clock::duration(taken_at_.load(std::memory_order_relaxed))};  // see begin
-  pool_.observer_->ended({*this, how, out_.status, received_.load(std::memory_order_relaxed), out_.body_bytes,
-                          started_at_, ready_at_, taken, out_.answered, clock::now()});
+  if (sent_.how != exchange_end::complete) how = sent_.how;
+  pool_.observer_->ended({*this, how, sent_.status, received_.load(std::memory_order_relaxed), sent_.body_bytes,
+                          started_at_, ready_at_, taken, sent_.answered, clock::now()});
+}
+
+// relaxed: only this thread writes it.
+void exchange::count_body(std::size_t length) noexcept {
+  received_.store(received_.load(std::memory_order_relaxed) + length, std::memory_order_relaxed);
+}
+
+void exchange::note(int status, std::uint64_t body_bytes, exchange_end how) noexcept {
+  sent_.body_bytes += body_bytes;
+  if (status != 0) {
+    sent_.status = status;
+    if (observed()) sent_.answered = clock::now();
+  }
+  if (how != exchange_end::complete) sent_.how = how;
 }
 
 delivery exchange::send(response_part const& part) { return inherited() ? delivery::gone : sink_->send(*this, part); }
@@ -101,10 +116,8 @@ void exchange::released() noexcept {
   out_.bytes.clear(tuning::kept_capacity);
   out_.attached = out_.last = out_.writer_waits = out_.disk_failed = false;
   out_.keep_alive = true;
-  out_.how = exchange_end::complete;
-  out_.status = 0;
-  out_.body_bytes = 0;
-  out_.answered = started_at_ = {};
+  sent_ = {};
+  started_at_ = {};
   refused_ = false;
   taken_at_.store(0, std::memory_order_relaxed);  // as ...
   received_.store(0, std::memory_order_relaxed);  // ... all of it, `recycle` publishes these
@@ -127,7 +140,14 @@ exchange* closed_mark() {
 }
 }  // namespace
 
-exchange& exchange_pool::acquire() {
+exchange& exchange_pool::acquire(response_sink& sink) {
+  exchange& fresh = next();
+  fresh.sink_ = &sink;
+  if (fresh.observed()) fresh.started_at_ = clock::now();
+  return fresh;
+}
+
+exchange& exchange_pool::next() {
   if (!ready_) {
     // acquire: pairs with the release in recycle, the exchange's contents come with it.
     ready_ = returned_.exchange(nullptr, std::memory_order_acquire);

@@ -99,7 +99,31 @@ public:
   /// Whether the client left before its request could be begun.
   [[nodiscard]] bool client_gone() const;
 
-  // --- for the sink ---
+  // --- for the protocol ---
+
+  /// The request, which the I/O thread fills in before it hands the exchange over.
+  [[nodiscard]] request& head() { return head_; }
+  /// The handler gets the request before its body, which then goes through `body`; otherwise it is collected.
+  void stream_body() { streamed_ = true; }
+  /// Counts bytes of the body that have been received; the I/O thread.
+  void count_body(std::size_t length) noexcept;
+  /// The request is handed over now.
+  void ready() noexcept { ready_at_ = clock::now(); }
+
+  /// What the observer is told of the response; guarded by the protocol's lock.
+  struct sent {
+    exchange_end how = exchange_end::complete;
+    int status = 0;
+    std::uint64_t body_bytes = 0;
+    clock::time_point answered;  // if observed
+  };
+  /// Records a part of the response: its status if it has the head, the bytes of the body, and how the exchange ends
+  /// if not `complete`.
+  void note(int status, std::uint64_t body_bytes, exchange_end how) noexcept;
+  /// Tells the observer, once: with `how` if nothing else was noted. Without a lock.
+  void report(exchange_end how) const noexcept;
+
+  // --- for http1 ---
 
   /// What the encoder has to know from one part of the response to the next; for the thread that sends the response.
   struct encoding {
@@ -119,15 +143,10 @@ public:
     bool keep_alive = true;
     bool writer_waits = false;
     bool disk_failed = false;  // what is beyond memory waits with its writer
-    // For the observer.
-    exchange_end how = exchange_end::complete;
-    int status = 0;
-    std::uint64_t body_bytes = 0;
-    clock::time_point answered;
   };
 
 private:
-  friend class connection;
+  friend class http1_protocol;
   friend class response_pipeline;
   friend class exchange_pool;
   friend class queue_deadline;
@@ -138,7 +157,6 @@ private:
   void released() noexcept override;
   void discard_body();
   [[nodiscard]] bool observed() const noexcept;
-  void report(exchange_end how) const noexcept;
 
   exchange_pool& pool_;
   response_sink* sink_ = nullptr;  // released with the exchange
@@ -150,8 +168,9 @@ private:
   response_trailers trailers_;
   encoding encoding_;
   outgoing out_;
+  sent sent_;
   kino::parker departures_;
-  clock::time_point ready_at_{};  // guarded by the response_pipeline's lock until it is handed over
+  clock::time_point ready_at_{};  // guarded by the protocol's lock until it is handed over
   bool refused_ = false;
   clock::time_point started_at_{};           // if observed
   std::atomic<clock::rep> taken_at_{0};      // likewise
@@ -182,7 +201,8 @@ public:
     if (!files) files = std::make_shared<temporary_files>();
     return owner(new exchange_pool(std::move(files), std::move(observes)));
   }
-  [[nodiscard]] exchange& acquire();
+  /// An exchange whose response goes to `sink`, which must be kept until the exchange releases it.
+  [[nodiscard]] exchange& acquire(response_sink& sink);
   /// The file for large bodies; any thread.
   [[nodiscard]] spool_file& spool() { return spool_; }
   /// Gives the body memory that an earlier large body had, if there is some.
@@ -194,6 +214,7 @@ private:
   exchange_pool(std::shared_ptr<temporary_files const> files, std::shared_ptr<observer> observes) noexcept
       : spool_(std::move(files)), observer_(std::move(observes)) {}
   ~exchange_pool();
+  [[nodiscard]] exchange& next();
   void recycle(exchange& done) noexcept;
   void take_memory(body_spool& body) noexcept;
   void close() noexcept;

@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include "http/endpoint.hpp"
+
 #include <cstdint>
 
 namespace kino::server {
@@ -18,5 +20,8 @@ struct rejection {
 
   explicit operator bool() const { return status != 0; }
 };
+
+/// Logs why a request of `client`, or its connection, is not served. Without a status, that is not mentioned.
+void log_rejection(endpoint const& client, rejection const& why) noexcept;
 
 }  // namespace kino::server

@@ -61,7 +61,7 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
     std::lock_guard guard(mutex_);
     exchange::outgoing& out = from.out_;
     if (out.attached && !closing_) {
-      note(from, bytes);
+      from.note(bytes.status, bytes.body_bytes, bytes.how);
       bool const our_turn = &front() == &from;
       bool const gathers =
           bytes.gather && out.bytes.size() + bytes.size() < tuning::gather_size;
@@ -78,17 +78,6 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
   return result;
 }
 
-// What the observer will be told.
-void response_pipeline::note(exchange& from, response_bytes const& bytes) {
-  exchange::outgoing& out = from.out_;
-  out.body_bytes += bytes.body_bytes;
-  if (bytes.status != 0) {
-    out.status = bytes.status;
-    if (from.observed()) out.answered = clock::now();
-  }
-  if (bytes.how != exchange_end::complete) out.how = bytes.how;
-}
-
 // The first request in the queue whose response is not complete is the one to be handled.
 void response_pipeline::serve_next(deferred& then) {
   std::uint64_t unsent = 0;
@@ -98,7 +87,7 @@ void response_pipeline::serve_next(deferred& then) {
     if (out.last) continue;
     if (unsent < tuning::write_buffer && out.waiting) {
       then.next = std::move(out.waiting);
-      queued(place).ready_at_ = clock::now();
+      queued(place).ready();
     }
     return;
   }
@@ -154,7 +143,7 @@ void response_pipeline::cut(exchange& from) {
   deferred then;
   {
     std::lock_guard guard(mutex_);
-    if (from.out_.attached) from.out_.how = exchange_end::cut;
+    if (from.out_.attached) from.note(0, 0, exchange_end::cut);
     if (!open_ || reset_) return;
     reset_ = closing_ = true;
     add_pending(hang_up, then);
@@ -232,13 +221,12 @@ void response_pipeline::run(deferred& then) noexcept {
     then.dropped = done->next_;
     done->departures().notify();  // Nothing more is sent; a second notification does no harm.
     done->out_.waiting = {};      // No other thread accesses it once it is out of the queue.
-    exchange_end const how = done->out_.how;
-    done->report(how == exchange_end::complete ? exchange_end::disconnected : how);
+    done->report(exchange_end::disconnected);
     done->drop_weak();
   }
   while (exchange* const done = then.finished) {
     then.finished = done->next_;
-    done->report(done->out_.how);
+    done->report(exchange_end::complete);
     done->drop_weak();
   }
 }

@@ -142,7 +142,6 @@ private:
 
   void ask(unsigned what);
   void add_pending(unsigned what, deferred& then);
-  void note(exchange& from, response_bytes const& bytes);
   void take_over(exchange& from, response_bytes const& bytes, bool send_now, deferred& then);
   void keep(exchange& from, response_bytes const& bytes, std::size_t sent);
   void keep(exchange& from, std::string_view bytes, bool last);

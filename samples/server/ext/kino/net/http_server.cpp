@@ -10,10 +10,11 @@
 
 namespace kino::server {
 
-http_server::http_server(options const& settings, request_handler& handler)
+http_server::http_server(options const& settings, request_handler& handler, protocol::maker speaks)
     : settings_(settings),
       streamed_(settings.stream_body),
-      handler_(handler) {
+      handler_(handler),
+      speaks_(std::move(speaks)) {
   for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
     threads_.push_back(std::make_unique<io_thread>(*this));
   }
@@ -24,7 +25,7 @@ http_server::~http_server() { stop(); }
 
 void http_server::listen() {
   for (bind_address const& where : settings_.binds) {
-    listeners_.push_back(std::make_unique<listener>(*this, threads_.front()->context(), where));
+    listeners_.push_back(std::make_unique<listener>(*this, *threads_.front(), where));
   }
 }
 

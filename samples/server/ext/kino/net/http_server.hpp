@@ -6,7 +6,10 @@
 
 #include "base/options.hpp"
 #include "http/exchange.hpp"
+#include "http/protocol.hpp"
+#include "http/request_handler.hpp"
 #include "http/streamed_bodies.hpp"
+#include "http1/http1_protocol.hpp"
 #include "net/io_thread.hpp"
 
 #include <atomic>
@@ -19,25 +22,6 @@ namespace kino::server {
 
 class listener;
 
-/// A request_handler receives the requests of an http_server.
-class request_handler {
-public:
-  /// Takes over one request. `reply` must be answered, later and by any thread, or dropped. Called on
-  /// an I/O thread or, for a request that was read ahead, on the thread that has completed the
-  /// previous response; it must not block either. Requests of one client are handed over one at a
-  /// time, each after the response to the previous one.
-  virtual void handle(exchange::reply&& reply) noexcept = 0;
-  /// Returns the status for a request that was dropped or has expired, and counts it.
-  virtual int status_for(kino::ending how, exchange& unanswered) noexcept = 0;
-  /// Reports an invalid request, which was refused with `status`.
-  virtual void refused(int status) noexcept = 0;
-  /// Reports that no connection is active any longer. Called on an I/O thread.
-  virtual void quiet() noexcept = 0;
-
-protected:
-  ~request_handler() = default;
-};
-
 /// An http_server accepts connections and parses requests. It is independent of Ruby.
 ///
 /// Threads: `start`, `stop` and the destructor: one thread; all else: any.
@@ -46,7 +30,8 @@ protected:
 ///           references on exchanges may outlive it.
 class http_server {
 public:
-  http_server(options const& settings, request_handler& handler);
+  /// `speaks` makes the protocol of each connection.
+  http_server(options const& settings, request_handler& handler, protocol::maker speaks = &http1_protocol::make);
   ~http_server();
 
   /// Binds all addresses; connections wait in the backlog until `start`.
@@ -74,17 +59,17 @@ public:
   // --- for connections and listeners ---
 
   [[nodiscard]] options const& settings() const { return settings_; }
-  /// Whether the handler gets the request before its body has arrived.
-  [[nodiscard]] bool streams_body(request const& head) const { return streamed_.match(head); }
+  [[nodiscard]] streamed_bodies const& streamed() const { return streamed_; }
+  [[nodiscard]] request_handler& handler() { return handler_; }
+  [[nodiscard]] std::unique_ptr<protocol> make_protocol(protocol_context const& shared, protocol::host& connection,
+                                                        transport& to) const {
+    return speaks_(shared, connection, to);
+  }
   // relaxed, both: they take effect on the next request or connection, and the passes over
   // all connections that follow them are posted.
+  [[nodiscard]] std::atomic<bool> const& drains() const { return draining_; }
   [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool closing() const { return closing_.load(std::memory_order_relaxed); }
-  void handle(exchange::reply&& reply) { handler_.handle(std::move(reply)); }
-  [[nodiscard]] int status_for(kino::ending how, exchange& unanswered) {
-    return handler_.status_for(how, unanswered);
-  }
-  void count_refused(int status) { handler_.refused(status); }
   /// Counts a connection that is about to be accepted; false if there are too many, and the
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
@@ -101,6 +86,7 @@ private:
   options const settings_;
   streamed_bodies const streamed_;
   request_handler& handler_;
+  protocol::maker const speaks_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::vector<std::unique_ptr<listener>> listeners_;
   std::optional<notice> listeners_notice_;  // to start, resume or stop

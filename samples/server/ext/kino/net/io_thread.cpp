@@ -29,7 +29,8 @@ void name_this_thread() noexcept {
 io_thread::io_thread(http_server& http)
     : http_(http),
       work_(context_.get_executor()),
-      exchanges_(exchange_pool::make(http.settings().files, http.settings().observes)) {}
+      exchanges_(exchange_pool::make(http.settings().files, http.settings().observes)),
+      shared_{http.settings().connection, http.streamed(), http.handler(), *exchanges_, deadlines_, http.drains()} {}
 
 io_thread::~io_thread() {
   stop();
@@ -58,6 +59,7 @@ void io_thread::run() noexcept {
 
 void io_thread::stop() {
   if (!thread_.joinable()) return;
+  stop_notice_.send();
   work_.reset();  // run returns once the last operation is done
   thread_.join();
 }
@@ -118,14 +120,30 @@ void io_thread::flush_later(connection& one) noexcept {
   flush_notice_.send();
 }
 
-void io_thread::flush_soon() noexcept {
+// One timer serves all deadlines. Without memory for it, they are looked at in each iteration.
+void io_thread::wake_by(clock::time_point when) noexcept {
+  if (when >= alarm_at_ || stopping_) return;
+  alarm_at_ = when;
   try {
-    flush_timer_.expires_after(tuning::gather_time);
-    flush_timer_.async_wait(
-        handler_in(flush_memory_, [this](asio::error_code const&) { flush_all(); }));
+    alarm_.expires_at(when);
+    alarm_.async_wait(handler_in(alarm_memory_, [this](asio::error_code const& replaced) {
+      if (!replaced) run_deadlines();
+    }));
   } catch (std::exception const&) {
-    flush_all();  // without a timer, now
+    alarm_notice_.send();
   }
+}
+
+// The alarm is set for deadlines that have been cleared, too; it must not keep the thread.
+void io_thread::stop_alarm() noexcept {
+  stopping_ = true;
+  alarm_.cancel();
+}
+
+void io_thread::run_deadlines() noexcept {
+  alarm_at_ = clock::time_point::max();
+  deadlines_.run(clock::now());
+  wake_by(deadlines_.next());
 }
 
 void io_thread::flush_all() noexcept {
@@ -137,7 +155,7 @@ void io_thread::flush_all() noexcept {
   while (due) {
     // Once it is flushed it may ask again, and use its place in the list.
     connection& one = *std::exchange(due, due->next_unflushed_);
-    one.out().flush_late();
+    one.flush_late();
     one.drop();
   }
 }

@@ -4,8 +4,10 @@
 
 #pragma once
 
+#include "base/deadline.hpp"
 #include "base/options.hpp"
 #include "http/exchange.hpp"
+#include "http/protocol.hpp"
 #include "net/handler_memory.hpp"
 #include "net/notice.hpp"
 
@@ -49,7 +51,10 @@ public:
   [[nodiscard]] asio::io_context& context() { return context_; }
   /// The queue for notices to this thread.
   [[nodiscard]] notice_queue& notices() { return notices_; }
-  [[nodiscard]] exchange_pool& exchanges() { return *exchanges_; }
+  /// The deadlines of this thread.
+  [[nodiscard]] deadline_queue& deadlines() { return deadlines_; }
+  /// What the protocols of its connections share.
+  [[nodiscard]] protocol_context const& shared() const { return shared_; }
   /// The buffer for reads; its bytes are parsed before anything else is read.
   [[nodiscard]] std::span<char> read_buffer() { return {buffer_.get(), tuning::read_size}; }
 
@@ -57,7 +62,7 @@ public:
   /// throws, the connection is closed.
   void adopt(std::unique_ptr<transport> client, std::unique_ptr<readiness> events, endpoint peer, endpoint const& local);
   void closed(connection& gone);
-  /// Flushes the connection's response_pipeline in a moment; any thread. However many connections ask,
+  /// Calls protocol::flush_late of the connection after tuning::gather_time; any thread. However many connections ask,
   /// the thread wakes once for all of them.
   void flush_later(connection& one) noexcept;
 
@@ -68,12 +73,14 @@ private:
   void run() noexcept;
   void start_adopted() noexcept;
   void follow_server() noexcept;
-  void flush_soon() noexcept;
   void flush_all() noexcept;
+  void wake_by(clock::time_point when) noexcept;
+  void run_deadlines() noexcept;
+  void stop_alarm() noexcept;
 
   http_server& http_;
   // Before the context, which gives them up last.
-  handler_memory flush_memory_;
+  handler_memory alarm_memory_;
   notice_queue notices_{context_};
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
@@ -81,13 +88,21 @@ private:
   std::unique_ptr<char[]> buffer_{new char[tuning::read_size]};
   connection* connections_ = nullptr;
 
+  asio::steady_timer alarm_{context_};
+  clock::time_point alarm_at_ = clock::time_point::max();  // when it rings
+  bool stopping_ = false;
+  notice alarm_notice_{notices_, [this] { run_deadlines(); }};
+  notice stop_notice_{notices_, [this] { stop_alarm(); }};
+  deadline_queue deadlines_{[this](clock::time_point when) { wake_by(when); }};
+  protocol_context const shared_;
+  deadline flush_due_{deadlines_, [this] { flush_all(); }};
+
   std::mutex lists_mutex_;
   connection* adopted_ = nullptr;    // not yet started
   connection* unflushed_ = nullptr;  // counted
-  asio::steady_timer flush_timer_{context_};
   notice adoption_notice_{notices_, [this] { start_adopted(); }};
   notice server_notice_{notices_, [this] { follow_server(); }};
-  notice flush_notice_{notices_, [this] { flush_soon(); }};
+  notice flush_notice_{notices_, [this] { flush_due_.set(clock::now() + tuning::gather_time); }};
   std::thread thread_;
 };
 

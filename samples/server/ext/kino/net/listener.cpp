@@ -5,7 +5,9 @@
 #include "base/log.hpp"
 #include "http1/response_encoder.hpp"
 #include "net/http_server.hpp"
+#include "net/io_thread.hpp"
 #include "net/plain_transport.hpp"
+#include "net/readiness.hpp"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -50,8 +52,8 @@ constexpr std::size_t refusals_in_a_row = 256;
 
 }  // namespace
 
-listener::listener(http_server& http, asio::io_context& context, bind_address const& where)
-    : http_(http), where_(where), socket_(context), pause_(context) {
+listener::listener(http_server& http, io_thread& home, bind_address const& where)
+    : http_(http), where_(where), socket_(home.context()), pause_(home.deadlines(), [this] { go_on(); }) {
   if (where_.local()) {
     bind_local();
   } else {
@@ -134,7 +136,7 @@ void listener::bind_local() {
 
 void listener::stop() noexcept {
   asio::error_code ignored;
-  pause_.cancel();
+  pause_.clear();
   socket_.close(ignored);
 }
 
@@ -199,7 +201,7 @@ void listener::refuse(int socket) noexcept {
     byte_buffer bytes;
     response_encoder::encode_brief(bytes, brief_response(503));
     iovec one = piece(bytes.view());
-    http_.count_refused(503);  // before the client can know of it
+    http_.handler().refused(503);  // before the client can know of it
     static_cast<void>(client.write_some({&one, 1}));
     // Closing while bytes of the client are unread would reset the connection, and it would lose the response.
     client.shutdown_write();
@@ -218,17 +220,16 @@ void listener::back_off(int error) noexcept {
                (exhausted ? "; clients get 503: raise the limit of open files (ulimit -n), or lower max_connections"
                           : "; trying again every 200 ms"));
     }
-    if (exhausted && turn_all_away()) return wait();
-    pause_.expires_after(std::chrono::milliseconds(200));
-    pause_.async_wait(handler_in(pause_memory_, [this](asio::error_code const& cancelled) {
-      if (cancelled || !socket_.is_open()) return;
-      static_cast<void>(spare_.refill());
-      accept();
-    }));
-  } catch (std::exception const& e) {
-    log_line(e.what());
-    wait();  // There is no memory for a pause.
+  } catch (std::bad_alloc const&) {  // The line is lost, not the pause.
   }
+  if (exhausted && turn_all_away()) return wait();
+  pause_.set(clock::now() + std::chrono::milliseconds(200));
+}
+
+void listener::go_on() noexcept {
+  if (!socket_.is_open()) return;
+  static_cast<void>(spare_.refill());
+  accept();
 }
 
 }  // namespace kino::server

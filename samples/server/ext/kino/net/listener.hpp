@@ -4,20 +4,19 @@
 
 #pragma once
 
-#include "base/options.hpp"
-#include "net/connection.hpp"
+#include "base/deadline.hpp"
+#include "http/endpoint.hpp"
 #include "net/handler_memory.hpp"
 #include "net/socket_calls.hpp"
 
-#include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <string>
 
 namespace kino::server {
 
 class http_server;
+class io_thread;
 
 /// A listener binds one address and hands the connections it accepts to the http_server.
 ///
@@ -27,11 +26,11 @@ class http_server;
 /// The caller must remove the file of a Unix socket, before and after. The file has its mode before
 /// a client can connect.
 ///
-/// Threads: constructor and destructor: any; the rest: `context`'s thread.
+/// Threads: constructor and destructor: any; the rest: `home`.
 /// Throws:  std::system_error with the address, from the constructor.
 class listener {
 public:
-  listener(http_server& http, asio::io_context& context, bind_address const& where);
+  listener(http_server& http, io_thread& home, bind_address const& where);
   listener(listener const&) = delete;
 
   /// The bound address; port 0 is replaced by the port that the system chose.
@@ -52,15 +51,15 @@ private:
   [[nodiscard]] bool turn_all_away() noexcept;
   void refuse(int socket) noexcept;
   void back_off(int error) noexcept;
+  void go_on() noexcept;
 
   http_server& http_;
   bind_address where_;
   endpoint local_;
   asio::posix::stream_descriptor socket_;
-  asio::steady_timer pause_;
+  deadline pause_;
   spare_descriptor spare_;
   handler_memory wait_memory_;
-  handler_memory pause_memory_;
   bool waiting_ = false;
   bool failing_ = false;  // an error has been logged and persists
 };

@@ -1,40 +1,42 @@
 // SPDX-License-Identifier: MIT
 //
-// The deadlines of a connection: one timer, set anew only when it rings or a deadline comes sooner.
+// The time limits of an http1_protocol: one deadline, set anew only when it rings or a limit comes sooner.
 
-#include "net/connection.hpp"
-#include "net/http_server.hpp"
-#include "net/io_thread.hpp"
+#include "http1/http1_protocol.hpp"
 
 #include <algorithm>
+#include <exception>
 
 namespace kino::server {
 
-void connection::set_alarm(clock::time_point when) {
+void http1_protocol::set_alarm(clock::time_point when) noexcept {
   // Only ever moved forward by a new phase; what passed meanwhile is seen when it rings.
-  if (when >= alarm_ || !timer_) return;
-  alarm_ = when;
-  timer_->expires_at(when);
-  timer_->async_wait([this, self = reference(*this)](asio::error_code const& error) {
-    if (!error && timer_) guarded([this] { check_timeouts(); });
-  });
+  if (open_ && when < alarm_.due()) alarm_.set(when);
 }
 
-void connection::check_timeouts() {
-  alarm_ = clock::time_point::max();
+void http1_protocol::ring() noexcept {
+  host_.hold();
+  try {
+    check_timeouts();
+  } catch (std::exception const& failed) {
+    host_.fail(failed);
+  }
+  host_.drop();
+}
+
+void http1_protocol::check_timeouts() {
   clock::time_point const now = clock::now();
-  deadline const next = next_deadline(now);
+  time_limit const next = next_limit(now);
   if (next.due > now) return set_alarm(next.due);
   too_late(next.of, now);
 }
 
 // Looks at the response_pipeline once: other threads change it.
-connection::deadline connection::next_deadline(clock::time_point now) {
+http1_protocol::time_limit http1_protocol::next_limit(clock::time_point now) {
   auto const status = pipeline_.now();
-  if (lingering_) return {linger_until_, phase::lingering};
   if (status.stalled) {
     // The notice of it may still be on its way to `attend`; it begins the client's time.
-    if (output_waits_ == io_result::state::done) return {now + limits_.body_timeout, phase::response};
+    if (!output_waits_) return {now + limits_.body_timeout, phase::response};
     if (status.delivered > delivered_) sending_.progress(status.delivered - delivered_, now);
     delivered_ = std::max(delivered_, status.delivered);
     return {sending_.due(), phase::response};
@@ -50,7 +52,7 @@ connection::deadline connection::next_deadline(clock::time_point now) {
   return {now + limits_.keep_alive_timeout, phase::idle};
 }
 
-void connection::too_late(phase of, clock::time_point now) {
+void http1_protocol::too_late(phase of, clock::time_point now) {
   switch (of) {
     case phase::head: return refuse({408, "the request headers did not arrive within header_timeout"});
     case phase::body:
@@ -58,14 +60,13 @@ void connection::too_late(phase of, clock::time_point now) {
                               ? "the body made no progress for longer than body_timeout"
                               : "the body arrives more slowly than min_body_rate"});
     case phase::response:
-      log({0, sending_.stopped(now)
+      log_rejection(peer(), {0, sending_.stopped(now)
                   ? "the client does not read its response"
                   : "the client reads its response more slowly than min_response_rate"});
       break;
-    case phase::lingering:
     case phase::idle: break;
   }
-  close();
+  host_.close();
 }
 
 }  // namespace kino::server

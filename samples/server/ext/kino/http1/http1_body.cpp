@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Where a connection puts the bodies of its requests.
+// Where an http1_protocol puts the bodies of requests.
 
-#include "net/connection.hpp"
-#include "net/http_server.hpp"
-#include "net/io_thread.hpp"
+#include "http1/http1_protocol.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -33,21 +31,15 @@ rejection not_stored(std::system_error const& error) {
 
 }  // namespace
 
-rejection connection::on_body(std::string_view bytes) {
-  count_body(bytes.size());
+rejection http1_protocol::on_body(std::string_view bytes) {
+  current_->count_body(bytes.size());
   if (!current_->streamed()) return collect(bytes);
   if (!current_->body().push(bytes)) paused_ = pause::body_full;
   return {};
 }
 
-// For the observer. relaxed: only this thread writes it.
-void connection::count_body(std::size_t length) {
-  std::atomic<std::uint64_t>& received = current_->received_;
-  received.store(received.load(std::memory_order_relaxed) + length, std::memory_order_relaxed);
-}
-
 // Gives a request to the handler whose body is still on the way.
-void connection::hand_over() {
+void http1_protocol::hand_over() {
   hand_over_due_ = false;
   current_->add_weak();
   body_held_ = true;
@@ -55,25 +47,25 @@ void connection::hand_over() {
 }
 
 // Whether what comes next is the rest of a body of known length that is collected.
-bool connection::reads_into_body() const {
-  return current_ && !current_->streamed() && !lingering_ && parser_.body_left() != 0;
+bool http1_protocol::reads_into_body() const {
+  return current_ && !current_->streamed() && parser_.body_left() != 0;
 }
 
-void connection::received_body(std::size_t length) {
+void http1_protocol::received_body(std::size_t length) {
   current_->collected().commit(length);
-  count_body(length);
+  current_->count_body(length);
   if (parser_.skip_body(length)) return request_complete();
   await_body(length);
 }
 
 // The client is waited for, after so many bytes.
-void connection::await_body(std::size_t progress) {
+void http1_protocol::await_body(std::size_t progress) {
   receiving_.progress(progress, clock::now());
   set_alarm(receiving_.due());
 }
 
 // Where to read the next bytes of the body to; empty if they cannot be kept, which is answered.
-std::span<char> connection::body_room() {
+std::span<char> http1_protocol::body_room() {
   try {
     std::size_t const most = std::min<std::uint64_t>(parser_.body_left(), tuning::read_size);
     return current_->collected().prepare(most);
@@ -83,7 +75,7 @@ std::span<char> connection::body_room() {
   }
 }
 
-rejection connection::collect(std::string_view bytes) {
+rejection http1_protocol::collect(std::string_view bytes) {
   try {
     current_->collected().append(bytes);
     return {};

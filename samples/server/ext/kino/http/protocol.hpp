@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+//
+// What a connection speaks: the meaning of its bytes.
+
+#pragma once
+
+#include "base/deadline.hpp"
+#include "base/options.hpp"
+#include "base/transport.hpp"
+#include "http/endpoint.hpp"
+#include "http/request_handler.hpp"
+#include "http/streamed_bodies.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <span>
+
+namespace kino::server {
+
+/// What the protocols of all connections of one I/O thread share.
+struct protocol_context {
+  limits const& limit;
+  streamed_bodies const& streamed;  ///< The requests that reach the handler before their body.
+  request_handler& handler;
+  exchange_pool& exchanges;
+  deadline_queue& deadlines;
+  /// Whether the server is being stopped. relaxed: it takes effect on the next response, and protocol::drain follows.
+  std::atomic<bool> const& draining;
+};
+
+/// A protocol makes exchanges of the bytes that the client of one connection sends, and bytes of the responses.
+///
+/// The connection reads from the transport and gives the bytes to the protocol. The protocol writes to the transport
+/// itself, under a lock of its own, so that the thread that has a response sends it; that thread wakes the I/O thread
+/// only for what is left. The protocol also closes the transport under this lock.
+///
+/// A protocol keeps the deadlines of its client, except for the one of a lingering connection.
+///
+/// Threads: the I/O thread, unless stated otherwise.
+/// Errors:  std::exception, from what is not noexcept; the connection is then closed.
+/// Lifetime: that of its connection, which the protocol's exchanges keep.
+class protocol {
+public:
+  /// A host is the connection, as its protocol sees it.
+  class host {
+  public:
+    // --- any thread ---
+
+    /// Keeps the connection, and releases it, which may destroy it and the protocol.
+    virtual void hold() noexcept = 0;
+    virtual void drop() noexcept = 0;
+    /// The I/O thread must call `attend` soon.
+    virtual void wake() noexcept = 0;
+    /// The I/O thread must call `flush_late` after tuning::gather_time.
+    virtual void flush_later() noexcept = 0;
+    /// The two ends of the connection.
+    [[nodiscard]] virtual endpoint const& peer() const = 0;
+    [[nodiscard]] virtual endpoint const& local() const = 0;
+
+    // --- the I/O thread ---
+
+    /// Reads on: `wants_input` may have become true.
+    virtual void read_on() = 0;
+    /// Calls `output_ready` once, when the transport is readable or writable, as its last write has said. If that
+    /// write wants to be readable, the I/O thread must have made it itself, from where it calls this: what the
+    /// transport needs may have been read since another thread's write.
+    virtual void await_output(io_result::state what) = 0;
+    /// Discards what the client sends until it closes its side, or tuning::linger is over, and closes the connection.
+    /// The transport has been shut down for writing.
+    virtual void linger() = 0;
+    /// Closes the connection; calls `close` of the protocol.
+    virtual void close() noexcept = 0;
+    /// Logs the exception and closes the connection.
+    virtual void fail(std::exception const& why) noexcept = 0;
+
+  protected:
+    ~host() = default;
+  };
+
+  /// Makes the protocol of one connection. Any thread.
+  using maker = std::function<std::unique_ptr<protocol>(protocol_context const&, host&, transport&)>;
+
+  virtual ~protocol() = default;
+
+  /// The connection begins.
+  virtual void start() = 0;
+  /// The server is being stopped: the connection ends when what has been received is answered.
+  virtual void drain() = 0;
+  /// The connection ends now: closes the transport and gives up everything that other threads do not hold.
+  virtual void close() noexcept = 0;
+
+  /// Whether bytes are to be read. If not, the protocol calls host::read_on when they are again.
+  [[nodiscard]] virtual bool wants_input() const = 0;
+  /// Returns where the next bytes are to be read to: `scratch`, its beginning, or memory of the protocol. Empty: nothing
+  /// is to be read now.
+  [[nodiscard]] virtual std::span<char> read_space(std::span<char> scratch) = 0;
+  /// Takes bytes that were read into the beginning of `space`, which the last `read_space` has returned. Returns whether
+  /// more is worth reading at once, before other connections are served.
+  [[nodiscard]] virtual bool received(std::span<char> space, std::size_t length) = 0;
+  /// The client will send no more.
+  virtual void input_ended() = 0;
+  /// The transport may take bytes again; see host::await_output.
+  virtual void output_ready() noexcept = 0;
+
+  /// Does what other threads have asked for, after host::wake. Not called once the connection is closed.
+  virtual void attend() = 0;
+  /// Sends what has gathered since host::flush_later was called.
+  virtual void flush_late() noexcept = 0;
+};
+
+}  // namespace kino::server

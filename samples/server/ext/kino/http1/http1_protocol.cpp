@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+
+#include "http1/http1_protocol.hpp"
+
+#include "http1/response_encoder.hpp"
+
+#include <utility>
+
+namespace kino::server {
+
+http1_protocol::http1_protocol(protocol_context const& shared, protocol::host& connection, transport& to)
+    : shared_(shared),
+      limits_(shared.limit),
+      host_(connection),
+      pipeline_(*this, to, limits_.max_response_temp_file),
+      parser_(*this, limits_),
+      alarm_(shared.deadlines, [this] { ring(); }),
+      receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
+      sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
+
+void http1_protocol::start() { set_alarm(clock::now() + limits_.header_timeout); }
+
+// --- responses ------------------------------------------------------------------
+
+delivery http1_protocol::transmit(exchange& from, response_part const& part, exchange_end how) noexcept {
+  try {
+    response_encoder encoder(from.head(), from.encoding_);
+    if (part.head && encoder.begin(part) && keep_after(from)) encoder.keep_alive();
+    if (auto bytes = encoder.encode(part)) {
+      if (bytes->how == exchange_end::complete) bytes->how = how;
+      return pipeline_.deliver(from, *bytes);
+    }
+    pipeline_.flush();  // What has been written belongs to the client all the same.
+  } catch (std::bad_alloc const&) {
+  }
+  pipeline_.cut(from);
+  return delivery::gone;
+}
+
+delivery http1_protocol::interim(exchange& from, int status) noexcept {
+  interim_bytes const bytes(status);
+  return pipeline_.deliver(from, {.gather = true, .before = bytes.view()});
+}
+
+// Whether the connection may be kept after the response to `from`. If not, no further request is accepted.
+bool http1_protocol::keep_after(exchange const& from) {
+  if (from.ordinal_ >= limits_.max_keep_alive) return false;
+  if (!shared_.draining.load(std::memory_order_relaxed)) return true;
+  // While draining, what was read ahead is still answered: only the last one closes.
+  return !pipeline_.end_after(from);
+}
+
+void http1_protocol::unanswered(exchange& from, kino::ending how) noexcept {
+  int const status = shared_.handler.status_for(how, from);
+  // The worker that lost may still describe its own response in the exchange.
+  try {
+    brief_response const brief(status);
+    transmit(from, brief.whole(), how == kino::ending::expired ? exchange_end::expired : exchange_end::abandoned);
+  } catch (std::bad_alloc const&) {
+    pipeline_.cut(from);
+  }
+}
+
+// --- what other threads ask for -------------------------------------------------
+
+void http1_protocol::attend() {
+  unsigned pending = pipeline_.take_pending();
+  if (pending & response_pipeline::wait_readable) {
+    // We may have read what the transport needs since it said so. Now nothing is read in between.
+    pipeline_.writable();
+    pending = (pending & ~response_pipeline::wait_readable) | pipeline_.take_pending();
+  }
+  if (pending & response_pipeline::hang_up) return host_.close();
+  if (lingering_) return;
+  if (pending & response_pipeline::linger) {
+    lingering_ = true;
+    alarm_.clear();
+    return host_.linger();
+  }
+  if (pending & response_pipeline::wait_writable) await_output(io_result::state::wants_writable);
+  if (pending & response_pipeline::wait_readable) await_output(io_result::state::wants_readable);
+  if (pending & response_pipeline::read_on) read_on();
+}
+
+// The response_pipeline can write no more until the client has read; its time begins.
+void http1_protocol::await_output(io_result::state what) {
+  output_waits_ = true;
+  delivered_ = pipeline_.now().delivered;
+  sending_.start(clock::now());
+  set_alarm(sending_.due());
+  host_.await_output(what);
+}
+
+void http1_protocol::output_ready() noexcept {
+  output_waits_ = false;
+  pipeline_.writable();
+}
+
+// --- requests -------------------------------------------------------------------
+
+bool http1_protocol::begin_request() {
+  bool const full = most_queued_ == tuning::pipeline_depth && pipeline_.full();
+  if (full || (body_ahead_ && pipeline_.busy())) {
+    paused_ = pause::pipeline_full;
+    return false;
+  }
+  current_ = &shared_.exchanges.acquire(*this);
+  reply_ = exchange::reply(*current_);
+  host_.hold();
+  current_->ordinal_ = ++ordinal_;
+  parser_.start(current_->head());
+  return true;
+}
+
+rejection http1_protocol::on_head() {
+  request const& head = current_->head();
+  most_queued_ = pipeline_.attach(*current_);
+  if (most_queued_ == 0) {
+    last_request_ = true;
+    return {503, ""};  // A previous response ends the connection: this one is never sent.
+  }
+  if (head.content_length.value_or(0) > limits_.max_body_size) {
+    return {413, "Content-Length is larger than max_body_size", limits_.max_body_size,
+            *head.content_length};
+  }
+  if (head.expects_continue && head.has_body()) {
+    // The body is collected before a worker sees the request, so the client is asked for it
+    // here, in the order of the responses.
+    interim(*current_, 100);
+  }
+  if (!head.has_body()) return {};
+  hand_over_due_ = shared_.streamed.match(head);
+  if (hand_over_due_) {
+    current_->stream_body();
+    return {};
+  }
+  body_spool& body = current_->collected();
+  body.begin(shared_.exchanges.spool(), limits_.body_buffer);
+  if (head.content_length.value_or(0) > tuning::kept_capacity) {
+    shared_.exchanges.lend_memory(body);
+    static_cast<void>(body.prepare(*head.content_length));
+  }
+  return {};
+}
+
+void http1_protocol::request_complete() {
+  exchange& complete = *std::exchange(current_, nullptr);
+  last_request_ = !complete.head().keep_alive || complete.ordinal_ >= limits_.max_keep_alive;
+  body_ahead_ = complete.head().has_body();
+  if (complete.streamed()) complete.body().finish();
+  hand_over_due_ = false;
+  paused_ = pause::none;
+  if (std::exchange(body_held_, false)) {
+    complete.drop_weak();
+    return;
+  }
+  // Usually later than the alarm that is set; then this costs nothing.
+  set_alarm(coarse_now() + limits_.keep_alive_timeout);
+  pipeline_.serve(std::move(reply_));
+}
+
+void http1_protocol::refuse(rejection const& why) {
+  last_request_ = true;
+  if (!*why.reason) {  // Came after the last request that is answered.
+    reply_ = {};
+    current_ = nullptr;
+    return;
+  }
+  log_rejection(peer(), why);
+  exchange& refused = *std::exchange(current_, nullptr);
+  if (std::exchange(body_held_, false)) {
+    reply_ = pipeline_.recall(refused);
+    refused.body().fail(why);
+    if (!reply_) pipeline_.close_after_last();
+    refused.drop_weak();
+    // A worker has it: its next read of the body fails, and its response, if any, ends the connection.
+    if (!reply_) return;
+  }
+  if (pipeline_.attach(refused) == 0) {
+    reply_ = {};
+    return;
+  }
+  brief_response const brief(why.status);
+  shared_.handler.refused(why.status);  // before the client can know of it
+  refused.refused_ = true;
+  std::exchange(reply_, {}).answer(brief.whole());
+}
+
+void http1_protocol::read_on() {
+  if (paused_ == pause::body_full) {
+    // If `read_on` is left over from the previous body, one more read is made and reading stops again.
+    paused_ = pause::none;
+    receiving_.start(clock::now());
+    set_alarm(receiving_.due());
+  } else if (paused_ == pause::pipeline_full) {
+    paused_ = pause::none;
+    unparsed_.consume(unparsed_.size() - parse(unparsed_.view()).size());
+    if (unparsed_.empty()) unparsed_.clear(0);
+  }
+  host_.read_on();
+}
+
+// --- ending ---------------------------------------------------------------------
+
+void http1_protocol::drain() {
+  if (!current_) pipeline_.close_after_last();
+}
+
+void http1_protocol::close() noexcept {
+  open_ = false;
+  alarm_.clear();
+  pipeline_.close();
+  if (current_) {
+    if (body_held_) {
+      current_->body().fail(client_left);
+      current_->drop_weak();
+    }
+    current_ = nullptr;
+  }
+  reply_ = {};
+}
+
+}  // namespace kino::server

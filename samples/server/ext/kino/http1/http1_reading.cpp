@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//
+// How what a client sends is cut into requests.
+
+#include "http1/http1_protocol.hpp"
+
+#include <utility>
+
+namespace kino::server {
+
+std::span<char> http1_protocol::read_space(std::span<char> scratch) {
+  if (reads_into_body()) return body_room();
+  return current_ ? scratch : scratch.first(tuning::head_read_size);
+}
+
+bool http1_protocol::received(std::span<char> space, std::size_t length) {
+  if (reads_into_body()) {
+    received_body(length);
+  } else {
+    unparsed_.append(parse({space.data(), length}));
+  }
+  // The rest of a body is probably there. Anything else that is left is announced again.
+  return length == space.size() && reads_into_body();
+}
+
+void http1_protocol::input_ended() {
+  pipeline_.peer_ended();
+  last_request_ = true;
+  if (current_) {  // A request that was not complete never will be.
+    exchange& cut_off = *std::exchange(current_, nullptr);
+    if (std::exchange(body_held_, false)) {
+      reply_ = pipeline_.recall(cut_off);
+      cut_off.body().fail(client_left);
+      cut_off.drop_weak();
+    }
+    if (!parser_.in_head()) reply_.answer({.end = true});  // In its turn, it ends the connection.
+    reply_ = {};
+  }
+  // Requests before it are still answered: the client may have ended its own side only.
+  pipeline_.close_after_last();
+}
+
+// Returns what is behind a full queue, to be parsed when reading is resumed.
+std::string_view http1_protocol::parse(std::string_view bytes) {
+  while (!bytes.empty() && !last_request_ && open_) {
+    if (!current_ && !begin_request()) return bytes;
+    bool const had_started = parser_.started();
+    bool const had_head = !parser_.in_head();
+    auto const result = parser_.parse(bytes);
+    bytes.remove_prefix(result.consumed);
+    switch (result.what) {
+      case http_parser::state::complete: request_complete(); break;
+      case http_parser::state::rejected: refuse(parser_.why()); return {};
+      case http_parser::state::incomplete:
+        if (parser_.in_head()) {
+          if (!had_started) receiving_since_ = clock::now();
+          set_alarm(receiving_since_ + limits_.header_timeout);
+        } else {
+          if (!had_head) receiving_.start(clock::now());
+          if (hand_over_due_) hand_over();
+          await_body(had_head ? result.consumed : 0);
+        }
+        break;
+    }
+  }
+  return {};
+}
+
+}  // namespace kino::server

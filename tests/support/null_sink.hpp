@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+//
+// A response_sink for exchanges without a connection.
+
+#pragma once
+
+#include "http/response_sink.hpp"
+
+namespace null_sink_test {
+
+/// Takes every response, and sends none.
+class null_sink final : public kino::server::response_sink {
+public:
+  using exchange = kino::server::exchange;
+  using delivery = kino::server::delivery;
+  using endpoint = kino::server::endpoint;
+
+  delivery send(exchange&, kino::server::response_part const&) noexcept override { return delivery::taken; }
+  delivery interim(exchange&, int) noexcept override { return delivery::taken; }
+  void flush(exchange&) noexcept override {}
+  bool await_room(exchange&) override { return false; }
+  void cut(exchange&) override {}
+  void unanswered(exchange&, kino::ending) noexcept override {}
+  void resume_reading(exchange&) override {}
+  bool client_gone(exchange const&) override { return false; }
+  endpoint const& peer() const override { return nowhere_; }
+  endpoint const& local() const override { return nowhere_; }
+  void release() noexcept override {}
+
+private:
+  endpoint const nowhere_{};
+};
+
+/// One that all exchanges of a test may share.
+inline null_sink& nowhere() {
+  static null_sink one;
+  return one;
+}
+
+}  // namespace null_sink_test
