@@ -91,8 +91,11 @@ TEST_CASE("if descriptors run out, new clients get 503, and connected and later 
   running_http_server http(requests);
   serving_threads const serving(requests, 1, respond);
   client connected(http.port());
-  REQUIRE(connected.send(request));
-  CHECK(connected.read_response().status == 200);
+  // The second response comes after the end of the first exchange: a sanitizer needs descriptors for what it sees first.
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(connected.send(request));
+    CHECK(connected.read_response().status == 200);
+  }
   std::vector<client> clients(20);
   captured_log log;
   {

@@ -59,7 +59,7 @@ public:
 
   std::string sent;
   bool ended = false;  // after the last response
-  exchange::encoding state;
+  response_encoder::state state;
 
 private:
   server::request const& asked_;
@@ -259,7 +259,7 @@ TEST_CASE("random responses on one connection are decoded as they were given") {
     std::vector<wanted> all;
     std::string sent;
     bool ended = false;
-    exchange::encoding state;  // an exchange and its memory serve one response after the other
+    response_encoder::state state;  // an exchange and its memory serve one response after the other
     while (!ended && all.size() < 12) {
       wanted next{200 + static_cast<int>(chance.below(400)), chance.once_in(4), {}, {}};
       if (next.status == 205) continue;

@@ -117,7 +117,7 @@ head_lines head_of(int code, answered const& given) {
   } else if (given.length && !given.head_only && !head.bodiless()) {
     REQUIRE(head.set_length(*given.length) == response_head::problem::none);
   }
-  kino::server::exchange::encoding state;
+  kino::server::response_encoder::state state;
   kino::server::response_encoder encoder(asked, state);
   if (encoder.begin({.head = &head})) encoder.keep_alive();
   auto const bytes = encoder.encode({.head = &head});

@@ -111,14 +111,9 @@ void exchange::released() noexcept {
   if (std::exchange(streamed_, false)) body_.reset();
   response_.clear();
   trailers_.clear();
-  encoding_.bytes.clear(tuning::kept_capacity);
-  encoding_.begun = false;
-  out_.bytes.clear(tuning::kept_capacity);
-  out_.attached = out_.last = out_.writer_waits = out_.disk_failed = false;
-  out_.keep_alive = true;
+  if (state_) state_->clear();
   sent_ = {};
   started_at_ = {};
-  refused_ = false;
   taken_at_.store(0, std::memory_order_relaxed);  // as ...
   received_.store(0, std::memory_order_relaxed);  // ... all of it, `recycle` publishes these
   ready_at_ = {};

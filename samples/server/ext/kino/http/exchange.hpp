@@ -6,7 +6,6 @@
 
 #include "base/byte_buffer.hpp"
 #include "base/options.hpp"
-#include "base/output_buffer.hpp"
 #include "base/spool_file.hpp"
 #include "base/temporary_files.hpp"
 #include "http/body_pipe.hpp"
@@ -27,12 +26,20 @@
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
+#include <typeinfo>
 #include <utility>
 
 namespace kino::server {
 
 class exchange_pool;
-enum class framing : std::uint8_t;
+
+/// What a protocol keeps with an exchange.
+class protocol_state {
+public:
+  virtual ~protocol_state() = default;
+  /// Prepares for the next use of the exchange; keeps memory for it.
+  virtual void clear() noexcept = 0;
+};
 
 /// An exchange is one request on its way through the server, and the place where its response goes.
 ///
@@ -123,31 +130,20 @@ public:
   /// Tells the observer, once: with `how` if nothing else was noted. Without a lock.
   void report(exchange_end how) const noexcept;
 
-  // --- for http1 ---
-
-  /// What the encoder has to know from one part of the response to the next; for the thread that sends the response.
-  struct encoding {
-    byte_buffer bytes;       // head and framing of one part
-    std::uint64_t left = 0;  // bytes of the body until its end, if that was announced
-    framing how{};
-    bool begun = false;
-    bool keep_alive = false;  // the connection may be kept after this response
-  };
-
-  /// What goes out; guarded by the response_pipeline's lock.
-  struct outgoing {
-    output_buffer bytes;
-    reply waiting;  // the request itself, ready to be handled, until its turn comes
-    bool attached = false;
-    bool last = false;
-    bool keep_alive = true;
-    bool writer_waits = false;
-    bool disk_failed = false;  // what is beyond memory waits with its writer
-  };
+  /// The protocol's own state with this exchange. `begin_state` makes it, unless the exchange has one of this type from
+  /// its last use. Throws std::bad_alloc.
+  template <class State>
+  State& begin_state() {
+    if (!state_type_ || *state_type_ != typeid(State)) {
+      state_ = std::make_unique<State>();
+      state_type_ = &typeid(State);
+    }
+    return static_cast<State&>(*state_);
+  }
+  [[nodiscard]] protocol_state* state() { return state_.get(); }
+  [[nodiscard]] protocol_state const* state() const { return state_.get(); }
 
 private:
-  friend class http1_protocol;
-  friend class response_pipeline;
   friend class exchange_pool;
   friend class queue_deadline;
 
@@ -166,16 +162,14 @@ private:
   bool streamed_ = false;
   response_head response_;
   response_trailers trailers_;
-  encoding encoding_;
-  outgoing out_;
+  std::unique_ptr<protocol_state> state_;
+  std::type_info const* state_type_ = nullptr;
   sent sent_;
   kino::parker departures_;
   clock::time_point ready_at_{};  // guarded by the protocol's lock until it is handed over
-  bool refused_ = false;
   clock::time_point started_at_{};           // if observed
   std::atomic<clock::rep> taken_at_{0};      // likewise
   std::atomic<std::uint64_t> received_{0};   // bytes of the body; written by the I/O thread
-  std::size_t ordinal_ = 0;  // among the requests of its connection, from 1
   exchange* next_ = nullptr;
 
   std::atomic<bool> begun_{false};     // a worker has it, or the queue_deadline

@@ -12,7 +12,7 @@ http1_protocol::http1_protocol(protocol_context const& shared, protocol::host& c
     : shared_(shared),
       limits_(shared.limit),
       host_(connection),
-      pipeline_(*this, to, limits_.max_response_temp_file),
+      pipeline_(*this, to, shared.exchanges.spool(), limits_.max_response_temp_file),
       parser_(*this, limits_),
       alarm_(shared.deadlines, [this] { ring(); }),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
@@ -24,7 +24,7 @@ void http1_protocol::start() { set_alarm(clock::now() + limits_.header_timeout);
 
 delivery http1_protocol::transmit(exchange& from, response_part const& part, exchange_end how) noexcept {
   try {
-    response_encoder encoder(from.head(), from.encoding_);
+    response_encoder encoder(from.head(), http1_state::of(from).encoded);
     if (part.head && encoder.begin(part) && keep_after(from)) encoder.keep_alive();
     if (auto bytes = encoder.encode(part)) {
       if (bytes->how == exchange_end::complete) bytes->how = how;
@@ -44,7 +44,7 @@ delivery http1_protocol::interim(exchange& from, int status) noexcept {
 
 // Whether the connection may be kept after the response to `from`. If not, no further request is accepted.
 bool http1_protocol::keep_after(exchange const& from) {
-  if (from.ordinal_ >= limits_.max_keep_alive) return false;
+  if (http1_state::of(from).ordinal >= limits_.max_keep_alive) return false;
   if (!shared_.draining.load(std::memory_order_relaxed)) return true;
   // While draining, what was read ahead is still answered: only the last one closes.
   return !pipeline_.end_after(from);
@@ -107,7 +107,7 @@ bool http1_protocol::begin_request() {
   current_ = &shared_.exchanges.acquire(*this);
   reply_ = exchange::reply(*current_);
   host_.hold();
-  current_->ordinal_ = ++ordinal_;
+  current_->begin_state<http1_state>().ordinal = ++ordinal_;
   parser_.start(current_->head());
   return true;
 }
@@ -145,7 +145,7 @@ rejection http1_protocol::on_head() {
 
 void http1_protocol::request_complete() {
   exchange& complete = *std::exchange(current_, nullptr);
-  last_request_ = !complete.head().keep_alive || complete.ordinal_ >= limits_.max_keep_alive;
+  last_request_ = !complete.head().keep_alive || http1_state::of(complete).ordinal >= limits_.max_keep_alive;
   body_ahead_ = complete.head().has_body();
   if (complete.streamed()) complete.body().finish();
   hand_over_due_ = false;
@@ -182,7 +182,7 @@ void http1_protocol::refuse(rejection const& why) {
   }
   brief_response const brief(why.status);
   shared_.handler.refused(why.status);  // before the client can know of it
-  refused.refused_ = true;
+  http1_state::of(refused).refused = true;
   std::exchange(reply_, {}).answer(brief.whole());
 }
 

@@ -72,7 +72,7 @@ public:
 
   // response_sink
   delivery send(exchange& from, response_part const& part) noexcept override {
-    return transmit(from, part, from.refused_ ? exchange_end::refused : exchange_end::complete);
+    return transmit(from, part, http1_state::of(from).refused ? exchange_end::refused : exchange_end::complete);
   }
   delivery interim(exchange& from, int status) noexcept override;
   void flush(exchange&) noexcept override { pipeline_.flush(); }

@@ -164,8 +164,8 @@ std::optional<std::uint64_t> response_encoder::stated_length(response_head const
 
 void response_encoder::encode_brief(byte_buffer& out, brief_response const& what) {
   request const any;
-  exchange::encoding state;
-  response_encoder encoder(any, state);
+  state progress;
+  response_encoder encoder(any, progress);
   static_cast<void>(encoder.begin(what.whole()));
   auto const bytes = encoder.encode(what.whole());
   out.append(bytes->before);

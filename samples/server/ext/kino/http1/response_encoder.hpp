@@ -25,7 +25,7 @@ enum class framing : std::uint8_t {
 /// A response_encoder turns the parts of one response into bytes of HTTP/1: status line, fields, date, server, framing
 /// and connection.
 ///
-/// What it has to remember from one part to the next is in the exchange, so an encoder is made for each part. A
+/// What it has to remember from one part to the next is in its `state`, so an encoder is made for each part. A
 /// complete response in one part has a Content-Length, which need not be known before.
 ///
 /// Trailers, and a field "trailer" that announces them, are sent if the body is chunked and the client has said
@@ -35,8 +35,23 @@ enum class framing : std::uint8_t {
 /// Throws:  std::bad_alloc, from `encode`.
 class response_encoder {
 public:
+  /// The progress of one response.
+  struct state {
+    byte_buffer bytes;       // head and framing of one part
+    std::uint64_t left = 0;  // bytes of the body until its end, if that was announced
+    framing how{};
+    bool begun = false;
+    bool keep_alive = false;  // the connection may be kept after this response
+
+    /// Prepares for the next response; keeps memory for it.
+    void clear() {
+      bytes.clear(tuning::kept_capacity);
+      begun = false;
+    }
+  };
+
   /// For a response to `asked`.
-  response_encoder(request const& asked, exchange::encoding& state) : asked_(asked), state_(state) {}
+  response_encoder(request const& asked, state& progress) : asked_(asked), state_(progress) {}
 
   /// Decides the framing of the response that begins with `first`. Returns whether the connection may be kept after
   /// it; if so, `keep_alive` says whether it will be.
@@ -59,7 +74,7 @@ private:
   [[nodiscard]] std::optional<std::uint64_t> stated_length(response_head const& head, std::size_t whole) const;
 
   request const& asked_;
-  exchange::encoding& state_;
+  state& state_;
 };
 
 /// An interim response (1xx) without fields, as bytes.

@@ -9,10 +9,10 @@ namespace kino::server {
 
 std::size_t response_pipeline::attach(exchange& next) {
   std::lock_guard guard(mutex_);
-  if (next.out_.attached) return length_;
+  if (output_of(next).attached) return length_;
   if (closing_ || refusing_ || length_ == queue_.size()) return 0;
   next.add_weak();
-  next.out_.attached = true;
+  output_of(next).attached = true;
   queue_[(first_ + length_) % queue_.size()] = &next;
   return ++length_;
 }
@@ -21,7 +21,7 @@ void response_pipeline::serve(exchange::reply request) noexcept {
   deferred then;
   {
     std::lock_guard guard(mutex_);
-    exchange::outgoing& out = exchange::of(request).out_;
+    http1_state::outgoing& out = output_of(exchange::of(request));
     if (out.attached && !closing_) {
       out.waiting = std::move(request);
       serve_next(then);
@@ -32,7 +32,7 @@ void response_pipeline::serve(exchange::reply request) noexcept {
 
 exchange::reply response_pipeline::recall(exchange& waiting) {
   std::lock_guard guard(mutex_);
-  return std::move(waiting.out_.waiting);
+  return std::move(output_of(waiting).waiting);
 }
 
 bool response_pipeline::full() {
@@ -59,7 +59,7 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
   delivery result = delivery::gone;
   {
     std::lock_guard guard(mutex_);
-    exchange::outgoing& out = from.out_;
+    http1_state::outgoing& out = output_of(from);
     if (out.attached && !closing_) {
       from.note(bytes.status, bytes.body_bytes, bytes.how);
       bool const our_turn = &front() == &from;
@@ -82,7 +82,7 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
 void response_pipeline::serve_next(deferred& then) {
   std::uint64_t unsent = 0;
   for (std::size_t place = 0; place != length_ && !closing_; ++place) {
-    exchange::outgoing& out = queued(place).out_;
+    http1_state::outgoing& out = output_of(queued(place));
     unsent += out.bytes.size();
     if (out.last) continue;
     if (unsent < tuning::write_buffer && out.waiting) {
@@ -95,13 +95,13 @@ void response_pipeline::serve_next(deferred& then) {
 
 void response_pipeline::finish_front(deferred& then) {
   exchange& done = front();
-  bool const keep = done.out_.keep_alive;
-  done.out_.attached = false;
-  done.next_ = std::exchange(then.finished, &done);
+  http1_state& state = http1_state::of(done);
+  state.out.attached = false;
+  state.next = std::exchange(then.finished, &done);
   first_ = (first_ + 1) % queue_.size();
   --length_;
   since_ = coarse_now();
-  if (!keep || (end_when_empty_ && length_ == 0)) {
+  if (!state.out.keep_alive || (end_when_empty_ && length_ == 0)) {
     end_output(then);
   } else if ((reader_waits_ && length_ <= queue_.size() / 2) ||
              (reader_waits_long_ && length_ == 0)) {
@@ -133,9 +133,10 @@ void response_pipeline::close_after_last() {
 void response_pipeline::drop_queue(deferred& then) {
   for (; length_ != 0; --length_, first_ = (first_ + 1) % queue_.size()) {
     exchange& dropped = front();
-    dropped.out_.attached = false;
-    dropped.out_.writer_waits = false;
-    dropped.next_ = std::exchange(then.dropped, &dropped);
+    http1_state& state = http1_state::of(dropped);
+    state.out.attached = false;
+    state.out.writer_waits = false;
+    state.next = std::exchange(then.dropped, &dropped);
   }
 }
 
@@ -143,7 +144,7 @@ void response_pipeline::cut(exchange& from) {
   deferred then;
   {
     std::lock_guard guard(mutex_);
-    if (from.out_.attached) from.note(0, 0, exchange_end::cut);
+    if (output_of(from).attached) from.note(0, 0, exchange_end::cut);
     if (!open_ || reset_) return;
     reset_ = closing_ = true;
     add_pending(hang_up, then);
@@ -169,7 +170,7 @@ bool response_pipeline::gave_up(clock::time_point ready) {
 response_pipeline::status response_pipeline::now() {
   std::lock_guard guard(mutex_);
   std::uint64_t unsent = 0;
-  for (std::size_t place = 0; place != length_; ++place) unsent += queued(place).out_.bytes.size();
+  for (std::size_t place = 0; place != length_; ++place) unsent += output_of(queued(place)).bytes.size();
   std::uint64_t const in_kernel = stalled_ && open_ ? transport_.unacknowledged() : 0;
   return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, in_kernel)};
 }
@@ -218,14 +219,14 @@ void response_pipeline::run(deferred& then) noexcept {
   if (then.next) owner_.handle(std::move(then.next));
   // Last: these references may be what keeps the connection, and this object, alive.
   while (exchange* const done = then.dropped) {
-    then.dropped = done->next_;
+    then.dropped = http1_state::of(*done).next;
     done->departures().notify();  // Nothing more is sent; a second notification does no harm.
-    done->out_.waiting = {};      // No other thread accesses it once it is out of the queue.
+    output_of(*done).waiting = {};      // No other thread accesses it once it is out of the queue.
     done->report(exchange_end::disconnected);
     done->drop_weak();
   }
   while (exchange* const done = then.finished) {
-    then.finished = done->next_;
+    then.finished = http1_state::of(*done).next;
     done->report(exchange_end::complete);
     done->drop_weak();
   }

@@ -5,8 +5,10 @@
 #pragma once
 
 #include "base/options.hpp"
+#include "base/spool_file.hpp"
 #include "base/transport.hpp"
 #include "http/exchange.hpp"
+#include "http1/http1_state.hpp"
 #include "http1/response_bytes.hpp"
 
 #include <array>
@@ -43,7 +45,7 @@ namespace kino::server {
 /// Threads: any. `attach`, `serve`, `recall`, `writable` and `close` by the I/O thread only.
 /// Blocks:  never for the client; a leaf lock is held around the non-blocking system call, and around reads
 ///          and writes of the file.
-/// Callers hold a reference on the connection, if only through the exchange they pass.
+/// Callers hold a reference on the connection, if only through the exchange they pass. An exchange has an http1_state.
 class response_pipeline {
 public:
   /// The operations that only the I/O thread can do, as bits. For the first two, it calls `writable` when
@@ -71,9 +73,9 @@ public:
     ~owner() = default;
   };
 
-  /// `most_stored`: bytes of a response that may wait in a file, see limits::max_response_temp_file.
-  response_pipeline(owner& o, transport& to, std::uint64_t most_stored = 0)
-      : owner_(o), transport_(to), most_stored_(most_stored), since_(clock::now()) {}
+  /// At most `most_stored` bytes of a response wait in `overflow`, see limits::max_response_temp_file.
+  response_pipeline(owner& o, transport& to, spool_file& overflow, std::uint64_t most_stored = 0)
+      : owner_(o), transport_(to), spool_(overflow), most_stored_(most_stored), since_(clock::now()) {}
 
   /// Appends a request to the queue, once, and keeps a reference to it. Returns the length of the
   /// queue, or 0 if no further request is accepted.
@@ -146,9 +148,9 @@ private:
   void keep(exchange& from, response_bytes const& bytes, std::size_t sent);
   void keep(exchange& from, std::string_view bytes, bool last);
   void spill(exchange& from) noexcept;
-  [[nodiscard]] bool above_high_watermark(exchange::outgoing const& out) const;
+  [[nodiscard]] bool above_high_watermark(http1_state::outgoing const& out) const;
   [[nodiscard]] bool make_room(exchange& from) noexcept;
-  [[nodiscard]] std::string_view first_of(exchange::outgoing& out, deferred& then) noexcept;
+  [[nodiscard]] std::string_view first_of(http1_state::outgoing& out, deferred& then) noexcept;
   std::size_t send_pieces(std::span<iovec> pieces, deferred& then);
   void pump(deferred& then);
   void serve_next(deferred& then);
@@ -158,10 +160,12 @@ private:
   void run(deferred& then) noexcept;
   exchange& queued(std::size_t place) { return *queue_[(first_ + place) % queue_.size()]; }
   exchange& front() { return queued(0); }
+  static http1_state::outgoing& output_of(exchange& any) { return http1_state::of(any).out; }
 
   owner& owner_;
   std::mutex mutex_;
   transport& transport_;
+  spool_file& spool_;
   std::uint64_t const most_stored_;
   bool open_ = true;
   std::array<exchange*, tuning::pipeline_depth> queue_{};

@@ -35,7 +35,7 @@ void each_piece(response_bytes const& bytes, Visit visit) {
 // Sends `bytes` or keeps them, behind those that were kept before.
 void response_pipeline::take_over(exchange& from, response_bytes const& bytes, bool send_now,
                                   deferred& then) {
-  exchange::outgoing& out = from.out_;
+  http1_state::outgoing& out = output_of(from);
   std::size_t sent = 0;
   if (send_now && out.bytes.contiguous()) {
     std::array<iovec, most_pieces> all;
@@ -65,7 +65,7 @@ void response_pipeline::take_over(exchange& from, response_bytes const& bytes, b
 
 // Keeps `bytes`, except for the first `sent` of them.
 void response_pipeline::keep(exchange& from, response_bytes const& bytes, std::size_t sent) {
-  exchange::outgoing& out = from.out_;
+  http1_state::outgoing& out = output_of(from);
   if (std::size_t const length = bytes.size(); sent == 0 && out.bytes.appended() + length <= tuning::write_buffer) {
     // The small parts of a streamed response: one reservation for all pieces is measurably faster.
     char* end = out.bytes.prepare(length);
@@ -85,7 +85,7 @@ void response_pipeline::keep(exchange& from, response_bytes const& bytes, std::s
 }
 
 void response_pipeline::keep(exchange& from, std::string_view bytes, bool last) {
-  exchange::outgoing& out = from.out_;
+  http1_state::outgoing& out = output_of(from);
   while (!bytes.empty()) {
     std::string_view const some = bytes.substr(0, tuning::write_buffer);
     out.bytes.append(some);
@@ -96,24 +96,23 @@ void response_pipeline::keep(exchange& from, std::string_view bytes, bool last) 
 }
 
 void response_pipeline::spill(exchange& from) noexcept {
-  spool_file& file = from.pool_.spool();
   try {
-    from.out_.bytes.spill(file);
+    output_of(from).bytes.spill(spool_);
   } catch (std::exception const& failed) {
-    from.out_.disk_failed = true;
-    if (file.report_failure()) log_line(std::string(failed.what()) + "; responses wait for their clients");
+    output_of(from).disk_failed = true;
+    if (spool_.report_failure()) log_line(std::string(failed.what()) + "; responses wait for their clients");
   }
 }
 
 // Whether the writer of a response should wait for its client.
-bool response_pipeline::above_high_watermark(exchange::outgoing const& out) const {
+bool response_pipeline::above_high_watermark(http1_state::outgoing const& out) const {
   return out.bytes.appended() > tuning::write_buffer;
 }
 
 // Whether a writer that waits may go on. Once half of the limit is free, the file takes what the writer has left in
 // memory; otherwise the writer would have to wait until the file is empty.
 bool response_pipeline::make_room(exchange& from) noexcept {
-  exchange::outgoing const& out = from.out_;
+  http1_state::outgoing const& out = output_of(from);
   constexpr std::size_t enough = tuning::write_buffer / 2;
   if (out.bytes.appended() > enough && out.bytes.size() <= most_stored_ / 2 && !out.disk_failed) spill(from);
   return out.bytes.appended() <= enough;
@@ -156,7 +155,7 @@ std::size_t response_pipeline::send_pieces(std::span<iovec> pieces, deferred& th
 void response_pipeline::pump(deferred& then) {
   int refills = 0;
   while (length_ != 0 && !stalled_ && !closing_) {
-    exchange::outgoing& out = front().out_;
+    http1_state::outgoing& out = output_of(front());
     bool more = false;
     if (!out.bytes.empty()) {
       std::string_view const next = first_of(out, then);
@@ -184,7 +183,7 @@ void response_pipeline::pump(deferred& then) {
   }
 }
 
-std::string_view response_pipeline::first_of(exchange::outgoing& out, deferred& then) noexcept {
+std::string_view response_pipeline::first_of(http1_state::outgoing& out, deferred& then) noexcept {
   try {
     return out.bytes.first();
   } catch (std::exception const& failed) {
@@ -197,8 +196,9 @@ std::string_view response_pipeline::first_of(exchange::outgoing& out, deferred& 
 
 bool response_pipeline::await_room(exchange& writer) {
   std::lock_guard guard(mutex_);
-  writer.out_.writer_waits = writer.out_.attached && !closing_ && above_high_watermark(writer.out_);
-  return writer.out_.writer_waits;
+  http1_state::outgoing& out = output_of(writer);
+  out.writer_waits = out.attached && !closing_ && above_high_watermark(out);
+  return out.writer_waits;
 }
 
 void response_pipeline::writable() {

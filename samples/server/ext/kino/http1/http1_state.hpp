@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+//
+// What HTTP/1 keeps with each exchange.
+
+#pragma once
+
+#include "base/options.hpp"
+#include "base/output_buffer.hpp"
+#include "http/exchange.hpp"
+#include "http1/response_encoder.hpp"
+
+#include <cstddef>
+
+namespace kino::server {
+
+/// The http1_state of an exchange is the progress of its response: of its encoding, and of its sending.
+///
+/// Threads: as stated for each part.
+struct http1_state final : protocol_state {
+  /// The state of an exchange on which `exchange::begin_state` was called for this type.
+  [[nodiscard]] static http1_state& of(exchange& any) { return static_cast<http1_state&>(*any.state()); }
+  [[nodiscard]] static http1_state const& of(exchange const& any) { return static_cast<http1_state const&>(*any.state()); }
+
+  void clear() noexcept override {
+    encoded.clear();
+    out.bytes.clear(tuning::kept_capacity);
+    out.attached = out.last = out.writer_waits = out.disk_failed = false;
+    out.keep_alive = true;
+    refused = false;
+  }
+
+  /// What goes out; guarded by the response_pipeline's lock.
+  struct outgoing {
+    output_buffer bytes;
+    exchange::reply waiting;  // the request itself, ready to be handled, until its turn comes
+    bool attached = false;
+    bool last = false;
+    bool keep_alive = true;
+    bool writer_waits = false;
+    bool disk_failed = false;  // what is beyond memory waits with its writer
+  };
+
+  response_encoder::state encoded;  // for the thread that sends the response
+  outgoing out;
+  std::size_t ordinal = 0;  // among the requests of its connection, from 1; constant once the request is attached
+  bool refused = false;     // likewise: the response says why
+  exchange* next = nullptr; // in a list of the thread that has removed both from the queue
+};
+
+}  // namespace kino::server
