@@ -139,13 +139,14 @@ module Kino
     end
 
     # Sent bytes cannot be undone: the connection is aborted, so a partial response never looks
-    # complete.
+    # complete. The reason is in the log before the client sees that.
     def self.cut(stream, env, error)
-      stream.abort
       # A client that disconnects is not the app's fault, and common.
       client_left = error.is_a?(Errno::EPIPE) || error.is_a?(BodyError)
       Log.error("#{Log.request(env)} failed while its response body was written", error) unless client_left
       error
+    ensure
+      stream.abort
     end
 
     def self.close(body, env)
