@@ -486,7 +486,7 @@ class RequestBodyTest < ServerTest
     Client.open(child.port) { |client| assert_equal "10000", client.request("POST", "/", body: "x" * 10_000).body }
     child.signal("TERM")
     assert_equal 0, child.status
-    assert_equal 1, child.log.scan(/507/).size, child.log
+    assert_equal 1, child.log.scan(/: 507, /).size, child.log
   ensure
     child&.finish
   end
