@@ -126,7 +126,7 @@ class SupervisionTest < ServerTest
         assert_healthy(server)
       end
     end
-    assert_match(/could not start \(it did not report for/, log)
+    assert_match(/kino worker \d+ could not start \(it did not report for/, log)
   end
 
   # Ends the supervisor's thread, which runs in the main Ractor.

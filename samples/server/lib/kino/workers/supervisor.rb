@@ -185,7 +185,9 @@ module Kino
 
     # The spec has no worker: it could not be created, or no slot was free.
     def refused(reason)
+      name = nil
       alive, closing = @lock.synchronize do
+        name = @joining&.name
         @joining = nil
         @vacant.rotate!
         @changed.broadcast
@@ -195,7 +197,7 @@ module Kino
 
       @refusals += 1
       @delay = @backoff.after_refusal
-      Log.line("a worker could not start (#{reason}); trying again in #{@delay} s")
+      Log.line("#{name || "a worker"} could not start (#{reason}); trying again in #{@delay} s")
       settle_for(alive, reason) if @refusals >= START_ATTEMPTS && !@booted
     end
 

@@ -27,6 +27,8 @@ module Kino
 
     # What all specs have in common.
     class Spec
+      attr_reader :name
+
       def initialize(id, app, number)
         @id = id
         @app = app
