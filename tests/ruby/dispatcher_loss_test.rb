@@ -302,4 +302,24 @@ class DispatcherLossTest < DispatcherTest
     @dispatcher.close
     assert_equal [count, 0, abandoned], [right + abandoned, wrong, keeper.value]
   end
+
+  # Threads and Ractors join, may take a request, and end without `leave`.
+  def test_many_workers_that_never_leave_lose_only_their_own_requests
+    make(capacity: 64, slots: 8)
+    random = Random.new(7)
+    count = times(1000)
+    flood = @dispatcher.submit_many(count, 2)
+    taken = Array.new(times(100)) do
+      takes = random.rand(2)
+      if random.rand(2).zero?
+        Thread.new { @dispatcher.join.then { |worker| takes.times { worker.take } } }.join
+      else
+        await_end(Ractor.new(@dispatcher, takes) { |dispatcher, n| dispatcher.join.then { |worker| n.times { worker.take } } })
+      end
+      takes
+    end
+    await { occupied.zero? }
+    threads(1, "2 * n")
+    assert_equal [count - taken.sum, 0, taken.sum], flood.wait
+  end
 end

@@ -7,6 +7,7 @@
 #include <kino/detail/ruby/headers.hpp>
 #include <kino/detail/ruby/pool_member.hpp>
 #include <kino/fork_mark.hpp>
+#include <kino/gvl.hpp>
 #include <kino/ruby_features.hpp>
 #include <kino/start_thread.hpp>
 
@@ -48,18 +49,19 @@ public:
       return;
     }
   }
-  /// Ends the memberships of Ruby threads that ran on this native thread before `current`.
-  void end_former(VALUE current) noexcept {
+  /// Whether the thread is a member of `pool`.
+  bool contain(worker_pool const& pool) noexcept {
     forget_parent();
-    for (pool_member** at = &first_; *at;) {
-      pool_member& member = **at;
-      if (member.thread_.load(std::memory_order_relaxed) == current) {
-        at = &member.next_;
-      } else {
-        *at = std::exchange(member.next_, nullptr);
-        end(member);
-      }
+    for (pool_member const* each = first_; each; each = each->next_) {
+      if (each->of_ == &pool) return true;
     }
+    return false;
+  }
+  /// Ends the memberships of Ruby threads that ran on this native thread before the current one.
+  void end_former() {
+    forget_parent();
+    if (!first_ || is_marked()) return;
+    end_all(std::exchange(first_, nullptr));
   }
   /// Ends all memberships in a native thread of their own, because the caller has locks of Ruby's: what ends with
   /// them (requests, and perhaps the dispatcher's queue) calls code of its users.
@@ -80,7 +82,27 @@ public:
     }
   }
 
+  /// Called by a thread that joins, with the GVL held. May raise.
+  static void mark_thread() {
+    if constexpr (ends_unnoticed) {
+      rb_funcall(rb_thread_current(), rb_intern("thread_variable_set"), 2, mark(), Qtrue);
+    }
+  }
+
 private:
+  // Where Ruby reports no end of a thread (3.1), the next one on its native thread may even get its address: what tells
+  // them apart is a variable of the Ruby thread. It is not a fiber's.
+  static constexpr bool ends_unnoticed = !ruby_has_thread_events;
+  static VALUE mark() { return ID2SYM(rb_intern("kino_worker")); }
+  static bool is_marked() {
+    if constexpr (!ends_unnoticed) return true;
+    bool marked = false;
+    protect_unchecked([&] {
+      marked = RTEST(rb_funcall(rb_thread_current(), rb_intern("thread_variable_get"), 1, mark()));
+    });
+    return marked;
+  }
+
   static void end_all(pool_member* first) noexcept {
     while (first) {
       pool_member& member = *first;

@@ -167,8 +167,7 @@ inline worker_pool::worker_pool(bool permits, run_permits::options chosen, std::
                 .slice = permits_in_use_ ? chosen.slice : run_permits::options().slice},
                std::move(work_waits)),
       last_left_(std::move(last_left)) {
-  // Threads that change native threads keep their memberships in Ruby's storage, whose key is created there.
-  if (permits_in_use_ || threads_change_native_threads) hear_thread_events();
+  if (permits_in_use_ || events_end_memberships) hear_thread_events();
   for (std::size_t i = 0; i < chosen.workers; ++i) {
     members_[i].index_ = i;
     members_[i].of_ = this;
@@ -187,13 +186,12 @@ inline pool_member& worker_pool::join(gvl const& held) {
   expect_gvl();
   VALUE const thread = rb_thread_current();
   memberships& joined = memberships_of_this_thread();
-  joined.end_former(thread);
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (members_[i].thread_.load(std::memory_order_relaxed) == thread) {
-      throw raise(rb_eThreadError, "kino: this thread has already joined this dispatcher");
-    }
+  joined.end_former();
+  if (joined.contain(*this)) {
+    throw raise(rb_eThreadError, "kino: this thread has already joined this dispatcher");
   }
   kino::pin_thread(held);
+  protect(held, [] { memberships::mark_thread(); });
   std::size_t const index = slots_.claim();
   if (index == worker_slots::none) {
     throw raise(rb_eThreadError, "kino: all " + std::to_string(slots_.size()) +
