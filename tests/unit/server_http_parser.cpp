@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -152,6 +153,38 @@ TEST_CASE("trailers follow the rules of fields, and those that may be none are d
                                    "\xC3\xA4: b\r\n"s, "a: b\r\n c\r\n"s, ": host\r\n"s}) {
     rejects(chunked + "0\r\n" + lines + "\r\n");
   }
+}
+
+TEST_CASE("random trailers come as they were sent, without those that may be none") {
+  std::mt19937 random(3);
+  static constexpr std::string_view kept[] = {"x-a", "X-b", "Grpc-Status", "server-timing", "e_tag", "t", "hosts"};
+  static constexpr std::string_view dropped[] = {"Host", "content-length", "Transfer_Encoding", "TE", "Set-Cookie", "IF-MATCH"};
+  static constexpr std::string_view values[] = {"", "0", "a, b", "chunked", "\xff", "a\tb"};
+  std::size_t seen = 0;
+  for (int round = 0; round < 2000; ++round) {
+    std::string lines;
+    std::string expected;
+    for (std::size_t left = random() % 12; left != 0; --left) {
+      bool const good = random() % 2;
+      std::string const name(good ? kept[random() % std::size(kept)] : dropped[random() % std::size(dropped)]);
+      std::string const value(values[random() % std::size(values)]);
+      lines += name + ":" + std::string(random() % 3, ' ') + value + std::string(random() % 2, '\t') + "\r\n";
+      if (good) expected += name + "=" + value + ";";
+    }
+    parsing p;
+    p.parse(chunked + "3\r\nabc\r\n0\r\n" + lines + "\r\nGET", 1 + random() % 100);
+    CAPTURE(lines);
+    REQUIRE(p.last.what == http_parser::state::complete);
+    REQUIRE(p.body == "abc");
+    std::string found;
+    for (auto const& each : p.head.trailers().all()) {
+      found += std::string(p.head.trailers().name(each)) + "=" + std::string(p.head.trailers().value(each)) + ";";
+    }
+    REQUIRE(found == expected);
+    REQUIRE(p.head.fields().all().size() == 2);
+    seen += p.head.trailers().all().size();
+  }
+  CHECK(seen > 5000);
 }
 
 TEST_CASE("trailers of one request are not those of the next") {
