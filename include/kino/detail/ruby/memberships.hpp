@@ -57,11 +57,20 @@ public:
     }
     return false;
   }
-  /// Ends the memberships of Ruby threads that ran on this native thread before the current one.
-  void end_former() {
+  /// Ends the memberships of Ruby threads that ran on this native thread before `current`, which calls it.
+  void end_former(VALUE current) {
     forget_parent();
-    if (!first_ || is_marked()) return;
-    end_all(std::exchange(first_, nullptr));
+    if (!first_) return;
+    bool const may_be_own = is_marked();
+    for (pool_member** at = &first_; *at;) {
+      pool_member& member = **at;
+      if (may_be_own && member.thread_.load(std::memory_order_relaxed) == current) {
+        at = &member.next_;
+      } else {
+        *at = std::exchange(member.next_, nullptr);
+        end(member);
+      }
+    }
   }
   /// Ends all memberships in a native thread of their own, because the caller has locks of Ruby's: what ends with
   /// them (requests, and perhaps the dispatcher's queue) calls code of its users.

@@ -186,7 +186,7 @@ inline pool_member& worker_pool::join(gvl const& held) {
   expect_gvl();
   VALUE const thread = rb_thread_current();
   memberships& joined = memberships_of_this_thread();
-  joined.end_former();
+  joined.end_former(thread);
   if (joined.contain(*this)) {
     throw raise(rb_eThreadError, "kino: this thread has already joined this dispatcher");
   }
