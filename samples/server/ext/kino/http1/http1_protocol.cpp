@@ -18,6 +18,11 @@ http1_protocol::http1_protocol(protocol_context const& shared, protocol::host& c
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 
+std::unique_ptr<protocol> http1_protocol::make(protocol_context const& shared, protocol::host& connection,
+                                               transport& to) {
+  return std::make_unique<http1_protocol>(shared, connection, to);
+}
+
 void http1_protocol::start() { set_alarm(clock::now() + limits_.header_timeout); }
 
 // --- responses ------------------------------------------------------------------

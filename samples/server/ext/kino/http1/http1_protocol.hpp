@@ -54,9 +54,8 @@ public:
   http1_protocol(protocol_context const& shared, protocol::host& connection, transport& to);
 
   /// The protocol::maker of this protocol.
-  [[nodiscard]] static std::unique_ptr<protocol> make(protocol_context const& shared, protocol::host& connection, transport& to) {
-    return std::make_unique<http1_protocol>(shared, connection, to);
-  }
+  [[nodiscard]] static std::unique_ptr<protocol> make(protocol_context const& shared, protocol::host& connection,
+                                                      transport& to);
 
   // protocol
   void start() override;
