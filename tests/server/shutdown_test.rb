@@ -299,6 +299,7 @@ class ShutdownTest < ServerTest
       require "kino"
       class Never
         def initialize(*) = nil
+        def name = "the only worker"
         def start = raise(ThreadError, "no more of them")
         def dismiss = nil
       end
@@ -310,7 +311,7 @@ class ShutdownTest < ServerTest
       end
       Kino::Server.run(App, mode: #{mode.inspect}, workers: 1)
     RUBY
-    process.await_line(/could not start/)
+    process.await_line(/the only worker could not start/)
     process.signal("TERM")
     assert_equal 0, process.status, process.log
   end
