@@ -130,6 +130,16 @@ need_llhttp() {
   ) || die "the package node-llhttp, which contains the sources of llhttp, could not be downloaded"
 }
 
+# Without BoringSSL, the server is built without TLS: it is installed if that is possible.
+need_boringssl() {
+  [ -e /usr/include/android/openssl/base.h ] && return
+  command -v apt-get >/dev/null || return 0
+  [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || return 0
+  apt_update android-libboringssl-dev
+  [ -n "$(apt-cache madison android-libboringssl-dev)" ] && kino_wanted+=(android-libboringssl-dev)
+  return 0
+}
+
 # need_gems 'name:requirement'...: installs missing gems into a separate GEM_HOME.
 need_gems() {
   local missing
