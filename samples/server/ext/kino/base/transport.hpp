@@ -48,7 +48,7 @@ public:
   /// Whether `read_some` has bytes of which the descriptor tells nothing: those that a previous call has
   /// taken from it, decrypted perhaps, but had no room for. The I/O thread, without a lock.
   [[nodiscard]] virtual bool has_input() const noexcept { return false; }
-  /// Writes the beginning of `pieces`, which hold at least one byte.
+  /// Writes the beginning of `pieces`, which hold at least one byte. Those that are left come first in the next call.
   [[nodiscard]] virtual io_result write_some(std::span<iovec const> pieces) noexcept = 0;
   /// Ends the stream to the client, which may still send.
   virtual void shutdown_write() noexcept = 0;

@@ -101,13 +101,14 @@ response_head::problem response_trailers::add(std::string_view name, std::string
   return bad;
 }
 
-brief_response::brief_response(int status) {
+brief_response::brief_response(int status, std::string_view sentence) {
   static_cast<void>(head_.start(status));
   static_cast<void>(head_.add("content-type", "text/plain"));
   if (status == 503) static_cast<void>(head_.add("retry-after", "1"));
   static_cast<void>(head_.add("connection", "close"));
-  body_ = {piece(head_.reason()), piece("\n")};
-  static_cast<void>(head_.set_length(head_.reason().size() + 1));
+  if (sentence.empty()) sentence = head_.reason();
+  body_ = {piece(sentence), piece("\n")};
+  static_cast<void>(head_.set_length(sentence.size() + 1));
 }
 
 }  // namespace kino::server

@@ -120,12 +120,14 @@ struct response_part {
   response_trailers const* trailers = nullptr;
 };
 
-/// A brief_response explains an error: a status with its reason as the body. The connection ends after it.
+/// A brief_response explains an error: a status with its reason as the body, or with a sentence. The connection ends
+/// after it.
 ///
+/// Lifetime: not longer than that of the sentence.
 /// Throws: std::bad_alloc, from the constructor.
 class brief_response {
 public:
-  explicit brief_response(int status);
+  explicit brief_response(int status, std::string_view sentence = {});
   brief_response(brief_response const&) = delete;
 
   [[nodiscard]] response_head const& head() const { return head_; }

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: MIT
+//
+// TLS over a connection in memory, which reads and writes as little as a transport may.
+
+#include "net/tls_transport.hpp"
+
+#include "../support/memory_transport.hpp"
+#include "../support/tls_client.hpp"
+
+#include <doctest/doctest.h>
+
+#include <asio/io_context.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace server = kino::server;
+namespace tls = kino::server::tls;
+using memory_test::faults;
+using memory_test::memory_link;
+using server::io_result;
+using server::readiness;
+using server::transport;
+using tls_test::client;
+using tls_test::client_options;
+
+namespace {
+
+struct told {
+  int succeeded = 0;
+  std::optional<tls::failure> failed;
+  std::string words;
+};
+
+class observer final : public server::handshake_observer {
+public:
+  explicit observer(told& to) : to_(to) {}
+  void succeeded(tls::session const&) noexcept override { ++to_.succeeded; }
+  void failed(tls::failure why, char const* words) noexcept override {
+    to_.failed = why;
+    to_.words = words;
+  }
+
+private:
+  told& to_;
+};
+
+// Whether an event has been waited for and has come, as a connection knows it.
+class waiter final : public readiness::waiter {
+public:
+  enum class state : std::uint8_t { idle, waiting, came };
+  void ready(readiness::event what) noexcept override { of(what) = state::came; }
+  void hold() noexcept override {}
+  void drop() noexcept override {}
+  state& of(readiness::event what) { return what == readiness::event::readable ? readable_ : writable_; }
+  bool take(readiness::event what) {
+    if (of(what) != state::came) return false;
+    of(what) = state::idle;
+    return true;
+  }
+
+private:
+  state readable_ = state::idle;
+  state writable_ = state::idle;
+};
+
+tls::context& default_context() {
+  static auto const keys = tls_test::ticket_keys();
+  static auto const made =
+      server::make_tls_context(tls_test::settings_of(tls_test::default_identity()), *keys, {"http/1.1"});
+  return *made;
+}
+
+// A server that reads and writes only when its transport can go on, and its client.
+class wire {
+public:
+  explicit wire(client_options const& wanted = {}, faults met = {}, std::uint32_t seed = 1, std::size_t room = 1 << 20,
+                tls::context& with = default_context())
+      : peer(wanted), chance_(seed), link_(std::make_shared<memory_link>(io_, chance_, met, room, room)) {
+    ours = std::make_unique<server::tls_transport>(link_->make_transport(), with, std::make_unique<observer>(result));
+    events_ = link_->make_readiness();
+  }
+  ~wire() { events_->stop(); }
+
+  // Everybody does what they can, once. Returns whether anything has happened.
+  bool turn() {
+    bool const moved = carry();
+    io_.restart();
+    io_.poll();
+    for (auto const what : {readiness::event::readable, readiness::event::writable}) {
+      if (!waits_.take(what)) continue;
+      if (read_waits_ == what) read_waits_.reset();
+      if (write_waits_ == what) write_waits_.reset();
+    }
+    bool const read = !read_waits_ && !over;
+    if (read) read_some();
+    bool const wrote = !to_send.empty() && result.succeeded == 1 && !write_waits_;
+    if (wrote) write_some();
+    return moved || read || wrote;
+  }
+  // Until nobody can do anything any more.
+  void run() {
+    for (int idle = 0; idle < 3; idle = turn() ? 0 : idle + 1) {}
+  }
+  void raw(std::string_view bytes) { unsent_ += bytes; }
+  void end() { link_->end(), ended_ = true; }
+
+  std::string received;        // by the server
+  std::string to_send;         // by the server
+  std::size_t read_size = 8192;
+  std::size_t carried_at_once = 1 << 20;
+  bool client_reads = true;
+  told result;
+  std::optional<io_result::state> over;  // why the server reads no more
+  client peer;
+  std::unique_ptr<transport> ours;
+  std::string plain;  // what came before the client could decrypt anything
+  bool speaks_tls = true;
+
+private:
+  void wait(io_result::state what, std::optional<readiness::event>& as) {
+    as = what == io_result::state::wants_readable ? readiness::event::readable : readiness::event::writable;
+    if (std::exchange(waits_.of(*as), waiter::state::waiting) != waiter::state::waiting) {
+      events_->wait(*as, readiness::reference(waits_));
+    }
+  }
+  bool carry() {
+    if (speaks_tls) {
+      peer.step();
+      unsent_ += peer.take_output();
+    }
+    std::size_t const sent = unsent_.empty() ? 0 : link_->send(std::string_view(unsent_).substr(0, carried_at_once));
+    unsent_.erase(0, sent);
+    std::string const got = client_reads ? link_->receive(carried_at_once) : "";
+    if (speaks_tls) peer.give_input(got);
+    plain += got;
+    return sent != 0 || !got.empty();
+  }
+  void read_some() {
+    std::string into(read_size, '\0');
+    io_result const got = ours->read_some(into);
+    switch (got.what) {
+      case io_result::state::done:
+        received.append(into, 0, got.bytes);
+        // As a connection: bytes that are decrypted already make no descriptor readable.
+        if (!ours->has_input()) wait(io_result::state::wants_readable, read_waits_);
+        break;
+      case io_result::state::wants_readable:
+      case io_result::state::wants_writable: wait(got.what, read_waits_); break;
+      default: over = got.what;
+    }
+  }
+  void write_some() {
+    std::size_t const half = to_send.size() / 3;
+    iovec const pieces[] = {{to_send.data(), half}, {to_send.data() + half, to_send.size() - half}};
+    io_result const sent = ours->write_some(pieces);
+    if (sent.done()) {
+      to_send.erase(0, sent.bytes);
+    } else if (!sent.failed()) {
+      wait(sent.what, write_waits_);
+    } else {
+      to_send.clear();
+    }
+  }
+
+  asio::io_context io_;
+  stress::dice chance_;
+  std::shared_ptr<memory_link> link_;
+  std::unique_ptr<readiness> events_;
+  waiter waits_;
+  std::optional<readiness::event> read_waits_;
+  std::optional<readiness::event> write_waits_;
+  std::string unsent_;
+  bool ended_ = false;
+};
+
+std::string random_bytes(stress::dice& chance, std::size_t length) {
+  std::string made(length, '\0');
+  for (char& one : made) one = static_cast<char>(chance.below(256));
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("a handshake, then bytes both ways, in each version") {
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    wire one({.least = version, .most = version});
+    one.run();
+    REQUIRE(one.peer.established());
+    CHECK(one.result.succeeded == 1);
+    CHECK(SSL_version(one.peer.ssl()) == version);
+    one.peer.write("question");
+    one.to_send = "answer";
+    one.run();
+    CHECK(one.received == "question");
+    CHECK(one.peer.received() == "answer");
+    one.ours->close(transport::ending::orderly);
+    one.run();
+    CHECK(one.peer.ended());
+  }
+}
+
+TEST_CASE("every byte arrives alone") {
+  wire one;
+  one.carried_at_once = 1;
+  one.read_size = 1;
+  one.run();
+  REQUIRE(one.peer.established());
+  std::string const bytes(300, 'x');
+  one.peer.write(bytes);
+  one.to_send = bytes;
+  one.run();
+  CHECK(one.received == bytes);
+  CHECK(one.peer.received() == bytes);
+}
+
+TEST_CASE("whatever the transport below reads, writes or wants first, no byte is lost and nobody waits for ever") {
+  for (std::uint32_t seed = 1; seed <= 150; ++seed) {
+    CAPTURE(seed);
+    stress::dice chance(seed);
+    faults met;
+    if (chance.once_in(2)) met.part = 1 + chance.below(4);
+    if (chance.once_in(2)) met.blocked = 2 + chance.below(6);
+    if (chance.once_in(2)) met.crossed = 2 + chance.below(6);
+    int const version = chance.once_in(2) ? TLS1_2_VERSION : TLS1_3_VERSION;
+    wire one({.least = version, .most = version}, met, seed, 1 + chance.below(40000));
+    one.read_size = 1 + chance.below(20000);
+    one.carried_at_once = 1 + chance.below(40000);
+    one.run();
+    REQUIRE(one.peer.established());
+    std::string const there = random_bytes(chance, chance.below(100000));
+    std::string const back = random_bytes(chance, chance.below(200000));
+    if (!there.empty()) one.peer.write(there);
+    one.to_send = back;
+    one.run();
+    // Not with ==, whose failure prints all of it.
+    CHECK(one.received.compare(there) == 0);
+    CHECK(one.peer.received().compare(back) == 0);
+    CHECK(one.to_send.empty());
+    one.ours->shutdown_write();
+    one.peer.end_stream();
+    one.run();
+    CHECK(one.over == io_result::state::end);
+  }
+}
+
+TEST_CASE("bytes count as written only when all that were encrypted with them are sent") {
+  wire one({}, {}, 1, 8192);
+  one.run();
+  one.client_reads = false;
+  std::string const bytes(50000, 'y');
+  one.to_send = bytes;
+  one.run();
+  CHECK(one.to_send.size() == bytes.size());
+  std::uint64_t const before = one.ours->unacknowledged();
+  // The client takes some: less of what counts as unwritten is on its way, as a slow client's progress is seen.
+  one.carried_at_once = 4096;
+  one.client_reads = true;
+  one.turn();
+  CHECK(one.ours->unacknowledged() <= before);
+  one.run();
+  CHECK(one.to_send.empty());
+  CHECK(one.peer.received() == bytes);
+}
+
+TEST_CASE("a client that is lost ends reading and writing") {
+  for (std::uint32_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    wire one({}, {.part = 2, .reset = 8}, seed, 4096);
+    one.to_send = std::string(20000, 'z');
+    one.run();
+    if (!one.over) continue;
+    CHECK(*one.over == io_result::state::failed);
+    CHECK(one.ours->read_some(one.to_send).failed());
+  }
+}
+
+TEST_CASE("a reset is visible to the client: it has no orderly end") {
+  wire one;
+  one.run();
+  one.ours->close(transport::ending::reset);
+  one.run();
+  CHECK(!one.peer.ended());
+}
+
+TEST_CASE("plain HTTP gets one readable response") {
+  for (char const* request : {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /x HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.0\r\n\r\n",
+                              "CONNECT a:1 HTTP/1.1\r\n\r\n"}) {
+    CAPTURE(request);
+    wire one;
+    one.speaks_tls = false;
+    one.raw(request);
+    one.run();
+    CHECK(one.over == io_result::state::failed);
+    CHECK(one.result.failed == tls::failure::plain_http);
+    CHECK(one.plain.starts_with("HTTP/1.1 400 "));
+    CHECK(one.plain.find("https://") != std::string::npos);
+  }
+}
+
+TEST_CASE("garbage ends the connection") {
+  stress::dice chance(7);
+  for (int n = 0; n < 500; ++n) {
+    wire one;
+    one.speaks_tls = false;
+    std::string bytes = random_bytes(chance, 1 + chance.below(600));
+    // Half of it looks like the header of a record.
+    if (chance.once_in(2)) bytes.replace(0, 3, "\x16\x03\x01");
+    one.raw(bytes);
+    one.run();
+    one.end();
+    one.run();
+    CHECK(one.over == io_result::state::failed);
+    CHECK(one.result.succeeded == 0);
+    CHECK(one.result.failed.has_value());
+  }
+}
+
+TEST_CASE("a handshake that ends early is a client that has left, wherever it ends") {
+  client probe;
+  probe.step();
+  std::string const hello = probe.take_output();
+  for (std::size_t length = 0; length < hello.size(); ++length) {
+    CAPTURE(length);
+    wire one;
+    one.speaks_tls = false;
+    one.raw(std::string_view(hello).substr(0, length));
+    one.run();
+    CHECK(!one.over);
+    one.end();
+    one.run();
+    CHECK(one.over == io_result::state::failed);
+    CAPTURE(one.result.words);
+    CHECK(one.result.failed == tls::failure::left);
+  }
+}
+
+TEST_CASE("a changed handshake never becomes a session in which the two disagree") {
+  client probe;
+  probe.step();
+  std::string const hello = probe.take_output();
+  stress::dice chance(11);
+  for (int n = 0; n < 400; ++n) {
+    wire one;
+    one.speaks_tls = false;
+    std::string changed = hello;
+    changed[chance.below(static_cast<std::uint32_t>(changed.size()))] ^= static_cast<char>(1 + chance.below(255));
+    one.raw(changed);
+    one.run();
+    one.end();
+    one.run();
+    CHECK(one.result.succeeded == 0);
+    CHECK(one.over == io_result::state::failed);
+  }
+}
+
+TEST_CASE("a changed or cut record ends the session") {
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    wire one({.least = version, .most = version});
+    one.run();
+    REQUIRE(one.peer.established());
+    one.peer.write("question");
+    std::string record = one.peer.take_output();
+    record.back() ^= 1;
+    one.raw(record);
+    one.run();
+    CHECK(one.received.empty());
+    CHECK(one.over == io_result::state::failed);
+    one.to_send = "answer";
+    iovec const piece{one.to_send.data(), one.to_send.size()};
+    CHECK(one.ours->write_some({&piece, 1}).failed());
+  }
+}
+
+TEST_CASE("a session that ends without an orderly end has ended") {
+  wire one;
+  one.run();
+  one.end();
+  one.run();
+  CHECK(one.over == io_result::state::end);
+}
+
+TEST_CASE("an orderly end behind bytes is reported after them, though no descriptor becomes readable") {
+  wire one;
+  one.run();
+  one.peer.write("last");
+  one.peer.end_stream();
+  one.run();
+  CHECK(one.received == "last");
+  CHECK(one.over == io_result::state::end);
+}
