@@ -3,7 +3,7 @@
 # The target `gem` builds two gems in ${PROJECT_BINARY_DIR}/gem:
 #
 #   kino-VERSION.gem            compiles the server's extension when it is installed
-#   kino-VERSION-PLATFORM.gem   contains it compiled for the Ruby of this build
+#   kino-VERSION-PLATFORM.gem   contains it compiled for the Ruby of this build, and BoringSSL if that was found
 #
 # Each is the install prefix of install.cmake together with the server, so one artefact serves mkmf, CMake and
 # pkg-config. Dependencies are included, copied from this machine with their licences: the header of moodycamel's
@@ -89,6 +89,26 @@ endif()
 
 # The content of only the native gem.
 install(TARGETS kino_native LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+if(TARGET kino_tls)
+  install(TARGETS kino_tls LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+  # Shared libraries of BoringSSL come along; static ones are in kino_tls.
+  get_target_property(boringssl_libraries boringssl::ssl KINO_LIBRARIES)
+  foreach(library IN LISTS boringssl_libraries)
+    file(REAL_PATH "${library}" library)
+    if(library MATCHES "\\.so|\\.dylib")
+      install(FILES "${library}" DESTINATION lib/kino_boringssl COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+    endif()
+  endforeach()
+  find_file(BORINGSSL_LICENCE NAMES LICENSE copyright
+    PATHS "${KINO_BORINGSSL}" /usr/share/doc/android-libboringssl NO_DEFAULT_PATH DOC "The licence of BoringSSL")
+  mark_as_advanced(BORINGSSL_LICENCE)
+  if(BORINGSSL_LICENCE)
+    install(FILES "${BORINGSSL_LICENCE}" DESTINATION licenses RENAME boringssl.txt COMPONENT kino_gem_native
+      EXCLUDE_FROM_ALL)
+  else()
+    string(APPEND kino_gem_lacks "\n  the licence of boringssl: set BORINGSSL_LICENCE")
+  endif()
+endif()
 
 # kino-tests-gem builds what the tests of the gems need: nothing if gems cannot be built; lacks.txt has the reason.
 if(kino_gem_lacks)
@@ -114,7 +134,7 @@ add_custom_target(gem
   COMMAND ${stage} "${kino_gem_directory}/native" --component kino_gem_native
   COMMAND ${build} "${kino_gem_directory}/source" "${kino_gem_directory}"
   COMMAND ${build} "${kino_gem_directory}/native" "${kino_gem_directory}"
-  DEPENDS kino_native
+  DEPENDS kino_native $<TARGET_NAME_IF_EXISTS:kino_tls>
   USES_TERMINAL
   VERBATIM)
 add_custom_target(kino-tests-gem DEPENDS gem)

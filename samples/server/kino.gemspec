@@ -26,7 +26,7 @@ Gem::Specification.new do |spec|
     spec.platform = [local.cpu, local.os, *("musl" if local.version.to_s.start_with?("musl"))].join("-")
     spec.required_ruby_version = "~> #{RbConfig::CONFIG["ruby_version"][/\A[\d.]+/]}"
   else
-    spec.extensions = ["ext/kino/extconf.rb"]
+    spec.extensions = ["ext/kino/extconf.rb", "ext/kino/tls/engine/extconf.rb"]
     # 3.1 is the first Ruby it is tested on.
     spec.required_ruby_version = ">= 3.1"
   end

@@ -11,6 +11,7 @@ unless File.directory?(vendor)
 end
 
 have_kino
+have_library("dl", "dlopen", "dlfcn.h")
 $defs.push(*%w[ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_DISABLE_VISIBILITY ASIO_ENABLE_VERSION_NAMESPACE
                LLHTTP_STRICT_MODE=1 NDEBUG].map { |name| "-D#{name}" })
 $CXXFLAGS += " -g0" # half of the time and nine tenths of the size are debug information
