@@ -48,7 +48,7 @@ class OptionsTest < Minitest::Test
     Kino::Options::TABLE.each do |option|
       refute_empty option.help.to_s, option.name
       refute_empty option.default_text, "#{option.name} has no text for its default"
-      refute_nil option.range, option.name unless %i[list boolean].include?(option.type)
+      refute_nil option.range, option.name unless %i[list boolean tls].include?(option.type)
     end
     assert_equal Kino::Options.names.uniq, Kino::Options.names
     flags = Kino::Options::TABLE.filter_map(&:flag)

@@ -87,7 +87,7 @@ public:
   }
   ~wire() { events_->stop(); }
 
-  // Everybody does what they can, once. Returns whether anything has happened.
+  // The client, the connection and the server each do what they can, once. Returns whether anything has happened.
   bool turn() {
     bool const moved = carry();
     io_.restart();
@@ -103,7 +103,7 @@ public:
     if (wrote) write_some();
     return moved || read || wrote;
   }
-  // Until nobody can do anything any more.
+  // Until none of them can do anything.
   void run() {
     for (int idle = 0; idle < 3; idle = turn() ? 0 : idle + 1) {}
   }
@@ -219,7 +219,7 @@ TEST_CASE("every byte arrives alone") {
   CHECK(one.peer.received() == bytes);
 }
 
-TEST_CASE("whatever the transport below reads, writes or wants first, no byte is lost and nobody waits for ever") {
+TEST_CASE("whatever the transport below reads, writes or wants first, no byte is lost and no wait is endless") {
   for (std::uint32_t seed = 1; seed <= 150; ++seed) {
     CAPTURE(seed);
     stress::dice chance(seed);

@@ -43,7 +43,7 @@ class Child
   end
 
   def await_banner
-    @port = await_line(%r{^ +listening http://\S*?:(\d+)})[1].to_i
+    @port = await_line(%r{^ +listening https?://\S*?:(\d+)})[1].to_i
     # The banner's last line: everything logged at the start precedes it.
     await_line(/^ +pid +\d+/)
   end

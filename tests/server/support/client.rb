@@ -32,8 +32,8 @@ class Client
   # Whether trailers are accepted behind a body: the client must have asked for them.
   attr_accessor :takes_trailers
 
-  def self.open(*arguments)
-    client = new(*arguments)
+  def self.open(*arguments, **options)
+    client = new(*arguments, **options)
     return client unless block_given?
 
     begin

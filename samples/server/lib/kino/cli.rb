@@ -47,7 +47,7 @@ module Kino
         parser.separator("")
         parser.on("-C", "--config FILE", "configuration file (default: kino.rb or config/kino.rb if it exists)") { |path| @config = path }
         parser.on("--init [PATH]", "write a commented configuration file and exit") { |path| task(:init, path) }
-        parser.on("--check", "check whether the app can run in Ractors; if not, list the reasons") { task(:check) }
+        parser.on("--check", "check whether the app can run in Ractors, and if not, list the reasons; and whether the certificates can be used") { task(:check) }
         parser.on("-v", "--version", "print the version") { task(:version) }
         parser.on("-h", "--help", "print this") { task(:help) }
       end
@@ -58,7 +58,7 @@ module Kino
       switches = [option.flag, "#{option.long_flag} #{option.metavar}"].compact
       parser.on(*switches, String, *folded(option.help), "(#{facts})") do |text|
         value = option.parse(text, option.long_flag)
-        @flags[option.name] = option.type == :list ? Array(@flags[option.name]) + value : value
+        @flags[option.name] = option.repeatable? ? Array(@flags[option.name]) + value : value
       end
     end
 
@@ -95,6 +95,7 @@ module Kino
 
     def check(rackup)
       app = load_app(rackup)
+      check_certificates
       require_relative "ractor_audit"
       findings = RactorAudit.of_app(app)
       if findings.empty? && Ractor.shareable?(app)
@@ -104,6 +105,13 @@ module Kino
 
       @out.puts("The app cannot run in Ractors:", *findings.map { |finding| "  * #{finding}" })
       1
+    end
+
+    def check_certificates
+      tls = Settings.new(@flags, given_as: "flag", file: config_file)[:tls] or return
+      require_relative "listen/certificates"
+      Certificates.new(tls).load
+      @out.puts("The certificates can be used.")
     end
 
     def serve(rackup)

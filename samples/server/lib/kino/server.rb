@@ -2,6 +2,7 @@
 
 require_relative "listen/address"
 require_relative "app/banner"
+require_relative "listen/certificates"
 require_relative "app/error_stream"
 require_relative "errors"
 require_relative "workers/encodings"
@@ -71,7 +72,7 @@ module Kino
     end
 
     # Serves until a signal requests the end: INT, TERM and QUIT drain in-flight requests, a second one ends the
-    # process immediately, USR1 logs statistics, HUP reopens logs or, when the log is a terminal, stops. Any other end of this method, by another signal's
+    # process immediately, USR1 logs statistics, HUP reopens logs and reads certificates again or, when the log is a terminal, stops. Any other end of this method, by another signal's
     # exception or `exit`, also drains in-flight requests first.
     def run(banner: $stderr)
       settings.unknown_variables.each { |sentence| Log.line(sentence) }
@@ -118,6 +119,11 @@ module Kino
       @clean
     end
 
+    # Reads the certificate files again, for new connections. If they cannot be used, the log says why, and nothing changes.
+    def reload_certificates
+      @certificates&.reload(@id) if running?
+    end
+
     # Port of the first TCP address, or nil.
     def port
       addresses.find { |address| !address.unix? }&.port
@@ -159,7 +165,8 @@ module Kino
 
     def boot
       Native.start_log
-      wanted = settings[:bind].flat_map { |text| Address.parse(text, settings[:port]).to_bind }
+      wanted = addresses_to_bind
+      @certificates = Certificates.new(settings[:tls]) if settings[:tls]
       @id = Native.create(native_config(wanted))
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
@@ -170,6 +177,7 @@ module Kino
       @supervisor.cancel if @cancelled
       @supervisor.start
       Native.start(@id)
+      @certificates&.watch(@id)
       become(:running)
     rescue Exception
       give_up
@@ -185,6 +193,7 @@ module Kino
     # Undoes a partial start.
     def give_up
       @supervisor&.closing
+      @certificates&.stop
       if @id
         Native.close(@id)
         Native.stop(@id)
@@ -196,10 +205,20 @@ module Kino
       become(:stopped)
     end
 
+    def addresses_to_bind
+      tls = !settings[:tls].nil?
+      all = settings[:bind].flat_map { |text| Address.parse(text, settings[:port], tls: tls).to_bind }
+      encrypted = all.find(&:tls)
+      raise ConfigError, "cannot listen on #{encrypted.url} without a certificate; add --tls cert=FILE,key=FILE" if encrypted && !tls
+      raise ConfigError, "tls is set, but no address speaks TLS; write https://HOST:PORT" if tls && !encrypted
+
+      all
+    end
+
     def native_config(wanted)
-      own = %i[bind port mode workers threads shutdown_timeout]
+      own = %i[bind port mode workers threads shutdown_timeout tls]
       settings.to_h.reject { |name, value| own.include?(name) || value.nil? }
-              .merge(binds: wanted.map(&:to_native), mode: mode.to_s,
+              .merge(binds: wanted.map(&:to_native), mode: mode.to_s, tls: @certificates&.load,
                      slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
     end
 
@@ -207,7 +226,9 @@ module Kino
       loop do
         case signals.next
         when :stop then return
-        when :reopen then Log.reopen
+        when :reopen
+          Log.reopen
+          reload_certificates
         when :stats then Log.line("stats #{stats}")
         end
       end
@@ -220,6 +241,7 @@ module Kino
     end
 
     def stop(timeout)
+      @certificates&.stop
       Native.stop_accepting(@id)
       Native.begin_drain(@id)
       clean = Native.await_idle(@id, timeout)

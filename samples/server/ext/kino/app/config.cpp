@@ -39,6 +39,10 @@ public:
     }
     into = static_cast<Number>(number);
   }
+  void read(char const* name, std::optional<tls_settings>& into) const {
+    VALUE const hash = (*this)[name];
+    if (!NIL_P(hash)) into = read_tls(held_, hash);
+  }
   void read(char const* name, clock::duration& into) const {
     VALUE const value = (*this)[name];
     if (NIL_P(value)) return;
@@ -57,6 +61,25 @@ public:
     if (NIL_P(list)) return;
     kino::protect(held_, [list] { Check_Type(list, T_ARRAY); });
     for (long i = 0; i < RARRAY_LEN(list); ++i) into.push_back(text(RARRAY_AREF(list, i)));
+  }
+  void read(char const* name, std::string& into) const {
+    VALUE const value = (*this)[name];
+    if (!NIL_P(value)) into = text(value);
+  }
+
+  [[nodiscard]] std::vector<tls_settings::certificate> certificates() const {
+    std::vector<tls_settings::certificate> all;
+    VALUE const list = (*this)["certificates"];
+    kino::protect(held_, [list] { Check_Type(list, T_ARRAY); });
+    for (long i = 0; i < RARRAY_LEN(list); ++i) {
+      reader const one(held_, RARRAY_AREF(list, i));
+      tls_settings::certificate& made = all.emplace_back();
+      one.read("chain", made.chain);
+      one.read("key", made.key);
+      one.read("name", made.name);
+      one.read("key_name", made.key_name);
+    }
+    return all;
   }
 
   [[nodiscard]] std::vector<bind_address> binds() const {
@@ -83,8 +106,8 @@ private:
       made.path = text(RARRAY_AREF(one, 0));
       return made;
     }
-    if (RARRAY_LEN(one) != 2) {
-      throw std::invalid_argument("kino: a bind is [host, port], [path] or [path, mode]");
+    if (RARRAY_LEN(one) != 2 && RARRAY_LEN(one) != 3) {
+      throw std::invalid_argument("kino: a bind is [host, port], [host, port, tls], [path] or [path, mode]");
     }
     made.host = text(RARRAY_AREF(one, 0));
     VALUE const port_or_mode = RARRAY_AREF(one, 1);
@@ -99,6 +122,7 @@ private:
                                   " is not between 0 and 65535");
     }
     made.port = static_cast<std::uint16_t>(number);
+    made.tls = RARRAY_LEN(one) == 3 && RTEST(RARRAY_AREF(one, 2));
     return made;
   }
 
@@ -114,6 +138,18 @@ std::size_t most_connections() {
 }
 
 }  // namespace
+
+tls_settings read_tls(gvl const& held, VALUE hash) {
+  reader const from(held, hash);
+  tls_settings made;
+  made.certificates = from.certificates();
+  from.read("client_ca", made.client_ca);
+  from.read("client_ca_name", made.client_ca_name);
+  int clients = 0;
+  from.read("clients", clients, 0, 2);
+  made.clients = static_cast<tls::verify>(clients);
+  return made;
+}
 
 config read_config(gvl const& held, VALUE hash) {
   reader const from(held, hash);
@@ -133,6 +169,8 @@ config read_config(gvl const& held, VALUE hash) {
   from.read("max_response_temp_file", each.max_response_temp_file, 0);
   from.read("rate_grace", each.rate_grace);
   from.read("stream_body", made.http.stream_body);
+  from.read("tls", made.http.tls);
+  from.read("handshake_timeout", made.http.handshake_timeout);
   from.read("header_timeout", each.header_timeout);
   from.read("body_timeout", each.body_timeout);
   from.read("keep_alive_timeout", each.keep_alive_timeout);

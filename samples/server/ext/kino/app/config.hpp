@@ -25,5 +25,7 @@ struct config {
 /// Reads `hash`; missing settings keep their defaults. Throws ruby_error, and std::invalid_argument
 /// naming the setting.
 [[nodiscard]] config read_config(gvl const& held, VALUE hash);
+/// Likewise, for the settings of TLS.
+[[nodiscard]] tls_settings read_tls(gvl const& held, VALUE hash);
 
 }  // namespace kino::server

@@ -4,6 +4,7 @@
 
 #include "app/config.hpp"
 #include "app/native.hpp"
+#include "net/tls_acceptor.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
@@ -27,9 +28,22 @@ VALUE listen_all(gvl const& held, VALUE, VALUE id) {
       std::string const& name = one.local() ? one.path : one.host;
       rb_ary_push(pair, rb_utf8_str_new(name.data(), static_cast<long>(name.size())));
       if (!one.local()) rb_ary_push(pair, INT2FIX(one.port));
+      if (one.tls) rb_ary_push(pair, Qtrue);
     }
     return all;
   });
+}
+
+VALUE renew_tls(gvl const& held, VALUE, VALUE id, VALUE settings) {
+  server_of(held, id)->renew_tls(read_tls(held, settings));
+  return Qnil;
+}
+
+// Raises unless TLS could be served with these settings.
+VALUE check_tls(gvl const& held, VALUE, VALUE settings) {
+  deadline_queue unused([](clock::time_point) {});
+  tls_acceptor const made(unused, read_tls(held, settings), {});
+  return Qnil;
 }
 
 VALUE await_idle(gvl const& held, VALUE, VALUE id, VALUE seconds) {
@@ -55,6 +69,8 @@ VALUE stop(gvl const& held, VALUE, VALUE id) {
 void define_lifecycle(VALUE native) {
   kino::define_function<create>(native, "create");
   kino::define_function<listen_all>(native, "listen");
+  kino::define_function<renew_tls>(native, "renew_tls");
+  kino::define_function<check_tls>(native, "check_tls");
   kino::define_function<call<&server::start>>(native, "start");
   kino::define_function<call<&server::stop_accepting>>(native, "stop_accepting");
   kino::define_function<call<&server::begin_drain>>(native, "begin_drain");

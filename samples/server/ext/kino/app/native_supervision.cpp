@@ -7,6 +7,7 @@
 #include <kino/extension.hpp>
 
 #include <optional>
+#include <utility>
 
 namespace kino::server::native {
 
@@ -35,6 +36,25 @@ VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   });
 }
 
+// Raises.
+VALUE tls_hash(tls_statistics const& now) {
+  VALUE const all = rb_hash_new();
+  VALUE const failed = rb_hash_new();
+  auto const set = [](VALUE hash, char const* name, std::uint64_t value) {
+    rb_hash_aset(hash, symbol(name), ULL2NUM(value));
+  };
+  set(all, "handshakes", now.handshakes);
+  set(all, "resumed", now.resumed);
+  rb_hash_aset(all, symbol("failed"), failed);
+  set(failed, "timeout", now.timed_out);
+  for (auto const& [why, name] : {std::pair{tls::failure::plain_http, "plain_http"}, {tls::failure::left, "client_left"},
+                                  {tls::failure::certificate, "certificate"}, {tls::failure::mismatch, "mismatch"},
+                                  {tls::failure::malformed, "malformed"}}) {
+    set(failed, name, now.failed[static_cast<std::size_t>(why)]);
+  }
+  return all;
+}
+
 VALUE stats(gvl const& held, VALUE, VALUE id) {
   auto const now = server_of(held, id)->stats();
   return kino::protect(held, [&now] {
@@ -50,6 +70,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "client_gone", ULL2NUM(now.client_gone));
     set(all, "refused", ULL2NUM(now.refused));
     set(all, "connections", ULL2NUM(now.connections));
+    if (now.tls) set(all, "tls", tls_hash(*now.tls));
     VALUE const waited = rb_hash_new();
     set(waited, "count", ULL2NUM(now.waited_count));
     set(waited, "sum_seconds", DBL2NUM(now.waited_seconds));

@@ -48,6 +48,11 @@ std::vector<bind_address> server::listen() {
   return http_.addresses();
 }
 
+void server::renew_tls(tls_settings const& settings) {
+  if (!http_.tls()) throw std::invalid_argument("kino: this server has been started without TLS");
+  http_.tls()->renew(settings);
+}
+
 void server::handle(exchange::reply&& reply) noexcept {
   received_.add();
   deadline_.watch(reply);
@@ -217,6 +222,7 @@ server::statistics server::stats() const {
   all.overflow = waiting_.size();
   all.refused = refused_.total();
   all.connections = http_.connections();
+  if (http_.tls()) all.tls = http_.tls()->statistics();
   return all;
 }
 

@@ -8,6 +8,7 @@
 #include "admission/queue_deadline.hpp"
 #include "app/config.hpp"
 #include "net/http_server.hpp"
+#include "net/tls_acceptor.hpp"
 #include "rack/rack_env.hpp"
 #include "rack/worker_context.hpp"
 
@@ -56,6 +57,8 @@ public:
 
   /// Binds all addresses. Throws std::system_error naming the address.
   [[nodiscard]] std::vector<bind_address> listen();
+  /// Uses these certificates for new connections. Throws like tls_acceptor::renew, and std::invalid_argument without TLS.
+  void renew_tls(tls_settings const& settings);
   void start() { http_.start(); }
   void stop_accepting() { http_.stop_accepting(); }
   void begin_drain() { http_.begin_drain(); }
@@ -104,6 +107,7 @@ public:
     std::uint64_t client_gone;  // before a worker began
     std::uint64_t refused;      // invalid requests: 4xx of the parser
     std::size_t connections;
+    std::optional<tls_statistics> tls;
     std::vector<kino::worker_slots::view> slots;
   };
   [[nodiscard]] statistics stats() const;

@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include "tls/tls_settings.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +40,8 @@ struct bind_address {
   std::string path;
   /// Permissions of the path's file; none: determined by the umask.
   std::optional<unsigned> mode = std::nullopt;
+  /// Whether its connections are encrypted; then options::tls is set.
+  bool tls = false;
 
   [[nodiscard]] bool local() const { return !path.empty(); }
   /// Whether the path is '@' and a name in Linux's abstract namespace: then there is no file.
@@ -119,6 +123,10 @@ struct options {
   std::shared_ptr<temporary_files const> files;
   /// Is told of every exchange at its end; may be null.
   std::shared_ptr<observer> observes;
+  /// Certificates for the addresses that speak TLS.
+  std::optional<tls_settings> tls;
+  /// Time that a TLS handshake may take.
+  clock::duration handshake_timeout = std::chrono::seconds(10);
 };
 
 }  // namespace kino::server

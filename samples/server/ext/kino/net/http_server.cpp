@@ -4,6 +4,7 @@
 
 #include "net/connection.hpp"
 #include "net/listener.hpp"
+#include "net/tls_acceptor.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -17,6 +18,9 @@ http_server::http_server(options const& settings, request_handler& handler, prot
       speaks_(std::move(speaks)) {
   for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
     threads_.push_back(std::make_unique<io_thread>(*this));
+  }
+  if (settings.tls) {
+    tls_ = std::make_unique<tls_acceptor>(first_thread().deadlines(), *settings.tls, settings.handshake_timeout);
   }
   listeners_notice_.emplace(first_thread().notices(), [this] { follow_accepting(); });
 }
@@ -51,6 +55,7 @@ void http_server::stop_accepting() noexcept {
 void http_server::follow_accepting() noexcept {
   bool const accepting = accepting_.load(std::memory_order_relaxed);
   for (auto const& one : listeners_) accepting ? one->start() : one->stop();
+  if (tls_ && !accepting) tls_->stop();
 }
 
 void http_server::begin_drain() noexcept {

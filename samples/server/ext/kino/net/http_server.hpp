@@ -21,6 +21,7 @@
 namespace kino::server {
 
 class listener;
+class tls_acceptor;
 
 /// An http_server accepts connections and parses requests. It is independent of Ruby.
 ///
@@ -30,12 +31,14 @@ class listener;
 ///           references on exchanges may outlive it.
 class http_server {
 public:
-  /// `speaks` makes the protocol of each connection.
+  /// `speaks` makes the protocol of each connection. If settings.tls is set, throws like tls_acceptor.
   http_server(options const& settings, request_handler& handler, protocol::maker speaks = &http1_protocol::make);
   ~http_server();
 
   /// Binds all addresses; connections wait in the backlog until `start`.
   void listen();
+  /// What encrypts connections; null without options::tls.
+  [[nodiscard]] tls_acceptor* tls() const { return tls_.get(); }
   /// The bound addresses.
   [[nodiscard]] std::vector<bind_address> addresses() const;
   void start();
@@ -88,6 +91,7 @@ private:
   request_handler& handler_;
   protocol::maker const speaks_;
   std::vector<std::unique_ptr<io_thread>> threads_;
+  std::unique_ptr<tls_acceptor> tls_;
   std::vector<std::unique_ptr<listener>> listeners_;
   std::optional<notice> listeners_notice_;  // to start, resume or stop
   std::size_t next_thread_ = 0;  // the listeners' thread's

@@ -8,6 +8,7 @@
 #include "net/io_thread.hpp"
 #include "net/plain_transport.hpp"
 #include "net/readiness.hpp"
+#include "net/tls_acceptor.hpp"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -103,6 +104,7 @@ void listener::bind_tcp() {
     fail("find the port of", errno);
   }
   local_ = text_of(bound);
+  local_.secure = where_.tls;
   where_.port = static_cast<std::uint16_t>(std::stoi(local_.port));
 }
 
@@ -174,7 +176,10 @@ void listener::accept() noexcept {
 
 void listener::take_over(int socket, sockaddr_storage const& from) noexcept {
   try {
-    http_.connected(plain_transport::own(socket), text_of(from), local_);
+    std::unique_ptr<transport> client = plain_transport::own(socket);
+    endpoint peer = text_of(from);
+    if (where_.tls) client = http_.tls()->accept(std::move(client), peer);
+    http_.connected(std::move(client), std::move(peer), local_);
     failing_ = false;
   } catch (std::exception const& e) {
     // It is this one client's misfortune; those behind it may be luckier.
@@ -197,6 +202,7 @@ bool listener::turn_all_away() noexcept {
 
 void listener::refuse(int socket) noexcept {
   plain_transport client(socket);
+  if (where_.tls) return;  // It would have to be told in a handshake.
   try {
     byte_buffer bytes;
     response_encoder::encode_brief(bytes, brief_response(503));

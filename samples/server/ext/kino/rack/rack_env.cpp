@@ -27,13 +27,13 @@ constexpr std::string_view known_keys[] = {
     "HTTP_UPGRADE", "HTTP_UPGRADE_INSECURE_REQUESTS", "HTTP_USER_AGENT", "HTTP_VIA",
     "HTTP_X_CSRF_TOKEN", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT",
     "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
-    "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "SCRIPT_NAME", "SERVER_NAME",
-    "SERVER_PORT", "SERVER_PROTOCOL", "rack.errors", "rack.input", "rack.response_finished",
-    "rack.url_scheme",
+    "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "SCRIPT_NAME",
+    "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN",
+    "SSL_CLIENT_VERIFY", "rack.errors", "rack.input", "rack.response_finished", "rack.url_scheme",
 };
 
 // Values that depend on no client.
-constexpr std::string_view known_values[] = {"", "http"};
+constexpr std::string_view known_values[] = {"", "NONE", "SUCCESS", "http", "https", "on"};
 
 std::string_view version_text(http_version version) {
   switch (version) {
@@ -119,6 +119,8 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
   bool const measured = head.unknown_length && !from.streamed();
   char length[20];
   VALUE const input = head.has_body() ? rack_input::make(held, at) : empty_rack_input::shared();
+  bool const secure = from.local().secure;
+  std::string_view const default_port = secure ? "443" : "80";
   table entries;
   entries.add(key("REQUEST_METHOD"), head.method());
   entries.add(key("SCRIPT_NAME"), *values_.find(""));
@@ -129,11 +131,12 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
     entries.add(key("SERVER_PORT"), from.local().port);
   } else {
     entries.add(key("SERVER_NAME"), head.host_name());
-    entries.add(key("SERVER_PORT"), head.host_port().empty() ? "80" : head.host_port());
+    entries.add(key("SERVER_PORT"), head.host_port().empty() ? default_port : head.host_port());
   }
   entries.add(key("SERVER_PROTOCOL"), version_text(head.version));
   entries.add(key("REMOTE_ADDR"), from.peer().address);
-  entries.add(key("rack.url_scheme"), *values_.find("http"));
+  entries.add(key("rack.url_scheme"), *values_.find(secure ? "https" : "http"));
+  if (secure) add_security(entries, from.peer());
   entries.add(key("rack.input"), input);
   if (measured) {
     char* const end = std::to_chars(length, length + sizeof length, from.collected().size()).ptr;
@@ -156,6 +159,18 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
   rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
   at.scratch.clear(tuning::kept_capacity);
   return hash;
+}
+
+// Raises.
+void rack_env::add_security(table& entries, endpoint const& client) {
+  auto const key = [this](std::string_view name) { return *keys_.find(name); };
+  entries.add(key("HTTPS"), *values_.find("on"));
+  if (!client.certificate) return;
+  client_certificate const& certificate = *client.certificate;
+  entries.add(key("SSL_CLIENT_VERIFY"), *values_.find(certificate.pem.empty() ? "NONE" : "SUCCESS"));
+  if (certificate.pem.empty()) return;
+  entries.add(key("SSL_CLIENT_CERT"), certificate.pem);
+  entries.add(key("SSL_CLIENT_S_DN"), certificate.subject);
 }
 
 }  // namespace kino::server

@@ -13,8 +13,9 @@ namespace kino::server {
 /// A rack_env creates the environment Hash of a request, in the Ractor that will handle it.
 ///
 /// A field is there under its CGI key, with all its values joined. HTTP_HOST is the host that the request is for, also if
-/// the target names it. Keys are frozen Strings, created once, and so are the values of SCRIPT_NAME and rack.url_scheme.
-/// All other Strings are new for each request, and the application may change them, as with other servers.
+/// the target names it. Keys are frozen Strings, created once, and so are the values of SCRIPT_NAME, rack.url_scheme,
+/// HTTPS and SSL_CLIENT_VERIFY. All other Strings are new for each request, and the application may change them, as with
+/// other servers.
 ///
 /// Threads: constructed on the main Ractor at load time; `make` in any Ractor.
 class rack_env {
@@ -32,6 +33,7 @@ private:
   class table;
   VALUE filled(gvl const& held, worker_context& at);
   VALUE key_of(gvl const& held, worker_context& at, field_section const& fields, field_section::field const& one);
+  void add_security(table& entries, endpoint const& client);
 
   kino::frozen_string_cache keys_;
   kino::frozen_string_cache values_;

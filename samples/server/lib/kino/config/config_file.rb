@@ -45,13 +45,16 @@ module Kino
         option = Options.fetch(name, place)
         raise ConfigError, "#{place}: #{name} needs a value" if arguments.empty?
 
-        if arguments.size > 1 && option.type != :list
+        if arguments.size > 1 && !option.repeatable?
           raise ConfigError, "#{place}: #{name} takes one value, not #{arguments.map(&:inspect).join(", ")}"
         end
 
-        given = option.type == :list ? arguments.flatten : arguments[0]
+        given = option.repeatable? ? arguments.flatten : arguments[0]
         # Parsed here as well, so the error names the line.
-        @values[name] = [option.parse(given, place), place]
+        value = option.parse(given, place)
+        # A second line adds a certificate; other options are replaced.
+        value = @values[name].first + value if option.type == :tls && @values.key?(name)
+        @values[name] = [value, place]
       end
     end
 
@@ -100,7 +103,7 @@ module Kino
                "# rackup \"config.ru\""]
       Options::TABLE.each do |option|
         lines << "" << "# #{option.help[0].upcase}#{option.help[1..]} (#{[option.range_text, "default #{option.default_text}"].compact.join("; ")})"
-        lines << "# #{option.name} #{option.default.nil? ? "..." : option.default.inspect}"
+        lines << "# #{option.name} #{option.example}"
       end
       "#{lines.join("\n")}\n"
     end

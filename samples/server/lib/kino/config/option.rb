@@ -9,7 +9,7 @@ module Kino
       seconds: { "ms" => 0.001, "s" => 1, "m" => 60, "h" => 3600 },
       bytes: { "k" => 1 << 10, "m" => 1 << 20, "g" => 1 << 30 }
     }.freeze
-    METAVARS = { integer: "N", seconds: "SECONDS", bytes: "BYTES", choice: "NAME", boolean: "BOOL", list: "VALUE" }.freeze
+    METAVARS = { integer: "N", seconds: "SECONDS", bytes: "BYTES", choice: "NAME", boolean: "BOOL", list: "VALUE", tls: "cert=FILE,key=FILE" }.freeze
 
     attr_reader :name, :type, :default, :range, :flag, :help, :metavar
 
@@ -45,9 +45,24 @@ module Kino
       case type
       when :choice then range.join(", ")
       when :boolean then "true, false"
-      when :list, :path then nil
+      when :list, :tls then nil
       else "#{human(range.begin)} to #{human(range.end)}"
       end
+    end
+
+    # Whether several values of one source add up.
+    def repeatable?
+      type == :list
+    end
+
+    # A value as one line, for people.
+    def shown(value)
+      Array(value).join(" ")
+    end
+
+    # The value as a directive of the configuration file.
+    def example
+      default.nil? ? "..." : default.inspect
     end
 
     # Converts +given+: a Ruby value from code, or a String from flags or the environment. +where+ is the

@@ -2,6 +2,7 @@
 
 require_relative "../errors"
 require_relative "option"
+require_relative "tls_option"
 
 module Kino
   # The table of options: command line flags, environment variables, configuration directives and
@@ -9,9 +10,14 @@ module Kino
   module Options
     TABLE = [
       Option.new(:bind, :list, "127.0.0.1", flag: "-b", metavar: "ADDRESS",
-                 help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name; may be repeated"),
+                 help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name; with https:// or http:// in front, it speaks TLS or not, without them it does if tls is set; may be repeated"),
       Option.new(:port, :integer, 9292, range: 0..65_535, flag: "-p",
                  help: "port for addresses without one; 0 lets the system choose (the default when embedded)"),
+      TLSOption.new(:tls, :tls, nil, default_text: "none",
+                    help: "certificate (with those of its authorities) and private key, as files or PEM text; key may be left out if " \
+                          "cert has both; ca=FILE and verify=peer or verify=force_peer ask clients for a certificate; may be " \
+                          "repeated (KINO_TLS: separated by ;), and clients get the one that fits the name they ask for"),
+      Option.new(:handshake_timeout, :seconds, 10.0, range: 0.001..3600, help: "time limit for a TLS handshake (then the connection is closed)"),
       Option.new(:mode, :choice, :auto, range: %i[auto ractor threaded], flag: "-m",
                  help: "ractor runs handlers in parallel Ractors and needs a shareable app; threaded runs any " \
                        "app; auto uses ractor if the app is shareable"),

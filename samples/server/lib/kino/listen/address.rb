@@ -11,29 +11,43 @@ module Kino
     # Permissions of a Unix socket's file; nil: determined by the umask.
     attr_reader :mode
 
-    # Parses an argument of --bind; +port+ applies to addresses without one.
-    def self.parse(text, port)
+    # Whether its connections are encrypted.
+    attr_reader :tls
+
+    SCHEMES = { "http" => false, "tcp" => false, "https" => true, "ssl" => true }.freeze
+
+    # Parses an argument of --bind; +port+ applies to addresses without one, +tls+ to those that do not say.
+    def self.parse(text, port, tls: false)
+      scheme, rest = text.match(%r{\A(?:(#{SCHEMES.keys.join("|")})://)?(.*)\z}m).captures
+      tls = SCHEMES.fetch(scheme, tls)
       case text
       when %r{\Aunix://(/[^?]+)(?:\?mode=(0?[0-7]{3}))?\z} then new(path: $1, mode: $2&.oct)
       when %r{\Aunix://(@[^?\0]+)\z} then new(path: $1)
-      when %r{\A(?:tcp://|http://)?\d+/?\z}, "*", %r{\A\*:\d+\z} then refuse(text)
-      when %r{\A(?:tcp://|http://)?\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A(?:tcp://|http://)?([^:/\s\[\]]+)(?::(\d+))?/?\z}
-        new(host: $1, port: port_number($2, port, text))
-      when /\A(?=.*:.*:)[0-9A-Fa-f:.]+\z/ then new(host: text, port: port)
+      when /\A(?=.*:.*:)[0-9A-Fa-f:.]+\z/ then new(host: text, port: port, tls: tls)
+      else with_port(rest, port, tls, text)
+      end
+    end
+
+    def self.with_port(rest, port, tls, text)
+      case rest
+      when %r{\A\d+/?\z}, "*", /\A\*:\d+\z/ then refuse(text)
+      when %r{\A\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A([^:/\s\[\]]+)(?::(\d+))?/?\z}
+        new(host: $1, port: port_number($2, port, text), tls: tls)
+      when /[?&](cert|key|verify_mode|ca)=/ then refuse(text, "certificates are given with --tls cert=FILE,key=FILE")
       else refuse(text)
       end
     end
 
     # Other servers read some of these forms as an address of every interface, others as a loopback address. The user
     # has to say which.
-    def self.refuse(text)
-      advice = case text
-               when %r{\A(?:tcp://|http://)?(?:\*?:)?(\d+)/?\z}
-                 "it names a port and no host; write --port #{$1} for 127.0.0.1, or 0.0.0.0:#{$1} for every interface"
-               when "*" then "write 0.0.0.0 or [::] for every interface"
-               when %r{\A\.{0,2}/} then "for a Unix socket, write unix://#{File.expand_path(text)}"
-               else "write host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name"
-               end
+    def self.refuse(text, advice = nil)
+      advice ||= case text
+                 when %r{\A(?:\w+://)?(?:\*?:)?(\d+)/?\z}
+                   "it names a port and no host; write --port #{$1} for 127.0.0.1, or 0.0.0.0:#{$1} for every interface"
+                 when "*" then "write 0.0.0.0 or [::] for every interface"
+                 when %r{\A\.{0,2}/} then "for a Unix socket, write unix://#{File.expand_path(text)}"
+                 else "write host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name"
+                 end
       raise ConfigError, "cannot listen on #{text.inspect}: #{advice}"
     end
 
@@ -44,11 +58,14 @@ module Kino
       number
     end
 
-    def initialize(host: nil, port: nil, path: nil, mode: nil)
+    private_class_method :with_port
+
+    def initialize(host: nil, port: nil, path: nil, mode: nil, tls: false)
       @host = host
       @port = port
       @path = path
       @mode = mode
+      @tls = tls
       freeze
     end
 
@@ -72,18 +89,20 @@ module Kino
 
       # The second address needs the port that the system chooses for the first.
       number = port.zero? ? TCPServer.open(hosts.first, 0) { |socket| socket.addr[1] } : port
-      hosts.map { |one| Address.new(host: one, port: number) }
+      hosts.map { |one| Address.new(host: one, port: number, tls: tls) }
     end
 
     # In the form that the native code takes.
     def to_native
-      unix? ? [path, mode].compact : [host, port]
+      return [path, mode].compact if unix?
+
+      tls ? [host, port, true] : [host, port]
     end
 
     def url
       return "unix://#{path}" if unix?
 
-      "http://#{host.include?(":") ? "[#{host}]" : host}:#{port}"
+      "#{tls ? "https" : "http"}://#{host.include?(":") ? "[#{host}]" : host}:#{port}"
     end
 
     alias to_s url

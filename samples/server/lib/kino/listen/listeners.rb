@@ -18,8 +18,8 @@ module Kino
       # Only the files of Unix sockets need Ruby's socket library.
       require_relative "unix_socket" if @wanted.any?(&:file?)
       @wanted.each { |address| UnixSocket.reclaim(address.path) if address.file? }
-      bound = Native.listen(@id).map do |host_or_path, port|
-        port ? Address.new(host: host_or_path, port: port) : Address.new(path: host_or_path)
+      bound = Native.listen(@id).map do |host_or_path, port, tls|
+        port ? Address.new(host: host_or_path, port: port, tls: tls ? true : false) : Address.new(path: host_or_path)
       end
       @files = bound.select(&:file?).map { |address| UnixSocket.new(address.path) }
       bound
