@@ -162,6 +162,24 @@ TEST_CASE("a client that leaves in a body leaves nothing on the disk") {
   CHECK(at.requests.handed_over() == 0);
 }
 
+TEST_CASE("a connection ends when the server drains, although its response came before the end of the body") {
+  place at;
+  at.settings.stream_body = {"/"};
+  running_http_server http(at.requests, at.settings);
+  client early(http.port());
+  REQUIRE(early.send(head(100) + "beginning"));
+  answer(at.requests.next(), "enough");
+  REQUIRE(early.read_response().status == 200);
+  client idle(http.port());
+  REQUIRE(idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  answer(at.requests.next(), "");
+  REQUIRE(idle.read_response().status == 200);
+  http.get().begin_drain();
+  CHECK(idle.ended());  // The I/O thread has seen it.
+  REQUIRE(early.send(std::string(100 - 9, 'b')));
+  CHECK(early.ended());
+}
+
 TEST_CASE("a connection has one body at a time, however many were pipelined") {
   place at;
   running_http_server http(at.requests, at.settings);

@@ -157,6 +157,8 @@ void http1_protocol::request_complete() {
   paused_ = pause::none;
   if (std::exchange(body_held_, false)) {
     complete.drop_weak();
+    // Its response may have been sent before the server began to drain, and then kept the connection.
+    if (shared_.draining.load(std::memory_order_relaxed)) pipeline_.close_after_last();
     return;
   }
   // Usually later than the alarm that is set; then this costs nothing.
