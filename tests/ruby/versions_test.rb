@@ -4,14 +4,17 @@ require_relative "support/ruby_test"
 require "json"
 
 # Three gems built with kino, two of them with the same version, in one process and loaded in every order. And the exported
-# and undefined symbols of every extension.
+# and undefined symbols of every shared object.
 class VersionsTest < RubyTest
   GEMS = %w[kino_one kino_two kino_next].freeze
   DIRECTORY = $LOAD_PATH.find { |path| File.exist?(File.join(path, "kino_one.#{RbConfig::CONFIG["DLEXT"]}")) }
   BUILD = File.expand_path("../../..", DIRECTORY)
-  # Libraries called lib<name> are not extensions; tests preload them.
-  EXTENSIONS = Dir.glob(File.join(BUILD, "{tests,samples}/**/*.#{RbConfig::CONFIG["DLEXT"]}"))
-                  .reject { |path| File.basename(path).start_with?("lib") }.freeze
+  # Libraries called lib<name> are not extensions; tests preload them. Nor is kino_tls, which the server loads itself.
+  TLS, EXTENSIONS = Dir.glob(File.join(BUILD, "{tests,samples}/**/*.#{RbConfig::CONFIG["DLEXT"]}"))
+                       .reject { |path| File.basename(path).start_with?("lib") }
+                       .partition { |path| File.basename(path, ".*") == "kino_tls" }.map(&:freeze)
+  # What linkers add, and what Ruby looks for.
+  OTHERS = %w[init fini edata end bss_start _bss_start ruby_abi_version].freeze
 
   # Each gem's report on itself, in the order of loading.
   REPORT = <<~RUBY
@@ -81,8 +84,7 @@ class VersionsTest < RubyTest
     name = File.basename(path, ".*")
 
     define_method("test_#{name}_exports_only_the_symbols_that_ruby_looks_up") do
-      symbols = nm(path, "--defined-only").map { |line| line.split.last.sub(/@.*/, "").delete_prefix("_") }
-      assert_equal ["Init_#{name}"], symbols - %w[init fini edata end bss_start _bss_start ruby_abi_version]
+      assert_equal ["Init_#{name}"], exports(path)
     end
 
     # Ruby's inline functions have C++ names on some versions and are not defined anywhere.
@@ -98,7 +100,17 @@ class VersionsTest < RubyTest
     end
   end
 
+  # Any other symbol could meet one of Ruby's openssl.
+  def test_kino_tls_exports_one_function
+    skip "kino_tls was not built" if TLS.empty?
+    TLS.each { |path| assert_equal ["kino_tls_functions"], exports(path) }
+  end
+
   private
+
+  def exports(path)
+    nm(path, "--defined-only").map { |line| line.split.last.sub(/@.*/, "").delete_prefix("_") } - OTHERS
+  end
 
   def nm(path, which)
     printed, status = Open3.capture2e("nm", *("-D" unless RbConfig::CONFIG["host_os"].include?("darwin")), which, path)
