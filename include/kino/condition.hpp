@@ -92,6 +92,7 @@ public:
   /// One waiting thread, registered for the lifetime of this object. For wait.hpp.
   class waiter {
   public:
+    /// Throws std::runtime_error in a forked child.
     explicit waiter(condition& of) : of_(of) {
       of_.born_.expect_same_process("condition");
       detail::lock guard(of_.mutex_);
