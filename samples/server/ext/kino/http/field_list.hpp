@@ -4,25 +4,24 @@
 
 #pragma once
 
+#include "http/grammar.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <string_view>
 
 namespace kino::server {
 
-/// Whether `text` equals `lower`, which must be in lower case, ignoring case.
-[[nodiscard]] constexpr bool equal_ignoring_case(std::string_view text,
-                                                 std::string_view lower) {
-  return text.size() == lower.size() &&
-         std::equal(text.begin(), text.end(), lower.begin(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+/// Whether the two texts are equal, ignoring the case of ASCII letters.
+[[nodiscard]] constexpr bool equal_ignoring_case(std::string_view one, std::string_view other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [](char a, char b) { return grammar::lower(a) == grammar::lower(b); });
 }
 
 /// `text` without the spaces and tabs around it.
 [[nodiscard]] constexpr std::string_view trimmed(std::string_view text) {
-  auto const blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  while (!text.empty() && grammar::is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && grammar::is_blank(text.back())) text.remove_suffix(1);
   return text;
 }
 

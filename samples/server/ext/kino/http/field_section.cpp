@@ -95,7 +95,7 @@ void field_section::end_value() {
   std::uint32_t const start = current_.name_start + current_.name_length;
   std::string_view value = text_.view().substr(start);
   bad_value_ |= !grammar::all_in_value(value);
-  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+  while (!value.empty() && grammar::is_blank(value.back())) value.remove_suffix(1);
   current_.value_length = static_cast<std::uint32_t>(value.size());
   text_.truncate(start + value.size());
   next_start_ = end();

@@ -60,6 +60,10 @@ inline bool all_in_value(std::string_view text) {
   }
   return true;
 }
+/// Whether `c` is whitespace within a line: a space or a tab.
+constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
+/// `c` in lower case, if it is an ASCII letter.
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 /// Whether `c` is a hexadecimal digit.
 constexpr bool is_hex_digit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');

@@ -6,21 +6,10 @@
 #include "http/field_list.hpp"
 #include "http/trailers.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <utility>
 
 namespace kino::server {
-
-namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same_host(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-}  // namespace
 
 void request::clear() {
   fields_.clear(tuning::kept_capacity);
@@ -98,7 +87,7 @@ rejection request::check_host(field_section::field const* field) {
   std::string_view const value = fields_.value(*field);
   auto const parsed = authority::parse(value);
   if (!parsed) return {400, "Host is not a name or address with an optional port"};
-  if (version == http_version::http_2 && host_.length != 0 && !same_host(value, host())) {
+  if (version == http_version::http_2 && host_.length != 0 && !equal_ignoring_case(value, host())) {
     return {400, "Host contradicts :authority"};
   }
   set_host(value, *parsed);

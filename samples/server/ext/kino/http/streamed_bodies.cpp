@@ -2,6 +2,8 @@
 
 #include "http/streamed_bodies.hpp"
 
+#include "http/field_list.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 #include <string_view>
@@ -11,8 +13,6 @@ namespace kino::server {
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // "/api" has "/api" and "/api/x", not "/apis"; "/" has all.
 bool has_path(std::string_view place, std::string_view path) {
   if (!path.starts_with(place)) return false;
@@ -20,9 +20,7 @@ bool has_path(std::string_view place, std::string_view path) {
 }
 
 bool has_type(std::string_view beginning, std::string_view type) {
-  return type.size() >= beginning.size() &&
-         std::equal(beginning.begin(), beginning.end(), type.begin(),
-                    [](char ours, char theirs) { return ours == lower(theirs); });
+  return equal_ignoring_case(type.substr(0, beginning.size()), beginning);
 }
 
 }  // namespace
@@ -30,12 +28,7 @@ bool has_type(std::string_view beginning, std::string_view type) {
 streamed_bodies::streamed_bodies(std::vector<std::string> entries) {
   for (std::string& entry : entries) {
     if (entry.empty()) throw std::invalid_argument("kino: stream_body has an empty entry");
-    if (entry.front() == '/') {
-      paths_.push_back(std::move(entry));
-    } else {
-      std::transform(entry.begin(), entry.end(), entry.begin(), lower);
-      types_.push_back(std::move(entry));
-    }
+    (entry.front() == '/' ? paths_ : types_).push_back(std::move(entry));
   }
 }
 

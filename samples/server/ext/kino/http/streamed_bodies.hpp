@@ -28,7 +28,7 @@ public:
 
 private:
   std::vector<std::string> paths_;
-  std::vector<std::string> types_;  // in lower case
+  std::vector<std::string> types_;
 };
 
 }  // namespace kino::server

@@ -8,8 +8,6 @@ namespace kino::server {
 
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
 unsigned value_of(char hex) {
   return static_cast<unsigned>(hex <= '9' ? hex - '0' : (hex | 0x20) - 'a' + 10);
 }
@@ -35,30 +33,30 @@ chunk_header::state chunk_header::next(char c) {
     case state::first_digit: return grammar::is_hex_digit(c) ? digit(c) : state::bad_size;
     case state::digits:
       if (grammar::is_hex_digit(c)) return digit(c);
-      return is_blank(c) ? state::semicolon_due : end(c, state::bad_size);
+      return grammar::is_blank(c) ? state::semicolon_due : end(c, state::bad_size);
     case state::semicolon_due:
-      if (is_blank(c)) return state_;
+      if (grammar::is_blank(c)) return state_;
       return c == ';' ? state::name_due : state::bad_extension;
     case state::name_due:
-      if (is_blank(c)) return state_;
+      if (grammar::is_blank(c)) return state_;
       return grammar::in_token(c) ? state::name : state::bad_extension;
     case state::name:
       if (grammar::in_token(c)) return state_;
       if (c == '=') return state::value_due;
-      return is_blank(c) ? state::name_ended : end(c, state::bad_extension);
+      return grammar::is_blank(c) ? state::name_ended : end(c, state::bad_extension);
     case state::name_ended:
-      if (is_blank(c)) return state_;
+      if (grammar::is_blank(c)) return state_;
       if (c == '=') return state::value_due;
       return c == ';' ? state::name_due : state::bad_extension;
     case state::value_due:
-      if (is_blank(c)) return state_;
+      if (grammar::is_blank(c)) return state_;
       if (c == '"') return state::quoted;
       return grammar::in_token(c) ? state::value : state::bad_extension;
     case state::value:
       if (grammar::in_token(c)) return state_;
       [[fallthrough]];
     case state::quote_ended:
-      return is_blank(c) ? state::semicolon_due : end(c, state::bad_extension);
+      return grammar::is_blank(c) ? state::semicolon_due : end(c, state::bad_extension);
     case state::quoted:
       if (c == '"') return state::quote_ended;
       if (c == '\\') return state::escaped;

@@ -2,6 +2,8 @@
 
 #include "http1/head_validator.hpp"
 
+#include "http/grammar.hpp"
+
 #include <cstring>
 
 namespace kino::server {
@@ -12,7 +14,7 @@ head_validator::result head_validator::scan(std::string_view bytes) {
   auto const so_far = [&](char const* at) { return static_cast<std::size_t>(at - begin); };
   for (char const* at = begin; at != end;) {
     if (line_length_ == 0) {
-      if (*at == ' ' || *at == '\t') return {verdict::folded, so_far(at)};
+      if (grammar::is_blank(*at)) return {verdict::folded, so_far(at)};
       fields_ += *at != '\r';
     }
     auto const* feed = static_cast<char const*>(std::memchr(at, '\n', end - at));

@@ -2,6 +2,8 @@
 
 #include "rack/rack_trailers.hpp"
 
+#include "http/grammar.hpp"
+
 #include <algorithm>
 #include <string_view>
 
@@ -11,8 +13,6 @@ namespace {
 
 VALUE no_trailers = Qnil;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // Raises.
 VALUE hash_of(field_section const& fields) {
   VALUE const hash = rb_hash_new();
@@ -20,7 +20,7 @@ VALUE hash_of(field_section const& fields) {
     if (one.repeated) continue;
     std::string_view const name = fields.name(one);
     VALUE const key = rb_utf8_str_new(name.data(), static_cast<long>(name.size()));
-    std::transform(name.begin(), name.end(), RSTRING_PTR(key), lower);
+    std::transform(name.begin(), name.end(), RSTRING_PTR(key), grammar::lower);
     VALUE const value = rb_str_new(nullptr, static_cast<long>(fields.joined_size(one)));
     fields.copy_joined(one, RSTRING_PTR(value));
     rb_hash_aset(hash, rb_str_freeze(key), rb_str_freeze(value));
