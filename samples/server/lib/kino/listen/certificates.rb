@@ -20,21 +20,17 @@ module Kino
 
     # In the form that the native code takes. Raises ConfigError with one sentence if they cannot be used.
     def load
-      @seen = fingerprint
-      native = { certificates: @entries.select { |entry| entry[:cert] }.map { |entry| certificate(entry) },
-                 **clients }
-      Native.check_tls(native)
-      native
+      read.tap { |native| Native.check_tls(native) }
     rescue ArgumentError, RuntimeError => e
       raise ConfigError, e.message.delete_prefix("kino: ")
     end
 
     # Uses what the files have now for new connections. If they cannot be used, the server keeps what it has.
     def reload(id)
-      Native.renew_tls(id, load)
+      Native.renew_tls(id, read)
       Log.line("tls: new connections use the certificates #{names}")
     rescue ConfigError, ArgumentError => e
-      Log.line("#{e.message}; the certificates in use stay")
+      Log.line("#{e.message.delete_prefix("kino: ")}; the certificates in use stay")
     end
 
     # Reloads if a file has changed since it was last read.
@@ -61,6 +57,11 @@ module Kino
     end
 
     private
+
+    def read
+      @seen = fingerprint # before the files: a change in between is noticed later
+      { certificates: @entries.select { |entry| entry[:cert] }.map { |entry| certificate(entry) }, **clients }
+    end
 
     def certificate(entry)
       { chain: text(entry[:cert]), name: name(entry[:cert], "cert"),
