@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Deadlines: order, setting anew, clearing, and what a function may do to other deadlines.
+// Deadlines are called in order; they can be replaced and cleared, and their functions may change other deadlines.
 
 #include "base/deadline.hpp"
 

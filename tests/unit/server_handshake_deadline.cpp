@@ -32,9 +32,9 @@ struct joined {
   std::array<int, 2> both{};
 };
 
-// The queue of a thread, whose alarms ring when a test says so.
+// The queue of a thread, whose deadlines expire when a test says so.
 struct alarms {
-  void ring() { queue.run(server::clock::now() + std::chrono::hours(1)); }
+  void expire() { queue.run(server::clock::now() + std::chrono::hours(1)); }
   deadline_queue queue{[](server::clock::time_point) {}};
 };
 
@@ -49,7 +49,7 @@ TEST_CASE("a handshake that is not finished in time is ended, and one that is fi
   auto third = deadline.watch(gone.both[0]);
   second->finished();
   third.reset();
-  at.ring();
+  at.expire();
   CHECK(first->expired());
   CHECK(late.ended());
   CHECK(!second->expired());
@@ -64,7 +64,7 @@ TEST_CASE("each one has its own time") {
   for (int n = 0; n < 3; ++n) {
     joined one;
     auto const watched = deadline.watch(one.both[0]);
-    at.ring();
+    at.expire();
     CHECK(watched->expired());
     CHECK(one.ended());
   }
@@ -78,7 +78,7 @@ TEST_CASE("a deadline that is stopped sets no alarm and ends nothing") {
   CHECK(at.queue.next() != server::clock::time_point::max());
   deadline.stop();
   CHECK(at.queue.next() == server::clock::time_point::max());
-  at.ring();
+  at.expire();
   CHECK(!watched->expired());
   CHECK(!one.ended());
 }

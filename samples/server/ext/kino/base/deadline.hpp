@@ -42,7 +42,8 @@ private:
   bool running_ = false;
 };
 
-/// A deadline calls its function once, after the time for which it was set, unless it is set anew or cleared before.
+/// A deadline calls its function once when its time has passed. Setting it again replaces the time; clearing it cancels
+/// the call.
 ///
 /// Its memory is allocated with it, so setting it cannot fail.
 ///

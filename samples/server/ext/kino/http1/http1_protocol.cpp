@@ -14,7 +14,7 @@ http1_protocol::http1_protocol(protocol_context const& shared, protocol::host& c
       host_(connection),
       pipeline_(*this, to, shared.exchanges.spool(), limits_.max_response_temp_file),
       parser_(*this, limits_),
-      alarm_(shared.deadlines, [this] { ring(); }),
+      alarm_(shared.deadlines, [this] { alarm_expired(); }),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 

@@ -116,7 +116,7 @@ private:
   void read_on();
   void await_output(io_result::state what);
 
-  void ring() noexcept;
+  void alarm_expired() noexcept;
   void check_timeouts();
   [[nodiscard]] time_limit next_limit(clock::time_point now);
   void too_late(phase of, clock::time_point now);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The time limits of an http1_protocol: one deadline, set anew only when it rings or a limit comes sooner.
+// The time limits of an http1_protocol. One deadline serves all of them: it is set again when it expires, or when a limit
+// is earlier.
 
 #include "http1/http1_protocol.hpp"
 
@@ -10,11 +11,11 @@
 namespace kino::server {
 
 void http1_protocol::set_alarm(clock::time_point when) noexcept {
-  // Only ever moved forward by a new phase; what passed meanwhile is seen when it rings.
+  // Only ever moved forward by a new phase; limits that have changed are checked when it expires.
   if (open_ && when < alarm_.due()) alarm_.set(when);
 }
 
-void http1_protocol::ring() noexcept {
+void http1_protocol::alarm_expired() noexcept {
   host_.hold();
   try {
     check_timeouts();

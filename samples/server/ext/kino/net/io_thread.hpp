@@ -89,7 +89,7 @@ private:
   connection* connections_ = nullptr;
 
   asio::steady_timer alarm_{context_};
-  clock::time_point alarm_at_ = clock::time_point::max();  // when it rings
+  clock::time_point alarm_at_ = clock::time_point::max();  // when it expires
   bool stopping_ = false;
   notice alarm_notice_{notices_, [this] { run_deadlines(); }};
   notice stop_notice_{notices_, [this] { stop_alarm(); }};
