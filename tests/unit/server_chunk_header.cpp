@@ -2,6 +2,8 @@
 
 #include "http1/chunk_header.hpp"
 
+#include "../support/scanning.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -29,14 +31,8 @@ struct outcome {
 outcome scan(std::string_view bytes, std::size_t step) {
   chunk_header header;
   header.start();
-  outcome all;
-  while (all.what == verdict::more && all.length < bytes.size()) {
-    auto const part = header.scan(bytes.substr(all.length, step));
-    all.what = part.what;
-    all.length += part.length;
-  }
-  if (all.what == verdict::finished) all.size = header.size();
-  return all;
+  auto const [what, length] = scan_in_steps(header, bytes, step);
+  return {what, length, what == verdict::finished ? header.size() : 0};
 }
 
 // Whole and byte by byte, which must agree.

@@ -2,6 +2,8 @@
 
 #include "http1/head_validator.hpp"
 
+#include "../support/scanning.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,14 +28,8 @@ struct outcome {
 outcome scan(std::string_view bytes, std::size_t step) {
   head_validator validator;
   validator.start();
-  outcome all;
-  while (all.what == verdict::more && all.length < bytes.size()) {
-    auto const part = validator.scan(bytes.substr(all.length, step));
-    all.what = part.what;
-    all.length += part.length;
-  }
-  all.fields = validator.fields();
-  return all;
+  auto const [what, length] = scan_in_steps(validator, bytes, step);
+  return {what, length, validator.fields()};
 }
 
 // A second implementation, byte by byte.

@@ -4,7 +4,7 @@
 
 #include "../support/await.hpp"
 #include "../support/in_child.hpp"
-#include "../support/private_access.hpp"
+#include "../support/waiting_threads.hpp"
 
 #include <doctest/doctest.h>
 
@@ -16,20 +16,9 @@
 #include <utility>
 #include <vector>
 
-using waiter_of_condition = kino::condition::waiter;
-KINO_TEST_REACH(first_of, kino::condition, first_)
-KINO_TEST_REACH(next_of, waiter_of_condition, next_)
-KINO_TEST_REACH(mutex_of, kino::condition, mutex_)
-
 namespace {
 
-std::size_t waiting(kino::shared_answer<int> const& answer) {
-  kino::condition& changed = answer.place().changed();
-  kino::detail::lock guard(mutex_of(changed));
-  std::size_t count = 0;
-  for (auto* each = first_of(changed); each; each = next_of(*each)) ++count;
-  return count;
-}
+std::size_t waiting(kino::shared_answer<int> const& answer) { return waiting(answer.place().changed()); }
 
 }  // namespace
 
