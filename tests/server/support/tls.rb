@@ -104,15 +104,6 @@ class TLSServerTest < ServerTest
     serve(app, mode, tls: tls, **options)
   end
 
-  # The lines that the block logs.
-  def logged
-    log, $stderr = $stderr, StringIO.new
-    yield
-    $stderr.string
-  ensure
-    $stderr = log
-  end
-
   def env_of(response)
     response.body.lines.grep(/\A[A-Za-z_.]+=/).to_h { |line| line.chomp.split("=", 2) }
   end
