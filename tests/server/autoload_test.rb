@@ -49,7 +49,6 @@ class AutoloadTest < ServerTest
 
   def setup
     super
-    @directory = Dir.mktmpdir("kino")
     Object.const_set(:KinoAutoloadTest, Module.new)
     KinoAutoloadTest.autoload(:Autoloaded, file("Autoloaded"))
   end
@@ -57,11 +56,10 @@ class AutoloadTest < ServerTest
   def teardown
     super
     Object.send(:remove_const, :KinoAutoloadTest)
-    FileUtils.rm_rf(@directory)
   end
 
   def file(name)
-    File.join(@directory, "#{name.downcase}.rb").tap do |path|
+    File.join(directory, "#{name.downcase}.rb").tap do |path|
       File.write(path, "module KinoAutoloadTest\n  module #{name}\n    ANSWER = 'from the file #{name}'.freeze\n  end\nend\n")
     end
   end

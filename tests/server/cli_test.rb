@@ -6,23 +6,12 @@ require_relative "support/server_test"
 class CliTest < ServerTest
   KINO = File.join(Child::ROOT, "exe/kino")
 
-  def setup
-    super
-    @directory = Dir.mktmpdir("kino")
-  end
-
-  def teardown
-    super
-    @child&.finish
-    FileUtils.rm_rf(@directory)
-  end
-
   def kino(*arguments, env: {})
-    Child.output(KINO, *arguments, env: env, chdir: @directory)
+    Child.output(KINO, *arguments, env: env, chdir: directory)
   end
 
   def write(name, text)
-    path = File.join(@directory, name)
+    path = File.join(directory, name)
     FileUtils.mkdir_p(File.dirname(path))
     File.write(path, text)
     path
@@ -36,7 +25,7 @@ class CliTest < ServerTest
   RUBY
 
   def serve_child(*arguments, env: {})
-    @child = Child.kino(*arguments, env: env, chdir: @directory)
+    @child = Child.kino(*arguments, env: env, chdir: directory)
   end
 
   def test_help_and_version_load_no_native_code
@@ -203,7 +192,7 @@ class CliTest < ServerTest
   def test_init_writes_a_file_that_works_and_overwrites_nothing
     status, output = kino("--init")
     assert_equal [0, "wrote kino.rb\n"], [status, output]
-    text = File.read(File.join(@directory, "kino.rb"))
+    text = File.read(File.join(directory, "kino.rb"))
     Kino::Options.names.each { |name| assert_match(/^# #{name} /, text) }
     # Every line that has a default is valid as it stands.
     active = text.lines.grep(/^# (#{Kino::Options.names.join("|")}) (?!\.\.\.)/).map { |line| line.delete_prefix("# ") }
@@ -212,7 +201,7 @@ class CliTest < ServerTest
     status, output = kino("--init")
     assert_equal 1, status
     assert_match(/kino\.rb already exists/, output)
-    assert_equal text, File.read(File.join(@directory, "kino.rb"))
+    assert_equal text, File.read(File.join(directory, "kino.rb"))
   end
 
   def test_check_says_whether_the_app_can_run_in_ractors_and_lists_the_reasons
@@ -243,12 +232,12 @@ class CliTest < ServerTest
   def test_the_default_rackup_file_is_served_if_none_is_named
     example = File.join(Child::ROOT, "examples/which_ractor.ru")
     script = "require 'kino/cli'; exit Kino::CLI.start(ARGV, rackup: #{example.inspect})"
-    @child = Child.ruby("-e", script, "--", "-p", "0", "-w", "2", chdir: @directory)
+    @child = Child.ruby("-e", script, "--", "-p", "0", "-w", "2", chdir: directory)
     Client.open(@child.port) { |client| assert_match(/answered by the Ractor/, client.get("/").body) }
     @child.signal("TERM")
     assert_equal 0, @child.status
     write("kino.rb", "rackup 'other.ru'\n")
-    status, output = Child.output("-e", script, "--", "-p", "0", chdir: @directory)
+    status, output = Child.output("-e", script, "--", "-p", "0", chdir: directory)
     assert_equal 1, status
     assert_match(/no rackup file other\.ru/, output)
   end

@@ -25,7 +25,6 @@ class CostTest < ServerTest
 
   def teardown
     super
-    @child&.finish
     @file&.close!
   end
 

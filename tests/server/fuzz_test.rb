@@ -35,11 +35,6 @@ class FuzzTest < ServerTest
     end
   end
 
-  def teardown
-    super
-    @child&.finish
-  end
-
   test "every request gets a response that the RFCs allow" do |mode|
     @child = Child.kino("-m", mode.to_s, "-w", "4", APP)
     log = @child.follow

@@ -48,7 +48,5 @@ class HeapReserveTest < ServerTest
       rounds.size >= QUIET && rounds.last(QUIET).max <= MOST
     end
     assert quiet, "collections per #{REQUESTS} requests: #{rounds}"
-  ensure
-    @child&.finish
   end
 end

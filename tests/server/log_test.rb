@@ -21,25 +21,23 @@ class LogTest < ServerTest
 
   def setup
     super
-    @directory = Dir.mktmpdir("kino-log")
-    File.write(File.join(@directory, "config.ru"), APP)
-    @socket = File.join(@directory, "socket")
+    File.write(File.join(directory, "config.ru"), APP)
+    @socket = File.join(directory, "socket")
   end
 
   def teardown
-    super
     if @pid
       Process.kill("KILL", @pid)
       Process.wait(@pid)
     end
-    FileUtils.rm_rf(@directory)
+    super
   end
 
   # Starts kino on a Unix socket with +err+ as its standard error, and waits until it serves.
   def kino(mode, err, *options)
     env = { "RUBYLIB" => Child.load_path }
     @pid = Process.spawn(env, RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-b", "unix://#{@socket}",
-                         "-m", mode.to_s, "-w", "2", "-t", "1", *options, File.join(@directory, "config.ru"),
+                         "-m", mode.to_s, "-w", "2", "-t", "1", *options, File.join(directory, "config.ru"),
                          out: File::NULL, err: err, in: File::NULL)
     eventually("the server listens") { File.socket?(@socket) && serves?("/") }
   end

@@ -19,24 +19,17 @@ class RackupTest < ServerTest
     rescue LoadError
       skip "the rackup gem is not installed"
     end
-    @directory = Dir.mktmpdir("kino")
-    File.write(File.join(@directory, "config.ru"), HELLO)
-  end
-
-  def teardown
-    super
-    @child&.finish
-    FileUtils.rm_rf(@directory) if @directory
+    File.write(File.join(directory, "config.ru"), HELLO)
   end
 
   def configure(text)
-    File.write(File.join(@directory, "kino.rb"), text)
+    File.write(File.join(directory, "kino.rb"), text)
   end
 
   RACKUP = ["-r", "rackup", "-e", "Rackup::Server.start", "--", "-s", "kino", "-E", "none"].freeze
 
   def rackup(*arguments, env: {})
-    @child = Child.ruby(*RACKUP, *arguments, env: env, chdir: @directory)
+    @child = Child.ruby(*RACKUP, *arguments, env: env, chdir: directory)
   end
 
   # A port that was just free.
@@ -89,7 +82,7 @@ class RackupTest < ServerTest
       "Workers=many" => /\Akino: flag: "many" is not a valid value for workers/,
       "Config=nowhere.rb" => /\Akino: no configuration file nowhere\.rb/
     }.each do |option, message|
-      status, output = Child.output(*RACKUP, "-O", option, chdir: @directory)
+      status, output = Child.output(*RACKUP, "-O", option, chdir: directory)
       assert_equal 1, status, option
       assert_match(message, output)
       assert_equal 1, output.lines.size, output
@@ -97,7 +90,7 @@ class RackupTest < ServerTest
   end
 
   def test_rackup_lists_the_options
-    status, output = Child.output(*RACKUP, "-h", chdir: @directory)
+    status, output = Child.output(*RACKUP, "-h", chdir: directory)
     assert_equal 0, status
     Kino::Options.names.each do |name|
       next if %i[bind port].include?(name) # rackup's own flags
@@ -117,7 +110,7 @@ class RackupTest < ServerTest
   end
 
   def test_the_flags_of_rails_override_the_configuration_file_and_its_defaults_do_not
-    Dir.chdir(@directory) do
+    Dir.chdir(directory) do
       result = settings(**RAILS, user_supplied_options: [])
       assert_equal [3000, ["localhost"]], [result[:port], result[:bind]]
       assert_empty result.chosen

@@ -12,11 +12,10 @@ class SlowClientsTest < ServerTest
   SENT = 70_000
 
   def teardown
-    super
     @clients&.each(&:close)
     @child&.signal("KILL")
     @reader&.join
-    @child&.finish
+    super
   end
 
   def start(mode, *options)

@@ -10,14 +10,14 @@ class TLSCertificatesTest < TLSServerTest
 
   # Each broken configuration with what the one line says.
   def mistakes
-    good = @identity.write(@directory)
-    other = Identity.new("other.example").write(@directory, "other")
-    old = Identity.new("old.example", from: Time.now - 7200, to: Time.now - 60).write(@directory, "old")
-    nonsense = File.join(@directory, "nonsense.pem").tap { |path| File.write(path, "nonsense") }
+    good = @identity.write(directory)
+    other = Identity.new("other.example").write(directory, "other")
+    old = Identity.new("old.example", from: Time.now - 7200, to: Time.now - 60).write(directory, "old")
+    nonsense = File.join(directory, "nonsense.pem").tap { |path| File.write(path, "nonsense") }
     {
       { cert: good[:cert], key: other[:key] } => /the key \S+other\.key does not belong to the certificate \S+server\.pem/,
       old => /the certificate \S+old\.pem expired on /,
-      good.merge(cert: @directory) => /#{@directory} is a directory/,
+      good.merge(cert: directory) => /#{directory} is a directory/,
       good.merge(key: "/nowhere/x.key") => %r{there is no file /nowhere/x\.key},
       good.merge(cert: nonsense) => /nonsense\.pem has no certificate in PEM form/,
       good.merge(key: nonsense) => /nonsense\.pem has no private key in PEM form/,
@@ -57,9 +57,9 @@ class TLSCertificatesTest < TLSServerTest
   end
 
   def test_the_command_line_the_environment_and_the_file
-    files = @identity.write(@directory)
+    files = @identity.write(directory)
     text = "cert=#{files[:cert]},key=#{files[:key]}"
-    config = File.join(@directory, "kino.rb").tap { |path| File.write(path, "tls cert: #{files[:cert].inspect}, key: #{files[:key].inspect}\n") }
+    config = File.join(directory, "kino.rb").tap { |path| File.write(path, "tls cert: #{files[:cert].inspect}, key: #{files[:key].inspect}\n") }
     [[["--tls", text], {}], [[], { "KINO_TLS" => text }], [["-C", config], {}]].each do |arguments, env|
       child = Child.kino("-m", "threaded", "-w", "1", *arguments, APP, env: env)
       assert_includes child.log, "listening https://127.0.0.1:#{child.port}"
@@ -71,7 +71,7 @@ class TLSCertificatesTest < TLSServerTest
   end
 
   def test_check_looks_at_the_certificates
-    files = @identity.write(@directory)
+    files = @identity.write(directory)
     status, output = Child.output(KINO, "--check", "--tls", "cert=#{files[:cert]},key=#{files[:key]}", APP)
     assert_includes output, "The certificates can be used."
     assert_equal 0, status, output
@@ -81,12 +81,12 @@ class TLSCertificatesTest < TLSServerTest
   end
 
   def test_hup_renews_and_a_mistake_changes_nothing
-    files = @identity.write(@directory)
+    files = @identity.write(directory)
     @child = Child.kino("-m", "threaded", "-w", "1", "--tls", "cert=#{files[:cert]},key=#{files[:key]}", APP)
     kept = TLSClient.new(@child.port, trust: @identity)
     assert_equal "a", kept.request("POST", "/", body: "a").body
     renewed = Identity.new("renewed.example")
-    renewed.write(@directory)
+    renewed.write(directory)
     @child.signal("HUP")
     @child.await_line(/tls: new connections use the certificates .*server\.pem/)
     TLSClient.open(@child.port, trust: renewed) { |client| assert_equal "b", client.request("POST", "/", body: "b").body }
@@ -99,19 +99,19 @@ class TLSCertificatesTest < TLSServerTest
   end
 
   def test_a_changed_file_is_noticed_and_an_unchanged_one_is_not_read_again
-    certificates = Kino::Certificates.new([@identity.write(@directory)])
-    server = serve_tls(tls: [@identity.write(@directory)])
+    certificates = Kino::Certificates.new([@identity.write(directory)])
+    server = serve_tls(tls: [@identity.write(directory)])
     id = server.instance_variable_get(:@id)
     certificates.load
     assert_empty(logged { certificates.check(id) })
     renewed = Identity.new("renewed.example")
-    renewed.write(@directory)
+    renewed.write(directory)
     assert_match(/new connections use/, logged { certificates.check(id) })
     TLSClient.open(server.port, trust: renewed) { |client| assert_equal "hello", client.get("/").body }
-    File.delete(File.join(@directory, "server.key"))
+    File.delete(File.join(directory, "server.key"))
     assert_match(/there is no file .*; the certificates in use stay/, logged { certificates.check(id) })
     assert_empty(logged { certificates.check(id) }, "a mistake is logged once")
-    renewed.write(@directory)
+    renewed.write(directory)
     assert_match(/new connections use/, logged { certificates.check(id) })
   end
 
@@ -142,7 +142,7 @@ class TLSCertificatesTest < TLSServerTest
     end
     identities = Array.new(10) { |n| Identity.new("number#{n}.example") }
     identities.each do |identity|
-      identity.write(@directory)
+      identity.write(directory)
       logged { server.reload_certificates }
       TLSClient.open(server.port, trust: identity) { |client| assert_equal "hello", client.get("/").body }
     end

@@ -13,7 +13,7 @@ class TLSHostileTest < TLSServerTest
   end
 
   def test_plain_http_gets_one_readable_400_and_a_line_in_the_log
-    files = @identity.write(@directory)
+    files = @identity.write(directory)
     app = File.expand_path("support/echo.ru", __dir__)
     @child = Child.kino("-m", "threaded", "-w", "1", "--tls", "cert=#{files[:cert]},key=#{files[:key]}", app)
     Client.open(@child.port) do |client|

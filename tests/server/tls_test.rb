@@ -10,7 +10,7 @@ require_relative "support/tls"
 class TLSTest < TLSServerTest
   covers :tls
   test "a request over TLS, as the app sees it" do |mode|
-    server = serve_tls(Apps::Basic.new, mode, tls: @identity.write(@directory))
+    server = serve_tls(Apps::Basic.new, mode, tls: @identity.write(directory))
     assert_equal "https://127.0.0.1:#{server.port}", server.url
     TLSClient.open(server.port, trust: @identity) do |client|
       env = env_of(client.get("/env", headers: { "Host" => "server.example" }))
@@ -64,7 +64,7 @@ class TLSTest < TLSServerTest
   def test_curl
     server = serve_tls
     url = "https://server.example:#{server.port}/env"
-    common = ["curl", "-sS", "-m", "20", "--cacert", File.join(@directory, "server.pem"), "--resolve", "server.example:#{server.port}:127.0.0.1"]
+    common = ["curl", "-sS", "-m", "20", "--cacert", File.join(directory, "server.pem"), "--resolve", "server.example:#{server.port}:127.0.0.1"]
     [["--tlsv1.3"], ["--tls-max", "1.2"], ["--http1.1"]].each do |more|
       output, status = run_tool(*common, *more, url)
       assert status.success?, output
@@ -76,7 +76,7 @@ class TLSTest < TLSServerTest
 
   def test_openssl_s_client
     server = serve_tls
-    command = ["openssl", "s_client", "-connect", "127.0.0.1:#{server.port}", "-CAfile", File.join(@directory, "server.pem"), "-servername", "server.example"]
+    command = ["openssl", "s_client", "-connect", "127.0.0.1:#{server.port}", "-CAfile", File.join(directory, "server.pem"), "-servername", "server.example"]
     output, = run_tool(*command, "-ign_eof", input: "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert_includes output, "Verification: OK"
     assert_match(/TLSv1\.3/, output)
@@ -98,7 +98,7 @@ class TLSTest < TLSServerTest
   # Both libraries shake hands in one process, whichever is loaded first.
   [%w[openssl kino], %w[kino openssl]].each do |order|
     define_method("test_ruby_s_openssl_beside_boringssl_#{order.join("_then_")}") do
-      @identity.write(@directory)
+      @identity.write(directory)
       script = <<~RUBY
         require "socket"
         OPENSSL = lambda do
@@ -123,7 +123,7 @@ class TLSTest < TLSServerTest
         KNOWN = { "openssl" => OPENSSL, "kino" => KINO }
         2.times { #{order.inspect}.each { |name| KNOWN.fetch(name).call } }
       RUBY
-      status, output = Child.output("-e", script, chdir: @directory)
+      status, output = Child.output("-e", script, chdir: directory)
       assert_equal 0, status, output
       assert_equal order.map { |name| "from #{name}" } * 2, output.lines.map(&:chomp).grep(/\Afrom/), output
     end
@@ -131,7 +131,7 @@ class TLSTest < TLSServerTest
 
   def test_a_client_gets_the_certificate_for_the_name_it_asks_for
     other = Identity.new("other.example")
-    server = serve_tls(tls: [@identity.write(@directory), { cert: other.pem, key: other.key.to_pem }])
+    server = serve_tls(tls: [@identity.write(directory), { cert: other.pem, key: other.key.to_pem }])
     names = ["server.example", "other.example", "third.example", nil].map do |host|
       TLSClient.open(server.port, host: host) { |client| client.socket.peer_cert.subject.to_a.last[1] }
     end
@@ -156,7 +156,7 @@ class TLSTest < TLSServerTest
     known = Identity.new("known.example", authority: authority)
     stranger = Identity.new("stranger.example")
     { peer: 200, force_peer: nil }.each do |verify, without|
-      server = serve_tls(Apps::Basic.new, mode, tls: @identity.write(@directory).merge(ca: authority.pem, verify: verify))
+      server = serve_tls(Apps::Basic.new, mode, tls: @identity.write(directory).merge(ca: authority.pem, verify: verify))
       TLSClient.open(server.port, certificate: known) do |client|
         env = env_of(client.get("/env"))
         assert_equal ["SUCCESS", "CN=known.example,O=kino"], env.values_at("SSL_CLIENT_VERIFY", "SSL_CLIENT_S_DN")

@@ -13,11 +13,6 @@ class UnderLoadTest < ServerTest
   # The number of responses before the signal.
   WARM = 500
 
-  def teardown
-    super
-    @child&.finish
-  end
-
   def start(mode, *shell)
     kino = [RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-p", "0", "-m", mode.to_s, "-w", "4", APP]
     @child = Child.new([*shell, *kino])

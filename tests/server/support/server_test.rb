@@ -12,7 +12,7 @@ require_relative "apps"
 require_relative "child"
 require_relative "client"
 
-# A test of a server in this process, on a free port. Every test has a time limit.
+# A test of a server in this process, on a free port, or in @child. Every test has a time limit.
 class ServerTest < Minitest::Test
   MODES = %i[ractor threaded].freeze
   LIMIT = 90
@@ -36,6 +36,13 @@ class ServerTest < Minitest::Test
     super
     @gates&.each(&:close)
     @servers&.each { |server| server.shutdown(timeout: 5) }
+    @child&.finish
+    FileUtils.rm_rf(@directory) if @directory
+  end
+
+  # A directory of this test's own; it is removed after the test.
+  def directory
+    @directory ||= Dir.mktmpdir("kino")
   end
 
   # Starts a server with a shareable app; it is stopped after the test.

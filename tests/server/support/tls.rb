@@ -90,17 +90,10 @@ class TLSServerTest < ServerTest
   def setup
     super
     skip "the server is built without BoringSSL" unless File.exist?(LIBRARY)
-    @directory = Dir.mktmpdir("kino")
     @identity = Identity.new("server.example")
   end
 
-  def teardown
-    super
-    @child&.finish
-    FileUtils.rm_rf(@directory) if @directory
-  end
-
-  def serve_tls(app = Apps::Basic.new, mode = :threaded, tls: @identity.write(@directory), **options)
+  def serve_tls(app = Apps::Basic.new, mode = :threaded, tls: @identity.write(directory), **options)
     serve(app, mode, tls: tls, **options)
   end
 
