@@ -163,7 +163,7 @@ private:
   response_head response_;
   response_trailers trailers_;
   std::unique_ptr<protocol_state> state_;
-  std::type_info const* state_type_ = nullptr;
+  std::type_info const* state_type_ = nullptr;  // of *state_
   sent sent_;
   kino::parker departures_;
   clock::time_point ready_at_{};  // guarded by the protocol's lock until it is handed over
