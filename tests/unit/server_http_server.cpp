@@ -38,6 +38,23 @@ std::function<void(exchange::reply const&)> streamed(std::function<void(response
   };
 }
 
+// Notes how many connections there were when the last live one became quiet; gets no requests.
+class counts_at_quiet final : public server::request_handler {
+public:
+  // To be set before the first client connects.
+  server::http_server* http = nullptr;
+  std::atomic<int> connections{-1};
+
+private:
+  void handle(exchange::reply&& reply) noexcept override { reply.expire(); }
+  int status_for(kino::ending, exchange&) noexcept override { return 500; }
+  void refused(int) noexcept override {}
+  void quiet() noexcept override {
+    connections = static_cast<int>(http->connections());
+    connections.notify_one();
+  }
+};
+
 }  // namespace
 
 TEST_CASE("a small piece is sent although no other follows") {
@@ -125,4 +142,13 @@ TEST_CASE("a client that disconnects within a stream frees its worker") {
   disconnected = true;
   disconnected.notify_one();
   await([&] { return gone == 1; });
+}
+
+TEST_CASE("a server without connections has no live ones: a connection that closes is counted until it is not live") {
+  counts_at_quiet counts;
+  running_http_server http(counts);
+  counts.http = &http.get();
+  client(http.port()).close();
+  counts.connections.wait(-1);
+  CHECK(counts.connections.load() == 1);
 }

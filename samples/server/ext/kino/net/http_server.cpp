@@ -101,9 +101,9 @@ void http_server::connected(std::unique_ptr<transport> client, endpoint peer, en
 }
 
 void http_server::connection_closed(bool was_live) noexcept {
+  if (was_live) leave_live();  // first: see connections
   connections_.fetch_sub(1);  // seq_cst, as is what follows: see admit
   if (turned_away_.exchange(false)) listeners_notice_->send();
-  if (was_live) leave_live();
 }
 
 void http_server::leave_live() noexcept {

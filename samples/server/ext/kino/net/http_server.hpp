@@ -55,8 +55,10 @@ public:
 
   /// Number of connections that are active or may soon be.
   [[nodiscard]] std::size_t live() const { return live_.load(std::memory_order_acquire); }
+  /// Number of accepted connections. If it is zero, live() is zero too, unless a client connects in between.
   [[nodiscard]] std::size_t connections() const {
-    return connections_.load(std::memory_order_relaxed);  // a number to look at
+    // acquire: pairs with connection_closed, where a connection stops being live first.
+    return connections_.load(std::memory_order_acquire);
   }
 
   // --- for connections and listeners ---
