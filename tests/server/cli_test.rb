@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "support/server_test"
+require "kino/config/command_line"
+require "kino/config/template"
 
 # The kino command, as used from a shell.
 class CliTest < ServerTest
@@ -40,14 +42,9 @@ class CliTest < ServerTest
     assert_equal "1", output.strip
   end
 
-  def test_help_shows_every_option_with_variable_range_and_default
-    status, output = kino("--help")
-    assert_equal 0, status
-    flat = output.gsub(/\s+/, " ")
-    Kino::Options::TABLE.each do |option|
-      assert_includes flat, option.long_flag
-      facts = [option.env, option.range_text, "default #{option.default_text}"].compact.join("; ")
-      assert_includes flat, "(#{facts})"
+  def test_help_is_printed_even_beside_mistakes
+    [["--help"], ["-w", "many", "--wokers", "-h"]].each do |arguments|
+      assert_equal [0, Kino::CommandLine.help], kino(*arguments)
     end
   end
 
@@ -59,7 +56,12 @@ class CliTest < ServerTest
     write("config.ru", HELLO)
     write("no_app.ru", "run 5\n")
     {
-      ["--wokers", "3"] => /invalid option: --wokers/,
+      ["--wokers", "3"] => /unknown option --wokers; did you mean --workers\?$/,
+      ["--max", "3"] => /--max is ambiguous; it could be --max-connections or /,
+      ["--run-permits=no"] => /--run-permits takes no value, not no; write --run-permits or --no-run-permits/,
+      ["--port"] => /--port needs a value/,
+      ["--completion", "fish"] => /--completion fish: it takes bash or zsh/,
+      ["-w", "0", "--prot", "-m", "fast"] => /3 mistakes.*^unknown option --prot; did you mean --port\?\n^--mode: .*\n^--workers: /m,
       ["-w", "many"] => /--workers.*"many".*integer, 1 to 1024/,
       ["-w", "0"] => /--workers.*"0".*1 to 1024/,
       ["-m", "fibers"] => /--mode.*"fibers".*auto, ractor, threaded/,
@@ -159,45 +161,117 @@ class CliTest < ServerTest
     child = serve_child("-w", "1", env: { "KINO_THREADS" => "2" })
     Client.open(child.port) { |client| assert_equal 200, client.get("/").status }
     assert_match(/threaded: 1 worker of 2 Threads/, child.log)
-    assert_match(%r{keep_alive_timeout 300.* \(\S*config/kino\.rb:5\)}, child.log)
+    assert_match(%r{keep_alive_timeout 5 min \(config/kino\.rb:5\)}, child.log)
     child.signal("TERM")
     assert_equal 0, child.status
   end
 
-  def test_a_mistake_in_a_configuration_file_names_the_line
+  def test_a_mistake_in_a_configuration_file_shows_the_place_the_line_and_what_is_meant
     write("config.ru", HELLO)
-    write("kino.rb", "workers 2\n\nthread 3\n")
-    status, output = kino
-    assert_equal 1, status
-    assert_match(/kino\.rb:3: unknown option thread; did you mean threads\?/, output)
-    write("kino.rb", "\nworkers 'lots'\n")
-    assert_match(/kino\.rb:2: "lots" is not a valid value for workers/, kino.last)
-    write("kino.rb", "workers (\n")
-    assert_match(/kino\.rb is not valid Ruby/, kino.last)
     {
-      "port = 3000\n" => /kino\.rb: `port = \.\.\.` sets a local variable, not the option; write `port 3000`/,
-      "workers 1, 2\n" => /kino\.rb:1: workers takes one value, not 1, 2/,
-      "\nport ENV.fetch('KINO_NO_SUCH_VARIABLE')\n" => /kino\.rb:2: key not found.*\(KeyError\)/,
-      "\n\nrequire 'no/such/file'\n" => /kino\.rb:3: cannot load such file.*\(LoadError\)/,
-      "stream_body 'upload'\n" => %r{kino\.rb:1: \["upload"\] is not a valid value for stream_body; .* a path like /upload}
+      "workers 2\n\nthread 3\n" => "kino.rb:3: unknown option thread; did you mean threads?\n    3 | thread 3\n      | ^^^^^^\n",
+      "workers 2 if nonsense\n" => "kino.rb:1: unknown option nonsense; `kino --help` lists the options\n    1 | workers 2 if nonsense\n      |              ^^^^^^^^\n",
+      "\nworkers 'lots'\n" => "kino.rb:2: \"lots\" is not a valid value for workers; it takes an integer, 1 to 1024\n    2 | workers 'lots'\n",
+      "port = 3000\n" => "kino.rb:1: `port = ...` sets a local variable, not the option; write `port 3000`\n    1 | port = 3000\n      | ^^^^\n",
+      "self.port = 3000\n" => "kino.rb:1: a value is not assigned; write `port VALUE`\n    1 | self.port = 3000\n      |      ^^^^\n",
+      "workers 1, 2\n" => "kino.rb:1: workers takes one value, not 1, 2\n    1 | workers 1, 2\n",
+      "workers\n" => "kino.rb:1: workers needs a value, such as `workers 64`\n    1 | workers\n",
+      "\nport ENV.fetch('KINO_NO_SUCH_VARIABLE')\n" => "kino.rb:2: key not found: \"KINO_NO_SUCH_VARIABLE\" (KeyError)\n    2 | port ENV.fetch('KINO_NO_SUCH_VARIABLE')\n",
+      "stream_body 'upload'\n" => "kino.rb:1: [\"upload\"] is not a valid value for stream_body; it takes one value or several, each a path like /upload or a content type like application/grpc\n    1 | stream_body 'upload'\n"
+    }.each do |text, message|
+      write("kino.rb", text)
+      assert_equal [1, "kino: #{message}"], kino, text
+    end
+    {
+      "\n\nrequire 'no/such/file'\n" => %r{\Akino: kino\.rb:3: cannot load such file -- no/such/file \(LoadError\)\n    3 \| require 'no/such/file'\n\z},
+      "workers 2\nworkers (\n" => /\Akino: kino\.rb is not valid Ruby:\n.*workers \(/m,
+      "def deep = deep\ndeep\n" => /\Akino: kino\.rb:1: stack level too deep/,
+      "tls cert: '-----BEGIN X', kye: 1" => /\Akino: kino\.rb:1: tls: it does not know kye; [^\n]*\n\z/
     }.each do |text, message|
       write("kino.rb", text)
       status, output = kino
-      assert_equal 1, status
+      assert_equal 1, status, output
       assert_match(message, output)
-      assert_equal 1, output.lines.size, output
+      refute_match(%r{/lib/kino/}, output)
     end
   end
 
+  def test_all_mistakes_of_a_configuration_file_are_shown_at_once
+    write("kino.rb", "mode :treaded\nbind '9301'\nprot = 1\nport = 2\nworkers lots.many\nthreds 2\n")
+    status, output = kino("-t", "99")
+    assert_equal 1, status
+    assert_equal ["kino: 5 mistakes in the configuration:"], output.lines.first(1).map(&:chomp)
+    assert_includes output, "\n    (the lines after 5 have not been evaluated)\n"
+    found = output.lines.drop(1).grep_v(/^ /).map { |line| line[/\A(?:kino\.rb(?::\d+)?|--\w+): [^;]*/] }
+    assert_equal ["--threads: \"99\" is not a valid value for threads", "kino.rb:1: :treaded is not a valid value for mode",
+                  'kino.rb:2: cannot listen on "9301": it names a port and no host', "kino.rb:5: unknown option lots",
+                  "kino.rb:4: `port = ...` sets a local variable, not the option"], found
+  end
+
+  def test_an_error_in_a_file_that_the_configuration_file_loads_names_that_file
+    write("config.ru", HELLO)
+    write("settings.rb", "\nraise 'broken'\n")
+    write("config/kino.rb", "# ä\nrequire_relative '../settings'\n")
+    assert_equal [1, "kino: config/kino.rb:2: broken (RuntimeError)\n    2 | require_relative '../settings'\n"], kino(env: { "LC_ALL" => "C" })
+    write("settings.rb", "WORKERS = 'ä'\n")
+    write("config/kino.rb", "require_relative '../settings'\nworkers WORKERS + __dir__\n")
+    status, output = kino
+    assert_equal 1, status
+    assert_includes output, "\"ä#{File.realpath(directory)}/config\" is not a valid value for workers"
+  end
+
+  def test_the_file_that_config_names_must_be_readable
+    write("config/kino.rb", "port 1\n")
+    assert_equal [1, "kino: config is a directory, not a configuration file\n"], kino("-C", "config")
+    status, output = kino("-C", "config/kino.rb", "--check-config")
+    assert_equal 1, status
+    assert_match(/no rackup file config\.ru/, output)
+  end
+
+  def test_check_config_shows_the_settings_and_their_sources_and_starts_nothing
+    write("config.ru", "raise 'loaded'\n")
+    write("kino.rb", "workers 2\nbind '127.0.0.1'\nbind '[::1]:81'\nqueue_timeout '250ms'\nmax_body_size '1.5g'\n")
+    status, output = kino("--check-config", "-w", "3", env: { "KINO_MODE" => "threaded", "KINO_WOKERS" => "3" })
+    assert_equal 0, status, output
+    assert_equal "warning: unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS?", output.lines[0].chomp
+    rows = output.lines.drop(2).to_h { |line| line.strip.split(/ {2,}/, 2) }
+    assert_equal Kino::Options.names.map(&:to_s), rows.keys
+    rows.transform_values! { |value| value.squeeze(" ") }
+    assert_equal ["3 (flag)", "127.0.0.1 [::1]:81 (kino.rb:2,3)", "250 ms (kino.rb:4)", "1536 MiB (kino.rb:5)", "threaded (KINO_MODE)", "9292"],
+                 rows.values_at("workers", "bind", "queue_timeout", "max_body_size", "mode", "port")
+    {
+      ["--tls", "cert=nowhere.pem"] => /there is no file nowhere\.pem/,
+      ["-b", "https://127.0.0.1"] => /without a certificate/,
+      ["other.ru"] => /no rackup file other\.ru/,
+      ["-w", "many"] => /--workers: "many"/
+    }.each do |arguments, message|
+      status, output = kino("--check-config", *arguments)
+      assert_equal 1, status, arguments.inspect
+      assert_match(message, output)
+      refute_match(/effective/, output)
+    end
+  end
+
+  def test_check_config_without_certificates_loads_no_native_code
+    write("config.ru", HELLO)
+    script = "ARGV.replace(['--check-config']); at_exit { puts $LOADED_FEATURES.grep(/kino_native/).inspect }; load #{KINO.inspect}"
+    status, output = Child.output("-e", script, chdir: directory)
+    assert_equal [0, "[]"], [status, output.lines.last.chomp]
+  end
+
   def test_init_writes_a_file_that_works_and_overwrites_nothing
+    write("config.ru", HELLO)
     status, output = kino("--init")
     assert_equal [0, "wrote kino.rb\n"], [status, output]
     text = File.read(File.join(directory, "kino.rb"))
-    Kino::Options.names.each { |name| assert_match(/^# #{name} /, text) }
-    # Every line that has a default is valid as it stands.
-    active = text.lines.grep(/^# (#{Kino::Options.names.join("|")}) (?!\.\.\.)/).map { |line| line.delete_prefix("# ") }
-    path = write("active.rb", active.join)
-    assert_operator Kino::ConfigFile.new(path).values.size, :>, 10
+    assert_equal Kino::Template.text, text
+    assert_equal 0, kino("--check-config").first
+    # Every directive is valid as it stands.
+    write("kino.rb", text.gsub(/^# (?=(#{Kino::Options.names.join("|")}) )(?!tls)/, ""))
+    status, output = kino("--check-config")
+    assert_equal 0, status, output
+    assert_equal Kino::Options.names.size - 1, output.scan("(kino.rb:").size
+    File.write(File.join(directory, "kino.rb"), text)
     status, output = kino("--init")
     assert_equal 1, status
     assert_match(/kino\.rb already exists/, output)
@@ -229,6 +303,7 @@ class CliTest < ServerTest
     assert_equal 0, child.status
   end
 
+  covers :rackup
   def test_the_default_rackup_file_is_served_if_none_is_named
     example = File.join(Child::ROOT, "examples/which_ractor.ru")
     script = "require 'kino/cli'; exit Kino::CLI.start(ARGV, rackup: #{example.inspect})"

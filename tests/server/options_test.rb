@@ -34,28 +34,6 @@ class OptionsTest < Minitest::Test
     end
   end
 
-  def test_every_default_is_valid_and_parses_from_its_own_text
-    Kino::Options::TABLE.each do |option|
-      next if option.default.nil?
-
-      value = option.parse(option.default, "default")
-      text = value.is_a?(Array) ? value.join(",") : value.to_s
-      assert_equal value, option.parse(text, "text"), option.name
-    end
-  end
-
-  def test_every_row_is_complete
-    Kino::Options::TABLE.each do |option|
-      refute_empty option.help.to_s, option.name
-      refute_empty option.default_text, "#{option.name} has no text for its default"
-      refute_nil option.range, option.name unless %i[list boolean tls].include?(option.type)
-    end
-    assert_equal Kino::Options.names.uniq, Kino::Options.names
-    flags = Kino::Options::TABLE.filter_map(&:flag)
-    assert_equal flags.uniq, flags
-    assert_empty flags & %w[-C -v -h]
-  end
-
   def test_times_and_sizes_take_units
     seconds = Kino::Options.fetch(:queue_timeout)
     assert_equal [0.5, 5, 300, 3600, 2.5], ["500ms", "5", "5m", "1h", 2.5].map { |text| seconds.parse(text, "test") }
@@ -68,12 +46,77 @@ class OptionsTest < Minitest::Test
 
   def test_errors_about_unknown_options_and_values_suggest_valid_ones
     error = assert_raises(Kino::ConfigError) { settings({ wokers: 1 }) }
-    assert_match(/keyword: unknown option wokers; did you mean workers\?/, error.message)
-    error = assert_raises(Kino::ConfigError) { settings(env: { "KINO_MODE" => "fast" }) }
-    assert_match(/KINO_MODE: "fast" is not a valid value for mode; it takes auto, ractor, threaded/, error.message)
-    error = assert_raises(Kino::ConfigError) { settings({ threads: 65 }) }
-    assert_match(/1 to 64/, error.message)
+    assert_equal "keyword: unknown option wokers; did you mean workers?", error.message
+    {
+      "KINO_MODE" => ["treaded", 'KINO_MODE: "treaded" is not a valid value for mode; it takes auto, ractor, threaded; did you mean threaded?'],
+      "KINO_THREADS" => ["65", 'KINO_THREADS: "65" is not a valid value for threads; it takes an integer, 1 to 64'],
+      "KINO_QUEUE_TIMEOUT" => ["5 sec", "it takes a time in seconds or like 500ms, 30s, 5m, from 1 ms to 1 h"],
+      "KINO_BODY_BUFFER" => ["1x", "it takes a size in bytes or like 64k, 50m, 1g, from 4 KiB to 1 GiB"],
+      "KINO_MIN_BODY_RATE" => ["2g", "it takes a number of bytes per second, also like 64k, from 0 to 1 GiB/s"],
+      "KINO_TLS" => ["crt=a,key=b", "tls \"crt=a,key=b\": it does not know crt, did you mean cert?; it takes cert: and key:"],
+      "KINO_BIND" => ["*", 'KINO_BIND: cannot listen on "*": write 0.0.0.0 or [::] for every interface'],
+      "KINO_WORKERS" => ["2\xff", "is not a valid value for workers"]
+    }.each do |name, (text, message)|
+      error = assert_raises(Kino::ConfigError, text) { settings(env: { name => text }) }
+      assert_includes error.message, message
+    end
     assert_raises(Kino::ConfigError) { settings({ workers: 2.5 }) }
+  end
+
+  def test_all_mistakes_of_all_sources_are_reported_at_once
+    config("workers 'lots'\nmode :ractor\nthreds 2\n") do |file|
+      error = assert_raises(Kino::ConfigError) do
+        settings({ prot: 3, queue_depth: -1 }, env: { "KINO_MODE" => "fast", "KINO_IO_THREADS" => "0" }, file: file)
+      end
+      lines = error.message.lines.grep_v(/^ /)
+      assert_equal "7 mistakes in the configuration:\n".sub("7", (lines.size - 1).to_s), lines.first
+      ["unknown option prot; did you mean port?", "queue_depth", "mode", "io_threads", "kino.rb:1: ", "kino.rb:3: "].each do |part|
+        assert(lines.drop(1).one? { |line| line.include?(part) }, "#{part} in #{error.message}")
+      end
+    end
+  end
+
+  Nameless = Class.new { def inspect = raise("no") }
+
+  # Values of every kind, most of them wrong, and texts like those that are right.
+  def hostile_values(random)
+    words = %w[1 0 -1 64k 1.5g 5s 1e9 1_0 auto threaded true off /a a/b 127.0.0.1:80 [::1] unix:///x cert=a,key=b ca=x verify=peer , ; = : . \0 \xff é] + ["", " ", "-----BEGIN X"]
+    text = Array.new(random.rand(4)) { words.sample(random: random) }.join(["", ",", " ", ";"].sample(random: random))
+    values = [text, text.b, text.to_sym, random.rand(-5..70_000), random.rand * 100, Float::NAN, -Float::INFINITY, 10**30, 3r, Complex(1, 1), nil, true, false,
+              [], [text], [[text]], [nil], { text.to_sym => text }, { cert: text, key: 3 }, { cert: nil }, { nil => text }, Object, Object.new, BasicObject.new,
+              Nameless.new, [Nameless.new], -> {}, 1..2]
+    values.sample(random: random)
+  end
+
+  # A comma separates the values of one text, so none can be inside of a value.
+  def separators_inside?(values)
+    values.flat_map { |value| value.is_a?(Hash) ? value.values : [value] }.any? { |value| value.match?(/[,;]|\A\s|\s\z/) }
+  end
+
+  def test_any_value_is_either_accepted_or_refused_with_one_sentence
+    random = Random.new(seed = Integer(ENV.fetch("SEED", Random.new_seed)))
+    accepted = Hash.new(0)
+    4000.times do
+      option = Kino::Options::TABLE.sample(random: random)
+      value = hostile_values(random)
+      begin
+        made = option.parse(value, "here")
+      rescue Kino::ConfigError => e
+        assert_match(/\Ahere: ./, e.message)
+        refute_includes e.message, "\n"
+        assert_operator e.message.size, :<, 600
+        next
+      end
+      accepted[option.name] += 1
+      # A value means the same in each of its forms, and is shown in one line.
+      assert_equal made, option.parse(made, "value"), "seed #{seed}"
+      written = eval("[#{option.type.literal(made)}]")
+      assert_equal made, option.parse(option.repeatable? ? written.flatten(1) : written.first, "directive"), "seed #{seed}"
+      text = option.type.text(made)
+      assert_equal made, option.parse(text, "text"), "seed #{seed}" unless option.repeatable? && separators_inside?(made)
+      refute_match(/[[:cntrl:]]/, option.show(made))
+    end
+    assert_operator accepted.size, :>, 20, "seed #{seed}"
   end
 
   def test_an_empty_variable_sets_nothing
@@ -121,7 +164,7 @@ class OptionsTest < Minitest::Test
     unknown = settings(env: env).unknown_variables
     assert_equal 2, unknown.size
     assert_includes unknown, "unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS?"
-    assert_includes unknown, "unknown environment variable KINO_SERVICE_HOST; `kino --help` lists those that have a meaning"
+    assert_includes unknown, "unknown environment variable KINO_SERVICE_HOST; `kino --help` lists the options"
     assert_empty settings(env: { "KINO_WORKERS" => "2" }).unknown_variables
   end
 

@@ -1,9 +1,7 @@
 # frozen_string_literal: true
 
-require "optparse"
-
+require_relative "config/command_line"
 require_relative "config/config_file"
-require_relative "config/options"
 require_relative "config/settings"
 require_relative "version"
 
@@ -14,77 +12,40 @@ module Kino
       new(arguments, **rest).run
     end
 
-    # +rackup+: the file to serve if neither the arguments nor the configuration file names one.
-    def initialize(arguments, rackup: "config.ru", out: $stdout, err: $stderr)
-      @arguments = arguments
+    # +rackup+: the file to serve if neither the arguments nor the configuration name one.
+    def initialize(arguments, rackup: nil, out: $stdout, err: $stderr)
+      @line = CommandLine.new(arguments)
       @default_rackup = rackup
       @out = out
       @err = err
-      @flags = {}
-      @task = :serve
     end
 
     # Returns the exit status.
     def run
-      rest = parser.parse(@arguments)
-      raise ConfigError, "only one rackup file can be given, not #{rest.join(" ")}" if rest.size > 1
-
-      __send__(@task, rest.first)
-    rescue OptionParser::ParseError, Error => e
+      # --help also helps someone who has made a mistake.
+      settings unless @line.mistakes.empty? || %i[help version].include?(@line.command)
+      __send__(@line.command)
+    rescue Error => e
       @err.puts("kino: #{e.message.lines.map(&:chomp).join("\n")}")
-      @err.puts("`kino --help` lists the options.") if e.is_a?(OptionParser::ParseError)
       1
     end
 
     private
 
-    def parser
-      OptionParser.new do |parser|
-        parser.banner = "Usage: kino [options] [rackup file]"
-        parser.separator("")
-        parser.separator("Options, each with its environment variable, range and default:")
-        Options::TABLE.each { |option| add(parser, option) }
-        parser.separator("")
-        parser.on("-C", "--config FILE", "configuration file (default: kino.rb or config/kino.rb if it exists)") { |path| @config = path }
-        parser.on("--init [PATH]", "write a commented configuration file and exit") { |path| task(:init, path) }
-        parser.on("--check", "check whether the app can run in Ractors, and if not, list the reasons; and whether the certificates can be used") { task(:check) }
-        parser.on("-v", "--version", "print the version") { task(:version) }
-        parser.on("-h", "--help", "print this") { task(:help) }
-      end
-    end
-
-    def add(parser, option)
-      facts = [option.env, option.range_text, "default #{option.default_text}"].compact.join("; ")
-      switches = [option.flag, "#{option.long_flag} #{option.metavar}"].compact
-      parser.on(*switches, String, *folded(option.help), "(#{facts})") do |text|
-        value = option.parse(text, option.long_flag)
-        @flags[option.name] = option.repeatable? ? Array(@flags[option.name]) + value : value
-      end
-    end
-
-    # The text, folded to fit beside the switches.
-    def folded(text)
-      text.scan(/\S.{0,58}\S(?=\s|\z)|\S+/)
-    end
-
-    def task(name, argument = nil)
-      @task = name
-      @argument = argument
-    end
-
-    def help(_rackup)
-      @out.puts(parser.help)
+    def help
+      @out.puts(@line.help)
       0
     end
 
-    def version(_rackup)
+    def version
       @out.puts("kino #{VERSION} (ruby #{RUBY_VERSION})")
       0
     end
 
-    def init(_rackup)
-      path = @argument || ConfigFile::PLACES.first
-      File.open(path, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write(ConfigFile.template) }
+    def init
+      require_relative "config/template"
+      path = @line.argument || ConfigFile::PLACES.first
+      File.open(path, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write(Template.text) }
       @out.puts("wrote #{path}")
       0
     rescue Errno::EEXIST
@@ -93,8 +54,17 @@ module Kino
       raise ConfigError, "cannot write #{path}: #{e.message.sub(/ @ .*/, "")}"
     end
 
-    def check(rackup)
-      app = load_app(rackup)
+    def check_config
+      require_relative "config/report"
+      SettingsReport.check(settings)
+      check_certificates
+      @out.puts(settings.unknown_variables.map { |sentence| "warning: #{sentence}" })
+      @out.puts("The configuration is valid. The effective settings, with the sources of those that are not defaults:", SettingsReport.text(settings))
+      0
+    end
+
+    def check
+      app = load_app
       check_certificates
       require_relative "ractor_audit"
       findings = RactorAudit.of_app(app)
@@ -108,26 +78,29 @@ module Kino
     end
 
     def check_certificates
-      tls = Settings.new(@flags, given_as: "flag", file: config_file)[:tls] or return
+      tls = settings[:tls] or return
       require_relative "listen/certificates"
       Certificates.new(tls).load
       @out.puts("The certificates can be used.")
     end
 
-    def serve(rackup)
-      app = load_app(rackup)
+    def serve
+      app = load_app
       require_relative "../kino"
-      Server.new(app, settings: Settings.new(@flags, given_as: "flag", file: config_file)).run
+      Server.new(app, settings: settings).run
       0
     end
 
-    def load_app(rackup)
+    def load_app
       require_relative "app/app_file"
-      AppFile.load(rackup || config_file&.rackup || @default_rackup)
+      AppFile.load(settings[:rackup])
     end
 
-    def config_file
-      @config_file ||= ConfigFile.find(@config)
+    # The flags and the argument, the environment and the configuration file.
+    def settings
+      @settings ||= Settings.new({ rackup: @line.rackup, **@line.flags }, given_as: "flag", places: ->(option) { option.long_flag || "the argument" },
+                                 file: ConfigFile.find(@line.config), defaults: { rackup: @default_rackup }.compact,
+                                 table: Options::TABLE, mistakes: @line.mistakes)
     end
   end
 end

@@ -4,8 +4,16 @@ module Kino
   # The base class of all errors that this gem raises.
   class Error < StandardError; end
 
-  # An unknown option, or a value out of range.
-  class ConfigError < Error; end
+  # An unknown option, or a value out of range; several, if several were found.
+  class ConfigError < Error
+    # Raises an error with all of these messages, if there are any.
+    def self.raise_all(messages)
+      return if messages.empty?
+      raise self, messages.first if messages.size == 1
+
+      raise self, "#{messages.size} mistakes in the configuration:\n#{messages.join("\n")}"
+    end
+  end
 
   # An app that raised while it was loaded; #cause is its error.
   class AppLoadError < Error; end

@@ -206,20 +206,12 @@ module Kino
     end
 
     def addresses_to_bind
-      tls = !settings[:tls].nil?
-      all = settings[:bind].flat_map { |text| Address.parse(text, settings[:port], tls: tls).to_bind }
-      encrypted = all.find(&:tls)
-      raise ConfigError, "cannot listen on #{encrypted.url} without a certificate; add --tls cert=FILE,key=FILE" if encrypted && !tls
-      raise ConfigError, "tls is set, but no address speaks TLS; write https://HOST:PORT" if tls && !encrypted
-
-      all
+      Address.all(settings[:bind], settings[:port], tls: !settings[:tls].nil?).flat_map(&:to_bind)
     end
 
     def native_config(wanted)
-      own = %i[bind port mode workers threads shutdown_timeout tls]
-      settings.to_h.reject { |name, value| own.include?(name) || value.nil? }
-              .merge(binds: wanted.map(&:to_native), mode: mode.to_s, tls: @certificates&.load,
-                     slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
+      settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load,
+                            slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
     end
 
     def until_stop_asked(signals)

@@ -5,9 +5,14 @@
 #include <kino/convert.hpp>
 
 #include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <sys/resource.h>
+#include <vector>
 
 namespace kino::server {
 
@@ -23,7 +28,7 @@ public:
     return kino::protect(held_, [&] { return rb_hash_aref(hash_, ID2SYM(rb_intern(name))); });
   }
 
-  template <class Number>
+  template <std::integral Number>
   void read(char const* name, Number& into, std::uint64_t least,
             std::uint64_t most = INT64_MAX) const {
     VALUE const value = (*this)[name];
@@ -67,6 +72,14 @@ public:
     if (!NIL_P(value)) into = text(value);
   }
 
+  void read(char const* name, bool& into) const {
+    VALUE const value = (*this)[name];
+    if (!NIL_P(value)) into = RTEST(value);
+  }
+  void read(char const* name, std::vector<bind_address>& into) const {
+    if (!NIL_P((*this)[name])) into = binds(name);
+  }
+
   [[nodiscard]] std::vector<tls_settings::certificate> certificates() const {
     std::vector<tls_settings::certificate> all;
     VALUE const list = (*this)["certificates"];
@@ -82,16 +95,18 @@ public:
     return all;
   }
 
-  [[nodiscard]] std::vector<bind_address> binds() const {
+  [[nodiscard]] VALUE keys() const {
+    return kino::protect(held_, [this] { return rb_funcall(hash_, rb_intern("keys"), 0); });
+  }
+
+private:
+  [[nodiscard]] std::vector<bind_address> binds(char const* name) const {
     std::vector<bind_address> all;
-    VALUE const list = (*this)["binds"];
-    if (NIL_P(list)) return all;
+    VALUE const list = (*this)[name];
     kino::protect(held_, [list] { Check_Type(list, T_ARRAY); });
     for (long i = 0; i < RARRAY_LEN(list); ++i) all.push_back(bind(RARRAY_AREF(list, i)));
     return all;
   }
-
-private:
   [[nodiscard]] std::string text(VALUE value) const {
     return kino::from_ruby<std::string>(held_, value);
   }
@@ -137,6 +152,83 @@ std::size_t most_connections() {
   return std::max<std::size_t>(64, files.rlim_cur / 10 * 8);
 }
 
+// Calls visit(name, setting, least, most) for every setting, as far as it has limits; name is its key in the Hash.
+template <class Visitor>
+void each_setting(config& of, Visitor&& visit) {
+  limits& each = of.http.connection;
+  visit("binds", of.http.binds);
+  visit("io_threads", of.http.io_threads, 1);
+  visit("max_connections", each.max_connections, 1);
+  visit("max_header_size", each.max_header_size, 1, tuning::most_header_size);
+  visit("max_header_fields", each.max_header_fields, 1, 65536);
+  visit("max_body_size", each.max_body_size, 0);
+  visit("max_keep_alive", each.max_keep_alive, 1);
+  visit("body_buffer", each.body_buffer, 1);
+  visit("min_body_rate", each.min_body_rate, 0);
+  visit("min_response_rate", each.min_response_rate, 0);
+  visit("max_response_temp_file", each.max_response_temp_file, 0);
+  visit("rate_grace", each.rate_grace);
+  visit("stream_body", of.http.stream_body);
+  visit("tls", of.http.tls);
+  visit("handshake_timeout", of.http.handshake_timeout);
+  visit("header_timeout", each.header_timeout);
+  visit("body_timeout", each.body_timeout);
+  visit("keep_alive_timeout", each.keep_alive_timeout);
+  visit("queue_depth", of.queue_depth, 1);
+  visit("queue_timeout", of.queue_timeout);
+  visit("slots", of.slots, 1);
+  visit("concurrency", of.concurrency, 0);
+  visit("run_permits", of.run_permits);
+}
+
+// An option that nothing reads would do nothing.
+void refuse_unknown(gvl const& held, reader const& from, std::vector<std::string_view> const& known) {
+  VALUE const keys = from.keys();
+  for (long i = 0; i < RARRAY_LEN(keys); ++i) {
+    VALUE const key = RARRAY_AREF(keys, i);
+    auto const name = kino::from_ruby<std::string>(held, kino::protect(held, [key] { return rb_obj_as_string(key); }));
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      throw std::invalid_argument("kino: the native server has no setting " + name);
+    }
+  }
+}
+
+// Writes settings into a Hash, in the form in which they are read; those of TLS and the binds, which other functions
+// show, as whether there are any.
+class writer {
+public:
+  explicit writer(gvl const& held)
+      : held_(held), hash_(kino::protect(held, [] { return rb_hash_new(); })) {}
+
+  template <class Number, class... Limits>
+  void operator()(char const* name, Number value, Limits...) {
+    put(name, kino::to_ruby(held_, value));
+  }
+  void operator()(char const* name, clock::duration value) {
+    put(name, kino::protect(held_, [value] { return DBL2NUM(std::chrono::duration<double>(value).count()); }));
+  }
+  void operator()(char const* name, std::vector<std::string> const& list) {
+    VALUE const all = kino::protect(held_, [] { return rb_ary_new(); });
+    for (std::string const& one : list) {
+      VALUE const text = kino::to_ruby(held_, one);
+      kino::protect(held_, [all, text] { rb_ary_push(all, text); });
+    }
+    put(name, all);
+  }
+  void operator()(char const* name, std::vector<bind_address> const& list) { (*this)(name, !list.empty()); }
+  void operator()(char const* name, std::optional<tls_settings> const& tls) { (*this)(name, tls.has_value()); }
+
+  [[nodiscard]] VALUE hash() const { return hash_; }
+
+private:
+  void put(char const* name, VALUE value) {
+    kino::protect(held_, [&] { rb_hash_aset(hash_, ID2SYM(rb_intern(name)), value); });
+  }
+
+  gvl const& held_;
+  VALUE hash_;
+};
+
 }  // namespace
 
 tls_settings read_tls(gvl const& held, VALUE hash) {
@@ -154,33 +246,20 @@ tls_settings read_tls(gvl const& held, VALUE hash) {
 config read_config(gvl const& held, VALUE hash) {
   reader const from(held, hash);
   config made;
-  limits& each = made.http.connection;
-  made.http.binds = from.binds();
-  from.read("io_threads", made.http.io_threads, 1);
-  each.max_connections = most_connections();
-  from.read("max_connections", each.max_connections, 1);
-  from.read("max_header_size", each.max_header_size, 1, tuning::most_header_size);
-  from.read("max_header_fields", each.max_header_fields, 1, 65536);
-  from.read("max_body_size", each.max_body_size, 0);
-  from.read("max_keep_alive", each.max_keep_alive, 1);
-  from.read("body_buffer", each.body_buffer, 1);
-  from.read("min_body_rate", each.min_body_rate, 0);
-  from.read("min_response_rate", each.min_response_rate, 0);
-  from.read("max_response_temp_file", each.max_response_temp_file, 0);
-  from.read("rate_grace", each.rate_grace);
-  from.read("stream_body", made.http.stream_body);
-  from.read("tls", made.http.tls);
-  from.read("handshake_timeout", made.http.handshake_timeout);
-  from.read("header_timeout", each.header_timeout);
-  from.read("body_timeout", each.body_timeout);
-  from.read("keep_alive_timeout", each.keep_alive_timeout);
-  from.read("queue_depth", made.queue_depth, 1);
-  from.read("queue_timeout", made.queue_timeout);
-  from.read("slots", made.slots, 1);
-  from.read("concurrency", made.concurrency, 0);
-  VALUE const permits = from["run_permits"];
-  if (!NIL_P(permits)) made.run_permits = RTEST(permits);
+  made.http.connection.max_connections = most_connections();
+  std::vector<std::string_view> known;
+  each_setting(made, [&](char const* name, auto& setting, auto... limits) {
+    known.emplace_back(name);
+    from.read(name, setting, limits...);
+  });
+  refuse_unknown(held, from, known);
   return made;
+}
+
+VALUE show_config(gvl const& held, config& settings) {
+  writer to(held);
+  each_setting(settings, to);
+  return to.hash();
 }
 
 }  // namespace kino::server

@@ -23,9 +23,11 @@ struct config {
 };
 
 /// Reads `hash`; missing settings keep their defaults. Throws ruby_error, and std::invalid_argument
-/// naming the setting.
+/// naming the setting, also for one that does not exist.
 [[nodiscard]] config read_config(gvl const& held, VALUE hash);
-/// Likewise, for the settings of TLS.
+/// The settings as a Hash like the one that is read; of `binds` and `tls`, only whether there are any.
+[[nodiscard]] VALUE show_config(gvl const& held, config& settings);
+/// Like read_config, for the settings of TLS.
 [[nodiscard]] tls_settings read_tls(gvl const& held, VALUE hash);
 
 }  // namespace kino::server

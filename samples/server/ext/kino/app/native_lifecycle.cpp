@@ -18,6 +18,12 @@ VALUE create(gvl const& held, VALUE, VALUE settings) {
   return kino::to_ruby(held, id);
 }
 
+// What a server would do with these settings.
+VALUE settings(gvl const& held, VALUE, VALUE hash) {
+  config read = read_config(held, hash);
+  return show_config(held, read);
+}
+
 VALUE listen_all(gvl const& held, VALUE, VALUE id) {
   auto const addresses = server_of(held, id)->listen();
   return kino::protect(held, [&addresses] {
@@ -68,6 +74,7 @@ VALUE stop(gvl const& held, VALUE, VALUE id) {
 
 void define_lifecycle(VALUE native) {
   kino::define_function<create>(native, "create");
+  kino::define_function<settings>(native, "settings");
   kino::define_function<listen_all>(native, "listen");
   kino::define_function<renew_tls>(native, "renew_tls");
   kino::define_function<check_tls>(native, "check_tls");

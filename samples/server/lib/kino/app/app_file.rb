@@ -6,14 +6,18 @@ require_relative "backtrace"
 module Kino
   # Loads the app of a rackup file.
   module AppFile
-    def self.load(path)
+    # Raises ConfigError unless there is such a file.
+    def self.check(path)
       if File.directory?(path)
         raise ConfigError, "#{path} is a directory; name a rackup file in it: kino #{File.join(path, "config.ru")}"
       end
       unless File.file?(path)
         raise ConfigError, "no rackup file #{path} in #{Dir.pwd}; create one, or pass its path: kino path/to/config.ru"
       end
+    end
 
+    def self.load(path)
+      check(path)
       begin
         require "rack/builder"
       rescue LoadError

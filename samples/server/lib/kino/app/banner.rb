@@ -55,7 +55,7 @@ module Kino
       chosen = settings.chosen
       return if chosen.empty?
 
-      chosen.map { |name, value, source| "#{name} #{Options.fetch(name).shown(value)} (#{source})" }.join(", ")
+      chosen.map { |name, value, source| "#{name} #{Options.fetch(name).show(value)} (#{source})" }.join(", ")
     end
 
     def self.jit

@@ -1,83 +1,130 @@
 # frozen_string_literal: true
 
+require_relative "config_line"
 require_relative "options"
 
 module Kino
-  # A configuration file: Ruby, one method per option, and `rackup` for the app's file.
+  # A configuration file: Ruby, one method per option. Mistakes do not end its evaluation, so all of them can be shown at once.
   class ConfigFile
     PLACES = ["kino.rb", "config/kino.rb"].freeze
 
-    # By option name: the value and its location ("kino.rb:3").
+    # By option name: the value and its ConfigLine.
     attr_reader :values
-    attr_reader :path, :rackup
+    # The path, as messages show it.
+    attr_reader :path
+    # A message for each mistake.
+    attr_reader :mistakes
 
-    # The file at +path+, or without one the first of PLACES in +directory+, or nil.
-    def self.find(path = nil, directory: Dir.pwd)
-      if path
-        raise ConfigError, "no configuration file #{path}; write one with `kino --init #{path}`" unless File.file?(path)
-
-        return new(path)
-      end
-      found = PLACES.map { |place| File.join(directory, place) }.find { |place| File.file?(place) }
-      found && new(found)
+    # The file at +path+, or without one the first of PLACES in the current directory, or nil.
+    def self.find(path = nil)
+      path ||= PLACES.find { |place| File.file?(place) }
+      path && new(path)
     end
 
     def initialize(path)
       @path = path
+      # Absolute, so that __dir__ and require_relative work in the file.
+      @full_path = File.expand_path(path)
       @values = {}
-      @rackup = nil
+      @mistakes = []
+      @text = read
       evaluate(Directives.new(self).kino_binding)
-    rescue SyntaxError => e
-      raise ConfigError, "#{path} is not valid Ruby: #{e.message}"
-    rescue StandardError, LoadError => e
-      raise if e.is_a?(Error)
-
-      line = e.backtrace_locations&.find { |place| place.path == path }&.lineno
-      raise ConfigError, "#{[path, line].compact.join(":")}: #{e.message.lines.first&.chomp} (#{e.class})"
     end
 
-    def directive(name, arguments, place)
-      if name == :rackup
-        raise ConfigError, "#{place}: rackup takes one path" unless arguments.size == 1
+    # Sets an option, or notes why that is a mistake. +caller_line+ is the Thread::Backtrace::Location of the directive.
+    def directive(name, arguments, caller_line)
+      line = line(caller_line.lineno, caller_line.path)
+      option = Options.fetch(name, line)
+      given = value_of(option, arguments, line)
+      # Parsed here as well, so that a repeated directive adds to the value.
+      value = option.parse(given, line)
+      @values[name] = option.repeatable? && @values.key?(name) ? @values[name].zip([value, line]).map { |both| both.inject(:+) } : [value, line]
+    rescue ConfigError => e
+      @mistakes << e.message
+    end
 
-        @rackup = arguments[0].to_s
+    # Notes that the file calls +name+, which is no option.
+    def unknown(name, caller_line)
+      line = line(caller_line.lineno, caller_line.path)
+      option = name.to_s.delete_suffix("=").to_sym
+      if option != name && Options.names.include?(option)
+        @mistakes << "#{line}: a value is not assigned; write `#{option} VALUE`#{line.excerpt(option)}"
       else
-        option = Options.fetch(name, place)
-        raise ConfigError, "#{place}: #{name} needs a value" if arguments.empty?
-
-        if arguments.size > 1 && !option.repeatable?
-          raise ConfigError, "#{place}: #{name} takes one value, not #{arguments.map(&:inspect).join(", ")}"
-        end
-
-        given = option.repeatable? ? arguments.flatten : arguments[0]
-        # Parsed here as well, so the error names the line.
-        value = option.parse(given, place)
-        # A second line adds a certificate; other options are replaced.
-        value = @values[name].first + value if option.type == :tls && @values.key?(name)
-        @values[name] = [value, place]
+        Options.fetch(name, line)
       end
+    rescue ConfigError => e
+      @mistakes << e.message
     end
 
     private
 
+    def read
+      raise ConfigError, "#{path} is a directory, not a configuration file" if File.directory?(path)
+
+      File.read(path, encoding: "bom|utf-8")
+    rescue Errno::ENOENT
+      raise ConfigError, "no configuration file #{path}; write one with `kino --init #{path}`"
+    rescue SystemCallError => e
+      raise ConfigError, "cannot read the configuration file #{path}: #{e.message.sub(/ @ .*/, "")}"
+    end
+
+    def value_of(option, arguments, line)
+      name = option.name
+      raise ConfigError, "#{line}: #{name} needs a value, such as `#{option.directive}`#{line.excerpt}" if arguments.empty?
+      return arguments.flatten(1) if option.repeatable?
+      return arguments.first if arguments.size == 1
+
+      raise ConfigError, "#{line}: #{name} takes one value, not #{arguments.map { |one| OptionTypes.inspected(one) }.join(", ")}#{line.excerpt}"
+    end
+
     def evaluate(context)
-      context.eval(File.read(path), path, 1)
-      # Ruby takes "port = 3000" for a local variable of the file.
-      name = (context.local_variables & [:rackup, *Options.names]).first or return
-      raise ConfigError, "#{path}: `#{name} = ...` sets a local variable, not the option; write `#{name} #{context.local_variable_get(name).inspect}`"
+      context.eval(@text, @full_path, 1)
+    rescue SyntaxError => e
+      @mistakes << "#{path} is not valid Ruby:\n#{e.message.gsub(/^#{Regexp.escape(@full_path)}:/, "#{path}:")}"
+    rescue StandardError, ScriptError, SystemStackError, NoMemoryError => e
+      raised(e)
+    ensure
+      refuse_assignments(context)
+    end
+
+    # After an unknown directive, which returned nil, an error in the same line is its consequence.
+    def raised(error)
+      frames = (error.backtrace_locations || []).select { |one| [one.absolute_path, one.path].include?(@full_path) }
+      line = frames.first && line(frames.first.lineno)
+      unless line && @mistakes.any? { |message| message.start_with?("#{line}:") }
+        @mistakes << "#{line || path}: #{error.message.scrub("?").lines.first&.chomp} (#{error.class})#{line&.excerpt}"
+      end
+      last = frames.last&.lineno
+      @mistakes[-1] += "\n    (the lines after #{last} have not been evaluated)" if last && last < @text.lines.size
+    end
+
+    # Ruby takes "port = 3000" for a local variable of the file.
+    def refuse_assignments(context)
+      (context.local_variables & Options.names - @values.keys).each do |name|
+        number = @text.lines.index { |text| text.match?(/^\s*#{name}\s*=/) }
+        line = number && line(number + 1)
+        @mistakes << "#{line || path}: `#{name} = ...` sets a local variable, not the option; write " \
+                     "`#{name} #{OptionTypes.inspected(context.local_variable_get(name))}`#{line&.excerpt(name)}"
+      end
+    end
+
+    # A line of this file, or of another one that it loads.
+    def line(number, file = @full_path)
+      return ConfigLine.new(path, number, @text.lines[number - 1]) if file == @full_path
+
+      ConfigLine.new(file, number, File.file?(file) ? File.foreach(file).first(number)[number - 1] : nil)
     end
 
     # The object in which a configuration file is evaluated. Every option is a method; any other
-    # call raises a ConfigError that suggests an option.
+    # call is a mistake.
     class Directives
       def initialize(file)
         @kino_file = file
       end
 
-      [:rackup, *Options.names].each do |name|
+      Options.names.each do |name|
         define_method(name) do |*arguments|
-          place = caller_locations(1, 1).first
-          @kino_file.directive(name, arguments, "#{place.path}:#{place.lineno}")
+          @kino_file.directive(name, arguments, caller_locations(1, 1).first)
         end
       end
 
@@ -86,26 +133,15 @@ module Kino
       end
 
       def method_missing(name, *arguments)
-        return super if arguments.empty? && !name.match?(/\A[a-z_]+\z/)
+        # A constant, or `self.port = 3000` on some other object.
+        return super if arguments.empty? && !name.match?(/\A[a-z_]+[?!]?\z/)
 
-        place = caller_locations(1, 1).first
-        Options.fetch(name, "#{place.path}:#{place.lineno}")
+        @kino_file.unknown(name, caller_locations(1, 1).first)
       end
 
       def respond_to_missing?(_name, _include_private = false)
         false
       end
-    end
-
-    # The text that --init writes: every option, commented out, with its default.
-    def self.template
-      lines = ["# Configuration of kino, the Rack server. Flags and KINO_* variables override this file.", "",
-               "# rackup \"config.ru\""]
-      Options::TABLE.each do |option|
-        lines << "" << "# #{option.help[0].upcase}#{option.help[1..]} (#{[option.range_text, "default #{option.default_text}"].compact.join("; ")})"
-        lines << "# #{option.name} #{option.example}"
-      end
-      "#{lines.join("\n")}\n"
     end
   end
 end

@@ -1,149 +1,74 @@
 # frozen_string_literal: true
 
 require_relative "../errors"
+require_relative "option_types"
+require_relative "spelling"
 
 module Kino
   # One row of the option table: an option's names, accepted values and meaning.
   class Option
-    UNITS = {
-      seconds: { "ms" => 0.001, "s" => 1, "m" => 60, "h" => 3600 },
-      bytes: { "k" => 1 << 10, "m" => 1 << 20, "g" => 1 << 30 }
-    }.freeze
-    METAVARS = { integer: "N", seconds: "SECONDS", bytes: "BYTES", choice: "NAME", boolean: "BOOL", list: "VALUE", tls: "cert=FILE,key=FILE" }.freeze
+    attr_reader :name, :default, :example, :group, :flag, :help, :type
 
-    attr_reader :name, :type, :default, :range, :flag, :help, :metavar
-
-    def initialize(name, type, default, range: nil, flag: nil, metavar: METAVARS.fetch(type), default_text: nil, help: nil, each: nil, each_text: nil)
+    # +type+: a key of OptionTypes::TYPES, with its constraints +range+, +each+ and +each_text+; or a type.
+    # +default+: nil if it depends on the machine or the mode; +default_text+ describes it then, and +example+ is a value.
+    # +group+: a key of Options::GROUPS.
+    # +flag+: the short flag; false: the command takes it as an argument.
+    # +native+: whether the native server uses it, under the same name; else Ruby code does.
+    # +command_only+: whether only the command kino has it, not Kino::Server.new.
+    def initialize(name, type, default, group:, help:, flag: nil, metavar: nil, default_text: nil, example: nil,
+                   native: true, command_only: false, **constraints)
       @name = name
-      @type = type
-      @default = default
-      @range = range
+      @type = OptionTypes.build(type, **constraints)
+      @default = default.nil? ? nil : @type.parse(default, name)
+      @group = group
+      @help = help
       @flag = flag
       @metavar = metavar
       @default_text = default_text
-      @help = help
-      @each = each
-      @each_text = each_text
+      @example = example.nil? ? @default : @type.parse(example, name)
+      @native = native
+      @command_only = command_only
       freeze
     end
 
-    # The long command line flag.
+    def native? = @native
+
+    def command_only? = @command_only
+
+    def argument? = flag == false
+
+    def metavar = @metavar || type.metavar
+
+    # The long command line flag; nil for an argument.
     def long_flag
-      "--#{name.to_s.tr("_", "-")}"
+      "--#{name.to_s.tr("_", "-")}" unless argument?
     end
 
-    def env
-      "KINO_#{name.to_s.upcase}"
-    end
+    def env = "KINO_#{name.to_s.upcase}"
 
-    def default_text
-      @default_text || human(default)
-    end
-
-    # A description of the accepted values; nil if any value is accepted.
-    def range_text
-      case type
-      when :choice then range.join(", ")
-      when :boolean then "true, false"
-      when :list, :tls then nil
-      else "#{human(range.begin)} to #{human(range.end)}"
-      end
-    end
+    def default_text = @default_text || type.show(default)
 
     # Whether several values of one source add up.
-    def repeatable?
-      type == :list
-    end
+    def repeatable? = type.repeatable?
+
+    # A description of the accepted values; nil if there is nothing to say.
+    def range_text = type.range_text
+
+    # Accepted values and default.
+    def facts = [range_text, "default #{default_text}"].compact
 
     # A value as one line, for people.
-    def shown(value)
-      Array(value).join(" ")
-    end
+    def show(value) = value.nil? ? default_text : type.show(value).gsub(/[[:cntrl:]]/, "?")
 
-    # The value as a directive of the configuration file.
-    def example
-      default.nil? ? "..." : default.inspect
-    end
+    # An example as a directive of a configuration file.
+    def directive(value = example) = "#{name} #{type.literal(value)}"
 
     # Converts +given+: a Ruby value from code, or a String from flags or the environment. +where+ is the
-    # source of the value, for errors.
+    # source of the value, for errors: a String, or a line of a configuration file.
     def parse(given, where)
-      value = convert(given)
-      return value if !value.nil? && allowed?(value)
-
-      raise ConfigError, "#{where}: #{given.inspect} is not a valid value for #{name}; it takes #{accepted}"
-    end
-
-    private
-
-    def accepted
-      case type
-      when :integer then "an integer, #{range_text}"
-      when :seconds then "a time in seconds or like 500ms, 30s, 5m, #{range_text}"
-      when :bytes then "a size in bytes or like 64k, 50m, #{range_text}"
-      when :list then ["one value or several", @each_text].compact.join(", each ")
-      else range_text
-      end
-    end
-
-    def allowed?(value)
-      case type
-      when :list then !value.empty? && (@each.nil? || value.all?(@each))
-      when :boolean then true
-      else range.include?(value)
-      end
-    end
-
-    def convert(given)
-      case type
-      when :integer then integer(given)
-      when :seconds, :bytes then measure(given)
-      when :choice then given.to_sym if given.is_a?(String) || given.is_a?(Symbol)
-      when :boolean then boolean(given)
-      when :list then list(given)
-      end
-    end
-
-    def integer(given)
-      return given if given.is_a?(Integer)
-
-      Integer(given, 10, exception: false) if given.is_a?(String)
-    end
-
-    def measure(given)
-      return type == :bytes ? integer(given) : given if given.is_a?(Numeric)
-      return unless given.is_a?(String)
-
-      number, unit = given.downcase.match(/\A([0-9_.]+) *([a-z]*)\z/)&.captures
-      factor = unit == "" ? 1 : UNITS.fetch(type)[unit.to_s.delete_suffix(type == :bytes ? "b" : "")]
-      amount = Float(number, exception: false) if number
-      return unless factor && amount
-
-      type == :bytes ? (amount * factor).round : amount * factor
-    end
-
-    def boolean(given)
-      { true => true, false => false, "true" => true, "false" => false, "1" => true, "0" => false }[given]
-    end
-
-    def list(given)
-      values = given.is_a?(String) ? given.split(",").map(&:strip) : Array(given)
-      values if values.all? { |value| value.is_a?(String) && !value.empty? }
-    end
-
-    def human(value)
-      case type
-      when :seconds then "#{value.is_a?(Float) && value == value.to_i ? value.to_i : value} s"
-      when :bytes then human_bytes(value)
-      else value.to_s
-      end
-    end
-
-    def human_bytes(value)
-      [["GiB", 30], ["MiB", 20], ["KiB", 10]].each do |unit, shift|
-        return "#{value >> shift} #{unit}" if value >= 1 << shift && (value % (1 << shift)).zero?
-      end
-      "#{value} bytes"
+      type.parse(given, name)
+    rescue OptionTypes::Unacceptable => e
+      raise ConfigError, "#{where}: #{e.message}#{where.excerpt if where.respond_to?(:excerpt)}"
     end
   end
 end

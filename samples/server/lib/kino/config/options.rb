@@ -2,93 +2,121 @@
 
 require_relative "../errors"
 require_relative "option"
-require_relative "tls_option"
+require_relative "tls_type"
 
 module Kino
-  # The table of options: command line flags, environment variables, configuration directives and
-  # Server.new keywords are derived from it. It needs no native code, so --help needs none.
+  # The table of options. Flags, environment variables, directives, Server.new keywords, `kino --help`, `kino --init`,
+  # `kino --completion` and docs/configuration.md are derived from it, so a new option is one entry here, beside
+  # the code that uses it. It needs no native code, so --help needs none.
   module Options
+    GROUPS = {
+      app: "The app", listening: "Listening", tls: "TLS", workers: "Workers", queue: "The queue", connections: "Connections",
+      requests: "Requests", responses: "Responses", shutdown: "Shutdown"
+    }.freeze
+
     TABLE = [
-      Option.new(:bind, :list, "127.0.0.1", flag: "-b", metavar: "ADDRESS",
-                 help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name; with https:// or http:// in front, it speaks TLS or not, without them it does if tls is set; may be repeated"),
-      Option.new(:port, :integer, 9292, range: 0..65_535, flag: "-p",
+      Option.new(:rackup, :path, "config.ru", group: :app, flag: false, command_only: true, native: false,
+                 help: "the app's file; on the command line, it is the argument"),
+      Option.new(:bind, :addresses, "127.0.0.1", group: :listening, flag: "-b", native: false,
+                 help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or " \
+                       "unix://@name; with https:// or http:// in front, it speaks TLS or not, without them it does if tls is set; " \
+                       "may be repeated"),
+      Option.new(:port, :integer, 9292, group: :listening, range: 0..65_535, flag: "-p", native: false,
                  help: "port for addresses without one; 0 lets the system choose (the default when embedded)"),
-      TLSOption.new(:tls, :tls, nil, default_text: "none",
-                    help: "certificate (with those of its authorities) and private key, as files or PEM text; key may be left out if " \
-                          "cert has both; ca=FILE and verify=peer or verify=force_peer ask clients for a certificate; may be " \
-                          "repeated (KINO_TLS: separated by ;), and clients get the one that fits the name they ask for"),
-      Option.new(:handshake_timeout, :seconds, 10.0, range: 0.001..3600, help: "time limit for a TLS handshake (then the connection is closed)"),
-      Option.new(:mode, :choice, :auto, range: %i[auto ractor threaded], flag: "-m",
+      Option.new(:tls, TLSType.new, nil, group: :tls, default_text: "none", example: { cert: "server.pem", key: "server.key" },
+                 help: "certificate (with those of its authorities) and private key, as files or PEM text; key may be left out if " \
+                       "cert has both; ca=FILE and verify=peer or verify=force_peer ask clients for a certificate; may be " \
+                       "repeated (KINO_TLS: separated by ;), and clients get the one that fits the name they ask for"),
+      Option.new(:handshake_timeout, :seconds, 10.0, group: :tls, range: 0.001..3600,
+                 help: "time limit for a TLS handshake (then the connection is closed)"),
+      Option.new(:mode, :choice, :auto, group: :workers, range: %i[auto ractor threaded], flag: "-m", native: false,
                  help: "ractor runs handlers in parallel Ractors and needs a shareable app; threaded runs any " \
                        "app; auto uses ractor if the app is shareable"),
-      Option.new(:workers, :integer, nil, range: 1..1024, flag: "-w", default_text: "16 per CPU; 64 to 128 Ractors",
+      Option.new(:workers, :integer, nil, group: :workers, range: 1..1024, flag: "-w", native: false, example: 64,
+                 default_text: "16 per CPU, 64 to 128 Ractors",
                  help: "number of Ractors, or of groups of Threads in threaded mode"),
-      Option.new(:threads, :integer, nil, range: 1..64, flag: "-t", default_text: "1; threaded: 3",
-                 help: "Threads per worker"),
-      Option.new(:concurrency, :integer, nil, range: 1..1024, default_text: "usable CPUs; threaded: 1",
+      Option.new(:threads, :integer, nil, group: :workers, range: 1..64, flag: "-t", native: false, example: 3,
+                 default_text: "1 (threaded: 3)", help: "Threads per worker"),
+      Option.new(:concurrency, :integer, nil, group: :workers, range: 1..1024, example: 4,
+                 default_text: "usable CPUs (threaded: 1)",
                  help: "maximum number of running handlers; a blocked handler frees its slot"),
-      Option.new(:run_permits, :boolean, true,
+      Option.new(:run_permits, :boolean, true, group: :workers,
                  help: "limit the number of running handlers to concurrency; false lets every worker run"),
-      Option.new(:io_threads, :integer, 1, range: 1..64, help: "native threads that read and write sockets"),
-      Option.new(:queue_depth, :integer, 1024, range: 1..1_000_000, help: "capacity of the workers' queue; further requests wait for a place in it, in order and subject to queue_timeout"),
-      Option.new(:queue_timeout, :seconds, 5.0, range: 0.001..3600,
+      Option.new(:io_threads, :integer, 1, group: :workers, range: 1..64, help: "native threads that read and write sockets"),
+      Option.new(:queue_depth, :integer, 1024, group: :queue, range: 1..1_000_000,
+                 help: "capacity of the workers' queue; further requests wait for a place in it, in order and subject to queue_timeout"),
+      Option.new(:queue_timeout, :seconds, 5.0, group: :queue, range: 0.001..3600,
                  help: "time that a complete request may wait for a worker (then 503)"),
-      Option.new(:header_timeout, :seconds, 15.0, range: 0.001..3600, help: "time limit for receiving request headers (then 408)"),
-      Option.new(:body_timeout, :seconds, 30.0, range: 0.001..3600, help: "time without progress while a request body is received (then 408)"),
-      Option.new(:keep_alive_timeout, :seconds, 65.0, range: 0.001..86_400, help: "time that a connection may be idle between two requests"),
-      Option.new(:max_keep_alive, :integer, 1000, range: 1..1_000_000_000, help: "maximum number of requests per connection"),
-      Option.new(:max_connections, :integer, nil, range: 1..10_000_000, default_text: "80 % of the file limit, at least 64",
+      Option.new(:max_connections, :integer, nil, group: :connections, range: 1..10_000_000, example: 10_000,
+                 default_text: "80 % of the file limit, at least 64",
                  help: "maximum number of open connections; each uses one file descriptor"),
-      Option.new(:max_header_size, :bytes, 64 << 10, range: 256..(16 << 20), help: "maximum size of the request line and headers (else 431)"),
-      Option.new(:max_header_fields, :integer, 100, range: 1..65_536, help: "maximum number of header fields of a request (else 431)"),
-      Option.new(:max_body_size, :bytes, 50 << 20, range: 0..(1 << 50), help: "maximum size of a request body (else 413)"),
-      Option.new(:body_buffer, :bytes, 64 << 10, range: 4096..(1 << 30),
+      Option.new(:keep_alive_timeout, :seconds, 65.0, group: :connections, range: 0.001..86_400,
+                 help: "time that a connection may be idle between two requests"),
+      Option.new(:max_keep_alive, :integer, 1000, group: :connections, range: 1..1_000_000_000,
+                 help: "maximum number of requests per connection"),
+      Option.new(:rate_grace, :seconds, 5.0, group: :connections, range: 0.001..3600,
+                 help: "time that a client may make no progress before the minimum rates apply"),
+      Option.new(:header_timeout, :seconds, 15.0, group: :requests, range: 0.001..3600,
+                 help: "time limit for receiving request headers (then 408)"),
+      Option.new(:max_header_size, :bytes, 64 << 10, group: :requests, range: 256..(16 << 20),
+                 help: "maximum size of the request line and headers (else 431)"),
+      Option.new(:max_header_fields, :integer, 100, group: :requests, range: 1..65_536,
+                 help: "maximum number of header fields of a request (else 431)"),
+      Option.new(:body_timeout, :seconds, 30.0, group: :requests, range: 0.001..3600,
+                 help: "time without progress while a request body is received (then 408)"),
+      Option.new(:min_body_rate, :rate, 240, group: :requests, range: 0..(1 << 30),
+                 help: "minimum rate at which a client must send a body (else 408); 0 for no minimum"),
+      Option.new(:max_body_size, :bytes, 50 << 20, group: :requests, range: 0..(1 << 50),
+                 help: "maximum size of a request body (else 413)"),
+      Option.new(:body_buffer, :bytes, 64 << 10, group: :requests, range: 4096..(1 << 30),
                  help: "memory for a request body, which is collected before the app is called; the rest of it is " \
                        "kept in an unlinked file in TMPDIR"),
-      Option.new(:stream_body, :list, nil, default_text: "none", each: %r{/}, each_text: "a path like /upload or a content type like application/grpc",
+      Option.new(:stream_body, :list, nil, group: :requests, default_text: "none", example: ["/upload", "application/grpc"],
+                 each: %r{/}, each_text: "a path like /upload or a content type like application/grpc",
                  help: "requests whose body the app reads as it arrives: paths (/upload, including all paths below it; " \
                        "/ for all) or content types (application/grpc); may be repeated"),
-      Option.new(:min_body_rate, :bytes, 240, range: 0..(1 << 30),
-                 help: "minimum rate, in bytes per second, at which a client must send a body (else 408); 0 for no minimum"),
-      Option.new(:max_response_temp_file, :bytes, 64 << 20, range: 0..(1 << 50),
+      Option.new(:min_response_rate, :rate, 240, group: :responses, range: 0..(1 << 30),
+                 help: "minimum rate at which a client must read a response (else the connection is aborted); 0 for no minimum"),
+      Option.new(:max_response_temp_file, :bytes, 64 << 20, group: :responses, range: 0..(1 << 50),
                  help: "bytes of a streamed response that wait in an unlinked file in TMPDIR for a slow client before the app " \
                        "must wait, too; 0: none"),
-      Option.new(:min_response_rate, :bytes, 240, range: 0..(1 << 30),
-                 help: "minimum rate, in bytes per second, at which a client must read a response (else the connection is aborted); 0 for no minimum"),
-      Option.new(:rate_grace, :seconds, 5.0, range: 0.001..3600,
-                 help: "time that a client may make no progress before the minimum rates apply"),
-      Option.new(:shutdown_timeout, :seconds, 30.0, range: 0..86_400,
+      Option.new(:shutdown_timeout, :seconds, 30.0, group: :shutdown, range: 0..86_400, native: false,
                  help: "time that in-flight requests may take to finish at shutdown")
     ].freeze
 
     BY_NAME = TABLE.to_h { |option| [option.name, option] }.freeze
 
+    # Those of Kino::Server.new.
+    SERVER = TABLE.reject(&:command_only?).freeze
+
     def self.names
       BY_NAME.keys
     end
 
-    # The option called +name+. Raises a ConfigError that suggests the closest name.
-    def self.fetch(name, where = nil)
+    # [[title, options]] in the order of GROUPS.
+    def self.by_group
+      GROUPS.map { |key, title| [title, TABLE.select { |option| option.group == key }] }
+    end
+
+    # The option called +name+. Raises a ConfigError that suggests the closest name; +where+ is the place of the name,
+    # and +written+ the form in which options are written there.
+    def self.fetch(name, where = nil, written: :name)
       BY_NAME.fetch(name.to_sym) do
-        raise ConfigError, "#{where ? "#{where}: " : ""}unknown option #{name}#{suggestion(name)}"
+        excerpt = where.excerpt(name) if where.respond_to?(:excerpt)
+        raise ConfigError, "#{"#{where}: " if where}unknown option #{name}#{suggestion(name, written)}#{excerpt}"
       end
     end
 
-    def self.suggestion(name)
-      near = nearest(name, names.map(&:to_s))
-      near ? "; did you mean #{near}?" : "; known options are #{names.join(", ")}"
+    def self.suggestion(name, written = :name)
+      near = Spelling.nearest(name, names.map(&:to_s))
+      near ? "; did you mean #{BY_NAME.fetch(near.to_sym).public_send(written)}?" : "; `kino --help` lists the options"
     end
 
     # A sentence for each KINO_* variable of +env+ that is no option's.
     def self.unknown_variables(env)
       (env.keys.grep(/\AKINO_/) - TABLE.map(&:env)).map do |variable|
-        near = nearest(variable.delete_prefix("KINO_").downcase, names.map(&:to_s))
-        "unknown environment variable #{variable}; #{near ? "did you mean #{BY_NAME.fetch(near.to_sym).env}?" : "`kino --help` lists those that have a meaning"}"
+        "unknown environment variable #{variable}#{suggestion(variable.delete_prefix("KINO_").downcase, :env)}"
       end
-    end
-
-    def self.nearest(word, dictionary)
-      DidYouMean::SpellChecker.new(dictionary: dictionary).correct(word.to_s).first if defined?(DidYouMean::SpellChecker)
     end
   end
 end

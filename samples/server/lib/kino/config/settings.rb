@@ -8,13 +8,20 @@ module Kino
   class Settings
     Setting = Struct.new(:value, :source)
 
-    # +given+: flags or keywords, by name. +file+: a ConfigFile or nil. +defaults+: replacements for the
-    # table's defaults (for example, an embedded server listens on a free port).
-    def initialize(given = {}, given_as: "keyword", file: nil, defaults: {}, env: ENV)
-      given.each_key { |name| Options.fetch(name, given_as) }
-      @settings = Options::TABLE.to_h do |option|
+    # +given+: flags or keywords, by name; +given_as+ is what they are called, and +places+ yields the text before an
+    # error about one. +file+: a ConfigFile or nil. +defaults+: replacements for the table's defaults (for example,
+    # an embedded server listens on a free port). +table+: the options; those of the command include some that a server
+    # does not know. +mistakes+: messages about flags, found earlier.
+    #
+    # Raises one ConfigError with every mistake of all sources.
+    def initialize(given = {}, given_as: "keyword", places: nil, file: nil, defaults: {}, env: ENV, table: Options::SERVER, mistakes: [])
+      @places = places || ->(_) { given_as }
+      @mistakes = mistakes.dup
+      refuse_unknown(given, given_as, table)
+      @settings = table.to_h do |option|
         [option.name, resolve(option, given, given_as, file, defaults, env)]
       end
+      ConfigError.raise_all(@mistakes + (file&.mistakes || []))
       @unknown_variables = Options.unknown_variables(env)
     end
 
@@ -23,6 +30,11 @@ module Kino
 
     def [](name)
       @settings.fetch(name).value
+    end
+
+    # What set it: "keyword", "KINO_PORT", "kino.rb:3" or :default.
+    def source(name)
+      @settings.fetch(name).source
     end
 
     # Fills in defaults that depend on the machine or the mode; does not change given values.
@@ -37,26 +49,39 @@ module Kino
                .map { |name, setting| [name, setting.value, setting.source] }
     end
 
-    def to_h
-      @settings.transform_values(&:value)
+    # Those that the native server uses, except the ones without a value.
+    def native
+      @settings.select { |name, setting| Options.fetch(name).native? && !setting.value.nil? }
+               .transform_values(&:value)
     end
 
     private
 
+    def refuse_unknown(given, given_as, table)
+      given.each_key do |name|
+        option = Options.fetch(name, given_as)
+        raise ConfigError, "#{given_as}: #{name} is an option of the command kino, not of a server" unless table.include?(option)
+      rescue ConfigError => e
+        @mistakes << e.message
+      end
+    end
+
     def resolve(option, given, given_as, file, defaults, env)
       name = option.name
-      variable = env[option.env]
       if given.key?(name) && !given[name].nil?
-        Setting.new(option.parse(given[name], given_as), given_as)
-      elsif variable && !variable.empty?
-        Setting.new(option.parse(variable, option.env), option.env)
+        Setting.new(option.parse(given[name], @places.call(option)), given_as)
+      elsif !env.fetch(option.env, "").empty?
+        Setting.new(option.parse(env[option.env], option.env), option.env)
       elsif file&.values&.key?(name)
-        value, place = file.values[name]
-        Setting.new(option.parse(value, place), place)
+        value, line = file.values[name]
+        Setting.new(value, line.to_s)
       else
         value = defaults.fetch(name, option.default)
         Setting.new(value.nil? ? nil : option.parse(value, "default"), :default)
       end
+    rescue ConfigError => e
+      @mistakes << e.message
+      Setting.new(nil, :default)
     end
   end
 end

@@ -16,6 +16,16 @@ module Kino
 
     SCHEMES = { "http" => false, "tcp" => false, "https" => true, "ssl" => true }.freeze
 
+    # The addresses of +texts+; +tls+: whether there are certificates. Raises ConfigError.
+    def self.all(texts, port, tls:)
+      all = texts.map { |text| parse(text, port, tls: tls) }
+      encrypted = all.find(&:tls)
+      raise ConfigError, "cannot listen on #{encrypted.url} without a certificate; add --tls cert=FILE,key=FILE" if encrypted && !tls
+      raise ConfigError, "tls is set, but no address speaks TLS; write https://HOST:PORT" if tls && !encrypted
+
+      all
+    end
+
     # Parses an argument of --bind; +port+ applies to addresses without one, +tls+ to those that do not say.
     def self.parse(text, port, tls: false)
       scheme, rest = text.match(%r{\A(?:(#{SCHEMES.keys.join("|")})://)?(.*)\z}m).captures

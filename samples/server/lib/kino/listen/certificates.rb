@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../app/log"
-require_relative "../config/tls_option"
+require_relative "../config/tls_type"
 require_relative "../errors"
 require_relative "../native"
 
@@ -89,7 +89,7 @@ module Kino
     end
 
     def text(source)
-      return source if TLSOption.inline?(source)
+      return source if TLSType.inline?(source)
       raise ConfigError, "tls: #{source} is a directory, not a file in PEM form" if File.directory?(source)
 
       File.binread(source)
@@ -100,7 +100,7 @@ module Kino
     end
 
     def name(source, kind)
-      TLSOption.inline?(source) ? "the inline text of #{kind}" : source
+      TLSType.inline?(source) ? "the inline text of #{kind}" : source
     end
 
     def names
@@ -108,7 +108,7 @@ module Kino
     end
 
     def paths
-      @entries.flat_map { |entry| entry.values_at(:cert, :key, :ca) }.compact.uniq.reject { |source| TLSOption.inline?(source) }
+      @entries.flat_map { |entry| entry.values_at(:cert, :key, :ca) }.compact.uniq.reject { |source| TLSType.inline?(source) }
     end
 
     # Changes when a file does, or the link that leads to it.

@@ -26,8 +26,8 @@ module Rackup
       end
 
       def self.valid_options
-        ::Kino::Options::TABLE.to_h do |option|
-          ["#{camel(option)}=#{option.metavar}", "#{option.help} (default: #{option.default_text})"]
+        ::Kino::Options::SERVER.to_h do |option|
+          ["#{camel(option)}=#{option.metavar}", "#{option.help} (#{option.facts.join("; ")})"]
         end.merge("Config=FILE" => "configuration file (default: kino.rb or config/kino.rb, if it exists)")
       end
 
@@ -36,13 +36,13 @@ module Rackup
         refuse_unknown(options)
         own = options.select { |name, value| names.key?(name) && !value.nil? }
         given, defaults = own.partition { |name, value| chosen?(name, value, options[:user_supplied_options]) }
-        ::Kino::Settings.new(by_name(given), given_as: "flag", file: ::Kino::ConfigFile.find(options[:Config]),
-                                             defaults: by_name(defaults))
+        ::Kino::Settings.new(by_name(given), given_as: "flag", places: ->(option) { "-O #{camel(option)}" },
+                                             file: ::Kino::ConfigFile.find(options[:Config]), defaults: by_name(defaults))
       end
 
       # By each name under which an option can be given, with -O Workers=4 or -O workers=4: the option's name.
       def self.names
-        ::Kino::Options::TABLE.each_with_object(HOST_OPTIONS.dup) do |option, all|
+        ::Kino::Options::SERVER.each_with_object(HOST_OPTIONS.dup) do |option, all|
           all[option.name] = all[camel(option).to_sym] = option.name
         end
       end
