@@ -42,6 +42,12 @@ module Kino
       0
     end
 
+    def completion
+      require_relative "config/completion"
+      @out.puts(Completion.script(@line.argument))
+      0
+    end
+
     def init
       require_relative "config/template"
       path = @line.argument || ConfigFile::PLACES.first

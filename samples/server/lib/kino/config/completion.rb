@@ -1,0 +1,110 @@
+# frozen_string_literal: true
+
+require_relative "command_line"
+require_relative "options"
+
+module Kino
+  # The completion scripts of `kino --completion`: flags, the values of those with a few, and names of files.
+  module Completion
+    # +words+: possible values; +file+: whether a value is a file; +takes+: the name of the value, nil for none.
+    Flag = Struct.new(:names, :help, :takes, :words, :file, :optional, :repeatable, keyword_init: true)
+
+    HELP_WIDTH = 60
+
+    def self.script(shell) = shell == "bash" ? bash : zsh
+
+    def self.flags
+      options = Options::TABLE.reject(&:argument?).map do |option|
+        switch = option.type.switch?
+        names = [option.flag, option.long_flag, *("--no-#{option.long_flag.delete_prefix("--")}" if switch)].compact
+        Flag.new(names: names, help: option.help, takes: switch ? nil : option.metavar, words: switch ? [] : option.type.words,
+                 file: option.type.file?, repeatable: option.repeatable?)
+      end
+      options + [CommandLine::CONFIG, *CommandLine::COMMANDS].map do |command|
+        Flag.new(names: [command.flag, command.long_flag].compact, help: command.help, takes: command.argument&.delete("[]"),
+                 words: command.words || [], file: %w[FILE PATH].include?(command.argument&.delete("[]")),
+                 optional: command.argument&.start_with?("["))
+      end
+    end
+
+    def self.bash
+      values = flags.select(&:takes).group_by { |flag| bash_values(flag) }
+      cases = values.map { |statements, all| "    #{all.flat_map(&:names).join(" | ")}) #{statements} ;;" }
+      <<~BASH
+        # Completion of kino for bash, written by `kino --completion bash`.
+        _kino() {
+          local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+          # bash takes the = of --flag=value for a word.
+          if [[ $current == = ]]; then
+            current=
+          elif [[ $previous == = ]]; then
+            previous=${COMP_WORDS[COMP_CWORD - 2]}
+          fi
+          COMPREPLY=()
+          case $previous in
+        #{cases.join("\n")}
+          esac
+          if [[ $current == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "#{flags.flat_map(&:names).join(" ")}" -- "$current")
+          else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -X '!*.ru' -- "$current"; compgen -d -- "$current")
+          fi
+        }
+        complete -F _kino kino
+      BASH
+    end
+
+    # The value may be left out if it is optional.
+    def self.bash_values(flag)
+      return %(mapfile -t COMPREPLY < <(compgen -W "#{flag.words.join(" ")}" -- "$current"); return) unless flag.words.empty?
+      return "return" unless flag.file
+
+      files = %(compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return)
+      flag.optional ? "[[ $current == -* ]] || { #{files}; }" : files
+    end
+
+    def self.zsh
+      specs = flags.flat_map { |flag| flag.takes ? [zsh_spec(flag, flag.names)] : flag.names.map { |name| zsh_spec(flag, [name]) } }
+      <<~ZSH
+        #compdef kino
+        # Completion of kino for zsh, written by `kino --completion zsh`.
+        _kino() {
+          _arguments -s -S \\
+        #{specs.map { |spec| "    #{spec} \\" }.join("\n")}
+            '*:rackup file:_files -g "*.ru"'
+        }
+        if [[ ${funcstack[1]} == _kino ]]; then
+          _kino "$@"
+        else
+          compdef _kino kino
+        fi
+      ZSH
+    end
+
+    # As in '(-m --mode)'{-m+,--mode=}'[help]:NAME:(auto ractor)'.
+    def self.zsh_spec(flag, names)
+      written = names.map { |name| "#{name}#{(name.start_with?("--") ? "=" : "+") if flag.takes && !flag.optional}" }
+      exclusive = flag.repeatable ? "'*'" : "'(#{names.join(" ")})'"
+      value = "#{":" if flag.optional}:#{zsh_text(flag.takes)}:#{zsh_values(flag)}" if flag.takes
+      "#{exclusive}#{written.size > 1 ? "{#{written.join(",")}}" : written.first}'[#{zsh_text(summary(flag.help))}]#{value}'"
+    end
+
+    def self.zsh_values(flag)
+      return "(#{flag.words.join(" ")})" unless flag.words.empty?
+
+      flag.file ? "_files" : " "
+    end
+
+    # The beginning of a help text.
+    def self.summary(help)
+      first = help[/\A[^;:(]+/].strip
+      first.size > HELP_WIDTH ? "#{first[0, HELP_WIDTH].rpartition(" ").first} ..." : first
+    end
+
+    def self.zsh_text(text)
+      text.gsub(/[\[\]:\\]/) { |character| "\\#{character}" }.gsub("'", "'\\\\''")
+    end
+    private_class_method :bash_values, :zsh_spec, :zsh_values, :summary, :zsh_text
+  end
+end
