@@ -23,6 +23,7 @@
 #include <kino/responder.hpp>
 #include <kino/ruby_features.hpp>
 #include <kino/run_permits.hpp>
+#include <kino/shareable.hpp>
 #include <kino/shareable_cache.hpp>
 #include <kino/shared_answer.hpp>
 #include <kino/shared_cache.hpp>

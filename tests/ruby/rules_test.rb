@@ -26,8 +26,8 @@ class RulesTest < RubyTest
     destroy_with_worker: /a dispatcher must not be destroyed before its workers have left: close it and wait for their threads/,
     assume_in_native_thread: /gvl::assume\(\) is for callbacks that Ruby calls: this thread does not hold the GVL/,
     assume_without_gvl: /gvl::assume\(\) is for callbacks/,
-    cache_without_gvl: /a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL/,
-    shareable_cache_without_gvl: /a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL/,
+    cache_without_gvl: /a frozen_string_cache, a shareable_cache or a rooted shareable_set must be destroyed by a thread that holds the GVL/,
+    shareable_cache_without_gvl: /a frozen_string_cache, a shareable_cache or a rooted shareable_set must be destroyed by a thread that holds the GVL/,
     protect_in_native_thread: /a gvl const& is used only within the call that received it, by the thread that holds/,
     wait_in_native_thread: /a gvl const& is used only within the call/,
     boundary_in_native_thread: /a gvl const& is used only within the call/,
@@ -44,6 +44,8 @@ class RulesTest < RubyTest
     empty_pin: /an empty pin has no object: .*ask the pin/,
     pin_outlives: /a registry must not be destroyed while there are pins/,
     channel_with_sleeper: /a channel must not be destroyed while a thread waits in it: close it/,
+    empty_shareable: /an empty shareable has no object: ask it/,
+    set_with_shareables: /a shareable_set must not be destroyed while shareables of it exist/,
     null_text: /to_ruby is given a C string: this one is null; return Qnil/,
     undefined_result: /a method returns a Ruby object: this one returned Qundef.*return Qnil/
   }.each do |name, sentence|

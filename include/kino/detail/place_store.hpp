@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The storage of a registry: places with fixed addresses, found by index without a lock.
+// The storage of registry and shareable_set: places with fixed addresses, found by index without a lock.
 
 #pragma once
 
@@ -64,7 +64,7 @@ public:
           if (places) return places[used_++ - segment_start(segment)];
         }
       }
-      if (segment == segments) throw std::length_error("kino: the registry is full (16,777,216 objects)");
+      if (segment == segments) throw std::length_error("kino: no more than 16,777,216 objects can be registered or kept at once");
       fresh = make(segment);
       segment_of_fresh = segment;
     }

@@ -118,6 +118,13 @@ VALUE shareable_cache_without_gvl(kino::gvl const& held, VALUE) {
   kino::without_gvl(held, [&] { cache.reset(); }, kino::uninterruptible);
   return Qnil;
 }
+VALUE empty_shareable(kino::gvl const& held, VALUE) { return kino::shareable().value(held); }
+VALUE set_with_shareables(kino::gvl const& held, VALUE self) {
+  kino::shareable kept;
+  kino::shareable_set set(held);
+  kept = set.keep(held, self);
+  return Qnil;
+}
 // Destroyed after Ruby has ended, when no thread holds a GVL.
 VALUE static_cache(kino::gvl const& held, VALUE) {
   static kino::frozen_string_cache cache(held, {"fixed"});
@@ -370,6 +377,8 @@ KINO_EXTENSION(rules) {
   kino::define_function<assume_without_gvl>(rules, "assume_without_gvl");
   kino::define_function<cache_without_gvl>(rules, "cache_without_gvl");
   kino::define_function<shareable_cache_without_gvl>(rules, "shareable_cache_without_gvl");
+  kino::define_function<empty_shareable>(rules, "empty_shareable");
+  kino::define_function<set_with_shareables>(rules, "set_with_shareables");
   kino::define_function<static_cache>(rules, "static_cache");
   kino::define_function<keep_error>(rules, "keep_error");
   kino::define_function<throw_kept_error>(rules, "throw_kept_error");

@@ -40,7 +40,7 @@ public:
   gc_root& operator=(gc_root const&) = delete;
   ~gc_root() {
     KINO_ASSERT(ruby_has_ended.load(std::memory_order_relaxed) || holds_gvl(),
-                "a frozen_string_cache or shareable_cache must be destroyed by a thread that holds the GVL");
+                "a frozen_string_cache, a shareable_cache or a rooted shareable_set must be destroyed by a thread that holds the GVL");
     cell_->owner = nullptr;
   }
 

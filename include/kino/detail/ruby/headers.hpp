@@ -20,6 +20,9 @@
 
 #include <ruby.h>
 
+// ruby/ractor.h declares it within a function, without C linkage, unless it is known before.
+extern "C" bool rb_ractor_shareable_p_continue(VALUE object);
+
 #include <ruby/encoding.h>
 #include <ruby/ractor.h>
 #include <ruby/thread.h>

@@ -64,7 +64,10 @@ void destroy_elsewhere(T* object) noexcept {
 /// program when it is collected.
 ///
 /// A T that holds VALUEs defines `void mark() const noexcept`, which calls rb_gc_mark for each of
-/// them, under the same rules as ~T.
+/// them, under the same rules as ~T. Its objects are marked in every collection. If T tells Ruby of every VALUE
+/// that it stores, with RB_OBJ_WRITTEN(self, Qundef, value) after the store, it may define `static constexpr bool
+/// ruby_write_barriers = true`: old objects are then skipped by minor collections, as Ruby's own are. Shareable
+/// objects with VALUEs must do so where each Ractor has its own heap.
 ///
 /// Threads: `wrap` and `get` need the GVL of the object's Ractor; `define_class` is for KINO_EXTENSION.
 ///
@@ -153,6 +156,14 @@ private:
     }
   }();
 
+  static constexpr bool has_write_barriers = [] {
+    if constexpr (requires { T::ruby_write_barriers; }) {
+      return T::ruby_write_barriers;
+    } else {
+      return false;
+    }
+  }();
+
   static void free(void* data) noexcept {
     auto* const object = static_cast<T*>(data);
     if constexpr (owns_threads) {
@@ -176,8 +187,8 @@ private:
     made.function.dfree = &free;
     made.flags = RUBY_TYPED_FREE_IMMEDIATELY;
     // Creating an object without write barriers takes the VM lock. Objects without VALUEs need no
-    // barriers; the others would need one for every VALUE they store.
-    if (!marks) made.flags |= RUBY_TYPED_WB_PROTECTED;
+    // barriers; the others need one for every VALUE they store.
+    if (!marks || has_write_barriers) made.flags |= RUBY_TYPED_WB_PROTECTED;
     if (shareable) made.flags |= RUBY_TYPED_FROZEN_SHAREABLE;
     return made;
   }
