@@ -72,10 +72,11 @@ private:
   std::atomic<int> refusals_{0};
 };
 
-/// Threads that call `serve` with every request of a desk until it is closed.
+/// Threads that call `serve` with every request of a desk, or of what has `next` and `close` like one, until it is closed.
+template <class Requests>
 class serving_threads {
 public:
-  serving_threads(desk& requests, std::size_t count, std::function<void(server::exchange::reply const&)> serve)
+  serving_threads(Requests& requests, std::size_t count, std::function<void(server::exchange::reply const&)> serve)
       : requests_(requests), serve_(std::move(serve)) {
     for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { run(); });
   }
@@ -89,7 +90,7 @@ private:
     while (server::exchange::reply const each = requests_.next()) serve_(each);
   }
 
-  desk& requests_;
+  Requests& requests_;
   std::function<void(server::exchange::reply const&)> const serve_;
   std::vector<std::thread> threads_;
 };

@@ -3,11 +3,11 @@
 // An HTTP server that runs out of memory: whichever allocation fails, no request is lost and the server keeps serving.
 
 #include "net/http_server.hpp"
-#include "base/log.hpp"
 #include "admission/queue_deadline.hpp"
 #include "admission/admission_queue.hpp"
 
 #include "../support/await.hpp"
+#include "../support/captured_log.hpp"
 #include "../support/http_server_test.hpp"
 #include "../support/stress.hpp"
 
@@ -15,9 +15,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -27,16 +29,30 @@ using server::exchange;
 
 namespace {
 
-// Counts down to the allocation that fails; none fails at zero or below.
-std::atomic<long> countdown{0};
-std::atomic<long> interval{0};  // the next countdown
+// Which allocations fail: the one `left` from now, and every `interval`-th after it; none at zero. One atomic, so that
+// none fails after a test has ended this.
+struct shortage {
+  std::uint32_t left = 0;
+  std::uint32_t interval = 0;
+};
+// relaxed, everywhere: ThreadSanitizer must not see an order among the server's threads that only this test makes.
+std::atomic<shortage> short_of{};
 thread_local bool exempt = false;
 
+void fail_at(std::uint32_t left, std::uint32_t interval = 0) {
+  short_of.store({left, interval}, std::memory_order_relaxed);
+}
+// Returns whether an allocation that was to fail has not been made.
+bool end_shortage() { return short_of.exchange({}, std::memory_order_relaxed).left != 0; }
+
 bool fails() {
-  if (exempt || countdown.load(std::memory_order_relaxed) <= 0) return false;
-  if (countdown.fetch_sub(1) != 1) return false;
-  countdown = interval.load();
-  return true;
+  if (exempt) return false;
+  shortage now = short_of.load(std::memory_order_relaxed);
+  while (now.left != 0) {
+    shortage const next{now.left == 1 ? now.interval : now.left - 1, now.interval};
+    if (short_of.compare_exchange_weak(now, next, std::memory_order_relaxed)) return now.left == 1;
+  }
+  return false;
 }
 
 }  // namespace
@@ -66,12 +82,6 @@ void* __wrap_aligned_alloc(std::size_t alignment, std::size_t size) {
 #endif
 
 namespace {
-
-// Starts the log, whose thread and descriptors do not belong to a server.
-void start_log() {
-  server::log_line("a test of allocations that fail");
-  REQUIRE(server::log().flush(std::chrono::minutes(1)));
-}
 
 // Connects an http_server and workers as a server does: a queue, here for one request, the admission queue before it, and
 // the deadline for both.
@@ -127,37 +137,23 @@ private:
 };
 
 // Responds to each request with its body, a large body, or a stream, as the target says.
-class worker {
-public:
-  explicit worker(queueing_handler& requests) : requests_(requests), thread_([this] { work(); }) {}
-  ~worker() {
-    requests_.close();
-    thread_.join();
-  }
+void serve(exchange::reply const& each) {
+  exchange& from = exchange::of(each);
+  std::string_view const target = from.head().target();
+  if (target == "/large") return answer(each, std::string(200'000, 'l'));
+  std::string const body = read_body(from);
+  if (target != "/stream") return answer(each, body);
+  server::response_writer writer = begin_answer(each, 3);
+  for (int i = 0; i < 3; ++i) static_cast<void>(writer.write("s"));
+  static_cast<void>(writer.finish());
+}
 
-private:
-  void work() {
-    while (exchange::reply const each = requests_.next()) {
-      try {
-        serve(each);
-      } catch (std::bad_alloc const&) {  // the dropped request gets 500
-      }
-    }
+void serve_or_drop(exchange::reply const& each) {
+  try {
+    serve(each);
+  } catch (std::bad_alloc const&) {  // the dropped request gets 500
   }
-  static void serve(exchange::reply const& each) {
-    exchange& from = exchange::of(each);
-    std::string_view const target = from.head().target();
-    if (target == "/large") return answer(each, std::string(200'000, 'l'));
-    std::string const body = read_body(from);
-    if (target != "/stream") return answer(each, body);
-    server::response_writer writer = begin_answer(each, 3);
-    for (int i = 0; i < 3; ++i) static_cast<void>(writer.write("s"));
-    static_cast<void>(writer.finish());
-  }
-
-  queueing_handler& requests_;
-  std::thread thread_;
-};
+}
 
 struct message {
   std::string request;
@@ -226,17 +222,18 @@ int converse(std::uint16_t port, std::vector<std::vector<message>> const& all) {
 
 TEST_CASE("whichever allocation fails, no request is lost and the server continues to serve") {
   exempt = true;
-  start_log();
+  captured_log log;
+  INFO(log);
   auto const all = conversations();
   int const before = open_descriptors();
-  long allocations = 0;
-  for (long n = 1; allocations == 0; ++n) {
+  std::uint32_t allocations = 0;
+  for (std::uint32_t n = 1; allocations == 0; ++n) {
     CAPTURE(n);
     queueing_handler requests;
-    worker const serving(requests);
-    countdown = n;
+    serving_threads const serving(requests, 1, serve_or_drop);
+    fail_at(n);
     CHECK(converse(requests.port(), all) == 0);
-    if (countdown.exchange(0) > 0) allocations = n;
+    if (end_shortage()) allocations = n;
     client asking(requests.port());
     REQUIRE(asking.send(post("still here")));
     CHECK(asking.read_response().body == "still here");
@@ -250,22 +247,23 @@ TEST_CASE("whichever allocation fails, no request is lost and the server continu
 
 TEST_CASE("a server that cannot start for lack of memory leaks no descriptor") {
   exempt = true;
-  start_log();
+  captured_log log;
+  INFO(log);
   int const before = open_descriptors();
   desk requests;
   server::options const settings = patient_settings();
   bool made = false;
-  for (long n = 1; !made; ++n) {
+  for (std::uint32_t n = 1; !made; ++n) {
     try {
       server::http_server http(settings, requests);
       exempt = false;
-      countdown = n;
+      fail_at(n);
       http.listen();
       http.start();
-      made = countdown.exchange(0) > 0;
+      made = end_shortage();
     } catch (std::exception const&) {
     }
-    countdown = 0;
+    fail_at(0);
     exempt = true;
     REQUIRE(open_descriptors() == before);
   }
@@ -273,13 +271,14 @@ TEST_CASE("a server that cannot start for lack of memory leaks no descriptor") {
 
 TEST_CASE("whichever allocation fails, requests that no worker takes expire, in the queue and before it") {
   exempt = true;
-  start_log();
+  captured_log log;
+  INFO(log);
   bool all_failed = false;
-  for (long n = 1; !all_failed; ++n) {
+  for (std::uint32_t n = 1; !all_failed; ++n) {
     CAPTURE(n);
     queueing_handler requests(std::chrono::milliseconds(1));
     std::vector<client> clients(3);
-    countdown = n;
+    fail_at(n);
     for (client& each : clients) {
       REQUIRE(each.connect(requests.port()));
       static_cast<void>(each.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -289,24 +288,25 @@ TEST_CASE("whichever allocation fails, requests that no worker takes expire, in 
       CHECK((status == 503 || status == 0));
       CHECK(!each.waited_in_vain());
     }
-    all_failed = countdown.exchange(0) > 0;
+    all_failed = end_shortage();
   }
 }
 
 TEST_CASE("if every n-th allocation fails, every request gets a response or the end of its connection") {
   exempt = true;
-  start_log();
+  captured_log log;
+  INFO(log);
   auto const all = conversations();
   queueing_handler requests;
   {
-    worker const serving(requests);
-    for (long each : {2, 3, 5, 7, 11, 17, 23, 31, 43, 57, 71, 89, 101, 127, 151, 211, 307, 401, 503, 1009}) {
+    serving_threads const serving(requests, 1, serve_or_drop);
+    for (std::uint32_t each :
+         {2u, 3u, 5u, 7u, 11u, 17u, 23u, 31u, 43u, 57u, 71u, 89u, 101u, 127u, 151u, 211u, 307u, 401u, 503u, 1009u}) {
       CAPTURE(each);
-      interval = each;
-      countdown = each;
+      fail_at(each, each);
       CHECK(converse(requests.port(), all) == 0);
     }
-    countdown = interval = 0;
+    fail_at(0);
     CHECK(converse(requests.port(), all) == 0);
     client asking(requests.port());
     REQUIRE(asking.send(post("still here")));

@@ -4,9 +4,9 @@
 // http_server under ThreadSanitizer.
 
 #include "net/http_server.hpp"
-#include "base/log.hpp"
 
 #include "../support/await.hpp"
+#include "../support/captured_log.hpp"
 #include "../support/http_server_test.hpp"
 #include "../support/stress.hpp"
 
@@ -183,8 +183,8 @@ constexpr std::uint32_t visitors = 6;
 
 TEST_CASE("faulty clients do not affect the others and leak nothing") {
   std::uint32_t const visits = stress::scaled(400);
-  // Starts the log, which has its own thread and descriptors.
-  server::log_line("a test of faulty clients");
+  captured_log log;
+  INFO(log);
   int const before = open_descriptors();
   {
     desk requests;
@@ -221,6 +221,8 @@ TEST_CASE("faulty clients do not affect the others and leak nothing") {
 
 // Deadlines expire almost immediately, so which response a client gets depends on a race.
 TEST_CASE("with deadlines that no client can meet, every connection ends") {
+  captured_log log;
+  INFO(log);
   server::options hasty = settings();
   hasty.connection.header_timeout = hasty.connection.body_timeout = std::chrono::milliseconds(2);
   hasty.connection.keep_alive_timeout = std::chrono::milliseconds(2);
@@ -245,6 +247,8 @@ TEST_CASE("with deadlines that no client can meet, every connection ends") {
 }
 
 TEST_CASE("an HTTP server that drains and then closes ends all connections") {
+  captured_log log;
+  INFO(log);
   for (std::uint32_t round = 1; round <= stress::scaled(20); ++round) {
     CAPTURE(round);
     desk requests;

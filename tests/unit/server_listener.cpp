@@ -2,9 +2,9 @@
 
 #include "net/listener.hpp"
 
-#include "base/log.hpp"
 
 #include "../support/await.hpp"
+#include "../support/captured_log.hpp"
 #include "../support/http_server_test.hpp"
 
 #include <doctest/doctest.h>
@@ -47,37 +47,6 @@ private:
   rlimit before_{};
 };
 
-// Captures standard error during its lifetime.
-class captured_log {
-public:
-  captured_log() : file_(std::tmpfile()), before_(-1) {
-    // Starts the log, which has its own thread and descriptors.
-    server::log_line("a test of the listener");
-    REQUIRE(server::log().flush(std::chrono::minutes(1)));
-    before_ = ::dup(STDERR_FILENO);
-    ::dup2(::fileno(file_), STDERR_FILENO);
-  }
-  ~captured_log() {
-    release();
-    std::fclose(file_);
-  }
-  std::string release() {
-    if (before_ >= 0) {
-      CHECK(server::log().flush(std::chrono::minutes(1)));
-      ::dup2(before_, STDERR_FILENO);
-      ::close(std::exchange(before_, -1));
-    }
-    std::string all;
-    std::rewind(file_);
-    for (int c; (c = std::fgetc(file_)) != EOF;) all += static_cast<char>(c);
-    return all;
-  }
-
-private:
-  std::FILE* file_;
-  int before_;
-};
-
 std::size_t count(std::string const& text, std::string_view what) {
   std::size_t found = 0;
   for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++found;
@@ -109,7 +78,7 @@ TEST_CASE("if descriptors run out, new clients get 503, and connected and later 
     CHECK(connected.read_response().status == 200);
   }
   CHECK(requests.refusals() == 20);
-  std::string const lines = log.release();
+  std::string const lines = log.text();
   CHECK(count(lines, "cannot accept connections on 127.0.0.1:") == 1);
   CHECK(count(lines, "ulimit -n") == 1);
   client later(http.port());
