@@ -53,18 +53,24 @@ std::size_t count(std::string const& text, std::string_view what) {
   return found;
 }
 
+// UndefinedBehaviorSanitizer opens a pipe to check a virtual call whose type is not in its cache. If it cannot, it reports
+// an invalid object.
+#ifdef KINO_TEST_UNDEFINED
+constexpr bool calls_need_descriptors = true;
+#else
+constexpr bool calls_need_descriptors = false;
+#endif
+
 }  // namespace
 
-TEST_CASE("if descriptors run out, new clients get 503, and connected and later ones are served") {
+TEST_CASE("if descriptors run out, new clients get 503, and connected and later ones are served" *
+          doctest::skip(calls_need_descriptors)) {
   desk requests;
   running_http_server http(requests);
   serving_threads const serving(requests, 1, respond);
   client connected(http.port());
-  // The second response comes after the end of the first exchange: a sanitizer needs descriptors for what it sees first.
-  for (int i = 0; i < 2; ++i) {
-    REQUIRE(connected.send(request));
-    CHECK(connected.read_response().status == 200);
-  }
+  REQUIRE(connected.send(request));
+  CHECK(connected.read_response().status == 200);
   std::vector<client> clients(20);
   captured_log log;
   {
