@@ -60,9 +60,11 @@ public:
   /// Starts the writer thread now instead of with the first line. Returns false if no thread can be created: `write`
   /// then writes in the calling thread as much as it can without blocking.
   bool start() noexcept;
-  /// Reopens the file at its path before the next line, for log rotation. A sink without a path ignores it.
+  /// Reopens the file at its path before the next line, for log rotation. A sink without a path ignores it. A file that
+  /// was renamed or removed is also reopened by itself, within a second.
   void reopen() noexcept;
-  /// Waits at most `patience` until all lines queued before the call have been written or dropped.
+  /// Waits at most `patience` until all lines queued before the call have been written or dropped, and dropped lines
+  /// have been reported, unless the report failed.
   bool flush(std::chrono::nanoseconds patience) noexcept;
   /// Refuses further lines and ends the writer, which has `patience` to write the queued lines; the rest is dropped.
   /// Returns true if no line was dropped.

@@ -147,6 +147,76 @@ TEST_CASE("a full pipe blocks no caller, and dropped lines are counted and repor
   CHECK(sink.dropped() == refused);
 }
 
+TEST_CASE("flush waits for the report of dropped lines") {
+  pipe_ends ends;
+  ends.fill();
+  std::atomic<std::uint64_t> reported{0};
+  auto const report = [&reported](std::uint64_t lines) {
+    reported += lines;
+    return std::string("report\n");
+  };
+  async_sink sink(ends.writer, {.capacity = 4096, .report = report});
+  while (sink.write("line\n")) {
+  }
+  std::jthread const reader([&ends] { static_cast<void>(ends.read_until("report\n")); });
+  CHECK(sink.flush(long_enough));
+  CHECK(reported == 1);
+}
+
+TEST_CASE("flush reports a line that was dropped while the writer slept") {
+  pipe_ends const ends;
+  async_sink sink(ends.writer, {.capacity = 4096, .report = drops});
+  sink.write("line\n");
+  CHECK(ends.read_until("line\n") == "line\n");
+  CHECK(!sink.write(std::string(8192, 'x')));
+  CHECK(sink.flush(long_enough));
+  CHECK(ends.read_until("lost 1\n") == "lost 1\n");
+}
+
+TEST_CASE("a failed report does not delay flush") {
+  pipe_ends ends;
+  ends.close_reader();
+  async_sink sink(ends.writer, {.report = drops});
+  sink.write("line\n");
+  CHECK(sink.flush(long_enough));
+  CHECK(sink.dropped() == 1);
+}
+
+#ifdef __linux__
+TEST_CASE("dropped lines are reported once a second at most") {
+  std::atomic<std::uint64_t> reports{0};
+  std::atomic<std::uint64_t> reported{0};
+  auto const report = [&](std::uint64_t lines) {
+    ++reports;
+    reported += lines;
+    return std::string();
+  };
+  auto const begun = std::chrono::steady_clock::now();
+  async_sink sink("/dev/full", {.report = report});
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    sink.write("line\n");
+    await([&] { return sink.dropped() == i; });
+  }
+  auto const seconds = std::chrono::steady_clock::now() - begun;
+  CHECK(reports <= 1 + static_cast<std::uint64_t>(seconds / 1s));
+  CHECK(sink.flush(long_enough));
+  CHECK(reported == 100);
+}
+
+TEST_CASE("a report that is too early is made later, without another line") {
+  std::atomic<std::uint64_t> reported{0};
+  auto const report = [&](std::uint64_t lines) {
+    reported += lines;
+    return std::string();
+  };
+  async_sink sink("/dev/full", {.report = report});
+  sink.write("line\n");
+  await([&] { return reported == 1; });
+  sink.write("line\n");
+  await([&] { return reported == 2; });
+}
+#endif
+
 TEST_CASE("the default report contains the number of dropped lines") {
   pipe_ends const ends;
   ends.fill();
@@ -242,13 +312,38 @@ TEST_CASE("reopen creates a new file if the old one was moved away") {
   sink.write("before\n");
   CHECK(sink.flush(long_enough));
   REQUIRE(::rename(where.log().c_str(), (where.log() + ".1").c_str()) == 0);
-  sink.write("still the old\n");
-  CHECK(sink.flush(long_enough));
   sink.reopen();
   sink.write("after\n");
   CHECK(sink.flush(long_enough));
-  CHECK(content(where.log() + ".1") == "before\nstill the old\n");
+  CHECK(content(where.log() + ".1") == "before\n");
   CHECK(content(where.log()) == "after\n");
+}
+
+TEST_CASE("a file that was renamed or removed is created again without reopen") {
+  temporary_directory const where;
+  async_sink sink(where.log());
+  sink.write("before\n");
+  CHECK(sink.flush(long_enough));
+  std::string const old = where.log() + ".1";
+  REQUIRE(::rename(where.log().c_str(), old.c_str()) == 0);
+  int lines = 0;
+  auto const noticed = [&] {
+    ++lines;
+    return sink.write("line\n") && sink.flush(long_enough) && ::access(where.log().c_str(), F_OK) == 0;
+  };
+  await(noticed);
+  REQUIRE(::unlink(where.log().c_str()) == 0);
+  await(noticed);
+  CHECK(content(where.log()).starts_with("line\n"));
+  CHECK(content(old).starts_with("before\n"));
+  CHECK(sink.written() == 1 + static_cast<std::uint64_t>(lines));
+  CHECK(sink.dropped() == 0);
+}
+
+TEST_CASE("a FIFO without a reader is refused, and no reason to wait") {
+  temporary_directory const where;
+  REQUIRE(::mkfifo(where.log().c_str(), 0600) == 0);
+  CHECK_THROWS_AS(async_sink(where.log()), std::system_error);
 }
 
 TEST_CASE("a file that cannot be reopened remains in use") {

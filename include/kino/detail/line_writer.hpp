@@ -90,6 +90,12 @@ public:
   }
   [[nodiscard]] std::string const& path() const noexcept { return path_; }
 
+  /// Whether the path no longer leads to the file, because it has been renamed or removed.
+  [[nodiscard]] bool moved() const noexcept {
+    struct stat mine {}, there {};
+    if (path_.empty() || ::fstat(descriptor(), &mine) != 0) return false;
+    return ::stat(path_.c_str(), &there) != 0 || mine.st_dev != there.st_dev || mine.st_ino != there.st_ino;
+  }
   /// Reopens the file at its path; does nothing without a path. On an error, returns its errno value and keeps the
   /// old file.
   int reopen() noexcept {
@@ -143,7 +149,8 @@ private:
     return ::poll(&one, 1, 0) != 0;
   }
   [[nodiscard]] int open_file() const noexcept {
-    return ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    // O_NONBLOCK: a FIFO without a reader is an error (ENXIO), and no reason to wait for one.
+    return ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
   }
   void look() noexcept {
     struct stat about {};

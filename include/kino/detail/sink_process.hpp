@@ -62,13 +62,19 @@ private:
   void run() noexcept;
   void write_here(deadline until) noexcept;
   bool write_block() noexcept;
-  void report_dropped(bool idle) noexcept { writer_.report(dropped(), idle); }
+  deadline report_dropped(sink_writer::urgency how) noexcept;
   void doze() noexcept;
   void settle(std::uint64_t lines, bool good) noexcept;
+  void wake_flushers() noexcept;
+  // seq_cst, both: pair with `settle` and `report_dropped`, which check for flushers afterwards.
   [[nodiscard]] bool settled(std::uint64_t ticket) const noexcept {
-    // seq_cst: pairs with `settle`, which checks for flushers afterwards.
     return settled_.load(std::memory_order_seq_cst) >= ticket;
   }
+  [[nodiscard]] bool noted(std::uint64_t dropped) const noexcept {
+    return noted_.load(std::memory_order_seq_cst) >= dropped;
+  }
+  template <class Done>
+  bool await(deadline until, Done done) noexcept;
 
   std::shared_ptr<sink_options const> const options_;
   fork_mark const born_;
@@ -84,6 +90,7 @@ private:
   atomic<std::uint64_t> settled_{0};
   atomic<std::uint64_t> written_{0};
   atomic<std::uint64_t> dropped_{0};
+  atomic<std::uint64_t> noted_{0};  // dropped lines that were reported, or whose report failed
   atomic<std::uint32_t> flushers_{0};
 
   mutex mutex_;
@@ -135,7 +142,7 @@ inline void sink_process::run() noexcept {
     if (closed_.load(std::memory_order_acquire)) break;
     doze();
   }
-  report_dropped(true);
+  static_cast<void>(report_dropped(sink_writer::urgency::now));
   {
     lock guard(mutex_);
     finished_ = true;
@@ -165,17 +172,28 @@ inline bool sink_process::write_block() noexcept {
   auto const done = writer_.write_block();
   if (done.lines == 0) return false;
   settle(done.lines, done.good);
-  if (done.good) report_dropped(false);
+  if (done.good) static_cast<void>(report_dropped(sink_writer::urgency::busy));
   return true;
 }
 
 inline void sink_process::doze() noexcept {
   std::size_t size = 0;
-  if (writer_.await_notice(linger) || queue_.peek(size)) return;
-  report_dropped(true);
+  if (writer_.await_notice(clock::now() + linger) || queue_.peek(size)) return;
+  bool const awaited = flushers_.load(std::memory_order_seq_cst) != 0;  // pairs with flush
+  deadline const again = report_dropped(awaited ? sink_writer::urgency::now : sink_writer::urgency::idle);
   if (!queue_.fall_asleep()) return;
-  writer_.await_notice();
+  writer_.await_notice(again);
   queue_.wake_up();
+}
+
+inline deadline sink_process::report_dropped(sink_writer::urgency how) noexcept {
+  std::uint64_t const total = dropped();
+  deadline const again = writer_.report(total, how);
+  if (!again && !noted(total)) {
+    noted_.store(total, std::memory_order_seq_cst);
+    wake_flushers();
+  }
+  return again;
 }
 
 inline void sink_process::settle(std::uint64_t lines, bool good) noexcept {
@@ -184,8 +202,12 @@ inline void sink_process::settle(std::uint64_t lines, bool good) noexcept {
   } else if (lines != 0) {
     dropped_.fetch_add(lines, relaxed);
   }
-  // seq_cst, both: a flusher announces itself, then checks `settled_`.
   settled_.fetch_add(lines, std::memory_order_seq_cst);
+  wake_flushers();
+}
+
+// seq_cst, as what precedes it: a flusher announces itself, then checks `settled_` and `noted_`.
+inline void sink_process::wake_flushers() noexcept {
   if (flushers_.load(std::memory_order_seq_cst) == 0) return;
   lock guard(mutex_);
   settled_more_.notify_all();
@@ -193,25 +215,34 @@ inline void sink_process::settle(std::uint64_t lines, bool good) noexcept {
 
 inline bool sink_process::flush(deadline until) noexcept {
   std::uint64_t const ticket = queue_.pushed();
-  if (settled(ticket)) return true;
+  if (settled(ticket) && noted(dropped())) return true;
   if (forked()) return false;  // a child without memory for its own state, see async_sink::here
   if (!start()) {
     write_here(until);
     return settled(ticket);
   }
   flushers_.fetch_add(1, std::memory_order_seq_cst);
-  {
-    lock guard(mutex_);
-    while (!settled(ticket) && !finished_) {
-      if (!until) {
-        settled_more_.wait(guard);
-      } else if (settled_more_.wait_until(guard, *until) == std::cv_status::timeout) {
-        break;
-      }
-    }
+  bool good = await(until, [&] { return settled(ticket); });
+  if (std::uint64_t const lost = dropped(); good && !noted(lost)) {
+    writer_.notify();  // it may sleep
+    good = await(until, [&] { return noted(lost); });
   }
   flushers_.fetch_sub(1, std::memory_order_seq_cst);
-  return settled(ticket);
+  return good;
+}
+
+// Waits at most until `until` for the writer to make `done()` true; returns whether it did.
+template <class Done>
+bool sink_process::await(deadline until, Done done) noexcept {
+  lock guard(mutex_);
+  while (!done() && !finished_) {
+    if (!until) {
+      settled_more_.wait(guard);
+    } else if (settled_more_.wait_until(guard, *until) == std::cv_status::timeout) {
+      break;
+    }
+  }
+  return done();
 }
 
 inline bool sink_process::close(deadline until) noexcept {

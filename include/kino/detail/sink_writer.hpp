@@ -64,18 +64,23 @@ public:
   };
   /// Writes one block of queued lines, or one long line.
   block write_block() noexcept;
-  /// Reports the lines dropped since the last report, given the `total` so far; delayed unless `idle`.
-  void report(std::uint64_t total, bool idle) noexcept;
-  /// Waits at most `most` for `notify` or `reopen`; returns whether there was one.
-  bool await_notice(std::chrono::milliseconds most = std::chrono::milliseconds(-1)) noexcept {
+  /// When dropped lines are reported: as soon as there are no lines to write, but at most once a second; otherwise after
+  /// a second; or now.
+  enum class urgency { busy, idle, now };
+  /// Reports the lines dropped since the last report, given the `total` so far. Returns when to call it again, if it
+  /// is too early.
+  deadline report(std::uint64_t total, urgency how) noexcept;
+  /// Waits until `until` for `notify` or `reopen`; returns whether there was one.
+  bool await_notice(deadline until) noexcept {
     pollfd wake{wake_.fd(), POLLIN, 0};
-    ::poll(&wake, 1, static_cast<int>(most.count()));
+    ::poll(&wake, 1, milliseconds_until(until));
     return wake.revents != 0 && wake_.consume();
   }
 
 private:
-  // Drops are reported after the queued lines, or after this time if the queue does not become empty.
   static constexpr std::chrono::seconds report_delay{1};
+  // How often a file is looked for at its path.
+  static constexpr std::chrono::seconds look_delay{1};
 
   bool put(std::string_view bytes) noexcept;
   bool await_writable(int descriptor) noexcept;
@@ -92,7 +97,9 @@ private:
   line_writer file_;
   std::string bytes_;
   std::uint64_t reported_ = 0;
-  clock::time_point noticed_{};  // when the first unreported drop was noticed
+  clock::time_point noticed_{};     // when the first unreported drop was noticed
+  clock::time_point reported_at_{};
+  clock::time_point looked_at_{};
   atomic<bool> reopen_asked_{false};
   mutex mutex_;
   deadline limit_;  // guarded by mutex_
@@ -156,27 +163,34 @@ inline int sink_writer::milliseconds_until(deadline until) noexcept {
 }
 
 inline void sink_writer::obey() noexcept {
-  if (reopen_asked_.exchange(false, std::memory_order_seq_cst)) {
-    static_cast<void>(file_.reopen());  // the old file is better than none
+  bool asked = reopen_asked_.exchange(false, std::memory_order_seq_cst);
+  if (auto const now = clock::now(); !asked && now - looked_at_ >= look_delay) {
+    looked_at_ = now;
+    asked = file_.moved();
   }
+  if (asked) static_cast<void>(file_.reopen());  // the old file is better than none
 }
 
-inline void sink_writer::report(std::uint64_t total, bool idle) noexcept {
-  if (total == reported_) return;
+inline deadline sink_writer::report(std::uint64_t total, urgency how) noexcept {
+  if (total == reported_) return std::nullopt;
   auto const now = clock::now();
   if (noticed_ == clock::time_point()) noticed_ = now;
-  if (!idle && now - noticed_ < report_delay) return;
+  auto const due = (how == urgency::busy ? noticed_ : reported_at_) + report_delay;
+  if (how != urgency::now && now < due) return due;
+  reported_at_ = now;
   std::uint64_t const missing = total - reported_;
   try {
     std::string const text =
         options_.report ? options_.report(missing)
                         : "kino: " + std::to_string(missing) + " log lines were dropped\n";
-    if (!put(text)) return;
-    reported_ = total;
-    noticed_ = {};
+    if (put(text)) {
+      reported_ = total;
+      noticed_ = {};
+    }
   } catch (std::exception const&) {
-    // Retried later, when there may be more memory.
+    // Retried with the next line, when there may be more memory.
   }
+  return std::nullopt;
 }
 
 }  // namespace detail
