@@ -3,7 +3,7 @@
 # The HTTP part of the server, which does not use Ruby, as libraries for tests and benchmarks. The gem compiles
 # the same files into its extension. Each folder includes only those before it on the lists.
 #
-#   kino_http         messages and HTTP/1, without sockets, and what loads kino_tls
+#   kino_http         messages, the access log and HTTP/1, without sockets, and what loads kino_tls
 #   kino_http_server  listeners, connections and admission, on top of it
 #
 # kino_add_http_server(SUFFIX definition...) adds another pair, compiled with these definitions.
@@ -14,7 +14,7 @@ find_package(llhttp REQUIRED)
 set(kino_http_server_dir "${CMAKE_CURRENT_LIST_DIR}/ext/kino")
 
 function(kino_add_http_server suffix)
-  foreach(target "kino_http:tls;base;http;http1" "kino_http_server:net;admission")
+  foreach(target "kino_http:tls;base;http;observers;http1" "kino_http_server:net;admission")
     string(REPLACE ":" ";" folders "${target}")
     list(POP_FRONT folders name)
     list(TRANSFORM folders REPLACE "(.+)" "${kino_http_server_dir}/\\1/*.cpp")

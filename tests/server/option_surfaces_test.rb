@@ -16,6 +16,8 @@ class OptionSurfacesTest < ServerTest
     Kino::OptionTypes::Switch => ->(option) { [!option.default] },
     Kino::OptionTypes::Path => ->(_) { ["other.file"] },
     Kino::OptionTypes::Addresses => ->(_) { [["127.0.0.2", "[::1]:81"], ["unix:///tmp/a.sock?mode=0660"]] },
+    Kino::LogDestinationType => ->(_) { ["stderr"] },
+    Kino::LogFormatType => ->(_) { ["json", "$status $target"] },
     Kino::OptionTypes::List => ->(option) { [option.example] },
     Kino::TLSType => ->(_) { [[{ cert: "a.pem", key: "b.pem", verify: :peer, ca: "c.pem" }], [{ cert: "a.pem", key: "a.pem" }, { cert: "b.pem", key: "c.pem" }]] }
   }.freeze

@@ -6,6 +6,8 @@
 
 #include "http/response_sink.hpp"
 
+#include <utility>
+
 namespace null_sink_test {
 
 /// Takes every response, and sends none.
@@ -15,6 +17,9 @@ public:
   using delivery = kino::server::delivery;
   using endpoint = kino::server::endpoint;
 
+  null_sink() = default;
+  null_sink(endpoint peer, endpoint local) : peer_(std::move(peer)), local_(std::move(local)) {}
+
   delivery send(exchange&, kino::server::response_part const&) noexcept override { return delivery::taken; }
   delivery interim(exchange&, int) noexcept override { return delivery::taken; }
   void flush(exchange&) noexcept override {}
@@ -23,12 +28,13 @@ public:
   void unanswered(exchange&, kino::ending) noexcept override {}
   void resume_reading(exchange&) override {}
   bool client_gone(exchange const&) override { return false; }
-  endpoint const& peer() const override { return nowhere_; }
-  endpoint const& local() const override { return nowhere_; }
+  endpoint const& peer() const override { return peer_; }
+  endpoint const& local() const override { return local_; }
   void release() noexcept override {}
 
 private:
-  endpoint const nowhere_{};
+  endpoint const peer_{};
+  endpoint const local_{};
 };
 
 /// One that all exchanges of a test may share.

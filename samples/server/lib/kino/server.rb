@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "app/access_log"
 require_relative "listen/address"
 require_relative "app/banner"
 require_relative "listen/certificates"
@@ -75,6 +76,8 @@ module Kino
     # process immediately, USR1 logs statistics, HUP reopens logs and reads certificates again or, when the log is a terminal, stops. Any other end of this method, by another signal's
     # exception or `exit`, also drains in-flight requests first.
     def run(banner: $stderr)
+      # Apps log there, and a pipe would get their lines late.
+      $stdout.sync = true
       settings.unknown_variables.each { |sentence| Log.line(sentence) }
       signals = Signals.new { cancel_start }
       signals.trap
@@ -119,6 +122,12 @@ module Kino
       @clean
     end
 
+    # Opens the files of the access log and of loggers again at their paths, after they have been renamed. A renamed or
+    # removed file is also noticed within a second, with its next line.
+    def reopen_logs
+      Log.reopen
+    end
+
     # Reads the certificate files again, for new connections. If they cannot be used, the log says why, and nothing changes.
     def reload_certificates
       @certificates&.reload(@id) if running?
@@ -160,6 +169,7 @@ module Kino
       least = ractor ? LEAST_DEFAULT_RACTORS : 1
       settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
       settings.settle(:threads) { ractor ? 1 : 3 }
+      settings.settle(:log_requests) { AccessLog.wanted?(settings) }
       settings.settle(:concurrency) { ractor ? cpus : 1 }
     end
 
@@ -167,6 +177,7 @@ module Kino
       Native.start_log
       wanted = addresses_to_bind
       @certificates = Certificates.new(settings[:tls]) if settings[:tls]
+      AccessLog.check(settings)
       @id = Native.create(native_config(wanted))
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
@@ -210,7 +221,7 @@ module Kino
     end
 
     def native_config(wanted)
-      settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load,
+      settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
     end
 
@@ -246,6 +257,7 @@ module Kino
       Native.stop(@id)
       @supervisor.join
       @listeners.remove_files
+      Log.flush if settings[:log_requests]
       @clean = clean ? true : false
       become(:stopped)
     end

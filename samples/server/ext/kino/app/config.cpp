@@ -48,6 +48,10 @@ public:
     VALUE const hash = (*this)[name];
     if (!NIL_P(hash)) into = read_tls(held_, hash);
   }
+  void read(char const* name, std::optional<access_log_settings>& into) const {
+    VALUE const hash = (*this)[name];
+    if (!NIL_P(hash)) into = read_access_log(held_, hash);
+  }
   void read(char const* name, clock::duration& into) const {
     VALUE const value = (*this)[name];
     if (NIL_P(value)) return;
@@ -179,6 +183,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("slots", of.slots, 1);
   visit("concurrency", of.concurrency, 0);
   visit("run_permits", of.run_permits);
+  visit("access_log", of.access_log);
 }
 
 // An option that nothing reads would do nothing.
@@ -193,7 +198,7 @@ void refuse_unknown(gvl const& held, reader const& from, std::vector<std::string
   }
 }
 
-// Writes settings into a Hash, in the form in which they are read; those of TLS and the binds, which other functions
+// Writes settings into a Hash, in the form in which they are read; those of TLS, the access log and the binds, which others
 // show, as whether there are any.
 class writer {
 public:
@@ -216,7 +221,10 @@ public:
     put(name, all);
   }
   void operator()(char const* name, std::vector<bind_address> const& list) { (*this)(name, !list.empty()); }
-  void operator()(char const* name, std::optional<tls_settings> const& tls) { (*this)(name, tls.has_value()); }
+  template <class Setting>
+  void operator()(char const* name, std::optional<Setting> const& one) {
+    (*this)(name, one.has_value());
+  }
 
   [[nodiscard]] VALUE hash() const { return hash_; }
 
@@ -240,6 +248,16 @@ tls_settings read_tls(gvl const& held, VALUE hash) {
   int clients = 0;
   from.read("clients", clients, 0, 2);
   made.clients = static_cast<tls::verify>(clients);
+  return made;
+}
+
+access_log_settings read_access_log(gvl const& held, VALUE hash) {
+  reader const from(held, hash);
+  access_log_settings made;
+  from.read("destination", made.destination);
+  from.read("format", made.format);
+  from.read("sample", made.sample, 1, UINT32_MAX);
+  from.read("color", made.color);
   return made;
 }
 

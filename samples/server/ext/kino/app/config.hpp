@@ -5,11 +5,13 @@
 #pragma once
 
 #include "base/options.hpp"
+#include "observers/access_log.hpp"
 
 #include <kino/gvl.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace kino::server {
 
@@ -20,14 +22,16 @@ struct config {
   std::size_t slots = 64;
   std::uint32_t concurrency = 0;
   bool run_permits = true;
+  std::optional<access_log_settings> access_log;
 };
 
 /// Reads `hash`; missing settings keep their defaults. Throws ruby_error, and std::invalid_argument
 /// naming the setting, also for one that does not exist.
 [[nodiscard]] config read_config(gvl const& held, VALUE hash);
-/// The settings as a Hash like the one that is read; of `binds` and `tls`, only whether there are any.
+/// The settings as a Hash like the one that is read; of `binds`, `tls` and `access_log`, only whether there are any.
 [[nodiscard]] VALUE show_config(gvl const& held, config& settings);
-/// Like read_config, for the settings of TLS.
+/// Like read_config, for the settings of TLS and of the access log.
 [[nodiscard]] tls_settings read_tls(gvl const& held, VALUE hash);
+[[nodiscard]] access_log_settings read_access_log(gvl const& held, VALUE hash);
 
 }  // namespace kino::server

@@ -7,6 +7,7 @@
 
 #include <kino/wait.hpp>
 
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -26,12 +27,19 @@ void wake_exactly() {
 #endif
 }
 
+// The options of the http_server, with what observes it.
+options observed(config const& settings) {
+  options made = settings.http;
+  if (settings.access_log) made.observes = std::make_shared<access_log>(*settings.access_log);
+  return made;
+}
+
 }  // namespace
 
 server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
       events_(2 * settings.slots + 8),
-      http_(settings.http, *this),
+      http_(observed(settings), *this),
       waiting_(http_.first_thread(), settings.queue_timeout,
                [this](exchange::reply& reply) { return offer(reply); }),
       queue_(held, {.capacity = settings.queue_depth,

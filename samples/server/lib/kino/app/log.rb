@@ -43,14 +43,14 @@ module Kino
       out.is_a?(IO) && out.fileno == STANDARD_ERROR
     end
 
-    # Waits at most so many seconds until all previous lines are written.
+    # Waits at most so many seconds until all previous lines are written, also those of the access log and of loggers.
     def self.flush(seconds = FLUSH_SECONDS)
-      Native.flush_log(seconds)
+      Native.flush_logs(seconds)
     end
 
-    # For log rotation. Standard error has no path to reopen, so this does nothing for now.
+    # For log rotation: opens every file again at its path. Standard output and standard error have none.
     def self.reopen
-      Native.reopen_log
+      Native.reopen_logs
     end
 
     # Describes the request of a report. An app may have changed env in any way.

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../errors"
+require_relative "log_types"
 require_relative "option"
 require_relative "tls_type"
 
@@ -11,7 +12,7 @@ module Kino
   module Options
     GROUPS = {
       app: "The app", listening: "Listening", tls: "TLS", workers: "Workers", queue: "The queue", connections: "Connections",
-      requests: "Requests", responses: "Responses", shutdown: "Shutdown"
+      requests: "Requests", responses: "Responses", logging: "Logging", shutdown: "Shutdown"
     }.freeze
 
     TABLE = [
@@ -80,6 +81,14 @@ module Kino
       Option.new(:max_response_temp_file, :bytes, 64 << 20, group: :responses, range: 0..(1 << 50),
                  help: "bytes of a streamed response that wait in an unlinked file in TMPDIR for a slow client before the app " \
                        "must wait, too; 0: none"),
+      Option.new(:log_requests, :boolean, nil, group: :logging, native: false, example: true,
+                 default_text: "true with another option of the log", help: "log every request to access_log"),
+      Option.new(:access_log, LogDestinationType.new, "stdout", group: :logging, native: false, example: "log/access.log",
+                 help: "where requests are logged"),
+      Option.new(:access_log_format, LogFormatType.new, "combined", group: :logging, native: false, example: "json",
+                 help: "what the line of a request contains"),
+      Option.new(:access_log_sample, :integer, 1, group: :logging, native: false, range: 1..1_000_000,
+                 help: "log one request out of so many, and every one that failed: its status is 400 or more, or its response incomplete"),
       Option.new(:shutdown_timeout, :seconds, 30.0, group: :shutdown, range: 0..86_400, native: false,
                  help: "time that in-flight requests may take to finish at shutdown")
     ].freeze

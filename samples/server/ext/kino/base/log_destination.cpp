@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+
+#include "base/log_destination.hpp"
+
+#include "base/log.hpp"
+#include "base/options.hpp"
+
+#include <kino/leaf_mutex.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unistd.h>
+
+namespace kino::server {
+
+namespace {
+
+// Several lines for each of the largest queue of requests.
+constexpr std::size_t capacity = std::size_t{4} << 20;
+
+// Destinations are only added, in front, so readers need no lock.
+struct destination {
+  std::string name;
+  kino::async_sink sink;
+  destination* next = nullptr;
+
+  template <class Target>
+  destination(std::string named, Target target)
+      : name(std::move(named)),
+        sink(std::move(target), {.capacity = capacity, .report = [this](std::uint64_t lines) { return report(lines); }}) {}
+
+  // Reported in the server's log: a line here would be in the way of what reads this file.
+  std::string report(std::uint64_t lines) const {
+    log_line(std::to_string(lines) + " log lines for " + name + " were dropped");
+    return {};
+  }
+};
+
+std::atomic<destination*> first{nullptr};
+
+destination* find(std::string const& name) {
+  // acquire: pairs with the release in log_destination.
+  destination* each = first.load(std::memory_order_acquire);
+  while (each && each->name != name) each = each->next;
+  return each;
+}
+
+template <class Each>
+void for_each_destination(Each each) {
+  // acquire: as in find.
+  for (destination* at = first.load(std::memory_order_acquire); at; at = at->next) each(at->sink);
+}
+
+}  // namespace
+
+kino::async_sink& log_destination(std::string const& name) {
+  if (name == "stderr") return log();
+  if (destination* const known = find(name)) return known->sink;
+  auto fresh = name == "stdout" ? std::make_unique<destination>(name, STDOUT_FILENO) : std::make_unique<destination>(name, name);
+  static kino::leaf_mutex adding;
+  std::lock_guard const guard(adding);
+  if (destination* const meanwhile = find(name)) return meanwhile->sink;
+  fresh->next = first.load(std::memory_order_relaxed);  // only written under the lock
+  first.store(fresh.get(), std::memory_order_release);   // pairs with find
+  return fresh.release()->sink;
+}
+
+void reopen_logs() noexcept {
+  for_each_destination([](kino::async_sink& sink) { sink.reopen(); });
+  log().reopen();
+}
+
+bool flush_logs(std::chrono::nanoseconds patience) noexcept {
+  auto const until = clock::now() + patience;
+  bool all = true;
+  auto const flush = [&](kino::async_sink& sink) {
+    all = sink.flush(std::max<std::chrono::nanoseconds>(until - clock::now(), std::chrono::nanoseconds(0))) && all;
+  };
+  for_each_destination(flush);
+  flush(log());  // the last one: it has the reports of the others
+  return all;
+}
+
+}  // namespace kino::server

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+
+#include "observers/access_log.hpp"
+
+#include "base/log_destination.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+
+namespace kino::server {
+
+namespace {
+// Most lines have fewer bytes.
+constexpr std::size_t usual_line = 512;
+}  // namespace
+
+access_log::access_log(access_log_settings const& settings)
+    : format_(settings.format, settings.color),
+      sink_(log_destination(settings.destination)),
+      sample_(std::max<std::uint32_t>(1, settings.sample)) {}
+
+// relaxed: see counted_.
+bool access_log::chosen(exchange_report const& report) noexcept {
+  bool const failed = report.status >= 400 || report.how != exchange_end::complete;
+  return failed || sample_ == 1 || counted_.fetch_add(1, std::memory_order_relaxed) % sample_ == 0;
+}
+
+void access_log::ended(exchange_report const& report) noexcept {
+  if (!chosen(report)) return;
+  try {
+    std::string line;
+    line.reserve(usual_line);
+    format_.append(line, report, std::chrono::system_clock::now());
+    static_cast<void>(sink_.write(line));
+  } catch (std::exception const&) {
+    // No memory: the line is lost, like one that the sink has no room for.
+  }
+}
+
+}  // namespace kino::server

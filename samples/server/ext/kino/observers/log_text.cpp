@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+
+#include "observers/log_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdio>
+#include <ctime>
+
+namespace kino::server {
+
+namespace {
+
+using std::chrono::system_clock;
+
+constexpr char digits[] = "0123456789abcdef";
+
+constexpr bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
+// The number of leading bytes that are plain.
+std::size_t plain_prefix(std::string_view bytes) {
+  return static_cast<std::size_t>(std::find_if_not(bytes.begin(), bytes.end(), is_plain) - bytes.begin());
+}
+
+// Appends plain bytes as they are; `escape` appends what begins with another byte, and returns its length.
+template <class Escape>
+void append_with(std::string& out, std::string_view bytes, Escape escape) {
+  while (!bytes.empty()) {
+    std::size_t const plain = plain_prefix(bytes);
+    out.append(bytes.substr(0, plain));
+    bytes.remove_prefix(plain);
+    if (!bytes.empty()) bytes.remove_prefix(escape(bytes));
+  }
+}
+
+void append_unit(std::string& out, std::uint32_t unit) {
+  char const text[] = {'\\', 'u', digits[unit >> 12 & 15], digits[unit >> 8 & 15], digits[unit >> 4 & 15], digits[unit & 15]};
+  out.append(text, sizeof text);
+}
+
+struct character {
+  std::uint32_t code;
+  std::size_t length;  // in bytes
+};
+
+// The first character of UTF-8; U+FFFD and one byte if it is invalid: too long, a surrogate or beyond Unicode.
+character first_character(std::string_view bytes) {
+  static constexpr character invalid{0xfffd, 1};
+  auto const lead = static_cast<unsigned char>(bytes[0]);
+  if (lead < 0x80) return {lead, 1};
+  std::size_t const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || bytes.size() < length) return invalid;
+  std::uint32_t code = lead & (0xff >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    auto const next = static_cast<unsigned char>(bytes[i]);
+    if ((next & 0xc0) != 0x80) return invalid;
+    code = code << 6 | (next & 0x3f);
+  }
+  static constexpr std::uint32_t least[] = {0x80, 0x800, 0x10000};
+  if (code < least[length - 2] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return invalid;
+  return {code, length};
+}
+
+// A text that changes once a second, kept by each thread.
+struct second_text {
+  std::time_t second = -1;
+  std::size_t size = 0;
+  std::array<char, 40> text{};
+
+  template <class Make>
+  std::string_view at(std::time_t now, Make make) {
+    if (now != second) {
+      int const length = make(text.data(), text.size());
+      size = length < 0 ? 0 : std::min(static_cast<std::size_t>(length), text.size() - 1);
+      second = now;
+    }
+    return {text.data(), size};
+  }
+};
+
+}  // namespace
+
+void append_escaped(std::string& out, std::string_view bytes) {
+  append_with(out, bytes, [&out](std::string_view rest) {
+    auto const c = static_cast<unsigned char>(rest[0]);
+    char const text[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
+    out.append(text, sizeof text);
+    return std::size_t{1};
+  });
+}
+
+void append_json_escaped(std::string& out, std::string_view bytes) {
+  append_with(out, bytes, [&out](std::string_view rest) {
+    if (rest[0] == '"' || rest[0] == '\\') {
+      out += '\\';
+      out += rest[0];
+      return std::size_t{1};
+    }
+    character const next = first_character(rest);
+    if (next.code < 0x10000) {
+      append_unit(out, next.code);
+    } else {
+      append_unit(out, 0xd800 + ((next.code - 0x10000) >> 10));
+      append_unit(out, 0xdc00 + ((next.code - 0x10000) & 0x3ff));
+    }
+    return next.length;
+  });
+}
+
+void append_number(std::string& out, std::uint64_t number) {
+  char text[20];
+  out.append(text, std::to_chars(text, text + sizeof text, number).ptr);
+}
+
+void append_seconds(std::string& out, std::chrono::nanoseconds duration) {
+  auto const micros = static_cast<std::uint64_t>(std::max<std::int64_t>(0, duration.count())) / 1000;
+  append_number(out, micros / 1'000'000);
+  char text[] = ".000000";
+  std::uint64_t rest = micros % 1'000'000;
+  for (char* at = text + 6; at != text; --at, rest /= 10) *at = static_cast<char>('0' + rest % 10);
+  out.append(text, 7);
+}
+
+// Not inlined, either: a thread-local's address must not be kept across a call into Ruby, after which a Ractor may be on
+// another native thread.
+[[gnu::noinline]] void append_utc_time(std::string& out, system_clock::time_point at) {
+  static thread_local second_text cached;
+  auto const whole = std::chrono::floor<std::chrono::seconds>(at);
+  std::time_t const second = system_clock::to_time_t(whole);
+  out.append(cached.at(second, [second](char* text, std::size_t size) {
+    std::tm t{};
+    ::gmtime_r(&second, &t);
+    return std::snprintf(text, size, "%04d-%02d-%02dT%02d:%02d:%02d.", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
+                         t.tm_min, t.tm_sec);
+  }));
+  auto const ms = static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(at - whole).count());
+  char const text[] = {static_cast<char>('0' + ms / 100), static_cast<char>('0' + ms / 10 % 10), static_cast<char>('0' + ms % 10), 'Z'};
+  out.append(text, sizeof text);
+}
+
+[[gnu::noinline]] void append_local_time(std::string& out, system_clock::time_point at) {
+  static constexpr char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static thread_local second_text cached;
+  std::time_t const second = system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(at));
+  out.append(cached.at(second, [second](char* text, std::size_t size) {
+    std::tm t{};
+    ::localtime_r(&second, &t);
+    long const minutes = t.tm_gmtoff / 60;
+    long const ahead = minutes < 0 ? -minutes : minutes;
+    // By hand: strftime speaks the process's language.
+    return std::snprintf(text, size, "%02d/%s/%04d:%02d:%02d:%02d %c%02ld%02ld", t.tm_mday, months[t.tm_mon], t.tm_year + 1900,
+                         t.tm_hour, t.tm_min, t.tm_sec, minutes < 0 ? '-' : '+', ahead / 60, ahead % 60);
+  }));
+}
+
+}  // namespace kino::server

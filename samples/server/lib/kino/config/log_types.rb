@@ -1,0 +1,48 @@
+# frozen_string_literal: true
+
+require_relative "option_types"
+
+module Kino
+  # The type of the option `access_log`.
+  class LogDestinationType < OptionTypes::Path
+    STREAMS = %w[stdout stderr].freeze
+
+    def metavar = "DESTINATION"
+
+    def accepted = "stdout, stderr or the path of a file"
+
+    def range_text = accepted
+
+    private
+
+    def convert(given)
+      super(Symbol === given ? given.to_s : given)
+    end
+  end
+
+  # The type of the option `access_log_format`. The native server knows the fields.
+  class LogFormatType < OptionTypes::Type
+    NAMES = %w[common combined json].freeze
+
+    def metavar = "FORMAT"
+
+    def accepted = "common, combined, json, or one line of text with fields such as $status"
+
+    def range_text = "common, combined, json or a text with $fields"
+
+    def words = NAMES
+
+    private
+
+    def allowed?(value) = NAMES.include?(value) || (value.include?("$") && !value.match?(/[[:cntrl:]]/))
+
+    def convert(given)
+      given.to_s if String === given || Symbol === given
+    end
+
+    def suggestion(given)
+      near = Spelling.nearest(given, NAMES) if String === given || Symbol === given
+      near ? "; did you mean #{near}?" : ""
+    end
+  end
+end
