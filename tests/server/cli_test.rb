@@ -278,6 +278,41 @@ class CliTest < ServerTest
     assert_equal text, File.read(File.join(directory, "kino.rb"))
   end
 
+  def test_init_translates_a_configuration_of_puma_and_says_what_became_of_each_line
+    write("config.ru", HELLO)
+    write("config/puma.rb", "threads 2, 4\nport ENV.fetch('PORT', 3000)\npreload_app!\npidfile 'x.pid'\nputs 'loud'\n")
+    status, output = kino("--init", "--from", "config/puma.rb", env: { "PORT" => "0" })
+    assert_equal 0, status, output
+    assert_equal <<~TEXT, output
+      config/puma.rb:1: threads 2, 4
+        translated: workers 4
+        translated: threads 1
+        note: as many handlers at once as before; as workers of one Thread, they can run in parallel Ractors
+      config/puma.rb:2: port ENV.fetch('PORT', 3000)
+        translated: port ENV.fetch('PORT', 3000)
+        translated: bind "0.0.0.0"
+        note: the address is Puma's default, every interface; 127.0.0.1 is safer if a proxy on this machine is in front
+      config/puma.rb:3: preload_app!
+        not needed: kino runs in one process and does not fork, so the app is always loaded once
+      config/puma.rb:4: pidfile 'x.pid'
+        do this instead: kino writes no such file; systemd and containers know the process; a shell can do `kino & echo $! > FILE`
+
+      The file reads these variables of the environment: PORT (set).
+      If production has other ones, set them and translate again.
+      2 translated, 1 not needed, 1 do this instead. Read the one that is left to you.
+      wrote kino.rb
+    TEXT
+    @child = child = Child.ruby(KINO, chdir: directory, env: { "PORT" => "0" })
+    Client.open(child.port) { |client| assert_equal 200, client.get("/").status }
+    assert_match(/: 4 \w+ of 1 Thread/, child.log)
+    child.signal("TERM")
+    assert_equal 0, child.status
+    assert_match(/kino\.rb already exists/, kino("--init", "--from", "config/puma.rb").last)
+    assert_match(/there is no file nowhere\.rb to translate/, kino("--init", "other.rb", "--from", "nowhere.rb").last)
+    refute_path_exists File.join(directory, "other.rb")
+    assert_match(/--from needs --init: kino --init kino\.rb --from a\.rb/, kino("--from", "a.rb").last)
+  end
+
   def test_check_says_whether_the_app_can_run_in_ractors_and_lists_the_reasons
     write("config.ru", HELLO)
     assert_equal [0, "The app can run in Ractors.\n"], kino("--check")

@@ -49,15 +49,29 @@ module Kino
     end
 
     def init
-      require_relative "config/template"
       path = @line.argument || ConfigFile::PLACES.first
-      File.open(path, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write(Template.text) }
-      @out.puts("wrote #{path}")
+      # Before a translation, which takes longer.
+      raise Errno::EEXIST if File.exist?(path)
+
+      text, report = @line.from ? translation : template
+      File.open(path, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write(text) }
+      @out.puts(*report, "wrote #{path}")
       0
     rescue Errno::EEXIST
       raise ConfigError, "#{path} already exists; remove it or choose another path: kino --init PATH"
     rescue SystemCallError => e
       raise ConfigError, "cannot write #{path}: #{e.message.sub(/ @ .*/, "")}"
+    end
+
+    def template
+      require_relative "config/template"
+      [Template.text]
+    end
+
+    def translation
+      require_relative "puma_config/translation"
+      made = PumaConfig::Translation.of_file(@line.from)
+      [made.config, made.report]
     end
 
     def check_config

@@ -23,6 +23,7 @@ module Kino
       Command.new(:help, nil, "-h", "print this")
     ].freeze
     CONFIG = Command.new(:config, "FILE", "-C", "configuration file (default: kino.rb, else config/kino.rb, if it exists)")
+    FROM = Command.new(:from, "FILE", nil, "with --init: translate a configuration file of Puma, such as config/puma.rb, and say line by line what became of it")
 
     INTRODUCTION = <<~TEXT
       Usage: kino [options] [rackup file]
@@ -36,8 +37,8 @@ module Kino
     SWITCHES_WIDTH = 28
     TEXT_WIDTH = 46
 
-    # The command, its argument and the configuration file, if given.
-    attr_reader :command, :argument, :config
+    # The command, its argument, the configuration file, and the file to translate, if given.
+    attr_reader :command, :argument, :config, :from
     # By option name: the text of the flag, those of a repeated one with its separator between; true or false for a switch.
     attr_reader :flags
     # A message for each mistake.
@@ -68,6 +69,7 @@ module Kino
         retry
       end
       @files.concat(arguments)
+      @mistakes << "--from needs --init: kino --init kino.rb --from #{@from}" if @from && @command != :init
       # The value of an unknown flag looks like a file.
       @mistakes << "only one rackup file can be given, not #{@files.join(" ")}" if @files.size > 1 && @mistakes.empty?
     end
@@ -80,6 +82,7 @@ module Kino
         end
         parser.separator("\nOther:")
         on(parser, CONFIG) { |path| @config = path }
+        on(parser, FROM) { |path| @from = path }
         COMMANDS.each { |command| on(parser, command) { |argument| @command, @argument = command.name, argument } }
       end
     end
@@ -133,7 +136,7 @@ module Kino
     end
 
     def long_flags
-      Options::TABLE.filter_map(&:long_flag) + [CONFIG, *COMMANDS].map(&:long_flag)
+      Options::TABLE.filter_map(&:long_flag) + [CONFIG, FROM, *COMMANDS].map(&:long_flag)
     end
 
     def flags_like(flag)

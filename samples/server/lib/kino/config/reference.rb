@@ -42,6 +42,18 @@ module Kino
             | ^^^^^^
       ```
 
+      ## From Puma
+
+      ```sh
+      kino --init --from config/puma.rb      # writes kino.rb
+      ```
+
+      evaluates the file in a child process, with the environment of the command, and says line by line what became of each
+      directive: what it is called here, that it is not needed, or what to do instead. Arguments that read the environment stay
+      as they are written. The report is also in kino.rb, as comments.
+
+      ## Completion
+
       The completion of flags and their values, for bash and zsh:
 
       ```sh

@@ -1,0 +1,95 @@
+# frozen_string_literal: true
+
+require_relative "../config/options"
+
+module Kino
+  module PumaConfig
+    # What becomes of each directive of Puma's configuration files, from version 3 on. Translated ones are in
+    # Translation; the others have a sentence that says why they are not needed, or what to do instead.
+    module Directives
+      TRANSLATED = %i[
+        bind bind_to_activated_sockets clear_binds! directory environment first_data_timeout force_shutdown_after
+        http_content_length_limit max_keep_alive enable_keep_alives persistent_timeout port rackup set_default_host ssl_bind
+        tag threads worker_shutdown_timeout workers load
+      ].freeze
+
+      NO_FORK = "kino runs in one process and does not fork"
+      IN_PLACE = "kino has no hook here"
+      NOT_NEEDED = {
+        preload_app!: "#{NO_FORK}, so the app is always loaded once",
+        fork_worker: NO_FORK, nakayoshi_fork: NO_FORK, wait_for_less_busy_worker: NO_FORK, worker_culling_strategy: NO_FORK,
+        silence_single_worker_warning: NO_FORK, silence_fork_callback_warning: NO_FORK, cluster_accept_loop_delay: NO_FORK,
+        worker_check_interval: NO_FORK, worker_boot_timeout: NO_FORK,
+        before_worker_fork: NO_FORK, on_worker_fork: NO_FORK, after_worker_fork: NO_FORK, before_refork: NO_FORK, on_refork: NO_FORK, after_refork: NO_FORK,
+        prune_bundler: "kino does not restart itself; the new process loads its own bundle",
+        extra_runtime_dependencies: "it belongs to prune_bundler, which kino does not need",
+        restart_command: "kino does not restart itself",
+        state_path: "it is for pumactl; kino obeys signals: TERM stops it, USR1 logs statistics, HUP reads certificates again",
+        state_permission: "it is for pumactl",
+        queue_requests: "kino always collects a request before a worker gets it, so slow clients occupy no worker",
+        max_fast_inline: "connections take turns", tcp_mode: "kino has only this mode",
+        io_selector_backend: "native threads do the input and output", io_threads: "native threads do the input and output",
+        max_io_threads: "a handler that waits frees its place for another one",
+        drain_on_shutdown: "everything that was accepted is answered",
+        raise_exception_on_sigterm: "after TERM, kino ends with status 0",
+        mutate_stdout_and_stderr_to_sync_on_write: "a native thread writes the log",
+        clean_thread_locals: "set what a request needs at its beginning",
+        reaping_time: "workers exist from the start to the end", auto_trim_time: "workers exist from the start to the end",
+        allow_underscore_headers: "field names with underscores are accepted where they cannot be mistaken for others",
+        quiet: "kino logs no requests",
+        debug: "the log has the reason of each refused request",
+        shutdown_debug: "the log names requests that did not end"
+      }.freeze
+
+      APP_CODE = "put what must happen before the first request at the end of config.ru"
+      AT_END = "use `at_exit { ... }` in config.ru"
+      NOT_RECONNECTED = "#{NO_FORK}, so connections that the app opens while it loads stay valid, and nothing has to be reconnected; #{APP_CODE}"
+      INSTEAD = {
+        before_fork: NOT_RECONNECTED, on_worker_boot: NOT_RECONNECTED, before_worker_boot: NOT_RECONNECTED, after_worker_boot: NOT_RECONNECTED,
+        on_booted: "#{IN_PLACE}; #{APP_CODE}", after_booted: "#{IN_PLACE}; #{APP_CODE}",
+        on_worker_shutdown: "#{IN_PLACE}; #{AT_END}", before_worker_shutdown: "#{IN_PLACE}; #{AT_END}",
+        on_stopped: "#{IN_PLACE}; #{AT_END}", after_stopped: "#{IN_PLACE}; #{AT_END}",
+        on_restart: "kino does not restart itself; #{AT_END}", before_restart: "kino does not restart itself; #{AT_END}",
+        on_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it", before_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it",
+        on_thread_exit: IN_PLACE, before_thread_exit: IN_PLACE,
+        out_of_band: "#{IN_PLACE}; workers are busy whenever there are requests",
+        pidfile: "kino writes no such file; systemd and containers know the process; a shell can do `kino & echo $! > FILE`",
+        activate_control_app: "kino has no control app; `kill -USR1 PID` logs statistics, and `Kino::Server#stats` returns them",
+        stdout_redirect: "redirect them where kino is started: `kino >>out.log 2>>err.log`, or StandardOutput=append:/path and StandardError=append:/path in systemd's unit",
+        log_requests: "use Rack::CommonLogger in config.ru",
+        custom_logger: "kino's log goes to standard error", log_formatter: "kino's log goes to standard error",
+        lowlevel_error_handler: "rescue errors in a middleware at the top of config.ru; otherwise the client gets 500, and the backtrace is logged",
+        app: "put it into config.ru: `run APP`",
+        plugin: "plugins of Puma run only there; run what it starts as a process of its own",
+        daemonize: "let systemd, or `nohup kino &`, run it in the background",
+        early_hints: "kino has no `rack.early_hints`",
+        idle_timeout: "kino runs until it is stopped",
+        worker_timeout: "a worker that dies is replaced at once; no timeout ends a handler, so give its calls timeouts of their own",
+        set_remote_address: "REMOTE_ADDR is the peer of the connection; `Rack::Request#ip` reads X-Forwarded-For behind trusted proxies",
+        rack_url_scheme: "`Rack::Request#scheme` reads X-Forwarded-Proto; REMOTE_ADDR and rack.url_scheme are those of the connection",
+        supported_http_methods: "every method reaches the app; refuse the others there",
+        fiber_per_request: "a handler runs in a Thread of a worker"
+      }.freeze
+
+      # What to do instead of some plugins.
+      PLUGINS = {
+        "tmp_restart" => "restart kino by what starts it, such as systemd; a file is not watched",
+        "solid_queue" => "run `bin/jobs` as a process of its own",
+        "tailwindcss" => "run `bin/rails tailwindcss:watch` as a process of its own",
+        "systemd" => "kino sends systemd no notifications; use Type=exec in its unit"
+      }.freeze
+
+      # Calls that are not Puma's, and the sentence about them.
+      OTHER = {
+        at_exit: "it can stay as it is in config.ru",
+        trap: "kino handles INT, TERM, QUIT, HUP and USR1 itself; other signals can be trapped in config.ru",
+        require: "it could not be loaded here, so what depends on it is unknown",
+        **%i[exit exit! abort exec fork spawn system sleep ` gets daemon].to_h { |name| [name, "it was not executed; kino.rb may do it, before the app is loaded"] }
+      }.freeze
+
+      ALL = (TRANSLATED + NOT_NEEDED.keys + INSTEAD.keys).freeze
+
+      def self.names = ALL
+    end
+  end
+end

@@ -1,0 +1,256 @@
+# frozen_string_literal: true
+
+require_relative "../config/options"
+require_relative "addresses"
+require_relative "directives"
+require_relative "recorder"
+
+module Kino
+  module PumaConfig
+    # Translates the calls of a recording, in their order.
+    class Outcomes
+      Call = Recorder::Call
+      Unclear = Recorder::Unclear
+      MOST_SECONDS = 86_400
+      # A constant of Puma.
+      DEFAULT_RACKUP = "DefaultRackup"
+
+      attr_reader :entries
+
+      def initialize(path, source, recorded)
+        @path = path
+        @source = source
+        @default_host = "0.0.0.0"
+        @threads = recorded.reverse.find { |one| one.is_a?(Call) && one.name == :threads }
+        @workers = recorded.reverse.find { |one| one.is_a?(Call) && one.name == :workers }
+        @listens = false
+        @plain = recorded.any? { |one| one.is_a?(Call) && (one.name == :ssl_bind || one.name == :bind && one.arguments.first.to_s.start_with?("ssl:")) }
+        @entries = []
+        recorded.each { |one| @entries << (one.is_a?(Call) ? translate(one) : failure(one)) }
+        add_addresses
+      end
+
+      private
+
+      def failure(one)
+        entry(one.line, :failed, one.message)
+      end
+
+      def entry(line, kind, text = nil, code = [])
+        Translation::Entry.new(line, line ? @source.line(line) : "", kind, code, text)
+      end
+
+      def translate(call)
+        name = call.name
+        if Directives::NOT_NEEDED.key?(name) then entry(call.line, :not_needed, Directives::NOT_NEEDED[name])
+        elsif Directives::INSTEAD.key?(name) then instead(call)
+        elsif Directives::TRANSLATED.include?(name) then translated(call)
+        elsif Directives::OTHER.key?(name) then entry(call.line, :by_hand, Directives::OTHER[name])
+        else entry(call.line, :by_hand, "#{name} is no directive of Puma that kino knows#{suggestion(name)}")
+        end
+      end
+
+      def suggestion(name)
+        near = Spelling.nearest(name, Directives.names.map(&:to_s))
+        near ? "; did you mean #{near}?" : ""
+      end
+
+      # Some are off by their arguments.
+      def instead(call)
+        off = [:quiet, :daemonize, :early_hints, :log_requests].include?(call.name) && call.arguments == [false]
+        return entry(call.line, :not_needed, "kino does not do that") if off
+
+        entry(call.line, :instead, (Directives::PLUGINS[call.arguments.first.to_s] if call.name == :plugin) || Directives::INSTEAD[call.name])
+      end
+
+      def translated(call)
+        expressions = @source.arguments(call.name, call.line)
+        unclear = call.arguments.zip(expressions).filter_map { |value, written| unclear_in(value) unless written }.first
+        if unclear && unclear.text != DEFAULT_RACKUP
+          return entry(call.line, :by_hand, "it depends on #{unclear.text}, which is not known here")
+        end
+
+        __send__(:"on_#{call.name.to_s.delete_suffix("!")}", call, expressions)
+      rescue ConfigError => e
+        entry(call.line, :by_hand, e.message.lines.first.chomp)
+      rescue ArgumentError, TypeError, NoMethodError, IndexError => e
+        entry(call.line, :by_hand, "it cannot be translated with these arguments (#{e.message.lines.first.chomp})")
+      end
+
+      def unclear_in(value)
+        case value
+        when Unclear then value
+        when Hash then value.each_value.filter_map { |one| unclear_in(one) }.first
+        when Array then value.filter_map { |one| unclear_in(one) }.first
+        end
+      end
+
+      # A line of kino.rb. +expression+: how the value is written, instead of the value.
+      def set(name, value, expression = nil)
+        option = Options.fetch(name)
+        option.parse(value, name) unless value.is_a?(Unclear)
+        return "#{name} #{expression}" if expression && (value.is_a?(Unclear) || same?(expression, value))
+
+        option.directive(option.parse(value, name))
+      end
+
+      # Whether the expression, which only reads the environment, has this value.
+      def same?(expression, value)
+        verbose, $VERBOSE = $VERBOSE, nil
+        eval(expression).to_s == value.to_s
+      rescue StandardError, ScriptError
+        false
+      ensure
+        $VERBOSE = verbose
+      end
+
+      def done(call, *code, text: nil)
+        fixed = "it depends on the environment; this is the value here" if reads_environment?(call) && code.compact.none?(/\bENV\b/)
+        entry(call.line, :translated, [fixed, text].compact.join("; ").then { |all| all unless all.empty? }, code.compact)
+      end
+
+      def reads_environment?(call)
+        @source.line(call.line).split(/\b(?:if|unless)\b/).first.to_s.match?(/\bENV\b/)
+      end
+
+      # --- listening ---
+
+      def on_bind(call, expressions)
+        @listens = true
+        code, text = Addresses.of_url(call.arguments.fetch(0), expressions.first, @plain) { |name, value| set(name, value) }
+        done(call, *code, text: text)
+      end
+
+      def on_port(call, expressions)
+        @listens = true
+        host = call.arguments[1] || @default_host
+        address = Addresses.http(Addresses.bracketed(host), @plain)
+        return done(call, set(:bind, "#{address}:#{Integer(call.arguments[0])}")) if @port
+
+        @port = true
+        done(call, set(:port, call.arguments[0], expressions.first), set(:bind, address),
+             text: ("the address is Puma's default, every interface; 127.0.0.1 is safer if a proxy on this machine is in front" if host == "0.0.0.0"))
+      end
+
+      def on_ssl_bind(call, _expressions)
+        @listens = true
+        code, text = Addresses.of_ssl_bind(*call.arguments) { |name, value| set(name, value) }
+        done(call, *code, text: text)
+      end
+
+      def on_set_default_host(call, _expressions)
+        @default_host = call.arguments.fetch(0).to_s
+        entry(call.line, :not_needed, "the addresses of the ports below have it")
+      end
+
+      def on_bind_to_activated_sockets(call, _expressions)
+        entry(call.line, :instead, "kino opens its sockets itself; write their addresses as `bind ADDRESS`, and disable systemd's socket unit")
+      end
+
+      def on_clear_binds(call, _expressions)
+        @port = @listens = false
+        @entries.select { |one| one.code.reject! { |code| code.match?(/\A(bind|port|tls) /) } }.each do |one|
+          one.kind, one.text = :not_needed, "clear_binds! removes it"
+        end
+        entry(call.line, :not_needed, "the addresses above it are left out")
+      end
+
+      # Puma's default is not kino's.
+      def add_addresses
+        return if @listens
+
+        @entries << Translation::Entry.new(nil, "", :by_hand, [], "the file names no address; Puma then listens on every interface, and kino on 127.0.0.1, both " \
+                                                                  "on port 9292. If other machines connect directly, add `bind \"0.0.0.0\"`")
+      end
+
+      # --- workers ---
+
+      PROCESSES = "they are Ractors, or groups of Threads, of one process; as with Puma, there are workers × threads handlers"
+
+      def on_workers(call, expressions)
+        return entry(call.line, :not_needed, "a later line replaces it") unless call.equal?(@workers)
+        written = expressions.first && (expressions.first.match?(/\AInteger\(|\.to_i\z/) ? expressions.first : "Integer(#{expressions.first})")
+        return done(call, "workers [#{written}, 1].max", text: PROCESSES) if written && same?(written, call.arguments[0])
+
+        number = call.arguments.fetch(0)
+        return entry(call.line, :not_needed, "kino chooses the number of workers by the CPUs") if number.to_s == "auto"
+        return entry(call.line, :not_needed, "that is Puma's single mode; see threads") if Integer(number).zero?
+
+        done(call, set(:workers, Integer(number)), text: PROCESSES)
+      end
+
+      # Puma's single mode becomes as many workers of one thread: they can run in parallel Ractors.
+      def on_threads(call, expressions)
+        return entry(call.line, :not_needed, "a later line replaces it") unless call.equal?(@threads)
+
+        most = call.arguments.fetch(-1)
+        most = call.arguments[0].fetch(-1) if most.is_a?(Array)
+        return done(call, set(:threads, most, expressions.last), text: fewest(call)) if cluster?
+
+        done(call, set(:workers, most, expressions.last), "threads 1",
+             text: "as many handlers at once as before; as workers of one Thread, they can run in parallel Ractors")
+      end
+
+      def cluster?
+        return false unless @workers
+
+        value = @workers.arguments.first
+        !@source.arguments(:workers, @workers.line).compact.empty? || value.to_s == "auto" || value.to_s.to_i.positive?
+      end
+
+      def fewest(call)
+        "kino starts all of them at once; there is no smaller number" if call.arguments.flatten.uniq.size > 1
+      end
+
+      # --- times and limits ---
+
+      { first_data_timeout: :header_timeout, persistent_timeout: :keep_alive_timeout, worker_shutdown_timeout: :shutdown_timeout,
+        http_content_length_limit: :max_body_size, max_keep_alive: :max_keep_alive }.each do |puma, kino|
+        define_method(:"on_#{puma}") do |call, expressions|
+          done(call, set(kino, call.arguments.fetch(0), expressions.first))
+        end
+      end
+
+      def on_force_shutdown_after(call, expressions)
+        value = call.arguments.fetch(0, :forever)
+        seconds = { "forever" => MOST_SECONDS, "immediately" => 0 }[value.to_s] || value
+        done(call, set(:shutdown_timeout, seconds, expressions.first), text: ("that is as long as kino can wait" if value.to_s == "forever"))
+      end
+
+      def on_enable_keep_alives(call, _expressions)
+        return entry(call.line, :not_needed, "connections stay open") unless call.arguments == [false]
+
+        done(call, set(:max_keep_alive, 1))
+      end
+
+      # --- the process: kino.rb is Ruby, and is evaluated before the app is loaded ---
+
+      def on_rackup(call, expressions)
+        value = call.arguments.fetch(0)
+        return entry(call.line, :not_needed, "config.ru is the default") if value.is_a?(Unclear) && value.text == DEFAULT_RACKUP
+
+        done(call, set(:rackup, value, expressions.first))
+      end
+
+      def on_environment(call, expressions)
+        value = call.arguments.fetch(0)
+        written = expressions.first && (value.is_a?(Unclear) || same?(expressions.first, value)) ? expressions.first : value.to_s.inspect
+        done(call, "ENV[\"RACK_ENV\"] ||= #{written}")
+      end
+
+      def on_directory(call, expressions)
+        done(call, "Dir.chdir(#{expressions.first || call.arguments.fetch(0).to_s.inspect})")
+      end
+
+      def on_tag(call, _expressions)
+        return entry(call.line, :not_needed, "kino adds no tag") if call.arguments.fetch(0).to_s.empty?
+
+        done(call, "Process.setproctitle(#{"kino [#{call.arguments[0]}]".inspect})")
+      end
+
+      def on_load(call, _expressions)
+        entry(call.line, :by_hand, "translate that file, too: kino --init OTHER.rb --from #{call.arguments.fetch(0)}")
+      end
+    end
+  end
+end
