@@ -135,7 +135,7 @@ class PumaConfigTest < Minitest::Test
       "http_content_length_limit 10_485_760" => ['max_body_size "10 MiB"'], "force_shutdown_after 12.5" => ["shutdown_timeout 12.5"],
       "force_shutdown_after :immediately" => ["shutdown_timeout 0"], "force_shutdown_after" => ["shutdown_timeout 86400"],
       "worker_shutdown_timeout ENV.fetch('KINO_T', 20).to_i" => ["shutdown_timeout ENV.fetch('KINO_T', 20).to_i"],
-      "enable_keep_alives false" => ["max_keep_alive 1"], "rackup 'a/b.ru'" => ['rackup "a/b.ru"'], "rackup DefaultRackup" => [],
+      "log_requests" => ["log_requests true"], "log_requests false" => ["log_requests false"], "enable_keep_alives false" => ["max_keep_alive 1"], "rackup 'a/b.ru'" => ['rackup "a/b.ru"'], "rackup DefaultRackup" => [],
       "environment :production" => ['ENV["RACK_ENV"] ||= "production"'], "tag 'my app'" => ['Process.setproctitle("kino [my app]")'], "tag ''" => [],
       "directory '/srv/app'" => ['Dir.chdir("/srv/app")']
     }.each { |text, lines| assert_equal lines, entry(text).code, text }

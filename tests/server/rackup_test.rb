@@ -50,6 +50,14 @@ class RackupTest < ServerTest
     assert_serves(child, child.port)
   end
 
+  # Rackup itself passes an option of that name to every handler.
+  def test_the_access_log_is_an_option_too
+    child = rackup("-p", "0", "-O", "AccessLog=access.log", "-O", "Workers=1")
+    assert_match(/access_log access\.log \(flag\)/, child.log)
+    assert_serves(child, child.port)
+    assert_match(%r{"GET / HTTP/1\.1" 200}, File.read(File.join(directory, "access.log")))
+  end
+
   def test_the_configuration_file_sets_port_and_address
     port = free_port
     configure("port #{port}\nbind '127.0.0.1'\nworkers 1\n")

@@ -9,7 +9,7 @@ module Kino
     module Directives
       TRANSLATED = %i[
         bind bind_to_activated_sockets clear_binds! directory environment first_data_timeout force_shutdown_after
-        http_content_length_limit max_keep_alive enable_keep_alives persistent_timeout port rackup set_default_host ssl_bind
+        http_content_length_limit max_keep_alive enable_keep_alives log_requests persistent_timeout port rackup set_default_host ssl_bind
         tag threads worker_shutdown_timeout workers load
       ].freeze
 
@@ -36,7 +36,7 @@ module Kino
         clean_thread_locals: "set what a request needs at its beginning",
         reaping_time: "workers exist from the start to the end", auto_trim_time: "workers exist from the start to the end",
         allow_underscore_headers: "field names with underscores are accepted where they cannot be mistaken for others",
-        quiet: "kino logs no requests",
+        quiet: "kino logs no requests unless log_requests is set",
         debug: "the log has the reason of each refused request",
         shutdown_debug: "the log names requests that did not end"
       }.freeze
@@ -56,8 +56,7 @@ module Kino
         pidfile: "kino writes no such file; systemd and containers know the process; a shell can do `kino & echo $! > FILE`",
         activate_control_app: "kino has no control app; `kill -USR1 PID` logs statistics, and `Kino::Server#stats` returns them",
         stdout_redirect: "redirect them where kino is started: `kino >>out.log 2>>err.log`, or StandardOutput=append:/path and StandardError=append:/path in systemd's unit",
-        log_requests: "use Rack::CommonLogger in config.ru",
-        custom_logger: "kino's log goes to standard error", log_formatter: "kino's log goes to standard error",
+        custom_logger: "kino's log goes to standard error", log_formatter: "kino's log goes to standard error; `access_log_format` is for the lines of requests",
         lowlevel_error_handler: "rescue errors in a middleware at the top of config.ru; otherwise the client gets 500, and the backtrace is logged",
         app: "put it into config.ru: `run APP`",
         plugin: "plugins of Puma run only there; run what it starts as a process of its own",

@@ -57,7 +57,7 @@ module Kino
 
       # Some are off by their arguments.
       def instead(call)
-        off = [:quiet, :daemonize, :early_hints, :log_requests].include?(call.name) && call.arguments == [false]
+        off = %i[daemonize early_hints].include?(call.name) && call.arguments == [false]
         return entry(call.line, :not_needed, "kino does not do that") if off
 
         entry(call.line, :instead, (Directives::PLUGINS[call.arguments.first.to_s] if call.name == :plugin) || Directives::INSTEAD[call.name])
@@ -221,6 +221,10 @@ module Kino
         return entry(call.line, :not_needed, "connections stay open") unless call.arguments == [false]
 
         done(call, set(:max_keep_alive, 1))
+      end
+
+      def on_log_requests(call, _expressions)
+        done(call, set(:log_requests, call.arguments.fetch(0, true)))
       end
 
       # --- the process: kino.rb is Ruby, and is evaluated before the app is loaded ---

@@ -34,7 +34,7 @@ module Rackup
       # Raises ConfigError for an option that is unknown or whose value is not allowed.
       def self.settings(options)
         refuse_unknown(options)
-        own = options.select { |name, value| names.key?(name) && !value.nil? }
+        own = options.select { |name, value| names.key?(name) && !value.nil? && !of_rackup?(name, value) }
         given, defaults = own.partition { |name, value| chosen?(name, value, options[:user_supplied_options]) }
         ::Kino::Settings.new(by_name(given), given_as: "flag", places: ->(option) { "-O #{camel(option)}" },
                                              file: ::Kino::ConfigFile.find(options[:Config]), defaults: by_name(defaults))
@@ -45,6 +45,11 @@ module Rackup
         ::Kino::Options::SERVER.each_with_object(HOST_OPTIONS.dup) do |option, all|
           all[option.name] = all[camel(option).to_sym] = option.name
         end
+      end
+
+      # Rackup passes an Array called AccessLog to every handler.
+      def self.of_rackup?(name, value)
+        OF_RACKUP.include?(name) && !value.is_a?(String)
       end
 
       def self.by_name(pairs)
