@@ -52,37 +52,6 @@ class CliTest < ServerTest
     assert_equal [0, "kino #{Kino::VERSION} (ruby #{RUBY_VERSION})\n"], kino("--version")
   end
 
-  def test_a_mistake_is_named_without_a_backtrace_and_exits_with_status_1
-    write("config.ru", HELLO)
-    write("no_app.ru", "run 5\n")
-    {
-      ["--wokers", "3"] => /unknown option --wokers; did you mean --workers\?$/,
-      ["--max", "3"] => /--max is ambiguous; it could be --max-connections or /,
-      ["--run-permits=no"] => /--run-permits takes no value, not no; write --run-permits or --no-run-permits/,
-      ["--port"] => /--port needs a value/,
-      ["--completion", "fish"] => /--completion fish: it takes bash or zsh/,
-      ["-w", "0", "--prot", "-m", "fast"] => /3 mistakes.*^unknown option --prot; did you mean --port\?\n^--mode: .*\n^--workers: /m,
-      ["-w", "many"] => /--workers.*"many".*integer, 1 to 1024/,
-      ["-w", "0"] => /--workers.*"0".*1 to 1024/,
-      ["-m", "fibers"] => /--mode.*"fibers".*auto, ractor, threaded/,
-      ["-p", "70000"] => /--port.*0 to 65535/,
-      ["-b", "9301"] => /cannot listen on "9301": it names a port and no host; write --port 9301/,
-      ["-b", "not an address"] => /cannot listen on "not an address"/,
-      ["nowhere.ru"] => /no rackup file nowhere\.ru/,
-      ["no_app.ru"] => /no_app\.ru runs 5, which is no Rack app/,
-      ["/"] => %r{/ is a directory; name a rackup file},
-      ["--init", "no/such/place.rb"] => %r{cannot write no/such/place\.rb: No such file or directory},
-      ["-C", "nowhere.rb"] => /no configuration file nowhere\.rb/,
-      ["a.ru", "b.ru"] => /only one rackup file/
-    }.each do |arguments, message|
-      status, output = kino(*arguments)
-      assert_equal 1, status, arguments.inspect
-      assert_match(/\Akino: /, output)
-      assert_match(message, output)
-      refute_match(/\.rb:\d+:in/, output, "a backtrace for #{arguments.inspect}")
-    end
-  end
-
   def test_an_app_that_raises_while_it_loads_shows_the_message_and_then_its_own_frames
     write("lib/part.rb", "module Part\n  def self.load(name)\n    Integer(name)\n  end\nend\n")
     write("config.ru", "require_relative 'lib/part'\n\nPart.load('many')\n")
@@ -139,22 +108,6 @@ class CliTest < ServerTest
     taken&.close
   end
 
-  def test_the_banner_shows_the_mode_the_settings_with_their_sources_and_the_pid
-    write("config.ru", HELLO)
-    child = serve_child("-w", "3", "-t", "2", env: { "KINO_QUEUE_DEPTH" => "99" })
-    Client.open(child.port) { |client| assert_equal "hello from /x", client.get("/x").body }
-    banner = child.log.lines.grep_v(/^kino: /)
-    assert_operator banner.size, :<=, 6
-    assert_match(/^kino #{Kino::VERSION} on ruby #{RUBY_VERSION}/, child.log)
-    assert_match(/ractor: 3 Ractors of 2 Threads/, child.log)
-    assert_match(/workers 3 \(flag\)/, child.log)
-    assert_match(/queue_depth 99 \(KINO_QUEUE_DEPTH\)/, child.log)
-    assert_match(/pid +#{child.pid}/, child.log)
-    refute_match(/\e\[/, child.log)
-    child.signal("INT")
-    assert_equal 0, child.status
-  end
-
   def test_flags_override_variables_and_both_override_the_configuration_file
     write("config/kino.rb", "workers 2\nthreads 3\nmode :threaded\nrackup 'other.ru'\nkeep_alive_timeout '5m'\n")
     write("other.ru", HELLO)
@@ -164,48 +117,6 @@ class CliTest < ServerTest
     assert_match(%r{keep_alive_timeout 5 min \(config/kino\.rb:5\)}, child.log)
     child.signal("TERM")
     assert_equal 0, child.status
-  end
-
-  def test_a_mistake_in_a_configuration_file_shows_the_place_the_line_and_what_is_meant
-    write("config.ru", HELLO)
-    {
-      "workers 2\n\nthread 3\n" => "kino.rb:3: unknown option thread; did you mean threads?\n    3 | thread 3\n      | ^^^^^^\n",
-      "workers 2 if nonsense\n" => "kino.rb:1: unknown option nonsense; `kino --help` lists the options\n    1 | workers 2 if nonsense\n      |              ^^^^^^^^\n",
-      "\nworkers 'lots'\n" => "kino.rb:2: \"lots\" is not a valid value for workers; it takes an integer, 1 to 1024\n    2 | workers 'lots'\n",
-      "port = 3000\n" => "kino.rb:1: `port = ...` sets a local variable, not the option; write `port 3000`\n    1 | port = 3000\n      | ^^^^\n",
-      "self.port = 3000\n" => "kino.rb:1: a value is not assigned; write `port VALUE`\n    1 | self.port = 3000\n      |      ^^^^\n",
-      "workers 1, 2\n" => "kino.rb:1: workers takes one value, not 1, 2\n    1 | workers 1, 2\n",
-      "workers\n" => "kino.rb:1: workers needs a value, such as `workers 64`\n    1 | workers\n",
-      "\nport ENV.fetch('KINO_NO_SUCH_VARIABLE')\n" => "kino.rb:2: key not found: \"KINO_NO_SUCH_VARIABLE\" (KeyError)\n    2 | port ENV.fetch('KINO_NO_SUCH_VARIABLE')\n",
-      "stream_body 'upload'\n" => "kino.rb:1: [\"upload\"] is not a valid value for stream_body; it takes one value or several, each a path like /upload or a content type like application/grpc\n    1 | stream_body 'upload'\n"
-    }.each do |text, message|
-      write("kino.rb", text)
-      assert_equal [1, "kino: #{message}"], kino, text
-    end
-    {
-      "\n\nrequire 'no/such/file'\n" => %r{\Akino: kino\.rb:3: cannot load such file -- no/such/file \(LoadError\)\n    3 \| require 'no/such/file'\n\z},
-      "workers 2\nworkers (\n" => /\Akino: kino\.rb is not valid Ruby:\n.*workers \(/m,
-      "def deep = deep\ndeep\n" => /\Akino: kino\.rb:1: stack level too deep/,
-      "tls cert: '-----BEGIN X', kye: 1" => /\Akino: kino\.rb:1: tls: it does not know kye; [^\n]*\n\z/
-    }.each do |text, message|
-      write("kino.rb", text)
-      status, output = kino
-      assert_equal 1, status, output
-      assert_match(message, output)
-      refute_match(%r{/lib/kino/}, output)
-    end
-  end
-
-  def test_all_mistakes_of_a_configuration_file_are_shown_at_once
-    write("kino.rb", "mode :treaded\nbind '9301'\nprot = 1\nport = 2\nworkers lots.many\nthreds 2\n")
-    status, output = kino("-t", "99")
-    assert_equal 1, status
-    assert_equal ["kino: 5 mistakes in the configuration:"], output.lines.first(1).map(&:chomp)
-    assert_includes output, "\n    (the lines after 5 have not been evaluated)\n"
-    found = output.lines.drop(1).grep_v(/^ /).map { |line| line[/\A(?:kino\.rb(?::\d+)?|--\w+): [^;]*/] }
-    assert_equal ["--threads: \"99\" is not a valid value for threads", "kino.rb:1: :treaded is not a valid value for mode",
-                  'kino.rb:2: cannot listen on "9301": it names a port and no host', "kino.rb:5: unknown option lots",
-                  "kino.rb:4: `port = ...` sets a local variable, not the option"], found
   end
 
   def test_an_error_in_a_file_that_the_configuration_file_loads_names_that_file
@@ -218,38 +129,6 @@ class CliTest < ServerTest
     status, output = kino
     assert_equal 1, status
     assert_includes output, "\"ä#{File.realpath(directory)}/config\" is not a valid value for workers"
-  end
-
-  def test_the_file_that_config_names_must_be_readable
-    write("config/kino.rb", "port 1\n")
-    assert_equal [1, "kino: config is a directory, not a configuration file\n"], kino("-C", "config")
-    status, output = kino("-C", "config/kino.rb", "--check-config")
-    assert_equal 1, status
-    assert_match(/no rackup file config\.ru/, output)
-  end
-
-  def test_check_config_shows_the_settings_and_their_sources_and_starts_nothing
-    write("config.ru", "raise 'loaded'\n")
-    write("kino.rb", "workers 2\nbind '127.0.0.1'\nbind '[::1]:81'\nqueue_timeout '250ms'\nmax_body_size '1.5g'\n")
-    status, output = kino("--check-config", "-w", "3", env: { "KINO_MODE" => "threaded", "KINO_WOKERS" => "3" })
-    assert_equal 0, status, output
-    assert_equal "warning: unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS?", output.lines[0].chomp
-    rows = output.lines.drop(2).to_h { |line| line.strip.split(/ {2,}/, 2) }
-    assert_equal Kino::Options.names.map(&:to_s), rows.keys
-    rows.transform_values! { |value| value.squeeze(" ") }
-    assert_equal ["3 (flag)", "127.0.0.1 [::1]:81 (kino.rb:2,3)", "250 ms (kino.rb:4)", "1536 MiB (kino.rb:5)", "threaded (KINO_MODE)", "9292"],
-                 rows.values_at("workers", "bind", "queue_timeout", "max_body_size", "mode", "port")
-    {
-      ["--tls", "cert=nowhere.pem"] => /there is no file nowhere\.pem/,
-      ["-b", "https://127.0.0.1"] => /without a certificate/,
-      ["other.ru"] => /no rackup file other\.ru/,
-      ["-w", "many"] => /--workers: "many"/
-    }.each do |arguments, message|
-      status, output = kino("--check-config", *arguments)
-      assert_equal 1, status, arguments.inspect
-      assert_match(message, output)
-      refute_match(/effective/, output)
-    end
   end
 
   def test_check_config_without_certificates_loads_no_native_code

@@ -29,7 +29,7 @@ module Kino
     end
 
     def self.color?(out)
-      out.tty? && ENV.fetch("NO_COLOR", "").empty?
+      out.tty? && ENV.fetch("NO_COLOR", "").empty? && ENV["TERM"] != "dumb"
     end
 
     # A sentence about this Ruby, or nil.

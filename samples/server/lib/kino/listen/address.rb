@@ -28,6 +28,7 @@ module Kino
 
     # Parses an argument of --bind; +port+ applies to addresses without one, +tls+ to those that do not say.
     def self.parse(text, port, tls: false)
+      refuse(text) if text.match?(/[[:cntrl:]]/)
       scheme, rest = text.match(%r{\A(?:(#{SCHEMES.keys.join("|")})://)?(.*)\z}m).captures
       tls = SCHEMES.fetch(scheme, tls)
       case text
