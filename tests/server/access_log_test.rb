@@ -196,8 +196,15 @@ class AccessLogTest < ServerTest
     command = [RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-b", "unix://#{socket}", "-m", mode.to_s, "-w", "1",
                "--log-requests", *options, rackup]
     @pid = Process.spawn({ "RUBYLIB" => Child.load_path }.merge(env), *command, in: File::NULL, **streams)
-    eventually("the server listens") { File.socket?(socket) }
+    eventually("the server listens") { listens?(socket) }
     socket
+  end
+
+  def listens?(socket)
+    UNIXSocket.open(socket).close
+    true
+  rescue Errno::ENOENT, Errno::ECONNREFUSED
+    false
   end
 
   def end_kino

@@ -7,6 +7,7 @@ require_relative "kino/version"
 require_relative "kino/errors"
 require_relative "kino/config/options"
 require_relative "kino/native"
+require_relative "kino/logger"
 require_relative "kino/server"
 
 # A Rack server: native threads handle HTTP, and handlers run in Ractors, or in Threads if the app cannot be shared

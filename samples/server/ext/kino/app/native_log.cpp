@@ -12,6 +12,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
 
 namespace kino::server::native {
 
@@ -21,6 +24,18 @@ VALUE start_log(gvl const& held, VALUE) { return kino::to_ruby(held, log().start
 
 VALUE write_log(gvl const& held, VALUE, VALUE text) {
   return kino::to_ruby(held, log().write(kino::bytes_of(held, text)));
+}
+
+// The number of a destination: "stdout", "stderr" or the path of a file.
+VALUE open_log(gvl const& held, VALUE, VALUE name) {
+  return kino::to_ruby(held, log_number(kino::from_ruby<std::string>(held, name)));
+}
+
+// Whether the text was accepted.
+VALUE write_to_log(gvl const& held, VALUE, VALUE number, VALUE text) {
+  kino::async_sink* const sink = log_with(kino::from_ruby<std::uint64_t>(held, number));
+  if (!sink) throw std::invalid_argument("kino: there is no log with this number");
+  return kino::to_ruby(held, sink->write(kino::bytes_of(held, text)));
 }
 
 // Raises unless requests can be logged with these settings.
@@ -57,6 +72,8 @@ VALUE set_rack_errors(gvl const& held, VALUE, VALUE stream) {
 void define_log(VALUE native) {
   kino::define_function<start_log>(native, "start_log");
   kino::define_function<write_log>(native, "log");
+  kino::define_function<open_log>(native, "open_log");
+  kino::define_function<write_to_log>(native, "write_to_log");
   kino::define_function<check_access_log>(native, "check_access_log");
   kino::define_function<reopen_all>(native, "reopen_logs");
   kino::define_function<flush_all>(native, "flush_logs");

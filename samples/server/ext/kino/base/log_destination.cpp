@@ -25,6 +25,7 @@ constexpr std::size_t capacity = std::size_t{4} << 20;
 struct destination {
   std::string name;
   kino::async_sink sink;
+  std::uint64_t number = 1;  // 0: log()
   destination* next = nullptr;
 
   template <class Target>
@@ -54,18 +55,33 @@ void for_each_destination(Each each) {
   for (destination* at = first.load(std::memory_order_acquire); at; at = at->next) each(at->sink);
 }
 
-}  // namespace
-
-kino::async_sink& log_destination(std::string const& name) {
-  if (name == "stderr") return log();
-  if (destination* const known = find(name)) return known->sink;
+// The destination of this name, which is not "stderr".
+destination& find_or_open(std::string const& name) {
+  if (destination* const known = find(name)) return *known;
   auto fresh = name == "stdout" ? std::make_unique<destination>(name, STDOUT_FILENO) : std::make_unique<destination>(name, name);
   static kino::leaf_mutex adding;
   std::lock_guard const guard(adding);
-  if (destination* const meanwhile = find(name)) return meanwhile->sink;
+  if (destination* const meanwhile = find(name)) return *meanwhile;
   fresh->next = first.load(std::memory_order_relaxed);  // only written under the lock
-  first.store(fresh.get(), std::memory_order_release);   // pairs with find
-  return fresh.release()->sink;
+  if (fresh->next) fresh->number = fresh->next->number + 1;
+  first.store(fresh.get(), std::memory_order_release);  // pairs with find
+  return *fresh.release();
+}
+
+}  // namespace
+
+kino::async_sink& log_destination(std::string const& name) {
+  return name == "stderr" ? log() : find_or_open(name).sink;
+}
+
+std::uint64_t log_number(std::string const& name) { return name == "stderr" ? 0 : find_or_open(name).number; }
+
+kino::async_sink* log_with(std::uint64_t number) noexcept {
+  if (number == 0) return &log();
+  // acquire: as in find.
+  destination* at = first.load(std::memory_order_acquire);
+  while (at && at->number != number) at = at->next;
+  return at ? &at->sink : nullptr;
 }
 
 void reopen_logs() noexcept {

@@ -7,6 +7,7 @@
 #include <kino/async_sink.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace kino::server {
@@ -19,6 +20,11 @@ namespace kino::server {
 ///
 /// Throws: std::system_error, if the file cannot be opened; std::bad_alloc.
 [[nodiscard]] kino::async_sink& log_destination(std::string const& name);
+
+/// Likewise, as a number, by which Ruby knows it.
+[[nodiscard]] std::uint64_t log_number(std::string const& name);
+/// The sink with this number; null if there is none.
+[[nodiscard]] kino::async_sink* log_with(std::uint64_t number) noexcept;
 
 /// Makes every file be reopened at its path before its next line.
 void reopen_logs() noexcept;

@@ -10,7 +10,7 @@
 
 namespace kino::server {
 
-/// A log_field is one thing that a line of the access log can say about an exchange. docs/access_log.md describes them.
+/// A log_field is one thing that a line of the access log can say about an exchange. docs/logging.md describes them.
 enum class log_field : std::uint8_t {
   none,
   app_time,

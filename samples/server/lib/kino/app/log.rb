@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../native"
-require_relative "backtrace"
+require_relative "error_report"
 
 module Kino
   # The server's log: standard error, written by a native thread. No method blocks or raises: lines that the log cannot
@@ -12,21 +12,16 @@ module Kino
   module Log
     STANDARD_ERROR = 2
     FLUSH_SECONDS = 1
-    CAUSES_SHOWN = 5
-    MESSAGE_BYTES = 8192
 
     def self.line(text)
       write("kino: #{text}\n")
     end
 
-    # Reports an error with the frames of the application first: the reader can change only those.
+    # Reports an error with its causes.
     def self.error(heading, error)
-      text = +"kino: #{printable(heading)}: #{error.class}: #{message_of(error)}\n"
-      Backtrace.append(text, error.backtrace)
-      append_causes(text, error)
-      write(text)
+      write("kino: #{ErrorReport.printable(heading)}: #{ErrorReport.text(error)}")
     rescue StandardError, SystemStackError => e
-      line("#{printable(heading)}: #{error.class}; reporting it raised #{e.class}")
+      line("#{ErrorReport.printable(heading)}: #{error.class}; reporting it raised #{e.class}")
     end
 
     # Writes complete lines, unchanged.
@@ -58,41 +53,6 @@ module Kino
       "#{env["REQUEST_METHOD"]} #{env["SCRIPT_NAME"]}#{env["PATH_INFO"]}"
     rescue StandardError
       "a request"
-    end
-
-    # An app's #message may raise, be huge or not be text; the report must still appear.
-    def self.message_of(error)
-      message = error.message.to_s
-      more = message.bytesize - MESSAGE_BYTES
-      return printable(message) unless more.positive?
-
-      "#{printable(message.byteslice(0, MESSAGE_BYTES))} (#{more} more bytes)"
-    rescue StandardError, SystemStackError => e
-      "(its #message raised #{e.class})"
-    end
-
-    # UTF-8 text without terminal control sequences; continuation lines are indented, so none can forge a log line.
-    def self.printable(text)
-      utf8 = if text.encoding == Encoding::UTF_8 || text.encoding == Encoding::BINARY
-               text.dup.force_encoding(Encoding::UTF_8)
-             else
-               text.encode(Encoding::UTF_8, invalid: :replace, undef: :replace)
-             end
-      utf8.scrub("?").gsub(/[[:cntrl:]&&[^\n\t]]/, "?").gsub("\n", "\n    ")
-    end
-
-    def self.append_causes(text, error)
-      seen = {}.compare_by_identity
-      seen[error] = true
-      while (error = error.cause) && !seen[error]
-        if seen.size > CAUSES_SHOWN
-          text << "  and further causes\n"
-          break
-        end
-        seen[error] = true
-        text << "  caused by #{error.class}: #{message_of(error)}\n"
-        Backtrace.append(text, error.backtrace)
-      end
     end
   end
 end

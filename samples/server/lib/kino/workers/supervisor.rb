@@ -178,7 +178,7 @@ module Kino
           @joining = @vacant.first
           @joining.start
         rescue StandardError => e
-          refused("#{e.class}: #{Log.message_of(e)}")
+          refused("#{e.class}: #{ErrorReport.message_of(e)}")
         end
       end
     end

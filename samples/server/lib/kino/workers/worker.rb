@@ -29,7 +29,7 @@ module Kino
       serve(id, slot, app)
       reason = nil
     rescue Exception => e
-      reason = "#{e.class}: #{Log.message_of(e)}"
+      reason = "#{e.class}: #{ErrorReport.message_of(e)}"
       # The supervisor reports a worker that could not join.
       Log.error("worker #{slot} died", e) if slot && !Native.gone?(id)
     ensure
@@ -49,7 +49,7 @@ module Kino
 
     # For a worker that could not be created.
     def self.refused(id, error)
-      leave(id, nil, "#{error.class}: #{Log.message_of(error)}")
+      leave(id, nil, "#{error.class}: #{ErrorReport.message_of(error)}")
     end
 
     def self.serve(id, slot, app)
