@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "json"
+
 require_relative "support/server_test"
 require "kino/config/command_line"
 require "kino/config/template"
@@ -71,9 +73,9 @@ class CliTest < ServerTest
       "begin; raise 'one'; rescue; raise 'two'; end\n" => /two \(RuntimeError\).*caused by one \(RuntimeError\)/m
     }.each do |text, message|
       write("config.ru", text)
-      [[], ["--check"]].each do |arguments|
+      { [] => 1, ["--check"] => 2 }.each do |arguments, expected|
         status, output = kino(*arguments)
-        assert_equal 1, status
+        assert_equal expected, status
         assert_match(/\Akino: config\.ru raised/, output)
         assert_match(message, output)
         refute_match(%r{kino/(cli|app)|exe/kino|rack/builder}, output)
@@ -192,17 +194,44 @@ class CliTest < ServerTest
     assert_match(/--from needs --init: kino --init kino\.rb --from a\.rb/, kino("--from", "a.rb").last)
   end
 
-  def test_check_says_whether_the_app_can_run_in_ractors_and_lists_the_reasons
+  def test_check_says_whether_the_app_can_run_in_ractors_and_lists_the_reasons_with_fixes
     write("config.ru", HELLO)
     assert_equal [0, "The app can run in Ractors.\n"], kino("--check")
     write("config.ru", "names = []\nrun(proc { |env| names << env; [200, {}, []] })\n")
     status, output = kino("--check")
     assert_equal 1, status
-    assert_match(/config\.ru:2\), which uses names, an Array/, output)
+    assert_match(/config\.ru:2\), which uses names \(\S*config\.ru:2\), an Array/, output)
     write("config.ru", "class App\n  LIST = []\n  def call(env) = [200, {}, LIST]\nend\nrun App.new.freeze\n")
     status, output = kino("--check")
     assert_equal 1, status
     assert_match(/App#call \(\S*config\.ru:3\) reads App::LIST \(\S*config\.ru:2\), which is an unfrozen Array/, output)
+    assert_match(/^    Call Ractor\.make_shareable\(App::LIST\) when the app is loaded/, output)
+  end
+
+  def test_check_sends_a_request_in_a_ractor_if_it_has_a_path
+    write("config.ru", "class App\n  def call(env)\n    raise 'no' unless env['PATH_INFO'] == '/up'\n    [204, {}, []]\n  end\nend\nrun App.new.freeze\n")
+    assert_equal [0, "The app can run in Ractors.\nGET /up in a Ractor was answered with 204.\n"], kino("--check", "--check-path", "/up")
+    status, output = kino("--check-path", "/down")
+    assert_equal 1, status
+    assert_match(/^GET \/down in a Ractor raised:\n  RuntimeError: no\n    \S*config\.ru:3/, output)
+    assert_equal [2, "kino: --check-path takes a path like /up, not up\n"], kino("--check-path", "up")
+  end
+
+  def test_check_prints_json_with_exit_status_2_for_an_app_that_cannot_be_loaded
+    write("config.ru", "LIST = []\nclass App\n  def call(env) = [200, {}, LIST]\nend\nrun App.new.freeze\n")
+    status, output = kino("--check", "--json")
+    report = JSON.parse(output)
+    assert_equal [1, false, true], [status, *report.values_at("ractors", "shareable")]
+    finding = report["findings"].first
+    assert_equal ["constant", "App#call", 3, true], finding.values_at("kind", "subject", "line", "freezing_mends")
+    assert_match(/config\.ru:1\z/, finding["defined_at"])
+    write("config.ru", "raise 'not today'\n")
+    status, output = kino("--json", "--check")
+    report = JSON.parse(output)
+    assert_equal [2, nil, "Kino::AppLoadError"], [status, report["ractors"], report["error"]["class"]]
+    assert_match(/not today/, report["error"]["message"])
+    assert_equal 2, kino("--check", "missing.ru").first
+    assert_equal [1, "kino: --json needs --check\n"], kino("--json")
   end
 
   def test_the_example_names_the_ractor_that_responded

@@ -75,7 +75,7 @@ class CompletionTest < Minitest::Test
     File.write(File.join(@directory, "script"), Kino::Completion.script("zsh"))
     expected = {
       "kino --mod" => "kino --mode=", "kino --mode=thr" => "kino --mode=threaded ", "kino -m thr" => "kino -m threaded ",
-      "kino --no-run" => "kino --no-run-permits ", "kino --check-" => "kino --check-config ", "kino --completion z" => "kino --completion zsh ",
+      "kino --no-run" => "kino --no-run-permits ", "kino --check-c" => "kino --check-config ", "kino --check-p" => "kino --check-path=", "kino --completion z" => "kino --completion zsh ",
       "kino a" => "kino app.ru ", "kino -C oth" => "kino -C other.rb "
     }
     output = shell("zsh", "-f", File.expand_path("support/zsh_completion.zsh", __dir__), "script", *expected.keys)

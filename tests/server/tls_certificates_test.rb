@@ -77,7 +77,7 @@ class TLSCertificatesTest < TLSServerTest
     assert_equal 0, status, output
     status, output = Child.output(KINO, "--check", "--tls", "cert=#{files[:cert]},key=#{files[:cert]}", APP)
     assert_match(/^kino: tls: \S+server\.pem has no private key/, output)
-    assert_equal 1, status
+    assert_equal 2, status
   end
 
   def test_hup_renews_and_a_mistake_changes_nothing

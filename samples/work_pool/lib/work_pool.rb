@@ -62,7 +62,7 @@ module WorkPool
   # All reasons why `block`, and the other objects by name, cannot be sent to a Ractor; empty if there are none.
   def audit(block, **others)
     audit = Kino::RactorAudit.new.of_proc(block).of(others)
-    audit.of_code { |methods| methods.add_object(block) }.findings
+    audit.of_code { |methods| methods.add_object(block) }.findings.map(&:to_s)
   end
 end
 

@@ -22,8 +22,8 @@ module Kino
 
     # Returns the exit status.
     def run
-      # --help also helps someone who has made a mistake.
-      settings unless @line.mistakes.empty? || %i[help version].include?(@line.command)
+      # --help also helps someone who has made a mistake, and --check has a status of its own for it.
+      settings unless @line.mistakes.empty? || %i[help version check].include?(@line.command)
       __send__(@line.command)
     rescue Error => e
       @err.puts("kino: #{e.message.lines.map(&:chomp).join("\n")}")
@@ -77,31 +77,23 @@ module Kino
     def check_config
       require_relative "config/report"
       SettingsReport.check(settings)
-      check_certificates
+      check_certificates.each { |sentence| @out.puts(sentence) }
       @out.puts(settings.unknown_variables.map { |sentence| "warning: #{sentence}" })
       @out.puts("The configuration is valid. The effective settings, with the sources of those that are not defaults:", SettingsReport.text(settings))
       0
     end
 
     def check
-      app = load_app
-      check_certificates
-      require_relative "ractor_audit"
-      findings = RactorAudit.of_app(app)
-      if findings.empty? && Ractor.shareable?(app)
-        @out.puts("The app can run in Ractors.")
-        return 0
-      end
-
-      @out.puts("The app cannot run in Ractors:", *findings.map { |finding| "  * #{finding}" })
-      1
+      require_relative "check/command"
+      Check::Command.new(@out, @err, json: @line.json, path: @line.check_path).run { [load_app, *check_certificates] }
     end
 
+    # Sentences.
     def check_certificates
-      tls = settings[:tls] or return
+      tls = settings[:tls] or return []
       require_relative "listen/certificates"
       Certificates.new(tls).load
-      @out.puts("The certificates can be used.")
+      ["The certificates can be used."]
     end
 
     def serve

@@ -24,8 +24,16 @@ module Kino
   # An address that cannot be listened on; #cause is the system's error.
   class BindError < Error; end
 
-  # :ractor mode was requested for an app that Ractors cannot share.
-  class UnshareableAppError < Error; end
+  # :ractor mode was requested for an app that Ractors cannot share. The message lists the reasons, each with a fix.
+  class UnshareableAppError < Error
+    # The Kino::Check::Report about the app.
+    attr_reader :report
+
+    def initialize(message = nil, report = nil)
+      super(message)
+      @report = report
+    end
+  end
 
   # The native extension is missing or was built for another Ruby.
   class NativeMissingError < Error; end

@@ -5,28 +5,41 @@ module Kino
   # variables, constants and self by file and line. It only reads: it does not freeze, call, autoload or change
   # anything, and skips what it cannot inspect. Needs no native code.
   class RactorAudit
-    # The maximum number of findings for an app; more do not help.
-    LIMIT = 10
+    # How many findings are kept of those that freezing mends, and of the others.
+    LIMIT = 100
 
-    # Sentences that state what prevents sharing +app+: its objects, and the state that its code reads.
-    def self.of_app(app)
-      in_app(app).findings
-    end
-
-    # The audit of +app+.
-    def self.in_app(app)
-      audit = new(limit: LIMIT)
+    # The audit of +app+: its objects, and the state that its code reads.
+    def self.in_app(app, limit: LIMIT)
+      audit = new(limit: limit)
       objects = Objects.new(audit)
       objects.visit(app, "the app")
+      audit.complete = objects.complete?
       audit.of_code { |methods| objects.seen.each { |object| methods.add_object(object) } }
+      audit.unexplained(app) if audit.findings.empty? && !Ask.shareable?(app)
+      audit
     end
 
-    attr_reader :findings
+    # How many findings there were beyond the limit.
+    attr_reader :omitted
 
-    def initialize(limit: nil)
+    # False if the app has too many objects to look at all of them.
+    attr_writer :complete
+
+    def initialize(limit: LIMIT)
       @limit = limit
-      @findings = []
-      @kinds = {}
+      @by_hand = {}
+      @by_freezing = {}
+      @omitted = 0
+      @complete = true
+    end
+
+    def complete?
+      @complete
+    end
+
+    # What freezing does not mend comes first.
+    def findings
+      @by_hand.values + @by_freezing.values
     end
 
     # The variables that the block captures, and its self.
@@ -50,59 +63,50 @@ module Kino
       self
     end
 
-    # +kind+ is what the finding is about, such as :constant.
-    def add(finding, kind = :object)
-      return if full? || @findings.include?(finding)
+    # Adds a Finding of that kind unless it is known.
+    def add(kind, **details)
+      finding = Finding.new(kind: kind, **details)
+      group = finding.freezing? ? @by_freezing : @by_hand
+      return if group.key?(finding.text)
+      return omit unless room?(freezing: finding.freezing?)
 
-      @findings << finding
-      @kinds[finding] = kind
+      group[finding.text] = finding
+    end
+
+    # Whether another finding would be kept.
+    def room?(freezing:)
+      (freezing ? @by_freezing : @by_hand).size < @limit
+    end
+
+    # Counts a finding that was not kept.
+    def omit
+      @omitted += 1
+    end
+
+    # For an app that Ruby does not share, for a reason that was not found.
+    def unexplained(app)
+      add(:unknown, subject: "the app", text: "the app is #{Ask.a(app)} that Ruby cannot share, because of an object that " \
+                                              "is hidden or too deep in it")
     end
 
     # The first finding of each kind, with a remark if there are more.
     def one_of_each_kind
-      @findings.group_by { |finding| @kinds[finding] }.values.map do |first, *more|
-        more.empty? ? first : "#{first} (and more of this kind)"
-      end
-    end
-
-    def full?
-      @limit && @findings.size >= @limit
-    end
-
-    # Ruby's own answers for any object, even if its class overrides these methods or is a BasicObject.
-    module Ask
-      CLASS = Kernel.instance_method(:class)
-      VARIABLES = Kernel.instance_method(:instance_variables)
-      VARIABLE = Kernel.instance_method(:instance_variable_get)
-      NAME = Module.instance_method(:name)
-
-      module_function
-
-      def class_of(object)
-        CLASS.bind_call(object)
-      end
-
-      def name_of(mod)
-        NAME.bind_call(mod) || "an anonymous #{class_of(mod)}"
-      end
-
-      # With the article: "a Hash", "an Object".
-      def a(object)
-        name = name_of(class_of(object))
-        name.start_with?("an ") ? "an object of #{name}" : "#{"aeiou".include?(name[0].downcase) ? "an" : "a"} #{name}"
-      end
-
-      # By name.
-      def variables_of(object)
-        VARIABLES.bind_call(object).to_h { |name| [name, VARIABLE.bind_call(object, name)] }
+      findings.group_by(&:kind).values.map do |first, *more|
+        more.empty? ? first.to_s : "#{first} (and more of this kind)"
       end
     end
   end
 end
 
+require_relative "ractor_audit/ask"
 require_relative "ractor_audit/block_code"
 require_relative "ractor_audit/captures"
 require_relative "ractor_audit/code"
 require_relative "ractor_audit/constants"
+require_relative "ractor_audit/finding"
+require_relative "ractor_audit/fixes"
+require_relative "ractor_audit/freezing"
 require_relative "ractor_audit/methods"
 require_relative "ractor_audit/objects"
+require_relative "ractor_audit/parts"
+require_relative "ractor_audit/reach"

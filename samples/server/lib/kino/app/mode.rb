@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "../check"
 require_relative "../errors"
-require_relative "../ractor_audit"
 
 module Kino
   # Decides where handlers run.
@@ -9,6 +9,8 @@ module Kino
     # The mode for +app+, :ractor or :threaded, and what the log says about it: why :auto did not choose :ractor, or
     # which requests can fail in :ractor mode.
     Decision = Struct.new(:mode, :remark)
+    # Enough to get through middleware.
+    FEW_OBJECTS = 1000
 
     def self.decide(wanted, app)
       case wanted
@@ -21,33 +23,44 @@ module Kino
     # Refuses only apps that Ruby itself would refuse. Class-level state may never be used; a request that does use it
     # gets 500, so the log names that state at the start.
     def self.require_ractors(app)
-      if Ractor.shareable?(app)
+      if RactorAudit::Ask.shareable?(app)
         doubts = RactorAudit.in_app(app).one_of_each_kind
         return Decision.new(:ractor, doubts.empty? ? nil : doubtful(doubts))
       end
 
-      raise UnshareableAppError,
-            "the app cannot run in :ractor mode, because Ractors cannot share it:\n" \
-            "#{list(RactorAudit.of_app(app))}\n" \
-            "Freeze its objects (Ractor.make_shareable(app) freezes all of them), or run it with mode :threaded."
+      report = Check.report(app)
+      raise UnshareableAppError.new("the app cannot run in :ractor mode, because Ractors cannot share it.\n" \
+                                    "#{report.reasons.join("\n")}\n" \
+                                    "Or run it with mode :threaded.", report)
     end
 
-    # Stricter than :ractor: an app that would fail at its first request runs in Threads instead.
+    # Stricter than :ractor: an app that would fail at its first request runs in Threads instead. The log has one line
+    # about it; the check has the rest.
     def self.choose(app)
-      reasons = RactorAudit.of_app(app)
-      return Decision.new(:ractor) if reasons.empty? && Ractor.shareable?(app)
+      rails = rails_of(app) unless RactorAudit::Ask.shareable?(app)
+      return Decision.new(:threaded, "Rails #{rails} cannot run in Ractors; running in Threads (`kino --check` lists the reasons)") if rails
 
-      Decision.new(:threaded, "the app cannot run in Ractors, so it runs in Threads (mode :threaded):\n#{list(reasons)}\n" \
-                              "  `kino --check` lists details; setting mode :threaded removes this message")
+      report = Check.report(app)
+      return Decision.new(:ractor) if report.ractors?
+
+      Decision.new(:threaded, "the app cannot run in Ractors, so it runs in Threads: #{report.summary}; `kino --check` lists all " \
+                              "with fixes, mode :threaded removes this line")
+    end
+
+    # The version of Rails if the app is a Rails application, maybe with middleware around it. It has thousands of
+    # objects that cannot be shared.
+    def self.rails_of(app)
+      application = RactorAudit::Constants.find([:"", :Rails, :Application], Object)&.value or return
+      objects = RactorAudit::Objects.new(RactorAudit.new, most: FEW_OBJECTS)
+      objects.visit(app, "the app")
+      return unless objects.seen.any? { |object| application === object }
+
+      RactorAudit::Constants.find([:"", :Rails, :VERSION, :STRING], Object)&.value
     end
 
     def self.doubtful(doubts)
       "mode :ractor is set, but the app uses state that only the main Ractor can use; a request that reaches it " \
-        "gets 500:\n#{list(doubts)}\n  `kino --check` lists all; mode :threaded serves the app as it is"
-    end
-
-    def self.list(reasons)
-      reasons.map { |reason| "  * #{reason}" }.join("\n")
+        "gets 500:\n#{doubts.map { |doubt| "  * #{doubt}" }.join("\n")}\n  `kino --check` lists all; mode :threaded serves the app as it is"
     end
   end
 end

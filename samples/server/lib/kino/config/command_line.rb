@@ -17,13 +17,20 @@ module Kino
       Command.new(:init, "[PATH]", nil, "write a commented configuration file (default: kino.rb) and exit"),
       Command.new(:check_config, nil, nil, "check flags, environment and configuration file, print the effective settings and exit; " \
                                            "status 1 if there is a mistake"),
-      Command.new(:check, nil, nil, "check whether the app can run in Ractors, and if not, list the reasons; and whether the certificates can be used"),
+      Command.new(:check, nil, nil, "check whether the app can run in Ractors (status 0) or not (1), and list the reasons and fixes; " \
+                                    "and whether the certificates can be used"),
       Command.new(:completion, "SHELL", nil, "print the completion script for #{SHELLS.join(" or ")} and exit", SHELLS),
       Command.new(:version, nil, "-v", "print the version"),
       Command.new(:help, nil, "-h", "print this")
     ].freeze
+    # Of --check.
+    MODIFIERS = [
+      Command.new(:check_path, "TARGET", nil, "as --check, and send GET TARGET, such as /up, to the app in a Ractor"),
+      Command.new(:json, nil, nil, "print the result of --check as JSON")
+    ].freeze
     CONFIG = Command.new(:config, "FILE", "-C", "configuration file (default: kino.rb, else config/kino.rb, if it exists)")
     FROM = Command.new(:from, "FILE", nil, "with --init: translate a configuration file of Puma, such as config/puma.rb, and say line by line what became of it")
+    OTHERS = [CONFIG, FROM, *COMMANDS, *MODIFIERS].freeze
 
     INTRODUCTION = <<~TEXT
       Usage: kino [options] [rackup file]
@@ -39,6 +46,8 @@ module Kino
 
     # The command, its argument, the configuration file, and the file to translate, if given.
     attr_reader :command, :argument, :config, :from
+    # Whether the result of --check is JSON, and the target of its request or nil.
+    attr_reader :json, :check_path
     # By option name: the text of the flag, those of a repeated one with its separator between; true or false for a switch.
     attr_reader :flags
     # A message for each mistake.
@@ -70,6 +79,8 @@ module Kino
       end
       @files.concat(arguments)
       @mistakes << "--from needs --init: kino --init kino.rb --from #{@from}" if @from && @command != :init
+      @mistakes << "--json needs --check" if @json && @command != :check
+      @mistakes << "--check-path takes a path like /up, not #{@check_path}" unless @check_path.nil? || @check_path.match?(%r{\A/\S*\z})
       # The value of an unknown flag looks like a file.
       @mistakes << "only one rackup file can be given, not #{@files.join(" ")}" if @files.size > 1 && @mistakes.empty?
     end
@@ -84,6 +95,9 @@ module Kino
         on(parser, CONFIG) { |path| @config = path }
         on(parser, FROM) { |path| @from = path }
         COMMANDS.each { |command| on(parser, command) { |argument| @command, @argument = command.name, argument } }
+        check_path, json = MODIFIERS
+        on(parser, check_path) { |target| @command, @check_path = :check, target }
+        on(parser, json) { @json = true }
       end
     end
 
@@ -136,7 +150,7 @@ module Kino
     end
 
     def long_flags
-      Options::TABLE.filter_map(&:long_flag) + [CONFIG, FROM, *COMMANDS].map(&:long_flag)
+      Options::TABLE.filter_map(&:long_flag) + OTHERS.map(&:long_flag)
     end
 
     def flags_like(flag)

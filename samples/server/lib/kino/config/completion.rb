@@ -20,7 +20,7 @@ module Kino
         Flag.new(names: names, help: option.help, takes: switch ? nil : option.metavar, words: switch ? [] : option.type.words,
                  file: option.type.file?, repeatable: option.repeatable?)
       end
-      options + [CommandLine::CONFIG, CommandLine::FROM, *CommandLine::COMMANDS].map do |command|
+      options + CommandLine::OTHERS.map do |command|
         Flag.new(names: [command.flag, command.long_flag].compact, help: command.help, takes: command.argument&.delete("[]"),
                  words: command.words || [], file: %w[FILE PATH].include?(command.argument&.delete("[]")),
                  optional: command.argument&.start_with?("["))

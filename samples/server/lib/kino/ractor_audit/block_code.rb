@@ -48,7 +48,7 @@ module Kino
       end
 
       def kernel?(receiver, name)
-        receiver.respond_to?(name, true) && receiver.method(name).owner == Kernel
+        Kernel.equal?(Ask.owner_of_method(receiver, name))
       end
     end
   end

@@ -7,21 +7,29 @@ module Kino
       # The first element of an instruction sequence as an Array.
       MAGIC = "YARVInstructionSequence/SimpleDataFormat"
       TYPE, HANDLERS, BODY = 9, 12, 13
+      # In the flags of a call: its receiver is self.
+      SELF = 4
       # Other code, with another self.
       DEFINITIONS = %i[definemethod definesmethod defineclass].freeze
-      VARIABLES = { getinstancevariable: :reads, setinstancevariable: :sets, getclassvariable: :uses, setclassvariable: :uses,
+      VARIABLES = { getinstancevariable: :reads, setinstancevariable: :sets, getclassvariable: :reads, setclassvariable: :sets,
                     getglobal: :uses, setglobal: :uses }.freeze
 
       # Constants as [names, line]; an absolute one begins with :"". Variables as [:reads, :@name, line].
       attr_reader :constants, :variables
 
-      # Names of the methods that it calls, and Symbols in it, which may be names of methods.
-      attr_reader :calls
+      # Constants of a module that is known only when the code runs, as in self.class::NAME, like #constants.
+      attr_reader :loose_constants
+
+      # Names of the methods that it calls, and Symbols in it, which may be names of methods; and those whose receiver is
+      # self.
+      attr_reader :calls, :own_calls
 
       def initialize(instructions)
         @constants = []
+        @loose_constants = []
         @variables = []
         @calls = []
+        @own_calls = []
         sequence = instructions.to_a
         @type = sequence[TYPE]
         read(sequence)
@@ -52,12 +60,22 @@ module Kino
         return if DEFINITIONS.include?(name)
 
         @variables << [VARIABLES[name], operands[0], line] if VARIABLES.key?(name)
-        @calls << operands[0] if name == :putobject && operands[0].is_a?(Symbol)
+        symbol(operands[0]) if name == :putobject && operands[0].is_a?(Symbol)
         operands.each do |operand|
-          if operand.is_a?(Hash) then @calls << operand[:mid] if operand[:mid]
+          if operand.is_a?(Hash) then call(operand) if operand[:mid]
           elsif sequence?(operand) then read(operand)
           end
         end
+      end
+
+      def call(information)
+        @calls << information[:mid]
+        @own_calls << information[:mid] if information[:flag].to_i & SELF != 0
+      end
+
+      def symbol(name)
+        @calls << name
+        @own_calls << name
       end
 
       # Ruby 3.2 has one instruction for A::B; earlier versions have several between reading and filling a cache.
@@ -66,7 +84,7 @@ module Kino
         when :opt_getconstant_path then @constants << [one[1], line]
         when :opt_getinlinecache then return []
         when :putobject then path&.push(:"") if one[1].equal?(Object)
-        when :getconstant then path&.push(one[1])
+        when :getconstant then path ? path.push(one[1]) : @loose_constants.push([[one[1]], line])
         when :opt_setinlinecache
           @constants << [path, line] if path
           return

@@ -13,12 +13,12 @@ module Kino
       def find(names, owner)
         first, *rest = names
         scopes = [Object]
-        scopes = lexical(owner) + owner.ancestors + scopes unless first == :"" && (first = rest.shift)
+        scopes = lexical(owner) + Ask.module(owner, :ancestors) + scopes unless first == :"" && (first = rest.shift)
         found = look(first, scopes)
         rest.each do |name|
           return unless found && Module === found.value
 
-          found = look(name, found.value.ancestors - Object.ancestors | [found.value])
+          found = look(name, [found.value, *Ask.own_ancestors(found.value)])
         end
         found
       rescue StandardError
@@ -27,22 +27,23 @@ module Kino
 
       # The modules around +owner+, derived from its name.
       def lexical(owner)
-        names = Module.instance_method(:name).bind_call(owner).to_s.split("::").map(&:to_sym)
+        names = Ask::NAME.bind_call(owner).to_s.split("::").map(&:to_sym)
         outer = [Object]
         names.each do |name|
           break unless name.match?(/\A[A-Z]/) && (found = look(name, [outer.first])) && Module === found.value
 
           outer.unshift(found.value)
         end
-        [owner, *outer[0..-2]].uniq
+        [owner, *outer[0..-2]]
       end
 
       def look(name, scopes)
-        scope = scopes.find { |one| one.const_defined?(name, false) }
-        return if scope.nil? || scope.autoload?(name, false)
+        scope = scopes.find { |one| Ask.module(one, :const_defined?, name, false) }
+        return if scope.nil? || Ask.module(scope, :autoload?, name, false)
 
-        prefix = "#{Ask.name_of(scope)}::" unless scope.equal?(Object)
-        Found.new(scope.const_get(name, false), "#{prefix}#{name}", Array(scope.const_source_location(name, false)).join(":"))
+        prefix = "#{Ask.name_of(scope)}::" unless Object.equal?(scope)
+        Found.new(Ask.module(scope, :const_get, name, false), "#{prefix}#{name}",
+                  Array(Ask.module(scope, :const_source_location, name, false)).join(":"))
       end
     end
   end

@@ -2,179 +2,148 @@
 
 module Kino
   class RactorAudit
-    # Follows the code of an app from `call`: a method counts as called if its class is known and code that counts calls
-    # its name. Known classes are those of the app's objects, and constants that such code reads. Therefore a method
-    # called by a computed name is missed, and a method that only shares its name with a called one may be reported.
+    # Finds the state that an app's code uses and that only the main Ractor can, in every method within Reach.
     class Methods
-      # The methods that a server calls.
-      ENTRIES = %i[call each close to_ary to_path method_missing].freeze
       MOST_METHODS = 5_000
-      CORE = (Object.ancestors + Class.ancestors + Module.ancestors).uniq.freeze
-      # Ruby's own global variables that every Ractor may use have names like $~ or $VERBOSE, or are in this list.
-      GLOBALS = %i[$stdin $stdout $stderr].freeze
-
-      # A method and its owner: the module whose instances have it, or the object whose singleton method it is.
-      Candidate = Struct.new(:method, :owner, :holder) do
-        def label
-          "#{Ask.name_of(owner)}#{holder ? "." : "#"}#{method.name}"
-        end
-      end
+      # The global variables with names like these that every Ractor may use; others, such as $~, belong to a method.
+      GLOBALS = %i[$stdin $stdout $stderr $VERBOSE $DEBUG].freeze
+      GLOBAL = /\A\$(?:[A-Za-z]\w*|[0*:";,<.])\z/.freeze
+      # Since 4.1, every Ractor may read class variables with shareable values.
+      CLASS_VARIABLES = RUBY_VERSION >= "4.1"
+      # Of the value of a constant or variable, so many objects are looked at.
+      MOST_IN_VALUE = 10_000
 
       def initialize(audit)
         @audit = audit
-        @names = {}
-        @waiting = Hash.new { |hash, name| hash[name] = [] }
-        @queue = []
-        @modules = {}.compare_by_identity
+        @reach = Reach.new
         @values = {}.compare_by_identity
-        ENTRIES.each { |name| called(name) }
       end
 
       # Adds the code of one of the app's objects.
       def add_object(object)
-        case object
-        when Module then add_module(object)
-        when Proc then analyse(RubyVM::InstructionSequence.of(object), Candidate.new(object, Object, nil), block: true)
-        when Method then @queue << Candidate.new(object.unbind, object.owner, nil)
-        else
-          add_module(Ask.class_of(object))
-          add_singleton(object) if Kernel.instance_method(:singleton_methods).bind_call(object, false).any?
-        end
-      rescue StandardError
-        nil
+        @reach.object(object)
       end
 
       def visit
         done = 0
-        while (candidate = @queue.shift) && !@audit.full? && (done += 1) <= MOST_METHODS
+        while (done += 1) <= MOST_METHODS && (candidate = @reach.next)
           look_into(candidate)
         end
       end
 
       private
 
-      def add_module(mod)
-        return if @modules.key?(mod)
-
-        @modules[mod] = true
-        (mod.ancestors - CORE).each { |ancestor| own_methods(ancestor, nil) }
-        add_singleton(mod)
-      end
-
-      def add_singleton(object)
-        (object.singleton_class.ancestors - CORE).each do |ancestor|
-          # For an object that is not a module, the class follows its singleton class and is already known.
-          own_methods(ancestor, object) unless Class === ancestor && !ancestor.singleton_class?
-        end
-      end
-
-      def own_methods(mod, holder)
-        return if holder.nil? && @modules[mod] == :listed
-
-        @modules[mod] = :listed unless holder
-        names = mod.instance_methods(false) + mod.private_instance_methods(false)
-        owner = holder && Module === holder ? holder : mod
-        names.each { |name| candidate(Candidate.new(mod.instance_method(name), owner, holder)) }
-      end
-
-      def candidate(one)
-        (@names[one.method.name] ? @queue : @waiting[one.method.name]) << one
-      end
-
-      def called(name)
-        return if @names[name]
-
-        @names[name] = true
-        called(:initialize) if name == :new
-        @queue.concat(@waiting.delete(name)) if @waiting.key?(name)
-      end
-
       def look_into(candidate)
         instructions = RubyVM::InstructionSequence.of(candidate.method)
-        instructions ? analyse(instructions, candidate) : reader(candidate)
+        instructions ? analyse(instructions, candidate) : accessor(candidate)
       rescue StandardError, NotImplementedError
         nil
       end
 
-      def analyse(instructions, candidate, block: false)
-        return unless instructions
-
+      def analyse(instructions, candidate)
         code = Code.new(instructions)
         file = instructions.path
-        code.calls.uniq.each { |name| called(name) }
-        defined_by_block(candidate) if code.block? && !block
-        code.constants.each { |names, line| constant(names, "#{file}:#{line}", candidate) }
-        code.variables.each { |use, name, line| variable(use, name, "#{file}:#{line}", candidate) }
+        defined_by_block(candidate) if code.block? && !candidate.block?
+        found = code.constants.map { |names, line| [Constants.find(names, candidate.owner), "#{file}:#{line}"] }
+        found.concat(code.loose_constants.flat_map { |names, line| @reach.constants(names).map { |one| [one, "#{file}:#{line}"] } })
+        found = found.select(&:first)
+        modules, others = found.partition { |one, _| Module === one.value }
+        @reach.calls(candidate, code.calls.uniq, code.own_calls.uniq, modules.map { |one, _| one.value })
+        others.each { |one, place| constant(one, place, candidate) }
+        code.variables.uniq { |use, name, _| [use, name] }.each { |use, name, line| variable(use, name, "#{file}:#{line}", candidate) }
       end
 
-      def constant(names, place, candidate)
-        found = Constants.find(names, candidate.owner)
-        return if found.nil? || @values.key?(found.value)
+      def constant(found, place, candidate)
+        return if @values.key?(found.value)
 
         @values[found.value] = true
-        return add_module(found.value) if Module === found.value
-        return unshareable(found, place, candidate) unless Ractor.shareable?(found.value)
-
+        unshareable(found, place, candidate) unless Ask.shareable?(found.value)
         add_object(found.value)
       end
 
+      # One finding for the constant: about a part that freezing does not mend if there is one.
       def unshareable(found, place, candidate)
-        inner = RactorAudit.new(limit: LIMIT)
-        Objects.new(inner).visit(found.value, found.name)
+        first, freezing = inside(found.value, found.name)
+        return unless first
+
         where = " (#{found.place})" unless found.place.empty?
-        inner.findings.each do |finding|
-          text = finding.start_with?("#{found.name} ") ? ", which#{finding.delete_prefix(found.name)}" : ", and #{finding}"
-          @audit.add("#{candidate.label} (#{place}) reads #{found.name}#{where}#{text}", :constant)
-        end
+        about = first.text.start_with?("#{found.name} ") ? ", which#{first.text.delete_prefix(found.name)}" : ", and #{first}"
+        report(:constant, candidate, place, "reads #{found.name}#{where}#{about}", name: found.name, defined_at: found.place,
+               freezing: (found.name if freezing))
+      end
+
+      # The most important finding in a value, and whether freezing the value mends all of them.
+      def inside(value, name)
+        inner = RactorAudit.new
+        Objects.new(inner, most: MOST_IN_VALUE).visit(value, name)
+        worst = inner.findings.find { |one| one.freezing != name }
+        [worst || inner.findings.first, worst.nil?]
       end
 
       def variable(use, name, place, candidate)
         case name
-        when /\A@@/ then main_only(use, "the class variable #{name}", place, candidate, :class_variable)
-        when /\A@/ then of_module(use, name, place, candidate) if candidate.holder.is_a?(Module)
-        when /\A\$[a-z]\w+\z/ then main_only(use, "the global variable #{name}", place, candidate, :global_variable) unless GLOBALS.include?(name)
+        when /\A@@/ then class_variable(use, name, place, candidate)
+        when /\A@/ then of_module(use, name, place, candidate) if candidate.of_module?
+        when *GLOBALS then nil
+        when GLOBAL then report(:global_variable, candidate, place, "uses the global variable #{name}, which only the main Ractor can", name: name)
         end
       end
 
-      def main_only(use, what, place, candidate, kind)
-        @audit.add("#{candidate.label} (#{place}) #{use} #{what}, which only the main Ractor can", kind)
+      def class_variable(use, name, place, candidate)
+        return if CLASS_VARIABLES && use == :reads && shareable_class_variable?(name, candidate.owner)
+
+        report(:class_variable, candidate, place, "#{use} the class variable #{name}, which only the main Ractor can", name: name)
+      end
+
+      def shareable_class_variable?(name, owner)
+        !Ask.module(owner, :class_variable_defined?, name) || Ask.shareable?(Ask.module(owner, :class_variable_get, name))
       end
 
       def of_module(use, name, place, candidate)
-        return main_only(use, "#{name} of #{Ask.name_of(candidate.holder)}", place, candidate, :class_level_variable) if use == :sets
+        whose = "#{name} of #{Ask.name_of(candidate.holder)}"
+        if use == :sets
+          return report(:class_level_variable, candidate, place, "sets #{whose}, which only the main Ractor can", name: name)
+        end
 
         value = Ask.variables_of(candidate.holder)[name]
-        return if Ractor.shareable?(value)
+        add_object(value)
+        return if Ask.shareable?(value)
 
-        @audit.add("#{candidate.label} (#{place}) reads #{name} of #{Ask.name_of(candidate.holder)}, #{Ask.a(value)} that is not shareable",
-                   :class_level_variable)
+        report(:class_level_variable, candidate, place, "reads #{whose}, #{Ask.a(value)} that is not shareable", name: name,
+               freezing: ("#{Ask.name_of(candidate.holder)}.instance_variable_get(:#{name})" if inside(value, name).last))
       end
 
-      # An attr_reader of the module itself.
-      def reader(candidate)
+      # An attr_reader or attr_writer of the module itself.
+      def accessor(candidate)
         method = candidate.method
-        return unless Module === candidate.holder && method.source_location && method.arity.zero?
+        return unless candidate.of_module? && method.source_location
 
-        of_module(:reads, :"@#{method.name}", method.source_location.join(":"), candidate)
+        place = method.source_location.join(":")
+        name = method.name.to_s
+        if method.arity.zero? then of_module(:reads, :"@#{name}", place, candidate)
+        elsif method.arity == 1 && name.end_with?("=") then of_module(:sets, :"@#{name.chomp("=")}", place, candidate)
+        end
       end
 
       # Ruby calls such a method in another Ractor only if its block is shareable.
       def defined_by_block(candidate)
         block = block_of(candidate.method)
-        return if block && Ractor.shareable?(block)
+        return if block && Ask.shareable?(block)
 
         place = candidate.method.source_location&.join(":")
         used = block ? Captures.new(nil, block).unshareable.map { |name, value| " (it uses #{name}, #{Ask.a(value)})" }.join : ""
-        @audit.add("#{candidate.label} (#{place}) is a block given to define_method#{used}, which only the Ractor that " \
-                   "defined it can call; use def", :method)
+        report(:method, candidate, place, "is a block given to define_method#{used}, which only the Ractor that defined it can call")
+      end
+
+      def report(kind, candidate, place, text, **rest)
+        @audit.add(kind, subject: candidate.label, place: place, text: "#{candidate.label} (#{place}) #{text}", **rest)
       end
 
       # Only the collector can reach a method's block.
       def block_of(method)
-        require "objspace"
         inner = ObjectSpace.reachable_objects_from(method).grep(ObjectSpace::InternalObjectWrapper)
         inner.flat_map { |one| ObjectSpace.reachable_objects_from(one) }.find { |one| Proc === one }
-      rescue LoadError, StandardError
+      rescue StandardError
         nil
       end
     end

@@ -2,18 +2,29 @@
 
 module Kino
   class RactorAudit
-    # Descends from an object to the parts that prevent sharing.
+    # Descends from objects to the parts that prevent sharing, level by level, so that the shortest path is reported.
+    # Cycles and any depth are no problem; after a number of objects it stops.
     class Objects
       MOST_OBJECTS = 100_000
-      EACH_PAIR = Hash.instance_method(:each_pair)
-      EACH = Array.instance_method(:each)
-      MEMBERS = Struct.instance_method(:each_pair)
+      # Of a path's steps, so many are shown.
+      PATH_HEAD = 8
+      PATH_TAIL = 2
+      # Neither parts nor, as a rule, methods of the app.
+      LEAVES = [nil, true, false, Integer, Float, Symbol].freeze
 
       # +copy+: whether the objects will be copied, so only parts that cannot be copied prevent sharing.
-      def initialize(audit, copy: false)
+      # +most+: after how many objects it stops.
+      def initialize(audit, copy: false, most: MOST_OBJECTS)
         @audit = audit
         @copy = copy
+        @most = most
+        @freezing = Freezing.new
         @seen = {}.compare_by_identity
+        # A row is an object, the row of its parent, the path from there, and what has to be made shareable for it.
+        @objects = []
+        @parents = []
+        @paths = []
+        @roots = []
       end
 
       # Every object that was visited.
@@ -21,76 +32,127 @@ module Kino
         @seen.keys
       end
 
-      # Returns whether +object+ is shareable or a part of it was reported.
-      def visit(object, path)
-        return if @audit.full? || @seen.key?(object) || @seen.size >= MOST_OBJECTS
+      # Whether nothing was left out.
+      def complete?
+        !@full
+      end
 
-        @seen[object] = true
-        return visit_module(object, path) if Module === object
-        return if @copy && Ractor.shareable?(object)
-
-        before = @audit.findings.size
-        parts(object).each { |part, place| visit(part, "#{path}#{place}") }
-        return if Ractor.shareable?(object) || @audit.findings.size > before
-
-        @audit.add("#{path}#{complaint(object)}") unless @copy && copyable?(object)
+      # Reports what prevents sharing +object+, which the report calls +name+.
+      def visit(object, name)
+        row = @objects.size
+        push(object, nil, name, name)
+        while row < @objects.size
+          look(row)
+          row += 1
+        end
       end
 
       private
 
+      def push(object, parent, path, root = @roots[parent])
+        return if leaf?(object) || @seen.key?(object)
+        return @full = true if @objects.size >= @most
+
+        @seen[object] = true
+        @objects << object
+        @parents << parent
+        @paths << path
+        @roots << root
+      end
+
+      def leaf?(object)
+        case object
+        when *LEAVES then true
+        when String then Ask.shareable?(object)
+        end
+      end
+
+      def look(row)
+        object = @objects[row]
+        return look_at_module(object, row) if Module === object
+        return if @copy && Ask.shareable?(object)
+
+        return unless judge(object, row)
+
+        Parts.of(object, @most).each { |part, path| push(part, row, path) }
+      end
+
+      # Whether its parts matter, too.
+      def judge(object, row)
+        return impossible(object, row) unless @freezing.possible?(object)
+
+        return true if @copy || Ask.frozen?(object)
+        return false if Ask.shareable?(object)
+
+        unfrozen(object, row)
+        true
+      end
+
       # Every Ractor can use a class, but its instance variables only if they are shareable.
-      def visit_module(object, path)
-        bad = Ask.variables_of(object).reject { |_, value| Ractor.shareable?(value) }.keys
+      def look_at_module(object, row)
+        bad = Ask.variables_of(object).reject { |_, value| Ask.shareable?(value) }.keys
         return if bad.empty? || @copy
 
-        @audit.add("#{path} is #{Ask.name_of(object)}, whose class-level #{bad.first(5).join(", ")}#{", ..." if bad.size > 5} " \
-                   "cannot be read in a Ractor")
+        shown = "#{bad.first(5).join(", ")}#{", ..." if bad.size > 5}"
+        report(:class_state, row, "is #{Ask.name_of(object)}, whose class-level #{shown} cannot be read in a Ractor")
       end
 
-      # The parts of an object, with their paths relative to it.
-      def parts(object)
-        parts = Ask.variables_of(object).map { |name, value| [value, ".#{name}"] }
-        case object
-        when Array then EACH.bind_call(object).each_with_index { |part, index| parts << [part, "[#{index}]"] }
-        when Hash
-          EACH_PAIR.bind_call(object) { |key, part| parts << [key, ".key(#{brief(key)})"] << [part, "[#{brief(key)}]"] }
-        when Struct then MEMBERS.bind_call(object) { |name, part| parts << [part, ".#{name}"] }
-        when Method then parts << [object.receiver, ".receiver"]
-        end
-        parts
-      rescue StandardError
-        []
+      def impossible(object, row)
+        return false if Ask.shareable?(object)
+
+        Proc === object ? block(object, row) : native(object, row)
       end
 
-      def complaint(object)
-        return ": #{Ask.a(object)} cannot be shared or copied" if @copy
-
-        case object
-        when Proc then block(object)
-        when IO, Mutex, Thread, Queue, Method then " is #{Ask.a(object)}, which belongs to one Ractor"
-        else " is an unfrozen #{Ask.name_of(Ask.class_of(object))}#{" (#{brief(object)})" if String === object}"
-        end
+      def native(object, row)
+        report(:native, row, @copy ? "cannot be shared or copied" : "is #{Ask.a(object)}, which belongs to one Ractor", object)
+        Method === object
       end
 
-      def block(object)
-        place = object.source_location&.join(":")
-        kind = "#{object.lambda? ? "a lambda" : "a block"}#{" (#{place})" if place}"
-        used = Captures.new(nil, object).unshareable.map { |name, value| "#{name}, #{Ask.a(value)}" }
-        return " is #{kind}, which uses #{used.join(" and ")} from outside" unless used.empty?
+      def unfrozen(object, row)
+        return if Array === @paths[row] && @paths[row].first == :variable # reported with its block
+        return @audit.omit unless @audit.room?(freezing: true) # a path takes long to write
 
-        " is #{kind} that can capture variables and self; use a class with #call, or make the block shareable"
+        own = @freezing.own_freeze(object)
+        text = "is #{Ask.a(object, "unfrozen")}"
+        text += " (#{Ask.brief(object)})" if String === object
+        text += ", which its own #freeze (#{own}) has to freeze" if own
+        report(:unfrozen, row, text, freezing: @roots[row])
       end
 
-      def copyable?(object)
-        Ractor.make_shareable(object, copy: true)
+      def block(object, row)
+        captures = Captures.new(@audit, object)
+        captures.report(path(row), @roots[row], @freezing)
+        captures.values.each { |name, value| push(value, row, [:variable, name], name.to_s) }
         true
-      rescue StandardError
-        false
       end
 
-      def brief(object)
-        text = String === object || Symbol === object ? object.inspect : Ask.name_of(Ask.class_of(object))
-        text.size > 40 ? "#{text[0, 37]}..." : text
+      def report(kind, row, text, object = nil, freezing: nil)
+        subject = path(row)
+        text = "#{subject}#{@copy && object ? ": #{Ask.a(object)}" : ""} #{text}"
+        @audit.add(kind, subject: subject, text: text, freezing: freezing)
+      end
+
+      def path(row)
+        steps = []
+        while row
+          steps.unshift(@paths[row])
+          row = @parents[row]
+        end
+        steps = steps.map { |step| step(step) }
+        left_out = steps.size - PATH_HEAD - PATH_TAIL
+        return steps.join unless left_out.positive?
+
+        "#{steps.first(PATH_HEAD).join} (and #{left_out} levels below) #{steps.last(PATH_TAIL).join}"
+      end
+
+      def step(step)
+        kind, key = step
+        case kind
+        when :index then "[#{Ask.brief(key)}]"
+        when :variable then " -> #{key}"
+        when :key then ".key(#{Ask.brief(key)})"
+        else step
+        end
       end
     end
   end

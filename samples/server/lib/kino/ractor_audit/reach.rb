@@ -1,0 +1,191 @@
+# frozen_string_literal: true
+
+module Kino
+  class RactorAudit
+    # Which methods an app's code can call, starting with #call of its objects. Nobody knows the receiver of a call
+    # before it happens, so names decide: an instance method counts as called if objects of its class are known and code
+    # calls its name. A method of a module itself counts as called if that module is one of the app's objects, or if its
+    # own code or code that reads its constant calls the name. Therefore a method called by a computed name is missed,
+    # and a method that only shares its name with a called one may be included.
+    class Reach
+      # The methods that a server calls.
+      ENTRIES = %i[call each close to_ary to_path method_missing].freeze
+      # Called everywhere, but of modules only while the app is loaded.
+      NOT_OF_MODULES = %i[freeze].freeze
+      UNBIND = Method.instance_method(:unbind)
+      OWNER = Method.instance_method(:owner)
+
+      # A method and its owner: the module whose instances have it, or the object whose singleton method it is.
+      # A block of the app is its own method.
+      Candidate = Struct.new(:method, :owner, :holder) do
+        def block?
+          Proc === method
+        end
+
+        # Whether it is a method of a module itself.
+        def of_module?
+          Module === holder
+        end
+
+        def label
+          return "the block" if block?
+
+          "#{Ask.name_of(owner)}#{holder ? "." : "#"}#{method.name}"
+        end
+      end
+
+      # Methods by name, which leave when the name is called.
+      class Waiting
+        attr_reader :all_names
+
+        def initialize(queue)
+          @queue = queue
+          @called = {}
+          @waiting = {}
+          @all_names = {}
+        end
+
+        def add(candidate)
+          name = candidate.method.name
+          @all_names[name] = true
+          @called[name] ? @queue << candidate : (@waiting[name] ||= []) << candidate
+        end
+
+        def call(name)
+          return if @called[name]
+
+          @called[name] = true
+          @queue.concat(@waiting.delete(name)) if @waiting.key?(name)
+        end
+
+        def called
+          @called.keys
+        end
+      end
+
+      def initialize
+        @queue = []
+        @instances = Waiting.new(@queue)
+        @of_modules = {}.compare_by_identity
+        # Those whose receiver may be anywhere.
+        @dynamic = []
+        @classes = {}.compare_by_identity
+        @listed = {}.compare_by_identity
+        ENTRIES.each { |name| @instances.call(name) }
+      end
+
+      # The next method that counts as called, or nil.
+      def next
+        @queue.shift
+      end
+
+      # Adds one of the app's objects.
+      def object(object)
+        case object
+        when Module then dynamic_module(object)
+        when Proc then block(object)
+        when Method then @queue << Candidate.new(UNBIND.bind_call(object), OWNER.bind_call(object), nil)
+        else
+          instances_of(Ask.class_of(object))
+          singleton_methods(object, @instances) if Ask.singleton_methods?(object)
+        end
+      rescue StandardError
+        nil
+      end
+
+      # The constants of that name in known classes.
+      def constants(names)
+        @classes.keys.map { |klass| Constants.look(names.first, Ask.own_ancestors(klass)) }.compact.uniq(&:name)
+      end
+
+      # The +candidate+ calls those names, the +own+ ones of itself, and reads those modules.
+      def calls(candidate, names, own, modules)
+        names.each { |name| call(name) }
+        modules.each { |mod| read(mod, names) }
+        if candidate.of_module? then own.each { |name| of_module(candidate.holder).call(name) }
+        elsif names.include?(:class) then call_class_of(candidate.owner, names)
+        end
+      rescue StandardError
+        nil
+      end
+
+      private
+
+      def call(name)
+        @instances.call(name)
+        @instances.call(:initialize) if name == :new
+        @dynamic.each { |waiting| waiting.call(name) } unless NOT_OF_MODULES.include?(name)
+      end
+
+      # A constant's module. Its instances exist if the code calls its methods, such as new.
+      def read(mod, names)
+        own = of_module(mod)
+        names.each { |name| own.call(name) }
+        instances_of(mod) if Class === mod && names.any? { |name| name == :new || own.all_names[name] }
+      end
+
+      # Methods like self.class.name.
+      def call_class_of(owner, names)
+        @classes.each_key do |klass|
+          next unless Ask.module(klass, :ancestors).any? { |one| Ask.same?(one, owner) }
+
+          own = of_module(klass)
+          names.each { |name| own.call(name) }
+        end
+      end
+
+      def dynamic_module(mod)
+        instances_of(mod)
+        own = of_module(mod)
+        return if @dynamic.include?(own)
+
+        @dynamic << own
+        (@instances.called - NOT_OF_MODULES).each { |name| own.call(name) }
+      end
+
+      def of_module(mod)
+        @of_modules.fetch(mod) do
+          @of_modules[mod] = waiting = Waiting.new(@queue)
+          singleton_methods(mod, waiting)
+          waiting
+        end
+      end
+
+      # Its constants are those of the code around it.
+      def block(block)
+        nesting = begin
+          Captures::BINDING.bind_call(block).eval("::Module.nesting")
+        rescue StandardError # a shareable block has no binding
+          []
+        end
+        @queue << Candidate.new(block, nesting.first || Object, nil)
+      end
+
+      def instances_of(mod)
+        return if @classes.key?(mod)
+
+        @classes[mod] = true
+        Ask.own_ancestors(mod).each do |ancestor|
+          next if @listed.key?(ancestor)
+
+          @listed[ancestor] = true
+          methods_of(ancestor, ancestor, nil, @instances)
+        end
+      end
+
+      def singleton_methods(object, waiting)
+        Ask.own_ancestors(Ask.singleton_class_of(object)).each do |ancestor|
+          # For an object that is not a module, the class follows its singleton class and is already known.
+          next if Class === ancestor && !ancestor.singleton_class?
+
+          methods_of(ancestor, Module === object ? object : ancestor, object, waiting)
+        end
+      end
+
+      def methods_of(mod, owner, holder, waiting)
+        names = Ask.module(mod, :instance_methods, false) + Ask.module(mod, :private_instance_methods, false)
+        names.each { |name| waiting.add(Candidate.new(Ask.module(mod, :instance_method, name), owner, holder)) }
+      end
+    end
+  end
+end
