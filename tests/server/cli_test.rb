@@ -92,6 +92,20 @@ class CliTest < ServerTest
     assert_equal 0, child.status
   end
 
+  covers :environment
+  def test_the_environment_is_that_of_a_flag_or_a_variable_else_rack_env_else_that_of_the_file
+    write("config.ru", "abort ENV['RACK_ENV'].inspect\n")
+    file = "environment :staging\n"
+    [
+      ["nil", "", [], {}], ['"test"', "", [], { "RACK_ENV" => "test" }], ['"staging"', file, [], {}], ['"test"', file, [], { "RACK_ENV" => "test" }],
+      ['"production"', file, [], { "RACK_ENV" => "test", "KINO_ENVIRONMENT" => "production" }],
+      ['"production"', file, ["-e", "production"], { "RACK_ENV" => "test" }]
+    ].each do |expected, text, arguments, env|
+      write("kino.rb", text)
+      assert_equal [1, "#{expected}\n"], kino(*arguments, env: { "RACK_ENV" => nil }.merge(env)), "environment #{[text, arguments, env].inspect}"
+    end
+  end
+
   def test_a_missing_config_ru_is_reported_in_one_line
     status, output = kino
     assert_equal 1, status
@@ -161,7 +175,7 @@ class CliTest < ServerTest
 
   def test_init_translates_a_configuration_of_puma_and_says_what_became_of_each_line
     write("config.ru", HELLO)
-    write("config/puma.rb", "threads 2, 4\nport ENV.fetch('PORT', 3000)\npreload_app!\npidfile 'x.pid'\nputs 'loud'\n")
+    write("config/puma.rb", "threads 2, 4\nport ENV.fetch('PORT', 3000)\npreload_app!\nplugin :tmp_restart\nputs 'loud'\n")
     status, output = kino("--init", "--from", "config/puma.rb", env: { "PORT" => "0" })
     assert_equal 0, status, output
     assert_equal <<~TEXT, output
@@ -175,8 +189,8 @@ class CliTest < ServerTest
         note: the address is Puma's default, every interface; 127.0.0.1 is safer if a proxy on this machine is in front
       config/puma.rb:3: preload_app!
         not needed: kino runs in one process and does not fork, so the app is always loaded once
-      config/puma.rb:4: pidfile 'x.pid'
-        do this instead: kino writes no such file; systemd and containers know the process; a shell can do `kino & echo $! > FILE`
+      config/puma.rb:4: plugin :tmp_restart
+        do this instead: restart kino by what starts it, such as systemd; a file is not watched
 
       The file reads these variables of the environment: PORT (set).
       If production has other ones, set them and translate again.

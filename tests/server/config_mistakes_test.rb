@@ -40,7 +40,7 @@ class ConfigMistakesTest < Minitest::Test
       ["--wokers", "3"] => /unknown option --wokers; did you mean --workers\?$/,
       ["--max", "3"] => /--max is ambiguous; it could be --max-connections or /,
       ["--run-permits=no"] => /--run-permits takes no value, not no; write --run-permits or --no-run-permits/,
-      ["--port"] => /--port needs a value/,
+      ["--port"] => /--port needs a value: --port N$/, ["-C"] => /-C needs a value: -C FILE$/, ["--completion"] => /--completion SHELL$/,
       ["--completion", "fish"] => /--completion fish: it takes bash or zsh/,
       ["-w", "0", "--prot", "-m", "fast"] => /3 mistakes.*^unknown option --prot; did you mean --port\?\n^--mode: .*\n^--workers: /m,
       ["-w", "many"] => /--workers.*"many".*integer, 1 to 1024/,

@@ -15,6 +15,7 @@ class OptionSurfacesTest < ServerTest
     Kino::OptionTypes::Choice => ->(option) { option.type.range.reject { |name| name == option.default } },
     Kino::OptionTypes::Switch => ->(option) { [!option.default] },
     Kino::OptionTypes::Path => ->(_) { ["other.file"] },
+    Kino::OptionTypes::Text => ->(option) { [option.example, "é -x"] },
     Kino::OptionTypes::Addresses => ->(_) { [["127.0.0.2", "[::1]:81"], ["unix:///tmp/a.sock?mode=0660"]] },
     Kino::LogDestinationType => ->(_) { ["stderr"] },
     Kino::LogFormatType => ->(_) { ["json", "$status $target"] },
@@ -165,7 +166,7 @@ class OptionSurfacesTest < ServerTest
   def test_every_option_arrives_in_the_native_server_or_is_read_by_ruby
     values = Kino::Options::SERVER.to_h { |option| [option.name, other(option)] }
     values.delete(:tls)
-    values.merge!(bind: ["127.0.0.1"], workers: 2, threads: 1, mode: :threaded, port: 0)
+    values.merge!(bind: ["127.0.0.1"], workers: 2, threads: 1, mode: :threaded, port: 0, pidfile: File.join(directory, "pid"))
     settings = Kino::Settings.new(values)
     read = []
     settings.define_singleton_method(:[]) { |name| super(name).tap { read << name } }

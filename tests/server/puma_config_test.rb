@@ -65,14 +65,14 @@ class PumaConfigTest < Minitest::Test
   def test_a_typical_file
     %w[RAILS_MAX_THREADS RAILS_MIN_THREADS RAILS_ENV PORT PIDFILE WEB_CONCURRENCY SOLID_QUEUE_IN_PUMA].each { |name| ENV.delete(name) }
     made = translate(RAILS)
-    assert_equal [[4, :translated], [6, :instead], [7, :translated], [8, :translated], [9, :instead], [10, :translated], [11, :not_needed], [13, :instead],
+    assert_equal [[4, :translated], [6, :instead], [7, :translated], [8, :translated], [9, :translated], [10, :translated], [11, :not_needed], [13, :instead],
                   [17, :instead], [18, :skipped]], made.entries.map { |one| [one.line, one.kind] }
     assert_equal ['threads ENV.fetch("RAILS_MAX_THREADS") { 5 }', 'port ENV.fetch("PORT") { 3000 }', 'bind "0.0.0.0"',
-                  'ENV["RACK_ENV"] ||= ENV.fetch("RAILS_ENV") { "development" }', 'workers [Integer(ENV.fetch("WEB_CONCURRENCY", 2)), 1].max'],
+                  'environment ENV.fetch("RAILS_ENV") { "development" }', 'pidfile ENV.fetch("PIDFILE") { "tmp/pids/server.pid" }', 'workers [Integer(ENV.fetch("WEB_CONCURRENCY", 2)), 1].max'],
                  made.entries.flat_map(&:code)
     assert_includes made.report, "puma.rb:7: port ENV.fetch(\"PORT\") { 3000 }\n  translated: port ENV.fetch(\"PORT\") { 3000 }\n  translated: bind \"0.0.0.0\"\n"
     assert_includes made.report, "RAILS_MAX_THREADS (not set)"
-    assert_includes made.report, "4 translated, 4 do this instead, 1 not needed, 1 not evaluated. Read the 4 that are left to you."
+    assert_includes made.report, "5 translated, 3 do this instead, 1 not needed, 1 not evaluated. Read the 3 that are left to you."
     ENV["PORT"] = "4000"
     assert_equal [4000, 5, 2, ["0.0.0.0"]], settings(RAILS).then { |found| %i[port threads workers bind].map { |name| found[name] } }
   end
@@ -136,7 +136,7 @@ class PumaConfigTest < Minitest::Test
       "force_shutdown_after :immediately" => ["shutdown_timeout 0"], "force_shutdown_after" => ["shutdown_timeout 86400"],
       "worker_shutdown_timeout ENV.fetch('KINO_T', 20).to_i" => ["shutdown_timeout ENV.fetch('KINO_T', 20).to_i"],
       "log_requests" => ["log_requests true"], "log_requests false" => ["log_requests false"], "enable_keep_alives false" => ["max_keep_alive 1"], "rackup 'a/b.ru'" => ['rackup "a/b.ru"'], "rackup DefaultRackup" => [],
-      "environment :production" => ['ENV["RACK_ENV"] ||= "production"'], "tag 'my app'" => ['Process.setproctitle("kino [my app]")'], "tag ''" => [],
+      "environment :production" => ['environment "production"'], "pidfile 'a.pid'" => ['pidfile "a.pid"'], "tag 'my app'" => ['Process.setproctitle("kino [my app]")'], "tag ''" => [],
       "directory '/srv/app'" => ['Dir.chdir("/srv/app")']
     }.each { |text, lines| assert_equal lines, entry(text).code, text }
     assert_match(/not a valid value for keep_alive_timeout/, entry("persistent_timeout 0").text)

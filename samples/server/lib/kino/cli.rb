@@ -104,8 +104,16 @@ module Kino
     end
 
     def load_app
+      set_environment
       require_relative "app/app_file"
       AppFile.load(settings[:rackup])
+    end
+
+    # The variable is the operator's, so only a flag or another variable overrides it.
+    def set_environment
+      name = settings[:environment] or return
+      from_file = !["flag", Options.fetch(:environment).env].include?(settings.source(:environment))
+      ENV["RACK_ENV"] = name unless from_file && ENV.key?("RACK_ENV")
     end
 
     # The flags and the argument, the environment and the configuration file.

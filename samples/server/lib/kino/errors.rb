@@ -35,6 +35,9 @@ module Kino
     end
   end
 
+  # A pidfile that cannot be written, or belongs to another process.
+  class PidFileError < Error; end
+
   # The native extension is missing or was built for another Ruby.
   class NativeMissingError < Error; end
 end

@@ -12,6 +12,7 @@ require_relative "listen/listeners"
 require_relative "app/log"
 require_relative "app/mode"
 require_relative "native"
+require_relative "app/pid_file"
 require_relative "config/settings"
 require_relative "app/signals"
 require_relative "workers/supervisor"
@@ -178,6 +179,7 @@ module Kino
       wanted = addresses_to_bind
       @certificates = Certificates.new(settings[:tls]) if settings[:tls]
       AccessLog.check(settings)
+      @pid_file = PidFile.create(settings[:pidfile]) if settings[:pidfile]
       @id = Native.create(native_config(wanted))
       @listeners = Listeners.new(@id, wanted)
       @addresses = @listeners.open
@@ -210,7 +212,7 @@ module Kino
         Native.stop(@id)
       end
       @supervisor&.join
-      @listeners&.remove_files
+      remove_files
     ensure
       @clean = false
       become(:stopped)
@@ -256,10 +258,15 @@ module Kino
       @final_stats = stats
       Native.stop(@id)
       @supervisor.join
-      @listeners.remove_files
+      remove_files
       Log.flush if settings[:log_requests]
       @clean = clean ? true : false
       become(:stopped)
+    end
+
+    def remove_files
+      @listeners&.remove_files
+      @pid_file&.remove
     end
 
     # Idle workers exit by themselves; workers stuck in a handler are killed if Ruby can.

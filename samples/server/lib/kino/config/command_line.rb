@@ -143,9 +143,9 @@ module Kino
       case error
       when OptionParser::AmbiguousOption then "#{flag} is ambiguous; it could be #{flags_like(flag).join(" or ")}"
       when OptionParser::InvalidOption then "unknown option #{flag}#{suggestion(flag)}"
-      when OptionParser::MissingArgument then "#{flag} needs a value"
+      when OptionParser::MissingArgument then "#{flag} needs a value: #{flag} #{metavar(flag)}"
       when OptionParser::NeedlessArgument then "#{flag} takes no value, not #{value}#{"; write #{flag} or --no-#{flag.delete_prefix("--")}" if switch?(flag)}"
-      else "#{error.args.join(" ")}: it takes #{SHELLS.join(" or ")}"
+      else "#{error.args.join(" ").scrub("?")}: it takes #{SHELLS.join(" or ")}"
       end
     end
 
@@ -155,6 +155,12 @@ module Kino
 
     def flags_like(flag)
       long_flags.select { |long| long.start_with?(flag) }
+    end
+
+    def metavar(flag)
+      option = Options::TABLE.find { |one| [one.flag, one.long_flag].include?(flag) } and return option.metavar
+
+      OTHERS.find { |command| [command.flag, command.long_flag].include?(flag) }&.argument
     end
 
     def switch?(flag)

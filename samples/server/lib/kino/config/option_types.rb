@@ -69,6 +69,20 @@ module Kino
       end
     end
 
+    # A word or several, on one line.
+    class Text < Type
+      def metavar = "TEXT"
+
+      def accepted = "a text on one line"
+
+      private
+
+      def convert(given)
+        given = given.to_s if Symbol === given
+        given if String === given && given.valid_encoding? && given.match?(/\S/) && !given.match?(/[[:cntrl:]]/)
+      end
+    end
+
     # The path of a file.
     class Path < Type
       def metavar = "FILE"
@@ -138,7 +152,7 @@ module Kino
       end
     end
 
-    TYPES = { integer: Count, seconds: Seconds, bytes: Bytes, rate: Rate, choice: Choice, boolean: Switch, path: Path,
+    TYPES = { integer: Count, seconds: Seconds, bytes: Bytes, rate: Rate, choice: Choice, boolean: Switch, path: Path, text: Text,
               list: List, addresses: Addresses }.freeze
 
     # The type called +name+, or +name+ itself if it is a type.

@@ -12,12 +12,15 @@ module Kino
   module Options
     GROUPS = {
       app: "The app", listening: "Listening", tls: "TLS", workers: "Workers", queue: "The queue", connections: "Connections",
-      requests: "Requests", responses: "Responses", logging: "Logging", shutdown: "Shutdown"
+      requests: "Requests", responses: "Responses", logging: "Logging", process: "The process"
     }.freeze
 
     TABLE = [
       Option.new(:rackup, :path, "config.ru", group: :app, flag: false, command_only: true, native: false,
                  help: "the app's file; on the command line, it is the argument"),
+      Option.new(:environment, :text, nil, group: :app, flag: "-e", command_only: true, native: false, example: "production",
+                 default_text: "RACK_ENV stays as it is",
+                 help: "RACK_ENV while the app is loaded and served; in the configuration file, it applies unless RACK_ENV is set"),
       Option.new(:bind, :addresses, "127.0.0.1", group: :listening, flag: "-b", native: false,
                  help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or " \
                        "unix://@name; with https:// or http:// in front, it speaks TLS or not, without them it does if tls is set; " \
@@ -89,7 +92,9 @@ module Kino
                  help: "what the line of a request contains"),
       Option.new(:access_log_sample, :integer, 1, group: :logging, native: false, range: 1..1_000_000,
                  help: "log one request out of so many, and every one that failed: its status is 400 or more, or its response incomplete"),
-      Option.new(:shutdown_timeout, :seconds, 30.0, group: :shutdown, range: 0..86_400, native: false,
+      Option.new(:pidfile, :path, nil, group: :process, native: false, example: "tmp/server.pid", default_text: "none",
+                 help: "file for the pid while the server runs; the file of a running process is not replaced"),
+      Option.new(:shutdown_timeout, :seconds, 30.0, group: :process, range: 0..86_400, native: false,
                  help: "time that in-flight requests may take to finish at shutdown")
     ].freeze
 

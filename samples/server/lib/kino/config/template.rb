@@ -20,7 +20,7 @@ module Kino
     # What the option means, its range and its default.
     def self.comment(option)
       meaning = "#{option.help[0].upcase}#{option.help[1..]}.".scan(/\S.{0,#{WIDTH - 2}}\S(?=\s|\z)|\S+/)
-      [*meaning, "#{option.facts.join("; ")}."].map { |line| "# #{line}" }
+      [*meaning, "(#{option.facts.join("; ")})"].map { |line| "# #{line}" }
     end
     private_class_method :comment
   end

@@ -9,7 +9,7 @@ module Kino
     module Directives
       TRANSLATED = %i[
         bind bind_to_activated_sockets clear_binds! directory environment first_data_timeout force_shutdown_after
-        http_content_length_limit max_keep_alive enable_keep_alives log_requests persistent_timeout port rackup set_default_host ssl_bind
+        http_content_length_limit max_keep_alive enable_keep_alives log_requests persistent_timeout pidfile port rackup set_default_host ssl_bind
         tag threads worker_shutdown_timeout workers load
       ].freeze
 
@@ -53,7 +53,6 @@ module Kino
         on_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it", before_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it",
         on_thread_exit: IN_PLACE, before_thread_exit: IN_PLACE,
         out_of_band: "#{IN_PLACE}; workers are busy whenever there are requests",
-        pidfile: "kino writes no such file; systemd and containers know the process; a shell can do `kino & echo $! > FILE`",
         activate_control_app: "kino has no control app; `kill -USR1 PID` logs statistics, and `Kino::Server#stats` returns them",
         stdout_redirect: "redirect them where kino is started: `kino >>out.log 2>>err.log`, or StandardOutput=append:/path and StandardError=append:/path in systemd's unit",
         custom_logger: "kino's log goes to standard error", log_formatter: "kino's log goes to standard error; `access_log_format` is for the lines of requests",

@@ -88,6 +88,7 @@ module Kino
       # A line of kino.rb. +expression+: how the value is written, instead of the value.
       def set(name, value, expression = nil)
         option = Options.fetch(name)
+        value = value.to_s if value.is_a?(Symbol)
         option.parse(value, name) unless value.is_a?(Unclear)
         return "#{name} #{expression}" if expression && (value.is_a?(Unclear) || same?(expression, value))
 
@@ -205,7 +206,7 @@ module Kino
       # --- times and limits ---
 
       { first_data_timeout: :header_timeout, persistent_timeout: :keep_alive_timeout, worker_shutdown_timeout: :shutdown_timeout,
-        http_content_length_limit: :max_body_size, max_keep_alive: :max_keep_alive }.each do |puma, kino|
+        http_content_length_limit: :max_body_size, max_keep_alive: :max_keep_alive, pidfile: :pidfile, environment: :environment }.each do |puma, kino|
         define_method(:"on_#{puma}") do |call, expressions|
           done(call, set(kino, call.arguments.fetch(0), expressions.first))
         end
@@ -234,12 +235,6 @@ module Kino
         return entry(call.line, :not_needed, "config.ru is the default") if value.is_a?(Unclear) && value.text == DEFAULT_RACKUP
 
         done(call, set(:rackup, value, expressions.first))
-      end
-
-      def on_environment(call, expressions)
-        value = call.arguments.fetch(0)
-        written = expressions.first && (value.is_a?(Unclear) || same?(expressions.first, value)) ? expressions.first : value.to_s.inspect
-        done(call, "ENV[\"RACK_ENV\"] ||= #{written}")
       end
 
       def on_directory(call, expressions)

@@ -1,0 +1,102 @@
+# frozen_string_literal: true
+
+require "etc"
+
+require_relative "../errors"
+
+module Kino
+  # A file with the pid of this process, for as long as a server runs. The file of a process that is running is
+  # never replaced, and a symbolic link is never followed.
+  class PidFile
+    # A process that began this much later than its file was written only has the same number; the clocks of files and
+    # processes are not exact.
+    TOLERANCE_SECONDS = 2
+
+    # Writes the file. Raises PidFileError if another process has it, or it cannot be written.
+    def self.create(path) = new(path).tap(&:create)
+
+    def initialize(path)
+      @path = path
+    end
+
+    def create
+      locked(File::CREAT) do |file|
+        text = file.read
+        refuse("it is a file with something else") unless text.match?(/\A\d*\s*\z/)
+        owner = owner_of(file, text.to_i)
+        refuse("it belongs to #{owner}, which is running; stop that, or choose another file") if owner
+        file.rewind
+        file.write("#{Process.pid}\n")
+        file.truncate(file.pos)
+      end
+    rescue Errno::ELOOP
+      refuse("it is a symbolic link")
+    rescue SystemCallError => e
+      refuse(e.message.sub(/ @ .*/, ""))
+    end
+
+    # Removes the file if it still is that of this process.
+    def remove
+      locked(0) { |file| File.unlink(@path) if file.read.to_i == Process.pid }
+    rescue SystemCallError, PidFileError
+      nil
+    end
+
+    private
+
+    def refuse(reason)
+      raise PidFileError, "cannot use the pidfile #{@path}: #{reason}"
+    end
+
+    # Yields the file while no other process does the same: between reading and writing it, it stays as it is.
+    def locked(creation)
+      loop do
+        File.open(@path, File::RDWR | creation | File::NOFOLLOW | File::NONBLOCK, 0o644, encoding: Encoding::BINARY) do |file|
+          refuse("it is no regular file") unless file.stat.file?
+          refuse("another process has locked it") unless file.flock(File::LOCK_EX | File::LOCK_NB)
+          return yield(file) if current?(file)
+        end
+      end
+    end
+
+    # Not removed since it was opened.
+    def current?(file)
+      file.stat.ino == File.lstat(@path).ino
+    rescue Errno::ENOENT
+      false
+    end
+
+    # "pid 12 (puma)", if that process runs and is older than the file.
+    def owner_of(file, pid)
+      return if pid.zero? || pid == Process.pid || !running?(pid)
+
+      began = start_of(pid)
+      return if began && began > file.mtime.to_f + TOLERANCE_SECONDS
+
+      name = read("/proc/#{pid}/comm").scrub("?").gsub(/[^[:print:]]/, "")
+      name.empty? ? "pid #{pid}" : "pid #{pid} (#{name})"
+    end
+
+    def running?(pid)
+      Process.kill(0, pid)
+      true
+    rescue Errno::EPERM
+      true
+    rescue Errno::ESRCH, RangeError
+      false
+    end
+
+    # When a process began, in seconds since the epoch; nil if the system does not tell.
+    def start_of(pid)
+      ticks = read("/proc/#{pid}/stat")[/.*\) (.*)/, 1]&.split&.[](19)
+      booted = read("/proc/stat")[/^btime (\d+)/, 1]
+      booted.to_i + ticks.to_f / Etc.sysconf(Etc::SC_CLK_TCK) if ticks && booted
+    end
+
+    def read(path)
+      File.read(path)
+    rescue SystemCallError
+      ""
+    end
+  end
+end
