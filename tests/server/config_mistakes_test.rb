@@ -64,6 +64,12 @@ class ConfigMistakesTest < Minitest::Test
     end
   end
 
+  def test_init_does_not_put_a_file_before_another_one
+    write("config/kino.rb", "port 1\n")
+    assert_equal [1, "kino: config/kino.rb already exists; remove it or choose another path: kino --init PATH\n"], kino("--init")
+    assert_equal [0, "wrote kino.rb\n"], kino("--init", "kino.rb")
+  end
+
   def test_a_mistake_in_a_configuration_file_shows_the_place_the_line_and_what_is_meant
     {
       "workers 2\n\nthread 3\n" => "kino.rb:3: unknown option thread; did you mean threads?\n    3 | thread 3\n      | ^^^^^^\n",
@@ -119,6 +125,7 @@ class ConfigMistakesTest < Minitest::Test
     status, output = kino("--check-config", "-w", "3", env: { "KINO_MODE" => "threaded", "KINO_WOKERS" => "3" })
     assert_equal 0, status, output
     assert_equal "warning: unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS?", output.lines[0].chomp
+    assert_match(/valid \(kino\.rb\)/, output.lines[1])
     rows = output.lines.drop(2).to_h { |line| line.strip.split(/ {2,}/, 2) }
     assert_equal Kino::Options.names.map(&:to_s), rows.keys
     rows.transform_values! { |value| value.squeeze(" ") }

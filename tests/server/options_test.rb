@@ -161,11 +161,20 @@ class OptionsTest < Minitest::Test
 
   def test_messages_about_unknown_variables_suggest_known_ones
     env = { "KINO_WOKERS" => "3", "KINO_WORKERS" => "2", "KINO_SERVICE_HOST" => "10.0.0.1", "OTHER" => "1" }
-    unknown = settings(env: env).unknown_variables
+    unknown = settings(env: env).remarks
     assert_equal 2, unknown.size
     assert_includes unknown, "unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS?"
     assert_includes unknown, "unknown environment variable KINO_SERVICE_HOST; `kino --help` lists the options"
-    assert_empty settings(env: { "KINO_WORKERS" => "2" }).unknown_variables
+    assert_empty settings(env: { "KINO_WORKERS" => "2" }).remarks
+  end
+
+  def test_what_only_the_command_has_is_remarked_upon
+    config("workers 2\nenvironment 'production'\n") do |file|
+      remarks = settings(env: { "KINO_RACKUP" => "a.ru" }, file: file).remarks
+      assert_equal ["KINO_RACKUP: rackup has no effect, because only the command kino has this option",
+                    "#{file.path}:2: environment has no effect, because only the command kino has this option"], remarks
+      assert_empty settings(env: { "KINO_RACKUP" => "a.ru" }, file: file, table: Kino::Options::TABLE).remarks
+    end
   end
 
   def test_backoff_is_zero_for_the_first_deaths_then_grows_to_its_limit

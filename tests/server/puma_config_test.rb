@@ -3,6 +3,7 @@
 require "minitest/autorun"
 require "tmpdir"
 
+require "kino/puma_config/page"
 require "kino/puma_config/translation"
 require "kino/config/settings"
 
@@ -158,6 +159,13 @@ class PumaConfigTest < Minitest::Test
       assert one.text || one.code.any?, "#{line}, seed #{seed}"
       refute_match(/#<|\n/, "#{one.text}#{one.code.join}", "#{line}, seed #{seed}")
     end
+  end
+
+  def test_the_page_in_docs_has_every_directive
+    assert Kino::PumaConfig::Page.text == File.read(File.expand_path("../../docs/migrating_from_puma.md", __dir__)),
+           "docs/migrating_from_puma.md is not that of the tables; run samples/server/update_docs"
+    Directives.names.each { |name| assert_match(/^\|.*`#{name}`.* \| /, Kino::PumaConfig::Page.text) }
+    assert_equal Directives.names.uniq, Directives.names
   end
 
   def test_what_is_not_known_here_is_left_to_the_user

@@ -49,18 +49,24 @@ module Kino
     end
 
     def init
-      path = @line.argument || ConfigFile::PLACES.first
       # Before a translation, which takes longer.
-      raise Errno::EEXIST if File.exist?(path)
+      path = new_path
 
       text, report = @line.from ? translation : template
       File.open(path, File::WRONLY | File::CREAT | File::EXCL) { |file| file.write(text) }
       @out.puts(*report, "wrote #{path}")
       0
-    rescue Errno::EEXIST
-      raise ConfigError, "#{path} already exists; remove it or choose another path: kino --init PATH"
     rescue SystemCallError => e
       raise ConfigError, "cannot write #{path}: #{e.message.sub(/ @ .*/, "")}"
+    end
+
+    # Where there is no file yet. A new kino.rb would also replace config/kino.rb without a word.
+    def new_path
+      existing = @line.argument ? [@line.argument] : ConfigFile::PLACES
+      found = existing.find { |path| File.exist?(path) }
+      raise ConfigError, "#{found} already exists; remove it or choose another path: kino --init PATH" if found
+
+      existing.first
     end
 
     def template
@@ -78,8 +84,8 @@ module Kino
       require_relative "config/report"
       SettingsReport.check(settings)
       check_certificates.each { |sentence| @out.puts(sentence) }
-      @out.puts(settings.unknown_variables.map { |sentence| "warning: #{sentence}" })
-      @out.puts("The configuration is valid. The effective settings, with the sources of those that are not defaults:", SettingsReport.text(settings))
+      @out.puts(settings.remarks.map { |sentence| "warning: #{sentence}" })
+      @out.puts("The configuration is valid#{" (#{config_file.path})" if config_file}. The effective settings, with the sources of those that are not defaults:", SettingsReport.text(settings))
       0
     end
 
@@ -119,8 +125,12 @@ module Kino
     # The flags and the argument, the environment and the configuration file.
     def settings
       @settings ||= Settings.new({ rackup: @line.rackup, **@line.flags }, given_as: "flag", places: ->(option) { option.long_flag || "the argument" },
-                                 file: ConfigFile.find(@line.config), defaults: { rackup: @default_rackup }.compact,
+                                 file: config_file, defaults: { rackup: @default_rackup }.compact,
                                  table: Options::TABLE, mistakes: @line.mistakes)
+    end
+
+    def config_file
+      @config_file ||= ConfigFile.find(@line.config)
     end
   end
 end

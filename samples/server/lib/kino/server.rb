@@ -79,7 +79,7 @@ module Kino
     def run(banner: $stderr)
       # Apps log there, and a pipe would get their lines late.
       $stdout.sync = true
-      settings.unknown_variables.each { |sentence| Log.line(sentence) }
+      settings.remarks.each { |sentence| Log.line(sentence) }
       signals = Signals.new { cancel_start }
       signals.trap
       start

@@ -22,11 +22,11 @@ module Kino
         [option.name, resolve(option, given, given_as, file, defaults, env)]
       end
       ConfigError.raise_all(@mistakes + (file&.mistakes || []))
-      @unknown_variables = Options.unknown_variables(env)
+      @remarks = Options.unknown_variables(env) + of_the_command(table, file, env)
     end
 
-    # Sentences about KINO_* variables that set nothing.
-    attr_reader :unknown_variables
+    # Sentences about KINO_* variables and directives that set nothing.
+    attr_reader :remarks
 
     def [](name)
       @settings.fetch(name).value
@@ -63,6 +63,13 @@ module Kino
         raise ConfigError, "#{given_as}: #{name} is an option of the command kino, not of a server" unless table.include?(option)
       rescue ConfigError => e
         @mistakes << e.message
+      end
+    end
+
+    def of_the_command(table, file, env)
+      (Options::TABLE - table).flat_map do |option|
+        places = [*(option.env unless env.fetch(option.env, "").empty?), *file&.values&.[](option.name)&.last]
+        places.map { |place| "#{place}: #{option.name} has no effect, because only the command kino has this option" }
       end
     end
 

@@ -7,11 +7,21 @@ module Kino
     # What becomes of each directive of Puma's configuration files, from version 3 on. Translated ones are in
     # Translation; the others have a sentence that says why they are not needed, or what to do instead.
     module Directives
-      TRANSLATED = %i[
-        bind bind_to_activated_sockets clear_binds! directory environment first_data_timeout force_shutdown_after
-        http_content_length_limit max_keep_alive enable_keep_alives log_requests persistent_timeout pidfile port rackup set_default_host ssl_bind
-        tag threads worker_shutdown_timeout workers load
-      ].freeze
+      TRANSLATED = {
+        bind: "`bind`; umask and mode become `?mode=`, and `ssl://` becomes `bind \"https://...\"` and `tls`",
+        clear_binds!: "the addresses before it are left out",
+        port: "`port` and `bind \"0.0.0.0\"`, because kino's default address is 127.0.0.1",
+        set_default_host: "the address of the ports after it",
+        ssl_bind: "`bind \"https://...\"` and `tls`",
+        bind_to_activated_sockets: "kino opens its sockets itself",
+        workers: "`workers`: Ractors, or groups of Threads, of one process",
+        threads: "`threads`, the greater number; in single mode, as many `workers` of one Thread",
+        environment: "`environment`", rackup: "`rackup`", pidfile: "`pidfile`", log_requests: "`log_requests`",
+        directory: "`Dir.chdir`", tag: "`Process.setproctitle`", load: "to be translated as well",
+        persistent_timeout: "`keep_alive_timeout`", first_data_timeout: "`header_timeout`", max_keep_alive: "`max_keep_alive`",
+        enable_keep_alives: "`max_keep_alive 1` if false", http_content_length_limit: "`max_body_size`",
+        force_shutdown_after: "`shutdown_timeout`", worker_shutdown_timeout: "`shutdown_timeout`"
+      }.freeze
 
       NO_FORK = "kino runs in one process and does not fork"
       IN_PLACE = "kino has no hook here"
@@ -24,7 +34,7 @@ module Kino
         prune_bundler: "kino does not restart itself; the new process loads its own bundle",
         extra_runtime_dependencies: "it belongs to prune_bundler, which kino does not need",
         restart_command: "kino does not restart itself",
-        state_path: "it is for pumactl; kino obeys signals: TERM stops it, USR1 logs statistics, HUP reads certificates again",
+        state_path: "it is for pumactl; kino obeys signals: TERM stops it, USR1 logs statistics, HUP opens log files and reads certificates again",
         state_permission: "it is for pumactl",
         queue_requests: "kino always collects a request before a worker gets it, so slow clients occupy no worker",
         max_fast_inline: "connections take turns", tcp_mode: "kino has only this mode",
@@ -37,8 +47,7 @@ module Kino
         reaping_time: "workers exist from the start to the end", auto_trim_time: "workers exist from the start to the end",
         allow_underscore_headers: "field names with underscores are accepted where they cannot be mistaken for others",
         quiet: "kino logs no requests unless log_requests is set",
-        debug: "the log has the reason of each refused request",
-        shutdown_debug: "the log names requests that did not end"
+        debug: "the log has the reason of each refused request"
       }.freeze
 
       APP_CODE = "put what must happen before the first request at the end of config.ru"
@@ -51,21 +60,22 @@ module Kino
         on_stopped: "#{IN_PLACE}; #{AT_END}", after_stopped: "#{IN_PLACE}; #{AT_END}",
         on_restart: "kino does not restart itself; #{AT_END}", before_restart: "kino does not restart itself; #{AT_END}",
         on_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it", before_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it",
-        on_thread_exit: IN_PLACE, before_thread_exit: IN_PLACE,
+        on_thread_exit: "#{IN_PLACE}; threads end with the server", before_thread_exit: "#{IN_PLACE}; threads end with the server",
         out_of_band: "#{IN_PLACE}; workers are busy whenever there are requests",
         activate_control_app: "kino has no control app; `kill -USR1 PID` logs statistics, and `Kino::Server#stats` returns them",
         stdout_redirect: "redirect them where kino is started: `kino >>out.log 2>>err.log`, or StandardOutput=append:/path and StandardError=append:/path in systemd's unit",
-        custom_logger: "kino's log goes to standard error", log_formatter: "kino's log goes to standard error; `access_log_format` is for the lines of requests",
+        custom_logger: "kino's log goes to standard error; the app can use Kino::Logger for its own", log_formatter: "kino's log goes to standard error; `access_log_format` is for the lines of requests",
         lowlevel_error_handler: "rescue errors in a middleware at the top of config.ru; otherwise the client gets 500, and the backtrace is logged",
         app: "put it into config.ru: `run APP`",
         plugin: "plugins of Puma run only there; run what it starts as a process of its own",
         daemonize: "let systemd, or `nohup kino &`, run it in the background",
         early_hints: "kino has no `rack.early_hints`",
         idle_timeout: "kino runs until it is stopped",
+        shutdown_debug: "kino logs no backtraces when it stops",
         worker_timeout: "a worker that dies is replaced at once; no timeout ends a handler, so give its calls timeouts of their own",
         set_remote_address: "REMOTE_ADDR is the peer of the connection; `Rack::Request#ip` reads X-Forwarded-For behind trusted proxies",
         rack_url_scheme: "`Rack::Request#scheme` reads X-Forwarded-Proto; REMOTE_ADDR and rack.url_scheme are those of the connection",
-        supported_http_methods: "every method reaches the app; refuse the others there",
+        supported_http_methods: "every method except CONNECT reaches the app; refuse others there",
         fiber_per_request: "a handler runs in a Thread of a worker"
       }.freeze
 
@@ -85,7 +95,7 @@ module Kino
         **%i[exit exit! abort exec fork spawn system sleep ` gets daemon].to_h { |name| [name, "it was not executed; kino.rb may do it, before the app is loaded"] }
       }.freeze
 
-      ALL = (TRANSLATED + NOT_NEEDED.keys + INSTEAD.keys).freeze
+      ALL = [TRANSLATED, NOT_NEEDED, INSTEAD].flat_map(&:keys).freeze
 
       def self.names = ALL
     end

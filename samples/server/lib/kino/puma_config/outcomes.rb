@@ -44,7 +44,7 @@ module Kino
         name = call.name
         if Directives::NOT_NEEDED.key?(name) then entry(call.line, :not_needed, Directives::NOT_NEEDED[name])
         elsif Directives::INSTEAD.key?(name) then instead(call)
-        elsif Directives::TRANSLATED.include?(name) then translated(call)
+        elsif Directives::TRANSLATED.key?(name) then translated(call)
         elsif Directives::OTHER.key?(name) then entry(call.line, :by_hand, Directives::OTHER[name])
         else entry(call.line, :by_hand, "#{name} is no directive of Puma that kino knows#{suggestion(name)}")
         end

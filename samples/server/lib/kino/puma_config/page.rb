@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+require_relative "directives"
+
+module Kino
+  module PumaConfig
+    # docs/migrating_from_puma.md, written from the tables of directives by samples/server/update_docs.
+    module Page
+      HEAD = <<~MARKDOWN
+        # Moving from Puma
+
+        <!-- Written by samples/server/update_docs from the tables of the translator; a test compares. -->
+
+        ```sh
+        kino --init --from config/puma.rb      # writes kino.rb and reports on each directive
+        kino --check-config                    # checks it
+        kino --check                           # can the app run in Ractors?
+        kino
+        ```
+
+        `rails server -u kino` and `rackup -s kino` read kino.rb, too.
+
+        ## What is different
+
+        * There is one process. Puma's workers are processes; those of kino are Ractors if the app can be shared between them, else
+          groups of Threads. Nothing is forked, so nothing has to be preloaded or reconnected.
+        * Without Ractors, one GVL serves all handlers. An app that computes much is then faster in a cluster of Puma.
+        * Fast handlers need no tuning: `concurrency` of them run at once, one for each usable CPU, and one that waits makes room. The
+          default number of workers suits handlers that wait; a database pool needs `workers` × `threads` connections.
+        * Every request is read completely before a worker gets it; a slow client occupies none.
+        * kino listens on 127.0.0.1 unless it is told otherwise.
+        * There is no restart in place. Let what starts the server, such as systemd, restart it.
+
+        ## Commands and signals
+
+        | Puma | kino |
+        | --- | --- |
+        | `puma -C config/puma.rb` | `kino`, or `kino -C FILE` |
+        | `puma -b tcp://0.0.0.0:3000`, `-p 3000` | `kino -b 0.0.0.0 -p 3000` |
+        | `puma -w 2 -t 5:5` | `kino -w 2 -t 5` |
+        | `puma -e production` | `kino -e production` |
+        | `pumactl stats` | `kill -USR1 PID` logs statistics |
+        | TERM, INT, QUIT | the same: requests in flight are finished; a second signal ends the process at once |
+        | HUP | log files are opened again, certificates are read again |
+        | USR1, USR2 (restarts) | none: USR1 logs statistics |
+
+        ## Directives
+
+        | Puma | kino |
+        | --- | --- |
+      MARKDOWN
+
+      def self.text
+        rows = [Directives::TRANSLATED, Directives::NOT_NEEDED.transform_values { |text| "not needed: #{text}" }, Directives::INSTEAD]
+        "#{HEAD}#{rows.map { |table| rows_of(table) }.join}"
+      end
+
+      # Directives with the same text are in one row.
+      def self.rows_of(table)
+        table.group_by(&:last).map do |text, directives|
+          "| #{directives.map { |name, _| "`#{name}`" }.join(", ")} | #{text.gsub("|", "\\|")} |\n"
+        end.join
+      end
+      private_class_method :rows_of
+    end
+  end
+end
