@@ -121,6 +121,14 @@ module Kino
       end
     end
 
+    # Likewise; raises as well for one that only the command kino has.
+    def self.of_server(name, where)
+      option = fetch(name, where)
+      raise ConfigError, "#{where}: #{option.name} is an option of the command kino, not of a server" if option.command_only?
+
+      option
+    end
+
     def self.suggestion(name, written = :name)
       near = Spelling.nearest(name, names.map(&:to_s))
       near ? "; did you mean #{BY_NAME.fetch(near.to_sym).public_send(written)}?" : "; `kino --help` lists the options"

@@ -59,8 +59,7 @@ module Kino
 
     def refuse_unknown(given, given_as, table)
       given.each_key do |name|
-        option = Options.fetch(name, given_as)
-        raise ConfigError, "#{given_as}: #{name} is an option of the command kino, not of a server" unless table.include?(option)
+        table == Options::TABLE ? Options.fetch(name, given_as) : Options.of_server(name, given_as)
       rescue ConfigError => e
         @mistakes << e.message
       end

@@ -60,7 +60,7 @@ module Rackup
       def self.refuse_unknown(options)
         unknown = options.keys - names.keys - OF_RACKUP - WITHOUT_EFFECT - [:Config]
         unknown = unknown.grep(/\A[A-Z]/) if options.key?(:user_supplied_options)
-        unknown.each { |name| ::Kino::Options.fetch(underscored(name), "-O #{name}") }
+        unknown.each { |name| ::Kino::Options.of_server(underscored(name), "-O #{name}") }
       end
 
       # Rails passes the names of the options that its user gave. Rackup does not: a default host or port counts as not given.
