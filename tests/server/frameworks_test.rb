@@ -44,6 +44,25 @@ class FrameworksTest < ServerTest
     logged { assert_equal :threaded, Kino::Server.new(app).mode }
   end
 
+  # What the check says about them, and that it says it about any app like them.
+  def test_the_check_names_what_keeps_sinatra_out_of_ractors
+    need "sinatra/base"
+    app = Class.new(Sinatra::Base) { get("/hello/:name") { "x" } }
+    findings = Kino::Check.report(app).findings
+    { class_state: /whose class-level @conditions, @routes/, class_variable: /\.synchronize \(\S+base\.rb:\d+\) reads the class variable @@mutex/,
+      class_level_variable: /\.prototype \(\S+base\.rb:\d+\) sets @prototype/, method: /is a block given to define_method/ }.each do |kind, text|
+      assert(findings.any? { |one| one.kind == kind && text.match?(one.text) }, "no #{kind} like #{text.inspect} in\n#{findings.join("\n")}")
+    end
+  end
+
+  def test_the_check_names_the_route_block_of_roda
+    need "roda"
+    app = Class.new(Roda) { route { |r| r.get("hello") { "x" } } }.freeze.app
+    methods = Kino::Check.report(app).findings.select { |one| one.kind == :method }
+    assert_equal [__FILE__], methods.map(&:file).uniq
+    refute(Kino::Check.report(roda.freeze.app).findings.any? { |one| %i[method class_state].include?(one.kind) })
+  end
+
   def test_roda_runs_in_threads
     need "roda"
     assert_serves(roda.freeze.app, :threaded)

@@ -17,7 +17,7 @@ module Kino
       # Constants as [names, line]; an absolute one begins with :"". Variables as [:reads, :@name, line].
       attr_reader :constants, :variables
 
-      # Constants of a module that is known only when the code runs, as in self.class::NAME, like #constants.
+      # Constants of a module that is known only when the code runs, as in self.class::NAME, as [name, line].
       attr_reader :loose_constants
 
       # Names of the methods that it calls, and Symbols in it, which may be names of methods; and those whose receiver is
@@ -84,7 +84,7 @@ module Kino
         when :opt_getconstant_path then @constants << [one[1], line]
         when :opt_getinlinecache then return []
         when :putobject then path&.push(:"") if one[1].equal?(Object)
-        when :getconstant then path ? path.push(one[1]) : @loose_constants.push([[one[1]], line])
+        when :getconstant then path ? path.push(one[1]) : @loose_constants.push([one[1], line])
         when :opt_setinlinecache
           @constants << [path, line] if path
           return

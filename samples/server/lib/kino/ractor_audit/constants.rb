@@ -14,15 +14,26 @@ module Kino
         first, *rest = names
         scopes = [Object]
         scopes = lexical(owner) + Ask.module(owner, :ancestors) + scopes unless first == :"" && (first = rest.shift)
-        found = look(first, scopes)
-        rest.each do |name|
+        inside(look(first, scopes), rest)
+      rescue StandardError
+        nil
+      end
+
+      # The constant of that name in +owner+ itself, as in self.class::NAME.
+      def find_in(owner, name)
+        look(name, Ask.own_ancestors(owner))
+      rescue StandardError
+        nil
+      end
+
+      # The constant that +names+ refer to from the one that was found.
+      def inside(found, names)
+        names.each do |name|
           return unless found && Module === found.value
 
           found = look(name, [found.value, *Ask.own_ancestors(found.value)])
         end
         found
-      rescue StandardError
-        nil
       end
 
       # The modules around +owner+, derived from its name.

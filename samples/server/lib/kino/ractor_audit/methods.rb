@@ -44,13 +44,27 @@ module Kino
         code = Code.new(instructions)
         file = instructions.path
         defined_by_block(candidate) if code.block? && !candidate.block?
-        found = code.constants.map { |names, line| [Constants.find(names, candidate.owner), "#{file}:#{line}"] }
-        found.concat(code.loose_constants.flat_map { |names, line| @reach.constants(names).map { |one| [one, "#{file}:#{line}"] } })
-        found = found.select(&:first)
+        found = constants(code, candidate).map { |one, line| [one, "#{file}:#{line}"] }
         modules, others = found.partition { |one, _| Module === one.value }
         @reach.calls(candidate, code.calls.uniq, code.own_calls.uniq, modules.map { |one, _| one.value })
         others.each { |one, place| constant(one, place, candidate) }
         code.variables.uniq { |use, name, _| [use, name] }.each { |use, name, line| variable(use, name, "#{file}:#{line}", candidate) }
+      end
+
+      # Each with its line.
+      def constants(code, candidate)
+        code.constants.flat_map { |names, line| named(names, candidate.owner).map { |one| [one, line] } } +
+          code.loose_constants.flat_map { |name, line| in_classes { |klass| Constants.find_in(klass, name) }.map { |one| [one, line] } }
+      end
+
+      # The owner of a method that is defined for one object, or by a block, does not tell what is around it.
+      def named(names, owner)
+        found = Constants.find(names, owner)
+        found ? [found] : in_classes { |klass| Constants.find(names, klass) }
+      end
+
+      def in_classes(&block)
+        @reach.classes.filter_map(&block).uniq(&:name)
       end
 
       def constant(found, place, candidate)

@@ -10,8 +10,11 @@ module Kino
     class Reach
       # The methods that a server calls.
       ENTRIES = %i[call each close to_ary to_path method_missing].freeze
-      # Called everywhere, but of modules only while the app is loaded.
-      NOT_OF_MODULES = %i[freeze].freeze
+      # The methods that Ruby itself calls in methods written in C, in conversions and comparisons.
+      IMPLICIT = %i[to_s to_str to_a to_h to_hash to_proc to_i to_int to_f to_sym coerce <=> == === =~ eql? hash succ begin
+                    respond_to_missing? initialize_copy initialize_dup initialize_clone exception message].freeze
+      # Of modules, these are called only while the app is loaded, or not at all.
+      NOT_OF_MODULES = (%i[freeze] + IMPLICIT).freeze
       UNBIND = Method.instance_method(:unbind)
       OWNER = Method.instance_method(:owner)
 
@@ -71,7 +74,7 @@ module Kino
         @dynamic = []
         @classes = {}.compare_by_identity
         @listed = {}.compare_by_identity
-        ENTRIES.each { |name| @instances.call(name) }
+        (ENTRIES + IMPLICIT).each { |name| @instances.call(name) }
       end
 
       # The next method that counts as called, or nil.
@@ -93,9 +96,9 @@ module Kino
         nil
       end
 
-      # The constants of that name in known classes.
-      def constants(names)
-        @classes.keys.map { |klass| Constants.look(names.first, Ask.own_ancestors(klass)) }.compact.uniq(&:name)
+      # The classes whose objects are known.
+      def classes
+        @classes.keys
       end
 
       # The +candidate+ calls those names, the +own+ ones of itself, and reads those modules.
