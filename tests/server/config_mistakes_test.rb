@@ -111,6 +111,32 @@ class ConfigMistakesTest < Minitest::Test
                   "kino.rb:4: `port = ...` sets a local variable, not the option"], found
   end
 
+  # Directives of the template and other pieces in any order and with any damage.
+  def test_a_damaged_configuration_file_is_read_or_its_mistakes_are_shown
+    random = Random.new(seed = Integer(ENV.fetch("SEED", Random.new_seed)))
+    pieces = Kino::Options::TABLE.map(&:directive) +
+             ["wokers 3", "port = 1", "self.port = 2", "port", "x.y", "nil.z", "if true", "end", "# \xff", "\0", "tls cert: '-----BEGIN X'", "raise 'a'", "\u00e9 = 1",
+              "Foo", "Foo()", "@a.b", "bind", "[1, 2].each do |n|", "}", "(", "'", "__END__", "\e[31m", "return", "threads 1 do", "environment BasicObject.new"]
+    outcomes = Hash.new(0)
+    verbose, $VERBOSE = $VERBOSE, nil # Ruby warns about such files
+    80.times do
+      text = Array.new(random.rand(1..6)) do
+        piece = pieces.sample(random: random).b
+        random.rand < 0.2 ? piece.chars.tap { |all| all.delete_at(random.rand(all.size)) if all.any? }.join : piece
+      end.join("\n")
+      File.binwrite(File.join(@directory, "kino.rb"), text)
+      status, output = kino("--check-config")
+      outcomes[status] += 1
+      next if status.zero?
+
+      assert_match(/\Akino: (\d+ mistakes in the configuration:\n)?(kino\.rb|tls|no rackup file)/, output, "seed #{seed}: #{text.inspect}")
+      refute_match(/\e|[^\n]{700}/, output, "seed #{seed}: #{text.inspect}")
+    end
+    assert_operator outcomes.values_at(0, 1).min, :>, 3, "seed #{seed}: #{outcomes}"
+  ensure
+    $VERBOSE = verbose
+  end
+
   def test_the_file_that_config_names_must_be_readable
     write("config/kino.rb", "port 1\n")
     assert_equal [1, "kino: config is a directory, not a configuration file\n"], kino("-C", "config")

@@ -28,6 +28,7 @@ module Kino
       @values = {}
       @mistakes = []
       @text = read
+      @lines = @text.scrub("?").lines
       evaluate(Directives.new(self).kino_binding)
     end
 
@@ -80,7 +81,8 @@ module Kino
     def evaluate(context)
       context.eval(@text, @full_path, 1)
     rescue SyntaxError => e
-      @mistakes << "#{path} is not valid Ruby:\n#{e.message.gsub(/^#{Regexp.escape(@full_path)}:/, "#{path}:")}"
+      message = e.message.scrub("?").gsub(/^#{Regexp.escape(@full_path)}:/, "#{path}:").gsub(/[[:cntrl:]&&[^\n\t]]/, "?")
+      @mistakes << "#{path} is not valid Ruby:\n#{message.chomp}"
     rescue StandardError, ScriptError, SystemStackError, NoMemoryError => e
       raised(e)
     ensure
@@ -95,13 +97,13 @@ module Kino
         @mistakes << "#{line || path}: #{error.message.scrub("?").lines.first&.chomp} (#{error.class})#{line&.excerpt}"
       end
       last = frames.last&.lineno
-      @mistakes[-1] += "\n    (the lines after #{last} have not been evaluated)" if last && last < @text.lines.size
+      @mistakes[-1] += "\n    (the lines after #{last} have not been evaluated)" if last && last < @lines.size
     end
 
     # Ruby takes "port = 3000" for a local variable of the file.
     def refuse_assignments(context)
       (context.local_variables & Options.names - @values.keys).each do |name|
-        number = @text.lines.index { |text| text.match?(/^\s*#{name}\s*=/) }
+        number = @lines.index { |text| text.match?(/^\s*#{name}\s*=/) }
         line = number && line(number + 1)
         @mistakes << "#{line || path}: `#{name} = ...` sets a local variable, not the option; write " \
                      "`#{name} #{OptionTypes.inspected(context.local_variable_get(name))}`#{line&.excerpt(name)}"
@@ -110,7 +112,7 @@ module Kino
 
     # A line of this file, or of another one that it loads.
     def line(number, file = @full_path)
-      return ConfigLine.new(path, number, @text.lines[number - 1]) if file == @full_path
+      return ConfigLine.new(path, number, @lines[number - 1]) if file == @full_path
 
       ConfigLine.new(file, number, File.file?(file) ? File.foreach(file).first(number)[number - 1] : nil)
     end
@@ -132,10 +134,12 @@ module Kino
         binding
       end
 
-      def method_missing(name, *arguments)
-        # A constant, or `self.port = 3000` on some other object.
-        return super if arguments.empty? && !name.match?(/\A[a-z_]+[?!]?\z/)
+      # Without the text of the file, which may contain a key.
+      def inspect
+        "the configuration file"
+      end
 
+      def method_missing(name, *_arguments)
         @kino_file.unknown(name, caller_locations(1, 1).first)
       end
 

@@ -242,6 +242,8 @@ module Kino
         end
 
         def respond_to_missing?(*) = true
+
+        def inspect = "the configuration file"
       end
     end
   end
