@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "json"
+require "shellwords"
 
 require_relative "support/server_test"
 require "kino/config/command_line"
@@ -220,6 +221,15 @@ class CliTest < ServerTest
     assert_equal 1, status
     assert_match(/App#call \(\S*config\.ru:3\) reads App::LIST \(\S*config\.ru:2\), which is an unfrozen Array/, output)
     assert_match(/^    Call Ractor\.make_shareable\(App::LIST\) when the app is loaded/, output)
+  end
+
+  def test_a_fallback_to_threads_names_the_command_that_says_more
+    write("an app.ru", "run(proc { |_env| [200, {}, []] })\n")
+    child = serve_child("-w", "1", "an app.ru")
+    command = child.log[/`(kino --check [^`]+)` lists all/, 1]
+    child.signal("TERM")
+    assert_equal 0, child.status
+    assert_equal 1, kino(*command.shellsplit.drop(1)).first, command
   end
 
   def test_check_sends_a_request_in_a_ractor_if_it_has_a_path

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "shellwords"
+
 require_relative "app/access_log"
 require_relative "listen/address"
 require_relative "app/banner"
@@ -50,7 +52,7 @@ module Kino
 
       @app = app
       @settings = settings || Settings.new(options, defaults: EMBEDDED_DEFAULTS)
-      decision = Mode.decide(@settings[:mode], app)
+      decision = Mode.decide(@settings[:mode], app, check: check_command)
       @mode = decision.mode
       Log.line(decision.remark) if decision.remark
       settle
@@ -163,6 +165,12 @@ module Kino
     end
 
     private
+
+    # The command that checks this app; its file is known if the command kino has loaded it.
+    def check_command
+      _, file = @settings.chosen.assoc(:rackup)
+      ["kino --check", *file&.shellescape].join(" ")
+    end
 
     def settle
       cpus = Native.available_parallelism

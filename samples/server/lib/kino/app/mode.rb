@@ -12,20 +12,21 @@ module Kino
     # Enough to get through middleware.
     FEW_OBJECTS = 1000
 
-    def self.decide(wanted, app)
+    # +check+ is the command that says more about this app.
+    def self.decide(wanted, app, check: "kino --check")
       case wanted
       when :threaded then Decision.new(:threaded)
-      when :ractor then require_ractors(app)
-      else choose(app)
+      when :ractor then require_ractors(app, check)
+      else choose(app, check)
       end
     end
 
     # Refuses only apps that Ruby itself would refuse. Class-level state may never be used; a request that does use it
     # gets 500, so the log names that state at the start.
-    def self.require_ractors(app)
+    def self.require_ractors(app, check)
       if RactorAudit::Ask.shareable?(app)
         doubts = RactorAudit.in_app(app).one_of_each_kind
-        return Decision.new(:ractor, doubts.empty? ? nil : doubtful(doubts))
+        return Decision.new(:ractor, doubts.empty? ? nil : doubtful(doubts, check))
       end
 
       report = Check.report(app)
@@ -36,14 +37,14 @@ module Kino
 
     # Stricter than :ractor: an app that would fail at its first request runs in Threads instead. The log has one line
     # about it; the check has the rest.
-    def self.choose(app)
+    def self.choose(app, check)
       rails = rails_of(app) unless RactorAudit::Ask.shareable?(app)
-      return Decision.new(:threaded, "Rails #{rails} cannot run in Ractors; running in Threads (`kino --check` lists the reasons)") if rails
+      return Decision.new(:threaded, "Rails #{rails} cannot run in Ractors; running in Threads (`#{check}` lists the reasons)") if rails
 
       report = Check.report(app)
       return Decision.new(:ractor) if report.ractors?
 
-      Decision.new(:threaded, "the app cannot run in Ractors, so it runs in Threads: #{report.summary}; `kino --check` lists all " \
+      Decision.new(:threaded, "the app cannot run in Ractors, so it runs in Threads: #{report.summary}; `#{check}` lists all " \
                               "with fixes, mode :threaded removes this line")
     end
 
@@ -58,9 +59,9 @@ module Kino
       RactorAudit::Constants.find([:"", :Rails, :VERSION, :STRING], Object)&.value
     end
 
-    def self.doubtful(doubts)
+    def self.doubtful(doubts, check)
       "mode :ractor is set, but the app uses state that only the main Ractor can use; a request that reaches it " \
-        "gets 500:\n#{doubts.map { |doubt| "  * #{doubt}" }.join("\n")}\n  `kino --check` lists all; mode :threaded serves the app as it is"
+        "gets 500:\n#{doubts.map { |doubt| "  * #{doubt}" }.join("\n")}\n  `#{check}` lists all; mode :threaded serves the app as it is"
     end
   end
 end
