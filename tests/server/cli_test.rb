@@ -232,6 +232,13 @@ class CliTest < ServerTest
     assert_equal 1, kino(*command.shellsplit.drop(1)).first, command
   end
 
+  def test_check_prints_what_its_documentation_shows
+    page = File.read(File.expand_path("../../docs/ractors.md", __dir__))
+    rackup, output = page[/For this `config\.ru`.*?\n```\n\nit prints.*?\n```\n/m].scan(/^```\w+\n(.*?)^```$/m).flatten
+    write("config.ru", rackup)
+    assert_equal [1, output], kino("--check")
+  end
+
   def test_check_sends_a_request_in_a_ractor_if_it_has_a_path
     write("config.ru", "class App\n  def call(env)\n    raise 'no' unless env['PATH_INFO'] == '/up'\n    [204, {}, []]\n  end\nend\nrun App.new.freeze\n")
     assert_equal [0, "The app can run in Ractors.\nGET /up in a Ractor was answered with 204.\n"], kino("--check", "--check-path", "/up")
