@@ -51,6 +51,15 @@ class CliTest < ServerTest
     end
   end
 
+  def test_an_output_that_cannot_be_written_is_reported
+    skip "this system has no /dev/full" unless File.exist?("/dev/full")
+
+    ["--help", "--version"].each do |flag|
+      status, output = Child.output("-e", "$stdout.reopen('/dev/full', 'w'); ARGV.replace([#{flag.inspect}]); load #{KINO.inspect}")
+      assert_equal [1, "kino: cannot write the output: No space left on device\n"], [status, output]
+    end
+  end
+
   def test_version_prints_the_versions_of_kino_and_ruby
     assert_equal [0, "kino #{Kino::VERSION} (ruby #{RUBY_VERSION})\n"], kino("--version")
   end

@@ -52,6 +52,8 @@ class OptionSurfacesTest < ServerTest
     Kino::ConfigFile.new(path)
   end
 
+  def source_of(option) = option.argument? ? "argument" : "flag"
+
   def each_option(table = TABLE)
     table.each { |option| others(option).each { |value| yield option, value } }
   end
@@ -74,7 +76,7 @@ class OptionSurfacesTest < ServerTest
     each_option do |option, value|
       [option.long_flag, *option.flag].each do |flag|
         settings = command(arguments(option, value, flag))
-        assert_equal [value, "flag"], [settings[option.name], settings.source(option.name)], option.name
+        assert_equal [value, source_of(option)], [settings[option.name], settings.source(option.name)], option.name
       end
     end
   end
@@ -114,7 +116,7 @@ class OptionSurfacesTest < ServerTest
       setting = ->(settings) { [settings[option.name], settings.source(option.name)] }
       assert_equal [directive, set.values[option.name].last.to_s], setting.call(command(file: set))
       assert_equal [variable, option.env], setting.call(command(env: env, file: set))
-      assert_equal [flag, "flag"], setting.call(command(arguments(option, flag), env: env, file: set))
+      assert_equal [flag, source_of(option)], setting.call(command(arguments(option, flag), env: env, file: set))
     end
   end
 

@@ -24,7 +24,13 @@ module Kino
     def run
       # --help also helps someone who has made a mistake, and --check has a status of its own for it.
       settings unless @line.mistakes.empty? || %i[help version check].include?(@line.command)
-      __send__(@line.command)
+      __send__(@line.command).tap { @out.flush }
+    rescue Errno::ENOSPC, Errno::EIO, Errno::EBADF => e
+      # An app's errors are its own.
+      raise if @line.command == :serve
+
+      @err.puts("kino: cannot write the output: #{e.message.sub(/ @ .*/, "")}")
+      1
     rescue Error => e
       @err.puts("kino: #{e.message.lines.map(&:chomp).join("\n")}")
       1

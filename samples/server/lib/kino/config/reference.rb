@@ -48,7 +48,7 @@ module Kino
       kino --init --from config/puma.rb      # writes kino.rb
       ```
 
-      evaluates the file in a child process, with the environment of the command, and says line by line what became of each
+      This evaluates the file in a child process, with the environment of the command, and says line by line what became of each
       directive: what it is called here, that it is not needed, or what to do instead. Arguments that read the environment stay
       as they are written. The report is also in kino.rb, as comments. [Moving from Puma](migrating_from_puma.md) lists all directives.
 

@@ -32,7 +32,7 @@ module Kino
       @settings.fetch(name).value
     end
 
-    # What set it: "keyword", "KINO_PORT", "kino.rb:3" or :default.
+    # What set it: "keyword", "argument", "KINO_PORT", "kino.rb:3" or :default.
     def source(name)
       @settings.fetch(name).source
     end
@@ -75,7 +75,7 @@ module Kino
     def resolve(option, given, given_as, file, defaults, env)
       name = option.name
       if given.key?(name) && !given[name].nil?
-        Setting.new(option.parse(given[name], @places.call(option)), given_as)
+        Setting.new(option.parse(given[name], @places.call(option)), option.argument? ? "argument" : given_as)
       elsif !env.fetch(option.env, "").empty?
         Setting.new(option.parse(env[option.env], option.env), option.env)
       elsif file&.values&.key?(name)
