@@ -13,6 +13,8 @@ module Kino
       # The methods that Ruby itself calls in methods written in C, in conversions and comparisons.
       IMPLICIT = %i[to_s to_str to_a to_h to_hash to_proc to_i to_int to_f to_sym coerce <=> == === =~ eql? hash succ begin
                     respond_to_missing? initialize_copy initialize_dup initialize_clone exception message].freeze
+      # Messages of errors call it of any object, which says nothing about the classes that the app knows.
+      UNTOLD = %i[inspect].freeze
       # Of modules, these are called only while the app is loaded, or not at all.
       NOT_OF_MODULES = (%i[freeze] + IMPLICIT).freeze
       UNBIND = Method.instance_method(:unbind)
@@ -103,7 +105,7 @@ module Kino
 
       # The +candidate+ calls those names, the +own+ ones of itself, and reads those modules.
       def calls(candidate, names, own, modules)
-        names.each { |name| call(name) }
+        (names - UNTOLD).each { |name| call(name) }
         modules.each { |mod| read(mod, names) }
         if candidate.of_module? then own.each { |name| of_module(candidate.holder).call(name) }
         elsif names.include?(:class) then call_class_of(candidate.owner, names)
