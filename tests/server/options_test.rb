@@ -80,7 +80,7 @@ class OptionsTest < Minitest::Test
 
   # Values of every kind, most of them wrong, and texts like those that are right.
   def hostile_values(random)
-    words = %w[1 0 -1 64k 1.5g 5s 1e9 1_0 auto threaded true off /a a/b 127.0.0.1:80 [::1] unix:///x cert=a,key=b ca=x verify=peer , ; = : . \0 \xff é] + ["", " ", "-----BEGIN X"]
+    words = %w[1 0 -1 64k 1.5g 5s 1e9 1_0 auto threaded true off /a a/b 127.0.0.1:80 [::1] unix:///x cert=a,key=b ca=x verify=peer , ; = : . \0 \xff é] + ["", " ", "-----BEGIN X", "9" * 400]
     text = Array.new(random.rand(4)) { words.sample(random: random) }.join(["", ",", " ", ";"].sample(random: random))
     values = [text, text.b, text.to_sym, random.rand(-5..70_000), random.rand * 100, Float::NAN, -Float::INFINITY, 10**30, 3r, Complex(1, 1), nil, true, false,
               [], [text], [[text]], [nil], { text.to_sym => text }, { cert: text, key: 3 }, { cert: nil }, { nil => text }, Object, Object.new, BasicObject.new,
@@ -160,12 +160,25 @@ class OptionsTest < Minitest::Test
   end
 
   def test_messages_about_unknown_variables_suggest_known_ones
-    env = { "KINO_WOKERS" => "3", "KINO_WORKERS" => "2", "KINO_SERVICE_HOST" => "10.0.0.1", "OTHER" => "1" }
+    env = { "KINO_WOKERS" => "3", "KINO_WORKERS" => "2", "KINO_SOMETHING_ELSE" => "10.0.0.1", "OTHER" => "1" }
     unknown = settings(env: env).remarks
     assert_equal 2, unknown.size
     assert_includes unknown, "unknown environment variable KINO_WOKERS; did you mean KINO_WORKERS?"
-    assert_includes unknown, "unknown environment variable KINO_SERVICE_HOST; `kino --help` lists the options"
+    assert_includes unknown, "unknown environment variable KINO_SOMETHING_ELSE; `kino --help` lists the options"
     assert_empty settings(env: { "KINO_WORKERS" => "2" }).remarks
+    assert_equal ["unknown environment variable KINO_??[31m; `kino --help` lists the options"], settings(env: { "KINO_\xff\e[31m" => "\xff", "KINO_PORT" => "1" }).remarks
+    assert_raises(Kino::ConfigError) { settings(env: { "KINO_SERVICE_HOST" => "1", "KINO_PORT" => "\xff" }) }
+  end
+
+  # A Service called kino sets KINO_PORT to a URL, among others.
+  def test_variables_of_kubernetes_set_nothing
+    service = { "KINO_SERVICE_HOST" => "10.0.0.1", "KINO_SERVICE_PORT" => "80", "KINO_SERVICE_PORT_HTTP" => "80", "KINO_PORT_80_TCP" => "tcp://10.0.0.1:80",
+                "KINO_PORT_80_TCP_PROTO" => "tcp", "KINO_PORT_80_TCP_PORT" => "80", "KINO_PORT_80_TCP_ADDR" => "10.0.0.1" }
+    found = settings(env: service.merge("KINO_PORT" => "tcp://10.0.0.1:80", "KINO_WORKERS" => "2"))
+    assert_equal [9292, :default, 2], [found[:port], found.source(:port), found[:workers]]
+    assert_equal ["the KINO_* variables of Kubernetes' Service kino are ignored; enableServiceLinks: false removes them"], found.remarks
+    assert_equal 80, settings(env: service.merge("KINO_PORT" => "80"))[:port]
+    assert_raises(Kino::ConfigError) { settings(env: { "KINO_PORT" => "tcp://10.0.0.1:80" }) }
   end
 
   def test_what_only_the_command_has_is_remarked_upon

@@ -17,7 +17,7 @@ module Kino
         digits, unit = given.downcase.match(/\A([0-9_.]+) *([a-z\/]*)\z/)&.captures
         amount = Float(digits, exception: false) if digits
         factor = unit == "" ? 1 : self.class::UNITS[unit]
-        number(factor == 1 && amount == amount.to_i ? amount.to_i : amount * factor) if amount && factor
+        number(factor == 1 && amount == amount.to_i ? amount.to_i : amount * factor) if factor && amount&.finite?
       end
     end
 
@@ -46,7 +46,8 @@ module Kino
 
       def number(given)
         case given
-        when Integer, Float then given
+        when Integer then given
+        when Float then given if given.finite?
         when Rational then given.to_f
         end
       end

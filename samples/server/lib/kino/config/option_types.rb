@@ -141,12 +141,19 @@ module Kino
 
     # Addresses to listen on; see Address.
     class Addresses < List
+      # No name of a host and no path of a socket is as long.
+      LONGEST = 300
+
       def metavar = "ADDRESS"
 
       def accepted = "one address or several"
 
       def parse(given, name)
-        super.each { |text| Address.parse(text, 0) }
+        texts = super
+        long = texts.find { |text| text.size > LONGEST }
+        raise Unacceptable, "#{OptionTypes.inspected(long)} is too long for an address" if long
+
+        texts.each { |text| Address.parse(text, 0) }
       rescue ConfigError => e
         raise Unacceptable, e.message
       end

@@ -133,12 +133,5 @@ module Kino
       near = Spelling.nearest(name, names.map(&:to_s))
       near ? "; did you mean #{BY_NAME.fetch(near.to_sym).public_send(written)}?" : "; `kino --help` lists the options"
     end
-
-    # A sentence for each KINO_* variable of +env+ that is no option's.
-    def self.unknown_variables(env)
-      (env.keys.grep(/\AKINO_/) - TABLE.map(&:env)).map do |variable|
-        "unknown environment variable #{variable}#{suggestion(variable.delete_prefix("KINO_").downcase, :env)}"
-      end
-    end
   end
 end

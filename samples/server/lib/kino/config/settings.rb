@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "environment"
 require_relative "options"
 
 module Kino
@@ -18,11 +19,12 @@ module Kino
       @places = places || ->(_) { given_as }
       @mistakes = mistakes.dup
       refuse_unknown(given, given_as, table)
+      env = Environment.new(env)
       @settings = table.to_h do |option|
         [option.name, resolve(option, given, given_as, file, defaults, env)]
       end
       ConfigError.raise_all(@mistakes + (file&.mistakes || []))
-      @remarks = Options.unknown_variables(env) + of_the_command(table, file, env)
+      @remarks = env.remarks + of_the_command(table, file, env)
     end
 
     # Sentences about KINO_* variables and directives that set nothing.
@@ -67,7 +69,7 @@ module Kino
 
     def of_the_command(table, file, env)
       (Options::TABLE - table).flat_map do |option|
-        places = [*(option.env unless env.fetch(option.env, "").empty?), *file&.values&.[](option.name)&.last]
+        places = [*(option.env if env[option]), *file&.values&.[](option.name)&.last]
         places.map { |place| "#{place}: #{option.name} has no effect, because only the command kino has this option" }
       end
     end
@@ -76,8 +78,8 @@ module Kino
       name = option.name
       if given.key?(name) && !given[name].nil?
         Setting.new(option.parse(given[name], @places.call(option)), option.argument? ? "argument" : given_as)
-      elsif !env.fetch(option.env, "").empty?
-        Setting.new(option.parse(env[option.env], option.env), option.env)
+      elsif env[option]
+        Setting.new(option.parse(env[option], option.env), option.env)
       elsif file&.values&.key?(name)
         value, line = file.values[name]
         Setting.new(value, line.to_s)

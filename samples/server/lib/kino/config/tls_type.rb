@@ -80,14 +80,14 @@ module Kino
     def pairs(text)
       text.split(",").to_h do |pair|
         name, value = pair.split("=", 2)
-        refuse("#{pair.strip.inspect} is not name=value") unless value
+        refuse("#{OptionTypes.inspected(pair.strip)} is not name=value") unless value
         [name.strip.to_sym, value.strip]
       end
     end
 
     def check(entry)
       unknown = entry.keys - KEYS
-      refuse("it does not know #{unknown.join(", ")}#{near(unknown.first)}") if unknown.any?
+      refuse("it does not know #{unknown.join(", ")[0, OptionTypes::INSPECTED]}#{near(unknown.first)}") if unknown.any?
       refuse("key is given without cert") if entry[:key] && !entry[:cert]
       entry.each do |name, value|
         refuse("#{name} is not text") unless value.is_a?(Symbol) || value.is_a?(String) && value.valid_encoding? && !value.empty?
