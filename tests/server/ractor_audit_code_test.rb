@@ -22,6 +22,18 @@ class RactorAuditCodeTest < Minitest::Test
       attr_reader :list, :ready
       attr_accessor :setting
       def memo = @memo ||= 1
+      def warm = @ready ||= [1]
+      def warm_list = @list ||= [1]
+      def either = @ready || built
+      def built = @built = 1
+      def unless_set
+        @ready = 1 unless @ready
+        @ready
+      end
+      def looping
+        @list = 2 while @never
+        @last = 3
+      end
     end
     module Nested
       BAD = []
@@ -39,7 +51,7 @@ class RactorAuditCodeTest < Minitest::Test
   RUBY
 
   USES = ["GOOD", "BAD", "TEXT", "INNER", "INNER['key'].first", "BLOCK.call", "Nested::BAD", "Nested::GOOD", "Nested.bad", "Nested.fine",
-          "App::TEXT", "::RactorAuditCodeTest::Apps::TOP", "App.list", "App.ready", "App.memo", "App.setting = 1",
+          "App::TEXT", "::RactorAuditCodeTest::Apps::TOP", "App.list", "App.ready", "App.memo", "App.warm", "App.warm_list", "App.either", "App.built", "App.unless_set", "App.looping", "App.setting = 1",
           "Nested.state", "@@count", "@@count += 1", "$kino_audit_code", "$kino_audit_code = 1", "$stdout", "$0", "STDOUT.fileno",
           "ENV['HOME']", "App.singleton_by_block", "App.new.defined_by_block", "App.new.defined_by_shareable_block", "@own", "Time.now",
           "defined?(BAD)", "Comparable", "__method__", "$~"].freeze

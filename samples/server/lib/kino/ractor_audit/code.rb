@@ -24,7 +24,9 @@ module Kino
       # self.
       attr_reader :calls, :own_calls
 
-      def initialize(instructions)
+      # The block says whether a variable is known to be true, in which case `@name ||= other` evaluates nothing else.
+      def initialize(instructions, &known_true)
+        @known_true = known_true
         @constants = []
         @loose_constants = []
         @variables = []
@@ -44,15 +46,24 @@ module Kino
 
       def read(sequence)
         sequence[HANDLERS].each { |handler| read(handler[1]) if sequence?(handler[1]) }
-        line = nil
-        path = nil
-        sequence[BODY].each do |one|
+        line = path = variable = skipped_to = nil
+        sequence[BODY].each_with_index do |one, index|
+          next skipped_to = (skipped_to unless one == skipped_to) if skipped_to
           next line = one if one.is_a?(Integer)
           next unless one.is_a?(Array)
 
           path = constant(one, path, line)
           instruction(one, line)
+          skipped_to = branch(one, sequence[BODY], index) if variable && one[0] == :branchif && @known_true&.call(variable)
+          variable = one[1] if one[0] == :getinstancevariable
+          variable = nil unless %i[getinstancevariable dup].include?(one[0])
         end
+      end
+
+      # The label that a branch leads to if it is further down.
+      def branch(one, body, index)
+        label = one[1]
+        label if body.drop(index).include?(label)
       end
 
       def instruction(one, line)

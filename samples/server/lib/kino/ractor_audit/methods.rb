@@ -41,7 +41,7 @@ module Kino
       end
 
       def analyse(instructions, candidate)
-        code = Code.new(instructions)
+        code = Code.new(instructions) { |name| candidate.of_module? && usable?(candidate.holder, name) }
         file = instructions.path
         defined_by_block(candidate) if code.block? && !candidate.block?
         found = constants(code, candidate).map { |one, line| [one, "#{file}:#{line}"] }
@@ -49,6 +49,12 @@ module Kino
         @reach.calls(candidate, code.calls.uniq, code.own_calls.uniq, modules.map { |one, _| one.value })
         others.each { |one, place| constant(one, place, candidate) }
         code.variables.uniq { |use, name, _| [use, name] }.each { |use, name, line| variable(use, name, "#{file}:#{line}", candidate) }
+      end
+
+      # Whether the variable of the module has a value that every Ractor can use.
+      def usable?(mod, name)
+        value = Ask.variables_of(mod)[name]
+        !(nil == value || false == value) && Ask.shareable?(value)
       end
 
       # Each with its line.
