@@ -53,7 +53,7 @@ class RactorAuditCodeTest < Minitest::Test
   USES = ["GOOD", "BAD", "TEXT", "INNER", "INNER['key'].first", "BLOCK.call", "Nested::BAD", "Nested::GOOD", "Nested.bad", "Nested.fine",
           "App::TEXT", "::RactorAuditCodeTest::Apps::TOP", "App.list", "App.ready", "App.memo", "App.warm", "App.warm_list", "App.either", "App.built", "App.unless_set", "App.looping", "App.setting = 1",
           "Nested.state", "@@count", "@@count += 1", "$kino_audit_code", "$kino_audit_code = 1", "$stdout", "$0", "STDOUT.fileno",
-          "ENV['HOME']", "App.singleton_by_block", "App.new.defined_by_block", "App.new.defined_by_shareable_block", "@own", "Time.now",
+          "ENV['HOME']", "App.singleton_by_block", "App.new.defined_by_block", "App.new.defined_by_shareable_block", "@own", "@own = 1", "@own ||= 1", "Time.now",
           "defined?(BAD)", "Comparable", "__method__", "$~"].freeze
 
   # Where the code is. USE stands for it.
@@ -68,6 +68,8 @@ class RactorAuditCodeTest < Minitest::Test
     "in a string" => 'def call(_env) = "text #{USE}"',
     "in a branch" => "def call(_env)\ncase 5\nwhen String then 1\nelse (USE)\nend\nend",
     "in a loop" => "def call(_env)\nwhile true\nUSE\nbreak\nend\nend",
+    "in a copy of the app" => "def call(_env) = dup.answer\ndef answer = (USE)",
+    "in a method that initialize calls" => "def initialize = prepare\ndef prepare = other\ndef other = @own = 1\ndef call(_env) = (USE)",
     "in a private method" => "def call(_env) = helper\nprivate\ndef helper = (USE)",
     "in a method called by its symbol" => "def call(_env) = [self].each(&:helper)\ndef helper = (USE)",
     "in a method that is sent" => "def call(_env) = __send__(:helper)\ndef helper = (USE)",

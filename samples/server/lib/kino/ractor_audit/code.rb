@@ -14,7 +14,8 @@ module Kino
       VARIABLES = { getinstancevariable: :reads, setinstancevariable: :sets, getclassvariable: :reads, setclassvariable: :sets,
                     getglobal: :uses, setglobal: :uses }.freeze
 
-      # Constants as [names, line]; an absolute one begins with :"". Variables as [:reads, :@name, line].
+      # Constants as [names, line]; an absolute one begins with :"". Variables as [:reads, :@name, line];
+      # :sets_once is `@name ||= value`.
       attr_reader :constants, :variables
 
       # Constants of a module that is known only when the code runs, as in self.class::NAME, as [name, line].
@@ -27,6 +28,8 @@ module Kino
       # The block says whether a variable is known to be true, in which case `@name ||= other` evaluates nothing else.
       def initialize(instructions, &known_true)
         @known_true = known_true
+        # Variables by the label up to which they are false.
+        @guards = {}
         @constants = []
         @loose_constants = []
         @variables = []
@@ -48,35 +51,44 @@ module Kino
         sequence[HANDLERS].each { |handler| read(handler[1]) if sequence?(handler[1]) }
         line = path = variable = skipped_to = nil
         sequence[BODY].each_with_index do |one, index|
+          @guards.delete(one)
           next skipped_to = (skipped_to unless one == skipped_to) if skipped_to
           next line = one if one.is_a?(Integer)
           next unless one.is_a?(Array)
 
           path = constant(one, path, line)
           instruction(one, line)
-          skipped_to = branch(one, sequence[BODY], index) if variable && one[0] == :branchif && @known_true&.call(variable)
+          skipped_to = guard(variable, one[1], sequence[BODY].drop(index)) if variable && one[0] == :branchif
           variable = one[1] if one[0] == :getinstancevariable
           variable = nil unless %i[getinstancevariable dup].include?(one[0])
         end
       end
 
-      # The label that a branch leads to if it is further down.
-      def branch(one, body, index)
-        label = one[1]
-        label if body.drop(index).include?(label)
+      # From a branch to a label further down that is taken if the variable is true: the label if it will be.
+      def guard(variable, label, rest)
+        return unless rest.include?(label)
+        return label if @known_true&.call(variable)
+
+        @guards[label] = variable
+        nil
       end
 
       def instruction(one, line)
         name, *operands = one
         return if DEFINITIONS.include?(name)
 
-        @variables << [VARIABLES[name], operands[0], line] if VARIABLES.key?(name)
+        variable(VARIABLES[name], operands[0], line) if VARIABLES.key?(name)
         symbol(operands[0]) if name == :putobject && operands[0].is_a?(Symbol)
         operands.each do |operand|
           if operand.is_a?(Hash) then call(operand) if operand[:mid]
           elsif sequence?(operand) then read(operand)
           end
         end
+      end
+
+      def variable(use, name, line)
+        use = :sets_once if use == :sets && @guards.value?(name)
+        @variables << [use, name, line]
       end
 
       def call(information)

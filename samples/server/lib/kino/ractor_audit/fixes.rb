@@ -24,6 +24,7 @@ module Kino
         class_state: "Make the values shareable when the class is loaded, with Ractor.make_shareable; for what changes, #{PER_RACTOR}.",
         shared_value: "Call Ractor.make_shareable(%<freezing>s) when the app is loaded, if nothing changes the value later; otherwise #{PER_RACTOR}.",
         constant: "Do not use the constant; #{PER_RACTOR}.",
+        instance_variable: "Set it before the object is frozen, in initialize; for what changes, #{PER_RACTOR}.",
         class_variable: "Use a constant with a shareable value; for what changes, #{PER_RACTOR}.",
         class_level_variable: "Set it to a shareable value when the class is loaded; for what changes, #{PER_RACTOR}.",
         global_variable: "Use a constant with a shareable value, or ENV.",

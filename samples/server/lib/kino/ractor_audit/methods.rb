@@ -17,6 +17,7 @@ module Kino
         @audit = audit
         @reach = Reach.new
         @values = {}.compare_by_identity
+        @sets = []
       end
 
       # Adds the code of one of the app's objects.
@@ -29,6 +30,7 @@ module Kino
         while (done += 1) <= MOST_METHODS && (candidate = @reach.next)
           look_into(candidate)
         end
+        @sets.each { |set| of_object(*set) }
       end
 
       private
@@ -103,7 +105,10 @@ module Kino
       def variable(use, name, place, candidate)
         case name
         when /\A@@/ then class_variable(use, name, place, candidate)
-        when /\A@/ then of_module(use, name, place, candidate) if candidate.of_module?
+        when /\A@/
+          if candidate.of_module? then of_module(use, name, place, candidate)
+          elsif use != :reads then @sets << [use, name, place, candidate]
+          end
         when *GLOBALS then nil
         when GLOBAL then report(:global_variable, candidate, place, "uses the global variable #{name}, which only the main Ractor can", name: name)
         end
@@ -121,7 +126,7 @@ module Kino
 
       def of_module(use, name, place, candidate)
         whose = "#{name} of #{Ask.name_of(candidate.holder)}"
-        if use == :sets
+        unless use == :reads
           return report(:class_level_variable, candidate, place, "sets #{whose}, which only the main Ractor can", name: name)
         end
 
@@ -131,6 +136,13 @@ module Kino
 
         report(:class_level_variable, candidate, place, "reads #{whose}, #{Ask.a(value)} that is not shareable", name: name,
                freezing: ("#{Ask.name_of(candidate.holder)}.instance_variable_get(:#{name})" if inside(value, name).last))
+      end
+
+      def of_object(use, name, place, candidate)
+        return unless @reach.frozen?(candidate)
+        return if use == :sets_once && @reach.set_in_all?(candidate, name)
+
+        report(:instance_variable, candidate, place, "sets #{name}, but Ractors can share only frozen objects", name: name)
       end
 
       # An attr_reader or attr_writer of the module itself.

@@ -15,6 +15,8 @@ module Kino
                     respond_to_missing? initialize_copy initialize_dup initialize_clone exception message].freeze
       # Messages of errors call it of any object, which says nothing about the classes that the app knows.
       UNTOLD = %i[inspect].freeze
+      # In them, self is new.
+      CONSTRUCTORS = %i[initialize initialize_copy initialize_dup initialize_clone].freeze
       # Of modules, these are called only while the app is loaded, or not at all.
       NOT_OF_MODULES = (%i[freeze] + IMPLICIT).freeze
       UNBIND = Method.instance_method(:unbind)
@@ -75,6 +77,12 @@ module Kino
         # Those whose receiver may be anywhere.
         @dynamic = []
         @classes = {}.compare_by_identity
+        # The app's own objects, which are frozen when Ractors share them, by their classes and the ancestors of those.
+        @frozen = {}.compare_by_identity
+        @own_ancestors = {}.compare_by_identity
+        @copied = {}.compare_by_identity
+        # The names that methods of a name call.
+        @called_by = Hash.new { |hash, name| hash[name] = {} }
         @listed = {}.compare_by_identity
         (ENTRIES + IMPLICIT).each { |name| @instances.call(name) }
       end
@@ -91,6 +99,7 @@ module Kino
         when Proc then block(object)
         when Method then @queue << Candidate.new(UNBIND.bind_call(object), OWNER.bind_call(object), nil)
         else
+          frozen(object)
           instances_of(Ask.class_of(object))
           singleton_methods(object, @instances) if Ask.singleton_methods?(object)
         end
@@ -103,8 +112,25 @@ module Kino
         @classes.keys
       end
 
+      # Whether self is one of the app's own objects in the method, not a copy of one, and not under construction. To be
+      # asked when there is no next method.
+      def frozen?(candidate)
+        return false if candidate.block? || !serving.key?(candidate.method.name)
+        return !candidate.of_module? if candidate.holder
+
+        @frozen.key?(candidate.owner) && !@copied.key?(candidate.owner)
+      end
+
+      # Whether all of these objects have that variable, so `||=` does not set it.
+      def set_in_all?(candidate, name)
+        objects = candidate.holder ? [candidate.holder] : @frozen.fetch(candidate.owner, [])
+        objects.all? { |object| Ask.variables_of(object)[name] }
+      end
+
       # The +candidate+ calls those names, the +own+ ones of itself, and reads those modules.
       def calls(candidate, names, own, modules)
+        names.each { |name| @called_by[candidate.block? ? :call : candidate.method.name][name] = true }
+        @copied[candidate.owner] = true if own.include?(:dup) || own.include?(:clone)
         (names - UNTOLD).each { |name| call(name) }
         modules.each { |mod| read(mod, names) }
         if candidate.of_module? then own.each { |name| of_module(candidate.holder).call(name) }
@@ -115,6 +141,25 @@ module Kino
       end
 
       private
+
+      # The names of methods that are called otherwise than by constructors.
+      def serving
+        @serving ||= begin
+          names = (ENTRIES + IMPLICIT - CONSTRUCTORS).to_h { |name| [name, true] }
+          queue = names.keys
+          while (name = queue.shift)
+            fresh = @called_by[name].keys - CONSTRUCTORS - names.keys
+            fresh.each { |called| names[called] = true }
+            queue.concat(fresh)
+          end
+          names
+        end
+      end
+
+      def frozen(object)
+        klass = Ask.class_of(object)
+        (@own_ancestors[klass] ||= Ask.own_ancestors(klass)).each { |mod| (@frozen[mod] ||= []) << object }
+      end
 
       def call(name)
         @instances.call(name)
