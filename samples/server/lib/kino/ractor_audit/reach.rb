@@ -2,11 +2,11 @@
 
 module Kino
   class RactorAudit
-    # Which methods an app's code can call, starting with #call of its objects. Nobody knows the receiver of a call
-    # before it happens, so names decide: an instance method counts as called if objects of its class are known and code
-    # calls its name. A method of a module itself counts as called if that module is one of the app's objects, or if its
-    # own code or code that reads its constant calls the name. Therefore a method called by a computed name is missed,
-    # and a method that only shares its name with a called one may be included.
+    # Which methods an app's code can call, starting with #call of its objects. The receiver of a call is unknown before
+    # it happens, so names decide: an instance method counts as called if objects of its class are known and code calls
+    # its name. A method of a module itself counts as called if that module is one of the app's objects, or if its own
+    # code or code that reads its constant calls the name. Therefore a method called by a computed name is missed, and a
+    # method that only shares its name with a called one may be included.
     class Reach
       # The methods that a server calls.
       ENTRIES = %i[call each close to_ary to_path method_missing].freeze
@@ -148,7 +148,7 @@ module Kino
           names = (ENTRIES + IMPLICIT - CONSTRUCTORS).to_h { |name| [name, true] }
           queue = names.keys
           while (name = queue.shift)
-            fresh = @called_by[name].keys - CONSTRUCTORS - names.keys
+            fresh = (@called_by[name].keys - CONSTRUCTORS).reject { |called| names.key?(called) }
             fresh.each { |called| names[called] = true }
             queue.concat(fresh)
           end
