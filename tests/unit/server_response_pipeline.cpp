@@ -42,7 +42,7 @@ class line final : private response_pipeline::owner {
 public:
   // With a disk, responses that are written bit by bit go on into its file, up to `most_stored` bytes.
   explicit line(std::size_t requests, std::shared_ptr<broken_disk> disk = nullptr, std::uint64_t most_stored = 0)
-      : pool_(server::exchange_pool::make(std::move(disk))), out(*this, socket_, pool_->spool(), most_stored) {
+      : pool_(server::exchange_pool::make(std::move(disk))), out(*this, socket_, {pool_->spool(), most_stored}) {
     for (std::size_t i = 0; i < requests; ++i) {
       replies.emplace_back(pool_->acquire(null_sink_test::nowhere()));
       exchange::of(replies.back()).begin_state<server::http1_state>();

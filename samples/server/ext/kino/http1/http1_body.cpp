@@ -4,36 +4,17 @@
 
 #include "http1/http1_protocol.hpp"
 
+#include "http/request_body.hpp"
+
 #include <algorithm>
-#include <cerrno>
 #include <system_error>
 #include <utility>
 
 namespace kino::server {
 
-namespace {
-
-rejection not_stored(std::system_error const& error) {
-  switch (error.code().value()) {
-    case EMFILE:
-    case ENFILE:
-      return {503, "no file descriptor is left for a request body: raise the limit of open files "
-                   "or lower max_connections"};
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      return {507, "no space is left for a request body: free some in the directory that TMPDIR "
-                   "names, or lower max_body_size"};
-    default:
-      return {507, "a request body cannot be stored: check the directory that TMPDIR names"};
-  }
-}
-
-}  // namespace
-
 rejection http1_protocol::on_body(std::string_view bytes) {
   current_->count_body(bytes.size());
-  if (!current_->streamed()) return collect(bytes);
+  if (!current_->streamed()) return collect_body(*current_, bytes);
   if (!current_->body().push(bytes)) paused_ = pause::body_full;
   return {};
 }
@@ -70,17 +51,8 @@ std::span<char> http1_protocol::body_room() {
     std::size_t const most = std::min<std::uint64_t>(parser_.body_left(), tuning::read_size);
     return current_->collected().prepare(most);
   } catch (std::system_error const& error) {
-    refuse(not_stored(error));
+    refuse(body_not_stored(error));
     return {};
-  }
-}
-
-rejection http1_protocol::collect(std::string_view bytes) {
-  try {
-    current_->collected().append(bytes);
-    return {};
-  } catch (std::system_error const& error) {
-    return not_stored(error);
   }
 }
 

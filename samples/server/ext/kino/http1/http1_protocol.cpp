@@ -2,6 +2,7 @@
 
 #include "http1/http1_protocol.hpp"
 
+#include "http/request_body.hpp"
 #include "http1/response_encoder.hpp"
 
 #include <utility>
@@ -12,7 +13,7 @@ http1_protocol::http1_protocol(protocol_context const& shared, protocol::host& c
     : shared_(shared),
       limits_(shared.limit),
       host_(connection),
-      pipeline_(*this, to, shared.exchanges.spool(), limits_.max_response_temp_file),
+      pipeline_(*this, to, {shared.exchanges.spool(), limits_.max_response_temp_file}),
       parser_(*this, limits_),
       alarm_(shared.deadlines, [this] { alarm_expired(); }),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
@@ -124,27 +125,12 @@ rejection http1_protocol::on_head() {
     last_request_ = true;
     return {503, ""};  // A previous response ends the connection: this one is never sent.
   }
-  if (head.content_length.value_or(0) > limits_.max_body_size) {
-    return {413, "Content-Length is larger than max_body_size", limits_.max_body_size,
-            *head.content_length};
-  }
-  if (head.expects_continue && head.has_body()) {
-    // The body is collected before a worker sees the request, so the client is asked for it
-    // here, in the order of the responses.
-    interim(*current_, 100);
-  }
   if (!head.has_body()) return {};
-  hand_over_due_ = shared_.streamed.match(head);
-  if (hand_over_due_) {
-    current_->stream_body();
-    return {};
-  }
-  body_spool& body = current_->collected();
-  body.begin(shared_.exchanges.spool(), limits_.body_buffer);
-  if (head.content_length.value_or(0) > tuning::kept_capacity) {
-    shared_.exchanges.lend_memory(body);
-    static_cast<void>(body.prepare(*head.content_length));
-  }
+  if (auto too_large = begin_body(*current_, shared_)) return too_large;
+  hand_over_due_ = current_->streamed();
+  // The body is collected before a worker sees the request, so the client is asked for it here, in the order of the
+  // responses.
+  if (head.expects_continue) interim(*current_, 100);
   return {};
 }
 

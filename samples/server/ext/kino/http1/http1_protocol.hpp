@@ -106,7 +106,6 @@ private:
   void received_body(std::size_t length);
   void await_body(std::size_t progress);
   [[nodiscard]] std::span<char> body_room();
-  rejection collect(std::string_view bytes);
   bool begin_request();
   delivery transmit(exchange& from, response_part const& part, exchange_end how) noexcept;
   [[nodiscard]] bool keep_after(exchange const& from);

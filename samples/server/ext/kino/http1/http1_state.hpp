@@ -4,9 +4,8 @@
 
 #pragma once
 
-#include "base/options.hpp"
-#include "base/output_buffer.hpp"
 #include "http/exchange.hpp"
+#include "http/response_buffer.hpp"
 #include "http1/response_encoder.hpp"
 
 #include <cstddef>
@@ -23,21 +22,20 @@ struct http1_state final : protocol_state {
 
   void clear() noexcept override {
     encoded.clear();
-    out.bytes.clear(tuning::kept_capacity);
-    out.attached = out.last = out.writer_waits = out.disk_failed = false;
+    out.bytes.clear();
+    out.attached = out.last = out.writer_waits = false;
     out.keep_alive = true;
     refused = false;
   }
 
   /// What goes out; guarded by the response_pipeline's lock.
   struct outgoing {
-    output_buffer bytes;
+    response_buffer bytes;
     exchange::reply waiting;  // the request itself, ready to be handled, until its turn comes
     bool attached = false;
     bool last = false;
     bool keep_alive = true;
     bool writer_waits = false;
-    bool disk_failed = false;  // what is beyond memory waits with its writer
   };
 
   response_encoder::state encoded;  // for the thread that sends the response

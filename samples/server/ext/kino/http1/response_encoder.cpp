@@ -56,11 +56,11 @@ bool response_encoder::begin(response_part const& first) {
   response_head const& head = *first.head;
   state_.begun = true;
   state_.keep_alive = false;
-  if (asked_.head_only() || head.bodiless()) {
+  state_.length.begin(asked_, first, first.end && !sends_trailers(first));
+  if (state_.length.bodiless()) {
     state_.how = framing::none;
-  } else if (head.content_length() || (first.end && !sends_trailers(first))) {
+  } else if (state_.length.known()) {
     state_.how = framing::length;
-    state_.left = head.content_length().value_or(length_of(first.data));
   } else {
     state_.how = asked_.version == http_version::http_1_0 ? framing::closing : framing::chunked;
   }
@@ -88,15 +88,14 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
   std::size_t const length = length_of(part.data);
   if (part.head) {
     bytes.status = part.head->status();
-    write_head(*part.head, part.end ? length : 0);
+    write_head(*part.head);
   }
   if (state_.how != framing::none) bytes.body_bytes = length;
   bytes.keep_alive = state_.keep_alive;
   switch (state_.how) {
     case framing::none: break;
     case framing::length:
-      if (length > state_.left || (part.end && length != state_.left)) return std::nullopt;
-      state_.left -= length;
+      if (!state_.length.take(length, part.end)) return std::nullopt;
       bytes.pieces = part.data;
       break;
     case framing::closing: bytes.pieces = part.data; break;
@@ -130,14 +129,14 @@ response_bytes response_encoder::encode_chunk(response_part const& part, std::si
   return bytes;
 }
 
-void response_encoder::write_head(response_head const& head, std::size_t whole) {
+void response_encoder::write_head(response_head const& head) {
   writer out(state_.bytes.prepare(room_for_rest + head.reason().size() + room_for(head.fields())));
   write_status_line(out, head.status(), head.reason());
   write_fields(out, head.fields(), head.has_trailer() && !(state_.how == framing::chunked && takes_trailers()));
   if (!head.has_server()) out << "server: kino\r\n";
   if (!head.has_date()) out << "date: " << http_date() << "\r\n";
   if (state_.how == framing::chunked) out << "transfer-encoding: chunked\r\n";
-  if (auto const stated = stated_length(head, whole)) (out << "content-length: ").number(*stated) << "\r\n";
+  if (auto const stated = state_.length.stated()) (out << "content-length: ").number(*stated) << "\r\n";
   std::string_view const stay = !state_.keep_alive ? "close" : asked_.version == http_version::http_1_0 ? "keep-alive" : "";
   if (!stay.empty() || head.has_upgrade()) {
     out << "connection: " << stay;
@@ -146,20 +145,6 @@ void response_encoder::write_head(response_head const& head, std::size_t whole) 
   }
   out << "\r\n";
   state_.bytes.commit(out.length());
-}
-
-std::optional<std::uint64_t> response_encoder::stated_length(response_head const& head, std::size_t whole) const {
-  switch (head.content()) {
-    case content_rule::interim:
-    case content_rule::none: return std::nullopt;
-    case content_rule::zero: return 0;
-    case content_rule::described: return head.content_length();
-    case content_rule::usual: break;
-  }
-  if (state_.how == framing::length) return state_.left;
-  // HEAD: as GET would be answered. A body that was not made says nothing about its length.
-  if (state_.how == framing::none && !head.content_length() && whole != 0) return whole;
-  return head.content_length();
 }
 
 void response_encoder::encode_brief(byte_buffer& out, brief_response const& what) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "http/exchange.hpp"
+#include "http/response_length.hpp"
 #include "http1/response_bytes.hpp"
 
 #include <array>
@@ -37,8 +38,8 @@ class response_encoder {
 public:
   /// The progress of one response.
   struct state {
-    byte_buffer bytes;       // head and framing of one part
-    std::uint64_t left = 0;  // bytes of the body until its end, if that was announced
+    byte_buffer bytes;  // head and framing of one part
+    response_length length;
     framing how{};
     bool begun = false;
     bool keep_alive = false;  // the connection may be kept after this response
@@ -66,12 +67,10 @@ public:
   static void encode_brief(byte_buffer& out, brief_response const& what);
 
 private:
-  // `whole` is the length of the body if all of it is at hand, else 0.
-  void write_head(response_head const& head, std::size_t whole);
+  void write_head(response_head const& head);
   [[nodiscard]] bool takes_trailers() const;
   [[nodiscard]] bool sends_trailers(response_part const& part) const;
   [[nodiscard]] response_bytes encode_chunk(response_part const& part, std::size_t length, response_bytes bytes);
-  [[nodiscard]] std::optional<std::uint64_t> stated_length(response_head const& head, std::size_t whole) const;
 
   request const& asked_;
   state& state_;

@@ -70,7 +70,7 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
       if (our_turn && gathers && !stalled_ && !flush_due_) flush_due_ = then.flush_later = true;
       if (bytes.last) serve_next(then);
       if (!reset_) {
-        result = out.attached && above_high_watermark(out) ? delivery::above_high_watermark : delivery::taken;
+        result = out.attached && out.bytes.above_high_watermark() ? delivery::above_high_watermark : delivery::taken;
       }
     }
   }

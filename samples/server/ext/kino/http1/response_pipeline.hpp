@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/options.hpp"
-#include "base/spool_file.hpp"
 #include "base/transport.hpp"
 #include "http/exchange.hpp"
 #include "http1/http1_state.hpp"
@@ -73,9 +72,8 @@ public:
     ~owner() = default;
   };
 
-  /// At most `most_stored` bytes of a response wait in `overflow`, see limits::max_response_temp_file.
-  response_pipeline(owner& o, transport& to, spool_file& overflow, std::uint64_t most_stored = 0)
-      : owner_(o), transport_(to), spool_(overflow), most_stored_(most_stored), since_(clock::now()) {}
+  response_pipeline(owner& o, transport& to, response_buffer::overflow const& overflow)
+      : owner_(o), transport_(to), overflow_(overflow), since_(clock::now()) {}
 
   /// Appends a request to the queue, once, and keeps a reference to it. Returns the length of the
   /// queue, or 0 if no further request is accepted.
@@ -146,10 +144,6 @@ private:
   void add_pending(unsigned what, deferred& then);
   void take_over(exchange& from, response_bytes const& bytes, bool send_now, deferred& then);
   void keep(exchange& from, response_bytes const& bytes, std::size_t sent);
-  void keep(exchange& from, std::string_view bytes, bool last);
-  void spill(exchange& from) noexcept;
-  [[nodiscard]] bool above_high_watermark(http1_state::outgoing const& out) const;
-  [[nodiscard]] bool make_room(exchange& from) noexcept;
   [[nodiscard]] std::string_view first_of(http1_state::outgoing& out, deferred& then) noexcept;
   std::size_t send_pieces(std::span<iovec> pieces, deferred& then);
   void pump(deferred& then);
@@ -165,8 +159,7 @@ private:
   owner& owner_;
   std::mutex mutex_;
   transport& transport_;
-  spool_file& spool_;
-  std::uint64_t const most_stored_;
+  response_buffer::overflow const overflow_;
   bool open_ = true;
   std::array<exchange*, tuning::pipeline_depth> queue_{};
   std::size_t first_ = 0;

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <exception>
 #include <new>
-#include <string>
 #include <utility>
 
 namespace kino::server {
@@ -79,43 +78,9 @@ void response_pipeline::keep(exchange& from, response_bytes const& bytes, std::s
   each_piece(bytes, [&](iovec const& one) {
     std::size_t const skipped = std::min(sent, one.iov_len);
     sent -= skipped;
-    keep(from, {static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped}, bytes.last);
+    out.bytes.keep({static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped}, bytes.last, overflow_);
     return true;
   });
-}
-
-void response_pipeline::keep(exchange& from, std::string_view bytes, bool last) {
-  http1_state::outgoing& out = output_of(from);
-  while (!bytes.empty()) {
-    std::string_view const some = bytes.substr(0, tuning::write_buffer);
-    out.bytes.append(some);
-    bytes.remove_prefix(some.size());
-    // No writer waits for a response that is complete.
-    if (!last && above_high_watermark(out) && out.bytes.size() <= most_stored_ && !out.disk_failed) spill(from);
-  }
-}
-
-void response_pipeline::spill(exchange& from) noexcept {
-  try {
-    output_of(from).bytes.spill(spool_);
-  } catch (std::exception const& failed) {
-    output_of(from).disk_failed = true;
-    if (spool_.report_failure()) log_line(std::string(failed.what()) + "; responses wait for their clients");
-  }
-}
-
-// Whether the writer of a response should wait for its client.
-bool response_pipeline::above_high_watermark(http1_state::outgoing const& out) const {
-  return out.bytes.appended() > tuning::write_buffer;
-}
-
-// Whether a writer that waits may go on. Once half of the limit is free, the file takes what the writer has left in
-// memory; otherwise the writer would have to wait until the file is empty.
-bool response_pipeline::make_room(exchange& from) noexcept {
-  http1_state::outgoing const& out = output_of(from);
-  constexpr std::size_t enough = tuning::write_buffer / 2;
-  if (out.bytes.appended() > enough && out.bytes.size() <= most_stored_ / 2 && !out.disk_failed) spill(from);
-  return out.bytes.appended() <= enough;
 }
 
 void response_pipeline::flush() noexcept {
@@ -172,7 +137,7 @@ void response_pipeline::pump(deferred& then) {
         add_pending(!all_sent && reads_first_ ? wait_readable : wait_writable, then);
       }
     }
-    if (out.writer_waits && make_room(front())) {
+    if (out.writer_waits && out.bytes.make_room(overflow_)) {
       out.writer_waits = false;
       front().add_weak();
       then.roomy = &front();
@@ -197,7 +162,7 @@ std::string_view response_pipeline::first_of(http1_state::outgoing& out, deferre
 bool response_pipeline::await_room(exchange& writer) {
   std::lock_guard guard(mutex_);
   http1_state::outgoing& out = output_of(writer);
-  out.writer_waits = out.attached && !closing_ && above_high_watermark(out);
+  out.writer_waits = out.attached && !closing_ && out.bytes.above_high_watermark();
   return out.writer_waits;
 }
 
