@@ -130,14 +130,23 @@ need_llhttp() {
   ) || die "the package node-llhttp, which contains the sources of llhttp, could not be downloaded"
 }
 
-# Without BoringSSL, the server is built without TLS: it is installed if that is possible.
-need_boringssl() {
-  [ -e /usr/include/android/openssl/base.h ] && return
+# want PACKAGE HEADER: like `need`, but the build does without it where it cannot be installed.
+want() {
+  local prefix
+  for prefix in /usr /usr/local /opt/homebrew; do
+    [ -e "$prefix/include/$2" ] && return
+  done
   command -v apt-get >/dev/null || return 0
   [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || return 0
-  apt_update android-libboringssl-dev
-  [ -n "$(apt-cache madison android-libboringssl-dev)" ] && kino_wanted+=(android-libboringssl-dev)
+  apt_update "$1"
+  [ -n "$(apt-cache madison "$1")" ] && kino_wanted+=("$1")
   return 0
+}
+
+# The libraries without which the server has no TLS, and no HTTP/2.
+want_protocols() {
+  want android-libboringssl-dev android/openssl/base.h
+  want libnghttp2-dev nghttp2/nghttp2.h
 }
 
 # need_gems 'name:requirement'...: installs missing gems into a separate GEM_HOME.

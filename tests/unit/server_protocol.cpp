@@ -39,7 +39,7 @@ public:
   line_echo(server::protocol_context const& shared, server::protocol::host& connection, server::transport& to)
       : shared_(shared), host_(connection), transport_(to), idle_(shared.deadlines, [this] { host_.close(); }) {}
 
-  void start() override { idle_.set(server::clock::now() + shared_.limit.keep_alive_timeout); }
+  void start(std::string_view) override { idle_.set(server::clock::now() + shared_.limit.keep_alive_timeout); }
   void drain() override {
     draining_ = true;
     next();

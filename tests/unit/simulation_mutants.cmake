@@ -1,28 +1,38 @@
 # SPDX-License-Identifier: MIT
 #
-# Deliberately broken servers: each lacks one line, and the simulation of connections (server_simulation.cpp) must fail
-# with each of them.
+# Deliberately broken servers: each lacks one line, and the simulation of connections (server_simulation.cpp,
+# server_http2_simulation.cpp) must fail with each of them.
 
-# kino_add_simulation_mutant(name file old new): `old` must occur exactly once in the server's <file>.
+# kino_add_simulation_mutant(name file old new [simulation]): `old` must occur exactly once in the server's <file>.
 function(kino_add_simulation_mutant name file old new)
-  set(mutated "${CMAKE_CURRENT_BINARY_DIR}/simulation_mutants/${name}.cpp")
+  set(simulation simulation)
+  if(ARGN)
+    set(simulation ${ARGN})
+  endif()
+  set(mutated "${CMAKE_CURRENT_BINARY_DIR}/${simulation}_mutants/${name}.cpp")
   kino_mutate(${name} "${kino_http_server_dir}/${file}" "${old}" "${new}" "${mutated}")
 
   # The mutated object comes before the library, so the linker does not take the original from it.
-  set(target simulation_without_${name})
-  add_executable(${target} "${mutated}" $<TARGET_OBJECTS:simulation>)
+  set(target ${simulation}_without_${name})
+  add_executable(${target} "${mutated}" $<TARGET_OBJECTS:${simulation}>)
   target_link_libraries(${target} PRIVATE kino_test_main kino_http_server)
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET hidden)
-  add_test(NAME ${core_label}.server_simulation.without.${name} COMMAND ${test_launcher} $<TARGET_FILE:${target}>)
-  kino_test_properties(${core_label}.server_simulation.without.${name} ${core_label} 60)
-  set_tests_properties(${core_label}.server_simulation.without.${name} PROPERTIES
+  add_test(NAME ${core_label}.server_${simulation}.without.${name} COMMAND ${test_launcher} $<TARGET_FILE:${target}>)
+  kino_test_properties(${core_label}.server_${simulation}.without.${name} ${core_label} 60)
+  set_tests_properties(${core_label}.server_${simulation}.without.${name} PROPERTIES
     PASS_REGULAR_EXPRESSION "SEED=[0-9]+: ")
   kino_test_target(${core_label} ${target})
 endfunction()
 
-add_library(simulation OBJECT EXCLUDE_FROM_ALL unit/server_simulation.cpp)
-target_link_libraries(simulation PRIVATE kino_test_main kino_http_server)
-set_target_properties(simulation PROPERTIES CXX_VISIBILITY_PRESET hidden)
+set(simulations simulation)
+if(nghttp2_FOUND)
+  list(APPEND simulations http2_simulation)
+endif()
+foreach(simulation IN LISTS simulations)
+  add_library(${simulation} OBJECT EXCLUDE_FROM_ALL unit/server_${simulation}.cpp)
+  target_link_libraries(${simulation} PRIVATE kino_test_main kino_http_server)
+  set_target_properties(${simulation} PROPERTIES CXX_VISIBILITY_PRESET hidden)
+endforeach()
 
 kino_add_simulation_mutant(reading_resumed http1/response_pipeline.cpp [[    add_pending(read_on, then);]] [[]])
 kino_add_simulation_mutant(waiting_for_the_client http1/response_pipeline_output.cpp
@@ -37,3 +47,23 @@ kino_add_simulation_mutant(end_of_a_half_closed_connection http1/http1_reading.c
   [[  pipeline_.close_after_last();]] [[]])
 kino_add_simulation_mutant(input_that_was_taken_ahead net/connection.cpp
   [[    if (!std::exchange(read_due_, true)) wake();]] [[]])
+
+if(nghttp2_FOUND)
+  kino_add_simulation_mutant(room_for_the_writer http2/http2_protocol.cpp [[    one->departures().notify();
+    one->drop_weak();
+  }
+  if (then.wake)]] [[    one->drop_weak();
+  }
+  if (then.wake)]] http2_simulation)
+  kino_add_simulation_mutant(window_for_the_client http2/http2_requests.cpp
+    [[      session_.consume(state.stream, std::exchange(state.unconsumed, 0));
+      ask(watch);]] [[]] http2_simulation)
+  kino_add_simulation_mutant(more_of_a_response http2/http2_responses.cpp
+    [[      if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);]] [[]] http2_simulation)
+  kino_add_simulation_mutant(waiting_for_the_client http2/http2_responses.cpp
+    [[      ask(reads_first_ ? wait_readable : wait_writable);]] [[]] http2_simulation)
+  kino_add_simulation_mutant(streams_that_were_reset http2/http2_protocol.cpp
+    [[    if (state.attached) {
+      state.handed_over]] [[    if (true) {
+      state.handed_over]] http2_simulation)
+endif()

@@ -48,7 +48,7 @@ VALUE renew_tls(gvl const& held, VALUE, VALUE id, VALUE settings) {
 // Raises unless TLS could be served with these settings.
 VALUE check_tls(gvl const& held, VALUE, VALUE settings) {
   deadline_queue unused([](clock::time_point) {});
-  tls_acceptor const made(unused, read_tls(held, settings), {});
+  tls_acceptor const made(unused, read_tls(held, settings), {}, {"http/1.1"});
   return Qnil;
 }
 

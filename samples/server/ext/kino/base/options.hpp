@@ -74,6 +74,8 @@ struct limits {
   clock::duration header_timeout = std::chrono::seconds(15);
   clock::duration body_timeout = std::chrono::seconds(30);
   clock::duration keep_alive_timeout = std::chrono::seconds(65);
+  /// Requests of one HTTP/2 connection that may be unanswered at a time.
+  std::uint32_t max_concurrent_streams = 100;
 };
 
 /// Constants that are not configurable.
@@ -98,6 +100,16 @@ inline constexpr std::size_t read_size = 64 * 1024;
 inline constexpr std::size_t head_read_size = 8 * 1024;
 /// Memory that an idle request object keeps for its next use, per buffer.
 inline constexpr std::size_t kept_capacity = 16 * 1024;
+/// HTTP/2: bytes of a request body, and of all bodies of a connection, that a client may send before the server has taken
+/// them ...
+inline constexpr std::uint32_t stream_window = 64 * 1024;
+inline constexpr std::uint32_t connection_window = 1024 * 1024;
+/// ... and of a body that is collected.
+inline constexpr std::uint32_t collecting_window = 512 * 1024;
+/// HTTP/2: bytes of frames that are sent in one write.
+inline constexpr std::size_t frames_size = 64 * 1024;
+/// HTTP/2: time for a client to learn that it should begin no more requests, before those that it begins are refused.
+inline constexpr std::chrono::seconds goaway_grace{1};
 /// Memory for collected bodies that an I/O thread keeps, in blocks of at most this size.
 inline constexpr std::size_t spare_bodies = 32;
 inline constexpr std::size_t spare_capacity = 128 * 1024;
@@ -123,6 +135,8 @@ struct options {
   std::shared_ptr<temporary_files const> files;
   /// Is told of every exchange at its end; may be null.
   std::shared_ptr<observer> observes;
+  /// Whether clients may speak HTTP/2; see http2_maker.
+  bool http2 = true;
   /// Certificates for the addresses that speak TLS.
   std::optional<tls_settings> tls;
   /// Time that a TLS handshake may take.

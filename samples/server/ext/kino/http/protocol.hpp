@@ -17,19 +17,11 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 
 namespace kino::server {
 
-/// What the protocols of all connections of one I/O thread share.
-struct protocol_context {
-  limits const& limit;
-  streamed_bodies const& streamed;  ///< The requests that reach the handler before their body.
-  request_handler& handler;
-  exchange_pool& exchanges;
-  deadline_queue& deadlines;
-  /// Whether the server is being stopped. relaxed: it takes effect on the next response, and protocol::drain follows.
-  std::atomic<bool> const& draining;
-};
+struct protocol_context;
 
 /// A protocol makes exchanges of the bytes that the client of one connection sends, and bytes of the responses.
 ///
@@ -71,6 +63,10 @@ public:
     /// Discards what the client sends until it closes its side, or tuning::linger is over, and closes the connection.
     /// The transport has been shut down for writing.
     virtual void linger() = 0;
+    /// Gives the connection to another protocol, which `start`s with `received`: bytes that this one has read and not
+    /// used. This protocol is called no more, except by its exchanges, and lives as long as the connection. It has left no
+    /// deadline set. Called from `received` or `attend`.
+    virtual void become(std::unique_ptr<protocol> next, std::string_view received) = 0;
     /// Closes the connection; calls `close` of the protocol.
     virtual void close() noexcept = 0;
     /// Logs the exception and closes the connection.
@@ -85,8 +81,9 @@ public:
 
   virtual ~protocol() = default;
 
-  /// The connection begins.
-  virtual void start() = 0;
+  /// The connection begins, or another protocol hands it over: see host::become. `received` are the first bytes, if any
+  /// have been read.
+  virtual void start(std::string_view received) = 0;
   /// The server is being stopped: the connection ends when what has been received is answered.
   virtual void drain() = 0;
   /// The connection ends now: closes the transport and gives up everything that other threads do not hold.
@@ -109,6 +106,19 @@ public:
   virtual void attend() = 0;
   /// Sends what has gathered since host::flush_later was called.
   virtual void flush_late() noexcept = 0;
+};
+
+/// What the protocols of all connections of one I/O thread share.
+struct protocol_context {
+  limits const& limit;
+  streamed_bodies const& streamed;  ///< The requests that reach the handler before their body.
+  request_handler& handler;
+  exchange_pool& exchanges;
+  deadline_queue& deadlines;
+  /// Whether the server is being stopped. relaxed: it takes effect on the next response, and protocol::drain follows.
+  std::atomic<bool> const& draining;
+  /// What a connection becomes whose client begins with the preface of HTTP/2; empty: that is an invalid request.
+  protocol::maker const& http2;
 };
 
 }  // namespace kino::server

@@ -13,9 +13,11 @@ http1_protocol::http1_protocol(protocol_context const& shared, protocol::host& c
     : shared_(shared),
       limits_(shared.limit),
       host_(connection),
+      transport_(to),
       pipeline_(*this, to, {shared.exchanges.spool(), limits_.max_response_temp_file}),
       parser_(*this, limits_),
       alarm_(shared.deadlines, [this] { alarm_expired(); }),
+      may_become_http2_(shared.http2),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
 
@@ -24,7 +26,10 @@ std::unique_ptr<protocol> http1_protocol::make(protocol_context const& shared, p
   return std::make_unique<http1_protocol>(shared, connection, to);
 }
 
-void http1_protocol::start() { set_alarm(clock::now() + limits_.header_timeout); }
+void http1_protocol::start(std::string_view received) {
+  set_alarm(clock::now() + limits_.header_timeout);
+  unparsed_.append(parse(received));
+}
 
 // --- responses ------------------------------------------------------------------
 

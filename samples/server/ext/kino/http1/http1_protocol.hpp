@@ -58,7 +58,7 @@ public:
                                                       transport& to);
 
   // protocol
-  void start() override;
+  void start(std::string_view received) override;
   void drain() override;
   void close() noexcept override;
   [[nodiscard]] bool wants_input() const override { return paused_ == pause::none; }
@@ -103,6 +103,7 @@ private:
 
   [[nodiscard]] bool reads_into_body() const;
   [[nodiscard]] std::string_view parse(std::string_view bytes);
+  [[nodiscard]] bool begins_http2(std::string_view bytes);
   void received_body(std::size_t length);
   void await_body(std::size_t progress);
   [[nodiscard]] std::span<char> body_room();
@@ -124,6 +125,7 @@ private:
   protocol_context const& shared_;
   limits const& limits_;
   protocol::host& host_;
+  transport& transport_;
   response_pipeline pipeline_;
   http_parser parser_;
   deadline alarm_;  // cleared once closed: the connection may outlive the I/O thread
@@ -131,10 +133,11 @@ private:
   exchange* current_ = nullptr;  // being received
   exchange::reply reply_;        // its reply, until the response_pipeline has it
   bool body_held_ = false;       // the response_pipeline has it, and current_ is held for its body
-  byte_buffer unparsed_;         // bytes behind a full queue
+  byte_buffer unparsed_;         // bytes behind a full queue, or what may become the preface of HTTP/2
   std::size_t ordinal_ = 0;
 
   bool open_ = true;
+  bool may_become_http2_;        // nothing has been parsed yet
   pause paused_ = pause::none;
   std::size_t most_queued_ = 0;  // there may be fewer by now
   bool body_ahead_ = false;      // the last request had a body

@@ -4,6 +4,7 @@
 
 #include "http1/http1_protocol.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace kino::server {
@@ -14,13 +15,40 @@ std::span<char> http1_protocol::read_space(std::span<char> scratch) {
 }
 
 bool http1_protocol::received(std::span<char> space, std::size_t length) {
+  std::string_view const bytes(space.data(), length);
+  if (may_become_http2_ && begins_http2(bytes)) return false;
   if (reads_into_body()) {
     received_body(length);
   } else {
-    unparsed_.append(parse({space.data(), length}));
+    unparsed_.append(parse(bytes));
   }
   // The rest of a body is probably there. Anything else that is left is announced again.
   return length == space.size() && reads_into_body();
+}
+
+// Looks at the first bytes of the client. Takes them if they are the beginning of HTTP/2, or may be. Its preface is
+// chosen so that no HTTP/1 server takes it for a request (RFC 9113, 3.4).
+bool http1_protocol::begins_http2(std::string_view bytes) {
+  constexpr std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  std::string_view all = bytes;
+  if (!unparsed_.empty()) {
+    unparsed_.append(bytes);
+    all = unparsed_.view();
+  }
+  std::size_t const compared = std::min(all.size(), preface.size());
+  bool const equal = all.substr(0, compared) == preface.substr(0, compared);
+  if (equal && compared == preface.size()) {
+    alarm_.clear();
+    host_.become(shared_.http2(shared_, host_, transport_), all);
+    return true;
+  }
+  if (equal && unparsed_.empty()) unparsed_.append(bytes);
+  may_become_http2_ = equal;
+  if (equal || unparsed_.empty()) return equal;
+  byte_buffer first;
+  first.swap(unparsed_);
+  unparsed_.append(parse(first.view()));
+  return true;
 }
 
 void http1_protocol::input_ended() {

@@ -37,7 +37,7 @@ void connection::drop() noexcept {
 
 void connection::start() noexcept {
   guarded([this] {
-    protocol_->start();
+    protocol_->start({});
     wait_readable();
     follow_server();
   });
@@ -136,6 +136,13 @@ void connection::output_ready(io_result::state what) noexcept {
   if (output_waits_ != what) return;
   output_waits_ = io_result::state::done;
   protocol_->output_ready();
+}
+
+// --- another protocol ---------------------------------------------------------------
+
+void connection::become(std::unique_ptr<protocol> next, std::string_view received) {
+  former_ = std::exchange(protocol_, std::move(next));
+  protocol_->start(received);
 }
 
 // --- ending -------------------------------------------------------------------------

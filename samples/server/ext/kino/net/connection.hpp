@@ -57,6 +57,7 @@ private:
   void read_on() override { wait_readable(); }
   void await_output(io_result::state what) override;
   void linger() override;
+  void become(std::unique_ptr<protocol> next, std::string_view received) override;
   void close() noexcept override;
   void fail(std::exception const& why) noexcept override;
 
@@ -82,7 +83,8 @@ private:
   endpoint const& local_;
   notice wake_notice_;
   deadline linger_due_;  // cleared once closed: the connection may outlive the I/O thread
-  std::unique_ptr<protocol> const protocol_;
+  std::unique_ptr<protocol> protocol_;
+  std::unique_ptr<protocol> former_;  // its exchanges may still refer to it
 
   bool open_ = true;
   bool reading_ = false;  // a wait of events_ is pending

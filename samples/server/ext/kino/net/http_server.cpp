@@ -2,25 +2,41 @@
 
 #include "net/http_server.hpp"
 
+#include "http2/http2.hpp"
 #include "net/connection.hpp"
 #include "net/listener.hpp"
 #include "net/tls_acceptor.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace kino::server {
+
+namespace {
+
+// What clients are told that they may speak, when they ask for it (RFC 7301).
+std::vector<std::string> protocols(bool http2) {
+  if (http2) return {"h2", "http/1.1"};
+  return {"http/1.1"};
+}
+
+}  // namespace
+
+bool http_server::has_http2() noexcept { return static_cast<bool>(http2_maker()); }
 
 http_server::http_server(options const& settings, request_handler& handler, protocol::maker speaks)
     : settings_(settings),
       streamed_(settings.stream_body),
       handler_(handler),
-      speaks_(std::move(speaks)) {
+      speaks_(std::move(speaks)),
+      http2_(settings.http2 ? http2_maker() : nullptr) {
   for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
     threads_.push_back(std::make_unique<io_thread>(*this));
   }
   if (settings.tls) {
-    tls_ = std::make_unique<tls_acceptor>(first_thread().deadlines(), *settings.tls, settings.handshake_timeout);
+    tls_ = std::make_unique<tls_acceptor>(first_thread().deadlines(), *settings.tls, settings.handshake_timeout,
+                                          protocols(static_cast<bool>(http2_)));
   }
   listeners_notice_.emplace(first_thread().notices(), [this] { follow_accepting(); });
 }

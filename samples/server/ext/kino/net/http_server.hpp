@@ -35,6 +35,9 @@ public:
   http_server(options const& settings, request_handler& handler, protocol::maker speaks = &http1_protocol::make);
   ~http_server();
 
+  /// Whether it can speak HTTP/2: it was built with nghttp2.
+  [[nodiscard]] static bool has_http2() noexcept;
+
   /// Binds all addresses; connections wait in the backlog until `start`.
   void listen();
   /// What encrypts connections; null without options::tls.
@@ -70,6 +73,8 @@ public:
                                                         transport& to) const {
     return speaks_(shared, connection, to);
   }
+  /// See protocol_context::http2.
+  [[nodiscard]] protocol::maker const& http2() const { return http2_; }
   // relaxed, both: they take effect on the next request or connection, and the passes over
   // all connections that follow them are posted.
   [[nodiscard]] std::atomic<bool> const& drains() const { return draining_; }
@@ -92,6 +97,7 @@ private:
   streamed_bodies const streamed_;
   request_handler& handler_;
   protocol::maker const speaks_;
+  protocol::maker const http2_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::unique_ptr<tls_acceptor> tls_;
   std::vector<std::unique_ptr<listener>> listeners_;

@@ -26,11 +26,6 @@ tls::ticket_keys_ptr make_ticket_keys() {
   return made;
 }
 
-std::vector<std::string> const& protocols() {
-  static std::vector<std::string> const all{"http/1.1"};
-  return all;
-}
-
 }  // namespace
 
 struct tls_acceptor::counters {
@@ -96,8 +91,10 @@ private:
   std::string const peer_;
 };
 
-tls_acceptor::tls_acceptor(deadline_queue& alarms, tls_settings const& settings, clock::duration handshake_timeout)
-    : counters_(std::make_shared<counters>()),
+tls_acceptor::tls_acceptor(deadline_queue& alarms, tls_settings const& settings, clock::duration handshake_timeout,
+                           std::vector<std::string> protocols)
+    : protocols_(std::move(protocols)),
+      counters_(std::make_shared<counters>()),
       deadline_(alarms, handshake_timeout),
       ticket_keys_(make_ticket_keys()),
       rotated_at_(clock::now()) {
@@ -116,7 +113,7 @@ std::unique_ptr<transport> tls_acceptor::accept(std::unique_ptr<transport> clien
 }
 
 void tls_acceptor::renew(tls_settings const& settings) {
-  tls::context_ptr fresh = make_tls_context(settings, *ticket_keys_, protocols());
+  tls::context_ptr fresh = make_tls_context(settings, *ticket_keys_, protocols_);
   std::lock_guard guard(mutex_);
   context_.swap(fresh);
   asks_clients_ = settings.clients != tls::verify::none;

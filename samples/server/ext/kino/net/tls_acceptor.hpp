@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 namespace kino::server {
 
@@ -37,7 +39,9 @@ class tls_acceptor {
 public:
   /// Loads kino_tls. Throws std::runtime_error if there is none, and std::invalid_argument if a certificate cannot
   /// be used; both have a sentence for users.
-  tls_acceptor(deadline_queue& alarms, tls_settings const& settings, clock::duration handshake_timeout);
+  /// `protocols`: the names of what clients may speak (ALPN), the best first.
+  tls_acceptor(deadline_queue& alarms, tls_settings const& settings, clock::duration handshake_timeout,
+               std::vector<std::string> protocols);
   tls_acceptor(tls_acceptor const&) = delete;
   ~tls_acceptor();
 
@@ -57,6 +61,7 @@ private:
 
   void rotate_ticket_keys();
 
+  std::vector<std::string> const protocols_;
   std::shared_ptr<counters> const counters_;
   handshake_deadline deadline_;
   tls::ticket_keys_ptr ticket_keys_;

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+//
+// abuse_budget: how much useless work a client may cause.
+
+#pragma once
+
+#include "base/options.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace kino::server {
+
+/// What a client of HTTP/2 does that costs the server work and asks for none, or takes it back.
+enum class nuisance : std::uint8_t {
+  reset,            ///< It resets a stream whose response it has not got (rapid reset).
+  provoked_reset,   ///< It makes the server reset a stream (made-you-reset).
+  refused_stream,   ///< It opens one too many.
+  ping,
+  settings,
+  priority,
+  window_update,
+  empty_data,       ///< DATA without a byte and without an end.
+};
+
+/// An abuse_budget counts the nuisances of one connection. A client has a budget for a burst of them, which grows again
+/// with time, and with what the client reads; each costs as much as its work.
+///
+/// Threads: one at a time.
+class abuse_budget {
+public:
+  /// The cost of all nuisances that a client may cause at once, and in each second.
+  static constexpr double burst = 1000;
+  static constexpr double rate = 100;
+
+  /// Counts one. False if the client has spent its budget: then its connection is to be ended.
+  [[nodiscard]] bool spend(nuisance what, clock::time_point now) {
+    std::chrono::duration<double> const passed = now - at_;
+    at_ = now;
+    left_ = std::min(burst, left_ + passed.count() * rate) - cost(what);
+    return left_ >= 0;
+  }
+  /// Counts bytes of responses that the client takes.
+  void earn(std::size_t bytes) { left_ = std::min(burst, left_ + static_cast<double>(bytes) / bytes_per_point); }
+
+private:
+  static constexpr double bytes_per_point = 5000;  // a window_update for every 500 bytes
+
+  static constexpr double cost(nuisance what) {
+    switch (what) {
+      case nuisance::reset: return 5;
+      case nuisance::provoked_reset: return 10;
+      case nuisance::refused_stream: return 2;  // a client does not know the limit from the beginning
+      case nuisance::settings: return 5;
+      case nuisance::empty_data: return 5;
+      case nuisance::ping: return 2;
+      case nuisance::priority: return 1;
+      case nuisance::window_update: return 0.1;
+    }
+    return 0;
+  }
+
+  double left_ = burst;
+  clock::time_point at_{};
+};
+
+}  // namespace kino::server

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+
+#include "http2/http2_protocol.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace kino::server {
+
+http2_protocol::http2_protocol(protocol_context const& shared, protocol::host& connection, transport& to)
+    : shared_(shared),
+      limits_(shared.limit),
+      host_(connection),
+      transport_(to),
+      overflow_{shared.exchanges.spool(), limits_.max_response_temp_file},
+      alarm_(shared.deadlines, [this] { alarm_expired(); }),
+      session_(*this, {limits_.max_concurrent_streams, static_cast<std::uint32_t>(limits_.max_header_size),
+                       tuning::stream_window, tuning::connection_window}),
+      sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout),
+      idle_since_(clock::now()) {}
+
+std::unique_ptr<protocol> http2_protocol::make(protocol_context const& shared, protocol::host& connection, transport& to) {
+  return std::make_unique<http2_protocol>(shared, connection, to);
+}
+
+// Requests whose stream has ended since are not handed over. Those of the others belong to this thread from now on:
+// another one may end their streams as soon as the lock is given back.
+void http2_protocol::claim_ready(deferred& then) noexcept {
+  for (exchange** place = &then.ready; *place;) {
+    exchange& one = **place;
+    http2_state& state = http2_state::of(one);
+    if (state.attached) {
+      state.handed_over = true;
+      one.add_weak();
+      place = &state.next_ready;
+    } else {
+      *place = std::exchange(state.next_ready, nullptr);
+    }
+  }
+}
+
+void http2_protocol::run(deferred& then) noexcept {
+  while (exchange* const one = then.ready) {
+    http2_state& state = http2_state::of(*one);
+    then.ready = std::exchange(state.next_ready, nullptr);
+    if (state.refused) {
+      answer_refused(*one);
+    } else {
+      shared_.handler.handle(std::move(state.reply));
+    }
+    one->drop_weak();
+  }
+  while (exchange* const one = then.roomy) {
+    then.roomy = std::exchange(http2_state::of(*one).next_roomy, nullptr);
+    one->departures().notify();
+    one->drop_weak();
+  }
+  if (then.wake) host_.wake();
+  if (then.flush_later) host_.flush_later();
+  // Last: these references may be what keeps the connection, and this object, alive.
+  while (exchange* const one = then.done) {
+    http2_state& state = http2_state::of(*one);
+    then.done = std::exchange(state.next_done, nullptr);
+    one->departures().notify();  // Nothing more is sent; a notification too many does no harm.
+    if (!state.handed_over) state.reply = {};
+    one->report(state.ended ? exchange_end::complete : exchange_end::disconnected);
+    one->drop_weak();
+  }
+}
+
+// --- the connection -----------------------------------------------------------------
+
+void http2_protocol::start(std::string_view received) {
+  set_alarm(clock::now() + limits_.header_timeout);
+  take(received);
+}
+
+void http2_protocol::take(std::string_view bytes) {
+  locked([&] {
+    if (closing_) return;
+    // What is wrong with the bytes is said by the frames that are sent then, except if there are too many of these.
+    if (!session_.receive(bytes)) {
+      log_rejection(peer(), {0, "the client of an HTTP/2 connection does not read what it asks for"});
+      closing_ = true;
+      return ask(hang_up);
+    }
+    if (in_header()) set_alarm(http2_state::of(*streams_).begun_at + limits_.header_timeout);
+    pump();
+  });
+}
+
+bool http2_protocol::received(std::span<char> space, std::size_t length) {
+  take({space.data(), length});
+  return length == space.size();
+}
+
+void http2_protocol::drain() {
+  locked([&] {
+    if (std::exchange(announced_, true) || closing_) return;
+    announced_at_ = clock::now();
+    session_.announce_end();
+    pump();
+  });
+  set_alarm(announced_at_ + tuning::goaway_grace);
+}
+
+void http2_protocol::on_pong() {
+  if (!announced_ || std::exchange(ending_, true)) return;
+  session_.end_requests();
+}
+
+void http2_protocol::on_goaway() { ending_ = true; }
+
+void http2_protocol::on_nuisance(nuisance what) {
+  if (budget_.spend(what, coarse_now()) || ending_) return;
+  log_rejection(peer(), {0, "the client of an HTTP/2 connection causes too much work: resets, pings, settings or empty frames"});
+  ending_ = true;
+  session_.terminate(http2_error::enhance_your_calm);
+}
+
+void http2_protocol::close() noexcept {
+  reading_ = false;
+  alarm_.clear();
+  locked([&] {
+    if (!std::exchange(open_, false)) return;
+    bool const incomplete = streams_ != nullptr;
+    closing_ = true;
+    transport_.close(incomplete ? transport::ending::reset : transport::ending::orderly);
+    detach_all();
+  });
+}
+
+// --- what other threads ask for -----------------------------------------------------
+
+void http2_protocol::ask(unsigned what) {
+  // `attend` clears all operations, so only the first one needs to wake the I/O thread.
+  then_->wake |= pending_ == nothing;
+  pending_ |= what;
+}
+
+void http2_protocol::attend() {
+  unsigned pending = nothing;
+  locked([&] {
+    pending = std::exchange(pending_, nothing);
+    if ((pending & wait_readable) == 0) return;
+    // We may have read what the transport needs since it said so. Now nothing is read in between.
+    stalled_ = false;
+    pump();
+    pending = (pending & ~wait_readable) | std::exchange(pending_, nothing);
+    then_->wake = false;
+  });
+  if (pending & hang_up) return host_.close();
+  if (pending & linger) {
+    reading_ = false;
+    alarm_.clear();
+    return host_.linger();
+  }
+  if (pending & watch) set_alarm(clock::now() + std::min<clock::duration>(limits_.rate_grace, tuning::linger));
+  if (pending & (wait_writable | wait_readable)) {
+    output_waits_ = true;
+    host_.await_output(pending & wait_writable ? io_result::state::wants_writable : io_result::state::wants_readable);
+  }
+}
+
+void http2_protocol::output_ready() noexcept {
+  output_waits_ = false;
+  try {
+    locked([&] {
+      stalled_ = false;
+      pump();
+    });
+  } catch (std::exception const& failed) {
+    host_.fail(failed);
+  }
+}
+
+void http2_protocol::flush_late() noexcept {
+  try {
+    locked([&] {
+      flush_due_ = false;
+      pump();
+    });
+  } catch (std::exception const& failed) {
+    host_.fail(failed);
+  }
+}
+
+}  // namespace kino::server

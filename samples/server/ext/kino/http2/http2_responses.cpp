@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+//
+// How an http2_protocol sends responses.
+
+#include "http2/http2_protocol.hpp"
+
+#include "http2/field_block.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace kino::server {
+
+delivery http2_protocol::send(exchange& from, response_part const& part) noexcept {
+  return transmit(from, part, http2_state::of(from).refused ? exchange_end::refused : exchange_end::complete);
+}
+
+delivery http2_protocol::transmit(exchange& from, response_part const& part, exchange_end how) noexcept {
+  delivery result = delivery::gone;
+  try {
+    locked([&] {
+      http2_state& state = http2_state::of(from);
+      if (!state.attached || closing_ || state.last) return;
+      if (!part.head && !state.begun) return reset(from, http2_error::internal);  // No response is made.
+      std::size_t const length = length_of(part.data);
+      if (part.head) begin_response(from, part);
+      bool const bodiless = state.length.bodiless();
+      if (!bodiless && !state.length.take(length, part.end)) {
+        pump();  // What has been written belongs to the client all the same.
+        from.note(0, 0, exchange_end::cut);
+        return reset(from, http2_error::internal);
+      }
+      from.note(part.head ? part.head->status() : 0, bodiless ? 0 : length, how);
+      if (!bodiless && length != 0) {
+        if (state.out.empty()) {
+          ++unsent_streams_;
+          state.waits_since = coarse_now();
+        }
+        for (iovec const& one : part.data) {
+          state.out.keep({static_cast<char const*>(one.iov_base), one.iov_len}, part.end, overflow_);
+        }
+      }
+      if (part.end) {
+        state.last = true;
+        if (part.trailers) {
+          part.trailers->fields().each([&](auto name, auto value) { state.trailers.append(name, value); });
+        }
+      }
+      if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);
+      bool const gathers = part.gather && state.out.size() < tuning::gather_size;
+      if (!gathers) pump();
+      else if (!stalled_ && !std::exchange(flush_due_, true)) then_->flush_later = true;
+      result = state.attached && state.out.above_high_watermark() ? delivery::above_high_watermark : delivery::taken;
+    });
+    return result;
+  } catch (std::exception const&) {  // The response would lack these bytes.
+    cut(from);
+    return delivery::gone;
+  }
+}
+
+void http2_protocol::begin_response(exchange& from, response_part const& part) {
+  http2_state& state = http2_state::of(from);
+  state.length.begin(from.head(), part, part.end);
+  field_block const block(*part.head, state.length.stated());
+  bool const has_trailers = part.trailers && !part.trailers->fields().empty();
+  bool const body = !part.end || has_trailers || (!state.length.bodiless() && length_of(part.data) != 0);
+  session_.respond(from, state.stream, block.fields(), body);
+  state.begun = true;
+}
+
+delivery http2_protocol::interim(exchange& from, int status) noexcept {
+  delivery result = delivery::gone;
+  try {
+    locked([&] {
+      http2_state const& state = http2_state::of(from);
+      if (!state.attached || closing_ || state.begun) return;
+      field_block const block(status);
+      session_.interim(state.stream, block.fields());
+      pump();
+      result = delivery::taken;
+    });
+  } catch (std::exception const&) {
+    cut(from);
+  }
+  return result;
+}
+
+void http2_protocol::unanswered(exchange& from, kino::ending how) noexcept {
+  int const status = shared_.handler.status_for(how, from);
+  // The worker that lost may still describe its own response in the exchange.
+  try {
+    brief_response const brief(status);
+    transmit(from, brief.whole(), how == kino::ending::expired ? exchange_end::expired : exchange_end::abandoned);
+  } catch (std::bad_alloc const&) {
+    cut(from);
+  }
+}
+
+void http2_protocol::flush(exchange&) noexcept {
+  try {
+    locked([&] { pump(); });
+  } catch (std::exception const&) {  // The I/O thread meets it again.
+  }
+}
+
+bool http2_protocol::await_room(exchange& from) {
+  std::lock_guard guard(mutex_);
+  http2_state& state = http2_state::of(from);
+  state.writer_waits = state.attached && !closing_ && state.out.above_high_watermark();
+  return state.writer_waits;
+}
+
+void http2_protocol::cut(exchange& from) {
+  try {
+    locked([&] {
+      if (!http2_state::of(from).attached || http2_state::of(from).last) return;
+      from.note(0, 0, exchange_end::cut);
+      reset(from, http2_error::internal);
+    });
+  } catch (std::exception const&) {
+    locked([&] { ask(hang_up); });
+  }
+}
+
+bool http2_protocol::client_gone(exchange const& from) {
+  return http2_state::of(from).gone.load(std::memory_order_relaxed);  // see its declaration
+}
+
+// The session says that the stream has ended, at once or when the frame is on its way.
+void http2_protocol::reset(exchange& from, std::uint32_t error) {
+  session_.reset(http2_state::of(from).stream, error);
+  pump();
+}
+
+// --- what the session asks for -------------------------------------------------------
+
+http2_session::body_step http2_protocol::next_data(exchange& of, std::size_t room) {
+  http2_state& state = http2_state::of(of);
+  if (state.out.empty() && !state.last) {
+    state.waits_for_data = true;
+    return {};
+  }
+  std::size_t const length = std::min(room, state.out.empty() ? 0 : state.out.first().size());
+  bool const last = state.last && length == state.out.size();
+  if (!last) return {length};
+  bool const trailers = !state.trailers.empty();
+  if (trailers) {
+    field_block const block(state.trailers);
+    session_.trailers(state.stream, block.fields());
+  }
+  return {length, true, trailers};
+}
+
+void http2_protocol::write_data(exchange& of, std::string_view frame_head, std::size_t length) {
+  http2_state& state = http2_state::of(of);
+  frames_.append(frame_head);
+  if (length != 0) {
+    frames_.append(state.out.first().substr(0, length));
+    state.out.consume(length);
+    budget_.earn(length);
+    unsent_streams_ -= state.out.empty();
+  }
+  state.progress = coarse_now();
+  if (state.writer_waits && state.out.make_room(overflow_)) {
+    state.writer_waits = false;
+    of.add_weak();
+    state.next_roomy = std::exchange(then_->roomy, &of);
+  }
+}
+
+// What the client still sends of its request is dropped. Resetting the stream at once would be right, too (RFC 9113,
+// 8.1), but some clients take that for an error and lose the response.
+void http2_protocol::on_response_end(exchange& to) {
+  http2_state& state = http2_state::of(to);
+  state.ended = true;
+  if (state.client_ended) return;
+  if (to.streamed() && state.stage != http2_state::stage::complete) to.body().fail({400, "the response is complete", 0, 0});
+  state.stage = http2_state::stage::unwanted;
+  state.unwanted_since = coarse_now();
+  if (state.unconsumed != 0) session_.consume(state.stream, std::exchange(state.unconsumed, 0));
+  ask(watch);
+}
+
+// --- the transport --------------------------------------------------------------------
+
+// Sends what there is, until the transport takes no more.
+void http2_protocol::pump() {
+  while (!stalled_ && !closing_) {
+    while (frames_.size() < tuning::frames_size) {
+      std::string_view const next = session_.next_output();
+      if (next.empty()) break;
+      frames_.append(next);
+    }
+    if (frames_.empty()) break;
+    iovec const all = piece(frames_.view());
+    io_result const sent = transport_.write_some({&all, 1});
+    if (sent.failed()) {
+      closing_ = true;
+      ask(hang_up);
+      return;
+    }
+    sent_ += sent.bytes;
+    frames_.consume(sent.bytes);
+    if (frames_.empty()) frames_.clear(tuning::kept_capacity);
+    else {
+      stalled_ = true;
+      reads_first_ = sent.what == io_result::state::wants_readable;
+      ask(reads_first_ ? wait_readable : wait_writable);
+    }
+  }
+  if (!watched_ && streams_ && (stalled_ || unsent_streams_ != 0)) {
+    watched_ = true;
+    sending_.start(clock::now());
+    delivered_ = sent_;
+    ask(watch);
+  }
+  finish_if_done();
+}
+
+// Ends the connection once nothing is left to do: the client then closes its side.
+void http2_protocol::finish_if_done() {
+  if (closing_ || !frames_.empty()) return;
+  bool const ended = !session_.wants_input() && !session_.has_output();
+  if (!ended && !(ending_ && !streams_ && !session_.has_output())) return;
+  closing_ = true;
+  transport_.shutdown_write();
+  detach_all();
+  ask(linger);
+}
+
+}  // namespace kino::server

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+//
+// The time limits of an http2_protocol. One deadline serves all of them: it is set again when it expires, or when a limit
+// is earlier.
+
+#include "http2/http2_protocol.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace kino::server {
+
+void http2_protocol::set_alarm(clock::time_point when) noexcept {
+  // Limits that have changed are checked when it expires.
+  if (!reading_ || when >= alarm_.due()) return;
+  alarm_at_ = when;
+  alarm_.set(when);
+}
+
+void http2_protocol::alarm_expired() noexcept {
+  host_.hold();
+  try {
+    check_timeouts();
+  } catch (std::exception const& failed) {
+    host_.fail(failed);
+  }
+  host_.drop();
+}
+
+void http2_protocol::check_timeouts() {
+  clock::time_point const now = std::max(clock::now(), alarm_at_);
+  clock::time_point next = clock::time_point::max();
+  bool lost = false;
+  locked([&] {
+    if (closing_) return;
+    if (announced_ && !ending_) {
+      if (now >= announced_at_ + tuning::goaway_grace) on_pong();
+      else next = announced_at_ + tuning::goaway_grace;
+    }
+    if (!streams_ && !ending_ && now >= idle_since_ + limits_.keep_alive_timeout) {
+      ending_ = true;
+      session_.end_requests();
+    }
+    if (in_header() && now >= http2_state::of(*streams_).begun_at + limits_.header_timeout) {
+      log_rejection(peer(), {0, "the header of a request did not arrive within header_timeout"});
+      lost = true;  // The client can begin nothing else before it is complete.
+      return;
+    }
+    next = std::min(next, check_streams(now));
+    next = std::min(next, check_client(now, lost));
+    if (!streams_) next = std::min(next, idle_since_ + limits_.keep_alive_timeout);
+    pump();
+  });
+  if (lost) return host_.close();
+  set_alarm(next == clock::time_point::max() ? now + limits_.keep_alive_timeout : next);
+}
+
+// Ends the streams whose client has not sent its request, or read its response, in time. Returns the next limit.
+clock::time_point http2_protocol::check_streams(clock::time_point now) {
+  clock::time_point next = clock::time_point::max();
+  for (exchange* one = streams_; one != nullptr;) {
+    exchange& each = *std::exchange(one, http2_state::of(*one).next);
+    http2_state& state = http2_state::of(each);
+    switch (state.stage) {
+      case http2_state::stage::head:
+        next = std::min(next, state.begun_at + limits_.header_timeout);
+        break;
+      case http2_state::stage::body:
+        if (now >= state.receiving->due()) {
+          refuse(each, {408, state.receiving->stopped(now) ? "the body made no progress for longer than body_timeout"
+                                                           : "the body arrives more slowly than min_body_rate"});
+        } else {
+          next = std::min(next, state.receiving->due());
+        }
+        break;
+      case http2_state::stage::unwanted:
+        if (now >= state.unwanted_since + tuning::linger) {
+          session_.reset(state.stream, http2_error::none);
+        } else {
+          next = std::min(next, state.unwanted_since + tuning::linger);
+        }
+        continue;
+      case http2_state::stage::paused:
+      case http2_state::stage::complete: break;
+    }
+    if (state.out.empty() || stalled_) continue;
+    // What was written last may be newer than what was sent last.
+    clock::time_point const since = std::max(state.progress, state.waits_since);
+    if (now < since + limits_.body_timeout) {
+      next = std::min(next, since + limits_.body_timeout);
+      continue;
+    }
+    log_rejection(peer(), {0, "the client does not read its response"});
+    session_.reset(state.stream, http2_error::cancel);
+  }
+  return next;
+}
+
+// The connection as a whole: whether the client reads what is sent at all.
+clock::time_point http2_protocol::check_client(clock::time_point now, bool& lost) {
+  if (!stalled_ && unsent_streams_ == 0) {
+    watched_ = false;
+    return clock::time_point::max();
+  }
+  std::uint64_t const delivered = sent_ - std::min(sent_, stalled_ ? transport_.unacknowledged() : 0);
+  if (delivered > delivered_) sending_.progress(delivered - delivered_, now);
+  delivered_ = std::max(delivered_, delivered);
+  if (now < sending_.due()) return sending_.due();
+  log_rejection(peer(), {0, sending_.stopped(now) ? "the client does not read its responses"
+                                                  : "the client reads its responses more slowly than min_response_rate"});
+  lost = true;
+  return clock::time_point::max();
+}
+
+}  // namespace kino::server
