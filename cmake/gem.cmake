@@ -3,7 +3,8 @@
 # The target `gem` builds two gems in ${PROJECT_BINARY_DIR}/gem:
 #
 #   kino-VERSION.gem            compiles the server's extension when it is installed
-#   kino-VERSION-PLATFORM.gem   contains it compiled for the Ruby of this build, and BoringSSL if that was found
+#   kino-VERSION-PLATFORM.gem   contains it compiled for the Ruby of this build, and BoringSSL and nghttp2 if they were
+#                               found
 #
 # Each is the install prefix of install.cmake together with the server, so one artefact serves mkmf, CMake and
 # pkg-config. Dependencies are included, copied from this machine with their licences: the header of moodycamel's
@@ -89,6 +90,28 @@ endif()
 
 # The content of only the native gem.
 install(TARGETS kino_native LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+if(TARGET nghttp2::nghttp2)
+  file(REAL_PATH "${NGHTTP2_LIBRARY}" library)
+  if(library MATCHES "\\.so|\\.dylib")
+    # Under the name by which kino_native asks for it.
+    execute_process(COMMAND "${CMAKE_OBJDUMP}" -p "${library}" OUTPUT_VARIABLE headers ERROR_QUIET)
+    if(headers MATCHES "SONAME +([^\n ]+)")
+      install(FILES "${library}" DESTINATION lib/kino_nghttp2 RENAME "${CMAKE_MATCH_1}" COMPONENT kino_gem_native
+        EXCLUDE_FROM_ALL)
+    else()
+      install(FILES "${library}" DESTINATION lib/kino_nghttp2 COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+    endif()
+  endif()
+  find_file(NGHTTP2_LICENCE NAMES COPYING LICENSE copyright
+    PATHS "${NGHTTP2_INCLUDE_DIR}/../share/doc/nghttp2" /usr/share/doc/libnghttp2-dev NO_DEFAULT_PATH
+    DOC "The licence of nghttp2")
+  mark_as_advanced(NGHTTP2_LICENCE)
+  if(NGHTTP2_LICENCE)
+    install(FILES "${NGHTTP2_LICENCE}" DESTINATION licenses RENAME nghttp2.txt COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+  else()
+    string(APPEND kino_gem_lacks "\n  the licence of nghttp2: set NGHTTP2_LICENCE")
+  endif()
+endif()
 if(TARGET kino_tls)
   install(TARGETS kino_tls LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
   # Shared libraries of BoringSSL come along; static ones are in kino_tls.

@@ -18,5 +18,10 @@ $CXXFLAGS += " -g0" # half of the time and nine tenths of the size are debug inf
 $CPPFLAGS += %w[asio llhttp].map { |name| " -isystem #{File.join(vendor, name).quote}" }.join
 $CPPFLAGS += " -I#{__dir__.quote}"
 $srcs = Dir[File.join(__dir__, "*/*.cpp"), File.join(vendor, "llhttp/*.c")].sort
+if have_library("nghttp2", "nghttp2_session_server_new2", "nghttp2/nghttp2.h")
+  $defs.push("-DKINO_NGHTTP2")
+else # then without HTTP/2
+  $srcs.reject! { |path| File.basename(File.dirname(path)) == "http2" }
+end
 $VPATH.concat($srcs.map { |path| File.dirname(path) }.uniq)
 create_makefile("kino_native")

@@ -2,6 +2,8 @@
 
 #include "app/config.hpp"
 
+#include "net/http_server.hpp"
+
 #include <kino/convert.hpp>
 
 #include <algorithm>
@@ -173,6 +175,8 @@ void each_setting(config& of, Visitor&& visit) {
   visit("max_response_temp_file", each.max_response_temp_file, 0);
   visit("rate_grace", each.rate_grace);
   visit("stream_body", of.http.stream_body);
+  visit("http2", of.http.http2);
+  visit("max_concurrent_streams", each.max_concurrent_streams, 1);
   visit("tls", of.http.tls);
   visit("handshake_timeout", of.http.handshake_timeout);
   visit("header_timeout", each.header_timeout);
@@ -271,6 +275,14 @@ config read_config(gvl const& held, VALUE hash) {
     from.read(name, setting, limits...);
   });
   refuse_unknown(held, from, known);
+  if (RTEST(from["http2"]) && !http_server::has_http2()) {
+    throw std::invalid_argument("kino: http2 true: this server was built without HTTP/2; build it with nghttp2 (Debian: "
+                                "libnghttp2-dev), or leave http2 out to serve HTTP/1 alone");
+  }
+  made.http.http2 &= http_server::has_http2();
+  // More streams than that would only fill the queue.
+  std::uint32_t& streams = made.http.connection.max_concurrent_streams;
+  streams = static_cast<std::uint32_t>(std::min<std::size_t>(streams, made.queue_depth));
   return made;
 }
 

@@ -57,7 +57,12 @@ module Kino
       Option.new(:keep_alive_timeout, :seconds, 65.0, group: :connections, range: 0.001..86_400,
                  help: "time that a connection may be idle between two requests"),
       Option.new(:max_keep_alive, :integer, 1000, group: :connections, range: 1..1_000_000_000,
-                 help: "maximum number of requests per connection"),
+                 help: "maximum number of requests per HTTP/1 connection"),
+      Option.new(:http2, :boolean, nil, group: :connections, example: true, default_text: "true if the server was built with nghttp2",
+                 help: "HTTP/2 beside HTTP/1 on every address: with TLS if the client chooses it, without TLS if the client " \
+                       "begins with it; false: HTTP/1 alone"),
+      Option.new(:max_concurrent_streams, :integer, 100, group: :connections, range: 1..10_000,
+                 help: "maximum number of unanswered requests of an HTTP/2 connection, and no more than queue_depth"),
       Option.new(:rate_grace, :seconds, 5.0, group: :connections, range: 0.001..3600,
                  help: "time that a client may make no progress before the minimum rates apply"),
       Option.new(:header_timeout, :seconds, 15.0, group: :requests, range: 0.001..3600,
