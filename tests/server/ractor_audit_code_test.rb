@@ -34,6 +34,10 @@ class RactorAuditCodeTest < Minitest::Test
         @list = 2 while @never
         @last = 3
       end
+      def breaking
+        break while @ready
+        @last = 3
+      end
     end
     module Nested
       BAD = []
@@ -51,7 +55,7 @@ class RactorAuditCodeTest < Minitest::Test
   RUBY
 
   USES = ["GOOD", "BAD", "TEXT", "INNER", "INNER['key'].first", "BLOCK.call", "Nested::BAD", "Nested::GOOD", "Nested.bad", "Nested.fine",
-          "App::TEXT", "::RactorAuditCodeTest::Apps::TOP", "App.list", "App.ready", "App.memo", "App.warm", "App.warm_list", "App.either", "App.built", "App.unless_set", "App.looping", "App.setting = 1",
+          "App::TEXT", "::RactorAuditCodeTest::Apps::TOP", "App.list", "App.ready", "App.memo", "App.warm", "App.warm_list", "App.either", "App.built", "App.unless_set", "App.looping", "App.breaking", "App.setting = 1",
           "Nested.state", "@@count", "@@count += 1", "$kino_audit_code", "$kino_audit_code = 1", "$stdout", "$0", "STDOUT.fileno",
           "ENV['HOME']", "App.singleton_by_block", "App.new.defined_by_block", "App.new.defined_by_shareable_block", "@own", "@own = 1", "@own ||= 1", "Time.now",
           "defined?(BAD)", "Comparable", "__method__", "$~"].freeze
