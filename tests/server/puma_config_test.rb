@@ -187,6 +187,12 @@ class PumaConfigTest < Minitest::Test
     assert_equal "IOError: gone", made.entries[2].text
   end
 
+  # Each variable uses the next one twenty times.
+  def test_variables_are_followed_only_so_far
+    text = Array.new(40) { |at| "v#{40 - at} = #{at.zero? ? "ENV['NO_SUCH'].to_i" : Array.new(20, "v#{41 - at}").join("+")}\n" }.join
+    assert_equal :translated, entry("#{text}persistent_timeout v1 + 7\n").kind
+  end
+
   def test_constants_of_the_file_are_not_those_of_kino
     assert_equal :by_hand, entry("threads Server, Call\n").kind
     assert_equal ["workers 7", "threads 1"], code("class Server; N = 7; end\nthreads Server::N\n").first(2)
@@ -272,6 +278,11 @@ class PumaConfigTest < Minitest::Test
     }.each do |name, message|
       error = assert_raises(Kino::ConfigError) { Translation.of_file(File.join(@directory, name)) }
       assert_match(message, error.message)
+    end
+    ["(", "[", "!"].each do |opening|
+      closing = { "(" => "1#{")" * 100_000}", "[" => "]" * 100_000, "!" => "1" }.fetch(opening)
+      error = assert_raises(Kino::ConfigError) { translate("port #{opening * 100_000}#{closing}", seconds: 3) }
+      assert_match(/nest|cannot be parsed/, error.message)
     end
     assert_equal 1, translate("").entries.size
     assert_match(/names no address/, translate("").report)

@@ -91,7 +91,8 @@ module Kino
       SettingsReport.check(settings)
       check_certificates.each { |sentence| @out.puts(sentence) }
       @out.puts(settings.remarks.map { |sentence| "warning: #{sentence}" })
-      @out.puts("The configuration is valid#{" (#{config_file.path})" if config_file}. The effective settings, with the sources of those that are not defaults:", SettingsReport.text(settings))
+      @out.puts("The configuration is valid#{" (#{config_file.path})" if config_file}. The effective settings, with the sources of " \
+                "those that are not defaults:", SettingsReport.text(settings))
       0
     end
 

@@ -29,7 +29,8 @@ module Kino
       Command.new(:json, nil, nil, "print the result of --check as JSON")
     ].freeze
     CONFIG = Command.new(:config, "FILE", "-C", "configuration file (default: kino.rb, else config/kino.rb, if it exists)")
-    FROM = Command.new(:from, "FILE", nil, "with --init: translate a configuration file of Puma, such as config/puma.rb, and say line by line what became of it")
+    FROM = Command.new(:from, "FILE", nil, "with --init: translate a configuration file of Puma, such as config/puma.rb, and say " \
+                                           "line by line what became of it")
     OTHERS = [CONFIG, FROM, *COMMANDS, *MODIFIERS].freeze
 
     INTRODUCTION = <<~TEXT
@@ -117,7 +118,8 @@ module Kino
     end
 
     def on(parser, command, &block)
-      parser.on(*[command.flag, "#{command.long_flag} #{command.argument}".strip].compact, *command.words&.then { |words| [words] }, *folded(command.help), &block)
+      switches = [command.flag, "#{command.long_flag} #{command.argument}".strip].compact
+      parser.on(*switches, *([command.words] if command.words), *folded(command.help), &block)
     end
 
     # The text, folded to fit beside the switches.
@@ -144,7 +146,7 @@ module Kino
       when OptionParser::AmbiguousOption then "#{flag} is ambiguous; it could be #{flags_like(flag).join(" or ")}"
       when OptionParser::InvalidOption then "unknown option #{flag}#{suggestion(flag)}"
       when OptionParser::MissingArgument then "#{flag} needs a value: #{flag} #{metavar(flag)}"
-      when OptionParser::NeedlessArgument then "#{flag} takes no value, not #{value}#{"; write #{flag} or --no-#{flag.delete_prefix("--")}" if switch?(flag)}"
+      when OptionParser::NeedlessArgument then "#{flag} takes no value, not #{value}#{instead_of_value(flag)}"
       else "#{error.args.join(" ").scrub("?")}: it takes #{SHELLS.join(" or ")}"
       end
     end
@@ -163,8 +165,9 @@ module Kino
       OTHERS.find { |command| [command.flag, command.long_flag].include?(flag) }&.argument
     end
 
-    def switch?(flag)
-      Options::TABLE.any? { |option| option.long_flag == flag && option.type.switch? }
+    def instead_of_value(flag)
+      switch = Options::TABLE.any? { |option| option.long_flag == flag && option.type.switch? }
+      "; write #{flag} or --no-#{flag.delete_prefix("--")}" if switch
     end
 
     def suggestion(flag)

@@ -22,7 +22,8 @@ module Kino
       | configuration file | `queue_depth 64` |
 
       Flags and keywords override the environment, which overrides the configuration file, which overrides defaults. The banner
-      shows the source of each setting that is not a default. `Kino::Server.new` reads no configuration file. At the start, the server logs `KINO_*` variables that it does not know.
+      shows the source of each setting that is not a default. `Kino::Server.new` reads no configuration file. At the start, the
+      server logs `KINO_*` variables that it does not know.
 
       ## The configuration file
 

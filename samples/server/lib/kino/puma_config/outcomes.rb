@@ -24,13 +24,17 @@ module Kino
         @threads = recorded.reverse.find { |one| one.is_a?(Call) && one.name == :threads }
         @workers = recorded.reverse.find { |one| one.is_a?(Call) && one.name == :workers }
         @listens = false
-        @plain = recorded.any? { |one| one.is_a?(Call) && (one.name == :ssl_bind || one.name == :bind && one.arguments.first.to_s.start_with?("ssl:")) }
+        @plain = recorded.any? { |one| one.is_a?(Call) && tls?(one) }
         @entries = []
         recorded.each { |one| @entries << (one.is_a?(Call) ? translate(one) : failure(one)) }
         add_addresses
       end
 
       private
+
+      def tls?(call)
+        call.name == :ssl_bind || call.name == :bind && call.arguments.first.to_s.start_with?("ssl:")
+      end
 
       def failure(one)
         entry(one.line, :failed, one.message)
@@ -160,8 +164,8 @@ module Kino
       def add_addresses
         return if @listens
 
-        @entries << Translation::Entry.new(nil, "", :by_hand, [], "the file names no address; Puma then listens on every interface, and kino on 127.0.0.1, both " \
-                                                                  "on port 9292. If other machines connect directly, add `bind \"0.0.0.0\"`")
+        @entries << entry(nil, :by_hand, "the file names no address; Puma then listens on every interface, and kino on 127.0.0.1, both " \
+                                         "on port 9292. If other machines connect directly, add `bind \"0.0.0.0\"`")
       end
 
       # --- workers ---

@@ -20,25 +20,26 @@ module Kino
       # +entries+: Calls and Failures. +variables+: names and values of the environment that the file read.
       Recording = Struct.new(:entries, :variables)
 
-      # Raises ConfigError if +text+ is not valid Ruby.
+      # Raises ConfigError if +text+ is not valid Ruby, or cannot be parsed in time.
       def self.record(path, text, seconds: SECONDS)
-        compile(path, text)
         reader, writer = IO.pipe(binmode: true)
         child = fork { run(path, text, reader, writer) }
         writer.close
-        recording(reader, seconds)
+        recording(path, reader, seconds)
       ensure
         reader&.close
         reap(child) if child
       end
 
-      def self.compile(path, text)
-        verbose, $VERBOSE = $VERBOSE, nil
+      # What is wrong with the text, or nil. In the child, too: parsers need very long for some texts.
+      def self.mistake(path, text)
+        $VERBOSE = nil
         RubyVM::InstructionSequence.compile(text, path, path, 1)
+        nil
       rescue SyntaxError => e
-        raise ConfigError, "#{path} is not valid Ruby:\n#{e.message.scrub("?")}"
-      ensure
-        $VERBOSE = verbose
+        "#{path} is not valid Ruby:\n#{e.message.scrub("?")}"
+      rescue SystemStackError
+        "#{path} is nested too deeply"
       end
 
       # In the child.
@@ -46,18 +47,28 @@ module Kino
         reader.close
         Process.setpgrp # so that the parent also ends what the file starts
         [$stdin, $stdout, $stderr].each { |stream| stream.reopen(File::NULL, stream == $stdin ? "r" : "w") }
-        Evaluation.new(path, text) { |record| writer.write([Marshal.dump(record)].pack("m0"), "\n") }.run
+        report = ->(record) { writer.write([Marshal.dump(record)].pack("m0"), "\n") }
+        report.call(mistake = mistake(path, text))
+        Evaluation.new(path, text, &report).run unless mistake
         writer.write("end\n")
       ensure
         # No at_exit handler of the file or of this program.
         exit!(0)
       end
 
-      def self.recording(reader, seconds)
+      def self.recording(path, reader, seconds)
         made = Recording.new([], {})
+        parsed = false
         last = each_record(reader, seconds) do |record|
-          record.is_a?(Hash) ? made.variables.merge!(record) : made.entries << record
+          case record
+          when String then raise ConfigError, record
+          when nil then parsed = true
+          when Hash then made.variables.merge!(record)
+          else made.entries << record
+          end
         end
+        raise ConfigError, "#{path} cannot be parsed: #{last}" unless parsed
+
         made.entries << Failure.new(nil, last) if last
         made
       end
@@ -67,7 +78,8 @@ module Kino
         deadline = now + seconds
         buffer = +""
         loop do
-          return "it took more than #{seconds} s; the rest of it has not been translated" unless IO.select([reader], nil, nil, [deadline - now, 0].max)
+          ready = IO.select([reader], nil, nil, [deadline - now, 0].max)
+          return "it took more than #{seconds} s; the rest of it has not been translated" unless ready
 
           buffer << reader.readpartial(65_536)
           while (line = buffer.slice!(/\A.*\n/))
@@ -89,7 +101,7 @@ module Kino
       end
 
       def self.now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      private_class_method :compile, :run, :recording, :each_record, :reap, :now
+      private_class_method :mistake, :run, :recording, :each_record, :reap, :now
     end
   end
 end

@@ -16,7 +16,10 @@ module Kino
       OPERATORS = %w[|| + * - &.].freeze
       OPENING = %i[on_lparen on_lbracket on_lbrace on_embexpr_beg on_tlambeg].freeze
       CLOSING = %i[on_rparen on_rbracket on_rbrace on_embexpr_end].freeze
-      DEPTH = 5
+      # Of an argument that stays as it is written, in tokens, and of the variables in it.
+      LONGEST = 40
+      DEPTH = 3
+      MODIFIERS = %w[if unless do and or while until rescue].freeze
 
       def initialize(text)
         @lines = text.lines
@@ -60,7 +63,7 @@ module Kino
       end
 
       def ends?(token)
-        %i[on_nl on_comment on_semicolon].include?(token.type) || token.type == :on_kw && %w[if unless do and or while until rescue].include?(token.text)
+        %i[on_nl on_comment on_semicolon].include?(token.type) || token.type == :on_kw && MODIFIERS.include?(token.text)
       end
 
       def split(tokens)
@@ -79,14 +82,18 @@ module Kino
 
       # nil: not simple.
       def expanded(tokens, depth)
+        return if tokens.size > LONGEST
+
+        alone = tokens.count { |token| token.type != :on_sp } == 1
         parts = tokens.map do |token|
+          text = token.text
           case token.type
-          when *SIMPLE then token.text
+          when *SIMPLE then text
           when :on_ignored_nl then " "
-          when :on_const then CONSTANTS.include?(token.text) ? token.text : nil
-          when :on_op then OPERATORS.include?(token.text) ? token.text : nil
-          when :on_kw then token.text == "nil" ? token.text : nil
-          when :on_ident then METHODS.include?(token.text) ? token.text : value_of(token.text, depth, tokens.size == 1 || tokens.all? { |one| one == token || one.type == :on_sp })
+          when :on_const then text if CONSTANTS.include?(text)
+          when :on_op then text if OPERATORS.include?(text)
+          when :on_kw then text if text == "nil"
+          when :on_ident then METHODS.include?(text) ? text : value_of(text, depth, alone)
           end
         end
         parts.join unless parts.include?(nil)

@@ -43,6 +43,8 @@ module Kino
         @source = Source.new(text)
         @entries = Outcomes.new(path, @source, recording.entries).entries + skipped(recording.entries)
         @entries.sort_by!.with_index { |entry, at| [entry.line || Float::INFINITY, at] }
+      rescue SystemStackError
+        raise ConfigError, "#{path} is nested too deeply"
       end
 
       # The text of kino.rb.
