@@ -127,9 +127,10 @@ module Kino
       text.scan(/\S.{0,#{TEXT_WIDTH - 2}}\S(?=\s|\z)|\S+/)
     end
 
-    # Variable, accepted values and default, folded only between them.
+    # Variable, accepted values and default, folded between them where possible.
     def facts(option)
       parts = [option.env, *option.facts].map.with_index { |part, at| "#{"(" if at.zero?}#{part}#{at == option.facts.size ? ")" : ";"}" }
+      parts = parts.flat_map { |part| part.size > TEXT_WIDTH ? folded(part) : [part] }
       lines = [+""]
       parts.each do |part|
         lines << +"" if !lines.last.empty? && lines.last.size + part.size >= TEXT_WIDTH
