@@ -50,8 +50,12 @@ class AccessLogTest < ServerTest
       client.request("HEAD", "/")
       client.get("/missing")
     end
+    # A client has its response before the line is written, so lines of several connections are awaited one by one.
+    entries(4)
     get(server, "/fail")
+    entries(5)
     Client.open(server.port) { |client| client.send_raw("nonsense\r\n\r\n").read_to_end }
+    entries(6)
     Client.open(server.port) do |client|
       client.send_raw("GET /half HTTP/1.1\r\nHost: x\r\n\r\n").read_to_end
     rescue Errno::ECONNRESET
@@ -78,6 +82,7 @@ class AccessLogTest < ServerTest
       busy.send_request("GET", "/hold?#{held.query}")
       held.await
       assert_equal 503, get(server).status
+      entries(1)
       Client.open(server.port) do |gone|
         gone.send_request("GET", "/gone")
         gone.socket.setsockopt(:SOCKET, :LINGER, [1, 0].pack("ii")) # a reset: it has not only finished sending

@@ -210,6 +210,7 @@ class LoggerTest < ServerTest
       require "kino"
       logger = Kino::Logger.new(#{path.dump}, formatter: ->(*, message) { "\#{message}\\n" })
       logger.info("parent")
+      Kino::Log.flush(60)
       child = fork { logger.info("child") }
       Process.wait(child)
       1000.times { |n| logger.info("line \#{n}") }

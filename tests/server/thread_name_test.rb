@@ -36,6 +36,16 @@ class ThreadNameTest < ServerTest
     clients&.each(&:close)
   end
 
+  test "threads that write logs have a name" do |mode|
+    log = File.join(directory, "access.log")
+    before = names.count("kino log")
+    server = serve(Plain, mode, lint: false, access_log: log)
+    Client.open(server.port) { |client| client.get("/") }
+    eventually("the line is written") { File.size?(log) }
+    assert_operator names.count("kino log"), :>, before
+    refute_operator names.tally.fetch("kino worker 0", 0), :>, 1
+  end
+
   # Returns the id of the native thread that handles the request. Shareable, without state.
   module NativeThreadId
     def self.call(_env) = [200, {}, [Thread.current.native_thread_id.to_s]]

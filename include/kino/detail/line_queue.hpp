@@ -28,7 +28,8 @@ namespace detail {
 /// Threads: `push`: any; `pop`, `fall_asleep` and `wake_up`: the consumer.
 /// Blocks:  never. A producer that is descheduled within `push` delays lines pushed after its own,
 ///          but no other producer.
-/// Memory:  at most `capacity` bytes, bookkeeping included.
+/// Memory:  at most `capacity` bytes, bookkeeping included; of lines that were popped, up to an eighth of it counts until
+///          `peek` finds no line.
 /// Fork:    a child must not use its parent's queue: a line may be linked halfway.
 class line_queue {
 public:
@@ -86,8 +87,9 @@ public:
   }
 
   /// The size of the line that `pop` would return; false if there is none.
-  bool peek(std::size_t& size) const noexcept {
+  bool peek(std::size_t& size) noexcept {
     line* const next = head_->next.load(std::memory_order_acquire);  // pairs with push
+    if (!next || freed_ > capacity_ / 8) give_back();
     if (next) size = next->size;
     return next != nullptr;
   }
@@ -119,14 +121,21 @@ private:
   // The last popped line remains as the head whose `next` is read.
   void destroy(line* gone) noexcept {
     if (gone == &first_) return;
-    held_.fetch_sub(sizeof(line) + gone->size, std::memory_order_relaxed);  // as in push
+    freed_ += sizeof(line) + gone->size;
     gone->~line();
     ::operator delete(gone);
+  }
+  // Not for each line: producers would wait for the cache line of `held_` each time.
+  void give_back() noexcept {
+    if (freed_ == 0) return;
+    held_.fetch_sub(freed_, std::memory_order_relaxed);  // as in push
+    freed_ = 0;
   }
 
   std::size_t const capacity_;
   line first_;
-  line* head_ = &first_;  // the consumer's own
+  line* head_ = &first_;   // the consumer's own, as is ...
+  std::size_t freed_ = 0;  // ... this: bytes that `held_` still counts
   alignas(cache_line) atomic<line*> tail_{&first_};
   atomic<std::size_t> held_{0};
   atomic<std::uint64_t> pushed_{0};

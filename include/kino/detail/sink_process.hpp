@@ -18,6 +18,10 @@
 #include <string_view>
 #include <utility>
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 KINO_NAMESPACE_BEGIN
 namespace detail {
 
@@ -54,8 +58,9 @@ public:
 
 private:
   static constexpr auto relaxed = std::memory_order_relaxed;  // pairs with nothing: statistics
-  // The writer stays awake for this time after the last line, so busy callers need not wake it each time.
-  static constexpr std::chrono::milliseconds linger{1};
+  // After a block, the writer waits for this time before it looks for more lines, so busy callers need not wake it, and it
+  // writes many lines at once. `flush` and `close` end the wait.
+  static constexpr std::chrono::milliseconds linger{10};
   // `close` detaches a writer thread that blocks in write(2) in spite of poll(2) after this time.
   static constexpr std::chrono::milliseconds last_patience{100};
 
@@ -135,6 +140,9 @@ inline bool sink_process::start() noexcept {
 }
 
 inline void sink_process::run() noexcept {
+#ifdef __linux__
+  ::prctl(PR_SET_NAME, "kino log");  // else it has the name of the first caller
+#endif
   // A caller that began before there was a thread may still be writing; it ends soon.
   while (writing_.exchange(true, std::memory_order_acq_rel)) std::this_thread::yield();
   for (;;) {
@@ -222,6 +230,7 @@ inline bool sink_process::flush(deadline until) noexcept {
     return settled(ticket);
   }
   flushers_.fetch_add(1, std::memory_order_seq_cst);
+  writer_.notify();  // it may wait for more lines
   bool good = await(until, [&] { return settled(ticket); });
   if (std::uint64_t const lost = dropped(); good && !noted(lost)) {
     writer_.notify();  // it may sleep

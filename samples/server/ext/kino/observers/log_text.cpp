@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 
 namespace kino::server {
@@ -19,9 +20,24 @@ constexpr char digits[] = "0123456789abcdef";
 
 constexpr bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
 
-// The number of leading bytes that are plain.
+// Whether all eight bytes of `word` are plain.
+bool all_plain(std::uint64_t word) {
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr std::uint64_t tops = 0x8080808080808080;
+  // The top bit of some byte, if one is zero; exact if none is.
+  auto const any_zero = [](std::uint64_t bytes) { return (bytes - ones) & ~bytes & tops; };
+  return ((word | (word - ones * 0x20) | any_zero(word ^ ones * 0x7f) | any_zero(word ^ ones * '"') | any_zero(word ^ ones * '\\')) & tops) == 0;
+}
+
+// The number of leading bytes that are plain. Checks eight at a time, because user agents are long.
 std::size_t plain_prefix(std::string_view bytes) {
-  return static_cast<std::size_t>(std::find_if_not(bytes.begin(), bytes.end(), is_plain) - bytes.begin());
+  std::size_t at = 0;
+  for (std::uint64_t word = 0; bytes.size() - at >= sizeof word; at += sizeof word) {
+    std::memcpy(&word, bytes.data() + at, sizeof word);
+    if (!all_plain(word)) break;
+  }
+  while (at < bytes.size() && is_plain(bytes[at])) ++at;
+  return at;
 }
 
 // Appends plain bytes as they are; `escape` appends what begins with another byte, and returns its length.
