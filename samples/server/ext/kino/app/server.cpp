@@ -47,7 +47,8 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
                     .concurrency = settings.concurrency,
                     .permits = settings.run_permits}),
       workers_(settings.slots),
-      deadline_(http_.first_thread(), settings.queue_timeout) {
+      deadline_(http_.first_thread(), settings.queue_timeout),
+      response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots) {
   if (settings.run_permits) flush_on_suspend::enable();
 }
 
@@ -77,8 +78,13 @@ admission_queue::fate server::offer(exchange::reply& reply) {
                                              : admission_queue::fate::full;
 }
 
-// Expired: it never got to a worker. Abandoned: the worker that had it is gone.
+// Expired: it did not get to a worker in time, or its worker did not respond in time. Abandoned: the worker that had it
+// is gone.
 int server::status_for(kino::ending how, exchange& unanswered) noexcept {
+  if (how == kino::ending::expired && unanswered.taken()) {
+    timeouts_.add();
+    return 504;
+  }
   if (how == kino::ending::expired) {
     rejected_.add();
     return 503;
@@ -105,6 +111,7 @@ void server::abort() {
 
 void server::stop(gvl const& held) {
   close();
+  response_deadline_.close();
   // The I/O threads need no GVL to end, and wait for no other thread.
   kino::without_gvl(held, [this] { http_.stop(); }, kino::uninterruptible);
   events_.close();
@@ -124,6 +131,7 @@ void server::leave(gvl const& held, std::size_t slot, std::optional<std::string>
   worker& leaving = worker_at(slot);
   queue::worker& gone = *std::exchange(leaving.joined, nullptr);
   leaving.context.let_go();
+  response_deadline_.forget(slot);
   queue_.leave(held, gone);
   post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or("")});
   joined_.fetch_sub(1);
@@ -155,6 +163,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
   worker& taking = worker_at(slot);
   worker_context& at = taking.context;
   at.count_served();  // if its response was cut off
+  response_deadline_.forget(slot);
   for (;;) {
     at.let_go();
     job next;
@@ -167,6 +176,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
       continue;
     }
     if (!taken.client_gone()) {
+      response_deadline_.watch(slot, taken);
       at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());
       return environments_.make(held, at);
@@ -220,6 +230,7 @@ server::statistics server::stats() const {
   }
   all.waited_seconds = static_cast<double>(waited) / 1e9;
   all.rejected = rejected_.total();
+  all.timeouts = timeouts_.total();
   all.client_gone = client_gone_.total();
   // Not the queue's length: what has ended stays in it until a worker comes to it. Ends are read before beginnings, but
   // the statistics are not a consistent snapshot.

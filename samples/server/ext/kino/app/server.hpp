@@ -6,6 +6,7 @@
 
 #include "admission/admission_queue.hpp"
 #include "admission/queue_deadline.hpp"
+#include "admission/response_deadline.hpp"
 #include "app/config.hpp"
 #include "net/http_server.hpp"
 #include "net/tls_acceptor.hpp"
@@ -99,6 +100,7 @@ public:
   struct statistics {
     std::uint64_t served;
     std::uint64_t rejected;
+    std::uint64_t timeouts;  // no response within request_timeout
     std::uint64_t in_flight;
     std::uint64_t queued;  // complete, not begun by a worker, not answered
     std::uint64_t overflow;  // those of them for which the workers' queue has no room
@@ -133,6 +135,7 @@ private:
   kino::counter rejected_;    // - expired
   kino::counter unserved_;    // - abandoned before a worker began
   kino::counter client_gone_;  // - begun too late; all others count as a worker's `waited_count`
+  kino::counter timeouts_;
   kino::counter refused_;
   kino::condition quiet_;
   // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
@@ -144,6 +147,7 @@ private:
   queue queue_;
   std::vector<worker> workers_;
   queue_deadline deadline_;
+  response_deadline response_deadline_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
   kino::fork_mark const born_;

@@ -12,6 +12,8 @@ bool exchange::inherited() const { return pool_.born_.forked(); }
 
 bool exchange::begin() noexcept {
   if (begun_.exchange(true)) return false;
+  // relaxed: who asks has learnt of it from this thread, through a lock.
+  taken_.store(true, std::memory_order_relaxed);
   // relaxed: a number to look at; the response, which comes later, carries it.
   if (observed()) taken_at_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
   return true;
@@ -100,6 +102,8 @@ void exchange::delivered(kino::outcome<response_part>&& result) noexcept {
   // Never handed over: its connection is ending, or has said so itself.
   if (ready_at_ == clock::time_point{}) return;
   sink_->unanswered(*this, result.kind());
+  // A worker that still reads must not take what there is for the whole.
+  if (streamed_ && taken()) body_.fail({504, "the response was not begun within request_timeout", 0, 0});
   discard_body();
 }
 
@@ -118,6 +122,7 @@ void exchange::released() noexcept {
   received_.store(0, std::memory_order_relaxed);  // ... all of it, `recycle` publishes these
   ready_at_ = {};
   begun_.store(false);
+  taken_.store(false, std::memory_order_relaxed);  // `recycle` publishes it
   departures_.consume_notification();
   departures_.clear_interruption();
   rearm();

@@ -73,6 +73,8 @@ public:
 
   /// Claims the request for a worker. False if it has waited too long: it is answered then, or about to be.
   [[nodiscard]] bool begin() noexcept;
+  /// Whether a worker has it, or had.
+  [[nodiscard]] bool taken() const noexcept { return taken_.load(std::memory_order_relaxed); }  // see `begin`
   /// Claims the request so that no worker begins it any more. False if one has.
   [[nodiscard]] bool withdraw() noexcept { return !begun_.exchange(true); }
 
@@ -173,6 +175,7 @@ private:
   exchange* next_ = nullptr;
 
   std::atomic<bool> begun_{false};     // a worker has it, or the queue_deadline
+  std::atomic<bool> taken_{false};     // a worker has it
   clock::time_point expires_at_{};     // guarded by the queue_deadline's lock, as is the next one
   exchange* watched_next_ = nullptr;
 };

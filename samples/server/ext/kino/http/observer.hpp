@@ -17,7 +17,7 @@ enum class exchange_end : std::uint8_t {
   complete,      ///< The system has taken the whole response.
   disconnected,  ///< The connection ended before: the client left or was too slow, or the server closed it.
   cut,           ///< The handler ended its response before it was complete.
-  expired,       ///< No worker began the request in time; the response says so.
+  expired,       ///< No worker took the request in time, or its worker did not respond in time; the response says so.
   abandoned,     ///< The handler dropped the request without a response; the response says so.
   refused,       ///< The request was malformed or exceeded a limit; the response says so.
 };

@@ -51,6 +51,9 @@ module Kino
                  help: "capacity of the workers' queue; further requests wait for a place in it, in order and subject to queue_timeout"),
       Option.new(:queue_timeout, :seconds, 5.0, group: :queue, range: 0.001..3600,
                  help: "time that a complete request may wait for a worker (then 503)"),
+      Option.new(:request_timeout, :seconds, nil, group: :queue, range: 0.001..86_400, default_text: "none", example: 30,
+                 help: "time that a handler may take until its response begins (then 504); the handler is not interrupted, and " \
+                       "what it responds later is dropped"),
       Option.new(:max_connections, :integer, nil, group: :connections, range: 1..10_000_000, example: 10_000,
                  default_text: "80 % of the file limit, at least 64",
                  help: "maximum number of open connections; each uses one file descriptor"),

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+
+#include "admission/response_deadline.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kino::server {
+
+response_deadline::response_deadline(io_thread& home, clock::duration timeout, std::size_t workers)
+    : timeout_(timeout),
+      look_notice_(home.notices(), [this] { look(); }),
+      alarm_(home.deadlines(), [this] { look(); }),
+      entries_(limited() ? workers : 0) {}
+
+response_deadline::~response_deadline() { close(); }
+
+void response_deadline::watch(std::size_t worker, exchange& request) noexcept {
+  if (!limited()) return;
+  request.add_weak();
+  exchange* before = nullptr;
+  bool first_alarm = false;
+  {
+    std::lock_guard guard(mutex_);
+    before = std::exchange(entries_[worker].request, &request);
+    entries_[worker].due = clock::now() + timeout_;
+    // A later request is due later, so an alarm that is set is early enough.
+    first_alarm = !std::exchange(alarm_due_, true);
+  }
+  if (before) before->drop_weak();
+  if (first_alarm) look_notice_.send();
+}
+
+void response_deadline::forget(std::size_t worker) noexcept {
+  if (!limited()) return;
+  exchange* before = nullptr;
+  {
+    std::lock_guard guard(mutex_);
+    before = std::exchange(entries_[worker].request, nullptr);
+  }
+  if (before) before->drop_weak();
+}
+
+void response_deadline::close() noexcept {
+  for (std::size_t worker = 0; worker != entries_.size(); ++worker) forget(worker);
+}
+
+// Returns a request that is due, and its reference; if there is none, `next` is when to look again.
+exchange* response_deadline::take_late(clock::time_point now, clock::time_point& next) noexcept {
+  std::lock_guard guard(mutex_);
+  next = clock::time_point::max();
+  for (entry& each : entries_) {
+    if (!each.request) continue;
+    if (each.due <= now) return std::exchange(each.request, nullptr);
+    next = std::min(next, each.due);
+  }
+  alarm_due_ = next != clock::time_point::max();
+  return nullptr;
+}
+
+void response_deadline::look() noexcept {
+  clock::time_point const now = std::max(clock::now(), alarm_at_);
+  alarm_at_ = {};
+  clock::time_point next;
+  while (exchange* const late = take_late(now, next)) {
+    late->end(kino::ending::expired);
+    late->drop_weak();
+  }
+  if (next == clock::time_point::max()) return alarm_.clear();
+  alarm_at_ = next;
+  alarm_.set(next);
+}
+
+}  // namespace kino::server
