@@ -31,6 +31,7 @@ Gem::Specification.new do |spec|
     spec.required_ruby_version = ">= 3.1"
   end
 
+  spec.add_dependency "logger", "~> 1.4" # no default gem any more since Ruby 4.0
   spec.add_dependency "rack", ">= 3.0", "< 4"
   spec.metadata["rubygems_mfa_required"] = "true"
 end

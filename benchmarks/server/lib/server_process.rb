@@ -99,7 +99,7 @@ module Bench
         home = @installer.home(@peer.gem)
         own.merge("GEM_HOME" => home, "GEM_PATH" => [home, *gems].join(":"), "RUBYLIB" => nil)
       else
-        own.merge("GEM_PATH" => [ENV["GEM_HOME"], *gems].compact.join(":"), "RUBYLIB" => ENV.fetch("KINO_BENCH_RUBYLIB", nil))
+        own.merge("GEM_PATH" => [ENV["GEM_HOME"], *gems, Gem.default_dir].compact.join(":"), "RUBYLIB" => ENV.fetch("KINO_BENCH_RUBYLIB", nil))
       end
     end
 

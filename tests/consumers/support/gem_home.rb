@@ -20,8 +20,10 @@ module GemHome
     test.once(:gems) do
       assert_path_exists packed, "cmake --build #{ConsumerTest::BUILD} --target gem packs it"
       only_here = { "GEM_HOME" => sandbox("gems"), "GEM_PATH" => sandbox("gems") }
-      rack = ConsumerTest::GEM_CACHES.flat_map { |cache| Dir[File.join(cache, "rack-3.*.gem")] }.first
-      gem!("install", "--no-document", *(["--local", rack] if rack), packed, env: only_here.merge(installing))
+      needed = %w[rack-3.*.gem logger-1.*.gem].filter_map do |name|
+        ConsumerTest::GEM_CACHES.flat_map { |cache| Dir[File.join(cache, name)] }.first
+      end
+      gem!("install", "--no-document", *(["--local", *needed] if needed.any?), packed, env: only_here.merge(installing))
       only_here
     end
   end
