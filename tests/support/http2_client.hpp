@@ -60,6 +60,9 @@ public:
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_settings_entry const told{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window};
     require(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &told, 1));
+    if (window > 65535) {
+      require(nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<std::int32_t>(window)));
+    }
   }
   client(client const&) = delete;
   ~client() { nghttp2_session_del(session_); }
@@ -94,6 +97,10 @@ public:
     require(nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, which, error));
   }
   void ping() { require(nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr)); }
+  /// Opens a window by so many bytes more; 0: that of the connection.
+  void open_window(std::int32_t of, std::int32_t bytes) {
+    require(nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, of, bytes));
+  }
   void settings() { require(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, nullptr, 0)); }
 
   /// The next bytes for the server; empty if there are none.

@@ -69,19 +69,21 @@ public:
     }
     return most;
   }
-  [[nodiscard]] bool ended() const { return goaway_ || wire->sees_end(); }
+  [[nodiscard]] bool ended() const { return (goaway_ && (goaways_end || error_ != 0)) || wire->closed() || wire->sees_end(); }
   // Whether it ended because there was too much.
   [[nodiscard]] bool calmed() const { return goaway_ && error_ == NGHTTP2_ENHANCE_YOUR_CALM; }
   [[nodiscard]] bool serves_others() { return here.serves_others(); }
 
   talk here;
   std::shared_ptr<memory_test::memory_link> const wire;
+  bool reads = true;
+  bool goaways_end = true;  // one without an error does, too
 
 private:
   void settle() {
     for (bool moved = true; moved;) {
       moved = here.io();
-      std::string const got = wire->receive(SIZE_MAX);
+      std::string const got = reads ? wire->receive(SIZE_MAX) : std::string();
       moved |= !got.empty();
       got_ += got;
     }
@@ -176,6 +178,37 @@ TEST_CASE("floods of frames that ask for nothing end the connection") {
     CHECK(it.calmed());
     CHECK(it.serves_others());
   }
+}
+
+TEST_CASE("a client that has said that it is leaving has no more to spend than others") {
+  attack it;
+  it.send(request(1) + frame(goaway, 0, 0, number(0) + number(0)));
+  int const took = it.send_until_ended(100'000, [](std::uint32_t) { return frame(ping, 0, 0, "12345678"); });
+  CHECK(took < 1000);
+  CHECK(it.calmed());
+}
+
+TEST_CASE("a server that is being stopped spends no more on a client than before") {
+  attack it;
+  it.send(request(1));
+  it.here.http().begin_drain();
+  it.send(request(3));
+  it.goaways_end = false;
+  int const took = it.send_until_ended(100'000, [](std::uint32_t) { return frame(ping, 1, 0, "12345678") + frame(settings, 0, 0); });
+  CHECK(took < 1000);
+  CHECK(it.calmed());
+}
+
+TEST_CASE("a client that does not read and causes much work is not waited for") {
+  attack it;
+  it.send(request(1) + request(3));
+  it.reads = false;
+  while (!it.here.requests.empty()) answer(it.here.take(), std::string(60'000, 'x'));
+  it.send(request(5, 4));
+  for (int i = 0; i < 20'000; ++i) it.send(frame(priority, 0, 3, number(0) + "\x10"));
+  it.here.pass(std::chrono::seconds(10));
+  CHECK(it.wire->closed());
+  CHECK(it.serves_others());
 }
 
 TEST_CASE("a compressed header that becomes large is refused, and copied up to its limit only") {

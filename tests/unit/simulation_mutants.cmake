@@ -61,7 +61,7 @@ if(nghttp2_FOUND)
   kino_add_simulation_mutant(more_of_a_response http2/http2_responses.cpp
     [[      if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);]] [[]] http2_simulation)
   kino_add_simulation_mutant(waiting_for_the_client http2/http2_responses.cpp
-    [[      ask(reads_first_ ? wait_readable : wait_writable);]] [[]] http2_simulation)
+    [[      ask(sent.what == io_result::state::wants_readable ? wait_readable : wait_writable);]] [[]] http2_simulation)
   kino_add_simulation_mutant(streams_that_were_reset http2/http2_protocol.cpp
     [[    if (state.attached) {
       state.handed_over]] [[    if (true) {

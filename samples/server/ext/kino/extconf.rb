@@ -20,6 +20,8 @@ $CPPFLAGS += " -I#{__dir__.quote}"
 $srcs = Dir[File.join(__dir__, "*/*.cpp"), File.join(vendor, "llhttp/*.c")].sort
 if have_library("nghttp2", "nghttp2_session_server_new2", "nghttp2/nghttp2.h")
   $defs.push("-DKINO_NGHTTP2")
+  # Since 1.57, and in older versions that were mended by their distributor.
+  $defs.push("-DKINO_NGHTTP2_RESET_LIMIT") if have_func("nghttp2_option_set_stream_reset_rate_limit", "nghttp2/nghttp2.h")
 else # then without HTTP/2
   $srcs.reject! { |path| File.basename(File.dirname(path)) == "http2" }
 end

@@ -45,6 +45,8 @@ public:
   }
   /// The deadline.
   [[nodiscard]] clock::time_point due() const { return due_; }
+  /// The deadline without a minimum rate: the longest pause since the last progress.
+  [[nodiscard]] clock::time_point pause_due() const { return last_ + longest_pause_; }
   /// Whether the deadline applies because the client has stopped, not because it is slow.
   [[nodiscard]] bool stopped(clock::time_point now) const { return now - last_ >= longest_pause_; }
 

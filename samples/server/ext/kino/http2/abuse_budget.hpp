@@ -27,6 +27,10 @@ enum class nuisance : std::uint8_t {
 /// An abuse_budget counts the nuisances of one connection. A client has a budget for a burst of them, which grows again
 /// with time, and with what the client reads; each costs as much as its work.
 ///
+/// Some clients send two WINDOW_UPDATEs and a PING for every message, however small: to open the windows of stream and
+/// connection, and to measure the bandwidth. So each frame of a body entitles its receiver or sender to a few, which are
+/// free. They cannot be saved up for long, nor be exchanged for anything else.
+///
 /// Threads: one at a time.
 class abuse_budget {
 public:
@@ -38,14 +42,28 @@ public:
   [[nodiscard]] bool spend(nuisance what, clock::time_point now) {
     std::chrono::duration<double> const passed = now - at_;
     at_ = now;
-    left_ = std::min(burst, left_ + passed.count() * rate) - cost(what);
+    left_ = std::min(burst, left_ + passed.count() * rate);
+    bool const feedback = what == nuisance::window_update || what == nuisance::ping;
+    if (feedback && free_feedback_ != 0) {
+      --free_feedback_;
+      return true;
+    }
+    left_ -= cost(what);
     return left_ >= 0;
   }
+  /// Counts a frame of a request's body that has come, or of a response's that ends all that there is of it by now. A
+  /// frame that is small because the client opens its window by a few bytes at a time is none of these.
+  void exchanged() { free_feedback_ = std::min(most_free_feedback, free_feedback_ + feedback_per_frame); }
+  /// Counts a response that is complete.
+  void answered() { left_ = std::min(burst, left_ + points_per_response); }
   /// Counts bytes of responses that the client takes.
   void earn(std::size_t bytes) { left_ = std::min(burst, left_ + static_cast<double>(bytes) / bytes_per_point); }
 
 private:
   static constexpr double bytes_per_point = 5000;  // a window_update for every 500 bytes
+  static constexpr double points_per_response = 1; // one request in six may be reset
+  static constexpr unsigned feedback_per_frame = 3;
+  static constexpr unsigned most_free_feedback = 1000;
 
   static constexpr double cost(nuisance what) {
     switch (what) {
@@ -62,6 +80,7 @@ private:
   }
 
   double left_ = burst;
+  unsigned free_feedback_ = 0;
   clock::time_point at_{};
 };
 

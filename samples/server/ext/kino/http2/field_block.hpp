@@ -57,7 +57,7 @@ private:
       if (equal_ignoring_case(name, "upgrade")) return;  // concerns the connection, which is not HTTP/1
       char* const start = at;
       at = std::transform(name.begin(), name.end(), at, [](char byte) { return grammar::lower(byte); });
-      all_.push_back({{start, name.size()}, value});
+      all_.push_back({{start, name.size()}, trimmed(value)});  // a space around it would be malformed
     });
   }
 

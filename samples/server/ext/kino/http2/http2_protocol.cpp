@@ -72,7 +72,7 @@ void http2_protocol::run(deferred& then) noexcept {
 // --- the connection -----------------------------------------------------------------
 
 void http2_protocol::start(std::string_view received) {
-  set_alarm(clock::now() + limits_.header_timeout);
+  set_alarm(clock::now() + std::min(limits_.header_timeout, limits_.keep_alive_timeout));
   take(received);
 }
 
@@ -106,17 +106,24 @@ void http2_protocol::drain() {
 }
 
 void http2_protocol::on_pong() {
-  if (!announced_ || std::exchange(ending_, true)) return;
+  if (announced_ && !refusing_) end_requests();
+}
+
+void http2_protocol::end_requests() {
+  ending_ = refusing_ = true;
   session_.end_requests();
 }
 
 void http2_protocol::on_goaway() { ending_ = true; }
 
 void http2_protocol::on_nuisance(nuisance what) {
-  if (budget_.spend(what, coarse_now()) || ending_) return;
+  if (budget_.spend(what, coarse_now()) || std::exchange(terminated_, true)) return;
   log_rejection(peer(), {0, "the client of an HTTP/2 connection causes too much work: resets, pings, settings or empty frames"});
   ending_ = true;
   session_.terminate(http2_error::enhance_your_calm);
+  if (!stalled_) return;
+  closing_ = true;  // It does not read what it would be told.
+  ask(hang_up);
 }
 
 void http2_protocol::close() noexcept {
@@ -158,13 +165,11 @@ void http2_protocol::attend() {
   }
   if (pending & watch) set_alarm(clock::now() + std::min<clock::duration>(limits_.rate_grace, tuning::linger));
   if (pending & (wait_writable | wait_readable)) {
-    output_waits_ = true;
     host_.await_output(pending & wait_writable ? io_result::state::wants_writable : io_result::state::wants_readable);
   }
 }
 
 void http2_protocol::output_ready() noexcept {
-  output_waits_ = false;
   try {
     locked([&] {
       stalled_ = false;

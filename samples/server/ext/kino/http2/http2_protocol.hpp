@@ -95,7 +95,10 @@ private:
   [[nodiscard]] exchange* begin_request(std::int32_t stream) override;
   void on_field(exchange& to, std::string_view name, std::string_view value) override;
   void on_header_end(exchange& to, bool end) override;
+  void on_malformed(exchange& of) override;
   void on_body(exchange& to, std::string_view bytes) override;
+  void on_body_frame() noexcept override { budget_.exchanged(); }
+  void on_reset(exchange& of) override;
   void on_request_end(exchange& to) override;
   void on_response_end(exchange& to) override;
   void on_stream_end(exchange& of, std::uint32_t error) override;
@@ -124,11 +127,14 @@ private:
   void begin_response(exchange& from, response_part const& part);
   delivery transmit(exchange& from, response_part const& part, exchange_end how) noexcept;
   void reset(exchange& from, std::uint32_t error);
+  void count_unsent(http2_state& of) noexcept;
   void attach(exchange& fresh);
   void detach(exchange& gone, bool complete);
   void detach_all();
   void pump();
+  void send_all();
   void finish_if_done();
+  void end_requests();
 
   // time
   void alarm_expired() noexcept;
@@ -147,7 +153,6 @@ private:
   deadline alarm_;
   clock::time_point alarm_at_{};  // for when it was set last
   bool reading_ = true;
-  bool output_waits_ = false;  // host::await_output will lead to output_ready
 
   std::mutex mutex_;  // guards all that follows
   deferred* then_ = nullptr;  // of the thread that has the lock
@@ -160,11 +165,12 @@ private:
   abuse_budget budget_;
   unsigned pending_ = nothing;
   bool stalled_ = false;      // the transport is full
-  bool reads_first_ = false;  // ... until it has read
   bool flush_due_ = false;
   bool watched_ = false;      // the alarm looks after what waits for the client
   bool ending_ = false;       // no more requests are taken
   bool announced_ = false;    // ... soon
+  bool refusing_ = false;     // the client has been told the last one
+  bool terminated_ = false;   // ... because of an abuse
   bool closing_ = false;      // nothing more is sent
   bool open_ = true;
   std::uint64_t sent_ = 0;    // bytes that the transport has taken

@@ -21,7 +21,7 @@ std::string_view text_of(request const& head, http2_state::span part) { return h
 }  // namespace
 
 exchange* http2_protocol::begin_request(std::int32_t stream) {
-  if (closing_) return nullptr;
+  if (closing_ || refusing_) return nullptr;
   // acquire: pairs with the release in http2_state::clear.
   if (stream_count_ + reset_in_handler_.load(std::memory_order_acquire) >= limits_.max_concurrent_streams) {
     on_nuisance(nuisance::refused_stream);
@@ -125,6 +125,14 @@ void http2_protocol::on_header_end(exchange& to, bool end) {
   if (to.streamed()) hand_over(to);
 }
 
+// The session resets the stream; the client may take its time to read that.
+void http2_protocol::on_malformed(exchange& of) {
+  http2_state& state = http2_state::of(of);
+  bool const body_open = state.stage == http2_state::stage::body || state.stage == http2_state::stage::paused;
+  if (body_open && of.streamed()) of.body().fail({400, "the trailers of the request are malformed", 0, 0});
+  state.stage = http2_state::stage::complete;
+}
+
 // --- the body -----------------------------------------------------------------------
 
 void http2_protocol::on_body(exchange& to, std::string_view bytes) {
@@ -218,6 +226,11 @@ void http2_protocol::answer_refused(exchange& which) noexcept {
 
 // --- the end of a stream ------------------------------------------------------------
 
+// A response that is complete is no work in vain: the client only has no more to send of its request.
+void http2_protocol::on_reset(exchange& of) {
+  if (!http2_state::of(of).ended) on_nuisance(nuisance::reset);
+}
+
 void http2_protocol::on_stream_end(exchange& of, std::uint32_t) {
   http2_state& state = http2_state::of(of);
   if (!state.attached) return;
@@ -231,7 +244,7 @@ void http2_protocol::detach(exchange& gone, bool complete) {
   state.previous = state.next = nullptr;
   state.attached = state.writer_waits = false;
   --stream_count_;
-  unsent_streams_ -= !state.out.empty();
+  count_unsent(state);
   idle_since_ = clock::now();
   state.next_done = std::exchange(then_->done, &gone);
   if (complete) return;

@@ -33,16 +33,15 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
       }
       from.note(part.head ? part.head->status() : 0, bodiless ? 0 : length, how);
       if (!bodiless && length != 0) {
-        if (state.out.empty()) {
-          ++unsent_streams_;
-          state.waits_since = coarse_now();
-        }
+        if (state.out.empty()) state.waits_since = coarse_now();
         for (iovec const& one : part.data) {
           state.out.keep({static_cast<char const*>(one.iov_base), one.iov_len}, part.end, overflow_);
         }
+        count_unsent(state);
       }
       if (part.end) {
         state.last = true;
+        if (state.out.empty()) state.waits_since = coarse_now();
         if (part.trailers) {
           part.trailers->fields().each([&](auto name, auto value) { state.trailers.append(name, value); });
         }
@@ -50,7 +49,9 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
       if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);
       bool const gathers = part.gather && state.out.size() < tuning::gather_size;
       if (!gathers) pump();
-      else if (!stalled_ && !std::exchange(flush_due_, true)) then_->flush_later = true;
+      // The end may wait for the client's window, without a byte of the body.
+      if (!gathers && !stalled_ && state.attached && state.last && !state.ended && state.out.empty()) ask(watch);
+      if (gathers && !stalled_ && !std::exchange(flush_due_, true)) then_->flush_later = true;
       result = state.attached && state.out.above_high_watermark() ? delivery::above_high_watermark : delivery::taken;
     });
     return result;
@@ -160,7 +161,8 @@ void http2_protocol::write_data(exchange& of, std::string_view frame_head, std::
     frames_.append(state.out.first().substr(0, length));
     state.out.consume(length);
     budget_.earn(length);
-    unsent_streams_ -= state.out.empty();
+    count_unsent(state);
+    if (state.out.empty()) budget_.exchanged();
   }
   state.progress = coarse_now();
   if (state.writer_waits && state.out.make_room(overflow_)) {
@@ -175,6 +177,7 @@ void http2_protocol::write_data(exchange& of, std::string_view frame_head, std::
 void http2_protocol::on_response_end(exchange& to) {
   http2_state& state = http2_state::of(to);
   state.ended = true;
+  budget_.answered();
   if (state.client_ended) return;
   if (to.streamed() && state.stage != http2_state::stage::complete) to.body().fail({400, "the response is complete", 0, 0});
   state.stage = http2_state::stage::unwanted;
@@ -183,10 +186,35 @@ void http2_protocol::on_response_end(exchange& to) {
   ask(watch);
 }
 
+// After every change of `out`, and the end of the stream.
+void http2_protocol::count_unsent(http2_state& of) noexcept {
+  bool const waits = of.attached && !of.out.empty();
+  unsent_streams_ += waits;
+  unsent_streams_ -= std::exchange(of.unsent, waits);
+}
+
 // --- the transport --------------------------------------------------------------------
 
-// Sends what there is, until the transport takes no more.
+// Sends what there is, until the transport takes no more. If that fails, the bytes that are there may end within a frame:
+// what followed them would be taken for its rest.
 void http2_protocol::pump() {
+  try {
+    send_all();
+  } catch (...) {
+    closing_ = true;
+    ask(hang_up);
+    throw;
+  }
+  if (!watched_ && (stalled_ || unsent_streams_ != 0)) {
+    watched_ = true;
+    sending_.start(clock::now());
+    delivered_ = sent_;
+    ask(watch);
+  }
+  finish_if_done();
+}
+
+void http2_protocol::send_all() {
   while (!stalled_ && !closing_) {
     while (frames_.size() < tuning::frames_size) {
       std::string_view const next = session_.next_output();
@@ -206,17 +234,9 @@ void http2_protocol::pump() {
     if (frames_.empty()) frames_.clear(tuning::kept_capacity);
     else {
       stalled_ = true;
-      reads_first_ = sent.what == io_result::state::wants_readable;
-      ask(reads_first_ ? wait_readable : wait_writable);
+      ask(sent.what == io_result::state::wants_readable ? wait_readable : wait_writable);
     }
   }
-  if (!watched_ && streams_ && (stalled_ || unsent_streams_ != 0)) {
-    watched_ = true;
-    sending_.start(clock::now());
-    delivered_ = sent_;
-    ask(watch);
-  }
-  finish_if_done();
 }
 
 // Ends the connection once nothing is left to do: the client then closes its side.

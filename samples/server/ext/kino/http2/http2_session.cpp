@@ -102,6 +102,11 @@ struct http2_session::callbacks {
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
 
+  static int invalid_frame(nghttp2_session* session, nghttp2_frame const* frame, int, void* user) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    return with(user, session, frame->hd.stream_id, [](sink& to, exchange& of) { to.on_malformed(of); });
+  }
+
   static int frame_received(nghttp2_session* session, nghttp2_frame const* frame, void* user) {
     bool const end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     bool const ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
@@ -112,7 +117,12 @@ struct http2_session::callbacks {
           if (end) to.on_request_end(of);
         });
       case NGHTTP2_DATA:
-        if (!end) return frame->hd.length == frame->data.padlen ? tell(user, nuisance::empty_data) : 0;
+        if (frame->hd.length != frame->data.padlen) {
+          self(user).sink_.on_body_frame();
+        } else if (!end) {
+          return tell(user, nuisance::empty_data);
+        }
+        if (!end) return 0;
         return with(user, session, frame->hd.stream_id, [](sink& to, exchange& of) { to.on_request_end(of); });
       case NGHTTP2_PING:
         if (!ack) return tell(user, nuisance::ping);
@@ -128,7 +138,9 @@ struct http2_session::callbacks {
       case NGHTTP2_SETTINGS: return ack ? 0 : tell(user, nuisance::settings);
       case NGHTTP2_PRIORITY: return tell(user, nuisance::priority);
       case NGHTTP2_WINDOW_UPDATE: return tell(user, nuisance::window_update);
-      case NGHTTP2_RST_STREAM: return tell(user, nuisance::reset);
+      case NGHTTP2_RST_STREAM:
+        if (!user_of(session, frame->hd.stream_id)) return tell(user, nuisance::reset);
+        return with(user, session, frame->hd.stream_id, [](sink& to, exchange& of) { to.on_reset(of); });
       default: return 0;
     }
   }
@@ -159,9 +171,12 @@ struct http2_session::callbacks {
     }
   }
 
-  static int frame_not_sent(nghttp2_session*, nghttp2_frame const* frame, int, void* user) {
+  static int frame_not_sent(nghttp2_session* session, nghttp2_frame const* frame, int, void* user) {
     if (frame->hd.type == NGHTTP2_RST_STREAM && self(user).own_resets_ != 0) --self(user).own_resets_;
-    return 0;
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    // It is too large, or its stream ends anyway.
+    return with(user, session, frame->hd.stream_id,
+                [&](sink&, exchange&) { self(user).reset(frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR); });
   }
 
   static ssize_t next_data(nghttp2_session* session, std::int32_t stream, std::uint8_t*, std::size_t room,
@@ -200,6 +215,7 @@ struct http2_session::callbacks {
       nghttp2_session_callbacks_set_on_begin_headers_callback(fresh, begin_headers);
       nghttp2_session_callbacks_set_on_header_callback2(fresh, header);
       nghttp2_session_callbacks_set_on_invalid_header_callback2(fresh, invalid_header);
+      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(fresh, invalid_frame);
       nghttp2_session_callbacks_set_on_frame_recv_callback(fresh, frame_received);
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(fresh, data_chunk);
       nghttp2_session_callbacks_set_on_stream_close_callback(fresh, stream_closed);
@@ -218,6 +234,11 @@ http2_session::http2_session(sink& to, settings const& told) : sink_(to) {
   std::unique_ptr<nghttp2_option, option_deleter> const options(fresh);
   nghttp2_option_set_no_auto_window_update(fresh, 1);
   nghttp2_option_set_no_closed_streams(fresh, 1);
+  nghttp2_option_set_max_send_header_block_length(fresh, tuning::most_header_size);
+#ifdef KINO_NGHTTP2_RESET_LIMIT
+  // The sink counts resets, and knows which of them do harm.
+  nghttp2_option_set_stream_reset_rate_limit(fresh, UINT64_MAX, UINT64_MAX);
+#endif
   check(nghttp2_session_server_new2(&session_, callbacks::all(), this, fresh));
   std::array<nghttp2_settings_entry, 3> const all{{{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, told.concurrent_streams},
                                                   {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, told.header_list_size},

@@ -47,7 +47,13 @@ public:
     virtual void on_field(exchange& to, std::string_view name, std::string_view value) = 0;
     /// The header is complete; `end`: the request, too.
     virtual void on_header_end(exchange& to, bool end) = 0;
+    /// Its header or trailers are malformed. The session resets the stream.
+    virtual void on_malformed(exchange& of) = 0;
     virtual void on_body(exchange& to, std::string_view bytes) = 0;
+    /// A frame of its body is complete. It was not empty.
+    virtual void on_body_frame() noexcept = 0;
+    /// The client resets the stream of `of`, which then ends.
+    virtual void on_reset(exchange& of) = 0;
     /// The request is complete, after its body and trailers.
     virtual void on_request_end(exchange& to) = 0;
     /// The response is on its way out completely, whether or not the request is.

@@ -36,7 +36,7 @@ struct http2_state final : protocol_state {
     ready = handed_over = client_ended = refused = false;
     out.clear();
     trailers.clear(0);
-    begun = last = ended = waits_for_data = writer_waits = false;
+    begun = last = ended = unsent = waits_for_data = writer_waits = false;
     // release: pairs with the acquire in begin_request, which then uses the place again.
     if (counted_in) counted_in->fetch_sub(1, std::memory_order_release);
     counted_in = nullptr;
@@ -85,6 +85,7 @@ struct http2_state final : protocol_state {
   clock::time_point unwanted_since{};
   bool last = false;               // `out` has all that is left
   bool ended = false;              // ... and the last frame has been made
+  bool unsent = false;             // counted in http2_protocol::unsent_streams_
   bool waits_for_data = false;     // the session must be told of more
   bool writer_waits = false;
   clock::time_point progress{};    // when a part of it was last sent ...

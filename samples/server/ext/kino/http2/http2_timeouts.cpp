@@ -38,10 +38,7 @@ void http2_protocol::check_timeouts() {
       if (now >= announced_at_ + tuning::goaway_grace) on_pong();
       else next = announced_at_ + tuning::goaway_grace;
     }
-    if (!streams_ && !ending_ && now >= idle_since_ + limits_.keep_alive_timeout) {
-      ending_ = true;
-      session_.end_requests();
-    }
+    if (!streams_ && !ending_ && now >= idle_since_ + limits_.keep_alive_timeout) end_requests();
     if (in_header() && now >= http2_state::of(*streams_).begun_at + limits_.header_timeout) {
       log_rejection(peer(), {0, "the header of a request did not arrive within header_timeout"});
       lost = true;  // The client can begin nothing else before it is complete.
@@ -49,11 +46,14 @@ void http2_protocol::check_timeouts() {
     }
     next = std::min(next, check_streams(now));
     next = std::min(next, check_client(now, lost));
-    if (!streams_) next = std::min(next, idle_since_ + limits_.keep_alive_timeout);
+    // Once it is ending, only the client is waited for.
+    if (!streams_ && !ending_) next = std::min(next, idle_since_ + limits_.keep_alive_timeout);
     pump();
   });
   if (lost) return host_.close();
-  set_alarm(next == clock::time_point::max() ? now + limits_.keep_alive_timeout : next);
+  if (next == clock::time_point::max()) next = now + limits_.keep_alive_timeout;
+  // Not at once: what a limit has led to may itself wait for the client.
+  set_alarm(std::max<clock::time_point>(next, now + std::chrono::milliseconds(100)));
 }
 
 // Ends the streams whose client has not sent its request, or read its response, in time. Returns the next limit.
@@ -66,25 +66,30 @@ clock::time_point http2_protocol::check_streams(clock::time_point now) {
       case http2_state::stage::head:
         next = std::min(next, state.begun_at + limits_.header_timeout);
         break;
-      case http2_state::stage::body:
-        if (now >= state.receiving->due()) {
+      case http2_state::stage::body: {
+        // Once the response has begun, the two talk: a message may be short, and its time uncertain.
+        clock::time_point const due = state.begun ? state.receiving->pause_due() : state.receiving->due();
+        if (now >= due) {
           refuse(each, {408, state.receiving->stopped(now) ? "the body made no progress for longer than body_timeout"
                                                            : "the body arrives more slowly than min_body_rate"});
         } else {
-          next = std::min(next, state.receiving->due());
+          next = std::min(next, due);
         }
         break;
+      }
       case http2_state::stage::unwanted:
-        if (now >= state.unwanted_since + tuning::linger) {
-          session_.reset(state.stream, http2_error::none);
-        } else {
+        if (now < state.unwanted_since + tuning::linger) {
           next = std::min(next, state.unwanted_since + tuning::linger);
+        } else if (!stalled_) {
+          session_.reset(state.stream, http2_error::none);
         }
         continue;
       case http2_state::stage::paused:
       case http2_state::stage::complete: break;
     }
-    if (state.out.empty() || stalled_) continue;
+    // The end of a response waits for the client's window, too, when its body has gone.
+    bool const waits = !state.out.empty() || (state.last && !state.ended);
+    if (!waits || stalled_) continue;
     // What was written last may be newer than what was sent last.
     clock::time_point const since = std::max(state.progress, state.waits_since);
     if (now < since + limits_.body_timeout) {
