@@ -93,7 +93,7 @@ class MalformedTest < ServerTest
 
   # What is sound and not served here: the status says what is missing.
   UNSERVED = {
-    "HTTP/2 in the wrong place" => [505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
+    "what only resembles the beginning of HTTP/2" => [505, "PRI * HTTP/2.0\r\nHost: a\r\n\r\nSM\r\n\r\n"],
     "a later version" => [505, "GET / HTTP/3.0\r\n#{HOST}\r\n"],
     "CONNECT" => [501, "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n"],
     "an unknown transfer-encoding" => [501, "POST / HTTP/1.1\r\n#{HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"],
