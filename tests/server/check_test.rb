@@ -227,7 +227,8 @@ class CheckTest < Minitest::Test
     causes = check.to_h["warm_up"]["causes"]
     assert_equal %w[KeyError CheckTest::Chain::Mute ArgumentError], causes.map { |one| one["class"] }
     assert_equal ["outer?[31m", "(its #message raised RuntimeError)"], causes.first(2).map { |one| one["message"] }
-    causes.each { |one| assert_match(/check_test\.rb:\d+/, one["backtrace"].first) }
+    # Ruby 3.4 shows frames of its own.
+    causes.each { |one| assert_match(/check_test\.rb:\d+/, one["backtrace"].grep_v(/\A<internal:/).first) }
     assert_match(/^  caused by ArgumentError: invalid value for Integer\(\): "x"$/, check.to_s)
     refute_match(%r{kino/check/}, check.to_s)
   end
