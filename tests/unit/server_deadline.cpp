@@ -84,6 +84,27 @@ TEST_CASE("a function may set its own deadline again, and clear or destroy other
   CHECK(time.queue.next() == at(10));
 }
 
+TEST_CASE("a function that sets a deadline for no later a time than its own is called once in a run") {
+  timeline time;
+  int calls = 0;
+  std::optional<deadline> again, other;
+  other.emplace(time.queue, [&] { calls += 100; });
+  again.emplace(time.queue, [&] {
+    ++calls;
+    again->set(at(1));
+    other->set(at(9));
+  });
+  again->set(at(1));
+  time.queue.run(at(9));
+  CHECK(calls == 101);
+  CHECK(time.queue.next() > at(9));
+  CHECK(time.queue.next() < at(10));
+  time.queue.run(at(10));
+  CHECK(calls == 102);  // Its own time is now later than that of the other.
+  again->set(at(3));  // Outside a run it is what was said.
+  CHECK(again->due() == at(3));
+}
+
 TEST_CASE("a deadline that is not set may outlive its queue") {
   std::unique_ptr<deadline> outlives;
   {

@@ -8,8 +8,10 @@ namespace kino::server {
 
 void deadline_queue::run(clock::time_point now) noexcept {
   running_ = true;
+  now_ = now;
   while (!set_.empty() && set_.begin()->first <= now) {
     deadline& due = *set_.begin()->second;
+    reached_ = due.due();
     due.clear();
     due.then_();
   }
@@ -23,6 +25,8 @@ deadline::deadline(deadline_queue& in, std::function<void()> then) : queue_(in),
 
 void deadline::set(clock::time_point when) noexcept {
   clear();
+  // Otherwise a run could go on for ever, with the thread in it.
+  if (queue_.running_ && when <= queue_.reached_) when = queue_.now_ + clock::duration(1);
   place_.key() = when;
   at_ = queue_.set_.insert(std::move(place_));
   if (!queue_.running_ && at_ == queue_.set_.begin()) queue_.wake_by_(when);

@@ -25,8 +25,8 @@ public:
   deadline_queue(deadline_queue const&) = delete;
 
   /// Calls the functions of all deadlines that are due at `now`, the earliest first. A deadline that is called is no
-  /// longer set; its function may set it again, for a later time, may set, clear and destroy others, and may destroy it
-  /// as its last action.
+  /// longer set; its function may set it again, may set, clear and destroy others, and may destroy it as its last
+  /// action. What a function sets for a time that is not later than that of its own deadline is due in the next run.
   void run(clock::time_point now) noexcept;
   /// The earliest deadline; clock::time_point::max() if there is none.
   [[nodiscard]] clock::time_point next() const {
@@ -39,6 +39,8 @@ private:
 
   std::function<void(clock::time_point)> const wake_by_;
   ordered set_;
+  clock::time_point now_{};      // of the run
+  clock::time_point reached_{};  // in it: the time of the deadline that is called
   bool running_ = false;
 };
 
