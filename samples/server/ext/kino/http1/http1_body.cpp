@@ -42,7 +42,7 @@ void http1_protocol::received_body(std::size_t length) {
 // The client is waited for, after so many bytes.
 void http1_protocol::await_body(std::size_t progress) {
   receiving_.progress(progress, clock::now());
-  set_alarm(receiving_.due());
+  alarm_.set(receiving_.due());
 }
 
 // Where to read the next bytes of the body to; empty if they cannot be kept, which is answered.

@@ -16,7 +16,7 @@ http1_protocol::http1_protocol(protocol_context const& shared, protocol::host& c
       transport_(to),
       pipeline_(*this, to, {shared.exchanges.spool(), limits_.max_response_temp_file}),
       parser_(*this, limits_),
-      alarm_(shared.deadlines, [this] { alarm_expired(); }),
+      alarm_(shared.deadlines, connection, [this](clock::time_point now) { check_timeouts(now); }),
       may_become_http2_(shared.http2),
       receiving_(limits_.min_body_rate, limits_.rate_grace, limits_.body_timeout),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout) {}
@@ -27,7 +27,7 @@ std::unique_ptr<protocol> http1_protocol::make(protocol_context const& shared, p
 }
 
 void http1_protocol::start(std::string_view received) {
-  set_alarm(clock::now() + limits_.header_timeout);
+  alarm_.set(clock::now() + limits_.header_timeout);
   unparsed_.append(parse(received));
 }
 
@@ -85,7 +85,7 @@ void http1_protocol::attend() {
   if (lingering_) return;
   if (pending & response_pipeline::linger) {
     lingering_ = true;
-    alarm_.clear();
+    alarm_.stop();
     return host_.linger();
   }
   if (pending & response_pipeline::wait_writable) await_output(io_result::state::wants_writable);
@@ -98,7 +98,7 @@ void http1_protocol::await_output(io_result::state what) {
   output_waits_ = true;
   delivered_ = pipeline_.now().delivered;
   sending_.start(clock::now());
-  set_alarm(sending_.due());
+  alarm_.set(sending_.due());
   host_.await_output(what);
 }
 
@@ -153,7 +153,7 @@ void http1_protocol::request_complete() {
     return;
   }
   // Usually later than the alarm that is set; then this costs nothing.
-  set_alarm(coarse_now() + limits_.keep_alive_timeout);
+  alarm_.set(coarse_now() + limits_.keep_alive_timeout);
   pipeline_.serve(std::move(reply_));
 }
 
@@ -189,7 +189,7 @@ void http1_protocol::read_on() {
     // If `read_on` is left over from the previous body, one more read is made and reading stops again.
     paused_ = pause::none;
     receiving_.start(clock::now());
-    set_alarm(receiving_.due());
+    alarm_.set(receiving_.due());
   } else if (paused_ == pause::pipeline_full) {
     paused_ = pause::none;
     unparsed_.consume(unparsed_.size() - parse(unparsed_.view()).size());
@@ -206,7 +206,7 @@ void http1_protocol::drain() {
 
 void http1_protocol::close() noexcept {
   open_ = false;
-  alarm_.clear();
+  alarm_.stop();
   pipeline_.close();
   if (current_) {
     if (body_held_) {

@@ -4,9 +4,9 @@
 
 #pragma once
 
-#include "base/deadline.hpp"
 #include "base/minimum_rate.hpp"
 #include "http/protocol.hpp"
+#include "http/protocol_alarm.hpp"
 #include "http/rejection.hpp"
 #include "http1/http_parser.hpp"
 #include "http1/response_pipeline.hpp"
@@ -116,11 +116,9 @@ private:
   void read_on();
   void await_output(io_result::state what);
 
-  void alarm_expired() noexcept;
-  void check_timeouts();
+  void check_timeouts(clock::time_point now);
   [[nodiscard]] time_limit next_limit(clock::time_point now);
   void too_late(phase of, clock::time_point now);
-  void set_alarm(clock::time_point when) noexcept;
 
   protocol_context const& shared_;
   limits const& limits_;
@@ -128,7 +126,7 @@ private:
   transport& transport_;
   response_pipeline pipeline_;
   http_parser parser_;
-  deadline alarm_;  // cleared once closed: the connection may outlive the I/O thread
+  protocol_alarm alarm_;
 
   exchange* current_ = nullptr;  // being received
   exchange::reply reply_;        // its reply, until the response_pipeline has it

@@ -38,7 +38,7 @@ bool http1_protocol::begins_http2(std::string_view bytes) {
   std::size_t const compared = std::min(all.size(), preface.size());
   bool const equal = all.substr(0, compared) == preface.substr(0, compared);
   if (equal && compared == preface.size()) {
-    alarm_.clear();
+    alarm_.stop();
     host_.become(shared_.http2(shared_, host_, transport_), all);
     return true;
   }
@@ -82,7 +82,7 @@ std::string_view http1_protocol::parse(std::string_view bytes) {
       case http_parser::state::incomplete:
         if (parser_.in_head()) {
           if (!had_started) receiving_since_ = clock::now();
-          set_alarm(receiving_since_ + limits_.header_timeout);
+          alarm_.set(receiving_since_ + limits_.header_timeout);
         } else {
           if (!had_head) receiving_.start(clock::now());
           if (hand_over_due_) hand_over();

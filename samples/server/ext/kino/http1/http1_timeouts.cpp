@@ -1,34 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// The time limits of an http1_protocol. One deadline serves all of them: it is set again when it expires, or when a limit
-// is earlier.
+// The time limits of an http1_protocol.
 
 #include "http1/http1_protocol.hpp"
 
 #include <algorithm>
-#include <exception>
 
 namespace kino::server {
 
-void http1_protocol::set_alarm(clock::time_point when) noexcept {
-  // Only ever moved forward by a new phase; limits that have changed are checked when it expires.
-  if (open_ && when < alarm_.due()) alarm_.set(when);
-}
-
-void http1_protocol::alarm_expired() noexcept {
-  host_.hold();
-  try {
-    check_timeouts();
-  } catch (std::exception const& failed) {
-    host_.fail(failed);
-  }
-  host_.drop();
-}
-
-void http1_protocol::check_timeouts() {
-  clock::time_point const now = clock::now();
+void http1_protocol::check_timeouts(clock::time_point now) {
   time_limit const next = next_limit(now);
-  if (next.due > now) return set_alarm(next.due);
+  if (next.due > now) return alarm_.set(next.due);
   too_late(next.of, now);
 }
 

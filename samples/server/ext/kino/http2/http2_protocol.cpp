@@ -14,7 +14,7 @@ http2_protocol::http2_protocol(protocol_context const& shared, protocol::host& c
       host_(connection),
       transport_(to),
       overflow_{shared.exchanges.spool(), limits_.max_response_temp_file},
-      alarm_(shared.deadlines, [this] { alarm_expired(); }),
+      alarm_(shared.deadlines, connection, [this](clock::time_point now) { check_timeouts(now); }),
       session_(*this, {limits_.max_concurrent_streams, static_cast<std::uint32_t>(limits_.max_header_size),
                        tuning::stream_window, tuning::connection_window}),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout),
@@ -72,7 +72,7 @@ void http2_protocol::run(deferred& then) noexcept {
 // --- the connection -----------------------------------------------------------------
 
 void http2_protocol::start(std::string_view received) {
-  set_alarm(clock::now() + std::min(limits_.header_timeout, limits_.keep_alive_timeout));
+  alarm_.set(clock::now() + std::min(limits_.header_timeout, limits_.keep_alive_timeout));
   take(received);
 }
 
@@ -85,7 +85,7 @@ void http2_protocol::take(std::string_view bytes) {
       closing_ = true;
       return ask(hang_up);
     }
-    if (in_header()) set_alarm(http2_state::of(*streams_).begun_at + limits_.header_timeout);
+    if (in_header()) alarm_.set(http2_state::of(*streams_).begun_at + limits_.header_timeout);
     pump();
   });
 }
@@ -102,7 +102,7 @@ void http2_protocol::drain() {
     session_.announce_end();
     pump();
   });
-  set_alarm(announced_at_ + tuning::goaway_grace);
+  alarm_.set(announced_at_ + tuning::goaway_grace);
 }
 
 void http2_protocol::on_pong() {
@@ -128,7 +128,7 @@ void http2_protocol::on_nuisance(nuisance what) {
 
 void http2_protocol::close() noexcept {
   reading_ = false;
-  alarm_.clear();
+  alarm_.stop();
   locked([&] {
     if (!std::exchange(open_, false)) return;
     bool const incomplete = streams_ != nullptr;
@@ -160,35 +160,37 @@ void http2_protocol::attend() {
   if (pending & hang_up) return host_.close();
   if (pending & linger) {
     reading_ = false;
-    alarm_.clear();
+    alarm_.stop();
     return host_.linger();
   }
-  if (pending & watch) set_alarm(clock::now() + std::min<clock::duration>(limits_.rate_grace, tuning::linger));
+  if (pending & watch) alarm_.set(clock::now() + std::min<clock::duration>(limits_.rate_grace, tuning::linger));
   if (pending & (wait_writable | wait_readable)) {
     host_.await_output(pending & wait_writable ? io_result::state::wants_writable : io_result::state::wants_readable);
   }
 }
 
-void http2_protocol::output_ready() noexcept {
+// For the I/O thread.
+template <class Work>
+void http2_protocol::locked_or_fail(Work work) noexcept {
   try {
-    locked([&] {
-      stalled_ = false;
-      pump();
-    });
+    locked(work);
   } catch (std::exception const& failed) {
     host_.fail(failed);
   }
 }
 
+void http2_protocol::output_ready() noexcept {
+  locked_or_fail([this] {
+    stalled_ = false;
+    pump();
+  });
+}
+
 void http2_protocol::flush_late() noexcept {
-  try {
-    locked([&] {
-      flush_due_ = false;
-      pump();
-    });
-  } catch (std::exception const& failed) {
-    host_.fail(failed);
-  }
+  locked_or_fail([this] {
+    flush_due_ = false;
+    pump();
+  });
 }
 
 }  // namespace kino::server

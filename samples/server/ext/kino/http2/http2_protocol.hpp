@@ -4,8 +4,8 @@
 
 #pragma once
 
-#include "base/deadline.hpp"
 #include "http/protocol.hpp"
+#include "http/protocol_alarm.hpp"
 #include "http/rejection.hpp"
 #include "http2/abuse_budget.hpp"
 #include "http2/http2_session.hpp"
@@ -113,7 +113,8 @@ private:
   void claim_ready(deferred& then) noexcept;
   void run(deferred& then) noexcept;
   void ask(unsigned what);
-
+  template <class Work>
+  void locked_or_fail(Work work) noexcept;
   void take(std::string_view bytes);
 
   // requests, with the lock
@@ -137,11 +138,9 @@ private:
   void end_requests();
 
   // time
-  void alarm_expired() noexcept;
-  void check_timeouts();
+  void check_timeouts(clock::time_point now);
   [[nodiscard]] clock::time_point check_streams(clock::time_point now);
   [[nodiscard]] clock::time_point check_client(clock::time_point now, bool& lost);
-  void set_alarm(clock::time_point when) noexcept;
   // Whether a header is being received. It belongs to the stream that came last.
   [[nodiscard]] bool in_header() const { return streams_ && http2_state::of(*streams_).stage == http2_state::stage::head; }
 
@@ -150,8 +149,7 @@ private:
   protocol::host& host_;
   transport& transport_;
   response_buffer::overflow const overflow_;
-  deadline alarm_;
-  clock::time_point alarm_at_{};  // for when it was set last
+  protocol_alarm alarm_;
   bool reading_ = true;
 
   std::mutex mutex_;  // guards all that follows
@@ -167,10 +165,10 @@ private:
   bool stalled_ = false;      // the transport is full
   bool flush_due_ = false;
   bool watched_ = false;      // the alarm looks after what waits for the client
-  bool ending_ = false;       // no more requests are taken
-  bool announced_ = false;    // ... soon
-  bool refusing_ = false;     // the client has been told the last one
-  bool terminated_ = false;   // ... because of an abuse
+  bool announced_ = false;    // the client has been told that it should begin no more requests
+  bool refusing_ = false;     // ... and which one was the last
+  bool ending_ = false;       // none comes any more: refusing_, or the client says so
+  bool terminated_ = false;   // the client has spent its budget
   bool closing_ = false;      // nothing more is sent
   bool open_ = true;
   std::uint64_t sent_ = 0;    // bytes that the transport has taken

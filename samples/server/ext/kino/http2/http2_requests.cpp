@@ -117,7 +117,7 @@ void http2_protocol::on_header_end(exchange& to, bool end) {
   if (bad) return refuse(to, bad);
   if (end) return;
   state.receiving->start(clock::now());
-  set_alarm(state.receiving->due());
+  alarm_.set(state.receiving->due());
   if (to.head().expects_continue) {
     http2_session::field const all[] = {{":status", "100"}};
     session_.interim(state.stream, all);

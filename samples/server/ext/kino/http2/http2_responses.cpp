@@ -7,7 +7,6 @@
 #include "http2/field_block.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace kino::server {
@@ -48,10 +47,13 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
       }
       if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);
       bool const gathers = part.gather && state.out.size() < tuning::gather_size;
-      if (!gathers) pump();
-      // The end may wait for the client's window, without a byte of the body.
-      if (!gathers && !stalled_ && state.attached && state.last && !state.ended && state.out.empty()) ask(watch);
-      if (gathers && !stalled_ && !std::exchange(flush_due_, true)) then_->flush_later = true;
+      if (!gathers) {
+        pump();
+        // The end may wait for the client's window, without a byte of the body.
+        if (!stalled_ && state.attached && state.last && !state.ended && state.out.empty()) ask(watch);
+      } else if (!stalled_ && !std::exchange(flush_due_, true)) {
+        then_->flush_later = true;
+      }
       result = state.attached && state.out.above_high_watermark() ? delivery::above_high_watermark : delivery::taken;
     });
     return result;

@@ -1,41 +1,21 @@
 // SPDX-License-Identifier: MIT
 //
-// The time limits of an http2_protocol. One deadline serves all of them: it is set again when it expires, or when a limit
-// is earlier.
+// The time limits of an http2_protocol.
 
 #include "http2/http2_protocol.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 namespace kino::server {
 
-void http2_protocol::set_alarm(clock::time_point when) noexcept {
-  // Limits that have changed are checked when it expires.
-  if (!reading_ || when >= alarm_.due()) return;
-  alarm_at_ = when;
-  alarm_.set(when);
-}
-
-void http2_protocol::alarm_expired() noexcept {
-  host_.hold();
-  try {
-    check_timeouts();
-  } catch (std::exception const& failed) {
-    host_.fail(failed);
-  }
-  host_.drop();
-}
-
-void http2_protocol::check_timeouts() {
-  clock::time_point const now = std::max(clock::now(), alarm_at_);
+void http2_protocol::check_timeouts(clock::time_point now) {
   clock::time_point next = clock::time_point::max();
   bool lost = false;
   locked([&] {
     if (closing_) return;
     if (announced_ && !ending_) {
-      if (now >= announced_at_ + tuning::goaway_grace) on_pong();
+      if (now >= announced_at_ + tuning::goaway_grace) end_requests();
       else next = announced_at_ + tuning::goaway_grace;
     }
     if (!streams_ && !ending_ && now >= idle_since_ + limits_.keep_alive_timeout) end_requests();
@@ -53,7 +33,7 @@ void http2_protocol::check_timeouts() {
   if (lost) return host_.close();
   if (next == clock::time_point::max()) next = now + limits_.keep_alive_timeout;
   // Not at once: what a limit has led to may itself wait for the client.
-  set_alarm(std::max<clock::time_point>(next, now + std::chrono::milliseconds(100)));
+  alarm_.set(std::max<clock::time_point>(next, now + std::chrono::milliseconds(100)));
 }
 
 // Ends the streams whose client has not sent its request, or read its response, in time. Returns the next limit.
