@@ -8,7 +8,7 @@
 #include "../support/http2_client.hpp"
 #include "../support/http_server_test.hpp"
 #include "../support/memory_transport.hpp"
-#include "../support/private_access.hpp"
+#include "../support/simulation.hpp"
 #include "../support/stress.hpp"
 
 #include "net/io_thread.hpp"
@@ -28,10 +28,9 @@
 
 namespace server = kino::server;
 using namespace http_server_test;
+using namespace simulation_test;
 using memory_test::memory_link;
 using server::exchange;
-
-KINO_TEST_REACH(flush_due_of, server::io_thread, flush_due_)
 
 namespace {
 
@@ -78,7 +77,7 @@ public:
     run_until_quiet();
     check();
     for (auto& each : workers_) {
-      if (each && wrong_.empty()) fail(each->asleep == sleep::for_body ? "a worker waits for a body" : "a worker waits for room");
+      if (each && wrong_.empty()) fail(each->asleep == sleeping::for_body ? "a worker waits for a body" : "a worker waits for room");
     }
     if (!queue_.empty()) fail("a request waits for a worker");
     if (!wrong_.empty()) return wrong_;
@@ -92,7 +91,6 @@ public:
   }
 
 private:
-  enum class sleep { no, for_body, for_room };
   struct job {
     exchange::reply reply;
     plan* about;
@@ -100,7 +98,7 @@ private:
     bool body_read = false;
     std::optional<server::response_writer> writer;
     std::size_t written = 0;
-    sleep asleep = sleep::no;
+    sleeping asleep = sleeping::no;
   };
 
   template <class T, std::size_t count>
@@ -135,14 +133,7 @@ private:
 
   // --- one step of each part; false if there is nothing to do ---
 
-  bool io() {
-    bool const did = context().poll_one() != 0;
-    context().restart();
-    // Now instead of a millisecond later: real time would make runs differ.
-    server::deadline& flush_due = flush_due_of(http_.first_thread());
-    if (flush_due.due() != server::clock::time_point::max()) flush_due.set({});
-    return did;
-  }
+  bool io() { return run_one(http_.first_thread()); }
 
   std::size_t some_of(std::size_t left) { return std::min(left, std::max<std::size_t>(left / 16, 1 + chance_.below(step_))); }
 
@@ -211,13 +202,7 @@ private:
       queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(which));
       return true;
     }
-    if (mine->asleep != sleep::no) {
-      exchange& in_hand = exchange::of(mine->reply);
-      auto& bed = mine->asleep == sleep::for_body ? in_hand.body().arrivals() : in_hand.departures();
-      if (bed.park(server::clock::time_point{}) != kino::park_result::notified) return false;
-      mine->asleep = sleep::no;
-      return true;
-    }
+    if (mine->asleep != sleeping::no) return is_awake(exchange::of(mine->reply), mine->asleep);
     if (!mine->body_read && mine->about->how != manner::unread) {
       read(*mine);
     } else if (!answer_on(*mine)) {
@@ -232,7 +217,7 @@ private:
     auto const got = in_hand.read(part.data(), part.size());
     mine.body.append(part, 0, got.length);
     if (got.what == server::body_pipe::state::open) {
-      if (got.length == 0 && in_hand.body().await()) mine.asleep = sleep::for_body;
+      if (got.length == 0 && in_hand.body().await()) mine.asleep = sleeping::for_body;
       return;
     }
     if (got.length != 0 && got.left != 0) return;
@@ -264,7 +249,7 @@ private:
     result const now = mine.writer->write(body.substr(mine.written, length));
     mine.written += length;
     if (now == result::gone) return static_cast<void>(mine.writer->finish()), false;
-    if (now == result::above_high_watermark && exchange::of(mine.reply).await_room()) mine.asleep = sleep::for_room;
+    if (now == result::above_high_watermark && exchange::of(mine.reply).await_room()) mine.asleep = sleeping::for_room;
     return true;
   }
 
@@ -309,7 +294,7 @@ private:
     bool const may_be_refused = resets_ != 0 || http_.settings().connection.max_concurrent_streams < 100;
     if (may_be_refused && got.error == NGHTTP2_REFUSED_STREAM && got.status == 0) return;
     if (about.how == manner::cut) return got.ended && !bodiless ? fail(where + "a response that was cut looks complete") : void();
-    if (got.error != 0 && !(got.ended && got.error == 0)) return fail(where + "error " + std::to_string(got.error));
+    if (got.error != 0) return fail(where + "error " + std::to_string(got.error));
     if (about.how == manner::unanswered) return got.status != 500 ? fail(where + "an unanswered request") : void();
     if (got.status != 200 || got.body != wanted) return fail(where + "an incomplete answer of " + std::to_string(wanted.size()) + " bytes");
     if (got.trailers.size() != (about.answer_trailer ? 1u : 0u)) return fail(where + "other trailers");
@@ -326,7 +311,7 @@ private:
     if (exchange::of(reply).client_gone()) fail("a request was handed over that its client had reset");
     std::string const target(exchange::of(reply).head().target());
     plan& about = plans_[std::strtoul(target.c_str() + 1, nullptr, 10)];
-    queue_.push_back({std::move(reply), &about, {}, false, {}, 0, sleep::no});
+    queue_.push_back({std::move(reply), &about, {}, false, {}, 0, sleeping::no});
   }
   int status_for(kino::ending, exchange&) noexcept override { return 500; }
   void ended(server::exchange_report const&) noexcept override { ++reports_; }
@@ -353,18 +338,8 @@ private:
   std::string wrong_;
 };
 
-std::uint32_t number_in(char const* name, std::uint32_t otherwise) {
-  char const* const given = std::getenv(name);
-  return given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : otherwise;
-}
-
 }  // namespace
 
 TEST_CASE("every request of HTTP/2 gets its response, and nothing is left waiting") {
-  std::uint32_t const only = number_in("SEED", 0);
-  std::uint32_t const seeds = only != 0 ? only : number_in("SEEDS", stress::scaled(150));
-  for (std::uint32_t seed = only != 0 ? only : 1; seed <= seeds; ++seed) {
-    std::string const wrong = simulation(seed).run();
-    if (!wrong.empty()) FAIL("SEED=" << seed << ": " << wrong);
-  }
+  run_seeds(stress::scaled(150), [](std::uint32_t seed) { return simulation(seed).run(); });
 }

@@ -10,7 +10,7 @@
 #include "../support/conversation.hpp"
 #include "../support/http_server_test.hpp"
 #include "../support/memory_transport.hpp"
-#include "../support/private_access.hpp"
+#include "../support/simulation.hpp"
 #include "../support/stress.hpp"
 
 #include <doctest/doctest.h>
@@ -32,8 +32,6 @@ using namespace http_server_test;
 using namespace simulation_test;
 using memory_test::memory_link;
 using server::exchange;
-
-KINO_TEST_REACH(flush_due_of, server::io_thread, flush_due_)
 
 namespace {
 
@@ -60,7 +58,7 @@ public:
     for (std::size_t i = 0; i != clients_.size() && wrong_.empty(); ++i) check(clients_[i], i);
     if (!queue_.empty()) fail("a request waits for a worker");
     for (auto const& each : workers_) {
-      if (each) fail(each->asleep == sleep::for_body ? "a worker waits for a body" : "a worker waits for room");
+      if (each) fail(each->asleep == sleeping::for_body ? "a worker waits for a body" : "a worker waits for room");
     }
     if (!wrong_.empty()) return wrong_;
     for (client_end& each : clients_) {
@@ -74,7 +72,6 @@ public:
 
 private:
   enum class departure { stays, half_closes, resets };
-  enum class sleep { no, for_body, for_room };
 
   struct client_end {
     std::shared_ptr<memory_link> link;
@@ -96,7 +93,7 @@ private:
     bool body_read = false;
     std::optional<server::response_writer> writer;
     std::size_t written = 0;
-    sleep asleep = sleep::no;
+    sleeping asleep = sleeping::no;
   };
 
   template <class T, std::size_t count>
@@ -136,14 +133,7 @@ private:
 
   // --- one step of each part; false if there is nothing to do ---
 
-  bool io() {
-    bool const did = context().poll_one() != 0;
-    context().restart();
-    // Now instead of a millisecond later: real time would make runs differ.
-    server::deadline& flush_due = flush_due_of(http_.first_thread());
-    if (flush_due.due() != server::clock::time_point::max()) flush_due.set({});
-    return did;
-  }
+  bool io() { return run_one(http_.first_thread()); }
 
   std::size_t some_of(std::size_t left) {
     return std::max<std::size_t>(left / 16, 1 + chance_.below(step_));
@@ -183,13 +173,7 @@ private:
       queue_.pop_front();
       return true;
     }
-    if (mine->asleep != sleep::no) {
-      exchange& in_hand = exchange::of(mine->reply);
-      auto& bed = mine->asleep == sleep::for_body ? in_hand.body().arrivals() : in_hand.departures();
-      if (bed.park(server::clock::time_point{}) != kino::park_result::notified) return false;
-      mine->asleep = sleep::no;
-      return true;
-    }
+    if (mine->asleep != sleeping::no) return is_awake(exchange::of(mine->reply), mine->asleep);
     if (!mine->body_read && mine->about->how != manner::unread) {
       read(*mine);
     } else if (!answer_on(*mine)) {
@@ -206,7 +190,7 @@ private:
     server::field_section const* const trailers = in_hand.received_trailers();
     if ((trailers != nullptr) != (got.what == server::body_pipe::state::complete)) fail("trailers before the end of a body, or none after it");
     if (got.what == server::body_pipe::state::open) {
-      if (got.length == 0 && in_hand.body().await()) mine.asleep = sleep::for_body;
+      if (got.length == 0 && in_hand.body().await()) mine.asleep = sleeping::for_body;
       return;
     }
     if (got.length != 0 && got.left != 0) return;
@@ -247,7 +231,7 @@ private:
     result const now = mine.writer->write(body.substr(mine.written, length));
     mine.written += length;
     if (now == result::gone) return static_cast<void>(mine.writer->finish()), false;
-    if (now == result::above_high_watermark && exchange::of(mine.reply).await_room()) mine.asleep = sleep::for_room;
+    if (now == result::above_high_watermark && exchange::of(mine.reply).await_room()) mine.asleep = sleeping::for_room;
     if (chance_.once_in(10)) exchange::of(mine.reply).flush();
     return true;
   }
@@ -324,7 +308,7 @@ private:
     char* slash = nullptr;
     client_end& from = clients_[std::strtoul(target.c_str() + 1, &slash, 10)];
     conversation const& about = from.requests[std::strtoul(slash + 1, nullptr, 10)];
-    queue_.push_back({std::move(reply), &from, &about, {}, false, {}, 0, sleep::no});
+    queue_.push_back({std::move(reply), &from, &about, {}, false, {}, 0, sleeping::no});
   }
   int status_for(kino::ending, exchange&) noexcept override { return 500; }
   void refused(int) noexcept override {}
@@ -346,18 +330,8 @@ private:
   std::string wrong_;
 };
 
-std::uint32_t number_in(char const* name, std::uint32_t otherwise) {
-  char const* const given = std::getenv(name);
-  return given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : otherwise;
-}
-
 }  // namespace
 
 TEST_CASE("every complete request gets exactly its answer, in order, and nothing is left waiting") {
-  std::uint32_t const only = number_in("SEED", 0);
-  std::uint32_t const seeds = only != 0 ? only : number_in("SEEDS", stress::scaled(1000));
-  for (std::uint32_t seed = only != 0 ? only : 1; seed <= seeds; ++seed) {
-    std::string const wrong = simulation(seed).run();
-    if (!wrong.empty()) FAIL("SEED=" << seed << ": " << wrong);
-  }
+  run_seeds(stress::scaled(1000), [](std::uint32_t seed) { return simulation(seed).run(); });
 }
