@@ -40,9 +40,6 @@ module Kino
       given.to_s if String === given || Symbol === given
     end
 
-    def suggestion(given)
-      near = Spelling.nearest(given, NAMES) if String === given || Symbol === given
-      near ? "; did you mean #{near}?" : ""
-    end
+    def suggestion(given) = nearest_word(given)
   end
 end

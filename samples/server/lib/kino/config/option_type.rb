@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "spelling"
+
 module Kino
   # The types of options: option_types.rb has a list.
   module OptionTypes
@@ -75,6 +77,12 @@ module Kino
       def allowed?(value) = range.nil? || range.cover?(value)
 
       def suggestion(_given) = ""
+
+      # A suggestion for a type whose values are names.
+      def nearest_word(given)
+        near = Spelling.nearest(given, words) if String === given || Symbol === given
+        near ? "; did you mean #{near}?" : ""
+      end
     end
   end
 end

@@ -43,10 +43,7 @@ module Kino
         given.to_sym if String === given || Symbol === given
       end
 
-      def suggestion(given)
-        near = Spelling.nearest(given, words) if String === given || Symbol === given
-        near ? "; did you mean #{near}?" : ""
-      end
+      def suggestion(given) = nearest_word(given)
     end
 
     # On or off.
