@@ -91,7 +91,7 @@ class ModeTest < ServerTest
     assert_equal 1, log.lines.size, log
   end
 
-  # Rails has thousands of objects that cannot be shared, and a list of them helps nobody.
+  # Rails has thousands of objects that cannot be shared, so the line names the framework instead of listing them.
   def test_auto_falls_back_for_rails_in_one_short_line
     output = Child.output("-e", <<~RUBY).last
       require "kino"

@@ -22,7 +22,7 @@ module Kino
 
     # Returns the exit status.
     def run
-      # --help also helps someone who has made a mistake, and --check has a status of its own for it.
+      # A mistake does not prevent --help and --version, and --check reports it with a status of its own.
       settings unless @line.mistakes.empty? || %i[help version check].include?(@line.command)
       __send__(@line.command).tap { @out.flush }
     rescue Errno::ENOSPC, Errno::EIO, Errno::EBADF => e
