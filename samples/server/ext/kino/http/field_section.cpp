@@ -30,6 +30,7 @@ known_field identify(std::string_view name) {
     case 6:
       if (is("cookie")) return known_field::cookie;
       return is("expect") ? known_field::expect : known_field::other;
+    case 7: return is("upgrade") ? known_field::upgrade : known_field::other;
     case 10: return is("connection") ? known_field::connection : known_field::other;
     case 12: return is("content-type") ? known_field::content_type : known_field::other;
     case 14: return is("content-length") ? known_field::content_length : known_field::other;

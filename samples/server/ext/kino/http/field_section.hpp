@@ -25,6 +25,7 @@ enum class known_field : std::uint8_t {
   host,
   te,
   transfer_encoding,
+  upgrade,
 };
 
 /// A field_section is the list of fields in the header or in the trailers of a message: names and values as they were sent, in the order

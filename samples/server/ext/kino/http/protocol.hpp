@@ -64,8 +64,9 @@ public:
     /// The transport has been shut down for writing.
     virtual void linger() = 0;
     /// Gives the connection to another protocol, which `start`s with `received`: bytes that this one has read and not
-    /// used. This protocol is called no more, except by its exchanges, and lives as long as the connection. It has left no
-    /// deadline set. Called from `received` or `attend`.
+    /// used; `drain` and `input_ended` follow at once if that is how things are. This protocol is called no more, except by
+    /// its exchanges, and lives as long as the connection. It has left no deadline set, and nothing that it wants to send.
+    /// Called from `received` or `attend`, as the last action. If this throws, this protocol still has the connection.
     virtual void become(std::unique_ptr<protocol> next, std::string_view received) = 0;
     /// Closes the connection; calls `close` of the protocol.
     virtual void close() noexcept = 0;
@@ -102,7 +103,8 @@ public:
   /// The transport may take bytes again; see host::await_output.
   virtual void output_ready() noexcept = 0;
 
-  /// Does what other threads have asked for, after host::wake. Not called once the connection is closed.
+  /// Does what other threads have asked for, after host::wake. Not called once the connection is closed. It and
+  /// `flush_late` may also be called without reason: for the protocol that was there before.
   virtual void attend() = 0;
   /// Sends what has gathered since host::flush_later was called.
   virtual void flush_late() noexcept = 0;

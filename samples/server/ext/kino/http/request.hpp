@@ -33,6 +33,7 @@ public:
   bool keep_alive = true;       ///< The client wants further responses on this connection.
   bool unknown_length = false;  ///< There is a body, and only its end tells its length.
   bool expects_continue = false;
+  bool asks_upgrade = false;      ///< The client would like the connection to carry another protocol: see upgrade.
   bool accepts_trailers = false;  ///< The client has said that it reads trailers.
   std::optional<std::uint64_t> content_length;
 

@@ -11,7 +11,8 @@ rejection begin_body(exchange& to, protocol_context const& shared) {
   if (head.content_length.value_or(0) > shared.limit.max_body_size) {
     return {413, "Content-Length is larger than max_body_size", shared.limit.max_body_size, *head.content_length};
   }
-  if (shared.streamed.match(head)) {
+  // The client sends bytes of another protocol behind it, if it gets one.
+  if (!head.asks_upgrade && shared.streamed.match(head)) {
     to.stream_body();
     return {};
   }

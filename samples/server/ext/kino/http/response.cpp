@@ -37,9 +37,16 @@ response_head::problem response_head::start(long status) {
   clear();
   if (status < 100 || status > 999) return problem::bad_status;
   status_entry const entry = status_of(static_cast<std::uint16_t>(status));
-  if (entry.content == content_rule::interim) return problem::interim_status;
+  if (entry.content == content_rule::interim || entry.content == content_rule::other_protocol) return problem::interim_status;
   status_ = entry;
   return problem::none;
+}
+
+response_head::problem response_head::start_upgrade(std::string_view protocol) {
+  clear();
+  status_ = status_of(101);
+  problem const bad = add("upgrade", protocol);
+  return bad == problem::none && protocol.empty() ? problem::bad_value : bad;
 }
 
 response_head::treatment response_head::note(std::string_view name, std::string_view value) {
@@ -47,6 +54,7 @@ response_head::treatment response_head::note(std::string_view name, std::string_
     case 4: has_date_ |= equal_ignoring_case(name, "date"); break;
     case 6: has_server_ |= equal_ignoring_case(name, "server"); break;
     case 7:
+      if (has_upgrade_ && upgrades() && equal_ignoring_case(name, "upgrade")) return treatment::drop;
       has_upgrade_ |= equal_ignoring_case(name, "upgrade");
       has_trailer_ |= equal_ignoring_case(name, "trailer");
       break;

@@ -10,12 +10,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
 
 namespace kino::server {
+
+class upgrade;
 
 /// A response_head is the status and the header fields of a response, independent of the version of HTTP.
 ///
@@ -28,7 +31,8 @@ namespace kino::server {
 ///     keep-alive, proxy-connection,
 ///     transfer-encoding                     dropped
 ///     trailer                               kept and noted: it is sent if trailers can be
-///     upgrade                               kept and noted: 426 needs it, and HTTP/1 lists it in `connection`
+///     upgrade                               kept and noted: 426 needs it, and HTTP/1 lists it in `connection`;
+///                                           dropped after `start_upgrade`, which has set it
 ///
 /// All fields are in one buffer, whose memory the next response reuses.
 ///
@@ -39,6 +43,9 @@ public:
 
   /// Starts a new description. The status of a response is one of 200 to 999.
   [[nodiscard]] problem start(long status);
+  /// Starts the description of a response with status 101, and names what the connection will carry: a token, perhaps with a
+  /// version, as in the request's field. See upgrade.
+  [[nodiscard]] problem start_upgrade(std::string_view protocol);
   /// Adds a field.
   [[nodiscard]] problem add(std::string_view name, std::string_view value);
   /// Sets the length of the body, which must not contradict a content-length that was added.
@@ -51,7 +58,9 @@ public:
   [[nodiscard]] std::string_view reason() const { return status_.reason; }
   [[nodiscard]] content_rule content() const { return status_.content; }
   /// Whether a response with this status has no body, whatever the request was.
-  [[nodiscard]] bool bodiless() const { return status_.content != content_rule::usual; }
+  [[nodiscard]] bool bodiless() const { return status_.content != content_rule::usual && !upgrades(); }
+  /// Whether the connection carries something else after this head.
+  [[nodiscard]] bool upgrades() const { return status_.content == content_rule::other_protocol; }
   /// The length of the body, if known.
   [[nodiscard]] std::optional<std::uint64_t> content_length() const { return length_; }
   /// Whether the handler wants the connection to end after this response.
@@ -107,7 +116,7 @@ inline iovec piece(std::string_view bytes) { return {const_cast<char*>(bytes.dat
 /// A response_part is one step of a response: its head, pieces of its body, its end, or several of these at once.
 ///
 /// The first part of a response has the head. A first part without one ends the connection, once the responses before
-/// it have been sent, and sends nothing.
+/// it have been sent, and sends nothing; with an `upgrade`, it takes the connection over.
 ///
 /// The pieces are sent or copied before the call that takes the part returns, so they may be in Ruby Strings. A
 /// response without a body (to HEAD, or because of its status) drops them.
@@ -118,6 +127,8 @@ struct response_part {
   bool gather = false;  ///< Small pieces may wait a moment for what follows.
   /// With `end`: the trailers, or null. They are dropped if the version of HTTP or the client does not take any.
   response_trailers const* trailers = nullptr;
+  /// With `end`, in the first part: what the connection becomes. Valid until the call that takes the part returns.
+  std::shared_ptr<kino::server::upgrade> const* upgrade = nullptr;
 };
 
 /// A brief_response explains an error: a status with its reason as the body, or with a sentence. The connection ends

@@ -50,6 +50,7 @@ private:
   [[nodiscard]] std::optional<std::uint64_t> state(response_head const& head, std::size_t at_hand) const {
     switch (head.content()) {
       case content_rule::interim:
+      case content_rule::other_protocol:
       case content_rule::none: return std::nullopt;
       case content_rule::zero: return 0;
       case content_rule::described: return head.content_length();

@@ -13,11 +13,12 @@ namespace kino::server {
 
 /// The content that a response may have, by its status (RFC 9110, 6.4.1, 8.6 and 15).
 enum class content_rule : std::uint8_t {
-  interim,    ///< 1xx: not a final response.
-  usual,      ///< Content, unless the request was HEAD.
-  none,       ///< 204: no content and no Content-Length.
-  zero,       ///< 205: no content, and a Content-Length of 0.
-  described,  ///< 304: no content; Content-Length is that of the omitted content.
+  interim,         ///< 1xx: not a final response.
+  other_protocol,  ///< 101: the end of HTTP on the connection; what follows is not content.
+  usual,           ///< Content, unless the request was HEAD.
+  none,            ///< 204: no content and no Content-Length.
+  zero,            ///< 205: no content, and a Content-Length of 0.
+  described,       ///< 304: no content; Content-Length is that of the omitted content.
 };
 
 /// One row of the table: a code, its rule and its registered reason phrase.
@@ -30,7 +31,7 @@ struct status_entry {
 /// The registered status codes in ascending order, and the well-known 418.
 inline constexpr auto statuses = std::to_array<status_entry>({
     {100, content_rule::interim, "Continue"},
-    {101, content_rule::interim, "Switching Protocols"},
+    {101, content_rule::other_protocol, "Switching Protocols"},
     {102, content_rule::interim, "Processing"},
     {103, content_rule::interim, "Early Hints"},
     {104, content_rule::interim, "Upload Resumption Supported"},

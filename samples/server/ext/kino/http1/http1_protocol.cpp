@@ -3,6 +3,7 @@
 #include "http1/http1_protocol.hpp"
 
 #include "http/request_body.hpp"
+#include "http/upgrade.hpp"
 #include "http1/response_encoder.hpp"
 
 #include <utility>
@@ -33,8 +34,20 @@ void http1_protocol::start(std::string_view received) {
 
 // --- responses ------------------------------------------------------------------
 
+namespace {
+// Whether a part that upgrades the connection may: see upgrade.
+bool possible(exchange const& from, response_part const& part) {
+  if (part.head && part.head->upgrades()) return !upgrade_obstacle(from);
+  return !part.upgrade || (!part.head && !takeover_obstacle(from));
+}
+}  // namespace
+
 delivery http1_protocol::transmit(exchange& from, response_part const& part, exchange_end how) noexcept {
   try {
+    if (!possible(from, part)) {
+      pipeline_.cut(from);
+      return delivery::gone;
+    }
     response_encoder encoder(from.head(), http1_state::of(from).encoded);
     if (part.head && encoder.begin(part) && keep_after(from)) encoder.keep_alive();
     if (auto bytes = encoder.encode(part)) {
@@ -82,6 +95,7 @@ void http1_protocol::attend() {
     pending = (pending & ~response_pipeline::wait_readable) | pipeline_.take_pending();
   }
   if (pending & response_pipeline::hang_up) return host_.close();
+  if (pending & response_pipeline::change_protocol) return change_protocol();
   if (lingering_) return;
   if (pending & response_pipeline::linger) {
     lingering_ = true;
@@ -111,7 +125,7 @@ void http1_protocol::output_ready() noexcept {
 
 bool http1_protocol::begin_request() {
   bool const full = most_queued_ == tuning::pipeline_depth && pipeline_.full();
-  if (full || (body_ahead_ && pipeline_.busy())) {
+  if (full || (alone_ && pipeline_.busy())) {
     paused_ = pause::pipeline_full;
     return false;
   }
@@ -142,7 +156,8 @@ rejection http1_protocol::on_head() {
 void http1_protocol::request_complete() {
   exchange& complete = *std::exchange(current_, nullptr);
   last_request_ = !complete.head().keep_alive || http1_state::of(complete).ordinal >= limits_.max_keep_alive;
-  body_ahead_ = complete.head().has_body();
+  bool const may_upgrade = complete.head().asks_upgrade;
+  alone_ = complete.head().has_body() || may_upgrade;
   if (complete.streamed()) complete.body().finish();
   hand_over_due_ = false;
   paused_ = pause::none;
@@ -154,6 +169,7 @@ void http1_protocol::request_complete() {
   }
   // Usually later than the alarm that is set; then this costs nothing.
   alarm_.set(coarse_now() + limits_.keep_alive_timeout);
+  if (may_upgrade && pipeline_.busy()) paused_ = pause::pipeline_full;
   pipeline_.serve(std::move(reply_));
 }
 
@@ -198,6 +214,15 @@ void http1_protocol::read_on() {
   host_.read_on();
 }
 
+// What follows belongs to another protocol.
+void http1_protocol::change_protocol() {
+  open_ = false;
+  alarm_.stop();
+  give_up_current();
+  std::shared_ptr<upgrade> const to = pipeline_.take_upgrade();
+  host_.become(to->begin(shared_, host_, transport_), unparsed_.view());
+}
+
 // --- ending ---------------------------------------------------------------------
 
 void http1_protocol::drain() {
@@ -208,12 +233,14 @@ void http1_protocol::close() noexcept {
   open_ = false;
   alarm_.stop();
   pipeline_.close();
-  if (current_) {
-    if (body_held_) {
-      current_->body().fail(client_left);
-      current_->drop_weak();
-    }
-    current_ = nullptr;
+  give_up_current();
+}
+
+// The request that is being received will never be complete.
+void http1_protocol::give_up_current() noexcept {
+  if (exchange* const cut_off = std::exchange(current_, nullptr); cut_off && std::exchange(body_held_, false)) {
+    cut_off->body().fail(client_left);
+    cut_off->drop_weak();
   }
   reply_ = {};
 }

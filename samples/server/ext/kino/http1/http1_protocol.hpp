@@ -38,6 +38,8 @@ namespace kino::server {
 ///                    pipeline_depth are unanswered        is answered          response_pipeline::full; read_on
 ///     pipeline_full  the next request begins while one    all are answered     response_pipeline::finish_front, asked by
 ///                    with a body is unanswered                                 response_pipeline::busy; read_on
+///     pipeline_full  a request is complete that asks      all are answered     as above, or for ever, if its response
+///                    for an upgrade                                            upgrades; change_protocol
 ///     body_full      a streamed body fills its pipe       its worker has read  exchange::read or close_body, told
 ///                                                         half or discards it  by body_pipe; read_on
 ///
@@ -111,6 +113,8 @@ private:
   delivery transmit(exchange& from, response_part const& part, exchange_end how) noexcept;
   [[nodiscard]] bool keep_after(exchange const& from);
   void hand_over();
+  void change_protocol();
+  void give_up_current() noexcept;
   void request_complete();
   void refuse(rejection const& why);
   void read_on();
@@ -138,7 +142,7 @@ private:
   bool may_become_http2_;        // nothing has been parsed yet
   pause paused_ = pause::none;
   std::size_t most_queued_ = 0;  // there may be fewer by now
-  bool body_ahead_ = false;      // the last request had a body
+  bool alone_ = false;           // nothing is parsed ahead of the response to the last request
   bool last_request_ = false;    // nothing after this one is parsed
   bool hand_over_due_ = false;
   bool output_waits_ = false;    // the response_pipeline's next write waits for the transport

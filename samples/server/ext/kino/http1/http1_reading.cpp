@@ -77,7 +77,10 @@ std::string_view http1_protocol::parse(std::string_view bytes) {
     auto const result = parser_.parse(bytes);
     bytes.remove_prefix(result.consumed);
     switch (result.what) {
-      case http_parser::state::complete: request_complete(); break;
+      case http_parser::state::complete:
+        request_complete();
+        if (!wants_input()) return bytes;  // They may not be a request.
+        break;
       case http_parser::state::rejected: refuse(parser_.why()); return {};
       case http_parser::state::incomplete:
         if (parser_.in_head()) {

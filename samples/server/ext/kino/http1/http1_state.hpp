@@ -9,6 +9,7 @@
 #include "http1/response_encoder.hpp"
 
 #include <cstddef>
+#include <memory>
 
 namespace kino::server {
 
@@ -23,6 +24,7 @@ struct http1_state final : protocol_state {
   void clear() noexcept override {
     encoded.clear();
     out.bytes.clear();
+    out.upgrade.reset();
     out.attached = out.last = out.writer_waits = false;
     out.keep_alive = true;
     refused = false;
@@ -31,6 +33,7 @@ struct http1_state final : protocol_state {
   /// What goes out; guarded by the response_pipeline's lock.
   struct outgoing {
     response_buffer bytes;
+    std::shared_ptr<kino::server::upgrade> upgrade;  // if last: what the connection becomes
     exchange::reply waiting;  // the request itself, ready to be handled, until its turn comes
     bool attached = false;
     bool last = false;

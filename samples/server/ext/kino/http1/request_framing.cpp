@@ -41,13 +41,18 @@ rejection check_coding(std::string_view list) {
 rejection determine_framing(request& of) {
   bool close = false;
   bool stay = false;
+  bool upgrade = false;
+  bool names_protocol = false;
   field_section const& fields = of.fields();
   for (field_section::field const& f : fields.all()) {
     if (f.known == known_field::connection) {
       for_each_element(fields.value(f), [&](std::string_view option) {
         close |= equal_ignoring_case(option, "close");
         stay |= equal_ignoring_case(option, "keep-alive");
+        upgrade |= equal_ignoring_case(option, "upgrade");
       });
+    } else if (f.known == known_field::upgrade) {
+      names_protocol |= !fields.value(f).empty();
     } else if (f.known == known_field::transfer_encoding) {
       if (of.unknown_length) return {400, "Transfer-Encoding occurs twice"};
       if (of.content_length) return {400, "the request has both Content-Length and Transfer-Encoding"};
@@ -56,6 +61,7 @@ rejection determine_framing(request& of) {
       of.unknown_length = true;
     }
   }
+  of.asks_upgrade = upgrade && names_protocol && of.version == http_version::http_1_1;
   of.keep_alive = !close && (stay || of.version != http_version::http_1_0);
   return {};
 }

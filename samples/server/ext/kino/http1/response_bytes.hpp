@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <sys/uio.h>
@@ -24,6 +25,7 @@ struct response_bytes {
   bool gather = false;      // small parts may wait a moment for what follows, see response_pipeline
   std::string_view before = {};
   std::string_view after = {};
+  std::shared_ptr<kino::server::upgrade> const* upgrade = nullptr;  // if last: see response_part
   int status = 0;                // of the response that begins here, for the observer
   std::uint64_t body_bytes = 0;  // likewise, how many of the bytes are its body
   exchange_end how = exchange_end::complete;  // ... and how it ends

@@ -59,6 +59,8 @@ bool response_encoder::begin(response_part const& first) {
   state_.length.begin(asked_, first, first.end && !sends_trailers(first));
   if (state_.length.bodiless()) {
     state_.how = framing::none;
+  } else if (head.upgrades()) {
+    state_.how = framing::closing;  // The rest of the connection is not HTTP.
   } else if (state_.length.known()) {
     state_.how = framing::length;
   } else {
@@ -82,7 +84,12 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
   bytes.gather = part.gather;
   state_.bytes.clear(tuning::kept_capacity);
   if (!state_.begun) {  // No response: the connection ends.
-    bytes.how = exchange_end::disconnected;
+    if (!part.upgrade) {
+      bytes.how = exchange_end::disconnected;
+    } else {
+      bytes.status = 101;  // See upgrade.
+      bytes.upgrade = part.upgrade;
+    }
     return bytes;
   }
   std::size_t const length = length_of(part.data);
@@ -92,6 +99,7 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
   }
   if (state_.how != framing::none) bytes.body_bytes = length;
   bytes.keep_alive = state_.keep_alive;
+  bytes.upgrade = part.upgrade;
   switch (state_.how) {
     case framing::none: break;
     case framing::length:
@@ -133,11 +141,11 @@ void response_encoder::write_head(response_head const& head) {
   writer out(state_.bytes.prepare(room_for_rest + head.reason().size() + room_for(head.fields())));
   write_status_line(out, head.status(), head.reason());
   write_fields(out, head.fields(), head.has_trailer() && !(state_.how == framing::chunked && takes_trailers()));
-  if (!head.has_server()) out << "server: kino\r\n";
-  if (!head.has_date()) out << "date: " << http_date() << "\r\n";
+  if (!head.has_server() && !head.upgrades()) out << "server: kino\r\n";
+  if (!head.has_date() && !head.upgrades()) out << "date: " << http_date() << "\r\n";
   if (state_.how == framing::chunked) out << "transfer-encoding: chunked\r\n";
   if (auto const stated = state_.length.stated()) (out << "content-length: ").number(*stated) << "\r\n";
-  std::string_view const stay = !state_.keep_alive ? "close" : asked_.version == http_version::http_1_0 ? "keep-alive" : "";
+  std::string_view const stay = head.upgrades() ? "" : !state_.keep_alive ? "close" : asked_.version == http_version::http_1_0 ? "keep-alive" : "";
   if (!stay.empty() || head.has_upgrade()) {
     out << "connection: " << stay;
     if (head.has_upgrade()) out << (stay.empty() ? "upgrade" : ", upgrade");

@@ -20,11 +20,11 @@ enum class framing : std::uint8_t {
   none,     ///< There is no body: HEAD, 204, 205, 304; or no response has begun.
   length,   ///< Content-Length.
   chunked,  ///< Chunks, the last one empty.
-  closing,  ///< The end of the connection (HTTP/1.0).
+  closing,  ///< The end of the connection (HTTP/1.0, and what follows an upgrade).
 };
 
 /// A response_encoder turns the parts of one response into bytes of HTTP/1: status line, fields, date, server, framing
-/// and connection.
+/// and connection. The head of an upgrade has no server and no date, which are about content.
 ///
 /// What it has to remember from one part to the next is in its `state`, so an encoder is made for each part. A
 /// complete response in one part has a Content-Length, which need not be known before.

@@ -101,7 +101,9 @@ void response_pipeline::finish_front(deferred& then) {
   first_ = (first_ + 1) % queue_.size();
   --length_;
   since_ = coarse_now();
-  if (!state.out.keep_alive || (end_when_empty_ && length_ == 0)) {
+  if (state.out.upgrade) {
+    end_http(std::move(state.out.upgrade), then);
+  } else if (!state.out.keep_alive || (end_when_empty_ && length_ == 0)) {
     end_output(then);
   } else if ((reader_waits_ && length_ <= queue_.size() / 2) ||
              (reader_waits_long_ && length_ == 0)) {
@@ -118,6 +120,14 @@ void response_pipeline::end_output(deferred& then) {
   transport_.shutdown_write();
   drop_queue(then);
   add_pending(linger, then);
+}
+
+// The transport now belongs to the next protocol.
+void response_pipeline::end_http(std::shared_ptr<upgrade>&& next, deferred& then) {
+  closing_ = true;
+  upgrade_ = std::move(next);
+  drop_queue(then);
+  add_pending(change_protocol, then);
 }
 
 void response_pipeline::close_after_last() {
@@ -180,12 +190,19 @@ unsigned response_pipeline::take_pending() {
   return std::exchange(pending_, nothing);
 }
 
+std::shared_ptr<upgrade> response_pipeline::take_upgrade() {
+  std::lock_guard guard(mutex_);
+  return std::exchange(upgrade_, nullptr);
+}
+
 void response_pipeline::close() noexcept {
   deferred then;
+  std::shared_ptr<upgrade> unused;
   {
     std::lock_guard guard(mutex_);
     if (!std::exchange(open_, false)) return;
     closing_ = reset_ = true;
+    unused = std::move(upgrade_);
     peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
     // The end of the stream would look like the end of a response to HTTP/1.0.
     transport_.close(length_ != 0 ? transport::ending::reset : transport::ending::orderly);
@@ -222,6 +239,7 @@ void response_pipeline::run(deferred& then) noexcept {
     then.dropped = http1_state::of(*done).next;
     done->departures().notify();  // Nothing more is sent; a second notification does no harm.
     output_of(*done).waiting = {};      // No other thread accesses it once it is out of the queue.
+    output_of(*done).upgrade.reset();   // likewise
     done->report(exchange_end::disconnected);
     done->drop_weak();
   }

@@ -13,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <string_view>
 
@@ -41,6 +42,9 @@ namespace kino::server {
 /// The transport is written to and closed under one lock, so no worker writes to a descriptor that
 /// has been closed and reused.
 ///
+/// After the response that upgrades the connection, everything that it took has been given to the transport, and it
+/// does not touch the transport any more, unless it is closed.
+///
 /// Threads: any. `attach`, `serve`, `recall`, `writable` and `close` by the I/O thread only.
 /// Blocks:  never for the client; a leaf lock is held around the non-blocking system call, and around reads
 ///          and writes of the file.
@@ -56,6 +60,7 @@ public:
     read_on = 4,
     linger = 8,
     hang_up = 16,
+    change_protocol = 32,
   };
 
   /// The connection, as the response_pipeline sees it. Any thread calls it, without a lock.
@@ -111,6 +116,8 @@ public:
   void writable();
   /// Returns the pending operations, which then no longer are.
   [[nodiscard]] unsigned take_pending();
+  /// What the connection becomes, once `change_protocol` is pending.
+  [[nodiscard]] std::shared_ptr<upgrade> take_upgrade();
   /// The client will send no more.
   void peer_ended();
   /// Whether the client had gone when a request that was ready at `ready` might have been
@@ -150,6 +157,7 @@ private:
   void serve_next(deferred& then);
   void finish_front(deferred& then);
   void end_output(deferred& then);
+  void end_http(std::shared_ptr<upgrade>&& next, deferred& then);
   void drop_queue(deferred& then);
   void run(deferred& then) noexcept;
   exchange& queued(std::size_t place) { return *queue_[(first_ + place) % queue_.size()]; }
@@ -164,6 +172,7 @@ private:
   std::array<exchange*, tuning::pipeline_depth> queue_{};
   std::size_t first_ = 0;
   std::size_t length_ = 0;
+  std::shared_ptr<upgrade> upgrade_;
   std::uint64_t sent_ = 0;  // bytes that the transport has taken
   unsigned pending_ = nothing;
   bool reads_first_ = false;  // the transport has to read before it can write

@@ -55,6 +55,7 @@ void response_pipeline::take_over(exchange& from, response_bytes const& bytes, b
     if (bytes.last) {
       out.last = true;
       out.keep_alive = bytes.keep_alive;
+      if (bytes.upgrade) out.upgrade = *bytes.upgrade;
     }
   } catch (std::bad_alloc const&) {
     closing_ = true;  // The response would lack these bytes.

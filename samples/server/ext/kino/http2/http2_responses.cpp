@@ -22,6 +22,10 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
       http2_state& state = http2_state::of(from);
       if (!state.attached || closing_ || state.last) return;
       if (!part.head && !state.begun) return reset(from, http2_error::internal);  // No response is made.
+      if (part.upgrade || (part.head && part.head->upgrades())) {  // See upgrade_obstacle.
+        from.note(0, 0, exchange_end::cut);
+        return reset(from, http2_error::internal);
+      }
       std::size_t const length = length_of(part.data);
       if (part.head) begin_response(from, part);
       bool const bodiless = state.length.bodiless();

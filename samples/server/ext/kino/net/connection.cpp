@@ -141,8 +141,13 @@ void connection::output_ready(io_result::state what) noexcept {
 // --- another protocol ---------------------------------------------------------------
 
 void connection::become(std::unique_ptr<protocol> next, std::string_view received) {
-  former_ = std::exchange(protocol_, std::move(next));
+  former_.reserve(former_.size() + 1);
+  former_.push_back(std::exchange(protocol_, std::move(next)));
   protocol_->start(received);
+  if (!open_) return;
+  if (input_ended_) protocol_->input_ended();
+  follow_server();
+  wait_readable();
 }
 
 // --- ending -------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <vector>
 
 namespace kino::server {
 
@@ -84,7 +85,7 @@ private:
   notice wake_notice_;
   deadline linger_due_;  // cleared once closed: the connection may outlive the I/O thread
   std::unique_ptr<protocol> protocol_;
-  std::unique_ptr<protocol> former_;  // its exchanges may still refer to it
+  std::vector<std::unique_ptr<protocol>> former_;  // their exchanges may still refer to them
 
   bool open_ = true;
   bool reading_ = false;  // a wait of events_ is pending
