@@ -143,10 +143,11 @@ want() {
   return 0
 }
 
-# The libraries without which the server has no TLS, and no HTTP/2.
+# The libraries without which the server has no TLS, no HTTP/2, and no native WebSockets.
 want_protocols() {
   want android-libboringssl-dev android/openssl/base.h
   want libnghttp2-dev nghttp2/nghttp2.h
+  want libwslay-dev wslay/wslay.h
 }
 
 # need_gems 'name:requirement'...: installs missing gems into a separate GEM_HOME.

@@ -3,8 +3,8 @@
 # The target `gem` builds two gems in ${PROJECT_BINARY_DIR}/gem:
 #
 #   kino-VERSION.gem            compiles the server's extension when it is installed
-#   kino-VERSION-PLATFORM.gem   contains it compiled for the Ruby of this build, and BoringSSL and nghttp2 if they were
-#                               found
+#   kino-VERSION-PLATFORM.gem   contains it compiled for the Ruby of this build, and those of BoringSSL, nghttp2 and
+#                               wslay that were found
 #
 # Each is the install prefix of install.cmake together with the server, so one artefact serves mkmf, CMake and
 # pkg-config. Dependencies are included, copied from this machine with their licences: the header of moodycamel's
@@ -90,27 +90,36 @@ endif()
 
 # The content of only the native gem.
 install(TARGETS kino_native LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
-if(TARGET nghttp2::nghttp2)
-  file(REAL_PATH "${NGHTTP2_LIBRARY}" library)
+# kino_gem_bundle(name package): takes the shared library NAME of this machine along, under the name by which kino_native
+# asks for it.
+function(kino_gem_bundle name package)
+  string(TOUPPER "${name}" upper)
+  file(REAL_PATH "${${upper}_LIBRARY}" library)
   if(library MATCHES "\\.so|\\.dylib")
-    # Under the name by which kino_native asks for it.
+    set(rename "")
     execute_process(COMMAND "${CMAKE_OBJDUMP}" -p "${library}" OUTPUT_VARIABLE headers ERROR_QUIET)
     if(headers MATCHES "SONAME +([^\n ]+)")
-      install(FILES "${library}" DESTINATION lib/kino_nghttp2 RENAME "${CMAKE_MATCH_1}" COMPONENT kino_gem_native
-        EXCLUDE_FROM_ALL)
-    else()
-      install(FILES "${library}" DESTINATION lib/kino_nghttp2 COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+      set(rename RENAME "${CMAKE_MATCH_1}")
     endif()
+    install(FILES "${library}" DESTINATION "lib/kino_${name}" ${rename} COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
   endif()
-  find_file(NGHTTP2_LICENCE NAMES COPYING LICENSE copyright
-    PATHS "${NGHTTP2_INCLUDE_DIR}/../share/doc/nghttp2" /usr/share/doc/libnghttp2-dev NO_DEFAULT_PATH
-    DOC "The licence of nghttp2")
-  mark_as_advanced(NGHTTP2_LICENCE)
-  if(NGHTTP2_LICENCE)
-    install(FILES "${NGHTTP2_LICENCE}" DESTINATION licenses RENAME nghttp2.txt COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
+  find_file(${upper}_LICENCE NAMES COPYING LICENSE copyright
+    PATHS "${${upper}_INCLUDE_DIR}/../share/doc/${name}" "/usr/share/doc/${package}" NO_DEFAULT_PATH
+    DOC "The licence of ${name}")
+  mark_as_advanced(${upper}_LICENCE)
+  if(${upper}_LICENCE)
+    install(FILES "${${upper}_LICENCE}" DESTINATION licenses RENAME "${name}.txt" COMPONENT kino_gem_native EXCLUDE_FROM_ALL)
   else()
-    string(APPEND kino_gem_lacks "\n  the licence of nghttp2: set NGHTTP2_LICENCE")
+    string(APPEND kino_gem_lacks "\n  the licence of ${name}: set ${upper}_LICENCE")
+    set(kino_gem_lacks "${kino_gem_lacks}" PARENT_SCOPE)
   endif()
+endfunction()
+
+if(TARGET nghttp2::nghttp2)
+  kino_gem_bundle(nghttp2 libnghttp2-dev)
+endif()
+if(TARGET wslay::wslay)
+  kino_gem_bundle(wslay libwslay-dev)
 endif()
 if(TARGET kino_tls)
   install(TARGETS kino_tls LIBRARY DESTINATION lib COMPONENT kino_gem_native EXCLUDE_FROM_ALL)

@@ -3,7 +3,7 @@
 # The HTTP part of the server, which does not use Ruby, as libraries for tests and benchmarks. The gem compiles
 # the same files into its extension. Each folder includes only those before it on the lists.
 #
-#   kino_http         messages, the access log, HTTP/1 and HTTP/2, without sockets, and what loads kino_tls
+#   kino_http         messages, the access log, HTTP/1, HTTP/2 and WebSockets, without sockets, and what loads kino_tls
 #   kino_http_server  listeners, connections and admission, on top of it
 #
 # kino_add_http_server(SUFFIX definition...) adds another pair, compiled with these definitions.
@@ -14,6 +14,10 @@ find_package(nghttp2 QUIET)
 if(NOT nghttp2_FOUND)
   message(STATUS "The server is built without HTTP/2: nghttp2 was not found (Debian: libnghttp2-dev)")
 endif()
+find_package(wslay QUIET)
+if(NOT wslay_FOUND)
+  message(STATUS "The server is built without native WebSockets: wslay was not found (Debian: libwslay-dev)")
+endif()
 
 set(kino_http_server_dir "${CMAKE_CURRENT_LIST_DIR}/ext/kino")
 
@@ -22,6 +26,7 @@ function(kino_add_http_server suffix)
   if(nghttp2_FOUND)
     list(APPEND http http2)
   endif()
+  list(APPEND http websocket)
   foreach(target "kino_http:${http}" "kino_http_server:net;admission")
     string(REPLACE ":" ";" folders "${target}")
     list(POP_FRONT folders name)
@@ -37,6 +42,9 @@ function(kino_add_http_server suffix)
   target_link_libraries(kino_http${suffix} PUBLIC kino::core kino_llhttp ${CMAKE_DL_LIBS})
   if(nghttp2_FOUND)
     target_link_libraries(kino_http${suffix} PUBLIC nghttp2::nghttp2)
+  endif()
+  if(wslay_FOUND)
+    target_link_libraries(kino_http${suffix} PUBLIC wslay::wslay)
   endif()
   target_link_libraries(kino_http_server${suffix} PUBLIC kino_http${suffix} asio::asio)
 endfunction()

@@ -8,7 +8,7 @@ require "minitest/autorun"
 
 class LayersTest < Minitest::Test
   ROOT = File.expand_path("../../samples/server/ext/kino", __dir__)
-  LAYERS = %w[tls base http observers http1 http2 net admission rack app].freeze
+  LAYERS = %w[tls base http observers http1 http2 websocket net admission rack app].freeze
   # What a layer may know beyond C++, the C library and those parts of kino that need no Ruby.
   SOCKETS = %r{\A(asio|netinet)/|\Asys/un\.h|\Apoll\.h}
   SOCKET_CALLS = /(?<!\w)::(recv|send|sendmsg|shutdown|accept4?|setsockopt|getsockopt|ioctl)\(/
@@ -43,12 +43,12 @@ class LayersTest < Minitest::Test
     assert_empty upward
   end
 
-  # Rack describes a response; what protocol encodes it is decided in net.
+  # Rack describes a response; what protocol encodes it is decided in net. A WebSocket is also what an application writes to.
   def test_rack_and_app_know_no_protocol
     known = []
     each_include do |path, own, name|
       known << "#{path} includes #{name}" if own && %w[rack app].include?(layer_of(path)) && name.start_with?("http1/")
-      known << "#{path} includes #{name}" if own && layer_of(path) == "rack" && !name.match?(%r{\A(base|http|rack)/})
+      known << "#{path} includes #{name}" if own && layer_of(path) == "rack" && !name.match?(%r{\A(base|http|websocket|rack)/})
     end
     assert_empty known
   end

@@ -48,7 +48,9 @@ public:
   /// `context`.
   memory_link(asio::io_context& context, stress::dice& chance, faults wanted, std::size_t to_server_room,
               std::size_t to_client_room)
-      : context_(context), chance_(chance), faults_(wanted), to_server_room_(to_server_room), to_client_room_(to_client_room) {}
+      : context_(context), chance_(chance), faults_(wanted), to_server_room_(to_server_room), to_client_room_(to_client_room) {
+    to_client_.reserve(std::min<std::size_t>(to_client_room, 4096));  // a write must not fail for lack of memory
+  }
 
   [[nodiscard]] std::unique_ptr<server::transport> make_transport();
   [[nodiscard]] std::unique_ptr<readiness> make_readiness();

@@ -49,7 +49,8 @@ module InstalledGem
   def test_the_licences_of_bundled_dependencies_are_included
     with_tls = File.exist?(File.join(installed, "lib/kino_boringssl")) ? %w[boringssl.txt] : []
     with_http2 = File.exist?(File.join(installed, "lib/kino_nghttp2")) ? %w[nghttp2.txt] : []
-    expected = with_tls + with_http2 + %w[asio.txt concurrentqueue.txt llhttp.txt]
+    with_websockets = File.exist?(File.join(installed, "lib/kino_wslay")) ? %w[wslay.txt] : []
+    expected = with_tls + with_http2 + with_websockets + %w[asio.txt concurrentqueue.txt llhttp.txt]
     assert_equal expected.sort, Dir.children(File.join(installed, "licenses")).sort
     assert_path_exists File.join(installed, "LICENSE")
   end

@@ -25,5 +25,6 @@ if have_library("nghttp2", "nghttp2_session_server_new2", "nghttp2/nghttp2.h")
 else # then without HTTP/2
   $srcs.reject! { |path| File.basename(File.dirname(path)) == "http2" }
 end
+$defs.push("-DKINO_WSLAY") if have_library("wslay", "wslay_event_context_server_init", "wslay/wslay.h") # else without native WebSockets
 $VPATH.concat($srcs.map { |path| File.dirname(path) }.uniq)
 create_makefile("kino_native")

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+
+#include "websocket/websocket.hpp"
+
+#include "http/response.hpp"
+#include "websocket/websocket_protocol.hpp"
+
+#include <array>
+#include <new>
+#include <utility>
+
+namespace kino::server {
+
+// Iteratively: the list may be long.
+websocket::~websocket() {
+  drop_kept();
+  drop_unhandled();
+}
+
+std::unique_ptr<protocol> websocket::begin(protocol_context const& shared, protocol::host& connection, transport& to) {
+  return std::make_unique<websocket_protocol>(shared_from_this(), shared, connection, to);
+}
+
+// --- the application ----------------------------------------------------------------
+
+bool websocket::write(opcode kind, std::string_view data) noexcept {
+  frame_head const head(kind, data.size());
+  std::array<iovec, 2> const pieces{piece(head.bytes()), piece(data)};
+  bool accepted = false;
+  locked([&](deferred& then) { accepted = put({pieces.data(), data.empty() ? 1U : 2U}, nullptr, true, then); });
+  return accepted;
+}
+
+bool websocket::write(shared_frame const& message) noexcept {
+  iovec const all = piece(*message);
+  bool accepted = false;
+  locked([&](deferred& then) { accepted = put({&all, 1}, &message, true, then); });
+  return accepted;
+}
+
+void websocket::close(std::uint16_t status) noexcept {
+  locked([&](deferred& then) {
+    if (stage_ > stage::open) return;
+    drop_unhandled();
+    begin_close(status, stage::closing, then);
+  });
+}
+
+bool websocket::open() const noexcept {
+  std::lock_guard guard(mutex_);
+  return stage_ <= stage::open;
+}
+
+std::size_t websocket::kept() const noexcept {
+  std::lock_guard guard(mutex_);
+  return kept_messages_;
+}
+
+clock::duration websocket::ping_interval() const noexcept {
+  std::lock_guard guard(mutex_);
+  return ping_interval_;
+}
+
+void websocket::set_ping_interval(clock::duration interval) noexcept {
+  locked([&](deferred& then) {
+    ping_interval_ = interval;
+    ask(look_at_time, then);
+  });
+}
+
+// --- output, with the lock ----------------------------------------------------------
+
+void websocket::ask(unsigned what, deferred& then) noexcept {
+  // `attend` clears all operations, so only the first one needs to wake the I/O thread.
+  if (pending_ == nothing && host_ && !then.wake) {
+    host_->hold();
+    then.wake = host_;
+  }
+  pending_ |= what;
+}
+
+void websocket::lose(deferred& then, char const* why) noexcept {
+  if (std::exchange(lost_, true)) return;
+  stage_ = stage::ending;
+  drop_kept();
+  if (why && host_) {
+    if (!then.wake) host_->hold();
+    then.wake = host_;
+    then.lost = why;
+  }
+  ask(hang_up, then);
+}
+
+bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept {
+  if (stage_ > stage::open) return false;
+  std::size_t const length = length_of(pieces);
+  if (kept_first_ && kept_bytes_ + length > settings_.most_kept) {
+    lose(then, "the client of a WebSocket does not read what is written to it");
+    return false;
+  }
+  std::size_t done = 0;
+  if (transport_ && !kept_first_ && !stalled_) {
+    io_result const written = transport_->write_some(pieces);
+    if (written.failed()) {
+      lose(then);
+      return false;
+    }
+    done = written.bytes;
+    if (done == length) return true;
+    if (!written.done()) {
+      stalled_ = true;
+      ask(written.what == io_result::state::wants_readable ? wait_readable : wait_writable, then);
+    }
+  }
+  try {
+    if (whole) {
+      keep(*whole, message);
+    } else {
+      auto const copy = std::make_shared<std::string>();
+      copy->reserve(length);
+      for (iovec const& one : pieces) copy->append(static_cast<char const*>(one.iov_base), one.iov_len);
+      keep(copy, message);
+    }
+  } catch (std::bad_alloc const&) {
+    lose(then, "there is no memory for what a WebSocket's client has not read");
+    return false;
+  }
+  kept_offset_ += done;
+  kept_bytes_ -= done;
+  was_slow_ |= message;
+  pump(then);
+  return true;
+}
+
+// Throws std::bad_alloc.
+void websocket::keep(shared_frame frame, bool message) {
+  auto fresh = std::make_unique<kept_frame>(kept_frame{std::move(frame), message, nullptr});
+  kept_bytes_ += fresh->frame->size();
+  kept_messages_ += message ? 1 : 0;
+  kept_frame* const last = fresh.get();
+  (kept_first_ ? kept_last_->next : kept_first_) = std::move(fresh);
+  kept_last_ = last;
+}
+
+void websocket::begin_close(std::uint16_t status, stage next, deferred& then) noexcept {
+  try {
+    if (!std::exchange(close_sent_, true)) keep(encode_close(status), false);
+  } catch (std::bad_alloc const&) {
+    return lose(then, "there is no memory to close a WebSocket in order");
+  }
+  stage_ = next;
+  ask(look_at_time, then);
+  pump(then);
+}
+
+// Sends what is kept.
+void websocket::pump(deferred& then) noexcept {
+  if (!transport_ || lost_ || shut_down_) return;
+  while (kept_first_ && !stalled_) {
+    std::array<iovec, 16> pieces;
+    std::size_t count = 0;
+    std::size_t offset = kept_offset_;
+    for (kept_frame* one = kept_first_.get(); one && count != pieces.size(); one = one->next.get()) {
+      pieces[count++] = piece(std::string_view(*one->frame).substr(std::exchange(offset, 0)));
+    }
+    io_result const written = transport_->write_some({pieces.data(), count});
+    if (written.failed()) return lose(then);
+    sent(written.bytes);
+    if (!written.done()) {
+      stalled_ = true;
+      ask(written.what == io_result::state::wants_readable ? wait_readable : wait_writable, then);
+    }
+  }
+  if (kept_first_) return;
+  if (std::exchange(was_slow_, false) && stage_ == stage::open) {
+    drained_due_ = wanted_.has(websocket_event::kind::drained);
+    schedule(then);
+  }
+  if (stage_ != stage::ending) return;
+  shut_down_ = true;
+  transport_->shutdown_write();
+  ask(linger, then);
+  end_events(then);
+}
+
+void websocket::sent(std::size_t length) noexcept {
+  kept_bytes_ -= length;
+  kept_offset_ += length;
+  while (kept_first_ && kept_offset_ >= kept_first_->frame->size()) {
+    kept_offset_ -= kept_first_->frame->size();
+    kept_messages_ -= kept_first_->message ? 1 : 0;
+    kept_first_ = std::move(kept_first_->next);
+  }
+}
+
+void websocket::drop_kept() noexcept {
+  while (kept_first_) kept_first_ = std::move(kept_first_->next);
+  kept_offset_ = kept_bytes_ = kept_messages_ = 0;
+}
+
+// --- events, with the lock ----------------------------------------------------------
+
+bool websocket::has_event() const noexcept {
+  return open_due_ || drained_due_ || unhandled_first_ || shutdown_due_ || close_due_;
+}
+
+void websocket::schedule(deferred& then) noexcept {
+  if (over_ || scheduled_ || !has_event()) return;
+  scheduled_ = true;
+  then.turn = websocket_turn(shared_from_this());
+}
+
+void websocket::end_events(deferred& then) noexcept {
+  if (std::exchange(ended_, true)) return;
+  drained_due_ = shutdown_due_ = false;
+  close_due_ = wanted_.has(websocket_event::kind::close);
+  schedule(then);
+}
+
+void websocket::drop_unhandled() noexcept {
+  while (unhandled_first_) unhandled_first_ = std::move(unhandled_first_->next);
+  unhandled_bytes_ = 0;
+}
+
+// --- turns --------------------------------------------------------------------------
+
+websocket_event websocket::take_event() noexcept {
+  using kind = websocket_event::kind;
+  websocket_event taken;
+  locked([&](deferred& then) {
+    if (std::exchange(open_due_, false)) {
+      taken.what = kind::open;
+    } else if (std::exchange(drained_due_, false)) {
+      taken.what = kind::drained;
+    } else if (unhandled_first_) {
+      taken = {kind::message, unhandled_first_->text, std::move(unhandled_first_->data)};
+      unhandled_bytes_ -= taken.data.size() + sizeof(unhandled_message);
+      unhandled_first_ = std::move(unhandled_first_->next);
+    } else if (std::exchange(shutdown_due_, false)) {
+      taken.what = kind::shutdown;
+      shutting_down_ = true;
+    } else if (std::exchange(close_due_, false)) {
+      taken.what = kind::close;
+    }
+    if (paused_ && unhandled_bytes_ < settings_.most_unhandled / 2) {
+      paused_ = false;
+      ask(read_on, then);
+    }
+  });
+  return taken;
+}
+
+void websocket::finish_turn() noexcept {
+  locked([&](deferred& then) {
+    scheduled_ = false;
+    if (std::exchange(shutting_down_, false) && stage_ <= stage::open) begin_close(close_code::going_away, stage::closing, then);
+    schedule(then);
+  });
+}
+
+void websocket::abandon_turn() noexcept {
+  locked([&](deferred& then) {
+    scheduled_ = shutting_down_ = false;
+    if (stage_ <= stage::open) {
+      drop_unhandled();
+      begin_close(close_code::internal_error, stage::closing, then);
+    }
+    schedule(then);
+  });
+}
+
+void websocket::discard_turns() noexcept {
+  locked([&](deferred&) {
+    over_ = true;
+    drop_unhandled();
+  });
+}
+
+}  // namespace kino::server

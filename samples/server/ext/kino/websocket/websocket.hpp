@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+//
+// An open WebSocket, as those see it that write to it and that handle what it receives.
+
+#pragma once
+
+#include "base/options.hpp"
+#include "base/transport.hpp"
+#include "http/protocol.hpp"
+#include "http/rejection.hpp"
+#include "http/upgrade.hpp"
+#include "websocket/frame.hpp"
+#include "websocket/websocket_turn.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/uio.h>
+#include <utility>
+
+namespace kino::server {
+
+class websocket_protocol;
+
+/// A websocket_event is one call of the handler.
+struct websocket_event {
+  enum class kind : std::uint8_t {
+    none,
+    open,      ///< The client can be written to.
+    message,   ///< It has sent one.
+    drained,   ///< What was kept for it has been sent: it was slower than its writers.
+    shutdown,  ///< The server is being stopped; the connection is closed after this event.
+    close,     ///< The connection has ended. The last one.
+  };
+  kind what = kind::none;
+  bool text = false;  ///< Of a message.
+  std::string data = {};
+};
+
+/// The kinds of events that a handler wants, as bits.
+class websocket_interest {
+public:
+  constexpr websocket_interest() = default;
+  void add(websocket_event::kind one) { bits_ |= bit(one); }
+  [[nodiscard]] bool has(websocket_event::kind one) const { return (bits_ & bit(one)) != 0; }
+
+private:
+  static constexpr std::uint8_t bit(websocket_event::kind one) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(one)); }
+  std::uint8_t bits_ = 0;
+};
+
+/// A websocket is one connection from the response that begins it until its last event has been handled. It sends what
+/// any thread writes, keeps what the client does not take yet, and hands out events, one at a time and in order.
+///
+/// Written from any thread, a message goes to the transport at once, by that thread. What the transport does not take is
+/// kept, in order, and sent by the I/O thread. More than `most_kept` bytes are not: the connection is then closed, so a
+/// client that does not read costs no more than that.
+///
+/// Events:
+///
+///     none waits                    The first one that comes schedules a turn.
+///     a turn is scheduled or held   Further events wait; `finish` of the turn schedules the next one.
+///     most_unhandled bytes of       Reading stops, so the client waits, too. The turn that takes the message below half
+///     messages wait                 of it lets the I/O thread read on.
+///
+/// It ends when either side has said so and the other has answered, within `close_grace`; when the client breaks a rule,
+/// answers no ping or leaves; or with the server. Then the `close` event comes, after all messages.
+///
+/// Threads: any, unless stated otherwise. One leaf mutex guards it all, the transport included.
+/// Blocks:  never, except for the mutex.
+/// Lifetime: counted. Handles in the application may keep it beyond its connection; then nothing can be written.
+class websocket final : public upgrade, public std::enable_shared_from_this<websocket> {
+public:
+  struct settings {
+    std::size_t max_message_size = 1024 * 1024;
+    std::size_t most_unhandled = 256 * 1024;
+    std::size_t most_kept = 4 * 1024 * 1024;
+    clock::duration ping_interval = std::chrono::seconds(40);
+    clock::duration close_grace = std::chrono::seconds(5);
+  };
+  /// What the application keeps with the connection.
+  class companion {
+  public:
+    virtual ~companion() = default;
+  };
+
+  /// Its events are scheduled with `turns`, which is not used after its last one. `with` may be null.
+  websocket(settings const& chosen, websocket_interest wanted, websocket_scheduler& turns, std::unique_ptr<companion> with)
+      : settings_(chosen), wanted_(wanted), turns_(turns), companion_(std::move(with)), ping_interval_(chosen.ping_interval) {}
+  websocket(websocket const&) = delete;
+  ~websocket() override;
+
+  // upgrade
+  [[nodiscard]] std::unique_ptr<protocol> begin(protocol_context const& shared, protocol::host& connection, transport& to) override;
+
+  // --- for the application ---
+
+  [[nodiscard]] companion* with() const { return companion_.get(); }
+  /// Sends a message, or keeps it for the client. False if the connection is closing or closed, or is closed now because
+  /// it cannot be kept.
+  bool write(opcode kind, std::string_view data) noexcept;
+  bool write(shared_frame const& message) noexcept;
+  /// Begins to close the connection: nothing more is written, and no further message is handled.
+  void close(std::uint16_t status) noexcept;
+  /// Whether it can be written to.
+  [[nodiscard]] bool open() const noexcept;
+  /// The number of messages that are kept for the client.
+  [[nodiscard]] std::size_t kept() const noexcept;
+  [[nodiscard]] clock::duration ping_interval() const noexcept;
+  /// After that time without a word from the client, it is pinged, and after twice that time given up. Positive.
+  void set_ping_interval(clock::duration interval) noexcept;
+
+private:
+  friend class websocket_protocol;
+  friend class websocket_turn;
+  friend class websocket_line;
+
+  enum class stage : std::uint8_t {
+    upgrading,  ///< The response has not been sent: what is written is kept.
+    open,
+    closing,    ///< One side has sent a close frame.
+    ending,     ///< Both have, or none is expected: what is kept is sent, and the transport shut down.
+    closed,     ///< The transport is not used any more.
+  };
+  /// What only the I/O thread can do, as bits.
+  enum operation : unsigned {
+    nothing = 0,
+    wait_writable = 1,
+    wait_readable = 2,
+    read_on = 4,
+    look_at_time = 8,
+    linger = 16,
+    hang_up = 32,
+  };
+  /// What waits for the client.
+  struct kept_frame {
+    shared_frame frame;
+    bool message;
+    std::unique_ptr<kept_frame> next;
+  };
+  /// A message that waits for its turn.
+  struct unhandled_message {
+    bool text;
+    std::string data;
+    std::unique_ptr<unhandled_message> next;
+  };
+  /// What is done once the lock is given back.
+  struct deferred {
+    protocol::host* wake = nullptr;  // held
+    char const* lost = nullptr;      // why the connection is given up, for the log
+    websocket_turn turn;
+  };
+
+  // With the lock.
+  template <class Work>
+  void locked(Work work) noexcept;
+  void ask(unsigned what, deferred& then) noexcept;
+  [[nodiscard]] bool put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept;
+  void keep(shared_frame frame, bool message);
+  void begin_close(std::uint16_t status, stage next, deferred& then) noexcept;
+  void lose(deferred& then, char const* why = nullptr) noexcept;
+  void pump(deferred& then) noexcept;
+  void sent(std::size_t length) noexcept;
+  void drop_kept() noexcept;
+  void drop_unhandled() noexcept;
+  void end_events(deferred& then) noexcept;
+  void schedule(deferred& then) noexcept;
+  [[nodiscard]] bool has_event() const noexcept;
+
+  // For turns.
+  [[nodiscard]] websocket_event take_event() noexcept;
+  void finish_turn() noexcept;
+  void abandon_turn() noexcept;
+  void discard_turns() noexcept;
+
+  settings const settings_;
+  websocket_interest const wanted_;
+  websocket_scheduler& turns_;
+  std::unique_ptr<companion> const companion_;
+
+  mutable std::mutex mutex_;  // guards all that follows
+  stage stage_ = stage::upgrading;
+  protocol::host* host_ = nullptr;   // from `begin` until the connection is closed
+  transport* transport_ = nullptr;   // likewise
+  unsigned pending_ = nothing;
+  clock::duration ping_interval_;
+
+  std::unique_ptr<kept_frame> kept_first_;
+  kept_frame* kept_last_ = nullptr;
+  std::size_t kept_offset_ = 0;    // in the first one
+  std::size_t kept_bytes_ = 0;
+  std::size_t kept_messages_ = 0;
+  bool stalled_ = false;           // the transport is full
+  bool close_sent_ = false;        // or kept
+  bool lost_ = false;              // nothing more is sent
+  bool shut_down_ = false;         // all has been sent
+  bool was_slow_ = false;          // a `drained` event is due when nothing is kept any more
+
+  std::unique_ptr<unhandled_message> unhandled_first_;
+  unhandled_message* unhandled_last_ = nullptr;
+  std::size_t unhandled_bytes_ = 0;
+  bool paused_ = false;            // reading is, until a turn makes room
+  bool open_due_ = false;
+  bool drained_due_ = false;
+  bool shutdown_due_ = false;
+  bool shutting_down_ = false;     // the turn that is held is that of `shutdown`
+  bool close_due_ = false;
+  bool scheduled_ = false;         // a turn is scheduled or held
+  bool ended_ = false;             // nothing but `close` follows the messages
+  bool over_ = false;              // there will be none any more
+  websocket_turn next_in_line_;    // guarded by the websocket_line
+};
+
+// Calls `work` with the lock, and does afterwards what it has deferred. The caller keeps this object.
+template <class Work>
+void websocket::locked(Work work) noexcept {
+  deferred then;
+  {
+    std::lock_guard guard(mutex_);
+    work(then);
+  }
+  if (then.wake) {
+    if (then.lost) log_rejection(then.wake->peer(), {0, then.lost});
+    then.wake->wake();
+    then.wake->drop();
+  }
+  if (then.turn) turns_.schedule(std::move(then.turn));
+}
+
+}  // namespace kino::server

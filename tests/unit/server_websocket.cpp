@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+//
+// WebSockets, with a client in memory.
+
+#include "websocket/websocket.hpp"
+
+#include "../support/captured_log.hpp"
+#include "../support/websocket_talk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+using namespace websocket_test;
+using namespace std::chrono_literals;
+using server::opcode;
+namespace close_code = server::close_code;
+
+namespace {
+
+talk_setup small() {
+  talk_setup chosen;
+  chosen.settings.max_message_size = 1000;
+  chosen.settings.most_unhandled = 1000;
+  chosen.settings.most_kept = 5000;
+  chosen.room = 500;
+  return chosen;
+}
+
+talk_setup without(server::websocket_event::kind unwanted) {
+  talk_setup chosen;
+  chosen.wanted = {};
+  for (int i = 1; i != 6; ++i) {
+    auto const one = static_cast<server::websocket_event::kind>(i);
+    if (one != unwanted) chosen.wanted.add(one);
+  }
+  return chosen;
+}
+
+}  // namespace
+
+TEST_CASE("a client opens, talks and closes") {
+  talk here;
+  CHECK(here.events() == "o");
+  here.send(frame(text, "hello"));
+  here.send(frame(binary, "bytes"));
+  auto event = here.next_event();
+  CHECK(event.text);
+  CHECK(event.data == "hello");
+  CHECK(here.socket->write(opcode::text, "you said hello"));
+  event = here.next_event();
+  CHECK(!event.text);
+  CHECK(event.data == "bytes");
+  CHECK(here.socket->write(opcode::binary, ""));
+  auto got = here.next_frame();
+  CHECK(got.opcode == text);
+  CHECK(got.payload == "you said hello");
+  CHECK(here.next_frame().opcode == binary);
+  here.send(close_frame(1000, "bye"));
+  CHECK(here.next_frame().status() == 1000);
+  CHECK(here.sees_end());
+  CHECK(!here.link->lost());
+  CHECK(here.events() == "c");
+  CHECK(!here.socket->open());
+  CHECK(!here.socket->write(opcode::text, "late"));
+  here.link->end();
+  here.settle();
+  CHECK(here.link->closed());
+  CHECK(here.http.connections() == 0);
+}
+
+TEST_CASE("what the client sends with its handshake is read") {
+  talk_setup chosen;
+  chosen.upgrades = false;
+  talk here(chosen);
+  here.send("GET /chat HTTP/1.1\r\nHost: test.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + frame(text, "early"));
+  CHECK(here.events() == "omearly;");
+}
+
+TEST_CASE("the application closes, and the client answers") {
+  talk here;
+  here.send(frame(text, "never handled"));
+  here.socket->close(close_code::normal);
+  CHECK(!here.socket->open());
+  CHECK(here.next_frame().status() == 1000);
+  here.send(frame(text, "nor is this") + frame(ping));
+  CHECK(here.events() == "o");
+  CHECK(!here.sees_end());
+  here.send(close_frame(1000));
+  CHECK(here.next_frame().opcode == -1);  // one close frame is enough
+  CHECK(here.sees_end());
+  CHECK(!here.link->lost());
+  CHECK(here.events() == "c");
+}
+
+TEST_CASE("a client that does not answer a close frame is given up") {
+  talk here;
+  here.socket->close(close_code::normal);
+  here.settle();
+  CHECK(!here.sees_end());
+  here.wait(6s);
+  CHECK(here.link->closed());
+  CHECK(here.events() == "oc");
+}
+
+TEST_CASE("pings are answered, and pongs are not") {
+  talk here;
+  here.send(frame(ping, "1") + frame(pong, "unasked") + frame(ping, std::string(125, 'x')));
+  auto got = here.next_frame();
+  CHECK(got.opcode == pong);
+  CHECK(got.payload == "1");
+  CHECK(here.next_frame().payload == std::string(125, 'x'));
+  CHECK(here.next_frame().opcode == -1);
+}
+
+TEST_CASE("a silent client is pinged, and given up if it does not answer") {
+  captured_log const log;
+  talk here;
+  CHECK(here.events() == "o");
+  here.wait(39s);
+  CHECK(here.next_frame().opcode == -1);
+  here.wait(2s);
+  CHECK(here.next_frame().opcode == ping);
+  here.send(frame(pong));
+  here.wait(1s);
+  CHECK(!here.link->closed());
+  // The answer came at a time of the real clock, so it is old now.
+  here.wait(50s);
+  CHECK(here.next_frame().opcode == ping);
+  here.wait(41s);
+  CHECK(here.link->closed());
+  CHECK(here.events() == "c");
+  CHECK(log.text().find("does not answer a ping") != std::string::npos);
+}
+
+TEST_CASE("the time between pings can be set") {
+  talk here;
+  here.socket->set_ping_interval(5s);
+  CHECK(here.socket->ping_interval() == 5s);
+  here.settle();
+  here.wait(6s);
+  CHECK(here.next_frame().opcode == ping);
+}
+
+TEST_CASE("a client that breaks a rule is told which") {
+  struct {
+    std::string bytes;
+    unsigned status;
+  } const cases[]{{frame(text, "\xff"), 1007}, {frame(text, "x", {.masked = false}), 1002}, {frame(3), 1002},
+                  {frame(text, std::string(1001, 'x')), 1009}, {frame(binary, "x", {.length = 1ULL << 60}), 1009},
+                  {frame(closing, "x"), 1002}, {close_frame(1005), 1002}};
+  for (auto const& each : cases) {
+    captured_log const log;
+    talk here(small());
+    here.send(frame(text, "before") + each.bytes);
+    CHECK(here.next_frame().status() == each.status);
+    CHECK(here.sees_end());
+    CHECK(here.events() == "ombefore;c");
+    CHECK(log.text().find("WebSocket") != std::string::npos);
+  }
+}
+
+TEST_CASE("a client that reads slowly is written to later, in order") {
+  talk here(small());
+  CHECK(here.events() == "o");
+  std::size_t written = 0;
+  while (here.socket->kept() == 0) REQUIRE(here.socket->write(opcode::text, "message " + std::to_string(written++)));
+  for (int i = 0; i != 20; ++i) REQUIRE(here.socket->write(opcode::text, "message " + std::to_string(written++)));
+  CHECK(here.socket->kept() > 0);
+  CHECK(here.events().empty());
+  for (std::size_t i = 0; i != written; ++i) CHECK(here.next_frame().payload == "message " + std::to_string(i));
+  CHECK(here.socket->kept() == 0);
+  CHECK(here.events() == "d");
+  CHECK(here.socket->write(opcode::text, "fast"));
+  CHECK(here.events().empty());
+}
+
+TEST_CASE("a client that does not read loses its connection") {
+  captured_log const log;
+  talk here(small());
+  CHECK(here.events() == "o");
+  int written = 0;
+  while (here.socket->write(opcode::text, std::string(100, 'x'))) REQUIRE(++written < 100);
+  CHECK(written >= 50);
+  CHECK(!here.socket->open());
+  here.settle();
+  CHECK(here.link->lost());
+  CHECK(here.events() == "c");
+  CHECK(log.text().find("does not read") != std::string::npos);
+  // One message may be longer: it is refused only if something else waits.
+  talk other(small());
+  CHECK(other.socket->write(opcode::binary, std::string(20'000, 'x')));
+  CHECK(other.socket->open());
+}
+
+TEST_CASE("reading stops while messages wait to be handled") {
+  talk here(small());
+  CHECK(here.next_event().what == server::websocket_event::kind::open);
+  std::string all;
+  for (int i = 0; i != 200; ++i) all += frame(text, "message " + std::to_string(i));
+  std::string_view left = all;
+  for (int i = 0; i != 100; ++i) {
+    left.remove_prefix(here.link->send(left));
+    here.settle();
+  }
+  CHECK(!left.empty());  // neither the server nor the network takes it
+  std::string seen;
+  while (!left.empty()) {
+    seen += here.events();
+    left.remove_prefix(here.link->send(left));
+  }
+  seen += here.events();
+  std::string expected;
+  for (int i = 0; i != 200; ++i) expected += "mmessage " + std::to_string(i) + ";";
+  CHECK(seen == expected);
+}
+
+TEST_CASE("one event at a time, and the next one after it") {
+  talk here;
+  here.send(frame(text, "1") + frame(text, "2"));
+  REQUIRE(here.turns.size() == 1);
+  auto turn = std::move(here.turns.front());
+  here.turns.clear();
+  CHECK(turn.take().what == server::websocket_event::kind::open);
+  here.send(frame(text, "3"));
+  CHECK(here.turns.empty());
+  turn.finish();
+  CHECK(here.turns.size() == 1);
+  CHECK(here.events() == "m1;m2;m3;");
+}
+
+TEST_CASE("a turn that is dropped closes the connection, and its last event follows") {
+  talk here;
+  here.send(frame(text, "1") + frame(text, "2"));
+  here.drop_turns();
+  CHECK(here.next_frame().status() == 1011);
+  here.send(close_frame(1011));
+  CHECK(here.events() == "oc");  // `open` had not been taken
+}
+
+TEST_CASE("when turns cannot be taken any more, none follows") {
+  talk here;
+  here.refuses = true;
+  here.drop_turns();
+  here.send(frame(text, "1"));
+  here.link->reset();
+  here.settle();
+  CHECK(here.events().empty());
+}
+
+TEST_CASE("a server that drains lets the application say goodbye") {
+  talk here;
+  CHECK(here.events() == "o");
+  here.http.begin_drain();
+  here.settle();
+  REQUIRE(here.turns.size() == 1);
+  auto turn = std::move(here.turns.front());
+  here.turns.clear();
+  CHECK(turn.take().what == server::websocket_event::kind::shutdown);
+  CHECK(here.socket->write(opcode::text, "goodbye"));
+  turn.finish();
+  CHECK(here.next_frame().payload == "goodbye");
+  CHECK(here.next_frame().status() == 1001);
+  here.send(close_frame(1001));
+  CHECK(here.events() == "c");
+  CHECK(here.http.live() == 0);
+}
+
+TEST_CASE("a server that drains closes at once if the application has nothing to say") {
+  talk here(without(server::websocket_event::kind::shutdown));
+  here.http.begin_drain();
+  CHECK(here.next_frame().status() == 1001);
+  here.send(close_frame(1001));
+  CHECK(here.events() == "oc");
+}
+
+TEST_CASE("events that the handler does not want are not scheduled") {
+  using kind = server::websocket_event::kind;
+  talk silent(without(kind::open));
+  CHECK(silent.turns.empty());
+  talk deaf(without(kind::message));
+  CHECK(deaf.events() == "o");
+  deaf.send(frame(text, "unheard"));
+  CHECK(deaf.turns.empty());
+  talk careless(without(kind::close));
+  CHECK(careless.events() == "o");
+  careless.link->reset();
+  careless.settle();
+  CHECK(careless.turns.empty());
+}
+
+TEST_CASE("a frame is shared by those that send it") {
+  talk one(small());
+  talk other(small());
+  server::shared_frame const shared = server::encode_frame(opcode::text, std::string(400, 'x'));
+  for (int i = 0; i != 5; ++i) {
+    CHECK(one.socket->write(shared));
+    CHECK(other.socket->write(shared));
+  }
+  CHECK(shared.use_count() > 4);
+  for (int i = 0; i != 5; ++i) {
+    CHECK(one.next_frame().payload.size() == 400);
+    CHECK(other.next_frame().payload.size() == 400);
+  }
+  CHECK(shared.use_count() == 1);
+}
+
+TEST_CASE("everything arrives in order, whatever the transport does") {
+  for (std::uint32_t seed = 1; seed <= 150; ++seed) {
+    CAPTURE(seed);
+    stress::dice chance(seed);
+    talk_setup chosen = small();
+    chosen.settings.most_kept = 1'000'000;
+    chosen.faults = {chance.below(3), 2 * chance.below(3), 4 * chance.below(2), 0, 3 * chance.below(2)};
+    chosen.room = 50 + chance.below(400);
+    talk here(chosen, seed);
+    std::string wire, to_server, to_client, seen, got;
+    for (int i = 0; i != 30; ++i) {
+      std::string const data = std::to_string(i) + std::string(chance.below(90), 'x');
+      wire += frame(text, data, {.last = false}) + (chance.once_in(4) ? frame(ping, "p") : "") + frame(continuation, ";");
+      to_server += "m" + data + ";;";
+    }
+    wire += close_frame(1000);
+    std::string_view left = wire;
+    int written = 0;
+    bool ended = false;
+    for (int idle = 0; !ended; ++idle) {
+      REQUIRE(idle < 100'000);
+      switch (chance.below(5)) {
+        case 0: left.remove_prefix(here.link->send(left.substr(0, 1 + chance.below(100)))); break;
+        case 1: here.arrived += here.link->receive(1 + chance.below(100)); break;
+        case 2: here.settle(); break;
+        case 3:
+          if (written != 30) {
+            std::string const data = std::to_string(written) + std::string(chance.below(90), 'y');
+            if (here.socket->write(opcode::text, data)) {
+              ++written;
+              to_client += data + ";";
+            }
+          }
+          break;
+        default: {
+          auto const one = here.next_event();
+          if (one.what == server::websocket_event::kind::message) seen += "m" + one.data + ";";
+          ended = one.what == server::websocket_event::kind::close;
+        }
+      }
+      if (!here.socket->open()) written = 30;
+    }
+    CHECK(seen == to_server);
+    for (;;) {
+      auto const one = here.next_frame();
+      REQUIRE(one.opcode != -2);
+      if (one.opcode == text) got += one.payload + ";";
+      if (one.opcode == closing) CHECK(one.status() == 1000);
+      if (one.opcode == -1) break;
+    }
+    CHECK(got == to_client);
+    CHECK(here.sees_end());
+    CHECK(!here.link->lost());
+  }
+}
