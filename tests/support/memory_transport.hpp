@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/transport.hpp"
-#include "net/readiness.hpp"
+#include "base/readiness.hpp"
 
 #include "stress.hpp"
 

@@ -58,6 +58,9 @@ public:
   [[nodiscard]] virtual std::uint64_t unacknowledged() const noexcept = 0;
   /// What an event loop watches for the transport.
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
+  /// A new descriptor of the same socket, which the caller owns and which `close` does not end; -1 if there is none, or
+  /// if its bytes are not those of this transport.
+  [[nodiscard]] virtual int duplicate() const noexcept { return -1; }
 };
 
 }  // namespace kino::server

@@ -95,6 +95,9 @@ public:
   /// Ends the response so that the client sees that it is incomplete.
   void cut();
 
+  /// See response_sink::duplicate_socket.
+  [[nodiscard]] int duplicate_socket() { return inherited() ? -1 : sink_->duplicate_socket(*this); }
+
   /// Takes bytes of the body and lets the connection read on when there is room again. Throws
   /// std::system_error, if they are in a file that cannot be read.
   [[nodiscard]] body_pipe::taken read(char* out, std::size_t room);

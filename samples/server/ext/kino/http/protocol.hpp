@@ -6,6 +6,7 @@
 
 #include "base/deadline.hpp"
 #include "base/options.hpp"
+#include "base/readiness.hpp"
 #include "base/transport.hpp"
 #include "http/endpoint.hpp"
 #include "http/request_handler.hpp"
@@ -68,6 +69,9 @@ public:
     /// its exchanges, and lives as long as the connection. It has left no deadline set, and nothing that it wants to send.
     /// Called from `received` or `attend`, as the last action. If this throws, this protocol still has the connection.
     virtual void become(std::unique_ptr<protocol> next, std::string_view received) = 0;
+    /// Makes what tells when another descriptor is ready, which the caller owns and closes later. Throws std::bad_alloc or
+    /// std::system_error.
+    [[nodiscard]] virtual std::unique_ptr<readiness> watch(int descriptor) = 0;
     /// Closes the connection; calls `close` of the protocol.
     virtual void close() noexcept = 0;
     /// Logs the exception and closes the connection.

@@ -52,6 +52,11 @@ public:
   /// Whether the client had left when the handling of `from`, which was ready at its `ready_at`, might have begun.
   [[nodiscard]] virtual bool client_gone(exchange const& from) = 0;
 
+  /// A new descriptor of the connection's socket, which the caller owns; see transport::duplicate. -1 unless nothing else
+  /// is between the application and the client: no byte has been read behind the request, none waits to be sent, and none
+  /// will be read before the response. Then the response should take the connection over: see upgrade.
+  [[nodiscard]] virtual int duplicate_socket(exchange&) { return -1; }
+
   /// The two ends of the connection.
   [[nodiscard]] virtual endpoint const& peer() const = 0;
   [[nodiscard]] virtual endpoint const& local() const = 0;

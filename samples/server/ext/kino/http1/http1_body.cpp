@@ -24,6 +24,7 @@ void http1_protocol::hand_over() {
   hand_over_due_ = false;
   current_->add_weak();
   body_held_ = true;
+  http1_state::of(*current_).followed = true;
   pipeline_.serve(std::move(reply_));
 }
 
@@ -35,7 +36,7 @@ bool http1_protocol::reads_into_body() const {
 void http1_protocol::received_body(std::size_t length) {
   current_->collected().commit(length);
   current_->count_body(length);
-  if (parser_.skip_body(length)) return request_complete();
+  if (parser_.skip_body(length)) return request_complete(false);
   await_body(length);
 }
 

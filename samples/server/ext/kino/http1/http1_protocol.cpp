@@ -153,7 +153,8 @@ rejection http1_protocol::on_head() {
   return {};
 }
 
-void http1_protocol::request_complete() {
+// `followed`: bytes behind the request have been read.
+void http1_protocol::request_complete(bool followed) {
   exchange& complete = *std::exchange(current_, nullptr);
   last_request_ = !complete.head().keep_alive || http1_state::of(complete).ordinal >= limits_.max_keep_alive;
   bool const may_upgrade = complete.head().asks_upgrade;
@@ -170,6 +171,7 @@ void http1_protocol::request_complete() {
   // Usually later than the alarm that is set; then this costs nothing.
   alarm_.set(coarse_now() + limits_.keep_alive_timeout);
   if (may_upgrade && pipeline_.busy()) paused_ = pause::pipeline_full;
+  http1_state::of(complete).followed = followed || wants_input();
   pipeline_.serve(std::move(reply_));
 }
 

@@ -82,6 +82,9 @@ public:
   void unanswered(exchange& from, kino::ending how) noexcept override;
   void resume_reading(exchange&) override { pipeline_.resume_reading(); }
   [[nodiscard]] bool client_gone(exchange const& from) override { return pipeline_.gave_up(from.ready_at()); }
+  [[nodiscard]] int duplicate_socket(exchange& from) override {
+    return http1_state::of(from).followed ? -1 : pipeline_.duplicate_socket(from);
+  }
   [[nodiscard]] endpoint const& peer() const override { return host_.peer(); }
   [[nodiscard]] endpoint const& local() const override { return host_.local(); }
   void release() noexcept override { host_.drop(); }
@@ -115,7 +118,7 @@ private:
   void hand_over();
   void change_protocol();
   void give_up_current() noexcept;
-  void request_complete();
+  void request_complete(bool followed);
   void refuse(rejection const& why);
   void read_on();
   void await_output(io_result::state what);

@@ -78,7 +78,7 @@ std::string_view http1_protocol::parse(std::string_view bytes) {
     bytes.remove_prefix(result.consumed);
     switch (result.what) {
       case http_parser::state::complete:
-        request_complete();
+        request_complete(!bytes.empty());
         if (!wants_input()) return bytes;  // They may not be a request.
         break;
       case http_parser::state::rejected: refuse(parser_.why()); return {};

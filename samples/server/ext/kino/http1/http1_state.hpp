@@ -27,7 +27,7 @@ struct http1_state final : protocol_state {
     out.upgrade.reset();
     out.attached = out.last = out.writer_waits = false;
     out.keep_alive = true;
-    refused = false;
+    refused = followed = false;
   }
 
   /// What goes out; guarded by the response_pipeline's lock.
@@ -45,6 +45,7 @@ struct http1_state final : protocol_state {
   outgoing out;
   std::size_t ordinal = 0;  // among the requests of its connection, from 1; constant once the request is attached
   bool refused = false;     // likewise: the response says why
+  bool followed = false;    // likewise, once it is handed over: bytes behind it have been read, or may be
   exchange* next = nullptr; // in a list of the thread that has removed both from the queue
 };
 

@@ -150,6 +150,13 @@ void response_pipeline::drop_queue(deferred& then) {
   }
 }
 
+int response_pipeline::duplicate_socket(exchange& from) {
+  std::lock_guard guard(mutex_);
+  http1_state::outgoing const& out = output_of(from);
+  if (!out.attached || closing_ || &front() != &from || !out.bytes.empty()) return -1;
+  return transport_.duplicate();
+}
+
 void response_pipeline::cut(exchange& from) {
   deferred then;
   {

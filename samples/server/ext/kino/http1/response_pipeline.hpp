@@ -95,6 +95,8 @@ public:
   bool end_after(exchange const& last);
   /// See exchange::await_room.
   bool await_room(exchange& writer);
+  /// See response_sink::duplicate_socket.
+  [[nodiscard]] int duplicate_socket(exchange& from);
   /// Makes the end of the connection visible as an error, now.
   void cut(exchange& from);
 

@@ -3,6 +3,7 @@
 #include "net/connection.hpp"
 
 #include "http/rejection.hpp"
+#include "net/descriptor_readiness.hpp"
 #include "net/http_server.hpp"
 #include "net/io_thread.hpp"
 
@@ -148,6 +149,10 @@ void connection::become(std::unique_ptr<protocol> next, std::string_view receive
   if (input_ended_) protocol_->input_ended();
   follow_server();
   wait_readable();
+}
+
+std::unique_ptr<readiness> connection::watch(int descriptor) {
+  return std::make_unique<descriptor_readiness>(home_.context(), descriptor);
 }
 
 // --- ending -------------------------------------------------------------------------

@@ -5,11 +5,11 @@
 #pragma once
 
 #include "base/deadline.hpp"
+#include "base/readiness.hpp"
 #include "base/transport.hpp"
 #include "http/endpoint.hpp"
 #include "http/protocol.hpp"
 #include "net/notice.hpp"
-#include "net/readiness.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -59,6 +59,7 @@ private:
   void await_output(io_result::state what) override;
   void linger() override;
   void become(std::unique_ptr<protocol> next, std::string_view received) override;
+  [[nodiscard]] std::unique_ptr<readiness> watch(int descriptor) override;
   void close() noexcept override;
   void fail(std::exception const& why) noexcept override;
 

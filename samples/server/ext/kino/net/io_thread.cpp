@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "net/connection.hpp"
+#include "net/descriptor_readiness.hpp"
 #include "net/http_server.hpp"
 
 #include <exception>

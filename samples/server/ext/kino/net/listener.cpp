@@ -4,10 +4,10 @@
 
 #include "base/log.hpp"
 #include "http1/response_encoder.hpp"
+#include "net/descriptor_readiness.hpp"
 #include "net/http_server.hpp"
 #include "net/io_thread.hpp"
 #include "net/plain_transport.hpp"
-#include "net/readiness.hpp"
 #include "net/tls_acceptor.hpp"
 
 #include <arpa/inet.h>

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <new>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -71,6 +72,8 @@ void plain_transport::close(ending how) noexcept {
   }
   ::close(std::exchange(socket_, -1));
 }
+
+int plain_transport::duplicate() const noexcept { return ::fcntl(socket_, F_DUPFD_CLOEXEC, 0); }
 
 std::uint64_t plain_transport::unacknowledged() const noexcept {
   int bytes = 0;

@@ -29,6 +29,7 @@ public:
   void close(ending how) noexcept override;
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept override;
   [[nodiscard]] int descriptor() const noexcept override { return socket_; }
+  [[nodiscard]] int duplicate() const noexcept override;
 
 private:
   int socket_;

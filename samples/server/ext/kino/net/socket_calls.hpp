@@ -49,6 +49,24 @@ inline int open_socket(int family) noexcept {
 #endif
 }
 
+/// Two connected stream sockets, set up; returns whether there are any, else errno says why not.
+inline bool open_socket_pair(int (&ends)[2]) noexcept {
+#ifdef KINO_SOCKET_FLAGS
+  return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0;
+#else
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return false;
+  ends[0] = set_up_socket(ends[0]);
+  ends[1] = set_up_socket(ends[1]);
+  if (ends[0] >= 0 && ends[1] >= 0) return true;
+  int const error = errno;
+  for (int const end : ends) {
+    if (end >= 0) ::close(end);
+  }
+  errno = error;
+  return false;
+#endif
+}
+
 /// The next connection of `listening`, set up, and its address; -1 with errno.
 inline int accept_socket(int listening, sockaddr_storage& from) noexcept {
   socklen_t length = sizeof from;

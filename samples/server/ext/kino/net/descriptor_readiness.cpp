@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-#include "net/readiness.hpp"
+#include "net/descriptor_readiness.hpp"
 
 namespace kino::server {
 
