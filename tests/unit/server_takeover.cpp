@@ -213,6 +213,15 @@ TEST_CASE("an application that closes its socket ends the connection, and one th
   CHECK(one.link->sees_end());
   CHECK(one.http().live() == 0);
 
+  bench quick(1);
+  quick.link->send(asking + "not read");
+  while (!quick.application) quick.io();
+  quick.application->send("all");
+  quick.application->close();
+  quick.run();
+  CHECK(quick.link->receive(100) == "all");
+  CHECK(quick.link->sees_end());
+
   bench other(1);
   other.link->send(asking);
   other.run();

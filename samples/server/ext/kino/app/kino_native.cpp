@@ -5,6 +5,7 @@
 #include "app/native.hpp"
 #include "base/log.hpp"
 #include "rack/rack_input.hpp"
+#include "rack/rack_response.hpp"
 #include "rack/rack_stream.hpp"
 
 #include <kino/convert.hpp>
@@ -56,6 +57,7 @@ KINO_EXTENSION(kino_native) {
   native::all_environments = new rack_env(held);
   rack_input::define(held, module);
   rack_stream::define(held, module);
+  define_rack_response();
   native::define_lifecycle(module);
   native::define_workers(module);
   native::define_supervision(module);

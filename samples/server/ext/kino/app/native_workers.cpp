@@ -3,6 +3,7 @@
 // What workers call: to join and leave, to take requests and to respond.
 
 #include "app/native.hpp"
+#include "net/takeover.hpp"
 #include "rack/rack_response.hpp"
 #include "rack/rack_stream.hpp"
 
@@ -55,9 +56,25 @@ VALUE answer_and_take(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE status
   servers::pin const from = server_of(held, id);
   std::size_t const index = slot_of(held, slot);
   worker_context& at = from->busy_context_at(index);
+  if (at.hijacked) return from->take(held, index);
   at.writer = {};
   send_response(held, at, status, headers, body);
   return from->take(held, index);
+}
+
+// Returns a descriptor of the connection, which the caller owns.
+VALUE hijack(gvl const& held, VALUE, VALUE id, VALUE slot) {
+  servers::pin const from = server_of(held, id);
+  worker_context& at = from->busy_context_at(slot_of(held, slot));
+  int const descriptor = take_over_connection(at.reply);
+  at.hijacked = true;
+  at.count_served();
+  return kino::to_ruby(held, descriptor);
+}
+
+VALUE set_rack_hijack(gvl const& held, VALUE, VALUE callable) {
+  environments().set_hijack(held, callable);
+  return callable;
 }
 
 VALUE stream(gvl const& held, VALUE, kino::arguments all) {
@@ -89,6 +106,8 @@ void define_workers(VALUE native) {
   kino::define_function<take>(native, "take");
   kino::define_function<answer_and_take>(native, "answer_and_take");
   kino::define_function<stream>(native, "stream");
+  kino::define_function<hijack>(native, "hijack");
+  kino::define_function<set_rack_hijack>(native, "rack_hijack=");
 }
 
 }  // namespace kino::server::native

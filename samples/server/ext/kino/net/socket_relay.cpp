@@ -75,7 +75,7 @@ void socket_relay::feed_application() {
     iovec const all = {to_application_.data(), to_application_.size()};
     io_result const sent = application_->write_some({&all, 1});
     if (sent.failed()) {
-      application_gone_ = application_ended_ = input_over_ = true;
+      application_gone_ = input_over_ = true;  // What it has written before is still there.
       to_application_.clear(0);
     } else if (!sent.done()) {
       wait(readiness::event::writable, writing_);

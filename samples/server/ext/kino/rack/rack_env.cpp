@@ -29,7 +29,7 @@ constexpr std::string_view known_keys[] = {
     "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
     "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "SCRIPT_NAME",
     "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN",
-    "SSL_CLIENT_VERIFY", "rack.errors", "rack.input", "rack.response_finished", "rack.url_scheme",
+    "SSL_CLIENT_VERIFY", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input", "rack.response_finished", "rack.url_scheme",
 };
 
 // Values that depend on no client.
@@ -90,6 +90,11 @@ void rack_env::set_errors(gvl const& held, VALUE stream) {
   errors_ = stream;
 }
 
+void rack_env::set_hijack(gvl const& held, VALUE callable) {
+  kino::protect(held, [callable] { rb_gc_register_mark_object(callable); });
+  hijack_ = callable;
+}
+
 VALUE rack_env::make(gvl const& held, worker_context& at) {
   return kino::protect(held, [&] { return filled(held, at); });
 }
@@ -114,7 +119,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
   request const& head = from.head();
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
 
-  VALUE const hash = kino::new_hash(held, static_cast<long>(head.fields().name_count() + 14));
+  VALUE const hash = kino::new_hash(held, static_cast<long>(head.fields().name_count() + 16));
   // A body that is all there has a length, however it came, and no coding any more.
   bool const measured = head.unknown_length && !from.streamed();
   char length[20];
@@ -138,6 +143,8 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
   entries.add(key("rack.url_scheme"), *values_.find(secure ? "https" : "http"));
   if (secure) add_security(entries, from.peer());
   entries.add(key("rack.input"), input);
+  entries.add(key("rack.hijack?"), Qtrue);
+  if (head.version != http_version::http_2) entries.add(key("rack.hijack"), hijack_);
   if (measured) {
     char* const end = std::to_chars(length, length + sizeof length, from.collected().size()).ptr;
     entries.add(key("CONTENT_LENGTH"),

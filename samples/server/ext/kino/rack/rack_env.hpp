@@ -26,6 +26,9 @@ public:
   /// Sets "rack.errors" of every environment: a shareable object, kept forever. Call before a server exists.
   void set_errors(gvl const& held, VALUE stream);
 
+  /// Likewise "rack.hijack", for requests over HTTP/1: what takes the connection over.
+  void set_hijack(gvl const& held, VALUE callable);
+
   /// Creates the environment of the current request of `at`. Throws ruby_error.
   [[nodiscard]] VALUE make(gvl const& held, worker_context& at);
 
@@ -38,6 +41,7 @@ private:
   kino::frozen_string_cache keys_;
   kino::frozen_string_cache values_;
   VALUE errors_ = Qnil;
+  VALUE hijack_ = Qnil;
 };
 
 }  // namespace kino::server

@@ -15,6 +15,8 @@ namespace {
 
 using problem = response_head::problem;
 
+VALUE partial_hijack = Qnil;
+
 std::string_view bytes_of(VALUE string) {
   return {RSTRING_PTR(string), static_cast<std::size_t>(RSTRING_LEN(string))};
 }
@@ -71,11 +73,7 @@ std::string inspected(gvl const& held, VALUE object) {
 }
 
 [[noreturn]] void refuse(gvl const& held, reading const& seen) {
-  if (seen.hijacks) {
-    throw kino::raise(rb_eArgError,
-                      "kino: the response has \"rack.hijack\", which this server does not "
-                      "support; return a body that responds to #call");
-  }
+  if (seen.hijacks) throw kino::raise(partial_hijack, "kino: the response has a rack.hijack instead of its body");
   std::string const what = seen.head ? "kino: the response header " : "kino: the response trailer ";
   std::string const field = inspected(held, seen.name) + " => " + inspected(held, seen.value);
   switch (seen.found) {
@@ -165,6 +163,11 @@ private:
 };
 
 }  // namespace
+
+void define_rack_response() {
+  partial_hijack = rb_define_class_under(rb_define_module("Kino"), "PartialHijack", rb_eStandardError);
+  rb_gc_register_mark_object(partial_hijack);
+}
 
 void send_response(gvl const& held, worker_context& at, VALUE status, VALUE headers, VALUE body) {
   exchange& to = exchange::of(at.reply);

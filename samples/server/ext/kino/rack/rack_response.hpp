@@ -14,6 +14,10 @@
 
 namespace kino::server {
 
+/// Defines Kino::PartialHijack, which the functions below raise for headers with "rack.hijack": a callable body, in the place
+/// where Rack 2 has it. On the main Ractor.
+void define_rack_response();
+
 /// Sends a complete response to the request of `at`. `body` is an Array of Strings, a String or nil.
 ///
 /// Raises ArgumentError or TypeError if HTTP does not allow the response; then nothing is sent, and the request stays

@@ -26,6 +26,7 @@ struct worker_context {
 
   byte_buffer scratch;     // empty between calls
 
+  bool hijacked = false;  // the application has the connection of the current request
   bool counted = true;  // whether the current request, if any, has been counted as served
 
   // Statistics of the slot, over all workers that had it. One writer, read by anyone: relaxed, they order
@@ -54,6 +55,7 @@ struct worker_context {
   void let_go() {
     input.cut();
     stream.cut();
+    hijacked = false;
     if (!reply) return;
     if (writer.open()) writer.abort();
     writer = {};

@@ -2,6 +2,7 @@
 
 require_relative "../app/log"
 require_relative "../native"
+require_relative "current_request"
 
 module Kino
   # Sends the responses that do not fit the one-crossing path: enumerable and callable bodies, bodies
@@ -20,6 +21,8 @@ module Kino
     # Answers the slot's current request and returns the next one (nil: no more). Raises only before
     # anything has been sent, so the caller can still answer 500.
     def self.send(id, slot, env, status, headers, body)
+      return hijacked(id, slot, env, status, headers, body) if env[Hijack::IO_KEY]
+
       # nil: this body cannot be an Array, as in Ruby's own conversions, so it is enumerated. Rack specifies that to_ary
       # of a body with #close closes it.
       chunks = body.to_ary if body.respond_to?(:to_ary) && !body.respond_to?(:trailers)
@@ -40,6 +43,7 @@ module Kino
     def self.complete(id, slot, env, status, headers, chunks)
       callbacks = env["rack.response_finished"]
       return Native.answer_and_take(id, slot, status, headers, chunks) if callbacks.nil? || callbacks.empty?
+      return hijacked(id, slot, env, status, headers, chunks) if env[Hijack::IO_KEY]
 
       error = pour(id, slot, env, status, headers, chunks)
       finish(env, status, headers, error)
@@ -51,9 +55,17 @@ module Kino
       callbacks = env["rack.response_finished"]
       body = FAILED_BODIES.fetch(status, FAILED_BODIES[500])
       return Native.answer_and_take(id, slot, status, FAILED_HEADERS, body) if callbacks.nil? || callbacks.empty?
+      return hijacked(id, slot, env, status, FAILED_HEADERS, body, error) if env[Hijack::IO_KEY]
 
       pour(id, slot, env, status, FAILED_HEADERS, body)
       finish(env, status, FAILED_HEADERS, error)
+      Native.take(id, slot)
+    end
+
+    # The application has the connection; what it returned, or raised, is no response.
+    def self.hijacked(id, slot, env, status, headers, body, error = nil)
+      close(body, env)
+      finish(env, status, headers, error)
       Native.take(id, slot)
     end
 

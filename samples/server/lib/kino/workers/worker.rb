@@ -4,6 +4,7 @@ require_relative "heap_reserve"
 require_relative "../app/log"
 require_relative "../native"
 require_relative "chunked_body"
+require_relative "current_request"
 require_relative "response"
 
 module Kino
@@ -54,10 +55,11 @@ module Kino
 
     def self.serve(id, slot, app)
       watch = HeapReserve::Watch.new(id) unless Ractor.current == Ractor.main
+      current = CurrentRequest.start(id, slot)
       env = Native.take(id, slot)
       while env
         watch&.request # now, because the server may be gone when the app is done
-        env = exchange(id, slot, app, env)
+        env = exchange(id, slot, app, current.env = env)
       end
     end
 
@@ -70,6 +72,8 @@ module Kino
       else
         Response.send(id, slot, env, status, headers, body)
       end
+    rescue PartialHijack
+      Response.send(id, slot, env, status, headers.reject { |name,| name == "rack.hijack" }, headers["rack.hijack"])
     rescue BodyError => e
       # The client disconnected in its body or violated a rule, which the native server has logged: not the app's error.
       Response.failed(id, slot, env, e, e.status) unless Native.gone?(id)

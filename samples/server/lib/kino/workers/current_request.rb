@@ -1,0 +1,57 @@
+# frozen_string_literal: true
+
+require "socket"
+
+require_relative "../native"
+
+module Kino
+  # The request that a worker's thread handles, for keys of its env whose values all requests share, in all Ractors.
+  class CurrentRequest
+    KEY = :kino_current_request
+
+    attr_reader :id, :slot
+    attr_accessor :env
+
+    def initialize(id, slot)
+      @id = id
+      @slot = slot
+      @env = nil
+    end
+
+    # That of the calling thread. Raises RuntimeError in a thread that handles none.
+    def self.get(user)
+      current = Thread.current.thread_variable_get(KEY)
+      return current if current&.env
+
+      raise "kino: #{user} has to be called by the thread that handles the request, while it does"
+    end
+
+    # For the thread of a worker.
+    def self.start(id, slot)
+      current = new(id, slot)
+      Thread.current.thread_variable_set(KEY, current)
+      current
+    end
+  end
+
+  # env["rack.hijack"]: takes the connection of a request out of the server.
+  module Hijack
+    # Where the IO stays, also for Response: a request that has it needs no response.
+    IO_KEY = "rack.hijack_io"
+
+    # Returns an IO for the connection, which belongs to the application from now on; the same one for each call.
+    def self.call
+      current = CurrentRequest.get("rack.hijack")
+      current.env[IO_KEY] ||= open(Native.hijack(current.id, current.slot))
+    end
+
+    def self.open(descriptor)
+      any = Socket.for_fd(descriptor)
+      any.autoclose = false
+      (any.local_address.unix? ? UNIXSocket : TCPSocket).for_fd(descriptor)
+    end
+    private_class_method :open
+
+    Native.rack_hijack = self
+  end
+end
