@@ -4,7 +4,7 @@
 # the same files into its extension. Each folder includes only those before it on the lists.
 #
 #   kino_http         messages, the access log, HTTP/1, HTTP/2 and WebSockets, without sockets, and what loads kino_tls
-#   kino_http_server  listeners, connections and admission, on top of it
+#   kino_http_server  listeners, connections, admission and the control plane, on top of it
 #
 # kino_add_http_server(SUFFIX definition...) adds another pair, compiled with these definitions.
 
@@ -27,7 +27,7 @@ function(kino_add_http_server suffix)
     list(APPEND http http2)
   endif()
   list(APPEND http websocket)
-  foreach(target "kino_http:${http}" "kino_http_server:net;admission")
+  foreach(target "kino_http:${http}" "kino_http_server:net;admission;control")
     string(REPLACE ":" ";" folders "${target}")
     list(POP_FRONT folders name)
     list(TRANSFORM folders REPLACE "(.+)" "${kino_http_server_dir}/\\1/*.cpp")

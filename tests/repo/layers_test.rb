@@ -8,7 +8,7 @@ require "minitest/autorun"
 
 class LayersTest < Minitest::Test
   ROOT = File.expand_path("../../samples/server/ext/kino", __dir__)
-  LAYERS = %w[tls base http observers http1 http2 websocket net admission rack app].freeze
+  LAYERS = %w[tls base http observers http1 http2 websocket net admission control rack app].freeze
   # What a layer may know beyond C++, the C library and those parts of kino that need no Ruby.
   SOCKETS = %r{\A(asio|netinet)/|\Asys/un\.h|\Apoll\.h}
   SOCKET_CALLS = /(?<!\w)::(recv|send|sendmsg|shutdown|accept4?|setsockopt|getsockopt|ioctl)\(/

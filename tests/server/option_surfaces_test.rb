@@ -17,6 +17,7 @@ class OptionSurfacesTest < ServerTest
     Kino::OptionTypes::Path => ->(_) { ["other.file"] },
     Kino::OptionTypes::Text => ->(option) { [option.example, "é -x"] },
     Kino::OptionTypes::Addresses => ->(_) { [["127.0.0.2", "[::1]:81"], ["unix:///tmp/a.sock?mode=0660"]] },
+    Kino::SecretType => ->(_) { ["another-secret-123456", "@other.file"] },
     Kino::LogDestinationType => ->(_) { ["stderr"] },
     Kino::LogFormatType => ->(_) { ["json", "$status $target"] },
     Kino::OptionTypes::List => ->(option) { [option.example] },

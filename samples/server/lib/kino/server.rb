@@ -5,6 +5,7 @@ require "shellwords"
 require_relative "app/access_log"
 require_relative "listen/address"
 require_relative "app/banner"
+require_relative "control/control_plane"
 require_relative "listen/certificates"
 require_relative "app/error_stream"
 require_relative "errors"
@@ -150,6 +151,11 @@ module Kino
       addresses.map(&:url)
     end
 
+    # URLs of the control plane; empty without +control_bind+.
+    def control_urls
+      @control&.addresses ? @control.urls : []
+    end
+
     def running?
       @state == :running
     end
@@ -160,8 +166,7 @@ module Kino
       return snapshot if snapshot
       raise Error, "this server has not been started" unless @id && @supervisor
 
-      Native.stats(@id).merge(mode: mode, workers: settings[:workers], threads: settings[:threads],
-                              respawns: @supervisor.respawns, alive: @supervisor.alive)
+      Native.stats(@id).merge(mode: mode, workers: settings[:workers], threads: settings[:threads])
     end
 
     private
@@ -186,10 +191,12 @@ module Kino
       Native.start_log
       wanted = addresses_to_bind
       @certificates = Certificates.new(settings[:tls]) if settings[:tls]
+      @control = ControlPlane.for(settings)
       AccessLog.check(settings)
       @pid_file = PidFile.create(settings[:pidfile]) if settings[:pidfile]
       @id = Native.create(native_config(wanted))
-      @listeners = Listeners.new(@id, wanted)
+      @control&.start(@id)
+      @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open
       Encodings.load_all if mode == :ractor
       specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, @app)
@@ -232,6 +239,7 @@ module Kino
 
     def native_config(wanted)
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
+                            control: @control&.to_native(mode),
                             slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
     end
 
@@ -273,6 +281,7 @@ module Kino
     end
 
     def remove_files
+      @control&.remove_files
       @listeners&.remove_files
       @pid_file&.remove
     end

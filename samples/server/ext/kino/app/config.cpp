@@ -2,12 +2,12 @@
 
 #include "app/config.hpp"
 
+#include "app/settings_reader.hpp"
 #include "net/http_server.hpp"
 
 #include <kino/convert.hpp>
 
 #include <algorithm>
-#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -19,137 +19,6 @@
 namespace kino::server {
 
 namespace {
-
-class reader {
-public:
-  reader(gvl const& held, VALUE hash) : held_(held), hash_(hash) {
-    kino::protect(held_, [hash] { Check_Type(hash, T_HASH); });
-  }
-
-  [[nodiscard]] VALUE operator[](char const* name) const {
-    return kino::protect(held_, [&] { return rb_hash_aref(hash_, ID2SYM(rb_intern(name))); });
-  }
-
-  template <std::integral Number>
-  void read(char const* name, Number& into, std::uint64_t least,
-            std::uint64_t most = INT64_MAX) const {
-    VALUE const value = (*this)[name];
-    if (NIL_P(value)) return;
-    auto const number = kino::from_ruby<long long>(held_, value);
-    if (number < 0 || static_cast<std::uint64_t>(number) < least) {
-      throw std::invalid_argument(std::string("kino: ") + name + " must be at least " +
-                                  std::to_string(least) + ", not " + std::to_string(number));
-    }
-    if (static_cast<std::uint64_t>(number) > most) {
-      throw std::invalid_argument(std::string("kino: ") + name + " must be at most " +
-                                  std::to_string(most) + ", not " + std::to_string(number));
-    }
-    into = static_cast<Number>(number);
-  }
-  void read(char const* name, std::optional<tls_settings>& into) const {
-    VALUE const hash = (*this)[name];
-    if (!NIL_P(hash)) into = read_tls(held_, hash);
-  }
-  void read(char const* name, std::optional<access_log_settings>& into) const {
-    VALUE const hash = (*this)[name];
-    if (!NIL_P(hash)) into = read_access_log(held_, hash);
-  }
-  void read(char const* name, clock::duration& into) const {
-    VALUE const value = (*this)[name];
-    if (NIL_P(value)) return;
-    double seconds = 0;
-    kino::protect(held_, [&] { seconds = NUM2DBL(value); });
-    if (!(seconds >= 0) || seconds > 1e9) {
-      throw std::invalid_argument(std::string("kino: ") + name +
-                                  " must be a number of seconds from 0 up, not " +
-                                  std::to_string(seconds));
-    }
-    into = std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
-  }
-
-  void read(char const* name, std::vector<std::string>& into) const {
-    VALUE const list = (*this)[name];
-    if (NIL_P(list)) return;
-    kino::protect(held_, [list] { Check_Type(list, T_ARRAY); });
-    for (long i = 0; i < RARRAY_LEN(list); ++i) into.push_back(text(RARRAY_AREF(list, i)));
-  }
-  void read(char const* name, std::string& into) const {
-    VALUE const value = (*this)[name];
-    if (!NIL_P(value)) into = text(value);
-  }
-
-  void read(char const* name, bool& into) const {
-    VALUE const value = (*this)[name];
-    if (!NIL_P(value)) into = RTEST(value);
-  }
-  void read(char const* name, std::vector<bind_address>& into) const {
-    if (!NIL_P((*this)[name])) into = binds(name);
-  }
-
-  [[nodiscard]] std::vector<tls_settings::certificate> certificates() const {
-    std::vector<tls_settings::certificate> all;
-    VALUE const list = (*this)["certificates"];
-    kino::protect(held_, [list] { Check_Type(list, T_ARRAY); });
-    for (long i = 0; i < RARRAY_LEN(list); ++i) {
-      reader const one(held_, RARRAY_AREF(list, i));
-      tls_settings::certificate& made = all.emplace_back();
-      one.read("chain", made.chain);
-      one.read("key", made.key);
-      one.read("name", made.name);
-      one.read("key_name", made.key_name);
-    }
-    return all;
-  }
-
-  [[nodiscard]] VALUE keys() const {
-    return kino::protect(held_, [this] { return rb_funcall(hash_, rb_intern("keys"), 0); });
-  }
-
-private:
-  [[nodiscard]] std::vector<bind_address> binds(char const* name) const {
-    std::vector<bind_address> all;
-    VALUE const list = (*this)[name];
-    kino::protect(held_, [list] { Check_Type(list, T_ARRAY); });
-    for (long i = 0; i < RARRAY_LEN(list); ++i) all.push_back(bind(RARRAY_AREF(list, i)));
-    return all;
-  }
-  [[nodiscard]] std::string text(VALUE value) const {
-    return kino::from_ruby<std::string>(held_, value);
-  }
-  [[nodiscard]] bind_address bind(VALUE one) const {
-    bind_address made;
-    if (RB_TYPE_P(one, T_STRING)) {
-      made.path = text(one);
-      return made;
-    }
-    kino::protect(held_, [one] { Check_Type(one, T_ARRAY); });
-    if (RARRAY_LEN(one) == 1) {
-      made.path = text(RARRAY_AREF(one, 0));
-      return made;
-    }
-    if (RARRAY_LEN(one) != 2 && RARRAY_LEN(one) != 3) {
-      throw std::invalid_argument("kino: a bind is [host, port], [host, port, tls], [path] or [path, mode]");
-    }
-    made.host = text(RARRAY_AREF(one, 0));
-    VALUE const port_or_mode = RARRAY_AREF(one, 1);
-    auto const number = kino::from_ruby<long>(held_, port_or_mode);
-    if (made.host.starts_with('/')) {
-      made.path.swap(made.host);
-      made.mode = static_cast<unsigned>(number) & 0777;
-      return made;
-    }
-    if (number < 0 || number > 65535) {
-      throw std::invalid_argument("kino: port " + std::to_string(number) +
-                                  " is not between 0 and 65535");
-    }
-    made.port = static_cast<std::uint16_t>(number);
-    made.tls = RARRAY_LEN(one) == 3 && RTEST(RARRAY_AREF(one, 2));
-    return made;
-  }
-
-  gvl const& held_;
-  VALUE hash_;
-};
 
 // Files and other sockets of the application need some descriptors, too.
 std::size_t most_connections() {
@@ -189,10 +58,11 @@ void each_setting(config& of, Visitor&& visit) {
   visit("concurrency", of.concurrency, 0);
   visit("run_permits", of.run_permits);
   visit("access_log", of.access_log);
+  visit("control", of.control);
 }
 
 // An option that nothing reads would do nothing.
-void refuse_unknown(gvl const& held, reader const& from, std::vector<std::string_view> const& known) {
+void refuse_unknown(gvl const& held, settings_reader const& from, std::vector<std::string_view> const& known) {
   VALUE const keys = from.keys();
   for (long i = 0; i < RARRAY_LEN(keys); ++i) {
     VALUE const key = RARRAY_AREF(keys, i);
@@ -245,7 +115,7 @@ private:
 }  // namespace
 
 tls_settings read_tls(gvl const& held, VALUE hash) {
-  reader const from(held, hash);
+  settings_reader const from(held, hash);
   tls_settings made;
   made.certificates = from.certificates();
   from.read("client_ca", made.client_ca);
@@ -257,7 +127,7 @@ tls_settings read_tls(gvl const& held, VALUE hash) {
 }
 
 access_log_settings read_access_log(gvl const& held, VALUE hash) {
-  reader const from(held, hash);
+  settings_reader const from(held, hash);
   access_log_settings made;
   from.read("destination", made.destination);
   from.read("format", made.format);
@@ -266,8 +136,21 @@ access_log_settings read_access_log(gvl const& held, VALUE hash) {
   return made;
 }
 
+control_settings read_control(gvl const& held, VALUE hash) {
+  settings_reader const from(held, hash);
+  control_settings made;
+  from.read("binds", made.binds);
+  from.read("token", made.token);
+  from.read("mode", made.mode);
+  from.read("version", made.version);
+  from.read("ruby", made.ruby);
+  from.read("workers", made.workers, 0);
+  from.read("threads", made.threads, 0);
+  return made;
+}
+
 config read_config(gvl const& held, VALUE hash) {
-  reader const from(held, hash);
+  settings_reader const from(held, hash);
   config made;
   made.http.connection.max_connections = most_connections();
   std::vector<std::string_view> known;

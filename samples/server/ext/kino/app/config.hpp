@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/options.hpp"
+#include "control/control_settings.hpp"
 #include "observers/access_log.hpp"
 
 #include <kino/gvl.hpp>
@@ -24,15 +25,17 @@ struct config {
   std::uint32_t concurrency = 0;
   bool run_permits = true;
   std::optional<access_log_settings> access_log;
+  std::optional<control_settings> control;
 };
 
 /// Reads `hash`; missing settings keep their defaults. Throws ruby_error, and std::invalid_argument
 /// naming the setting, also for one that does not exist.
 [[nodiscard]] config read_config(gvl const& held, VALUE hash);
-/// The settings as a Hash like the one that is read; of `binds`, `tls` and `access_log`, only whether there are any.
+/// The settings as a Hash like the one that is read; of `binds`, `tls`, `access_log` and `control`, only whether there are any.
 [[nodiscard]] VALUE show_config(gvl const& held, config& settings);
-/// Like read_config, for the settings of TLS and of the access log.
+/// Like read_config, for the settings of TLS, of the access log and of the control plane.
 [[nodiscard]] tls_settings read_tls(gvl const& held, VALUE hash);
 [[nodiscard]] access_log_settings read_access_log(gvl const& held, VALUE hash);
+[[nodiscard]] control_settings read_control(gvl const& held, VALUE hash);
 
 }  // namespace kino::server

@@ -24,8 +24,7 @@ VALUE settings(gvl const& held, VALUE, VALUE hash) {
   return show_config(held, read);
 }
 
-VALUE listen_all(gvl const& held, VALUE, VALUE id) {
-  auto const addresses = server_of(held, id)->listen();
+VALUE array_of(gvl const& held, std::vector<bind_address> const& addresses) {
   return kino::protect(held, [&addresses] {
     VALUE const all = rb_ary_new();
     for (bind_address const& one : addresses) {
@@ -39,6 +38,10 @@ VALUE listen_all(gvl const& held, VALUE, VALUE id) {
     return all;
   });
 }
+
+VALUE listen_all(gvl const& held, VALUE, VALUE id) { return array_of(held, server_of(held, id)->listen()); }
+
+VALUE start_control(gvl const& held, VALUE, VALUE id) { return array_of(held, server_of(held, id)->start_control()); }
 
 VALUE renew_tls(gvl const& held, VALUE, VALUE id, VALUE settings) {
   server_of(held, id)->renew_tls(read_tls(held, settings));
@@ -76,6 +79,7 @@ void define_lifecycle(VALUE native) {
   kino::define_function<create>(native, "create");
   kino::define_function<settings>(native, "settings");
   kino::define_function<listen_all>(native, "listen");
+  kino::define_function<start_control>(native, "start_control");
   kino::define_function<renew_tls>(native, "renew_tls");
   kino::define_function<check_tls>(native, "check_tls");
   kino::define_function<call<&server::start>>(native, "start");

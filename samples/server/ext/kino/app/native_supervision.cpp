@@ -4,6 +4,7 @@
 
 #include "app/native.hpp"
 
+#include <kino/convert.hpp>
 #include <kino/extension.hpp>
 
 #include <optional>
@@ -36,6 +37,13 @@ VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   });
 }
 
+VALUE publish(gvl const& held, VALUE, VALUE id, VALUE alive, VALUE respawns) {
+  auto const now = kino::from_ruby<std::size_t>(held, alive);
+  auto const replaced = kino::from_ruby<std::uint64_t>(held, respawns);
+  if (servers::pin const at = running().find(id_of(held, id))) at->publish(now, replaced);  // else it has just stopped
+  return Qnil;
+}
+
 // Raises.
 VALUE tls_hash(tls_statistics const& now) {
   VALUE const all = rb_hash_new();
@@ -47,16 +55,12 @@ VALUE tls_hash(tls_statistics const& now) {
   set(all, "resumed", now.resumed);
   rb_hash_aset(all, symbol("failed"), failed);
   set(failed, "timeout", now.timed_out);
-  for (auto const& [why, name] : {std::pair{tls::failure::plain_http, "plain_http"}, {tls::failure::left, "client_left"},
-                                  {tls::failure::certificate, "certificate"}, {tls::failure::mismatch, "mismatch"},
-                                  {tls::failure::malformed, "malformed"}}) {
-    set(failed, name, now.failed[static_cast<std::size_t>(why)]);
-  }
+  for (auto const& [why, name] : tls_failure_names) set(failed, name.data(), now.failed[static_cast<std::size_t>(why)]);
   return all;
 }
 
 VALUE stats(gvl const& held, VALUE, VALUE id) {
-  auto const now = server_of(held, id)->stats();
+  auto const now = server_of(held, id)->statistics();
   return kino::protect(held, [&now] {
     VALUE const all = rb_hash_new();
     auto const set = [](VALUE hash, char const* name, VALUE value) {
@@ -71,6 +75,8 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "client_gone", ULL2NUM(now.client_gone));
     set(all, "refused", ULL2NUM(now.refused));
     set(all, "connections", ULL2NUM(now.connections));
+    set(all, "respawns", ULL2NUM(now.respawns));
+    set(all, "alive", ULL2NUM(now.alive));
     if (now.tls) set(all, "tls", tls_hash(*now.tls));
     VALUE const waited = rb_hash_new();
     set(waited, "count", ULL2NUM(now.waited_count));
@@ -97,6 +103,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
 void define_supervision(VALUE native) {
   kino::define_function<next_event>(native, "next_event");
   kino::define_function<call<&server::ask_for_room>>(native, "ask_for_room");
+  kino::define_function<publish>(native, "publish");
   kino::define_function<stats>(native, "stats");
 }
 

@@ -50,11 +50,28 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
       deadline_(http_.first_thread(), settings.queue_timeout),
       response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots) {
   if (settings.run_permits) flush_on_suspend::enable();
+  if (settings.control) control_ = std::make_unique<control_plane>(*settings.control, static_cast<control_source&>(*this));
 }
 
 std::vector<bind_address> server::listen() {
   http_.listen();
   return http_.addresses();
+}
+
+std::vector<bind_address> server::start_control() {
+  std::vector<bind_address> bound = control_->listen();
+  control_->start();
+  return bound;
+}
+
+void server::start() {
+  http_.start();
+  phase_.store(server_phase::serving, std::memory_order_relaxed);
+}
+
+void server::stop_accepting() {
+  phase_.store(server_phase::draining, std::memory_order_relaxed);
+  http_.stop_accepting();
 }
 
 void server::renew_tls(tls_settings const& settings) {
@@ -113,7 +130,10 @@ void server::stop(gvl const& held) {
   close();
   response_deadline_.close();
   // The I/O threads need no GVL to end, and wait for no other thread.
-  kino::without_gvl(held, [this] { http_.stop(); }, kino::uninterruptible);
+  kino::without_gvl(held, [this] {
+    http_.stop();
+    if (control_) control_->stop();
+  }, kino::uninterruptible);
   events_.close();
   stopped_ = true;
 }
@@ -213,8 +233,8 @@ std::optional<event> server::next_event(gvl const& held, std::optional<double> s
   return next;
 }
 
-server::statistics server::stats() const {
-  statistics all{};
+server_statistics server::statistics() const {
+  server_statistics all{};
   all.slots = queue_.slots().snapshot();
   for (auto& one : all.slots) {
     // The dispatcher counts a request when its worker takes the next one. That is too late for a client that
@@ -240,6 +260,8 @@ server::statistics server::stats() const {
   all.queued = received > over ? received - over : 0;
   all.overflow = waiting_.size();
   all.refused = refused_.total();
+  all.respawns = respawns_.load(std::memory_order_relaxed);
+  all.alive = alive_.load(std::memory_order_relaxed);
   all.connections = http_.connections();
   if (http_.tls()) all.tls = http_.tls()->statistics();
   return all;

@@ -8,6 +8,7 @@
 #include "admission/queue_deadline.hpp"
 #include "admission/response_deadline.hpp"
 #include "app/config.hpp"
+#include "control/control_plane.hpp"
 #include "net/http_server.hpp"
 #include "net/tls_acceptor.hpp"
 #include "rack/rack_env.hpp"
@@ -48,7 +49,7 @@ struct job {
 /// GVL:     needed by functions that take `held`; not by the destructor.
 /// Order:   requests reach workers in the order in which they became complete, per I/O thread;
 ///          those of one connection one at a time.
-class server final : private request_handler {
+class server final : private request_handler, private control_source {
   using queue = kino::dispatcher<job>;
 
 public:
@@ -60,8 +61,10 @@ public:
   [[nodiscard]] std::vector<bind_address> listen();
   /// Uses these certificates for new connections. Throws like tls_acceptor::renew, and std::invalid_argument without TLS.
   void renew_tls(tls_settings const& settings);
-  void start() { http_.start(); }
-  void stop_accepting() { http_.stop_accepting(); }
+  /// Binds the addresses of the control plane, which then answers until `stop`. There is one if its settings are given.
+  [[nodiscard]] std::vector<bind_address> start_control();
+  void start();
+  void stop_accepting();
   void begin_drain() { http_.begin_drain(); }
   /// Waits until all accepted requests are answered; returns false at `until`.
   [[nodiscard]] bool await_idle(gvl const& held, std::optional<clock::time_point> until);
@@ -92,27 +95,19 @@ public:
 
   // --- supervision ---
 
+  /// What the supervisor knows, for the statistics.
+  void publish(std::size_t alive, std::uint64_t respawns) noexcept {
+    alive_.store(alive, std::memory_order_relaxed);
+    respawns_.store(respawns, std::memory_order_relaxed);
+  }
+
   /// Reports frequent collections of a worker, once until the supervisor has taken the event.
   void ask_for_room() noexcept;
   /// Waits for an event, at most the given seconds (then `none`); nullopt once the server has stopped.
   [[nodiscard]] std::optional<event> next_event(gvl const& held, std::optional<double> seconds);
 
-  struct statistics {
-    std::uint64_t served;
-    std::uint64_t rejected;
-    std::uint64_t timeouts;  // no response within request_timeout
-    std::uint64_t in_flight;
-    std::uint64_t queued;  // complete, not begun by a worker, not answered
-    std::uint64_t overflow;  // those of them for which the workers' queue has no room
-    std::uint64_t waited_count;
-    double waited_seconds;
-    std::uint64_t client_gone;  // before a worker began
-    std::uint64_t refused;      // invalid requests: 4xx of the parser
-    std::size_t connections;
-    std::optional<tls_statistics> tls;
-    std::vector<kino::worker_slots::view> slots;
-  };
-  [[nodiscard]] statistics stats() const;
+  [[nodiscard]] server_phase phase() const noexcept override { return phase_.load(std::memory_order_relaxed); }  // see phase_
+  [[nodiscard]] server_statistics statistics() const override;
 
 private:
   /// One slot of the dispatcher, and the worker that has joined it.
@@ -150,6 +145,11 @@ private:
   response_deadline response_deadline_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
+  // What the supervisor has published; relaxed: statistics.
+  std::atomic<std::uint64_t> respawns_{0};
+  std::atomic<std::size_t> alive_{0};
+  std::atomic<server_phase> phase_{server_phase::starting};  // relaxed: a fact to tell, which orders nothing
+  std::unique_ptr<control_plane> control_;
   kino::fork_mark const born_;
 };
 

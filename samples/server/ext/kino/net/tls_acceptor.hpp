@@ -16,6 +16,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kino::server {
@@ -27,6 +29,13 @@ struct tls_statistics {
   std::uint64_t timed_out = 0;
   std::array<std::uint64_t, tls::failures> failed{};  ///< by tls::failure
 };
+
+/// What statistics call them.
+inline constexpr std::pair<tls::failure, std::string_view> tls_failure_names[] = {{tls::failure::plain_http, "plain_http"},
+                                                                                  {tls::failure::left, "client_left"},
+                                                                                  {tls::failure::certificate, "certificate"},
+                                                                                  {tls::failure::mismatch, "mismatch"},
+                                                                                  {tls::failure::malformed, "malformed"}};
 
 /// A tls_acceptor has the certificates of a server and wraps the connections that its listeners accept.
 ///

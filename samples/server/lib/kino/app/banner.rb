@@ -13,6 +13,7 @@ module Kino
       settings = server.settings
       rows = [["mode", topology(server.mode, settings)],
               ["listening", server.urls.join(", ")],
+              ["control", (server.control_urls.join(", ") unless server.control_urls.empty?)],
               ["settings", chosen(settings)],
               ["pid", "#{Process.pid}; stop with Ctrl-C or kill #{Process.pid}, twice to force"]]
       lines = ["#{paint("kino #{VERSION}", 1, color)} on #{RUBY_DESCRIPTION[/\A\S+ \S+/]}#{jit}"]

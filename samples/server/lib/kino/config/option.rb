@@ -68,7 +68,7 @@ module Kino
     def parse(given, where)
       type.parse(given, name)
     rescue OptionTypes::Unacceptable => e
-      raise ConfigError, "#{where}: #{e.message}#{where.excerpt if where.respond_to?(:excerpt)}"
+      raise ConfigError, "#{where}: #{e.message}#{where.excerpt if where.respond_to?(:excerpt) && !type.secret?}"
     end
   end
 end

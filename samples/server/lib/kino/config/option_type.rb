@@ -54,6 +54,9 @@ module Kino
       # Whether several values of one source add up.
       def repeatable? = false
 
+      # Whether no message may show a value.
+      def secret? = false
+
       # Whether it is on or off, so its flag takes no argument.
       def switch? = false
 

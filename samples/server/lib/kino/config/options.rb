@@ -3,6 +3,7 @@
 require_relative "../errors"
 require_relative "log_types"
 require_relative "option"
+require_relative "secret_type"
 require_relative "tls_type"
 
 module Kino
@@ -12,7 +13,7 @@ module Kino
   module Options
     GROUPS = {
       app: "The app", listening: "Listening", tls: "TLS", workers: "Workers", queue: "The queue", connections: "Connections",
-      requests: "Requests", responses: "Responses", logging: "Logging", process: "The process"
+      requests: "Requests", responses: "Responses", logging: "Logging", control: "The control plane", process: "The process"
     }.freeze
 
     TABLE = [
@@ -100,6 +101,12 @@ module Kino
                  help: "what the line of a request contains"),
       Option.new(:access_log_sample, :integer, 1, group: :logging, native: false, range: 1..1_000_000,
                  help: "log one request out of so many, and every one that failed: its status is 400 or more, or its response incomplete"),
+      Option.new(:control_bind, :addresses, nil, group: :control, native: false, default_text: "none", example: "unix:///run/kino.sock",
+                 help: "address of the control plane: /live, /ready, /stats; in the forms of bind, on port 9293 " \
+                       "unless it has one; the file of a Unix socket has mode 0600 unless it says otherwise"),
+      Option.new(:control_token, SecretType.new, nil, group: :control, native: false, default_text: "none", example: "@/etc/kino.token",
+                 help: "what clients of the control plane must send as Authorization: Bearer; required for addresses that other " \
+                       "machines can reach; as a flag, other users see it in the list of processes"),
       Option.new(:pidfile, :path, nil, group: :process, native: false, example: "tmp/server.pid", default_text: "none",
                  help: "file for the pid while the server runs; the file of a running process is not replaced"),
       Option.new(:shutdown_timeout, :seconds, 30.0, group: :process, range: 0..86_400, native: false,

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../app/app_file"
+require_relative "../control/control_plane"
 require_relative "../listen/address"
 require_relative "options"
 
@@ -10,6 +11,7 @@ module Kino
     # Mistakes that show only when all options are known. Raises ConfigError.
     def self.check(settings)
       Address.all(settings[:bind], settings[:port], tls: !settings[:tls].nil?)
+      ControlPlane.for(settings)
       AppFile.check(settings[:rackup])
     end
 

@@ -84,6 +84,11 @@ module Kino
       !path.nil?
     end
 
+    # Whether only this machine can reach it.
+    def loopback?
+      unix? || host.casecmp?("localhost") || host == "::1" || host.match?(/\A127(\.\d{1,3}){3}\z/)
+    end
+
     # Whether listening creates a file.
     def file?
       unix? && !path.start_with?("@")

@@ -7,9 +7,11 @@ require_relative "../native"
 module Kino
   # The addresses a server listens on, and the files of its Unix sockets.
   class Listeners
-    def initialize(id, wanted)
-      @id = id
+    # The block binds +wanted+ and returns what it has bound; +option+ is the one to choose another address with.
+    def initialize(wanted, option: "--port", &bind)
       @wanted = wanted
+      @option = option
+      @bind = bind
       @files = []
     end
 
@@ -18,7 +20,7 @@ module Kino
       # Only the files of Unix sockets need Ruby's socket library.
       require_relative "unix_socket" if @wanted.any?(&:file?)
       @wanted.each { |address| UnixSocket.reclaim(address.path) if address.file? }
-      bound = Native.listen(@id).map do |host_or_path, port, tls|
+      bound = @bind.call.map do |host_or_path, port, tls|
         port ? Address.new(host: host_or_path, port: port, tls: tls ? true : false) : Address.new(path: host_or_path)
       end
       @files = bound.select(&:file?).map { |address| UnixSocket.new(address.path) }
@@ -40,10 +42,10 @@ module Kino
       require_relative "port_owner"
       taken = @wanted.lazy.filter_map { |address| (owner = PortOwner.describe(address)) && [address, owner] }.first
       address, owner = taken
-      return "cannot listen on #{address.url}: #{owner} has it; stop that, or choose another with --port" if taken
+      return "cannot listen on #{address.url}: #{owner} has it; stop that, or choose another with #{@option}" if taken
 
       "cannot listen on #{places}: the address is in use (by a process of another user, perhaps); " \
-        "choose another with --port"
+        "choose another with #{@option}"
     end
   end
 end

@@ -28,8 +28,6 @@ module Kino
       end
     end
 
-    attr_reader :respawns
-
     # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
     def initialize(id, specs, room = nil)
       @id = id
@@ -103,10 +101,6 @@ module Kino
     def join
       @lock.synchronize { @changed.wait(@lock) until @ended } if @thread
       @specs.each(&:dismiss)
-    end
-
-    def alive
-      @lock.synchronize { @alive }
     end
 
     private
@@ -237,6 +231,7 @@ module Kino
         @changed.broadcast
         @alive == @specs.size
       end
+      publish
       return if @booted || !all
 
       @booted = true
@@ -253,12 +248,18 @@ module Kino
         @changed.broadcast
         @closing
       end
-      return if closing
+      return publish if closing
 
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1
+      publish
       @vacant.push(spec) if spec
       Log.line("worker #{slot} ended (#{reason || "no reason given"}); another one replaces it")
+    end
+
+    # For the statistics, which are read without Ruby.
+    def publish
+      Native.publish(@id, @alive, @respawns)
     end
 
     def now

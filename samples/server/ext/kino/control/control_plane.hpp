@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+//
+// control_plane: answers operators and their programs about a server.
+
+#pragma once
+
+#include "control/control_access.hpp"
+#include "control/control_settings.hpp"
+#include "control/control_source.hpp"
+#include "net/http_server.hpp"
+
+#include <string_view>
+#include <vector>
+
+namespace kino::server {
+
+/// A control_plane is a second http_server, with a listener and an I/O thread of its own, whose handler is native: it
+/// shares neither connections nor threads with the server that it tells about, and answers while every worker is stuck
+/// and while a thread keeps the GVL.
+///
+///     /live    200 as long as the process can answer
+///     /ready   200 while the server accepts connections, else 503; load balancers ask it
+///     /stats   Server#stats as JSON
+///
+/// Probes need no token: see control_access.
+///
+/// Threads: constructor, `listen`, `start`, `stop` and destructor: one thread.
+/// Lifetime: `source` must live until `stop` has returned.
+/// Throws:  std::system_error naming the address, from `listen`.
+class control_plane final : private request_handler {
+public:
+  control_plane(control_settings const& settings, control_source const& source);
+  control_plane(control_plane const&) = delete;
+
+  /// Binds the addresses; returns them.
+  [[nodiscard]] std::vector<bind_address> listen();
+  void start() { http_.start(); }
+  void stop() { http_.stop(); }
+
+private:
+  void handle(exchange::reply&& reply) noexcept override;
+  void answer(exchange::reply const& reply);
+  void answer_read(exchange::reply const& reply, std::string_view path);
+
+  control_settings const settings_;
+  control_source const& source_;
+  control_access const access_;
+  http_server http_;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+//
+// The settings of the control plane.
+
+#pragma once
+
+#include "base/options.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kino::server {
+
+/// What Ruby passes for a server with a control plane.
+struct control_settings {
+  /// Where it listens.
+  std::vector<bind_address> binds;
+  /// What clients must send as "Authorization: Bearer ..."; empty: nothing.
+  std::string token;
+  /// Facts about the server that do not change.
+  std::string mode;
+  std::string version;
+  std::string ruby;
+  std::uint32_t workers = 0;
+  std::uint32_t threads = 0;
+};
+
+}  // namespace kino::server

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+//
+// What the control plane knows of its server.
+
+#pragma once
+
+#include "control/server_statistics.hpp"
+
+#include <cstdint>
+
+namespace kino::server {
+
+/// The life of a server, as load balancers see it.
+enum class server_phase : std::uint8_t {
+  starting,  ///< Its workers are not ready yet.
+  serving,
+  draining,  ///< It accepts no more connections and finishes what it has.
+};
+
+/// A control_source tells the control plane about the server.
+///
+/// Threads: the control plane's, at any time between its start and its stop.
+/// Blocks:  never; it needs no GVL, so it answers whatever the workers do.
+/// Throws:  std::bad_alloc.
+class control_source {
+public:
+  [[nodiscard]] virtual server_phase phase() const noexcept = 0;
+  [[nodiscard]] virtual server_statistics statistics() const = 0;
+
+protected:
+  ~control_source() = default;
+};
+
+}  // namespace kino::server

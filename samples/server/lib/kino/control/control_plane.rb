@@ -1,0 +1,78 @@
+# frozen_string_literal: true
+
+require_relative "../config/secret_type"
+require_relative "../errors"
+require_relative "../listen/address"
+require_relative "../version"
+
+module Kino
+  # The control plane of a server, from its options to its addresses. It is native, and answers without Ruby.
+  class ControlPlane
+    DEFAULT_PORT = 9293
+    # Of a Unix socket: whoever may connect may stop the server.
+    SOCKET_MODE = 0o600
+    # Other users must not be able to read a file with the token.
+    FORBIDDEN_MODE = 0o077
+
+    # nil without +control_bind+. Raises ConfigError.
+    def self.for(settings)
+      new(settings) if settings[:control_bind]
+    end
+
+    attr_reader :addresses
+
+    def initialize(settings)
+      @settings = settings
+      @wanted = settings[:control_bind].map { |text| ControlPlane.address(text) }
+      @token = ControlPlane.secret(settings[:control_token])
+      open = @wanted.find { |address| !address.unix? && !address.loopback? }
+      return unless open && @token.empty?
+
+      raise ConfigError, "control_bind #{open} can be reached from other machines, so it needs control_token " \
+                         "(or listen on 127.0.0.1 or unix:///path)"
+    end
+
+    def self.address(text)
+      address = Address.parse(text, DEFAULT_PORT)
+      raise ConfigError, "control_bind #{text}: the control plane does not speak TLS; write it without https://" if address.tls
+
+      address.file? && address.mode.nil? ? Address.new(path: address.path, mode: SOCKET_MODE) : address
+    end
+
+    # The secret that the option names; empty if there is none.
+    def self.secret(value)
+      return value.to_s unless value && SecretType.file?(value)
+
+      path = value.delete_prefix("@")
+      secret = File.open(path) do |file|
+        mode = file.stat.mode
+        raise ConfigError, "other users can read #{path}, the file of control_token; chmod 600 it" unless (mode & FORBIDDEN_MODE).zero?
+
+        file.read(4096).to_s.strip
+      end
+      return secret if secret.match?(SecretType::SECRET)
+
+      raise ConfigError, "#{path}, the file of control_token, has no valid token; it takes #{SecretType.new.accepted.sub(/, or.*/, "")}"
+    rescue SystemCallError => e
+      raise ConfigError, "cannot read the file of control_token #{path}: #{e.class.new.message}"
+    end
+
+    # In the form that the native code takes. +mode+, +workers+ and +threads+ are those of the server.
+    def to_native(mode)
+      { binds: @wanted.flat_map(&:to_bind).map(&:to_native), token: @token, mode: mode.to_s, version: VERSION, ruby: RUBY_VERSION,
+        workers: @settings[:workers], threads: @settings[:threads] }
+    end
+
+    # Binds the addresses and answers until the native server +id+ is stopped.
+    def start(id)
+      @listeners = Listeners.new(@wanted.flat_map(&:to_bind), option: "--control-bind") { Native.start_control(id) }
+      @addresses = @listeners.open
+    end
+
+    def urls = addresses.map(&:url)
+
+    def remove_files
+      @listeners&.remove_files
+    end
+  end
+end

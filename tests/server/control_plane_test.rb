@@ -1,0 +1,187 @@
+# frozen_string_literal: true
+
+require "json"
+
+require_relative "support/server_test"
+
+# The control plane of a server: it answers whatever the workers do, and only those who may ask.
+class ControlPlaneTest < ServerTest
+  TOKEN = "tests-only-0123456789"
+  LOCAL = { "Host" => "localhost" }.freeze
+  BEARER = LOCAL.merge("Authorization" => "Bearer #{TOKEN}").freeze
+
+  def serve_with_control(app = Apps::Basic.new, mode = :threaded, control_bind: "127.0.0.1:0", **rest)
+    serve(app, mode, control_bind: control_bind, **rest)
+  end
+
+  def control_of(server)
+    url = server.control_urls.first
+    url.delete_prefix("unix://").then { |path| path == url ? Integer(url[/\d+\z/]) : path }
+  end
+
+  def ask(server, path, headers: LOCAL)
+    Client.open(control_of(server)) { |client| client.get(path, headers: headers) }
+  end
+
+  def stats_of(server, **rest)
+    JSON.parse(ask(server, "/stats", **rest).body, symbolize_names: true)
+  end
+
+  # As JSON has it.
+  def plain(stats)
+    JSON.parse(JSON.generate(stats), symbolize_names: true)
+  end
+
+  covers :control_bind
+  test "/stats is Server#stats as JSON" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode, control_bind: "127.0.0.1:0")
+    Client.open(server.port) { |client| 3.times { client.get("/") } }
+    eventually("all is quiet") { server.stats.then { |stats| stats[:in_flight].zero? && stats[:connections].zero? } }
+    assert_equal plain(server.stats), stats_of(server)
+    assert_equal 3, stats_of(server)[:served]
+  end
+
+  test "without control_bind there is no control plane", modes: [:threaded] do |mode|
+    assert_empty serve(Apps::Basic.new, mode).control_urls
+  end
+
+  # The canary: every worker is stuck, more requests wait, and the control plane tells so.
+  test "it answers while every worker is stuck" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    held = gate
+    clients = Array.new(4) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
+    held.await(2)
+    eventually("two wait") { server.stats[:queued] == 2 }
+    assert_equal [2, 2], stats_of(server).values_at(:in_flight, :queued)
+    assert_equal [200, 200], %w[/live /ready].map { |path| ask(server, path).status }
+    held.open
+    clients.each { |client| assert_equal "held", client.read_response.body }
+  ensure
+    clients&.each(&:close)
+  end
+
+  # The handler computes a power for many seconds, and gives the GVL to no other thread meanwhile; its process is killed.
+  def test_it_answers_while_a_thread_keeps_the_gvl
+    File.write(rackup = File.join(directory, "config.ru"), "run ->(_) { File.write(#{File.join(directory, "begun").inspect}, ''); " \
+                                                          "n = 3**2_000_000; 100_000.times { n * n }; [200, {}, []] }\n")
+    socket = File.join(directory, "control.sock")
+    @child = Child.kino("-m", "threaded", "-w", "1", "-t", "1", "--control-bind", "unix://#{socket}", rackup)
+    client = Client.new(@child.port).send_request("GET", "/")
+    eventually("the handler has begun") { File.exist?(File.join(directory, "begun")) }
+    20.times { Client.open(socket) { |operator| assert_equal 1, JSON.parse(operator.get("/stats").body)["in_flight"] } }
+  ensure
+    client&.close
+  end
+
+  covers :control_token
+  test "with control_token, statistics need it and probes do not", modes: [:threaded] do |mode|
+    server = serve_with_control(Apps::Basic.new, mode, control_token: TOKEN)
+    assert_equal [200, 200], %w[/live /ready].map { |path| ask(server, path).status }
+    assert_equal 200, ask(server, "/stats", headers: BEARER).status
+    refused = [ask(server, "/stats"), ask(server, "/stats", headers: LOCAL.merge("Authorization" => "Bearer wrong")),
+               ask(server, "/stats?token=#{TOKEN}"), ask(server, "/stats?control_token=#{TOKEN}")]
+    assert_equal [401], refused.map(&:status).uniq
+    assert_equal ['Bearer realm="kino"'], refused.map { |response| response["www-authenticate"] }.uniq
+    refused.each { |response| refute_includes response.body, TOKEN }
+  end
+
+  test "control_token may be in a file that only its owner can read", modes: [:threaded] do |mode|
+    File.write(file = File.join(directory, "token"), "#{TOKEN}\n", perm: 0o600)
+    server = serve_with_control(Apps::Basic.new, mode, control_token: "@#{file}")
+    assert_equal [200, 401], [BEARER, LOCAL].map { |headers| ask(server, "/stats", headers: headers).status }
+    File.chmod(0o640, file)
+    error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_token: "@#{file}") }
+    assert_equal "other users can read #{file}, the file of control_token; chmod 600 it", error.message
+    File.chmod(0o600, file)
+    File.write(file, "short")
+    error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_token: "@#{file}") }
+    assert_match(/\A#{Regexp.escape(file)}, the file of control_token, has no valid token/, error.message)
+  end
+
+  test "the file of a Unix socket is its owner's alone, and goes with the server", modes: [:threaded] do |mode|
+    path = File.join(directory, "control.sock")
+    server = serve_with_control(Apps::Basic.new, mode, control_bind: "unix://#{path}")
+    assert_equal 0o600, File.stat(path).mode & 0o777
+    assert_equal 200, ask(server, "/stats", headers: { "Host" => "anything" }).status
+    server.shutdown
+    refute File.exist?(path)
+  end
+
+  test "an address that other machines can reach is refused without a token", modes: [:threaded] do |mode|
+    %w[0.0.0.0:9293 [::]:9293 192.0.2.1:9293 example.com:80].each do |address|
+      error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_bind: address) }
+      assert_equal "control_bind http://#{address} can be reached from other machines, so it needs control_token " \
+                   "(or listen on 127.0.0.1 or unix:///path)", error.message
+    end
+    assert_equal 200, ask(serve_with_control(Apps::Basic.new, mode, control_bind: "0.0.0.0:0", control_token: TOKEN), "/live").status
+  end
+
+  test "an address in use is named, with the option that chooses another", modes: [:threaded] do |mode|
+    taken = serve_with_control
+    error = assert_raises(Kino::BindError) { serve_with_control(Apps::Basic.new, mode, control_bind: "127.0.0.1:#{control_of(taken)}") }
+    assert_match(/\Acannot listen on .*choose another with --control-bind\z/, error.message)
+  end
+
+  test "/ready says draining while a request keeps the server from stopping" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    held = gate
+    client = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
+    held.await
+    ending = Thread.new { server.shutdown }
+    eventually("it is not ready") { ask(server, "/ready").status == 503 }
+    assert_equal "draining\n", ask(server, "/ready").body
+    assert_equal 200, ask(server, "/live").status
+    held.open
+    assert_equal "held", client.read_response.body
+    assert ending.value
+    assert_raises(Errno::ECONNREFUSED) { ask(server, "/live") }
+  ensure
+    client&.close
+  end
+
+  # Neither the banner, nor --check-config, nor a message about a mistake shows the token.
+  def test_no_output_has_the_token
+    File.write(rackup = File.join(directory, "config.ru"), "run ->(_) { [200, {}, []] }\n")
+    @child = Child.kino("-w", "1", "--control-bind", "127.0.0.1:0", "--log-requests", rackup, env: { "KINO_CONTROL_TOKEN" => TOKEN })
+    port = @child.await_line(/^ +control +http:\S+:(\d+)/)[1].to_i
+    Client.open(port) { |client| assert_equal 200, client.get("/stats", headers: BEARER).status }
+    Client.open(port) { |client| assert_equal 400, client.send_raw("GET / HTTP/1.1\r\nAuthorization: Bearer #{TOKEN}\r\n\r\n").read_response.status }
+    @child.signal("TERM")
+    assert_equal 0, @child.status
+    assert_match(/control_token \(not shown\)/, @child.log)
+    refute_includes @child.log, TOKEN
+
+    File.write(config = File.join(directory, "kino.rb"), "control_token \"#{TOKEN} \"\nrackup #{rackup.inspect}\n")
+    status, wrong = Child.output(File.join(Child::ROOT, "exe/kino"), "--check-config", "-C", config)
+    assert_equal 1, status
+    assert_match(/kino.rb:1: the given value of control_token is not valid/, wrong)
+    refute_includes wrong, TOKEN
+    _, right = Child.output(File.join(Child::ROOT, "exe/kino"), "--check-config", rackup, env: { "KINO_CONTROL_TOKEN" => TOKEN })
+    assert_match(/control_token +\(not shown\) +\(KINO_CONTROL_TOKEN\)/, right)
+    refute_includes right, TOKEN
+  end
+
+  # Clients that send nothing, half a head or a large one, ask with wrong tokens, or leave: neither plane minds.
+  test "hostile clients disturb neither the server nor the control plane" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode, control_token: TOKEN)
+    port = control_of(server)
+    slow = Array.new(30) { Client.new(port).send_raw(["", "G", "GET /stats HTTP/1.1\r\nHost: "].sample) }
+    logged do
+      50.times do |n|
+        Client.open(port) do |client|
+          case n % 4
+          when 0 then assert_equal 431, client.get("/stats", headers: LOCAL.merge("X" => "x" * 9000)).status
+          when 1 then assert_equal 401, client.get("/stats", headers: LOCAL.merge("Authorization" => "Bearer #{n}")).status
+          when 2 then client.send_raw("\0" * 100)
+          else client.send_raw("GET /stats HTTP/1.1\r\nHost: localhost\r\n").reset
+          end
+        end
+      end
+      assert_equal 200, ask(server, "/stats", headers: BEARER).status
+      Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
+    end
+    assert_equal 1, stats_of(server, headers: BEARER)[:served]
+  ensure
+    slow&.each(&:close)
+  end
+end

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+//
+// The control plane without Ruby: who gets an answer, and which.
+
+#include "control/control_plane.hpp"
+
+#include "../support/http_server_test.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace server = kino::server;
+using http_server_test::client;
+using http_server_test::response;
+using server::server_phase;
+
+namespace {
+
+constexpr std::string_view secret = "0123456789abcdef";
+
+class told final : public server::control_source {
+public:
+  std::atomic<server_phase> now{server_phase::serving};
+
+  [[nodiscard]] server_phase phase() const noexcept override { return now; }
+  [[nodiscard]] server::server_statistics statistics() const override {
+    server::server_statistics made{};
+    made.served = 4711;
+    made.slots = {{0, true, false, 1, 4711, 1, std::chrono::milliseconds(12)}};
+    return made;
+  }
+};
+
+class running_control_plane {
+public:
+  explicit running_control_plane(std::string_view token = {}, std::string path = {})
+      : plane_(settings(token, std::move(path)), source), port_(start()) {}
+  ~running_control_plane() { plane_.stop(); }
+
+  told source;
+
+  [[nodiscard]] client connected() const { return client(port_); }
+  [[nodiscard]] response ask(std::string_view start, std::string_view fields = "Host: localhost\r\n") const {
+    client asking(port_);
+    REQUIRE(asking.send(std::string(start) + " HTTP/1.1\r\n" + std::string(fields) + "\r\n"));
+    return asking.read_response();
+  }
+
+private:
+  static server::control_settings settings(std::string_view token, std::string path) {
+    server::control_settings made;
+    path.empty() ? made.binds.push_back({"127.0.0.1", 0, {}}) : made.binds.push_back({{}, 0, std::move(path)});
+    made.token = token;
+    made.mode = "ractor";
+    made.workers = 2;
+    made.threads = 3;
+    return made;
+  }
+  std::uint16_t start() {
+    auto const bound = plane_.listen();
+    plane_.start();
+    return bound.front().port;
+  }
+
+  server::control_plane plane_;
+  std::uint16_t port_;
+};
+
+std::string host(std::string_view name) { return "Host: " + std::string(name) + "\r\n"; }
+
+std::string bearer(std::string_view token) {
+  return host("localhost") + "Authorization: Bearer " + std::string(token) + "\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("ready follows the life of the server, live does not") {
+  running_control_plane plane;
+  plane.source.now = server_phase::starting;
+  CHECK(plane.ask("GET /ready").status == 503);
+  CHECK(plane.ask("GET /ready").body == "starting\n");
+  CHECK(plane.ask("GET /live").status == 200);
+  plane.source.now = server_phase::serving;
+  CHECK(plane.ask("GET /ready").status == 200);
+  plane.source.now = server_phase::draining;
+  CHECK(plane.ask("GET /ready").body == "draining\n");
+  CHECK(plane.ask("GET /live").status == 200);
+}
+
+TEST_CASE("probes need neither a token nor a host of this machine") {
+  running_control_plane plane(secret);
+  CHECK(plane.ask("GET /ready", host("10.1.2.3:9293")).status == 200);
+  CHECK(plane.ask("GET /live", host("10.1.2.3:9293")).status == 200);
+}
+
+TEST_CASE("statistics are JSON with the facts of the server") {
+  running_control_plane plane;
+  std::string const body = plane.ask("GET /stats").body;
+  CHECK(body.find("\"served\":4711,") != body.npos);
+  CHECK(body.find("\"worker_status\":[{\"index\":0,\"occupied\":true,\"served\":4711,\"in_flight\":1,\"busy_ms\":12}],") != body.npos);
+  CHECK(body.find("\"mode\":\"ractor\",\"workers\":2,\"threads\":3,") != body.npos);
+}
+
+TEST_CASE("with a token, only requests that send it are answered") {
+  running_control_plane plane(secret);
+  CHECK(plane.ask("GET /stats", bearer(secret)).status == 200);
+  CHECK(plane.ask("GET /stats", host("any.example") + "Authorization: bearer  " + std::string(secret) + "\r\n").status == 200);
+  CHECK(plane.ask("GET /stats").status == 401);
+  CHECK(plane.ask("GET /stats?token=" + std::string(secret)).status == 401);
+  CHECK(plane.ask("GET /stats", host("localhost") + "Authorization: Basic " + std::string(secret) + "\r\n").status == 401);
+  CHECK(plane.ask("GET /stats", bearer("")).status == 401);
+  for (std::size_t i = 0; i != secret.size(); ++i) {
+    std::string wrong(secret);
+    wrong[i] = '_';
+    CHECK(plane.ask("GET /stats", bearer(wrong)).status == 401);
+    CHECK(plane.ask("GET /stats", bearer(secret.substr(0, i))).status == 401);
+  }
+  CHECK(plane.ask("GET /stats", bearer(std::string(secret) + "0")).status == 401);
+  CHECK(plane.ask("GET /stats", bearer(std::string(secret) + std::string(secret))).status == 401);
+  // A second field joins the first, in HTTP; here, the first one counts.
+  CHECK(plane.ask("GET /stats", bearer("wrong") + "Authorization: Bearer " + std::string(secret) + "\r\n").status == 401);
+}
+
+TEST_CASE("without a token, the Host must be a loopback address: a name may have been rebound to one") {
+  running_control_plane plane;
+  for (char const* own : {"localhost", "LOCALHOST:9293", "127.0.0.1", "127.0.0.1:80", "127.1.2.3", "[::1]:9293"}) {
+    CAPTURE(own);
+    CHECK(plane.ask("GET /stats", host(own)).status == 200);
+  }
+  for (char const* foreign : {"attacker.example", "127.0.0.1.attacker.example", "localhost.attacker.example:9293", "10.0.0.1",
+                              "127.attacker.example", "[::2]", "0.0.0.0"}) {
+    CAPTURE(foreign);
+    CHECK(plane.ask("GET /stats", host(foreign)).status == 403);
+  }
+  CHECK(plane.ask("GET http://attacker.example/stats", host("localhost")).status == 403);
+}
+
+TEST_CASE("pages of other sites get nothing, with a token or without") {
+  for (std::string_view token : {std::string_view{}, secret}) {
+    running_control_plane plane(token);
+    std::string const fields = token.empty() ? host("127.0.0.1:9293") : bearer(token);
+    CHECK(plane.ask("GET /stats", fields).status == 200);
+    CHECK(plane.ask("GET /stats", fields + "Origin: http://attacker.example\r\n").status == 403);
+    CHECK(plane.ask("GET /stats", fields + "Origin: null\r\n").status == 403);
+    CHECK(plane.ask("GET /stats", fields + "Sec-Fetch-Site: cross-site\r\n").status == 403);
+    CHECK(plane.ask("GET /stats", fields + "Sec-Fetch-Site: same-origin\r\n").status == 200);
+  }
+  running_control_plane plane;
+  CHECK(plane.ask("GET /stats", host("127.0.0.1:9293") + "Origin: http://127.0.0.1:9293\r\n").status == 200);
+  CHECK(plane.ask("GET /stats", host("127.0.0.1:9293") + "Origin: http://127.0.0.1:8080\r\n").status == 403);
+}
+
+TEST_CASE("other paths and methods are refused") {
+  running_control_plane plane;
+  CHECK(plane.ask("GET /unknown").status == 404);
+  CHECK(plane.ask("GET /stats/").status == 404);
+  CHECK(plane.ask("OPTIONS /stats").status == 405);
+  CHECK(plane.ask("POST /stats", host("localhost") + "Content-Length: 0\r\n").status == 405);
+}
+
+TEST_CASE("a request with a large head or body is refused") {
+  running_control_plane plane;
+  CHECK(plane.ask("GET /live", host("localhost") + "X: " + std::string(9000, 'x') + "\r\n").status == 431);
+  CHECK(plane.ask("GET /live", host("localhost") + "Content-Length: 1025\r\n").status == 413);
+}
+
+TEST_CASE("clients that send half a request do not keep others from an answer") {
+  running_control_plane plane;
+  std::vector<client> slow;
+  for (int i = 0; i != 40; ++i) {
+    slow.push_back(plane.connected());
+    REQUIRE(slow.back().send("GET /stats HT"));
+  }
+  CHECK(plane.ask("GET /live").status == 200);
+}
