@@ -24,7 +24,8 @@ module Bench
     def ours(name, label, mode)
       Peer.new(name: name, label: label, command: lambda { |port, rackup, variant|
         workers = variant[:workers] ? ["-w", variant[:workers].to_s] : []
-        ["-W:no-experimental", "#{ROOT}/samples/server/exe/kino", "-b", "127.0.0.1", "-p", port.to_s, "-m", variant[:mode] || mode, *workers, rackup]
+        tls = variant[:tls_port] ? ["-b", "https://127.0.0.1:#{variant[:tls_port]}", "--tls", Tls.option] : []
+        ["-W:no-experimental", "#{ROOT}/samples/server/exe/kino", "-b", "http://127.0.0.1:#{port}", *tls, "-m", variant[:mode] || mode, *workers, rackup]
       })
     end
 

@@ -43,7 +43,7 @@ module Bench
 
     def markdown
       parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
-               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, failures]
+               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, tls, failures]
       parts << Targets.new(@rows).table
       @others.each { |name, text| parts << "## benchmarks/#{name}\n\n#{text.strip}" }
       "#{parts.compact.join("\n\n")}\n"
@@ -143,6 +143,15 @@ module Bench
     def load_against_wrk
       table("/plaintext: this load generator and wrk against the same server process", ["server", "load generator", "wrk"], by_server(of("wrk")).map do |peer, own|
         [peer.label, *own.partition { |row| row[:tool] }.flatten.map { |row| rate_cell(row) }]
+      end)
+    end
+
+    def tls
+      rows = of("tls")
+      plain = rows.find { |row| row[:kind] == :plain }
+      table("/plaintext with TLS", ["", "requests/s", "of plain HTTP", "server CPU per request"], rows.map do |row|
+        ratios = row.measured? && plain.measured? ? [Numbers.percent(row.ratio_to(plain)), "#{Numbers.whole(row.median(:cpu_us_per_request))} µs"] : ["", ""]
+        [Tls::NAMES.fetch(row[:kind]), rate_cell(row), *ratios]
       end)
     end
 

@@ -3,7 +3,7 @@
 module Bench
   # The sections of the report. Each method returns the matches of one section.
   class Sections
-    NAMES = %w[closed open workers connections cores memory slow frameworks wrk].freeze
+    NAMES = %w[closed open workers connections cores memory slow frameworks wrk tls].freeze
     # Separate programs, which print Markdown.
     PROGRAMS = %w[micro dispatch].freeze
 
@@ -93,6 +93,21 @@ module Bench
       end
     end
 
+    # /plaintext with and without TLS, on one server process, which has to do all of it: wrk and openssl check no bodies.
+    def tls
+      return [] unless Tls.installed?
+
+      @peers.select { |peer| peer.name == "kino" }.map do |peer|
+        port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
+        rows = Tls::NAMES.keys.map do |kind|
+          Row.new(duration, { section: "tls", server: peer.name, endpoint: "plaintext", kind: kind }) do |server|
+            with_cpu_time(server) { load_encrypted(kind, server.port, port) }
+          end
+        end
+        match([block(peer, rows, tls_port: port)])
+      end
+    end
+
     # A hello-world of Roda and, if requested, Rails. kino chooses its mode.
     def frameworks
       Frameworks.available(@settings, @settings.installer).map do |framework|
@@ -143,6 +158,24 @@ module Bench
       result.merge(cpu_us_per_request: (cpu * 1e6 / result[:requests]).round(1))
     end
 
+    def load_encrypted(kind, plain_port, tls_port)
+      path = Endpoint::ALL.fetch("plaintext").path
+      case kind
+      when :plain then Wrk.run(plain_port, path, connections: @settings.connections, seconds: duration)
+      when :encrypted then Wrk.run(tls_port, path, connections: @settings.connections, seconds: duration, scheme: "https")
+      else Tls.connect(tls_port, path, resumed: kind == :resumed, seconds: duration)
+      end
+    end
+
+    def with_cpu_time(server)
+      before = server.cpu_seconds
+      result = yield
+      return result if result[:failed]
+      return { failed: "no responses" } if result[:requests].zero?
+
+      result.merge(cpu_us_per_request: ((server.cpu_seconds - before) * 1e6 / result[:requests]).round(1))
+    end
+
     def load_beside_slow_requests(server)
       slow = Thread.new do
         Generator.run(server.port, Endpoint::ALL.fetch("slow"), connections: Machine.server_cpu_count, seconds: 6.5, warmup: 0)
@@ -155,11 +188,14 @@ module Bench
 
   # wrk, to verify our generator.
   module Wrk
-    def self.run(port, path, connections:, seconds:)
-      output = IO.popen(["wrk", "-t1", "-c", connections.to_s, "-d", "#{seconds.ceil}s", "--latency", "http://127.0.0.1:#{port}#{path}"], err: File::NULL, &:read)
+    def self.run(port, path, connections:, seconds:, scheme: "http")
+      command = ["wrk", "-t1", "-c", connections.to_s, "-d", "#{seconds.ceil}s", "--latency", "#{scheme}://127.0.0.1:#{port}#{path}"]
+      output = IO.popen(Machine.pinned(Machine.load_cpus, command), err: File::NULL, &:read)
       problem = output[/^\s*(Socket errors.*|Non-2xx.*)/, 1]
       rate = output[%r{Requests/sec:\s+([\d.]+)}, 1]
-      problem || !rate ? { failed: problem || "wrk printed no rate" } : { rate: rate.to_f }
+      return { failed: problem || "wrk printed no rate" } if problem || !rate
+
+      { rate: rate.to_f, requests: output[/(\d+) requests in/, 1].to_i }
     rescue Errno::ENOENT
       { failed: "wrk is not installed" }
     end
