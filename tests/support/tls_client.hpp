@@ -9,12 +9,14 @@
 #include <doctest/doctest.h>
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/nid.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -43,15 +45,17 @@ inline std::string text_in(BIO* from) {
   return {reinterpret_cast<char const*>(data), size};
 }
 
+enum class key_kind : std::uint8_t { ec, rsa };
+
 /// A key and a certificate for it that it has signed itself, or another identity.
 struct identity {
   bssl::UniquePtr<EVP_PKEY> key;
   bssl::UniquePtr<X509> certificate;
 
-  explicit identity(std::string const& name, long seconds = 3600, identity const* authority = nullptr)
+  explicit identity(std::string const& name, long seconds = 3600, identity const* authority = nullptr,
+                    key_kind kind = key_kind::ec)
       : key(EVP_PKEY_new()), certificate(X509_new()) {
-    bssl::UniquePtr<EC_KEY> made(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
-    must(EC_KEY_generate_key(made.get()) == 1 && EVP_PKEY_set1_EC_KEY(key.get(), made.get()) == 1);
+    kind == key_kind::ec ? make_ec_key() : make_rsa_key();
     X509* const x = certificate.get();
     static long serial = 0;
     X509_set_version(x, 2);
@@ -83,6 +87,16 @@ struct identity {
   }
 
 private:
+  void make_ec_key() {
+    bssl::UniquePtr<EC_KEY> made(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
+    must(EC_KEY_generate_key(made.get()) == 1 && EVP_PKEY_set1_EC_KEY(key.get(), made.get()) == 1);
+  }
+  void make_rsa_key() {
+    bssl::UniquePtr<RSA> made(RSA_new());
+    bssl::UniquePtr<BIGNUM> exponent(BN_new());
+    must(BN_set_word(exponent.get(), RSA_F4) == 1 && RSA_generate_key_ex(made.get(), 2048, exponent.get(), nullptr) == 1 &&
+         EVP_PKEY_set1_RSA(key.get(), made.get()) == 1);
+  }
   void extend(int what, std::string const& value) {
     bssl::UniquePtr<X509_EXTENSION> const made(X509V3_EXT_nconf_nid(nullptr, nullptr, what, value.c_str()));
     must(made && X509_add_ext(certificate.get(), made.get(), -1) == 1);

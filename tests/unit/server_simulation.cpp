@@ -7,6 +7,7 @@
 
 #include "net/io_thread.hpp"
 
+#include "../support/client_wire.hpp"
 #include "../support/conversation.hpp"
 #include "../support/http_server_test.hpp"
 #include "../support/memory_transport.hpp"
@@ -39,7 +40,11 @@ class simulation final : server::request_handler {
 public:
   explicit simulation(std::uint32_t seed) : chance_(seed), http_(chosen_settings(), *this), worker_count_(1 + chance_.below(3)) {
     step_ = one_of({1u, 5u, 300u, 5'000u, 100'000u});
-    memory_test::faults const faults{one_of({0u, 2u, 5u}), one_of({0u, 3u, 10u}), one_of({0u, 0u, 5u, 20u}), one_of({0u, 0u, 0u, 200u}), one_of({0u, 0u, 3u})};
+    memory_test::faults faults{one_of({0u, 2u, 5u}), one_of({0u, 3u, 10u}), one_of({0u, 0u, 5u, 20u}), one_of({0u, 0u, 0u, 200u}), one_of({0u, 0u, 3u})};
+#ifdef KINO_TLS_LIBRARY
+    if (seed % 10 == 0) encrypted_ = seed % 20 == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+#endif
+    if (encrypted_ != 0) faults.ahead = 0;  // A socket does not read ahead; TLS does.
     for (std::size_t i = 0, count = 1 + chance_.below(3); i != count; ++i) clients_.push_back(make_client(i, faults));
     workers_.resize(worker_count_);
     drains_ = chance_.once_in(8);
@@ -62,7 +67,7 @@ public:
     }
     if (!wrong_.empty()) return wrong_;
     for (client_end& each : clients_) {
-      if (!std::exchange(each.left, true)) each.link->end();
+      if (!std::exchange(each.left, true)) each.carrier->link().end();
     }
     run_until_quiet();
     if (http_.connections() != 0) fail(std::to_string(http_.connections()) + " connections are left");
@@ -74,7 +79,7 @@ private:
   enum class departure { stays, half_closes, resets };
 
   struct client_end {
-    std::shared_ptr<memory_link> link;
+    std::unique_ptr<client_wire> carrier;
     std::vector<conversation> requests;
     std::string wire;
     std::size_t sent = 0;
@@ -120,15 +125,24 @@ private:
       made.requests.back().end = made.wire.size();
       answers += made.requests.back().wanted_body.size();
     }
-    made.link = std::make_shared<memory_link>(context(), chance_, faults, some_room(made.wire.size()), some_room(answers));
+    auto link = std::make_shared<memory_link>(context(), chance_, faults, some_room(made.wire.size()), some_room(answers));
+    auto events = link->make_readiness();
+    made.carrier = make_wire(std::move(link));
     made.leaves_at = made.wire.size();
     if (chance_.once_in(4)) {
       made.how = chance_.once_in(2) ? departure::half_closes : departure::resets;
       if (chance_.once_in(2)) made.leaves_at = chance_.below(static_cast<std::uint32_t>(made.wire.size()));
     }
     REQUIRE(http_.admit());
-    http_.connected(made.link->make_transport(), {"192.0.2.1", "1"}, here_, made.link->make_readiness());
+    http_.connected(made.carrier->make_transport(), {"192.0.2.1", "1"}, here_, std::move(events));
     return made;
+  }
+
+  std::unique_ptr<client_wire> make_wire(std::shared_ptr<memory_link> link) {
+#ifdef KINO_TLS_LIBRARY
+    if (encrypted_ != 0) return std::make_unique<encrypted_wire>(std::move(link), encrypted_);
+#endif
+    return std::make_unique<client_wire>(std::move(link));
   }
 
   // --- one step of each part; false if there is nothing to do ---
@@ -146,23 +160,23 @@ private:
   bool send(client_end& one) {
     if (one.sent < one.leaves_at) {
       std::size_t const length = std::min(some_of(one.wire.size() - one.sent), one.leaves_at - one.sent);
-      std::size_t const taken = one.link->send(std::string_view(one.wire).substr(one.sent, length));
+      auto const [moved, taken] = one.carrier->send(std::string_view(one.wire).substr(one.sent, length));
       one.sent += taken;
-      return taken != 0;
+      return moved;
     }
     if (one.left || one.how == departure::stays) return false;
     one.left = true;
-    one.how == departure::resets ? one.link->reset() : one.link->end();
+    one.how == departure::resets ? one.carrier->link().reset() : one.carrier->link().end();
     return true;
   }
   bool receive(client_end& one) {
-    if (one.link->sees_bytes()) {
-      one.got += one.link->receive(some_of(4096));
+    if (one.carrier->link().sees_bytes()) {
+      one.got += one.carrier->receive(some_of(4096));
       return true;
     }
-    if (one.left || !one.link->sees_end()) return false;
+    if (one.left || !one.carrier->link().sees_end()) return false;
     one.left = true;  // A client leaves once the server has.
-    one.link->end();
+    one.carrier->link().end();
     return true;
   }
 
@@ -263,7 +277,7 @@ private:
     where << "client " << number << ": ";
     // Of these every answer has to arrive; of those behind them one may, if the request was complete.
     std::size_t wanted = 0;
-    bool cut = one.link->lost() || drained_;
+    bool cut = one.carrier->link().lost() || drained_;
     bool ends = one.left && one.how == departure::half_closes;
     for (conversation const& each : one.requests) {
       if (each.end > one.sent) break;
@@ -275,12 +289,12 @@ private:
     for (std::size_t i = 0; i != wanted; ++i) {
       conversation const& about = one.requests[i];
       if (rest.empty() && cut) break;
-      received const got = next_answer(rest, about.head_only, one.link->sees_end() && !one.link->lost());
+      received const got = next_answer(rest, about.head_only, one.carrier->link().sees_end() && !one.carrier->link().lost());
       where << "answer " << i << " of " << wanted << ", " << got.status << ", " << got.body.size() << " bytes instead of "
             << about.wanted_body.size() << ": ";
       if (!got.complete) {
-        if (one.link->lost()) return;
-        return fail(where.str() + (one.link->sees_end() ? "cut short" : "never arrived"));
+        if (one.carrier->link().lost()) return;
+        return fail(where.str() + (one.carrier->link().sees_end() ? "cut short" : "never arrived"));
       }
       if (got.status != about.wanted_status) return fail(where.str() + "another status");
       if (got.status == 200 && got.body != (about.head_only ? "" : about.wanted_body)) return fail(where.str() + "another body");
@@ -291,9 +305,9 @@ private:
     // A handler may answer a request whose body it does not read.
     bool const partly_sent = wanted != one.requests.size() && one.sent != (wanted == 0 ? 0 : one.requests[wanted - 1].end);
     cut |= partly_sent && !rest.empty();
-    if (!rest.empty() && !partly_sent && !one.link->lost()) fail(where.str() + "bytes behind the last answer, " + std::to_string(wanted) + ": " + std::string(rest.substr(0, 100)));
-    if ((ends || drained_) && !one.link->sees_end()) fail(where.str() + "the connection was not ended");
-    if (!ends && !cut && one.link->sees_end()) fail(where.str() + "the connection was ended");
+    if (!rest.empty() && !partly_sent && !one.carrier->link().lost()) fail(where.str() + "bytes behind the last answer, " + std::to_string(wanted) + ": " + std::string(rest.substr(0, 100)));
+    if ((ends || drained_) && !one.carrier->link().sees_end()) fail(where.str() + "the connection was not ended");
+    if (!ends && !cut && one.carrier->link().sees_end()) fail(where.str() + "the connection was ended");
   }
 
   void fail(std::string what) {
@@ -325,6 +339,7 @@ private:
   std::deque<job> queue_;
   std::vector<std::optional<job>> workers_;
   std::array<std::size_t, 7> weights_{};
+  int encrypted_ = 0;  // the version of TLS
   bool drains_ = false;
   bool drained_ = false;
   std::string wrong_;
