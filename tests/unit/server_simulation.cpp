@@ -54,11 +54,17 @@ public:
     for (auto& each : workers_) each.reset();
     queue_.clear();
     http_.close_connections();
-    while (io()) {}
+    run_all(http_.first_thread());
   }
 
+  outcome run() {
+    std::string wrong = find_wrong();
+    return {std::move(wrong), steps_};
+  }
+
+private:
   // Returns what went wrong; empty if nothing did.
-  std::string run() {
+  std::string find_wrong() {
     run_until_quiet();
     for (std::size_t i = 0; i != clients_.size() && wrong_.empty(); ++i) check(clients_[i], i);
     if (!queue_.empty()) fail("a request waits for a worker");
@@ -75,7 +81,6 @@ public:
     return wrong_;
   }
 
-private:
   enum class departure { stays, half_closes, resets };
 
   struct client_end {
@@ -147,7 +152,7 @@ private:
 
   // --- one step of each part; false if there is nothing to do ---
 
-  bool io() { return run_one(http_.first_thread()); }
+  bool io() { return run_one(http_.first_thread(), chance_); }
 
   std::size_t some_of(std::size_t left) {
     return std::max<std::size_t>(left / 16, 1 + chance_.below(step_));
@@ -162,6 +167,7 @@ private:
       std::size_t const length = std::min(some_of(one.wire.size() - one.sent), one.leaves_at - one.sent);
       auto const [moved, taken] = one.carrier->send(std::string_view(one.wire).substr(one.sent, length));
       one.sent += taken;
+      steps_.add(taken);
       return moved;
     }
     if (one.left || one.how == departure::stays) return false;
@@ -172,6 +178,7 @@ private:
   bool receive(client_end& one) {
     if (one.carrier->link().sees_bytes()) {
       one.got += one.carrier->receive(some_of(4096));
+      steps_.add(one.got.size());
       return true;
     }
     if (one.left || !one.carrier->link().sees_end()) return false;
@@ -265,6 +272,11 @@ private:
     }
   }
   bool step(std::size_t part) {
+    bool const moved = try_step(part);
+    steps_.add(2 * part + moved);
+    return moved;
+  }
+  bool try_step(std::size_t part) {
     if (part == 0) return io();
     if (part <= clients_.size()) return move(clients_[part - 1]);
     return work(workers_[part - 1 - clients_.size()]);
@@ -343,6 +355,7 @@ private:
   bool drains_ = false;
   bool drained_ = false;
   std::string wrong_;
+  trace steps_;
 };
 
 }  // namespace
