@@ -68,6 +68,14 @@ public:
     sum_ns_.fetch_add(static_cast<std::uint64_t>(ns), std::memory_order_relaxed);
   }
 
+  /// Counts what `other` has counted, too: for the sum of histograms of several threads.
+  void add(latency_histogram const& other) noexcept {
+    for (std::size_t i = 0; i < buckets; ++i) {
+      counts_[i].fetch_add(other.in_bucket(i), std::memory_order_relaxed);  // as in record
+    }
+    sum_ns_.fetch_add(static_cast<std::uint64_t>(other.sum().count()), std::memory_order_relaxed);
+  }
+
   /// Number of recorded durations.
   [[nodiscard]] std::uint64_t count() const noexcept {
     std::uint64_t all = 0;
@@ -103,7 +111,9 @@ private:
   detail::atomic<std::uint64_t> sum_ns_{0};
 };
 
-/// A metrics_text writes statistics in Prometheus' text format (version 0.0.4).
+/// A metrics_text writes statistics in Prometheus' text format (version 0.0.4) or as OpenMetrics (1.0.0).
+///
+/// Names of counters end in "_total". The text of OpenMetrics is complete after `finish`.
 ///
 /// Names and labels are written as given, labels as in `slot="3"`: the caller must escape untrusted
 /// text. Numbers do not depend on the program's locale.
@@ -120,8 +130,16 @@ private:
 ///
 class metrics_text {
 public:
+  enum class format { prometheus, open_metrics };
+
+  explicit metrics_text(format written = format::prometheus) : format_(written) {}
+
   /// Writes the HELP and TYPE lines of a metric family; follow it with calls of `sample`.
   void family(std::string_view name, std::string_view help, std::string_view type) {
+    static constexpr std::string_view total = "_total";
+    // There, the name of a counter's samples has the suffix, and that of the family has not.
+    bool const shorter = format_ == format::open_metrics && type == "counter" && name.ends_with(total);
+    if (shorter) name.remove_suffix(total.size());
     put({"# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n"});
   }
   /// Writes one sample with an integer; `labels` as in `code="200"`, or empty.
@@ -133,7 +151,8 @@ public:
   void sample(std::string_view name, std::string_view labels, double value) {
     char digits[32];
     begin_sample(name, labels);
-    put({decimal(digits, value, 9), "\n"});
+    // The shortest text for this number, and no other.
+    put({{digits, std::to_chars(digits, digits + sizeof digits, value).ptr}, "\n"});
   }
   /// Writes a family of one counter.
   void counter(std::string_view name, std::string_view help, std::uint64_t value) {
@@ -146,8 +165,16 @@ public:
     sample(name, "", value);
   }
   /// Writes a family of one histogram, in seconds.
-  void histogram(std::string_view name, std::string_view help,
-                 latency_histogram const& histogram);
+  void histogram(std::string_view name, std::string_view help, latency_histogram const& histogram) {
+    family(name, help, "histogram");
+    histogram_samples(name, "", histogram);
+  }
+  /// Writes the samples of one histogram of a family, in seconds.
+  void histogram_samples(std::string_view name, std::string_view labels, latency_histogram const& histogram);
+  /// Writes what marks the end of the text, if there is anything.
+  void finish() {
+    if (format_ == format::open_metrics) put({"# EOF\n"});
+  }
 
   /// The text written so far.
   [[nodiscard]] std::string const& str() const { return text_; }
@@ -169,15 +196,16 @@ private:
     for (std::string_view part : parts) text_ += part;
   }
 
+  format format_;
   std::string text_;
 };
 
 // --- implementation ---------------------------------------------------------
 
-inline void metrics_text::histogram(std::string_view name, std::string_view help,
-                                    latency_histogram const& histogram) {
-  family(name, help, "histogram");
+inline void metrics_text::histogram_samples(std::string_view name, std::string_view labels,
+                                            latency_histogram const& histogram) {
   std::string const bucket = std::string(name) + "_bucket";
+  std::string const before = labels.empty() ? std::string() : std::string(labels) + ",";
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < latency_histogram::buckets; ++i) {
     below += histogram.in_bucket(i);
@@ -185,11 +213,10 @@ inline void metrics_text::histogram(std::string_view name, std::string_view help
     char digits[32];
     double const bound = std::chrono::duration<double>(latency_histogram::bound(i)).count();
     std::string const label(last ? "+Inf" : decimal(digits, bound, 6));
-    sample(bucket, "le=\"" + label + "\"", below);
+    sample(bucket, before + "le=\"" + label + "\"", below);
   }
-  sample(std::string(name) + "_sum", "",
-         std::chrono::duration<double>(histogram.sum()).count());
-  sample(std::string(name) + "_count", "", below);
+  sample(std::string(name) + "_sum", labels, std::chrono::duration<double>(histogram.sum()).count());
+  sample(std::string(name) + "_count", labels, below);
 }
 
 KINO_NAMESPACE_END

@@ -69,6 +69,7 @@ class ControlPlaneTest < ServerTest
     client = Client.new(@child.port).send_request("GET", "/")
     eventually("the handler has begun") { File.exist?(File.join(directory, "begun")) }
     20.times { Client.open(socket) { |operator| assert_equal 1, JSON.parse(operator.get("/stats").body)["in_flight"] } }
+    Client.open(socket) { |operator| assert_match(/^kino_requests_in_flight 1$/, operator.get("/metrics").body) }
   ensure
     client&.close
   end
@@ -183,5 +184,73 @@ class ControlPlaneTest < ServerTest
     assert_equal 1, stats_of(server, headers: BEARER)[:served]
   ensure
     slow&.each(&:close)
+  end
+
+  def metrics_of(server, **rest)
+    ask(server, "/metrics", **rest).body.lines(chomp: true).reject { |line| line.start_with?("#") }.to_h { |line| line.split(/ (?=\S+\z)/) }
+  end
+
+  test "/metrics counts requests and their times, whatever became of them" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    logged do
+      Client.open(server.port) { |client| 3.times { client.get("/") } }
+      Client.open(server.port) { |client| assert_equal 400, client.send_raw("GET / HTTP/1.1\r\n\r\n").read_response.status }
+    end
+    eventually("all have ended") { metrics_of(server)["kino_exchanges_total{end=\"complete\"}"] == "3" }
+    metrics = metrics_of(server)
+    expected = { "kino_requests_served_total" => "3", "kino_requests_refused_total" => "1", "kino_exchanges_total{end=\"refused\"}" => "1",
+                 "kino_request_duration_seconds_count{class=\"2xx\"}" => "3", "kino_request_duration_seconds_count{class=\"4xx\"}" => "1",
+                 "kino_queue_duration_seconds_count" => "3", "kino_app_duration_seconds_count" => "3", "kino_workers_alive" => "2",
+                 "kino_ruby_answered" => "1", "kino_ready" => "1" }
+    assert_equal expected, metrics.slice(*expected.keys)
+    assert_operator Float(metrics["kino_gc_allocated_objects_total"]), :>, 1000
+  end
+
+  # The access log and the metrics observe the same requests.
+  test "the access log is written beside the metrics", modes: [:threaded] do |mode|
+    file = File.join(directory, "access.log")
+    server = serve_with_control(Apps::Basic.new, mode, access_log: file)
+    Client.open(server.port) { |client| client.get("/") }
+    eventually("the request has ended") { metrics_of(server)["kino_exchanges_total{end=\"complete\"}"] == "1" }
+    eventually("its line is written") { File.exist?(file) && File.read(file).lines.size == 1 }
+  end
+
+  class Dying < Apps::Basic
+    def die(_env)
+      raise NoMemoryError, "as intended"
+    end
+  end
+
+  test "the series of /metrics stay the same when workers are replaced" do |mode|
+    server = serve_with_control(Dying.new, mode)
+    before = metrics_of(server)
+    logged do
+      5.times do |n|
+        Client.open(server.port) { |client| assert_equal 500, client.get("/die").status }
+        eventually("it is replaced") { stats_of(server).values_at(:respawns, :alive) == [n + 1, 2] }
+      end
+    end
+    after = metrics_of(server)
+    assert_equal before.keys, after.keys
+    assert_equal %w[0 5], [before, after].map { |metrics| metrics["kino_worker_respawns_total"] }
+  end
+
+  test "/metrics is OpenMetrics for clients that read it", modes: [:threaded] do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    open = ask(server, "/metrics", headers: LOCAL.merge("Accept" => "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"))
+    assert_equal "application/openmetrics-text; version=1.0.0; charset=utf-8", open["content-type"]
+    assert open.body.end_with?("# EOF\n")
+    assert_equal "text/plain; version=0.0.4; charset=utf-8", ask(server, "/metrics")["content-type"]
+  end
+
+  # promtool reads the text as Prometheus does, and has opinions about names.
+  test "promtool accepts /metrics", modes: [:threaded] do |mode|
+    skip "promtool is missing (Debian: prometheus)" unless system("command -v promtool > /dev/null")
+
+    require "open3"
+    server = serve_with_control(Apps::Basic.new, mode)
+    output, status = Open3.capture2e("promtool", "check", "metrics", stdin_data: ask(server, "/metrics").body)
+    assert_predicate status, :success?, output
+    assert_empty output
   end
 end

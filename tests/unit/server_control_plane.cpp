@@ -10,8 +10,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace server = kino::server;
 using http_server_test::client;
@@ -33,6 +36,12 @@ public:
     made.slots = {{0, true, false, 1, 4711, 1, std::chrono::milliseconds(12)}};
     return made;
   }
+  void add_requests_to(server::request_totals& sums) const noexcept override {
+    sums.queue.record(std::chrono::milliseconds(1));
+    sums.total[2].record(std::chrono::milliseconds(2));
+    sums.ends[0] = 1;
+    sums.response_bytes = 13;
+  }
 };
 
 class running_control_plane {
@@ -43,6 +52,17 @@ public:
 
   told source;
 
+  // Waits for the next question and answers it, as Ruby does.
+  void answer_as_ruby(std::optional<std::string> text) {
+    server::inquiry next;
+    REQUIRE(plane_.questions().questions().pop(next) == kino::pop_result::popped);
+    CHECK(next.subject == "ruby");
+    plane_.questions().answer(next.number, std::move(text));
+  }
+  void await_question() {
+    server::inquiry next;
+    REQUIRE(plane_.questions().questions().pop(next) == kino::pop_result::popped);
+  }
   [[nodiscard]] client connected() const { return client(port_); }
   [[nodiscard]] response ask(std::string_view start, std::string_view fields = "Host: localhost\r\n") const {
     client asking(port_);
@@ -58,6 +78,7 @@ private:
     made.mode = "ractor";
     made.workers = 2;
     made.threads = 3;
+    made.started = 1234567890.5;
     return made;
   }
   std::uint16_t start() {
@@ -176,4 +197,72 @@ TEST_CASE("clients that send half a request do not keep others from an answer") 
     REQUIRE(slow.back().send("GET /stats HT"));
   }
   CHECK(plane.ask("GET /live").status == 200);
+}
+
+namespace {
+
+// Asks for the metrics, with what Ruby answers.
+response metrics(running_control_plane& plane, std::optional<std::string> ruby, std::string_view accept = "*/*") {
+  client asking = plane.connected();
+  REQUIRE(asking.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: " + std::string(accept) + "\r\n\r\n"));
+  plane.answer_as_ruby(std::move(ruby));
+  return asking.read_response();
+}
+
+bool has_line(std::string const& text, std::string_view line) { return ("\n" + text).find("\n" + std::string(line) + "\n") != text.npos; }
+
+}  // namespace
+
+TEST_CASE("metrics have the server's numbers, those of requests and those of Ruby") {
+  running_control_plane plane;
+  std::string const text = metrics(plane, "kino_gc_seconds_total 0.25\nkino_ruby_threads 7\nkino_unknown 1\nnonsense\n").body;
+  for (char const* line : {"kino_requests_served_total 4711", "kino_workers_configured 6", "kino_workers_busy 1", "kino_ready 1",
+                           "kino_worker_longest_request_seconds 0.012", "kino_start_time_seconds 1234567890.5",
+                           "kino_exchanges_total{end=\"complete\"} 1", "kino_exchanges_total{end=\"refused\"} 0",
+                           "kino_response_body_bytes_total 13", "kino_queue_duration_seconds_count 1",
+                           "kino_request_duration_seconds_count{class=\"2xx\"} 1", "kino_request_duration_seconds_count{class=\"5xx\"} 0",
+                           "kino_ruby_answered 1", "kino_gc_seconds_total 0.25", "kino_ruby_threads 7"}) {
+    CAPTURE(line);
+    CHECK(has_line(text, line));
+  }
+  CHECK(text.find("unknown") == text.npos);
+  CHECK(text.find("kino_gc_runs") == text.npos);
+}
+
+TEST_CASE("metrics are OpenMetrics for a client that reads it") {
+  running_control_plane plane;
+  std::string const prometheus = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+  std::string const text = metrics(plane, "", prometheus).body;
+  CHECK(has_line(text, "# TYPE kino_requests_served_total counter"));
+  CHECK(!text.ends_with("# EOF\n"));
+  std::string const open = metrics(plane, "", "application/openmetrics-text;version=1.0.0," + prometheus).body;
+  CHECK(has_line(open, "# TYPE kino_requests_served counter"));
+  CHECK(open.ends_with("\n# EOF\n"));
+  CHECK(!metrics(plane, "", "application/openmetrics-text;q=0").body.ends_with("# EOF\n"));
+}
+
+TEST_CASE("without an answer of Ruby, the metrics say so and have all else") {
+  running_control_plane plane;
+  std::string const refused = metrics(plane, std::nullopt).body;
+  CHECK(has_line(refused, "kino_ruby_answered 0"));
+  CHECK(has_line(refused, "kino_requests_served_total 4711"));
+  // Nothing takes the questions; those beyond the capacity are answered at once, the others when patience is over.
+  std::vector<client> all;
+  for (std::size_t i = 0; i != 60; ++i) {
+    all.push_back(plane.connected());
+    for (int again = 0; again != 2; ++again) REQUIRE(all.back().send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  }
+  for (client& each : all) {
+    for (int again = 0; again != 2; ++again) CHECK(has_line(each.read_response().body, "kino_ruby_answered 0"));
+  }
+}
+
+TEST_CASE("a control plane that stops drops its questions") {
+  running_control_plane plane;
+  client asking = plane.connected();
+  REQUIRE(asking.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  plane.answer_as_ruby("");
+  CHECK(asking.read_response().status == 200);
+  REQUIRE(asking.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  plane.await_question();
 }

@@ -170,3 +170,33 @@ TEST_CASE("numbers have a decimal point, even if the program's locale has a comm
 }
 
 #endif
+
+TEST_CASE("a histogram counts what others have counted") {
+  kino::latency_histogram one, other, both;
+  one.record(std::chrono::microseconds{100});
+  other.record(std::chrono::microseconds{100});
+  other.record(std::chrono::hours{1});
+  both.add(one);
+  both.add(other);
+  CHECK(both.count() == 3);
+  CHECK(both.in_bucket(7) == 2);
+  CHECK(both.in_bucket(kino::latency_histogram::buckets - 1) == 1);
+  CHECK(both.sum() == one.sum() + other.sum());
+}
+
+TEST_CASE("the samples of a histogram have its labels beside their bound") {
+  kino::latency_histogram one;
+  one.record(std::chrono::microseconds{1});
+  kino::metrics_text text;
+  text.histogram_samples("t", "class=\"2xx\"", one);
+  CHECK(text.str().starts_with("t_bucket{class=\"2xx\",le=\"1e-06\"} 1\n"));
+  CHECK(text.str().ends_with("t_bucket{class=\"2xx\",le=\"+Inf\"} 1\nt_sum{class=\"2xx\"} 1e-06\nt_count{class=\"2xx\"} 1\n"));
+}
+
+TEST_CASE("OpenMetrics names the family of a counter without its suffix, and has an end") {
+  kino::metrics_text text(kino::metrics_text::format::open_metrics);
+  text.counter("a_total", "A.", 1);
+  text.gauge("b_total", "B.", 2);
+  text.finish();
+  CHECK(text.str() == "# HELP a A.\n# TYPE a counter\na_total 1\n# HELP b_total B.\n# TYPE b_total gauge\nb_total 2\n# EOF\n");
+}

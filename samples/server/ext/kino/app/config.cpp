@@ -146,6 +146,7 @@ control_settings read_control(gvl const& held, VALUE hash) {
   from.read("ruby", made.ruby);
   from.read("workers", made.workers, 0);
   from.read("threads", made.threads, 0);
+  from.read("started", made.started);
   return made;
 }
 

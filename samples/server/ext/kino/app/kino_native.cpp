@@ -61,6 +61,7 @@ KINO_EXTENSION(kino_native) {
   native::define_lifecycle(module);
   native::define_workers(module);
   native::define_supervision(module);
+  native::define_control(module);
   native::define_log(module);
   native::define_machine(module);
 }

@@ -48,6 +48,7 @@ VALUE call(gvl const& held, VALUE, VALUE id) {
 void define_lifecycle(VALUE native);
 void define_workers(VALUE native);
 void define_supervision(VALUE native);
+void define_control(VALUE native);
 void define_log(VALUE native);
 void define_machine(VALUE native);
 

@@ -3,6 +3,7 @@
 #include "app/server.hpp"
 
 #include "base/log.hpp"
+#include "observers/observer_list.hpp"
 #include "rack/flush_on_suspend.hpp"
 
 #include <kino/wait.hpp>
@@ -28,9 +29,12 @@ void wake_exactly() {
 }
 
 // The options of the http_server, with what observes it.
-options observed(config const& settings) {
+options observed(config const& settings, std::shared_ptr<request_metrics> const& metrics) {
+  std::vector<std::shared_ptr<observer>> all;
+  if (settings.access_log) all.push_back(std::make_shared<access_log>(*settings.access_log));
+  if (metrics) all.push_back(metrics);
   options made = settings.http;
-  if (settings.access_log) made.observes = std::make_shared<access_log>(*settings.access_log);
+  made.observes = observer_list::of(std::move(all));
   return made;
 }
 
@@ -38,8 +42,9 @@ options observed(config const& settings) {
 
 server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
+      metrics_(settings.control ? std::make_shared<request_metrics>() : nullptr),
       events_(2 * settings.slots + 8),
-      http_(observed(settings), *this),
+      http_(observed(settings, metrics_), *this),
       waiting_(http_.first_thread(), settings.queue_timeout,
                [this](exchange::reply& reply) { return offer(reply); }),
       queue_(held, {.capacity = settings.queue_depth,
@@ -62,6 +67,11 @@ std::vector<bind_address> server::start_control() {
   std::vector<bind_address> bound = control_->listen();
   control_->start();
   return bound;
+}
+
+inquiries& server::control_questions() {
+  if (!control_) throw std::invalid_argument("kino: this server has no control plane");
+  return control_->questions();
 }
 
 void server::start() {

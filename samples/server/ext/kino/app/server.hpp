@@ -108,6 +108,9 @@ public:
 
   [[nodiscard]] server_phase phase() const noexcept override { return phase_.load(std::memory_order_relaxed); }  // see phase_
   [[nodiscard]] server_statistics statistics() const override;
+  void add_requests_to(request_totals& sums) const noexcept override { metrics_->add_to(sums); }
+  /// What the control plane asks Ruby. There is one if its settings are given.
+  [[nodiscard]] inquiries& control_questions();
 
 private:
   /// One slot of the dispatcher, and the worker that has joined it.
@@ -126,6 +129,7 @@ private:
 
   // Ordered by dependency: later members are destroyed first.
   rack_env& environments_;
+  std::shared_ptr<request_metrics> const metrics_;  // null without a control plane
   kino::counter received_;    // every request that was handed over; it goes on into one of:
   kino::counter rejected_;    // - expired
   kino::counter unserved_;    // - abandoned before a worker began

@@ -83,6 +83,10 @@ public:
     if (!NIL_P(value)) into = text(value);
   }
 
+  void read(char const* name, double& into) const {
+    VALUE const value = (*this)[name];
+    if (!NIL_P(value)) kino::protect(held_, [&] { into = NUM2DBL(value); });
+  }
   void read(char const* name, bool& into) const {
     VALUE const value = (*this)[name];
     if (!NIL_P(value)) into = RTEST(value);

@@ -2,7 +2,9 @@
 
 #include "control/control_plane.hpp"
 
+#include "control/metrics_page.hpp"
 #include "control/stats_json.hpp"
+#include "http/field_list.hpp"
 
 #include <new>
 #include <string>
@@ -66,16 +68,35 @@ content readiness_of(server_phase phase) {
 
 bool reads(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
-bool readable(std::string_view path) { return path == "/stats" || path == "/ready" || path == "/live"; }
+constexpr std::string_view endpoints = "the control plane has /live, /ready, /stats and /metrics\n";
+
+bool readable(std::string_view path) {
+  return path == "/stats" || path == "/metrics" || path == "/ready" || path == "/live";
+}
+
+// The value of the first field of this name; empty if there is none.
+std::string_view field_of(exchange::reply const& reply, std::string_view name) {
+  field_section const& fields = exchange::of(reply).head().fields();
+  for (auto const& each : fields.all()) {
+    if (equal_ignoring_case(fields.name(each), name)) return fields.value(each);
+  }
+  return {};
+}
 
 }  // namespace
 
 control_plane::control_plane(control_settings const& settings, control_source const& source)
-    : settings_(settings), source_(source), access_(settings.token), http_(http_options(settings), *this) {}
+    : settings_(settings), source_(source), access_(settings.token), http_(http_options(settings), *this), inquiries_(http_.first_thread()) {}
 
 std::vector<bind_address> control_plane::listen() {
   http_.listen();
   return http_.addresses();
+}
+
+void control_plane::stop() {
+  inquiries_.close();
+  http_.stop();
+  inquiries_.drop();
 }
 
 // A request that is dropped, because there is no memory for its answer, gets 500.
@@ -90,18 +111,25 @@ void control_plane::handle(exchange::reply&& reply) noexcept {
 void control_plane::answer(exchange::reply const& reply) {
   request const& head = exchange::of(reply).head();
   std::string_view const path = head.path();
-  if (!readable(path)) return respond(reply, {404, plain, "the control plane has /live, /ready and /stats\n"});
+  if (!readable(path)) return respond(reply, {404, plain, endpoints});
   if (!reads(head.method())) return respond(reply, {405, plain, "this only answers GET and HEAD\n"}, "allow", "GET, HEAD");
   if (path == "/live") return respond(reply, {200, plain, "alive\n"});
   if (path == "/ready") return respond(reply, readiness_of(source_.phase()));
-  answer_read(reply, path);
-}
-
-void control_plane::answer_read(exchange::reply const& reply, std::string_view path) {
   auto const verdict = access_.may_read(exchange::of(reply));
   if (verdict != control_access::verdict::admitted) return refuse(reply, verdict);
-  static_cast<void>(path);
+  if (path == "/metrics") return answer_metrics(reply);
   respond(reply, {200, json, stats_json(source_.statistics(), settings_)});
+}
+
+void control_plane::answer_metrics(exchange::reply const& reply) {
+  kino::metrics_text::format const wanted = metrics_format(field_of(reply, "accept"));
+  inquiries_.ask("ruby", {}, [this, reply, wanted](std::optional<std::string> const& ruby) {
+    try {
+      respond(reply, {200, metrics_type(wanted), metrics_page(source_, settings_, ruby, wanted)});
+    } catch (std::bad_alloc const&) {
+      reply.abandon();
+    }
+  });
 }
 
 }  // namespace kino::server

@@ -7,6 +7,7 @@
 #include "control/control_access.hpp"
 #include "control/control_settings.hpp"
 #include "control/control_source.hpp"
+#include "control/inquiries.hpp"
 #include "net/http_server.hpp"
 
 #include <string_view>
@@ -21,6 +22,7 @@ namespace kino::server {
 ///     /live    200 as long as the process can answer
 ///     /ready   200 while the server accepts connections, else 503; load balancers ask it
 ///     /stats   Server#stats as JSON
+///     /metrics what Prometheus collects; see metrics_page
 ///
 /// Probes need no token: see control_access.
 ///
@@ -35,17 +37,21 @@ public:
   /// Binds the addresses; returns them.
   [[nodiscard]] std::vector<bind_address> listen();
   void start() { http_.start(); }
-  void stop() { http_.stop(); }
+  void stop();
+
+  /// Where Ruby finds the questions that only it can answer.
+  [[nodiscard]] inquiries& questions() { return inquiries_; }
 
 private:
   void handle(exchange::reply&& reply) noexcept override;
   void answer(exchange::reply const& reply);
-  void answer_read(exchange::reply const& reply, std::string_view path);
+  void answer_metrics(exchange::reply const& reply);
 
   control_settings const settings_;
   control_source const& source_;
   control_access const access_;
   http_server http_;
+  inquiries inquiries_;
 };
 
 }  // namespace kino::server

@@ -24,6 +24,7 @@ struct control_settings {
   std::string ruby;
   std::uint32_t workers = 0;
   std::uint32_t threads = 0;
+  double started = 0;  // Unix time
 };
 
 }  // namespace kino::server

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "control/server_statistics.hpp"
+#include "observers/request_metrics.hpp"
 
 #include <cstdint>
 
@@ -26,6 +27,7 @@ class control_source {
 public:
   [[nodiscard]] virtual server_phase phase() const noexcept = 0;
   [[nodiscard]] virtual server_statistics statistics() const = 0;
+  virtual void add_requests_to(request_totals& sums) const noexcept = 0;
 
 protected:
   ~control_source() = default;

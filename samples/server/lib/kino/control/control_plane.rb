@@ -60,13 +60,14 @@ module Kino
     # In the form that the native code takes. +mode+, +workers+ and +threads+ are those of the server.
     def to_native(mode)
       { binds: @wanted.flat_map(&:to_bind).map(&:to_native), token: @token, mode: mode.to_s, version: VERSION, ruby: RUBY_VERSION,
-        workers: @settings[:workers], threads: @settings[:threads] }
+        workers: @settings[:workers], threads: @settings[:threads], started: Time.now.to_f }
     end
 
     # Binds the addresses and answers until the native server +id+ is stopped.
     def start(id)
       @listeners = Listeners.new(@wanted.flat_map(&:to_bind), option: "--control-bind") { Native.start_control(id) }
       @addresses = @listeners.open
+      Inquiries.new(id).start
     end
 
     def urls = addresses.map(&:url)
