@@ -52,7 +52,7 @@ public:
 private:
   static constexpr std::size_t copies = 8;
 
-  struct alignas(kino::detail::cache_line) copy {
+  struct alignas(64) copy {  // a cache line
     kino::latency_histogram queue;
     kino::latency_histogram app;
     std::array<kino::latency_histogram, status_classes.size()> total;
