@@ -5,17 +5,14 @@
 #pragma once
 
 #include <kino/detail/ruby/headers.hpp>
+#include <kino/detail/ruby/pinning.hpp>
 #include <kino/detail/ruby/signals.hpp>
 #include <kino/ruby_features.hpp>
 
-#include <cstring>
 #include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
-
-#include <pthread.h>
-#include <unistd.h>
 
 KINO_NAMESPACE_BEGIN
 
@@ -157,31 +154,6 @@ inline void gvl::check_interrupts() const {
   protect(*this, [] { rb_thread_check_ints(); });
 }
 
-namespace detail {
-
-// Gives the native thread the name of its Ruby thread: a native thread inherits its creator's name,
-// and Ruby renames only those that were never shared. May raise.
-inline void name_native_thread() {
-#ifdef __linux__
-  if (gettid() == getpid()) return;  // its name is the process's
-  VALUE name = rb_funcall(rb_thread_current(), rb_intern("name"), 0);
-  if (NIL_P(name)) return;
-  char text[16] = {};  // the maximum on Linux
-  std::strncpy(text, StringValueCStr(name), sizeof text - 1);
-  pthread_setname_np(pthread_self(), text);
-#endif
-}
-
-// Pins the current Ruby thread to its native thread, where Ruby supports it. Otherwise threads of
-// non-main Ractors share a few native threads and starve each other in long waits.
-inline void pin_thread() {
-  using namespace kino_newer_ruby;
-  static_cast<void>(rb_thread_lock_native_thread());
-  if constexpr (ruby_pins_threads) name_native_thread();
-}
-
-}  // namespace detail
-
 /// pin_thread pins the calling Ruby thread to its native thread permanently, where Ruby supports
 /// it (3.4).
 ///
@@ -192,7 +164,14 @@ inline void pin_thread() {
 /// pinning the only shared native thread while others wait to start can hang. The native thread
 /// gets the Ruby thread's name, which `ps -T` and `top -H` show (Linux).
 inline void pin_thread(gvl const& held) {
-  protect(held, [] { detail::pin_thread(); });
+  protect(held, [] { static_cast<void>(detail::pin_thread()); });
+}
+
+/// pin_waiting_thread is `pin_thread` for a thread that is about to wait: it replaces the native
+/// thread that others shared, so Ractors created in a row may all call it. Further calls of a fiber
+/// do nothing. The first one creates a Ruby thread and awaits its end.
+inline void pin_waiting_thread(gvl const& held) {
+  protect(held, [] { detail::pin_waiting_thread(); });
 }
 
 /// Tag type: declares that the work cannot be interrupted. Ctrl-C, Timeout and Thread#kill wait

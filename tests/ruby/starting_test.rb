@@ -33,6 +33,21 @@ class StartingTest < RubyTest
     end
   end
 
+  # Ruby shares eight native threads between Ractors by default, and the first eight Ractors pin all of them.
+  def test_ractors_that_are_created_in_a_row_and_pin_their_threads_all_start
+    assert_equal "all waited\n", child(<<~RUBY, env: { "RUBY_MAX_CPU" => nil })
+      require "waits"
+      go = Ractor.make_shareable(Waits::Channel.make(40))
+      3.times do
+        ractors = Array.new(40) { Ractor.new(go) { |from| Waits.pin_to_wait; from.pop } }
+        40.times { |number| go.push(number) }
+        numbers = ractors.map { |ractor| ractor.respond_to?(:value) ? ractor.value : ractor.take }
+        raise numbers.inspect unless numbers.sort == (0...40).to_a
+      end
+      puts "all waited"
+    RUBY
+  end
+
   def test_start_works_where_interrupts_are_deferred
     ractors = Thread.handle_interrupt(Object => :never) { Starting.start(2) { |index| Starting.serve; index } }
     assert_equal [0, 1], stop(ractors)

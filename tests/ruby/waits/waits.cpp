@@ -301,6 +301,10 @@ VALUE each_popped(kino::gvl const& held, VALUE, VALUE channel) {
 
 VALUE count_alive(kino::gvl const&, VALUE) { return LONG2NUM(alive.load()); }
 
+VALUE pin_to_wait(kino::gvl const& held, VALUE) {
+  kino::pin_waiting_thread(held);
+  return Qnil;
+}
 VALUE pin(kino::gvl const&, VALUE) {
   kino::detail::pin_thread();
   return Qnil;
@@ -319,6 +323,7 @@ KINO_EXTENSION(waits) {
   kino::define_function<each_popped>(waits, "each_popped");
   kino::define_function<count_alive>(waits, "alive");
   kino::define_function<pin>(waits, "pin");
+  kino::define_function<pin_to_wait>(waits, "pin_to_wait");
 
   VALUE const channel = rb_define_class_under(waits, "Channel", rb_cObject);
   rb_undef_alloc_func(channel);

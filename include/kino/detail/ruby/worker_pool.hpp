@@ -190,7 +190,7 @@ inline pool_member& worker_pool::join(gvl const& held) {
   if (joined.contain(*this)) {
     throw raise(rb_eThreadError, "kino: this thread has already joined this dispatcher");
   }
-  kino::pin_thread(held);
+  protect(held, [] { static_cast<void>(pin_thread()); });  // workers start one by one
   protect(held, [] { memberships::mark_thread(); });
   std::size_t const index = slots_.claim();
   if (index == worker_slots::none) {

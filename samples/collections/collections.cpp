@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+//
+// The extension of the gem kino-collections.
+
+#include "channel.hpp"
+
+KINO_EXTENSION(kino_collections) {
+  VALUE const kino = rb_define_module("Kino");
+  define_channel(held, kino);
+}
