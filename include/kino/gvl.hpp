@@ -169,7 +169,8 @@ inline void pin_thread(gvl const& held) {
 
 /// pin_waiting_thread is `pin_thread` for a thread that is about to wait: it replaces the native
 /// thread that others shared, so Ractors created in a row may all call it. Further calls of a fiber
-/// do nothing. The first one creates a Ruby thread and awaits its end.
+/// do nothing. The first one in a thread of a Ractor other than the main one starts a Ractor that ends
+/// at once: Ruby then starts the replacement.
 inline void pin_waiting_thread(gvl const& held) {
   protect(held, [] { detail::pin_waiting_thread(); });
 }

@@ -157,6 +157,27 @@ class ChannelTest < CollectionsTest
     assert_equal (0...times(400)).to_a, Array.new(taken.size) { taken.pop }.sort
   end
 
+  # As above, in two Ractors: the killed threads share native threads with others of their Ractor.
+  def test_receivers_killed_in_ractors_lose_nothing
+    skip "such programs hang on this Ruby, also without kino" if UNPINNED_THREADS
+    channel = Kino::Channel.new(4)
+    many = times(400)
+    receivers = Array.new(2) do |seed|
+      Ractor.new(channel, Random.new(seed)) do |from, random|
+        taken = []
+        until from.closed? && from.empty?
+          thread = Thread.new { Thread.handle_interrupt(Object => :on_blocking) { loop { taken << (from.pop || break) } } }
+          random.rand(3).zero? ? sleep(0.0001) : Thread.pass
+          thread.kill.join
+        end
+        taken
+      end
+    end
+    many.times { |number| channel << number }
+    channel.close
+    assert_equal (0...many).to_a, receivers.flat_map { |ractor| result_of(ractor) }.sort
+  end
+
   def test_unreachable_channels_are_collected_with_their_contents
     before = alive
     channels = alive(Kino::Channel)

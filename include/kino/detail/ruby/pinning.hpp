@@ -41,12 +41,11 @@ inline bool pin_thread() {
   return shared;
 }
 
-// Ruby replaces a native thread that is no longer shared only when it creates a thread: without one, Ractors that are
-// ready to run wait for ever once the last shared one is pinned. The thread that is created here only ends. It is
-// awaited: at the end of this thread, its native thread would otherwise not end, but serve that one.
-inline void replace_shared_thread() {
-  rb_funcall(rb_thread_create([](void*) { return Qnil; }, nullptr), rb_intern("join"), 0);
-}
+// Ruby replaces a native thread that is no longer shared only when it creates a thread or a Ractor: without one, Ractors
+// that are ready to run wait for ever once the last shared one is pinned. This Ractor only ends. A thread would not do: up
+// to Ruby 4.0, while one of several threads of a Ractor ends on a shared native thread, a pinned one that blocks at that
+// moment puts their Ractor into Ruby's run queue twice, and the damaged queue no longer runs any Ractor.
+inline void replace_shared_thread() { rb_eval_string("Ractor.new { nil }"); }
 
 // As pin_thread, and other Ractors may be waiting for a shared native thread. Ruby counts the calls, in an int, so
 // each fiber pins once. May raise.
