@@ -161,7 +161,7 @@ class ChannelTest < CollectionsTest
   def test_receivers_killed_in_ractors_lose_nothing
     skip "such programs hang on this Ruby, also without kino" if UNPINNED_THREADS
     channel = Kino::Channel.new(4)
-    many = times(400)
+    many = times(1000)
     receivers = Array.new(2) do |seed|
       Ractor.new(channel, Random.new(seed)) do |from, random|
         taken = []
