@@ -182,8 +182,8 @@ private:
   std::unique_ptr<server::transport> const of_;
 };
 
-// A server with one connection. Targets: /up upgrades, /take takes over, /hold keeps its request, and others get 200 and
-// their target as the body.
+// A server with one connection. Targets: /up upgrades, /take takes over, /tunnel sends back what the client sends until that
+// ends or has a "!", /hold keeps its request, and others get 200 and their target as the body.
 class bench final : public server::request_handler, public server::observer {
 public:
   explicit bench(memory_test::faults faults = {}, std::uint32_t seed = 1, std::size_t room = 100'000)
@@ -195,6 +195,7 @@ public:
     allocations_left = 0;
     queue_.clear();
     held_.clear();
+    tunnels_.clear();
     http_.close_connections();
     while (io()) {}
     link_.reset();
@@ -215,7 +216,8 @@ public:
     }
   }
   bool handle_next() {
-    if (queue_.empty()) return false;
+    if (!tunnels_.empty() && !advance_tunnel()) tunnels_.clear();
+    if (queue_.empty()) return std::exchange(tunneled_, false);
     exchange::reply reply = std::move(queue_.front());
     queue_.pop_front();
     respond(std::move(reply));
@@ -234,6 +236,8 @@ public:
   [[nodiscard]] server::http_server& http() { return http_; }
 
   fates counts;
+  bool broken = false;       // the tunnel's input
+  bool half_closes = false;  // the tunnel's handler reads on behind the "!"
   std::string got;
   std::vector<std::pair<int, exchange_end>> reports;
 
@@ -260,6 +264,12 @@ private:
         next = std::make_shared<echo_upgrade>(counts, "hi:");
         iovec const first = server::piece("first:");
         reply.answer({.head = &one.response(), .data = {&first, 1}, .end = true, .upgrade = &next});
+      } else if (target == "/tunnel") {
+        REQUIRE(one.response().start_upgrade("echo") == server::response_head::problem::none);
+        one.open_tunnel();
+        reply.answer({.head = &one.response()});
+        exemption const now;
+        tunnels_.push_back(std::move(reply));
       } else if (target == "/take") {
         next = std::make_shared<echo_upgrade>(counts, "HTTP/1.1 101 Mine\r\n\r\n");
         reply.answer({.end = true, .upgrade = &next});
@@ -271,6 +281,25 @@ private:
     } catch (std::bad_alloc const&) {  // The reply is dropped, which is an answer, too.
     }
   }
+  // Returns whether the tunnel is still open for its handler.
+  bool advance_tunnel() {
+    exchange& one = exchange::of(tunnels_.front());
+    char bytes[20];
+    auto const got = one.read(bytes, sizeof bytes);
+    std::string_view const view(bytes, got.length);
+    std::size_t const end = view.find('!');
+    iovec const back = server::piece(view.substr(0, end));
+    tunneled_ = got.length != 0;
+    bool const over = end != view.npos || (got.length == 0 && got.what != server::body_pipe::state::open);
+    if (got.what == server::body_pipe::state::broken) return broken = true, false;
+    if (got.length == 0 && !over) return true;
+    if (half_closed_ && !over) return true;
+    half_closed_ = half_closes && end != view.npos;
+    if (one.send({.data = {&back, 1}, .end = over}) != delivery::gone && (!over || half_closed_)) return true;
+    one.close_body();
+    return false;
+  }
+
   void handle(exchange::reply&& reply) noexcept override {
     exemption const now;
     queue_.push_back(std::move(reply));
@@ -287,6 +316,9 @@ private:
   server::endpoint const here_{"127.0.0.1", "1"};
   std::deque<exchange::reply> queue_;
   std::vector<exchange::reply> held_;
+  std::vector<exchange::reply> tunnels_;  // at most one
+  bool tunneled_ = false;
+  bool half_closed_ = false;
   server::http_server http_;
   std::shared_ptr<memory_link> link_;
 };
@@ -422,7 +454,7 @@ TEST_CASE("a request that waits for its response keeps what is behind it in the 
 // Sends the wire in pieces, with faults of the transport, and calls `happens` at step `at`. `in_order`: the client must see
 // the end of what it was sent.
 template <class Happens>
-void converse(std::uint32_t seed, int at, bool in_order, Happens happens) {
+void converse(std::uint32_t seed, int at, char const* only, bool in_order, Happens happens) {
   captured_log const log;
   stress::dice chance(seed);
   memory_test::faults faults;
@@ -432,7 +464,7 @@ void converse(std::uint32_t seed, int at, bool in_order, Happens happens) {
   faults.ahead = 3 * chance.below(2);
   bench one(faults, seed, 20 + chance.below(300));
   std::string const behind = "some bytes\r\n\r\n";
-  std::string const target = chance.once_in(2) ? "/up" : "/take";
+  std::string const target = only ? only : chance.once_in(2) ? "/up" : "/take";
   std::string const wire = get("/a") + asking(chance.once_in(2) ? "/b" : target) + behind + "!";
   std::size_t sent = 0;
   for (int step = 0, idle = 0; idle < 1000; ++step, ++idle) {
@@ -461,21 +493,21 @@ void converse(std::uint32_t seed, int at, bool in_order, Happens happens) {
 TEST_CASE("draining ends an upgraded connection in order, whenever it begins") {
   for (std::uint32_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
-    converse(seed, static_cast<int>(seed % 150), true, [](bench& one) { one.http().begin_drain(); });
+    converse(seed, static_cast<int>(seed % 150), nullptr, true, [](bench& one) { one.http().begin_drain(); });
   }
 }
 
 TEST_CASE("a client that leaves at any time leaves nothing behind") {
   for (std::uint32_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
-    converse(seed, static_cast<int>(seed % 150), false, [seed](bench& one) {
+    converse(seed, static_cast<int>(seed % 150), nullptr, false, [seed](bench& one) {
       seed % 2 == 0 ? one.link().reset() : one.link().end();
     });
   }
 }
 
 TEST_CASE("whichever allocation fails, an upgrade is begun or destroyed, and its connection works or ends") {
-  for (char const* const target : {"/up", "/take"}) {
+  for (char const* const target : {"/up", "/take", "/tunnel"}) {
     for (std::uint32_t left = 1; left <= 60; ++left) {
       CAPTURE(target);
       CAPTURE(left);
@@ -490,5 +522,83 @@ TEST_CASE("whichever allocation fails, an upgrade is begun or destroyed, and its
       CAPTURE(one.got);
       CHECK((whole || one.link().closed() || one.got.starts_with("HTTP/1.1 50")));
     }
+  }
+}
+
+std::string const tunneled = "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n";
+
+TEST_CASE("a response whose head upgrades has the connection's bytes both ways, wherever they are split") {
+  std::string const behind = "x\r\nGET /no HTTP/1.1\r\n\r\n";
+  std::string const wire = get("/a") + asking("/tunnel") + behind;
+  for (bool const client_ends : {false, true}) {
+    for (std::size_t split = 1; split != wire.size(); ++split) {
+      CAPTURE(split);
+      bench one;
+      one.send(wire.substr(0, split));
+      one.run();
+      one.send(wire.substr(split));
+      one.run();
+      REQUIRE(plain(one.got) == ok("/a") + tunneled + behind);
+      REQUIRE(one.reports.size() == 1);
+      client_ends ? one.link().end() : one.send("!not read");
+      one.run();
+      REQUIRE(plain(one.got) == ok("/a") + tunneled + behind);
+      REQUIRE(one.link().sees_end());
+      REQUIRE(!one.link().lost());
+      REQUIRE(one.http().live() == 0);
+      REQUIRE(one.reports.back() == std::pair{101, exchange_end::complete});
+    }
+  }
+}
+
+TEST_CASE("a tunnel has no limit of time, keeps a bounded number of bytes, and ends when the server stops") {
+  bench one({}, 1, 3'000'000);
+  one.send(asking("/tunnel"));
+  one.run();
+  one.http().first_thread().deadlines().run(server::clock::now() + std::chrono::hours(100));
+  one.run();
+  CHECK(one.got == tunneled);
+  one.send(std::string(2'000'000, 'x'));
+  while (one.io()) {}  // The handler does not read.
+  CHECK(one.link().send(std::string(3'000'000, 'x')) <= 1'200'000);
+  one.run();
+  CHECK(one.got.size() > 3'000'000);
+  one.http().begin_drain();
+  one.run();
+  CHECK(one.link().sees_end());
+  CHECK(one.http().live() == 0);
+}
+
+TEST_CASE("a tunnel's handler may end its direction and read on") {
+  bench one;
+  one.half_closes = true;
+  one.send(asking("/tunnel") + "a!");
+  one.run();
+  CHECK(one.got == tunneled + "a");
+  CHECK(one.link().sees_end());
+  CHECK(one.http().live() == 1);
+  one.send("more");
+  one.run();
+  SUBCASE("until the client ends") { one.link().end(); }
+  SUBCASE("until the server stops") { one.http().begin_drain(); }
+  SUBCASE("until there is silence") {
+    one.http().first_thread().deadlines().run(server::clock::now() + std::chrono::hours(1));
+    one.run();
+    CHECK(one.broken);
+  }
+  one.run();
+  CHECK(one.http().live() == 0);
+}
+
+TEST_CASE("a tunnel whose client leaves, or whose server stops, at any time leaves nothing behind") {
+  for (std::uint32_t seed = 1; seed <= 600; ++seed) {
+    CAPTURE(seed);
+    converse(seed, static_cast<int>(seed / 3 % 150), "/tunnel", seed % 3 == 0, [seed](bench& one) {
+      switch (seed % 3) {
+        case 0: return one.http().begin_drain();
+        case 1: return one.link().reset();
+        default: return one.link().end();
+      }
+    });
   }
 }

@@ -27,6 +27,11 @@ bool body_pipe::push(std::string_view bytes) {
   return go_on;
 }
 
+bool body_pipe::discarded() {
+  std::lock_guard guard(mutex_);
+  return discarded_;
+}
+
 bool body_pipe::full() {
   std::lock_guard guard(mutex_);
   return writer_waits_;

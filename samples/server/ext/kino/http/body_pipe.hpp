@@ -48,6 +48,8 @@ public:
 
   /// Appends `bytes`; returns whether the writer may continue. A discarded pipe accepts everything.
   bool push(std::string_view bytes);
+  /// Whether its reader has discarded the rest.
+  [[nodiscard]] bool discarded();
   /// Whether it was full and its reader has not made room since then.
   [[nodiscard]] bool full();
 

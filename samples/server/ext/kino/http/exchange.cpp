@@ -86,7 +86,7 @@ void exchange::close_body() {
 // A collected body stays until the exchange is released: another thread may be reading it.
 void exchange::discard_body() {
   if (inherited()) return;
-  if (streamed_ && body_.discard()) sink_->resume_reading(*this);
+  if (streamed_ && (body_.discard() || tunnel_)) sink_->resume_reading(*this);
 }
 
 bool exchange::client_gone() const { return inherited() || sink_->client_gone(*this); }
@@ -113,6 +113,7 @@ void exchange::released() noexcept {
   head_.clear();
   pool_.take_memory(collected_);
   if (std::exchange(streamed_, false)) body_.reset();
+  tunnel_ = false;
   response_.clear();
   trailers_.clear();
   if (state_) state_->clear();

@@ -98,6 +98,10 @@ public:
   /// See response_sink::duplicate_socket.
   [[nodiscard]] int duplicate_socket() { return inherited() ? -1 : sink_->duplicate_socket(*this); }
 
+  /// Before a response that upgrades the connection and has a body: from now on, `body` has what the client sends behind the
+  /// request. See upgrade.
+  void open_tunnel() { streamed_ = tunnel_ = true; }
+
   /// Takes bytes of the body and lets the connection read on when there is room again. Throws
   /// std::system_error, if they are in a file that cannot be read.
   [[nodiscard]] body_pipe::taken read(char* out, std::size_t room);
@@ -165,6 +169,7 @@ private:
   body_pipe body_;
   body_spool collected_;
   bool streamed_ = false;
+  bool tunnel_ = false;  // then streamed_, too
   response_head response_;
   response_trailers trailers_;
   std::unique_ptr<protocol_state> state_;

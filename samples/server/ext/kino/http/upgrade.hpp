@@ -26,6 +26,11 @@ class exchange;
 /// connection over: nothing is sent, and the new protocol sends the response itself, if there is one. Before, the
 /// handler asks `upgrade_obstacle` or `takeover_obstacle`; a response that has an obstacle ends the connection.
 ///
+/// Without an `upgrade`, a response with such a head may also go on in parts: they are sent as they are, and what the client
+/// sends arrives in exchange::body, after exchange::open_tunnel. The exchange and its worker then last as long as the
+/// connection. When the server is being stopped, or the client ends its direction, the body ends. When the response has
+/// ended, the client's direction may go on until it ends, too, or for keep_alive_timeout at most.
+///
 /// The response is sent in its turn. Once the transport has taken all of it, and of the responses before it, the I/O thread
 /// calls `begin` and then `start` of what it returns, with the bytes that the client has sent behind the request: see
 /// protocol::host::become. They were not parsed: reading stops behind a request that asks for an upgrade until it has its

@@ -97,10 +97,10 @@ void http1_protocol::attend() {
   if (pending & response_pipeline::hang_up) return host_.close();
   if (pending & response_pipeline::change_protocol) return change_protocol();
   if (lingering_) return;
+  if (pending & response_pipeline::open_tunnel) open_tunnel();
   if (pending & response_pipeline::linger) {
-    lingering_ = true;
-    alarm_.stop();
-    return host_.linger();
+    if (!tunnel_) return linger();
+    linger_due_ = true;
   }
   if (pending & response_pipeline::wait_writable) await_output(io_result::state::wants_writable);
   if (pending & response_pipeline::wait_readable) await_output(io_result::state::wants_readable);
@@ -203,7 +203,10 @@ void http1_protocol::refuse(rejection const& why) {
 }
 
 void http1_protocol::read_on() {
-  if (paused_ == pause::body_full) {
+  if (tunnel_) {
+    paused_ = pause::none;
+    if (linger_due_ && tunnel_->body().discarded()) return end_tunnel(), linger();
+  } else if (paused_ == pause::body_full) {
     // If `read_on` is left over from the previous body, one more read is made and reading stops again.
     paused_ = pause::none;
     receiving_.start(clock::now());
@@ -227,7 +230,18 @@ void http1_protocol::change_protocol() {
 
 // --- ending ---------------------------------------------------------------------
 
+void http1_protocol::linger() {
+  lingering_ = true;
+  alarm_.stop();
+  host_.linger();
+}
+
 void http1_protocol::drain() {
+  if (tunnel_) {
+    tunnel_->body().finish();
+    end_tunnel();
+    if (linger_due_) return linger();
+  }
   if (!current_) pipeline_.close_after_last();
 }
 
@@ -236,6 +250,11 @@ void http1_protocol::close() noexcept {
   alarm_.stop();
   pipeline_.close();
   give_up_current();
+  if (!tunnel_) tunnel_ = pipeline_.take_tunnel();
+  if (tunnel_) {
+    tunnel_->body().fail(client_left);
+    end_tunnel();
+  }
 }
 
 // The request that is being received will never be complete.

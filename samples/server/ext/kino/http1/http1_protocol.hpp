@@ -117,6 +117,10 @@ private:
   [[nodiscard]] bool keep_after(exchange const& from);
   void hand_over();
   void change_protocol();
+  void open_tunnel();
+  void receive_tunneled(std::string_view bytes);
+  void end_tunnel() noexcept;
+  void linger();
   void give_up_current() noexcept;
   void request_complete(bool followed);
   void refuse(rejection const& why);
@@ -140,6 +144,9 @@ private:
   bool body_held_ = false;       // the response_pipeline has it, and current_ is held for its body
   byte_buffer unparsed_;         // bytes behind a full queue, or what may become the preface of HTTP/2
   std::size_t ordinal_ = 0;
+
+  exchange* tunnel_ = nullptr;   // has what is received, see upgrade; one reference
+  bool linger_due_ = false;      // once the tunnel has ended
 
   bool open_ = true;
   bool may_become_http2_;        // nothing has been parsed yet

@@ -11,12 +11,16 @@ namespace kino::server {
 
 std::span<char> http1_protocol::read_space(std::span<char> scratch) {
   if (reads_into_body()) return body_room();
-  return current_ ? scratch : scratch.first(tuning::head_read_size);
+  return current_ || tunnel_ ? scratch : scratch.first(tuning::head_read_size);
 }
 
 bool http1_protocol::received(std::span<char> space, std::size_t length) {
   std::string_view const bytes(space.data(), length);
   if (may_become_http2_ && begins_http2(bytes)) return false;
+  if (tunnel_) {
+    receive_tunneled(bytes);
+    return length == space.size() && wants_input();
+  }
   if (reads_into_body()) {
     received_body(length);
   } else {
@@ -52,6 +56,12 @@ bool http1_protocol::begins_http2(std::string_view bytes) {
 }
 
 void http1_protocol::input_ended() {
+  if (tunnel_) {
+    tunnel_->body().finish();
+    end_tunnel();
+    if (linger_due_) host_.close();
+    return;
+  }
   pipeline_.peer_ended();
   last_request_ = true;
   if (current_) {  // A request that was not complete never will be.

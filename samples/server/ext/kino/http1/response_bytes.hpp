@@ -24,6 +24,7 @@ struct response_bytes {
   bool keep_alive = false;  // if last: the connection may serve another request
   bool gather = false;      // small parts may wait a moment for what follows, see response_pipeline
   std::string_view before = {};
+  bool tunnel = false;      // what the client sends behind the request belongs to this exchange
   std::string_view after = {};
   std::shared_ptr<kino::server::upgrade> const* upgrade = nullptr;  // if last: see response_part
   int status = 0;                // of the response that begins here, for the observer

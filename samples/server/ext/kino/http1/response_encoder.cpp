@@ -95,6 +95,7 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
   std::size_t const length = length_of(part.data);
   if (part.head) {
     bytes.status = part.head->status();
+    bytes.tunnel = part.head->upgrades() && !part.end;
     write_head(*part.head);
   }
   if (state_.how != framing::none) bytes.body_bytes = length;

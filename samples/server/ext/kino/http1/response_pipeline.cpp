@@ -62,6 +62,11 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
     http1_state::outgoing& out = output_of(from);
     if (out.attached && !closing_) {
       from.note(bytes.status, bytes.body_bytes, bytes.how);
+      if (bytes.tunnel) {
+        from.add_weak();
+        tunnel_ = &from;
+        add_pending(open_tunnel, then);
+      }
       bool const our_turn = &front() == &from;
       bool const gathers =
           bytes.gather && out.bytes.size() + bytes.size() < tuning::gather_size;
@@ -195,6 +200,11 @@ response_pipeline::status response_pipeline::now() {
 unsigned response_pipeline::take_pending() {
   std::lock_guard guard(mutex_);
   return std::exchange(pending_, nothing);
+}
+
+exchange* response_pipeline::take_tunnel() {
+  std::lock_guard guard(mutex_);
+  return std::exchange(tunnel_, nullptr);
 }
 
 std::shared_ptr<upgrade> response_pipeline::take_upgrade() {

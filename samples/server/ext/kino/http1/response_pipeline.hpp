@@ -61,6 +61,7 @@ public:
     linger = 8,
     hang_up = 16,
     change_protocol = 32,
+    open_tunnel = 64,
   };
 
   /// The connection, as the response_pipeline sees it. Any thread calls it, without a lock.
@@ -118,6 +119,9 @@ public:
   void writable();
   /// Returns the pending operations, which then no longer are.
   [[nodiscard]] unsigned take_pending();
+  /// The exchange that has the rest of the connection, once `open_tunnel` is pending; null: none, or it was taken. The
+  /// caller has a reference to it.
+  [[nodiscard]] exchange* take_tunnel();
   /// What the connection becomes, once `change_protocol` is pending.
   [[nodiscard]] std::shared_ptr<upgrade> take_upgrade();
   /// The client will send no more.
@@ -174,6 +178,7 @@ private:
   std::array<exchange*, tuning::pipeline_depth> queue_{};
   std::size_t first_ = 0;
   std::size_t length_ = 0;
+  exchange* tunnel_ = nullptr;  // one reference
   std::shared_ptr<upgrade> upgrade_;
   std::uint64_t sent_ = 0;  // bytes that the transport has taken
   unsigned pending_ = nothing;
