@@ -2,6 +2,7 @@
 
 #include "rack/rack_env.hpp"
 
+#include "http/field_list.hpp"
 #include "http/field_name.hpp"
 #include "rack/rack_input.hpp"
 
@@ -29,7 +30,7 @@ constexpr std::string_view known_keys[] = {
     "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
     "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "SCRIPT_NAME",
     "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN",
-    "SSL_CLIENT_VERIFY", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input", "rack.response_finished", "rack.url_scheme",
+    "SSL_CLIENT_VERIFY", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input", "rack.protocol", "rack.response_finished", "rack.url_scheme",
 };
 
 // Values that depend on no client.
@@ -53,6 +54,16 @@ VALUE value_of(field_section const& fields, field_section::field const& first) {
   VALUE const joined = rb_str_new(nullptr, static_cast<long>(fields.joined_size(first)));
   fields.copy_joined(first, RSTRING_PTR(joined));
   return joined;
+}
+
+// The protocols that a request offers to go on with, as an Array. Raises.
+VALUE protocols_of(field_section const& fields) {
+  VALUE const all = rb_ary_new();
+  for (field_section::field const& one : fields.all()) {
+    if (one.known != known_field::upgrade) continue;
+    for_each_element(fields.value(one), [all](std::string_view protocol) { rb_ary_push(all, new_string(protocol)); });
+  }
+  return all;
 }
 
 }  // namespace
@@ -162,6 +173,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
   if (entries.full()) entries.flush_into(hash);
   if (!has_host && !head.host().empty()) entries.add(key("HTTP_HOST"), head.host());
   entries.flush_into(hash);
+  if (head.asks_upgrade) rb_hash_aset(hash, key("rack.protocol"), protocols_of(fields));
   rb_hash_aset(hash, key("rack.errors"), errors_);
   rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
   at.scratch.clear(tuning::kept_capacity);

@@ -4,6 +4,7 @@
 
 #include "http/body_reader.hpp"
 #include "rack/rack_trailers.hpp"
+#include "rack/read_call.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/wait.hpp>
@@ -102,33 +103,6 @@ std::size_t take_some(gvl const& held, exchange& from, byte_buffer& into, std::s
   return got.length;
 }
 
-VALUE new_binary(gvl const& held, std::string_view bytes) {
-  return kino::to_ruby(held, bytes, rb_ascii8bit_encoding());
-}
-
-// Puts `bytes` into `buffer`, or into a new String for nil.
-VALUE result_in(gvl const& held, VALUE buffer, std::string_view bytes) {
-  if (NIL_P(buffer)) return new_binary(held, bytes);
-  return kino::protect(held, [&] {
-    rb_str_resize(buffer, 0);
-    rb_enc_associate(buffer, rb_ascii8bit_encoding());
-    return rb_str_cat(buffer, bytes.data(), static_cast<long>(bytes.size()));
-  });
-}
-
-// What `read` was called with.
-struct read_arguments {
-  VALUE length;
-  VALUE buffer;
-
-  static read_arguments of(gvl const& held, kino::arguments all) {
-    if (all.size() > 2) throw std::invalid_argument("kino: read takes a length and a buffer");
-    VALUE const buffer = all.size() < 2 ? Qnil : all[1];
-    if (!NIL_P(buffer)) kino::protect(held, [buffer] { Check_Type(buffer, T_STRING); });
-    return {all.empty() ? Qnil : all[0], buffer};
-  }
-};
-
 void check_gets(kino::arguments all) {
   if (!all.empty()) throw std::invalid_argument("kino: gets takes no arguments");
 }
@@ -151,11 +125,8 @@ VALUE rack_input::read(gvl const& held, worker_context& at, byte_buffer& ahead, 
   exchange_hold const kept(from);
   std::size_t most = SIZE_MAX;
   if (!NIL_P(length)) {
-    long wanted = 0;
-    kino::protect(held, [&] { wanted = NUM2LONG(length); });
-    if (wanted < 0) throw std::invalid_argument("kino: negative length " + std::to_string(wanted));
-    if (wanted == 0) return result_in(held, buffer, "");
-    most = static_cast<std::size_t>(wanted);
+    most = read_length(held, length);
+    if (most == 0) return read_result(held, buffer, "");
   }
   // What is known to come, within reason: a client can announce anything.
   std::uint64_t const announced =
@@ -182,8 +153,22 @@ VALUE rack_input::read(gvl const& held, worker_context& at, byte_buffer& ahead, 
   return got == 0 && !NIL_P(length) ? Qnil : text;
 }
 
+VALUE rack_input::read_partial(gvl const& held, worker_context& at, byte_buffer& ahead, VALUE length, VALUE buffer) {
+  exchange& from = exchange::of(at.reply);
+  exchange_hold const kept(from);
+  std::size_t const most = read_length(held, length);
+  if (most == 0) return read_result(held, buffer, "");
+  if (ahead.empty() && take_some(held, from, ahead, std::min(most, 4 * piece_size)) == 0) {
+    throw kino::raise(rb_eEOFError, "kino: the client has ended its side of the connection");
+  }
+  std::size_t const got = std::min(ahead.size(), most);
+  VALUE const text = read_result(held, buffer, ahead.view().substr(0, got));
+  ahead.consume(got);
+  return text;
+}
+
 VALUE rack_input::read_method(gvl const& held, VALUE self, kino::arguments all) {
-  auto const [length, buffer] = read_arguments::of(held, all);
+  auto const [length, buffer] = read_call::of(held, all);
   rack_input& me = native::get(held, self);
   return read(held, context_of(me.tie_), me.ahead_, length, buffer);
 }
@@ -204,7 +189,7 @@ VALUE rack_input::gets_method(gvl const& held, VALUE self, kino::arguments all) 
       if (me.ahead_.empty()) return Qnil;
       length = me.ahead_.size();
     }
-    VALUE const line = new_binary(held, me.ahead_.view().substr(0, length));
+    VALUE const line = read_result(held, Qnil, me.ahead_.view().substr(0, length));
     me.ahead_.consume(length);
     return line;
   }
@@ -218,7 +203,7 @@ VALUE rack_input::each_method(gvl const& held, VALUE self) {
       exchange& from = exchange::of(context_of(me.tie_).reply);
       exchange_hold const kept(from);
       if (me.ahead_.empty() && take_some(held, from, me.ahead_, 4 * piece_size) == 0) return Qnil;
-      VALUE const all = new_binary(held, me.ahead_.view());
+      VALUE const all = read_result(held, Qnil, me.ahead_.view());
       me.ahead_.clear(0);
       return all;
     }();
@@ -242,8 +227,8 @@ VALUE rack_input::trailers_method(gvl const& held, VALUE self) {
 }
 
 VALUE empty_rack_input::read_method(gvl const& held, VALUE, kino::arguments all) {
-  auto const [length, buffer] = read_arguments::of(held, all);
-  VALUE const nothing = result_in(held, buffer, "");
+  auto const [length, buffer] = read_call::of(held, all);
+  VALUE const nothing = read_result(held, buffer, "");
   return NIL_P(length) || length == INT2FIX(0) ? nothing : Qnil;
 }
 

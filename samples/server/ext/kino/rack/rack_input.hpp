@@ -35,6 +35,8 @@ public:
   /// Reads the body of what `at` has in hand as `IO#read` would: at most `length` bytes, or all
   /// for nil, into `buffer` unless it is nil.
   static VALUE read(gvl const& held, worker_context& at, byte_buffer& ahead, VALUE length, VALUE buffer);
+  /// Likewise as `IO#readpartial` would: waits for the first byte only, and raises EOFError at the end.
+  static VALUE read_partial(gvl const& held, worker_context& at, byte_buffer& ahead, VALUE length, VALUE buffer);
 
 private:
   static VALUE read_method(gvl const& held, VALUE self, kino::arguments all);

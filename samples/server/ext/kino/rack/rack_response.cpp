@@ -2,6 +2,8 @@
 
 #include "rack/rack_response.hpp"
 
+#include "http/upgrade.hpp"
+
 #include <kino/extension.hpp>
 
 #include <array>
@@ -97,6 +99,23 @@ void read_fields(gvl const& held, reading& into, VALUE fields) {
   if (into.stopped()) refuse(held, into);
 }
 
+// Begins the description of a response with status 101; false if there is no rack.protocol.
+bool start_upgrade(gvl const& held, exchange& to, VALUE headers) {
+  VALUE const protocol = kino::protect(held, [&] {
+    VALUE const hash = rb_check_hash_type(headers);
+    return NIL_P(hash) ? Qnil : rb_hash_lookup(hash, rb_str_new_cstr("rack.protocol"));
+  });
+  if (!RB_TYPE_P(protocol, T_STRING)) return false;
+  if (char const* const obstacle = upgrade_obstacle(to)) {
+    throw kino::raise(rb_eArgError, std::string("kino: the response has status 101, but ") + obstacle);
+  }
+  if (to.response().start_upgrade(bytes_of(protocol)) != problem::none) {
+    throw kino::raise(rb_eArgError, "kino: the response header \"rack.protocol\" => " + inspected(held, protocol) +
+                                        " is not the name of a protocol");
+  }
+  return true;
+}
+
 // Describes the response by its status and headers.
 response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
   reading seen{&to.response(), nullptr};
@@ -104,11 +123,15 @@ response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE head
   kino::protect(held, [&] {
     code = FIXNUM_P(status) ? FIX2LONG(status) : NUM2LONG(rb_Integer(status));
   });
+  if (code == 101 && start_upgrade(held, to, headers)) {
+    read_fields(held, seen, headers);
+    return *seen.head;
+  }
   problem const bad = seen.head->start(code);
   if (bad == problem::interim_status) {
     throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
                                         " is an interim status; the final response needs one of "
-                                        "200 to 999");
+                                        "200 to 999" + (code == 101 ? ", or the header rack.protocol" : ""));
   }
   if (bad != problem::none) {
     throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
@@ -205,6 +228,10 @@ response_writer begin_response(gvl const& held, worker_context& at, VALUE status
   // If there will be no body, only the application can know how long it would be.
   bool const silent = to.head().head_only() || head.bodiless();
   if (length && !silent) static_cast<void>(head.set_length(*length));
+  if (head.upgrades()) {
+    at.input.cut();  // It has read the request's body; what follows is read from the stream.
+    to.open_tunnel();
+  }
   return response_writer(at.reply);
 }
 

@@ -5,6 +5,7 @@
 #include "rack/flush_on_suspend.hpp"
 #include "rack/rack_input.hpp"
 #include "rack/rack_response.hpp"
+#include "rack/read_call.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/wait.hpp>
@@ -214,14 +215,21 @@ VALUE rack_stream::head_sent(gvl const& held, VALUE self) {
   return native::get(held, self).head_sent_ ? Qtrue : Qfalse;
 }
 
+worker_context& rack_stream::readable() const {
+  if (!tie_.at()) throw kino::raise(rb_eIOError, "kino: the stream is closed");
+  return *tie_.at();
+}
+
 VALUE rack_stream::read(gvl const& held, VALUE self, kino::arguments all) {
-  if (all.size() > 2) throw std::invalid_argument("kino: read takes a length and a buffer");
-  VALUE const buffer = all.size() < 2 ? Qnil : all[1];
-  if (!NIL_P(buffer)) kino::protect(held, [buffer] { Check_Type(buffer, T_STRING); });
+  auto const [length, buffer] = read_call::of(held, all);
   rack_stream& me = native::get(held, self);
-  worker_context* const at = me.tie_.at();
-  if (!at) throw kino::raise(rb_eIOError, "kino: the stream is closed");
-  return rack_input::read(held, *at, me.ahead_, all.empty() ? Qnil : all[0], buffer);
+  return rack_input::read(held, me.readable(), me.ahead_, length, buffer);
+}
+
+VALUE rack_stream::read_partial(gvl const& held, VALUE self, kino::arguments all) {
+  auto const [length, buffer] = read_call::of(held, all);
+  rack_stream& me = native::get(held, self);
+  return rack_input::read_partial(held, me.readable(), me.ahead_, length, buffer);
 }
 
 void rack_stream::define(gvl const& held, VALUE module) {
@@ -239,6 +247,7 @@ void rack_stream::define(gvl const& held, VALUE module) {
   kino::define_method<&rack_stream::abort>(stream_class, "abort");
   kino::define_method<&rack_stream::head_sent>(stream_class, "head_sent?");
   kino::define_method<&rack_stream::read>(stream_class, "read");
+  kino::define_method<&rack_stream::read_partial>(stream_class, "readpartial");
 }
 
 }  // namespace kino::server

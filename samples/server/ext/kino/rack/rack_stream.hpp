@@ -44,8 +44,10 @@ private:
   static VALUE abort(gvl const& held, VALUE self);
   static VALUE head_sent(gvl const& held, VALUE self);
   static VALUE read(gvl const& held, VALUE self, kino::arguments all);
+  static VALUE read_partial(gvl const& held, VALUE self, kino::arguments all);
 
   [[nodiscard]] response_writer& open_writer() const;
+  [[nodiscard]] worker_context& readable() const;
   void finish(worker_context& at, response_trailers const* trailers);
   bool put(std::string_view bytes);
   void put_all(gvl const& held, VALUE string);

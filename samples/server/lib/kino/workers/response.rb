@@ -120,6 +120,7 @@ module Kino
     # write produces a 500, too.
     def self.converse(id, slot, env, status, headers, body)
       stream = Native.stream(id, slot, status, headers, nil)
+      stream.flush if status.to_i == 101 # the body may read first, and its client waits for the head
       trailers = body.respond_to?(:trailers)
       stream.expect_trailers if trailers # the body may close the stream, but its trailers come after that
       body.call(stream)
