@@ -253,4 +253,48 @@ class ControlPlaneTest < ServerTest
     assert_predicate status, :success?, output
     assert_empty output
   end
+
+  def workers_of(server, query = "")
+    JSON.parse(ask(server, "/workers#{query}").body)
+  end
+
+  test "/workers says what each worker does, without the query" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    held = gate
+    Client.open(server.port) do |client|
+      client.send_request("GET", "/hold?#{held.query}")
+      held.await
+      busy, idle = workers_of(server)["workers"].partition { |worker| worker["request"] }
+      assert_equal [{ "method" => "GET", "path" => "/hold", "path_is_cut" => false }], busy.map { |worker| worker["request"].slice("method", "path", "path_is_cut") }
+      assert_equal [1, 0], [*busy, *idle].map { |worker| worker["in_flight"] }
+      held.open
+      client.read_response
+      eventually("it is idle") { workers_of(server)["workers"].none? { |worker| worker["request"] } }
+    end
+  end
+
+  test "/workers has backtraces on request, by which a stuck worker's place is found", modes: [:threaded] do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    held = gate
+    Client.open(server.port) do |client|
+      client.send_request("GET", "/hold?#{held.query}")
+      held.await
+      all = workers_of(server, "?backtraces=1")
+      stuck = all["workers"].find { |worker| worker["request"] }
+      thread = all["threads"].find { |one| one["thread_id"] == stuck["thread_id"] }
+      assert_match(/kino worker/, thread["name"])
+      assert(thread["backtrace"].any? { |frame| frame.include?("apps.rb") || frame.include?("gate.rb") }, thread.inspect)
+      held.open
+      client.read_response
+    end
+  end if RUBY_PLATFORM.include?("linux") && Thread.method_defined?(:native_thread_id)
+
+  # As many requests as a worker can have on its way are shown or not; the server goes on.
+  test "asking for workers disturbs no request" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    asking = Thread.new { 100.times { workers_of(server) } }
+    Client.open(server.port) { |client| 300.times { assert_equal 200, client.get("/").status } }
+    asking.join
+    assert_healthy(server)
+  end
 end

@@ -169,7 +169,8 @@ class OptionSurfacesTest < ServerTest
   def test_every_option_arrives_in_the_native_server_or_is_read_by_ruby
     values = Kino::Options::SERVER.to_h { |option| [option.name, other(option)] }
     values.delete(:tls)
-    values.merge!(bind: ["127.0.0.1"], workers: 2, threads: 1, mode: :threaded, port: 0, pidfile: File.join(directory, "pid"), access_log: File.join(directory, "log"))
+    values.merge!(bind: ["127.0.0.1"], workers: 2, threads: 1, mode: :threaded, port: 0, pidfile: File.join(directory, "pid"), access_log: File.join(directory, "log"),
+                  control_bind: ["127.0.0.1:0"])
     settings = Kino::Settings.new(values)
     read = []
     settings.define_singleton_method(:[]) { |name| super(name).tap { read << name } }

@@ -28,6 +28,7 @@ constexpr std::string_view secret = "0123456789abcdef";
 class told final : public server::control_source {
 public:
   std::atomic<server_phase> now{server_phase::serving};
+  server::current_requests current{1};
 
   [[nodiscard]] server_phase phase() const noexcept override { return now; }
   [[nodiscard]] server::server_statistics statistics() const override {
@@ -36,6 +37,7 @@ public:
     made.slots = {{0, true, false, 1, 4711, 1, std::chrono::milliseconds(12)}};
     return made;
   }
+  [[nodiscard]] server::current_requests::view request_of(std::size_t worker) const override { return current.of(worker); }
   void add_requests_to(server::request_totals& sums) const noexcept override {
     sums.queue.record(std::chrono::milliseconds(1));
     sums.total[2].record(std::chrono::milliseconds(2));
@@ -53,10 +55,11 @@ public:
   told source;
 
   // Waits for the next question and answers it, as Ruby does.
-  void answer_as_ruby(std::optional<std::string> text) {
+  void answer_as_ruby(std::optional<std::string> text, std::string_view subject = "ruby", std::string_view detail = "") {
     server::inquiry next;
     REQUIRE(plane_.questions().questions().pop(next) == kino::pop_result::popped);
-    CHECK(next.subject == "ruby");
+    CHECK(next.subject == subject);
+    CHECK(next.detail == detail);
     plane_.questions().answer(next.number, std::move(text));
   }
   void await_question() {
@@ -265,4 +268,54 @@ TEST_CASE("a control plane that stops drops its questions") {
   CHECK(asking.read_response().status == 200);
   REQUIRE(asking.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   plane.await_question();
+}
+
+TEST_CASE("a worker's request is shown without its query, and no longer than it lasts") {
+  running_control_plane plane;
+  server::request head;
+  std::string const long_path = "/" + std::string(300, 'x');
+  for (std::string const& path : {std::string("/a\"b"), long_path}) {
+    head.clear();
+    head.append_text("GET " + path + "?secret");
+    std::string_view const text = head.text();
+    head.set_method(text.substr(0, 3));
+    server::request_target target;
+    REQUIRE(server::request_target::parse("GET", text.substr(4), target).status == 0);
+    head.set_target(target);
+    plane.source.current.began(0, head, server::clock::now());
+    std::string const body = plane.ask("GET /workers").body;
+    std::string const shown = path == long_path ? path.substr(0, 256) + "\",\"path_is_cut\":true" : "/a\\\"b\",\"path_is_cut\":false";
+    CHECK(body.find("{\"method\":\"GET\",\"path\":\"" + shown) != body.npos);
+    CHECK(body.find("secret") == body.npos);
+  }
+  plane.source.current.ended(0);
+  CHECK(plane.ask("GET /workers").body.find("\"request\":null") != std::string::npos);
+}
+
+TEST_CASE("backtraces are asked for, and may be missing") {
+  running_control_plane plane;
+  for (auto const& answer : {std::optional<std::string>("[1]"), std::optional<std::string>()}) {
+    client asking = plane.connected();
+    REQUIRE(asking.send("GET /workers?backtraces=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    plane.answer_as_ruby(answer, "backtraces");
+    std::string const body = asking.read_response().body;
+    CHECK(body.find(answer ? "\"threads\":[1],\"threads_missing\":null" : "\"threads\":null,\"threads_missing\":\"Ruby") != body.npos);
+  }
+}
+
+TEST_CASE("what changes the server needs POST, a token on TCP, and no other site") {
+  running_control_plane open;
+  CHECK(open.ask("GET /stop").status == 405);
+  CHECK(open.ask("POST /stop", host("localhost") + "Content-Length: 0\r\n").status == 403);
+  running_control_plane plane(secret);
+  CHECK(plane.ask("GET /stop", bearer(secret)).status == 405);
+  CHECK(plane.ask("POST /stop", host("localhost") + "Content-Length: 0\r\n").status == 401);
+  CHECK(plane.ask("POST /stop", bearer(secret) + "Origin: http://attacker.example\r\nContent-Length: 0\r\n").status == 403);
+  struct { std::optional<std::string> answer; int status; } const outcomes[] = {{"done", 200}, {"cannot do it", 422}, {std::nullopt, 202}};
+  for (auto const& [answer, status] : outcomes) {
+    client asking = plane.connected();
+    REQUIRE(asking.send("POST /log-level?debug HTTP/1.1\r\n" + bearer(secret) + "Content-Length: 0\r\n\r\n"));
+    plane.answer_as_ruby(answer, "log-level", "debug");
+    CHECK(asking.read_response().status == status);
+  }
 }

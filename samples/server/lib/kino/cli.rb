@@ -9,7 +9,10 @@ module Kino
   # The kino command. It loads the native server only before it serves.
   class CLI
     def self.start(arguments, **rest)
-      new(arguments, **rest).run
+      return new(arguments, **rest).run unless arguments.first == "ctl"
+
+      require_relative "control/command"
+      ControlCommand.new(arguments.drop(1)).run
     end
 
     # +rackup+: the file to serve if neither the arguments nor the configuration name one.

@@ -5,6 +5,7 @@ require "logger"
 require_relative "app/error_report"
 require_relative "app/line_output"
 require_relative "app/log"
+require_relative "control/log_level"
 require_relative "native"
 
 module Kino
@@ -105,6 +106,11 @@ module Kino
       @default_formatter = Formatter.new
       self.datetime_format = options[:datetime_format]
       @logdev = device(destination)
+    end
+
+    # Not in initialize: a shareable logger must not seem to need what only the main Ractor has.
+    def self.new(...)
+      super.tap { |made| LogLevel.register(made) }
     end
 
     # Opens all log files again, or continues with another destination.

@@ -84,7 +84,7 @@ module Kino
       # Apps log there, and a pipe would get their lines late.
       $stdout.sync = true
       settings.remarks.each { |sentence| Log.line(sentence) }
-      signals = Signals.new { cancel_start }
+      @signals = signals = Signals.new { cancel_start }
       signals.trap
       start
       Banner.show(self, banner) if banner
@@ -131,6 +131,11 @@ module Kino
     # removed file is also noticed within a second, with its next line.
     def reopen_logs
       Log.reopen
+    end
+
+    # Begins to stop and returns at once; #wait returns when that is done.
+    def request_stop
+      @signals ? @signals.push(:stop) : Thread.new { shutdown }
     end
 
     # Reads the certificate files again, for new connections. If they cannot be used, the log says why, and nothing changes.
@@ -196,7 +201,7 @@ module Kino
       AccessLog.check(settings)
       @pid_file = PidFile.create(settings[:pidfile]) if settings[:pidfile]
       @id = Native.create(native_config(wanted))
-      @control&.start(@id)
+      @control&.start(@id, self)
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open
       Encodings.load_all if mode == :ractor

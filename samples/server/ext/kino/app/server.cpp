@@ -52,6 +52,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
                     .concurrency = settings.concurrency,
                     .permits = settings.run_permits}),
       workers_(settings.slots),
+      current_(settings.control ? settings.slots : 0),
       deadline_(http_.first_thread(), settings.queue_timeout),
       response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots) {
   if (settings.run_permits) flush_on_suspend::enable();
@@ -153,6 +154,7 @@ std::size_t server::join(gvl const& held) {
   wake_exactly();
   joined_.fetch_add(1);
   workers_[joined.index()].joined = &joined;
+  current_.joined(joined.index());
   post({event::kind::worker_joined, static_cast<long>(joined.index()), {}});
   return joined.index();
 }
@@ -162,6 +164,7 @@ void server::leave(gvl const& held, std::size_t slot, std::optional<std::string>
   queue::worker& gone = *std::exchange(leaving.joined, nullptr);
   leaving.context.let_go();
   response_deadline_.forget(slot);
+  current_.ended(slot);
   queue_.leave(held, gone);
   post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or("")});
   joined_.fetch_sub(1);
@@ -194,6 +197,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
   worker_context& at = taking.context;
   at.count_served();  // if its response was cut off
   response_deadline_.forget(slot);
+  current_.ended(slot);
   for (;;) {
     at.let_go();
     job next;
@@ -207,6 +211,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
     }
     if (!taken.client_gone()) {
       response_deadline_.watch(slot, taken);
+      current_.began(slot, taken.head(), taken.ready_at());
       at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());
       return environments_.make(held, at);

@@ -109,6 +109,7 @@ public:
   [[nodiscard]] server_phase phase() const noexcept override { return phase_.load(std::memory_order_relaxed); }  // see phase_
   [[nodiscard]] server_statistics statistics() const override;
   void add_requests_to(request_totals& sums) const noexcept override { metrics_->add_to(sums); }
+  [[nodiscard]] current_requests::view request_of(std::size_t worker) const override { return current_.of(worker); }
   /// What the control plane asks Ruby. There is one if its settings are given.
   [[nodiscard]] inquiries& control_questions();
 
@@ -145,6 +146,7 @@ private:
   admission_queue waiting_;
   queue queue_;
   std::vector<worker> workers_;
+  current_requests current_;  // of no workers without a control plane
   queue_deadline deadline_;
   response_deadline response_deadline_;
   std::atomic<std::size_t> joined_{0};

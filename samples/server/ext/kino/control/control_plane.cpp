@@ -4,6 +4,7 @@
 
 #include "control/metrics_page.hpp"
 #include "control/stats_json.hpp"
+#include "control/workers_json.hpp"
 #include "http/field_list.hpp"
 
 #include <new>
@@ -66,12 +67,17 @@ content readiness_of(server_phase phase) {
   return {200, plain, "ready\n"};
 }
 
-bool reads(std::string_view method) { return method == "GET" || method == "HEAD"; }
+constexpr std::string_view endpoints =
+    "the control plane has /live, /ready, /stats, /metrics and /workers, and POST /reload, /stop and /log-level\n";
 
-constexpr std::string_view endpoints = "the control plane has /live, /ready, /stats and /metrics\n";
+// What a path is for.
+enum class purpose { none, probe, reading, action };
 
-bool readable(std::string_view path) {
-  return path == "/stats" || path == "/metrics" || path == "/ready" || path == "/live";
+purpose purpose_of(std::string_view path) {
+  if (path == "/ready" || path == "/live") return purpose::probe;
+  if (path == "/stats" || path == "/metrics" || path == "/workers") return purpose::reading;
+  if (path == "/reload" || path == "/stop" || path == "/log-level") return purpose::action;
+  return purpose::none;
 }
 
 // The value of the first field of this name; empty if there is none.
@@ -111,25 +117,58 @@ void control_plane::handle(exchange::reply&& reply) noexcept {
 void control_plane::answer(exchange::reply const& reply) {
   request const& head = exchange::of(reply).head();
   std::string_view const path = head.path();
-  if (!readable(path)) return respond(reply, {404, plain, endpoints});
-  if (!reads(head.method())) return respond(reply, {405, plain, "this only answers GET and HEAD\n"}, "allow", "GET, HEAD");
+  purpose const what = purpose_of(path);
+  if (what == purpose::none) return respond(reply, {404, plain, endpoints});
+  bool const post = head.method() == "POST";
+  if (what == purpose::action && !post) return respond(reply, {405, plain, "this only answers POST\n"}, "allow", "POST");
+  if (what != purpose::action && head.method() != "GET" && !head.head_only()) {
+    return respond(reply, {405, plain, "this only answers GET and HEAD\n"}, "allow", "GET, HEAD");
+  }
   if (path == "/live") return respond(reply, {200, plain, "alive\n"});
   if (path == "/ready") return respond(reply, readiness_of(source_.phase()));
-  auto const verdict = access_.may_read(exchange::of(reply));
+  exchange const& asked = exchange::of(reply);
+  auto const verdict = what == purpose::action ? access_.may_act(asked) : access_.may_read(asked);
   if (verdict != control_access::verdict::admitted) return refuse(reply, verdict);
+  if (what == purpose::action) return act(reply, path.substr(1));
   if (path == "/metrics") return answer_metrics(reply);
+  if (path == "/workers") return answer_workers(reply);
   respond(reply, {200, json, stats_json(source_.statistics(), settings_)});
 }
 
-void control_plane::answer_metrics(exchange::reply const& reply) {
-  kino::metrics_text::format const wanted = metrics_format(field_of(reply, "accept"));
-  inquiries_.ask("ruby", {}, [this, reply, wanted](std::optional<std::string> const& ruby) {
+// Asks Ruby; `respond_with` gets its answer. False if Ruby has too many questions already.
+template <class RespondWith>
+bool control_plane::ask(exchange::reply const& reply, std::string subject, std::string detail, RespondWith respond_with) {
+  return inquiries_.ask(std::move(subject), std::move(detail), [reply, respond_with](std::optional<std::string> const& answer) {
     try {
-      respond(reply, {200, metrics_type(wanted), metrics_page(source_, settings_, ruby, wanted)});
+      respond_with(answer);
     } catch (std::bad_alloc const&) {
       reply.abandon();
     }
   });
+}
+
+void control_plane::answer_metrics(exchange::reply const& reply) {
+  kino::metrics_text::format const wanted = metrics_format(field_of(reply, "accept"));
+  auto const then = [this, reply, wanted](std::optional<std::string> const& ruby) {
+    respond(reply, {200, metrics_type(wanted), metrics_page(source_, settings_, ruby, wanted)});
+  };
+  if (!ask(reply, "ruby", {}, then)) then(std::nullopt);
+}
+
+void control_plane::answer_workers(exchange::reply const& reply) {
+  if (exchange::of(reply).head().query() != "backtraces=1") return respond(reply, {200, json, workers_json(source_, nullptr)});
+  auto const then = [this, reply](backtraces const& found) { respond(reply, {200, json, workers_json(source_, &found)}); };
+  if (!ask(reply, "backtraces", {}, then)) then(std::nullopt);
+}
+
+void control_plane::act(exchange::reply const& reply, std::string_view action) {
+  auto const then = [reply](std::optional<std::string> const& done) {
+    // What Ruby has not begun in time, it does when it can.
+    if (!done) return respond(reply, {202, plain, "accepted; Ruby is busy and will do it later\n"});
+    respond(reply, {done->starts_with("cannot ") ? 422 : 200, plain, *done + "\n"});
+  };
+  if (ask(reply, std::string(action), std::string(exchange::of(reply).head().query()), then)) return;
+  respond(reply, {503, plain, "Ruby is busy, and too many questions wait for it; ask again later\n"});
 }
 
 }  // namespace kino::server

@@ -10,6 +10,7 @@
 #include "control/inquiries.hpp"
 #include "net/http_server.hpp"
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,8 @@ namespace kino::server {
 ///     /ready   200 while the server accepts connections, else 503; load balancers ask it
 ///     /stats   Server#stats as JSON
 ///     /metrics what Prometheus collects; see metrics_page
+///     /workers what each worker does, see workers_json; with ?backtraces=1, those of the main Ractor's Threads
+///     POST /reload, /stop, /log-level?LEVEL    what Ruby then does
 ///
 /// Probes need no token: see control_access.
 ///
@@ -46,6 +49,10 @@ private:
   void handle(exchange::reply&& reply) noexcept override;
   void answer(exchange::reply const& reply);
   void answer_metrics(exchange::reply const& reply);
+  void answer_workers(exchange::reply const& reply);
+  void act(exchange::reply const& reply, std::string_view action);
+  template <class RespondWith>
+  [[nodiscard]] bool ask(exchange::reply const& reply, std::string subject, std::string detail, RespondWith respond_with);
 
   control_settings const settings_;
   control_source const& source_;

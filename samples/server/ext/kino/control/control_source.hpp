@@ -4,9 +4,11 @@
 
 #pragma once
 
+#include "control/current_requests.hpp"
 #include "control/server_statistics.hpp"
 #include "observers/request_metrics.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace kino::server {
@@ -28,6 +30,7 @@ public:
   [[nodiscard]] virtual server_phase phase() const noexcept = 0;
   [[nodiscard]] virtual server_statistics statistics() const = 0;
   virtual void add_requests_to(request_totals& sums) const noexcept = 0;
+  [[nodiscard]] virtual current_requests::view request_of(std::size_t worker) const = 0;
 
 protected:
   ~control_source() = default;

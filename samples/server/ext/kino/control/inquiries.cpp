@@ -9,12 +9,13 @@ namespace kino::server {
 inquiries::inquiries(io_thread& home)
     : alarm_(home.deadlines(), [this] { look(); }), arrival_(home.notices(), [this] { deliver(); }) {}
 
-void inquiries::ask(std::string subject, std::string detail, receiver then) {
+bool inquiries::ask(std::string subject, std::string detail, receiver then) {
   std::uint64_t const number = ++last_number_;
   inquiry question{number, std::move(subject), std::move(detail)};
-  if (questions_.try_push(std::move(question)) != kino::push_result::pushed) return then(std::nullopt);
+  if (questions_.try_push(std::move(question)) != kino::push_result::pushed) return false;
   waiting_.emplace(number, waiting{clock::now() + patience, std::move(then)});
   if (waiting_.size() == 1) set_alarm();  // or an earlier one is due first
+  return true;
 }
 
 void inquiries::set_alarm() noexcept {

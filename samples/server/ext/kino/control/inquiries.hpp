@@ -41,14 +41,14 @@ public:
   using receiver = std::function<void(std::optional<std::string> const&)>;
 
   static constexpr std::chrono::seconds patience{1};
-  /// Questions that Ruby has not looked at; further ones are not answered.
+  /// Questions that Ruby has not looked at; further ones are refused.
   static constexpr std::size_t capacity = 64;
 
   explicit inquiries(io_thread& home);
   inquiries(inquiries const&) = delete;
 
-  /// Asks, and calls `then` once, maybe at once.
-  void ask(std::string subject, std::string detail, receiver then);
+  /// Asks, and calls `then` once, later. False if too many questions wait already; `then` is not called then.
+  [[nodiscard]] bool ask(std::string subject, std::string detail, receiver then);
 
   /// From which Ruby takes the questions; closed by `close`.
   [[nodiscard]] kino::channel<inquiry>& questions() { return questions_; }

@@ -49,6 +49,11 @@ module Kino
       @stopping = true
     end
 
+    # As a signal does; may be called by any Thread.
+    def push(action)
+      @actions.push(action)
+    end
+
     private
 
     def arrived(name, action)

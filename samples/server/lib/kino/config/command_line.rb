@@ -35,6 +35,7 @@ module Kino
 
     INTRODUCTION = <<~TEXT
       Usage: kino [options] [rackup file]
+             kino ctl COMMAND       asks a running server; see kino ctl --help
 
       Serves a Rack app. Every option is also a variable of the
       environment, and a directive of the configuration file: --queue-depth 64,

@@ -102,7 +102,7 @@ module Kino
       Option.new(:access_log_sample, :integer, 1, group: :logging, native: false, range: 1..1_000_000,
                  help: "log one request out of so many, and every one that failed: its status is 400 or more, or its response incomplete"),
       Option.new(:control_bind, :addresses, nil, group: :control, native: false, default_text: "none", example: "unix:///run/kino.sock",
-                 help: "address of the control plane: /live, /ready, /stats, /metrics; in the forms of bind, on port 9293 " \
+                 help: "address of the control plane: for probes, Prometheus and `kino ctl`; in the forms of bind, on port 9293 " \
                        "unless it has one; the file of a Unix socket has mode 0600 unless it says otherwise"),
       Option.new(:control_token, SecretType.new, nil, group: :control, native: false, default_text: "none", example: "@/etc/kino.token",
                  help: "what clients of the control plane must send as Authorization: Bearer; required for addresses that other " \

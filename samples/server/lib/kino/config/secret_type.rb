@@ -7,7 +7,7 @@ module Kino
   class SecretType < OptionTypes::Type
     # What a Bearer header can carry (RFC 6750), long enough not to be guessed.
     SECRET = %r{\A[A-Za-z0-9._~+/-]{16,512}=*\z}
-    FILE = /\A@[^\0[:cntrl:]]+\z/
+    FILE = /\A@[^[:cntrl:]]+\z/
 
     def self.file?(value) = value.start_with?("@")
 

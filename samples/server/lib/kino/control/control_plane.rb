@@ -63,11 +63,11 @@ module Kino
         workers: @settings[:workers], threads: @settings[:threads], started: Time.now.to_f }
     end
 
-    # Binds the addresses and answers until the native server +id+ is stopped.
-    def start(id)
+    # Binds the addresses and answers until the native server +id+ of +server+ is stopped.
+    def start(id, server)
       @listeners = Listeners.new(@wanted.flat_map(&:to_bind), option: "--control-bind") { Native.start_control(id) }
       @addresses = @listeners.open
-      Inquiries.new(id).start
+      Inquiries.new(id, server).start
     end
 
     def urls = addresses.map(&:url)

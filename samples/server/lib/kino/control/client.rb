@@ -1,0 +1,56 @@
+# frozen_string_literal: true
+
+require "net/http"
+require "socket"
+
+require_relative "../errors"
+
+module Kino
+  # Asks the control plane of a server.
+  class ControlClient
+    # The control plane answers within a second or two, whatever its server does.
+    PATIENCE_SECONDS = 10
+
+    # Raised with a sentence if there is no answer.
+    class Unreachable < Error; end
+
+    # +token+: a String; empty for none.
+    def initialize(address, token)
+      @address = address
+      @token = token
+    end
+
+    def get(path) = ask(Net::HTTP::Get.new(path, headers))
+
+    def post(path) = ask(Net::HTTP::Post.new(path, headers.merge("Content-Type" => "text/plain")).tap { |request| request.body = "" })
+
+    private
+
+    def headers
+      fields = { "Host" => @address.unix? ? "localhost" : @address.url.delete_prefix("http://"), "Connection" => "close",
+                 "Accept-Encoding" => "identity", "User-Agent" => "kino ctl" }
+      @token.empty? ? fields : fields.merge("Authorization" => "Bearer #{@token}")
+    end
+
+    # Net::HTTP itself knows no Unix sockets.
+    def ask(request)
+      socket = connect
+      io = Net::BufferedIO.new(socket, read_timeout: PATIENCE_SECONDS, write_timeout: PATIENCE_SECONDS)
+      request.exec(io, "1.1", request.path)
+      response = Net::HTTPResponse.read_new(io)
+      response.reading_body(io, true) { response.body }
+      response
+    rescue SystemCallError, SocketError, IOError, Timeout::Error, Net::ProtocolError, Net::HTTPBadResponse => e
+      raise Unreachable, "no control plane answers at #{@address.url} (#{e.message.sub(/ - .*| @ .*/, "")}); " \
+                         "is the server running, with this control_bind?"
+    ensure
+      socket&.close
+    end
+
+    def connect
+      return UNIXSocket.new(@address.path.sub(/\A@/, "\0")) if @address.unix?
+
+      Socket.tcp(@address.host, @address.port, connect_timeout: PATIENCE_SECONDS)
+    end
+  end
+end
