@@ -102,8 +102,8 @@ module Kino
       Option.new(:access_log_sample, :integer, 1, group: :logging, native: false, range: 1..1_000_000,
                  help: "log one request out of so many, and every one that failed: its status is 400 or more, or its response incomplete"),
       Option.new(:control_bind, :addresses, nil, group: :control, native: false, default_text: "none", example: "unix:///run/kino.sock",
-                 help: "address of the control plane: for probes, Prometheus and `kino ctl`; in the forms of bind, on port 9293 " \
-                       "unless it has one; the file of a Unix socket has mode 0600 unless it says otherwise"),
+                 help: "address of the control plane for probes, Prometheus and `kino ctl`, in the forms of bind (9293 is its " \
+                       "port by default); the file of a Unix socket has mode 0600 unless it says otherwise"),
       Option.new(:control_token, SecretType.new, nil, group: :control, native: false, default_text: "none", example: "@/etc/kino.token",
                  help: "what clients of the control plane must send as Authorization: Bearer; required for addresses that other " \
                        "machines can reach; as a flag, other users see it in the list of processes"),
