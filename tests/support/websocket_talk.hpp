@@ -63,6 +63,7 @@ public:
     http.close_connections();
     settle();
     drop_turns();
+    CHECK(open == 0);
   }
 
   // --- the client ---
@@ -148,6 +149,7 @@ public:
   std::shared_ptr<server::websocket> socket;
   std::deque<server::websocket_turn> turns;
   std::string arrived;
+  int open = 0;          ///< WebSockets that have begun and are not over.
   bool refuses = false;  ///< Turns are discarded, as by a server that has ended.
 
 private:
@@ -155,6 +157,8 @@ private:
     if (refuses) return turn.discard();
     turns.push_back(std::move(turn));
   }
+  void begun() noexcept override { ++open; }
+  void over() noexcept override { --open; }
   void handle(server::exchange::reply&& reply) noexcept override {
     server::exchange& asked = server::exchange::of(reply);
     socket = std::make_shared<server::websocket>(setup_.settings, setup_.wanted, *this, nullptr);

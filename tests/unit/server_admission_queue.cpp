@@ -4,6 +4,7 @@
 
 #include "../support/await.hpp"
 #include "../support/http_server_test.hpp"
+#include "../support/websocket_talk.hpp"
 
 #include <asio/post.hpp>
 #include <doctest/doctest.h>
@@ -14,6 +15,7 @@
 #include <future>
 #include <mutex>
 #include <new>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -45,12 +47,12 @@ struct queue {
   std::size_t room = 0;
   bool closed = false;
 
-  fate offer(exchange::reply& reply) {
+  fate offer(server::work& any) {
     std::lock_guard guard(mutex);
     if (closed) return fate::closed;
     if (room == 0) return fate::full;
     --room;
-    taken.push_back(std::move(reply));
+    taken.push_back(std::move(any.reply));
     return fate::accepted;
   }
   void add_room(std::size_t more) {
@@ -109,7 +111,7 @@ private:
 TEST_CASE("guests go in when there is room, in order") {
   std::deque<ticket> tickets(5);
   queue behind;
-  room_test room(for_ever, [&](exchange::reply& reply) { return behind.offer(reply); });
+  room_test room(for_ever, [&](server::work& any) { return behind.offer(any); });
   behind.room = 1;
   for (ticket& each : tickets) room->enter(exchange::reply(each));
   CHECK(room->size() == 4);
@@ -127,7 +129,7 @@ TEST_CASE("guests go in when there is room, in order") {
 TEST_CASE("an entry expires at its deadline, and the one after it at its own") {
   std::deque<ticket> tickets(3);
   queue behind;
-  room_test room(std::chrono::milliseconds(20), [&](exchange::reply& reply) { return behind.offer(reply); });
+  room_test room(std::chrono::milliseconds(20), [&](server::work& any) { return behind.offer(any); });
   for (ticket& each : tickets) {
     room->enter(exchange::reply(each));
     CHECK(room->size() == 1);
@@ -141,7 +143,7 @@ TEST_CASE("an alarm that rings while the only entry is being offered is not its 
   std::atomic<bool> rung{false};
   ticket first;
   ticket other;
-  room_test room(std::chrono::milliseconds(20), [&](exchange::reply&) {
+  room_test room(std::chrono::milliseconds(20), [&](server::work&) {
     // The second offer, by room_again, lasts until an alarm has been missed.
     if (++offers == 3) rung.wait(false);
     return fate::full;
@@ -165,9 +167,9 @@ TEST_CASE("an entry that comes back in time keeps its deadline although the last
   queue behind;
   std::atomic<int> offers{0};
   std::atomic<bool> go_on{false};
-  room_test room(for_ever, [&](exchange::reply& reply) {
+  room_test room(for_ever, [&](server::work& any) {
     if (++offers == 6) go_on.wait(false);
-    return behind.offer(reply);
+    return behind.offer(any);
   });
   // The alarm is the first one's, which does not need it ...
   room->enter(exchange::reply(tickets[0]));
@@ -193,9 +195,9 @@ TEST_CASE("a request that cannot be queued for lack of memory expires, and the n
   std::atomic<int> failures{1};
   std::deque<ticket> tickets(4);
   queue behind;
-  room_test room(for_ever, [&](exchange::reply& reply) {
+  room_test room(for_ever, [&](server::work& any) {
     if (failures-- > 0) throw std::bad_alloc();
-    return behind.offer(reply);
+    return behind.offer(any);
   });
   behind.room = 1;
   room->enter(exchange::reply(tickets[0]));
@@ -217,7 +219,7 @@ TEST_CASE("closing expires who waits, who is being offered, and who comes later"
   std::atomic<int> offers{0};
   std::atomic<bool> go_on{false};
   std::deque<ticket> tickets(3);
-  room_test room(for_ever, [&](exchange::reply&) {
+  room_test room(for_ever, [&](server::work&) {
     if (++offers == 3) go_on.wait(false);
     return fate::full;
   });
@@ -242,7 +244,7 @@ TEST_CASE("guests of many threads all go in or expire") {
   std::deque<ticket> tickets(threads * each);
   queue behind;
   {
-    room_test room(std::chrono::milliseconds(1), [&](exchange::reply& reply) { return behind.offer(reply); });
+    room_test room(std::chrono::milliseconds(1), [&](server::work& any) { return behind.offer(any); });
     std::vector<std::thread> all;
     for (int i = 0; i < threads; ++i) {
       all.emplace_back([&, i] {
@@ -261,4 +263,53 @@ TEST_CASE("guests of many threads all go in or expire") {
   for (ticket const& one : tickets) expired += one.expired();
   CHECK(expired + behind.taken.size() == tickets.size());
   CHECK(expired != 0);
+}
+
+TEST_CASE("requests and turns of WebSockets go in alternately, each in order") {
+  std::deque<ticket> tickets(4);
+  std::deque<websocket_test::talk> sockets(4);
+  std::string order;
+  std::vector<server::work> taken;
+  std::size_t room = 0;
+  room_test queue(for_ever, [&](server::work& any) {
+    if (room == 0) return fate::full;
+    --room;
+    for (std::size_t i = 0; i != 4; ++i) {
+      if (any.reply && any.reply.place() == &tickets[i]) order += static_cast<char>('a' + i);
+      if (any.turn && any.turn.of() == sockets[i].socket) order += static_cast<char>('1' + i);
+    }
+    taken.push_back(std::move(any));
+    return fate::accepted;
+  });
+  for (std::size_t i = 0; i != 4; ++i) {
+    queue->enter(exchange::reply(tickets[i]));
+    queue->enter(std::move(sockets[i].turns.front()));
+    sockets[i].turns.clear();
+  }
+  CHECK(queue->size() == 4);
+  for (int i = 0; i != 8; ++i) {
+    room = 1;
+    queue->room_again();
+  }
+  CHECK((order == "a1b2c3d4" || order == "1a2b3c4d"));
+  CHECK(queue->size() == 0);
+  for (server::work& each : taken) each.turn.finish();
+}
+
+TEST_CASE("a turn has no deadline, and is discarded when the queue closes") {
+  ticket request;
+  websocket_test::talk socket;
+  queue behind;
+  {
+    room_test room(std::chrono::milliseconds(1), [&](server::work& any) { return behind.offer(any); });
+    room->enter(exchange::reply(request));
+    room->enter(std::move(socket.turns.front()));
+    socket.turns.clear();
+    room.ring();
+    CHECK(request.expired());
+    CHECK(socket.socket->open());
+    CHECK(room->size() == 0);
+  }
+  CHECK(!socket.socket->open());
+  CHECK(socket.open == 0);
 }

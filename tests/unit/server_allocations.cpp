@@ -90,8 +90,8 @@ public:
   explicit queueing_handler(server::clock::duration timeout = std::chrono::hours(1))
       : http_(*this),
         deadline_(http_.get().first_thread(), timeout),
-        waiting_(http_.get().first_thread(), timeout, [this](exchange::reply& reply) {
-          switch (queue_.try_push(std::move(reply))) {
+        waiting_(http_.get().first_thread(), timeout, [this](server::work& any) {
+          switch (queue_.try_push(std::move(any.reply))) {
             case kino::push_result::pushed: return server::admission_queue::fate::accepted;
             case kino::push_result::full: return server::admission_queue::fate::full;
             default: return server::admission_queue::fate::closed;

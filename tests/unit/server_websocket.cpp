@@ -46,6 +46,7 @@ talk_setup without(server::websocket_event::kind unwanted) {
 TEST_CASE("a client opens, talks and closes") {
   talk here;
   CHECK(here.events() == "o");
+  CHECK(here.open == 1);
   here.send(frame(text, "hello"));
   here.send(frame(binary, "bytes"));
   auto event = here.next_event();
@@ -64,7 +65,9 @@ TEST_CASE("a client opens, talks and closes") {
   CHECK(here.next_frame().status() == 1000);
   CHECK(here.sees_end());
   CHECK(!here.link->lost());
+  CHECK(here.open == 1);
   CHECK(here.events() == "c");
+  CHECK(here.open == 0);
   CHECK(!here.socket->open());
   CHECK(!here.socket->write(opcode::text, "late"));
   here.link->end();
@@ -292,6 +295,7 @@ TEST_CASE("events that the handler does not want are not scheduled") {
   careless.link->reset();
   careless.settle();
   CHECK(careless.turns.empty());
+  CHECK(careless.open == 0);
 }
 
 TEST_CASE("a frame is shared by those that send it") {

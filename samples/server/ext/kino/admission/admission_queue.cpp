@@ -14,21 +14,21 @@ admission_queue::admission_queue(io_thread& home, clock::duration timeout, offer
       alarm_notice_(home.notices(), [this] { watch(); }),
       alarm_(home.deadlines(), [this] { watch(); }) {}
 
-admission_queue::fate admission_queue::offer_to_queue(exchange::reply& reply) noexcept {
+admission_queue::fate admission_queue::offer_to_queue(work& any) noexcept {
   try {
-    return offer_(reply);
+    return offer_(any);
   } catch (std::exception const&) {
     return fate::closed;  // There is no memory to queue it: its client learns so now.
   }
 }
 
 void admission_queue::enter(exchange::reply&& reply) noexcept {
-  exchange::reply entering = std::move(reply);
+  work entering{std::move(reply), {}};
   if (count_.load(std::memory_order_relaxed) == 0) {  // a stale count only changes who is first
     fate const offered = offer_to_queue(entering);
     if (offered == fate::accepted) return;
     if (offered == fate::closed) {
-      entering.expire();
+      entering.reply.expire();
       return;
     }
   }
@@ -39,7 +39,8 @@ void admission_queue::enter(exchange::reply&& reply) noexcept {
     std::lock_guard guard(mutex_);
     if (!closed_) try {
       entries_.push_back({{}, until});
-      entries_.back().reply = std::move(entering);
+      entries_.back().reply = std::move(entering.reply);
+      requests_.fetch_add(1, std::memory_order_relaxed);
       count_.fetch_add(1);  // seq_cst, see room_again
       entered = true;
       first_alarm = !std::exchange(alarm_due_, true);
@@ -47,11 +48,62 @@ void admission_queue::enter(exchange::reply&& reply) noexcept {
     }
   }
   if (!entered) {
-    entering.expire();
+    entering.reply.expire();
     return;
   }
   if (first_alarm) alarm_notice_.send();
   admit();
+}
+
+void admission_queue::enter(websocket_turn&& turn) noexcept {
+  work entering{{}, std::move(turn)};
+  if (count_.load(std::memory_order_relaxed) == 0) {  // as above
+    fate const offered = offer_to_queue(entering);
+    if (offered == fate::accepted) return;
+    if (offered == fate::closed) return entering.turn.discard();
+  }
+  {
+    std::lock_guard guard(mutex_);
+    if (!closed_) {
+      turns_.push_back(std::move(entering.turn));
+      count_.fetch_add(1);  // seq_cst, see room_again
+    }
+  }
+  if (entering.turn) return entering.turn.discard();
+  admit();
+}
+
+// With the lock; something waits.
+work admission_queue::take_first() noexcept {
+  bool const turn = !turns_.empty() && (entries_.empty() || turn_is_next_);
+  turn_is_next_ = !turn;
+  if (turn) return {{}, turns_.pop_front()};
+  offering_ = true;
+  return {std::move(entries_.front().reply), {}};
+}
+
+// With the lock: what was offered goes back to where it was, or leaves. Returns whether an alarm must be set.
+bool admission_queue::put_back(work& first, fate offered) noexcept {
+  bool const stays = offered == fate::full && !closed_;
+  bool const request = std::exchange(offering_, false);
+  if (stays && !request) {
+    turns_.push_front(std::move(first.turn));
+    turn_is_next_ = true;
+    return false;
+  }
+  if (stays && clock::now() < entries_.front().until) {
+    entries_.front().reply = std::move(first.reply);
+    turn_is_next_ = false;
+    // The alarm may have been due only for this request, while it was being offered.
+    return !std::exchange(alarm_due_, true);
+  }
+  if (request) {
+    entries_.pop_front();
+    requests_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  count_.fetch_sub(1);
+  again_ = true;
+  return false;
 }
 
 void admission_queue::admit() noexcept {
@@ -63,34 +115,26 @@ void admission_queue::admit() noexcept {
     admitting_ = true;
   }
   for (;;) {
-    exchange::reply first;
+    work first;
     {
       std::lock_guard guard(mutex_);
-      if (entries_.empty() || !again_) {
+      if ((entries_.empty() && turns_.empty()) || !again_) {
         admitting_ = false;
         return;
       }
       again_ = false;
-      offering_ = true;
-      first = std::move(entries_.front().reply);
+      first = take_first();
     }
-    fate const offered = first.ended() ? fate::accepted : offer_to_queue(first);
+    bool const ended = first.reply && first.reply.ended();
+    fate const offered = ended ? fate::accepted : offer_to_queue(first);
     bool first_alarm = false;
     {
       std::lock_guard guard(mutex_);
-      offering_ = false;
-      entry& place = entries_.front();
-      if (offered == fate::full && !closed_ && clock::now() < place.until) {
-        place.reply = std::move(first);  // Once more only if there was room meanwhile.
-        // The alarm may have been due only for this request, while it was being offered.
-        first_alarm = !std::exchange(alarm_due_, true);
-      } else {
-        entries_.pop_front();
-        count_.fetch_sub(1);
-        again_ = true;
-      }
+      first_alarm = put_back(first, offered);  // Once more only if there was room meanwhile.
     }
-    first.expire();  // unless it is in the queue or back in its place
+    // Unless they are in the queue, or back in their place:
+    first.reply.expire();
+    first.turn.discard();
     if (first_alarm) alarm_notice_.send();
   }
 }
@@ -106,6 +150,15 @@ bool admission_queue::take(clock::time_point latest, exchange::reply& late) {
   if (first >= entries_.end() || first->until > latest) return false;
   late = std::move(first->reply);
   entries_.erase(first);
+  requests_.fetch_sub(1, std::memory_order_relaxed);
+  count_.fetch_sub(1);
+  return true;
+}
+
+bool admission_queue::take(websocket_turn& waiting) noexcept {
+  std::lock_guard guard(mutex_);
+  if (turns_.empty()) return false;
+  waiting = turns_.pop_front();
   count_.fetch_sub(1);
   return true;
 }
@@ -131,7 +184,9 @@ void admission_queue::close() noexcept {
     std::lock_guard guard(mutex_);
     closed_ = true;
   }
-  expire_until(clock::time_point::max());  // One that is being offered expires when it comes back.
+  // Those that are being offered do so when they come back.
+  expire_until(clock::time_point::max());
+  for (websocket_turn late; take(late);) late.discard();
   alarm_notice_.send();
 }
 

@@ -4,6 +4,7 @@
 
 #include "app/settings_reader.hpp"
 #include "net/http_server.hpp"
+#include "websocket/websocket_reader.hpp"
 
 #include <kino/convert.hpp>
 
@@ -59,6 +60,10 @@ void each_setting(config& of, Visitor&& visit) {
   visit("run_permits", of.run_permits);
   visit("access_log", of.access_log);
   visit("control", of.control);
+  visit("websockets", of.websockets);
+  visit("max_websocket_message_size", of.websocket_limits.max_message_size, 1);
+  visit("max_websocket_pending", of.websocket_limits.most_kept, 1);
+  visit("websocket_ping_interval", of.websocket_limits.ping_interval);
 }
 
 // An option that nothing reads would do nothing.
@@ -77,8 +82,7 @@ void refuse_unknown(gvl const& held, settings_reader const& from, std::vector<st
 // show, as whether there are any.
 class writer {
 public:
-  explicit writer(gvl const& held)
-      : held_(held), hash_(kino::protect(held, [] { return rb_hash_new(); })) {}
+  explicit writer(gvl const& held) : held_(held), hash_(kino::protect(held, [] { return rb_hash_new(); })) {}
 
   template <class Number, class... Limits>
   void operator()(char const* name, Number value, Limits...) {
@@ -111,6 +115,13 @@ private:
   gvl const& held_;
   VALUE hash_;
 };
+
+// Whether the server was built with a library; throws if not and Ruby asks for what it is needed for.
+bool built(settings_reader const& from, char const* name, bool with, char const* library) {
+  if (with || !RTEST(from[name])) return with;
+  throw std::invalid_argument(std::string("kino: ") + name + " true: this server was built without it; build it with " +
+                              library + ", or leave " + name + " out");
+}
 
 }  // namespace
 
@@ -160,11 +171,8 @@ config read_config(gvl const& held, VALUE hash) {
     from.read(name, setting, limits...);
   });
   refuse_unknown(held, from, known);
-  if (RTEST(from["http2"]) && !http_server::has_http2()) {
-    throw std::invalid_argument("kino: http2 true: this server was built without HTTP/2; build it with nghttp2 (Debian: "
-                                "libnghttp2-dev), or leave http2 out to serve HTTP/1 alone");
-  }
-  made.http.http2 &= http_server::has_http2();
+  made.http.http2 &= built(from, "http2", http_server::has_http2(), "nghttp2 (Debian: libnghttp2-dev)");
+  made.websockets &= built(from, "websockets", websocket_reader::available(), "wslay (Debian: libwslay-dev)");
   // More streams than that would only fill the queue.
   std::uint32_t& streams = made.http.connection.max_concurrent_streams;
   streams = static_cast<std::uint32_t>(std::min<std::size_t>(streams, made.queue_depth));

@@ -7,6 +7,7 @@
 #include "base/options.hpp"
 #include "control/control_settings.hpp"
 #include "observers/access_log.hpp"
+#include "websocket/websocket.hpp"
 
 #include <kino/gvl.hpp>
 
@@ -24,6 +25,8 @@ struct config {
   std::size_t slots = 64;
   std::uint32_t concurrency = 0;
   bool run_permits = true;
+  bool websockets = true;  // native ones
+  websocket::settings websocket_limits = {};
   std::optional<access_log_settings> access_log;
   std::optional<control_settings> control;
 };

@@ -7,6 +7,7 @@
 #include "rack/rack_input.hpp"
 #include "rack/rack_response.hpp"
 #include "rack/rack_stream.hpp"
+#include "rack/rack_websocket.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
@@ -58,10 +59,12 @@ KINO_EXTENSION(kino_native) {
   rack_input::define(held, module);
   rack_stream::define(held, module);
   define_rack_response();
+  rack_websocket::define(held, module);
   native::define_lifecycle(module);
   native::define_workers(module);
   native::define_supervision(module);
   native::define_control(module);
   native::define_log(module);
   native::define_machine(module);
+  native::define_websockets(module);
 }

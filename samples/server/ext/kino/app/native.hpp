@@ -51,5 +51,6 @@ void define_supervision(VALUE native);
 void define_control(VALUE native);
 void define_log(VALUE native);
 void define_machine(VALUE native);
+void define_websockets(VALUE native);
 
 }  // namespace kino::server::native

@@ -75,6 +75,8 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "client_gone", ULL2NUM(now.client_gone));
     set(all, "refused", ULL2NUM(now.refused));
     set(all, "connections", ULL2NUM(now.connections));
+    set(all, "websockets", ULL2NUM(now.websockets));
+    set(all, "websocket_events", ULL2NUM(now.websocket_events));
     set(all, "respawns", ULL2NUM(now.respawns));
     set(all, "alive", ULL2NUM(now.alive));
     if (now.tls) set(all, "tls", tls_hash(*now.tls));

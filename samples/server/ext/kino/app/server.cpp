@@ -42,11 +42,13 @@ options observed(config const& settings, std::shared_ptr<request_metrics> const&
 
 server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
+      websocket_settings_(settings.websocket_limits),
+      offers_websockets_(settings.websockets),
       metrics_(settings.control ? std::make_shared<request_metrics>() : nullptr),
       events_(2 * settings.slots + 8),
       http_(observed(settings, metrics_), *this),
       waiting_(http_.first_thread(), settings.queue_timeout,
-               [this](exchange::reply& reply) { return offer(reply); }),
+               [this](work& any) { return offer(any); }),
       queue_(held, {.capacity = settings.queue_depth,
                     .slots = settings.slots,
                     .concurrency = settings.concurrency,
@@ -96,11 +98,11 @@ void server::handle(exchange::reply&& reply) noexcept {
   waiting_.enter(std::move(reply));
 }
 
-admission_queue::fate server::offer(exchange::reply& reply) {
-  job offered{std::move(reply), admission_queue::place(waiting_)};
+admission_queue::fate server::offer(work& any) {
+  job offered{{std::move(any)}, admission_queue::place(waiting_)};
   kino::push_result const result = queue_.try_submit(std::move(offered));
   if (result == kino::push_result::pushed) return admission_queue::fate::accepted;
-  reply = std::move(offered.reply);
+  any = std::move(static_cast<work&>(offered));
   offered.place.refuse();
   return result == kino::push_result::closed ? admission_queue::fate::closed
                                              : admission_queue::fate::full;
@@ -122,7 +124,7 @@ int server::status_for(kino::ending how, exchange& unanswered) noexcept {
 }
 
 bool server::await_idle(gvl const& held, std::optional<clock::time_point> until) {
-  return kino::wait_until(held, quiet_, until, [this] { return http_.live() == 0; });
+  return kino::wait_until(held, quiet_, until, [this] { return http_.live() == 0 && websockets_ == 0; });
 }
 
 void server::close() {
@@ -196,6 +198,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
   worker& taking = worker_at(slot);
   worker_context& at = taking.context;
   at.count_served();  // if its response was cut off
+  at.turn.finish();
   response_deadline_.forget(slot);
   current_.ended(slot);
   for (;;) {
@@ -203,6 +206,11 @@ VALUE server::take(gvl const& held, std::size_t slot) {
     job next;
     if (queue_.take(held, *taking.joined, next) == kino::take_result::closed) return Qnil;
     next.place.give_up();
+    if (next.turn) {
+      VALUE const event = take_event(held, at, std::move(next.turn));
+      if (NIL_P(event)) continue;
+      return event;
+    }
     at.reply = std::move(next.reply);
     exchange& taken = exchange::of(at.reply);
     if (!taken.begin()) {
@@ -214,10 +222,25 @@ VALUE server::take(gvl const& held, std::size_t slot) {
       current_.began(slot, taken.head(), taken.ready_at());
       at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());
-      return environments_.make(held, at);
+      return environments_.make(held, at, offers_websockets_);
     }
     client_gone_.add();
   }
+}
+
+VALUE server::take_event(gvl const& held, worker_context& at, websocket_turn&& turn) {
+  at.turn = std::move(turn);
+  VALUE const event = take_websocket_event(held, at);
+  if (NIL_P(event)) {
+    at.turn.finish();
+  } else {
+    websocket_events_.add();
+  }
+  return event;
+}
+
+int server::upgrade(gvl const& held, std::size_t slot, VALUE headers, websocket_application const& application) {
+  return upgrade_to_websocket(held, busy_context_at(slot), headers, application, websocket_settings_, *this);
 }
 
 void server::refused_worker(std::optional<std::string> reason) noexcept {
@@ -278,6 +301,8 @@ server_statistics server::statistics() const {
   all.respawns = respawns_.load(std::memory_order_relaxed);
   all.alive = alive_.load(std::memory_order_relaxed);
   all.connections = http_.connections();
+  all.websockets = websockets_;
+  all.websocket_events = websocket_events_.total();
   if (http_.tls()) all.tls = http_.tls()->statistics();
   return all;
 }

@@ -12,6 +12,7 @@
 #include "net/http_server.hpp"
 #include "net/tls_acceptor.hpp"
 #include "rack/rack_env.hpp"
+#include "rack/rack_websocket.hpp"
 #include "rack/worker_context.hpp"
 
 #include <kino/channel.hpp>
@@ -36,9 +37,8 @@ struct event {
   std::string reason;  // of an exit; empty: a normal exit
 };
 
-/// The request type of the dispatcher.
-struct job {
-  exchange::reply reply;
+/// The request type of the dispatcher; a turn has no reply.
+struct job : work {
   admission_queue::place place;
 };
 
@@ -49,7 +49,7 @@ struct job {
 /// GVL:     needed by functions that take `held`; not by the destructor.
 /// Order:   requests reach workers in the order in which they became complete, per I/O thread;
 ///          those of one connection one at a time.
-class server final : private request_handler, private control_source {
+class server final : private request_handler, private control_source, private websocket_scheduler {
   using queue = kino::dispatcher<job>;
 
 public:
@@ -66,7 +66,7 @@ public:
   void start();
   void stop_accepting();
   void begin_drain() { http_.begin_drain(); }
-  /// Waits until all accepted requests are answered; returns false at `until`.
+  /// Waits until all accepted requests are answered and all events handled; returns false at `until`.
   [[nodiscard]] bool await_idle(gvl const& held, std::optional<clock::time_point> until);
   /// Refuses further requests: workers finish the queued ones and leave.
   void close();
@@ -85,8 +85,12 @@ public:
   [[nodiscard]] worker_context& context_at(std::size_t slot);
   /// The worker_context of a worker that has a request to answer. Throws kino::raise.
   [[nodiscard]] worker_context& busy_context_at(std::size_t slot);
-  /// Ends the request of a joined worker and waits for its next one; returns the environment, or nil.
+  /// Ends the request of a joined worker, or the event, and waits for its next one; returns the environment of a request,
+  /// what take_websocket_event returns, or nil.
   [[nodiscard]] VALUE take(gvl const& held, std::size_t slot);
+
+  /// Makes a WebSocket of the connection of a worker's request: see upgrade_to_websocket.
+  [[nodiscard]] int upgrade(gvl const& held, std::size_t slot, VALUE headers, websocket_application const& application);
 
   /// Reports a worker that could not join; otherwise its supervisor would wait for it.
   void refused_worker(std::optional<std::string> reason) noexcept;
@@ -123,10 +127,16 @@ private:
   [[nodiscard]] worker& worker_at(std::size_t slot);
   void post(event&& happened) noexcept;
   void handle(exchange::reply&& reply) noexcept override;
-  [[nodiscard]] admission_queue::fate offer(exchange::reply& reply);
+  [[nodiscard]] admission_queue::fate offer(work& any);
+  [[nodiscard]] VALUE take_event(gvl const& held, worker_context& at, websocket_turn&& turn);
   int status_for(kino::ending how, exchange& unanswered) noexcept override;
   void refused(int) noexcept override { refused_.add(); }
   void quiet() noexcept override { quiet_.notify_all(); }
+  void schedule(websocket_turn&& turn) noexcept override { waiting_.enter(std::move(turn)); }
+  void begun() noexcept override { websockets_.fetch_add(1); }
+  void over() noexcept override {
+    if (websockets_.fetch_sub(1) == 1) quiet_.notify_all();
+  }
 
   // Ordered by dependency: later members are destroyed first.
   rack_env& environments_;
@@ -137,6 +147,10 @@ private:
   kino::counter client_gone_;  // - begun too late; all others count as a worker's `waited_count`
   kino::counter timeouts_;
   kino::counter refused_;
+  kino::counter websocket_events_;
+  std::atomic<std::size_t> websockets_{0};
+  websocket::settings const websocket_settings_;
+  bool const offers_websockets_;
   kino::condition quiet_;
   // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
   // previous one, and each worker joins and leaves once.

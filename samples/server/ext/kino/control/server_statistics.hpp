@@ -30,6 +30,8 @@ struct server_statistics {
   std::uint64_t respawns;     ///< workers that replace one that ended
   std::size_t alive;          ///< workers that the supervisor knows to be there
   std::size_t connections;
+  std::size_t websockets;  // open, or with events that have not been handled
+  std::uint64_t websocket_events;
   std::optional<tls_statistics> tls;
   std::vector<kino::worker_slots::view> slots;
 };

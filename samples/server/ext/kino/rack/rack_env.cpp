@@ -5,6 +5,7 @@
 #include "http/field_list.hpp"
 #include "http/field_name.hpp"
 #include "rack/rack_input.hpp"
+#include "websocket/handshake.hpp"
 
 #include <kino/ruby_features.hpp>
 
@@ -30,7 +31,8 @@ constexpr std::string_view known_keys[] = {
     "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
     "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "SCRIPT_NAME",
     "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN",
-    "SSL_CLIENT_VERIFY", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input", "rack.protocol", "rack.response_finished", "rack.url_scheme",
+    "SSL_CLIENT_VERIFY", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input", "rack.protocol", "rack.response_finished",
+    "rack.upgrade?", "rack.url_scheme",
 };
 
 // Values that depend on no client.
@@ -106,8 +108,8 @@ void rack_env::set_hijack(gvl const& held, VALUE callable) {
   hijack_ = callable;
 }
 
-VALUE rack_env::make(gvl const& held, worker_context& at) {
-  return kino::protect(held, [&] { return filled(held, at); });
+VALUE rack_env::make(gvl const& held, worker_context& at, bool websockets) {
+  return kino::protect(held, [&] { return filled(held, at, websockets); });
 }
 
 // The key that CGI gives a field, see RFC 3875, 4.1.18.
@@ -125,7 +127,7 @@ VALUE rack_env::key_of(gvl const& held, worker_context& at, field_section const&
 }
 
 // Raises and throws; has no destructor that matters.
-VALUE rack_env::filled(gvl const& held, worker_context& at) {
+VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   exchange& from = exchange::of(at.reply);
   request const& head = from.head();
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
@@ -174,6 +176,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at) {
   if (!has_host && !head.host().empty()) entries.add(key("HTTP_HOST"), head.host());
   entries.flush_into(hash);
   if (head.asks_upgrade) rb_hash_aset(hash, key("rack.protocol"), protocols_of(fields));
+  if (websockets && asks_websocket(head)) rb_hash_aset(hash, key("rack.upgrade?"), ID2SYM(rb_intern("websocket")));
   rb_hash_aset(hash, key("rack.errors"), errors_);
   rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
   at.scratch.clear(tuning::kept_capacity);

@@ -29,12 +29,13 @@ public:
   /// Likewise "rack.hijack", for requests over HTTP/1: what takes the connection over.
   void set_hijack(gvl const& held, VALUE callable);
 
-  /// Creates the environment of the current request of `at`. Throws ruby_error.
-  [[nodiscard]] VALUE make(gvl const& held, worker_context& at);
+  /// Creates the environment of the current request of `at`; `websockets`: it says so if the request asks for one. Throws
+  /// ruby_error.
+  [[nodiscard]] VALUE make(gvl const& held, worker_context& at, bool websockets);
 
 private:
   class table;
-  VALUE filled(gvl const& held, worker_context& at);
+  VALUE filled(gvl const& held, worker_context& at, bool websockets);
   VALUE key_of(gvl const& held, worker_context& at, field_section const& fields, field_section::field const& one);
   void add_security(table& entries, endpoint const& client);
 

@@ -209,6 +209,13 @@ void send_response(gvl const& held, worker_context& at, VALUE status, VALUE head
   RB_GC_GUARD(body);
 }
 
+response_head& describe_upgrade(gvl const& held, exchange& to, std::string_view protocol, VALUE headers) {
+  reading seen{&to.response(), nullptr};
+  static_cast<void>(seen.head->start_upgrade(protocol));
+  read_fields(held, seen, headers);
+  return *seen.head;
+}
+
 void read_trailers(gvl const& held, exchange& to, VALUE trailers) {
   to.trailers().clear();
   if (NIL_P(trailers)) return;

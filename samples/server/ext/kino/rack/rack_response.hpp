@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace kino::server {
 
@@ -27,6 +28,9 @@ void send_response(gvl const& held, worker_context& at, VALUE status, VALUE head
 /// Begins a response whose body is produced piece by piece; raises as above.
 [[nodiscard]] response_writer begin_response(gvl const& held, worker_context& at, VALUE status, VALUE headers,
                                              std::optional<std::uint64_t> length);
+
+/// Describes the response that makes `protocol` of the connection; raises as above.
+[[nodiscard]] response_head& describe_upgrade(gvl const& held, exchange& to, std::string_view protocol, VALUE headers);
 
 /// Describes the trailers of the response to `to`: a Hash like that of the headers, or nil. Raises as above; the trailers
 /// may be incomplete then.

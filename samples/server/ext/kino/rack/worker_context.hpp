@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// worker_context: the state of the request that a worker handles.
+// worker_context: the state of what a worker handles.
 
 #pragma once
 
@@ -8,6 +8,7 @@
 #include "http/exchange.hpp"
 #include "http/response_writer.hpp"
 #include "rack/attachment.hpp"
+#include "websocket/websocket_turn.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -15,11 +16,13 @@
 
 namespace kino::server {
 
-/// A worker_context holds the state of one worker's request, from the time it is taken until it ends.
+/// A worker_context holds the state of one worker's request, from the time it is taken until it ends, or the turn of a
+/// WebSocket.
 ///
 /// Threads: those of the worker's Ractor, with the GVL; any may read the counters.
 struct worker_context {
   exchange::reply reply;  // of the current request; empty: there is none
+  websocket_turn turn;    // likewise
   response_writer writer;
   attachment_slot input;   // the Ruby object that reads the body
   attachment_slot stream;  // the Ruby object that writes the response
@@ -51,8 +54,9 @@ struct worker_context {
                     std::memory_order_relaxed);
   }
 
-  /// Drops the request: aborts an incomplete response, abandons an unanswered request.
+  /// Drops the request: aborts an incomplete response, abandons an unanswered request or an unfinished turn.
   void let_go() {
+    turn = {};
     input.cut();
     stream.cut();
     hijacked = false;

@@ -205,9 +205,13 @@ bool websocket::has_event() const noexcept {
 }
 
 void websocket::schedule(deferred& then) noexcept {
-  if (over_ || scheduled_ || !has_event()) return;
-  scheduled_ = true;
-  then.turn = websocket_turn(shared_from_this());
+  if (over_ || scheduled_) return;
+  if (has_event()) {
+    scheduled_ = true;
+    then.turn = websocket_turn(shared_from_this());
+  } else if (ended_) {
+    over_ = then.over = true;
+  }
 }
 
 void websocket::end_events(deferred& then) noexcept {
@@ -270,9 +274,10 @@ void websocket::abandon_turn() noexcept {
 }
 
 void websocket::discard_turns() noexcept {
-  locked([&](deferred&) {
-    over_ = true;
+  locked([&](deferred& then) {
+    then.over = !std::exchange(over_, true);
     drop_unhandled();
+    if (stage_ <= stage::open) begin_close(close_code::internal_error, stage::closing, then);
   });
 }
 

@@ -89,7 +89,7 @@ public:
     virtual ~companion() = default;
   };
 
-  /// Its events are scheduled with `turns`, which is not used after its last one. `with` may be null.
+  /// Its events are scheduled with `turns`, which lives at least until it is told that it is `over`. `with` may be null.
   websocket(settings const& chosen, websocket_interest wanted, websocket_scheduler& turns, std::unique_ptr<companion> with)
       : settings_(chosen), wanted_(wanted), turns_(turns), companion_(std::move(with)), ping_interval_(chosen.ping_interval) {}
   websocket(websocket const&) = delete;
@@ -154,6 +154,7 @@ private:
     protocol::host* wake = nullptr;  // held
     char const* lost = nullptr;      // why the connection is given up, for the log
     websocket_turn turn;
+    bool over = false;
   };
 
   // With the lock.
@@ -212,7 +213,7 @@ private:
   bool close_due_ = false;
   bool scheduled_ = false;         // a turn is scheduled or held
   bool ended_ = false;             // nothing but `close` follows the messages
-  bool over_ = false;              // there will be none any more
+  bool over_ = false;              // there will be no turn any more
   websocket_turn next_in_line_;    // guarded by the websocket_line
 };
 
@@ -230,6 +231,7 @@ void websocket::locked(Work work) noexcept {
     then.wake->drop();
   }
   if (then.turn) turns_.schedule(std::move(then.turn));
+  if (then.over) turns_.over();
 }
 
 }  // namespace kino::server

@@ -43,6 +43,7 @@ websocket_protocol::~websocket_protocol() {
 }
 
 void websocket_protocol::start(std::string_view received) {
+  of_->turns_.begun();
   of_->locked([this](websocket::deferred& then) {
     if (of_->stage_ == websocket::stage::upgrading) of_->stage_ = websocket::stage::open;
     of_->open_due_ = of_->wanted_.has(websocket_event::kind::open);

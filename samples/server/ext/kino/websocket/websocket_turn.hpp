@@ -37,7 +37,7 @@ public:
   [[nodiscard]] websocket_event take() noexcept;
   /// The event has been handled. The turn is then empty.
   void finish() noexcept;
-  /// No event of the WebSocket can be handled any more. The turn is then empty.
+  /// No event of the WebSocket can be handled any more; it is closed. The turn is then empty.
   void discard() noexcept;
 
 private:
@@ -47,13 +47,17 @@ private:
   std::shared_ptr<websocket> of_;
 };
 
-/// A websocket_scheduler lets turns be taken.
+/// A websocket_scheduler lets turns be taken. It counts the WebSockets that may still have some.
 ///
 /// Threads: any, without a lock.
 /// Blocks:  it must not.
 class websocket_scheduler {
 public:
   virtual void schedule(websocket_turn&& turn) noexcept = 0;
+  /// A WebSocket is open now.
+  virtual void begun() noexcept = 0;
+  /// It will schedule no further turn, and not use the scheduler again.
+  virtual void over() noexcept = 0;
 
 protected:
   ~websocket_scheduler() = default;

@@ -6,11 +6,12 @@ require_relative "../native"
 require_relative "chunked_body"
 require_relative "current_request"
 require_relative "response"
+require_relative "websockets"
 
 module Kino
-  # The loop of one worker: take a request, call the app, answer. It runs in a Ractor or in a Thread and
-  # reads only its arguments and shareable constants; it must not require, autoload or access a class's
-  # instance variables.
+  # The loop of one worker: take a request, call the app, answer; or take an event of a WebSocket, and call its handler.
+  # It runs in a Ractor or in a Thread and reads only its arguments and shareable constants; it must not require,
+  # autoload or access a class's instance variables.
   module Worker
     # Stands for the slot of a worker that never had one.
     NO_SLOT = -1
@@ -56,16 +57,18 @@ module Kino
     def self.serve(id, slot, app)
       watch = HeapReserve::Watch.new(id) unless Ractor.current == Ractor.main
       current = CurrentRequest.start(id, slot)
-      env = Native.take(id, slot)
-      while env
+      work = Native.take(id, slot)
+      while work
         watch&.request # now, because the server may be gone when the app is done
-        env = exchange(id, slot, app, current.env = env)
+        work = work.instance_of?(Hash) ? exchange(id, slot, app, current.env = work) : WebSockets.handle(id, slot, work)
       end
     end
 
-    # Handles one request; returns the next one.
+    # Handles one request; returns the next one, or an event.
     def self.exchange(id, slot, app, env)
       status, headers, body = app.call(env)
+      return WebSockets.upgrade(id, slot, env, headers, body) if WebSockets.upgrade?(env, status)
+
       body = ChunkedBody.decoded(headers, body)
       if body.instance_of?(Array)
         Response.complete(id, slot, env, status, headers, body)

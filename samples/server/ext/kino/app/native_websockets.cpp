@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// What workers call for WebSockets.
+
+#include "app/native.hpp"
+#include "rack/rack_websocket.hpp"
+
+#include <kino/convert.hpp>
+#include <kino/extension.hpp>
+
+#include <stdexcept>
+
+namespace kino::server::native {
+
+namespace {
+
+// Makes a WebSocket of the connection of the slot's request. Returns true, or the status of the response that the client must
+// get instead.
+VALUE upgrade(gvl const& held, VALUE, kino::arguments all) {
+  if (all.size() != 6) throw std::invalid_argument("kino: upgrade takes id, slot, headers, handler, key or nil, packed env");
+  servers::pin const from = server_of(held, all[0]);
+  std::optional<std::uint64_t> const key = kino::from_ruby<std::optional<std::uint64_t>>(held, all[4]);
+  int const problem = from->upgrade(held, slot_of(held, all[1]), all[2], {all[3], key, all[5]});
+  return problem == 0 ? Qtrue : kino::to_ruby(held, problem);
+}
+
+VALUE forgotten_handlers(gvl const& held, VALUE) { return take_forgotten_handlers(held); }
+
+}  // namespace
+
+void define_websockets(VALUE native) {
+  kino::define_function<upgrade>(native, "upgrade");
+  kino::define_function<forgotten_handlers>(native, "forgotten_handlers");
+}
+
+}  // namespace kino::server::native

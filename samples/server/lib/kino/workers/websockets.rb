@@ -1,0 +1,137 @@
+# frozen_string_literal: true
+
+require_relative "../app/log"
+require_relative "../native"
+require_relative "response"
+
+module Kino
+  # The client of a WebSocket. It may be used in every Ractor and Thread, also after the connection has ended.
+  #
+  # Defined in C++: #write(data), #close, #open?, #pending, #timeout and #timeout=.
+  class Native::WebSocket
+    # A copy of the Rack environment of the request that began the connection: what is made of Strings, Symbols, numbers,
+    # true, false, nil, Arrays and Hashes.
+    def env
+      Marshal.load(packed_env)
+    end
+
+    def inspect
+      "#<#{self.class} #{open? ? "open" : "closed"}>"
+    end
+  end
+
+  # Makes WebSockets of requests whose app has set env["rack.upgrade"], and calls their handlers. It runs inside worker
+  # Ractors: everything it reads is shareable, except for Handlers.
+  module WebSockets
+    # Handlers that are not shareable: those of apps in Threads. Native memory cannot hold them.
+    #
+    # Threads: those of the main Ractor.
+    module Handlers
+      @lock = Mutex.new
+      @kept = {}
+      @last = 0
+
+      # Keeps a handler; returns the number that stands for it.
+      def self.keep(handler)
+        @lock.synchronize do
+          # Those of connections that ended before they were open.
+          Native.forgotten_handlers.each { |key| @kept.delete(key) }
+          @kept[@last += 1] = handler
+          @last
+        end
+      end
+
+      def self.find(key)
+        @lock.synchronize { @kept[key] }
+      end
+
+      def self.drop(key)
+        @lock.synchronize { @kept.delete(key) }
+      end
+
+      def self.count
+        @lock.synchronize { @kept.size }
+      end
+    end
+
+    REFUSED_HEADERS = Ractor.make_shareable({
+      400 => { "content-type" => "text/plain; charset=utf-8" },
+      426 => { "content-type" => "text/plain; charset=utf-8", "upgrade" => "websocket", "sec-websocket-version" => "13" }
+    })
+    REFUSED_BODIES = Ractor.make_shareable({
+      400 => ["The Sec-WebSocket-Key is invalid.\n"],
+      426 => ["This server speaks version 13 of the WebSocket protocol.\n"]
+    })
+    PLAIN = [String, Symbol, Integer, Float, TrueClass, FalseClass, NilClass].freeze
+
+    # Whether the app wants a WebSocket, which the server has offered, and does not have the connection already. A response
+    # from 300 on is one.
+    def self.upgrade?(env, status)
+      env.key?("rack.upgrade?") && env["rack.upgrade"] && !env["rack.hijack_io"] && status.to_i < 300
+    end
+
+    # Answers with the handshake, and returns the next request.
+    def self.upgrade(id, slot, env, headers, body)
+      check_protocol(env, headers)
+      handler = env["rack.upgrade"]
+      key = keep(handler)
+      problem = Native.upgrade(id, slot, headers, handler, key, pack(env))
+      Response.close(body, env)
+      unless problem == true
+        Handlers.drop(key) if key
+        return Response.complete(id, slot, env, problem, REFUSED_HEADERS[problem], REFUSED_BODIES[problem])
+      end
+      Response.finish(env, 101, headers, nil)
+      Native.take(id, slot)
+    end
+
+    # Calls the handler for one event, and returns the next request or event.
+    def self.handle(id, slot, event)
+      name, client, handler, data, key = event
+      handler = Handlers.find(key) if key
+      begin
+        call(name, client, handler, data)
+      ensure
+        Handlers.drop(key) if key && name == :on_close
+      end
+      Native.take(id, slot)
+    end
+
+    def self.call(name, client, handler, data)
+      return handler.on_message(client, data) if name == :on_message
+
+      handler.public_send(name, client) if name != :on_close || handler.respond_to?(:on_close)
+    rescue StandardError => e
+      Log.error("#{name} of a WebSocket raised", e)
+      client.fail
+    end
+
+    def self.keep(handler)
+      return if Ractor.shareable?(handler)
+      return Handlers.keep(handler) if Ractor.current == Ractor.main
+
+      raise TypeError, "env[\"rack.upgrade\"] is not shareable (#{handler.class}), but events of one WebSocket run in several " \
+                       "Ractors: use a module, a class or a frozen object, or run the server with `mode :threaded`"
+    end
+
+    def self.check_protocol(env, headers)
+      _, chosen = headers.find { |name, _| name.to_s.casecmp?("sec-websocket-protocol") }
+      return if chosen.nil? || env.fetch("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(/\s*,\s*/).include?(chosen)
+
+      raise ArgumentError, "the response has sec-websocket-protocol #{chosen.inspect}, which the client does not offer: " \
+                           "choose one of env[\"HTTP_SEC_WEBSOCKET_PROTOCOL\"], or none"
+    end
+
+    def self.pack(env)
+      Marshal.dump(env.select { |key, value| plain?(value) && !key.start_with?("rack.upgrade") })
+    end
+
+    def self.plain?(value)
+      case value
+      when Array then value.instance_of?(Array) && value.all? { |each| plain?(each) }
+      when Hash then value.instance_of?(Hash) && !value.default_proc && value.all? { |key, each| plain?(key) && plain?(each) }
+      else PLAIN.include?(value.class)
+      end
+    end
+  end
+end
