@@ -51,9 +51,29 @@ class WebSocketTest < ServerTest
     end
   end
 
+  # Subscribes to what its query says, and publishes what it gets: "channel: data".
+  module Talks
+    def self.on_open(client)
+      client.env["QUERY_STRING"].split("&").each do |channel|
+        channel.include?("*") ? client.subscribe(channel, match: :pattern) : client.subscribe(channel)
+      end
+      client.write("subscribed")
+    end
+
+    def self.on_message(client, data)
+      channel, text = data.split(": ", 2)
+      case channel
+      when "unsubscribe" then client.write(client.unsubscribe(text).inspect)
+      when "everywhere" then client.write("sent to #{Kino.publish("news", text)}")
+      when "wrong" then client.subscribe(text, match: :regexp)
+      else client.publish(channel, text)
+      end
+    end
+  end
+
   # Upgrades what it can.
   class App < Apps::Basic
-    HANDLERS = { "/echo" => Echo, "/obeys" => Obeys, "/nothing" => Class.new }.freeze
+    HANDLERS = { "/echo" => Echo, "/obeys" => Obeys, "/talks" => Talks, "/nothing" => Class.new }.freeze
 
     def call(env)
       handler = HANDLERS[env["PATH_INFO"]]
@@ -313,6 +333,44 @@ class WebSocketTest < ServerTest
     assert_equal "open /echo http", http.read_exactly(17).byteslice(2..)
     assert_equal "early UTF-8", http.read_exactly(13).byteslice(2..)
     http.close
+  end
+
+  test "what is published reaches those who have subscribed" do |mode|
+    server = serve_sockets(mode, workers: 4)
+    news = Array.new(20) { connect(server, "/talks?news") }
+    weather, both, all = ["weather", "news&weather", "*"].map { |query| connect(server, "/talks?#{query}") }
+    [*news, weather, both, all].each { |client| assert_equal "subscribed", client.read }
+    news.first.send_text("news: hello")
+    [*news, both, all].each { |client| assert_equal "hello", client.read }
+    assert_equal 2 + 1, Kino.publish("weather", "rain".b)
+    [weather, both, all].each { |client| assert_equal WebSocketClient::Frame.new(WebSocketClient::BINARY, "rain"), client.read_frame }
+    both.send_text("unsubscribe: news").send_text("unsubscribe: nothing")
+    assert_equal %w[true false], [both.read, both.read]
+    weather.send_text("everywhere: again")
+    assert_equal "sent to 21", weather.read
+    [*news, all].each { |client| assert_equal "again", client.read }
+    [*news, weather, both, all].each(&:close)
+    eventually("the subscriptions end") { Kino.publish("news", "nobody").zero? }
+  end
+
+  test "a channel can be matched in one way only" do |mode|
+    server = serve_sockets(mode)
+    client = connect(server, "/talks?")
+    client.read
+    log = logged do
+      client.send_text("wrong: news")
+      assert_equal 1011, client.read_close
+    end
+    assert_match(/match: :regexp is neither nil nor :pattern/, log)
+  end
+
+  test "a Ractor that handles nothing publishes, too", modes: [:ractor] do |mode|
+    server = serve_sockets(mode)
+    client = connect(server, "/talks?news")
+    client.read
+    ractor = Kino::Topology.ractor(name: "publisher") { Kino.publish("news", "from a Ractor") }
+    assert_equal "from a Ractor", client.read
+    ractor.respond_to?(:value) ? ractor.value : ractor.take
   end
 
   def test_websockets_can_be_turned_off

@@ -19,6 +19,12 @@ module Kino
     Native.available_parallelism
   end
 
+  # Sends +data+ to the WebSockets of this process that have subscribed to +channel+; from any Ractor and Thread. Returns how
+  # many took it. In UTF-8 it is sent as text, otherwise as binary.
+  def self.publish(channel, data)
+    Native.publish(channel.to_s, data)
+  end
+
   # Sleeps for exactly +seconds+ by the operating system's clock. Other handlers run meanwhile; an
   # interrupt (shutdown, Thread#kill) ends it at once.
   def self.sleep(seconds)

@@ -26,10 +26,15 @@ VALUE upgrade(gvl const& held, VALUE, kino::arguments all) {
 
 VALUE forgotten_handlers(gvl const& held, VALUE) { return take_forgotten_handlers(held); }
 
+VALUE publish_to_all(gvl const& held, VALUE, VALUE channel, VALUE data) {
+  return kino::to_ruby(held, publish(held, channel, data));
+}
+
 }  // namespace
 
 void define_websockets(VALUE native) {
   kino::define_function<upgrade>(native, "upgrade");
+  kino::define_function<publish_to_all>(native, "publish");
   kino::define_function<forgotten_handlers>(native, "forgotten_handlers");
 }
 

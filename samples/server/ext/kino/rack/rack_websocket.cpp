@@ -4,6 +4,7 @@
 
 #include "http/upgrade.hpp"
 #include "rack/rack_response.hpp"
+#include "websocket/channel_hub.hpp"
 #include "websocket/handshake.hpp"
 
 #include <kino/convert.hpp>
@@ -87,7 +88,16 @@ private:
 
 websocket& socket_of(gvl const& held, VALUE client) { return *rack_websocket::client_of(held, client); }
 
-}  // namespace
+// Of this process. Never destroyed, as above.
+channel_hub& channels() {
+  static auto& all = *new channel_hub;
+  return all;
+}
+
+channel_hub::match match_of(VALUE pattern) { return RTEST(pattern) ? channel_hub::match::pattern : channel_hub::match::name; }
+
+// Publishing to so many takes less time than to give the GVL up.
+constexpr std::size_t few = 8;
 
 opcode opcode_of(gvl const& held, VALUE string) {
   bool text = false;
@@ -98,6 +108,8 @@ opcode opcode_of(gvl const& held, VALUE string) {
   });
   return text ? opcode::text : opcode::binary;
 }
+
+}  // namespace
 
 int upgrade_to_websocket(gvl const& held, worker_context& at, VALUE headers, websocket_application const& application,
                          websocket::settings const& settings, websocket_scheduler& turns) {
@@ -144,6 +156,18 @@ VALUE take_forgotten_handlers(gvl const& held) {
     for (std::uint64_t const key : keys) rb_ary_push(all, ULL2NUM(key));
     return all;
   });
+}
+
+std::size_t publish(gvl const& held, VALUE channel, VALUE data) {
+  std::string_view const bytes = kino::bytes_of(held, data);
+  opcode const kind = opcode_of(held, data);
+  channel_hub::publication const made = channels().publish(kino::bytes_of(held, channel), kind, bytes);
+  RB_GC_GUARD(channel);
+  RB_GC_GUARD(data);
+  if (made.size() <= few) return made.send();
+  std::size_t taken = 0;
+  kino::without_gvl(held, [&] { taken = made.send(); }, kino::uninterruptible);
+  return taken;
 }
 
 // --- the client ---------------------------------------------------------------------
@@ -196,6 +220,15 @@ VALUE rack_websocket::hash(gvl const& held, VALUE self) {
   return kino::to_ruby(held, static_cast<long>(std::hash<void*>{}(&socket_of(held, self)) >> 4));
 }
 
+VALUE rack_websocket::subscribe(gvl const& held, VALUE self, VALUE channel, VALUE pattern) {
+  bool const open = channels().subscribe(client_of(held, self), kino::bytes_of(held, channel), match_of(pattern));
+  return kino::to_ruby(held, open);
+}
+
+VALUE rack_websocket::unsubscribe(gvl const& held, VALUE self, VALUE channel, VALUE pattern) {
+  return kino::to_ruby(held, channels().unsubscribe(*client_of(held, self), kino::bytes_of(held, channel), match_of(pattern)));
+}
+
 void rack_websocket::define(gvl const& held, VALUE module) {
   handlers = new kino::shareable_set(held);
   client_class = native::define_class(held, module, "WebSocket");
@@ -207,6 +240,8 @@ void rack_websocket::define(gvl const& held, VALUE module) {
   kino::define_method<&rack_websocket::timeout>(client_class, "timeout");
   kino::define_method<&rack_websocket::set_timeout>(client_class, "timeout=");
   kino::define_method<&rack_websocket::packed_env>(client_class, "packed_env");
+  kino::define_method<&rack_websocket::subscribe>(client_class, "subscribe_to");
+  kino::define_method<&rack_websocket::unsubscribe>(client_class, "unsubscribe_from");
   kino::define_method<&rack_websocket::equal>(client_class, "==");
   kino::define_method<&rack_websocket::equal>(client_class, "eql?");
   kino::define_method<&rack_websocket::hash>(client_class, "hash");

@@ -10,6 +10,7 @@
 #include <kino/extension.hpp>
 #include <kino/shareable.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,14 +43,13 @@ private:
   static VALUE timeout(gvl const& held, VALUE self);
   static VALUE set_timeout(gvl const& held, VALUE self, VALUE seconds);
   static VALUE packed_env(gvl const& held, VALUE self);
+  static VALUE subscribe(gvl const& held, VALUE self, VALUE channel, VALUE pattern);
+  static VALUE unsubscribe(gvl const& held, VALUE self, VALUE channel, VALUE pattern);
   static VALUE equal(gvl const& held, VALUE self, VALUE other);
   static VALUE hash(gvl const& held, VALUE self);
 
   std::shared_ptr<websocket> of_;
 };
-
-/// Whether data is sent as text: it is in UTF-8 or US-ASCII, and valid.
-[[nodiscard]] opcode opcode_of(gvl const& held, VALUE string);
 
 /// What a handler is given of a connection, and by what it is known.
 struct websocket_application {
@@ -67,6 +67,10 @@ struct websocket_application {
 
 /// Takes the event of the turn of `at`: [kind, client, handler, data, key], or nil if there is none any more.
 [[nodiscard]] VALUE take_websocket_event(gvl const& held, worker_context& at);
+
+/// Sends `data` to all who have subscribed to `channel`, without the GVL if they are many. Returns how many took it. In UTF-8
+/// or US-ASCII, and valid, it is text.
+[[nodiscard]] std::size_t publish(gvl const& held, VALUE channel, VALUE data);
 
 /// Returns an Array of the keys of handlers whose connections have ended.
 [[nodiscard]] VALUE take_forgotten_handlers(gvl const& held);

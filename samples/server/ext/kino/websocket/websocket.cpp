@@ -2,7 +2,9 @@
 
 #include "websocket/websocket.hpp"
 
+#include "http/rejection.hpp"
 #include "http/response.hpp"
+#include "websocket/channel_hub.hpp"
 #include "websocket/websocket_protocol.hpp"
 
 #include <array>
@@ -19,6 +21,17 @@ websocket::~websocket() {
 
 std::unique_ptr<protocol> websocket::begin(protocol_context const& shared, protocol::host& connection, transport& to) {
   return std::make_unique<websocket_protocol>(shared_from_this(), shared, connection, to);
+}
+
+void websocket::run(deferred& then) noexcept {
+  if (then.wake) {
+    if (then.lost) log_rejection(then.wake->peer(), {0, then.lost});
+    then.wake->wake();
+    then.wake->drop();
+  }
+  if (then.left) then.left->forget(*this);
+  if (then.turn) turns_.schedule(std::move(then.turn));
+  if (then.over) turns_.over();
 }
 
 // --- the application ----------------------------------------------------------------
@@ -66,6 +79,12 @@ void websocket::set_ping_interval(clock::duration interval) noexcept {
     ping_interval_ = interval;
     ask(look_at_time, then);
   });
+}
+
+bool websocket::join(channel_hub& hub) noexcept {
+  std::lock_guard guard(mutex_);
+  if (!ended_) hub_ = &hub;
+  return !ended_;
 }
 
 // --- output, with the lock ----------------------------------------------------------
@@ -196,89 +215,6 @@ void websocket::sent(std::size_t length) noexcept {
 void websocket::drop_kept() noexcept {
   while (kept_first_) kept_first_ = std::move(kept_first_->next);
   kept_offset_ = kept_bytes_ = kept_messages_ = 0;
-}
-
-// --- events, with the lock ----------------------------------------------------------
-
-bool websocket::has_event() const noexcept {
-  return open_due_ || drained_due_ || unhandled_first_ || shutdown_due_ || close_due_;
-}
-
-void websocket::schedule(deferred& then) noexcept {
-  if (over_ || scheduled_) return;
-  if (has_event()) {
-    scheduled_ = true;
-    then.turn = websocket_turn(shared_from_this());
-  } else if (ended_) {
-    over_ = then.over = true;
-  }
-}
-
-void websocket::end_events(deferred& then) noexcept {
-  if (std::exchange(ended_, true)) return;
-  drained_due_ = shutdown_due_ = false;
-  close_due_ = wanted_.has(websocket_event::kind::close);
-  schedule(then);
-}
-
-void websocket::drop_unhandled() noexcept {
-  while (unhandled_first_) unhandled_first_ = std::move(unhandled_first_->next);
-  unhandled_bytes_ = 0;
-}
-
-// --- turns --------------------------------------------------------------------------
-
-websocket_event websocket::take_event() noexcept {
-  using kind = websocket_event::kind;
-  websocket_event taken;
-  locked([&](deferred& then) {
-    if (std::exchange(open_due_, false)) {
-      taken.what = kind::open;
-    } else if (std::exchange(drained_due_, false)) {
-      taken.what = kind::drained;
-    } else if (unhandled_first_) {
-      taken = {kind::message, unhandled_first_->text, std::move(unhandled_first_->data)};
-      unhandled_bytes_ -= taken.data.size() + sizeof(unhandled_message);
-      unhandled_first_ = std::move(unhandled_first_->next);
-    } else if (std::exchange(shutdown_due_, false)) {
-      taken.what = kind::shutdown;
-      shutting_down_ = true;
-    } else if (std::exchange(close_due_, false)) {
-      taken.what = kind::close;
-    }
-    if (paused_ && unhandled_bytes_ < settings_.most_unhandled / 2) {
-      paused_ = false;
-      ask(read_on, then);
-    }
-  });
-  return taken;
-}
-
-void websocket::finish_turn() noexcept {
-  locked([&](deferred& then) {
-    scheduled_ = false;
-    if (std::exchange(shutting_down_, false) && stage_ <= stage::open) begin_close(close_code::going_away, stage::closing, then);
-    schedule(then);
-  });
-}
-
-void websocket::abandon_turn() noexcept {
-  locked([&](deferred& then) {
-    scheduled_ = shutting_down_ = false;
-    if (stage_ <= stage::open) {
-      drop_unhandled();
-      begin_close(close_code::internal_error, stage::closing, then);
-    }
-    schedule(then);
-  });
-}
-
-void websocket::discard_turns() noexcept {
-  locked([&](deferred& then) {
-    then.over = !std::exchange(over_, true);
-    drop_unhandled();
-    if (stage_ <= stage::open) begin_close(close_code::internal_error, stage::closing, then);
-  });
 }
 
 }  // namespace kino::server

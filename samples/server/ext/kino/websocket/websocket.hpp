@@ -7,7 +7,6 @@
 #include "base/options.hpp"
 #include "base/transport.hpp"
 #include "http/protocol.hpp"
-#include "http/rejection.hpp"
 #include "http/upgrade.hpp"
 #include "websocket/frame.hpp"
 #include "websocket/websocket_turn.hpp"
@@ -25,6 +24,7 @@
 
 namespace kino::server {
 
+class channel_hub;
 class websocket_protocol;
 
 /// A websocket_event is one call of the handler.
@@ -114,6 +114,8 @@ public:
   [[nodiscard]] clock::duration ping_interval() const noexcept;
   /// After that time without a word from the client, it is pinged, and after twice that time given up. Positive.
   void set_ping_interval(clock::duration interval) noexcept;
+  /// Lets the hub know of the end of the connection. Returns false if it has ended. There is one hub.
+  [[nodiscard]] bool join(channel_hub& hub) noexcept;
 
 private:
   friend class websocket_protocol;
@@ -154,12 +156,14 @@ private:
     protocol::host* wake = nullptr;  // held
     char const* lost = nullptr;      // why the connection is given up, for the log
     websocket_turn turn;
+    channel_hub* left = nullptr;
     bool over = false;
   };
 
   // With the lock.
   template <class Work>
   void locked(Work work) noexcept;
+  void run(deferred& then) noexcept;
   void ask(unsigned what, deferred& then) noexcept;
   [[nodiscard]] bool put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept;
   void keep(shared_frame frame, bool message);
@@ -211,6 +215,7 @@ private:
   bool shutdown_due_ = false;
   bool shutting_down_ = false;     // the turn that is held is that of `shutdown`
   bool close_due_ = false;
+  channel_hub* hub_ = nullptr;     // which has to know of the end
   bool scheduled_ = false;         // a turn is scheduled or held
   bool ended_ = false;             // nothing but `close` follows the messages
   bool over_ = false;              // there will be no turn any more
@@ -225,13 +230,7 @@ void websocket::locked(Work work) noexcept {
     std::lock_guard guard(mutex_);
     work(then);
   }
-  if (then.wake) {
-    if (then.lost) log_rejection(then.wake->peer(), {0, then.lost});
-    then.wake->wake();
-    then.wake->drop();
-  }
-  if (then.turn) turns_.schedule(std::move(then.turn));
-  if (then.over) turns_.over();
+  run(then);
 }
 
 }  // namespace kino::server

@@ -9,6 +9,22 @@ module Kino
   #
   # Defined in C++: #write(data), #close, #open?, #pending, #timeout and #timeout=.
   class Native::WebSocket
+    # Sends the client whatever is published to +channel+; with match: :pattern, to all channels whose name it matches: * stands
+    # for any text, ? for one byte, \\ makes the next one stand for itself. False if the connection has ended.
+    def subscribe(channel, match: nil)
+      subscribe_to(channel.to_s, WebSockets.pattern?(match))
+    end
+
+    # False if the client had not subscribed.
+    def unsubscribe(channel, match: nil)
+      unsubscribe_from(channel.to_s, WebSockets.pattern?(match))
+    end
+
+    # See Kino.publish.
+    def publish(channel, data)
+      Native.publish(channel.to_s, data)
+    end
+
     # A copy of the Rack environment of the request that began the connection: what is made of Strings, Symbols, numbers,
     # true, false, nil, Arrays and Hashes.
     def env
@@ -112,6 +128,14 @@ module Kino
 
       raise TypeError, "env[\"rack.upgrade\"] is not shareable (#{handler.class}), but events of one WebSocket run in several " \
                        "Ractors: use a module, a class or a frozen object, or run the server with `mode :threaded`"
+    end
+
+    def self.pattern?(match)
+      case match
+      when nil then false
+      when :pattern, :redis then true
+      else raise ArgumentError, "match: #{match.inspect} is neither nil nor :pattern"
+      end
     end
 
     def self.check_protocol(env, headers)
