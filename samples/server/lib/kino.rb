@@ -22,7 +22,7 @@ module Kino
   # Sends +data+ to the WebSockets of this process that have subscribed to +channel+; from any Ractor and Thread. Returns how
   # many took it. In UTF-8 it is sent as text, otherwise as binary.
   def self.publish(channel, data)
-    Native.publish(channel.to_s, data)
+    Native.publish_message(channel.to_s, data)
   end
 
   # Sleeps for exactly +seconds+ by the operating system's clock. Other handlers run meanwhile; an

@@ -34,7 +34,7 @@ VALUE publish_to_all(gvl const& held, VALUE, VALUE channel, VALUE data) {
 
 void define_websockets(VALUE native) {
   kino::define_function<upgrade>(native, "upgrade");
-  kino::define_function<publish_to_all>(native, "publish");
+  kino::define_function<publish_to_all>(native, "publish_message");
   kino::define_function<forgotten_handlers>(native, "forgotten_handlers");
 }
 

@@ -22,7 +22,7 @@ module Kino
 
     # See Kino.publish.
     def publish(channel, data)
-      Native.publish(channel.to_s, data)
+      Native.publish_message(channel.to_s, data)
     end
 
     # A copy of the Rack environment of the request that began the connection: what is made of Strings, Symbols, numbers,
