@@ -42,9 +42,9 @@ options observed(config const& settings, std::shared_ptr<request_metrics> const&
 
 server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
+      metrics_(settings.control ? std::make_shared<request_metrics>() : nullptr),
       websocket_settings_(settings.websocket_limits),
       offers_websockets_(settings.websockets),
-      metrics_(settings.control ? std::make_shared<request_metrics>() : nullptr),
       events_(2 * settings.slots + 8),
       http_(observed(settings, metrics_), *this),
       waiting_(http_.first_thread(), settings.queue_timeout,
@@ -226,21 +226,6 @@ VALUE server::take(gvl const& held, std::size_t slot) {
     }
     client_gone_.add();
   }
-}
-
-VALUE server::take_event(gvl const& held, worker_context& at, websocket_turn&& turn) {
-  at.turn = std::move(turn);
-  VALUE const event = take_websocket_event(held, at);
-  if (NIL_P(event)) {
-    at.turn.finish();
-  } else {
-    websocket_events_.add();
-  }
-  return event;
-}
-
-int server::upgrade(gvl const& held, std::size_t slot, VALUE headers, websocket_application const& application) {
-  return upgrade_to_websocket(held, busy_context_at(slot), headers, application, websocket_settings_, *this);
 }
 
 void server::refused_worker(std::optional<std::string> reason) noexcept {

@@ -33,6 +33,7 @@ void write_state(kino::metrics_text& to, control_source const& source, server_st
   to.gauge("kino_ready", "1 while the server accepts connections and its workers are ready, else 0.",
            source.phase() == server_phase::serving);
   to.gauge("kino_connections", "Open connections.", static_cast<double>(now.connections));
+  to.gauge("kino_websockets", "WebSockets that are open, or have events left.", static_cast<double>(now.websockets));
   to.gauge("kino_requests_queued", "Complete requests that no worker has begun.", static_cast<double>(now.queued));
   to.gauge("kino_requests_overflow", "Queued requests beyond queue_depth.", static_cast<double>(now.overflow));
   to.gauge("kino_requests_in_flight", "Requests that workers have now.", static_cast<double>(now.in_flight));
@@ -59,6 +60,7 @@ void write_counts(kino::metrics_text& to, server_statistics const& now) {
   to.counter("kino_requests_timed_out_total", "Responses that did not begin within request_timeout (504).", now.timeouts);
   to.counter("kino_requests_refused_total", "Malformed requests, and those that exceed a limit.", now.refused);
   to.counter("kino_requests_client_gone_total", "Requests whose client had left before a worker could begin.", now.client_gone);
+  to.counter("kino_websocket_events_total", "Events of WebSockets that workers have taken.", now.websocket_events);
 }
 
 void write_exchanges(kino::metrics_text& to, request_totals const& sums) {
