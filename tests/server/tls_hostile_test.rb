@@ -60,6 +60,19 @@ class TLSHostileTest < TLSServerTest
     theirs.close
   end
 
+  def test_a_client_that_speaks_another_protocol_than_it_has_agreed_on_gets_no_response
+    server = serve_tls
+    preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n#{[0].pack("N").byteslice(1, 3)}#{[4, 0, 0].pack("CCN")}"
+    { "h2" => "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "http/1.1" => preface }.each do |agreed, bytes|
+      client = TLSClient.new(server.port, alpn_protocols: [agreed])
+      client.send_raw(bytes)
+      refute_match(/ 200 |hello/, client.read_to_end, agreed)
+    rescue Errno::ECONNRESET # that is a refusal, too
+    ensure
+      client&.close
+    end
+  end
+
   def test_garbage_truncated_and_changed_handshakes
     server = serve_tls
     hello = client_hello

@@ -51,9 +51,10 @@ public:
       idle = moved ? 0 : idle + 1;
     }
   }
-  /// Another connection to the server.
-  [[nodiscard]] std::shared_ptr<memory_test::memory_link> connect(memory_test::faults faults = {}) {
+  /// Another connection to the server; `agreed` as transport::application_protocol.
+  [[nodiscard]] std::shared_ptr<memory_test::memory_link> connect(memory_test::faults faults = {}, std::string_view agreed = {}) {
     auto made = std::make_shared<memory_test::memory_link>(context(), chance_, faults, 100'000, 100'000);
+    made->application_protocol = agreed;
     static_cast<void>(http_.admit());
     http_.connected(made->make_transport(), {"192.0.2.1", "1"}, here_, made->make_readiness());
     return made;

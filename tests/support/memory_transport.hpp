@@ -82,6 +82,8 @@ public:
   /// Whether the server has closed the transport.
   [[nodiscard]] bool closed() const { return closed_; }
 
+  std::string_view application_protocol;  ///< See transport.
+
 private:
   class transport_end;
   class readiness_end;
@@ -177,6 +179,7 @@ public:
   }
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept override { return link_->to_client_.size(); }
   [[nodiscard]] int descriptor() const noexcept override { return -1; }
+  [[nodiscard]] std::string_view application_protocol() const noexcept override { return link_->application_protocol; }
 
 private:
   std::shared_ptr<memory_link> const link_;

@@ -5,6 +5,7 @@
 
 #include "http2/http2_protocol.hpp"
 
+#include "../support/http2_frames.hpp"
 #include "../support/http2_talk.hpp"
 
 #include <doctest/doctest.h>
@@ -17,35 +18,12 @@
 #include <string_view>
 
 namespace server = kino::server;
-using http2_test::talk;
+using namespace http2_test;
 using http_server_test::answer;
 using http_server_test::patient_settings;
 using server::exchange;
 
 namespace {
-
-constexpr std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-enum frame_type : std::uint8_t { data = 0, headers = 1, priority = 2, rst_stream = 3, settings = 4, ping = 6, goaway = 7, window_update = 8, continuation = 9 };
-
-// A frame as bytes.
-std::string frame(frame_type type, std::uint8_t flags, std::uint32_t stream, std::string_view payload = {}) {
-  std::string made;
-  for (int shift : {16, 8, 0}) made += static_cast<char>(payload.size() >> shift);
-  made += static_cast<char>(type);
-  made += static_cast<char>(flags);
-  for (int shift : {24, 16, 8, 0}) made += static_cast<char>(stream >> shift);
-  return made.append(payload);
-}
-std::string number(std::uint32_t value) {
-  std::string made;
-  for (int shift : {24, 16, 8, 0}) made += static_cast<char>(value >> shift);
-  return made;
-}
-// GET / of a.example, from the static table, except for the authority.
-std::string const get = std::string("\x82\x86\x84\x41\x09") + "a.example";
-
-std::string request(std::uint32_t stream, std::uint8_t flags = 5) { return frame(headers, flags, stream, get); }
 
 // A client that writes its frames itself, and looks at the server's for the end only.
 class attack {
@@ -87,16 +65,10 @@ private:
       moved |= !got.empty();
       got_ += got;
     }
-    while (got_.size() >= 9) {
-      auto const byte = [this](std::size_t at) { return static_cast<std::uint8_t>(got_[at]); };
-      std::size_t const length = std::size_t{byte(0)} << 16 | std::size_t{byte(1)} << 8 | byte(2);
-      if (got_.size() < 9 + length) return;
-      if (byte(3) == goaway) {
-        goaway_ = true;
-        error_ = static_cast<std::uint32_t>(byte(13)) << 24 | static_cast<std::uint32_t>(byte(14)) << 16 |
-                 static_cast<std::uint32_t>(byte(15)) << 8 | byte(16);
-      }
-      got_.erase(0, 9 + length);
+    while (auto const next = take_frame(got_)) {
+      if (next->type != goaway) continue;
+      goaway_ = true;
+      error_ = next->number_at(4);
     }
   }
 
@@ -114,7 +86,7 @@ TEST_CASE("rapid reset: requests that are reset call the handler no more often t
   chosen.connection.max_concurrent_streams = 50;
   attack it(chosen);
   int const took = it.send_until_ended(100'000, [](std::uint32_t i) {
-    return request(odd(i)) + frame(rst_stream, 0, odd(i), number(NGHTTP2_CANCEL));
+    return get_request(odd(i)) + frame(rst_stream, 0, odd(i), number(NGHTTP2_CANCEL));
   });
   CHECK(took < 1000);
   CHECK(it.here.calls <= 50);
@@ -126,7 +98,7 @@ TEST_CASE("rapid reset: a client that lets the handler finish is bounded by its 
   attack it;
   int const took = it.send_until_ended(100'000, [&](std::uint32_t i) {
     it.here.requests.clear();
-    return request(odd(i)) + frame(rst_stream, 0, odd(i), number(NGHTTP2_CANCEL));
+    return get_request(odd(i)) + frame(rst_stream, 0, odd(i), number(NGHTTP2_CANCEL));
   });
   CHECK(took < 1000);
   CHECK(it.calmed());
@@ -137,7 +109,7 @@ TEST_CASE("made-you-reset: errors that make the server reset its streams end the
   chosen.connection.max_concurrent_streams = 50;
   attack it(chosen);
   int const took = it.send_until_ended(100'000, [](std::uint32_t i) {
-    return request(odd(i)) + frame(window_update, 0, odd(i), number(0x7fffffff));
+    return get_request(odd(i)) + frame(window_update, 0, odd(i), number(0x7fffffff));
   });
   CHECK(took < 1000);
   CHECK(it.here.calls <= 50);
@@ -147,7 +119,7 @@ TEST_CASE("made-you-reset: errors that make the server reset its streams end the
 
 TEST_CASE("a header in endless continuations ends the connection") {
   attack it;
-  it.send(frame(headers, 1, 1, get));
+  it.send(frame(headers, 1, 1, get_header));
   std::string const more = std::string("\x00\x01", 2) + "a" + '\x01' + "b";  // a field that is not indexed
   int const took = it.send_until_ended(100'000, [&](std::uint32_t) { return frame(continuation, 0, 1, more); });
   CHECK(took < 1000);
@@ -171,7 +143,7 @@ TEST_CASE("floods of frames that ask for nothing end the connection") {
   for (auto const& [what, flooding] : all) {
     CAPTURE(what);
     attack it;
-    it.send(request(1, 4));
+    it.send(get_request(1, 4));
     int const took = it.send_until_ended(100'000, [&](std::uint32_t) { return flooding; });
     CHECK(took < 20'000);
     CHECK(it.here.calls == 0);
@@ -182,7 +154,7 @@ TEST_CASE("floods of frames that ask for nothing end the connection") {
 
 TEST_CASE("a client that has said that it is leaving has no more to spend than others") {
   attack it;
-  it.send(request(1) + frame(goaway, 0, 0, number(0) + number(0)));
+  it.send(get_request(1) + frame(goaway, 0, 0, number(0) + number(0)));
   int const took = it.send_until_ended(100'000, [](std::uint32_t) { return frame(ping, 0, 0, "12345678"); });
   CHECK(took < 1000);
   CHECK(it.calmed());
@@ -190,9 +162,9 @@ TEST_CASE("a client that has said that it is leaving has no more to spend than o
 
 TEST_CASE("a server that is being stopped spends no more on a client than before") {
   attack it;
-  it.send(request(1));
+  it.send(get_request(1));
   it.here.http().begin_drain();
-  it.send(request(3));
+  it.send(get_request(3));
   it.goaways_end = false;
   int const took = it.send_until_ended(100'000, [](std::uint32_t) { return frame(ping, 1, 0, "12345678") + frame(settings, 0, 0); });
   CHECK(took < 1000);
@@ -201,10 +173,10 @@ TEST_CASE("a server that is being stopped spends no more on a client than before
 
 TEST_CASE("a client that does not read and causes much work is not waited for") {
   attack it;
-  it.send(request(1) + request(3));
+  it.send(get_request(1) + get_request(3));
   it.reads = false;
   while (!it.here.requests.empty()) answer(it.here.take(), std::string(60'000, 'x'));
-  it.send(request(5, 4));
+  it.send(get_request(5, 4));
   for (int i = 0; i < 20'000; ++i) it.send(frame(priority, 0, 3, number(0) + "\x10"));
   it.here.pass(std::chrono::seconds(10));
   CHECK(it.wire->closed());
@@ -215,7 +187,7 @@ TEST_CASE("a compressed header that becomes large is refused, and copied up to i
   server::options chosen = patient_settings();
   attack it(chosen);
   // A field of 4,000 bytes enters the dynamic table, and is then repeated by one byte each.
-  std::string bomb = get + '\x40' + '\x01' + 'a' + std::string("\x7f\xa1\x1e", 3) + std::string(4000, 'b');
+  std::string bomb = get_header + '\x40' + '\x01' + 'a' + std::string("\x7f\xa1\x1e", 3) + std::string(4000, 'b');
   bomb += std::string(10'000, '\xbe');
   it.send(frame(headers, 5, 1, bomb.substr(0, 16'000)));
   it.here.settle();
@@ -269,7 +241,7 @@ TEST_CASE("random frames neither crash the server nor concern others") {
       std::string payload(chance.below(chance.once_in(4) ? 5000 : 30), '\0');
       for (char& each : payload) each = static_cast<char>(chance.below(256));
       auto const type = static_cast<frame_type>(chance.below(11));
-      if (type == headers && chance.once_in(2)) payload = get + payload.substr(0, chance.below(5));
+      if (type == headers && chance.once_in(2)) payload = get_header + payload.substr(0, chance.below(5));
       it.send(frame(type, static_cast<std::uint8_t>(chance.below(64)), chance.below(8), payload));
       while (!it.here.requests.empty()) answer(it.here.take(), "x");
     }

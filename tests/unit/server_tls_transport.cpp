@@ -19,6 +19,7 @@ TEST_CASE("a handshake, then bytes both ways, in each version") {
     wire one({.least = version, .most = version});
     one.run();
     REQUIRE(one.peer.established());
+    CHECK(one.ours->application_protocol() == "http/1.1");
     CHECK(one.result.succeeded == 1);
     CHECK(SSL_version(one.peer.ssl()) == version);
     one.peer.write("question");

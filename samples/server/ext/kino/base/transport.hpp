@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <sys/uio.h>
 
 namespace kino::server {
@@ -56,6 +57,9 @@ public:
 
   /// Bytes written that the client's side has not acknowledged; 0 where the system does not tell.
   [[nodiscard]] virtual std::uint64_t unacknowledged() const noexcept = 0;
+  /// What the two sides have agreed to speak, as ALPN names it (RFC 7301); empty: nothing is agreed. The I/O thread, without
+  /// a lock, once something has been read; valid as long as the transport.
+  [[nodiscard]] virtual std::string_view application_protocol() const noexcept { return {}; }
   /// What an event loop watches for the transport.
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
   /// A new descriptor of the same socket, which the caller owns and which `close` does not end; -1 if there is none, or

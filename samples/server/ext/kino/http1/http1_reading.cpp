@@ -31,8 +31,11 @@ bool http1_protocol::received(std::span<char> space, std::size_t length) {
 }
 
 // Looks at the first bytes of the client. Takes them if they are the beginning of HTTP/2, or may be. Its preface is
-// chosen so that no HTTP/1 server takes it for a request (RFC 9113, 3.4).
+// chosen so that no HTTP/1 server takes it for a request (RFC 9113, 3.4). A client that has agreed on a protocol may
+// speak no other: a proxy may have decided by that what it lets through.
 bool http1_protocol::begins_http2(std::string_view bytes) {
+  std::string_view const agreed = transport_.application_protocol();
+  if (agreed == "http/1.1") return may_become_http2_ = false;
   constexpr std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   std::string_view all = bytes;
   if (!unparsed_.empty()) {
@@ -41,7 +44,7 @@ bool http1_protocol::begins_http2(std::string_view bytes) {
   }
   std::size_t const compared = std::min(all.size(), preface.size());
   bool const equal = all.substr(0, compared) == preface.substr(0, compared);
-  if (equal && compared == preface.size()) {
+  if (agreed == "h2" || (equal && compared == preface.size())) {
     alarm_.stop();
     host_.become(shared_.http2(shared_, host_, transport_), all);
     return true;

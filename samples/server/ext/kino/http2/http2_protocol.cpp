@@ -79,9 +79,8 @@ void http2_protocol::start(std::string_view received) {
 void http2_protocol::take(std::string_view bytes) {
   locked([&] {
     if (closing_) return;
-    // What is wrong with the bytes is said by the frames that are sent then, except if there are too many of these.
-    if (!session_.receive(bytes)) {
-      log_rejection(peer(), {0, "the client of an HTTP/2 connection does not read what it asks for"});
+    if (char const* const wrong = session_.receive(bytes)) {
+      log_rejection(peer(), {0, wrong});
       closing_ = true;
       return ask(hang_up);
     }

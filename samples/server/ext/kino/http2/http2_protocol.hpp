@@ -171,6 +171,7 @@ private:
   bool terminated_ = false;   // the client has spent its budget
   bool closing_ = false;      // nothing more is sent
   bool open_ = true;
+  clock::time_point progress_{};  // when a part of any body was last sent
   std::uint64_t sent_ = 0;    // bytes that the transport has taken
   minimum_rate sending_;
   std::uint64_t delivered_ = 0;

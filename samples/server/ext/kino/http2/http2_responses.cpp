@@ -170,7 +170,7 @@ void http2_protocol::write_data(exchange& of, std::string_view frame_head, std::
     count_unsent(state);
     if (state.out.empty()) budget_.exchanged();
   }
-  state.progress = coarse_now();
+  state.progress = progress_ = coarse_now();
   if (state.writer_waits && state.out.make_room(overflow_)) {
     state.writer_waits = false;
     of.add_weak();

@@ -9,6 +9,7 @@
 #include <array>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,20 @@ std::vector<nghttp2_nv> block_of(std::span<http2_session::field const> fields) {
   return all;
 }
 
+// nghttp2 ends the connection of a client that begins more streams than it has been told, although only the stream has to
+// end (RFC 9113, 5.1.2), and the sink sees to that. So nghttp2 does not know this limit: the client gets a SETTINGS frame
+// that has it in addition to what is in `made`.
+std::string with_limit(std::string_view made, std::uint32_t concurrent_streams) {
+  constexpr std::size_t length_at = 2;  // its last byte: there are few settings
+  nghttp2_settings_entry const limit{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, concurrent_streams};
+  std::array<std::uint8_t, 6> bytes;
+  ssize_t const length = nghttp2_pack_settings_payload(bytes.data(), bytes.size(), &limit, 1);
+  std::string frame(made);
+  frame.append(reinterpret_cast<char const*>(bytes.data()), static_cast<std::size_t>(length));
+  frame[length_at] = static_cast<char>(frame[length_at] + length);
+  return frame;
+}
+
 struct option_deleter {
   void operator()(nghttp2_option* which) const { nghttp2_option_del(which); }
 };
@@ -47,11 +62,11 @@ http2_session::http2_session(sink& to, settings const& told) : sink_(to) {
   nghttp2_option_set_stream_reset_rate_limit(fresh, UINT64_MAX, UINT64_MAX);
 #endif
   check(nghttp2_session_server_new2(&session_, callbacks::all(), this, fresh));
-  std::array<nghttp2_settings_entry, 3> const all{{{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, told.concurrent_streams},
-                                                  {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, told.header_list_size},
+  std::array<nghttp2_settings_entry, 2> const all{{{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, told.header_list_size},
                                                   {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, told.stream_window}}};
   try {
     check(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, all.data(), all.size()));
+    settings_ = with_limit(make_output(), told.concurrent_streams);
     check(nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
                                                 static_cast<std::int32_t>(told.connection_window)));
   } catch (...) {
@@ -76,10 +91,12 @@ void http2_session::check(int result) {
 
 // --- what comes in ------------------------------------------------------------------
 
-bool http2_session::receive(std::string_view bytes) {
+char const* http2_session::receive(std::string_view bytes) {
   ssize_t const taken = nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size());
-  if (taken < 0) check(static_cast<int>(taken));
-  return taken >= 0;
+  if (taken >= 0) return nullptr;
+  check(static_cast<int>(taken));
+  return taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "the client has agreed on HTTP/2 and does not begin with its preface"
+                                               : "the client of an HTTP/2 connection does not read what it asks for";
 }
 
 void http2_session::consume(std::int32_t stream, std::size_t length) {
@@ -110,6 +127,10 @@ void http2_session::trailers(std::int32_t stream, std::span<field const> fields)
   check(nghttp2_submit_trailer(session_, stream, all.data(), all.size()));
 }
 
+bool http2_session::window_closed(std::int32_t stream) const {
+  return nghttp2_session_get_stream_remote_window_size(session_, stream) <= 0;
+}
+
 void http2_session::resume(std::int32_t stream) { check(nghttp2_session_resume_data(session_, stream)); }
 
 void http2_session::reset(std::int32_t stream, std::uint32_t error) {
@@ -131,6 +152,10 @@ void http2_session::end_requests() {
 void http2_session::terminate(std::uint32_t error) { check(nghttp2_session_terminate_session(session_, error)); }
 
 std::string_view http2_session::next_output() {
+  return std::exchange(settings_sent_, true) ? make_output() : settings_;
+}
+
+std::string_view http2_session::make_output() {
   std::uint8_t const* bytes = nullptr;
   ssize_t const length = nghttp2_session_mem_send(session_, &bytes);
   rethrow();
@@ -139,6 +164,6 @@ std::string_view http2_session::next_output() {
 }
 
 bool http2_session::wants_input() const { return nghttp2_session_want_read(session_) != 0; }
-bool http2_session::has_output() const { return nghttp2_session_want_write(session_) != 0; }
+bool http2_session::has_output() const { return !settings_sent_ || nghttp2_session_want_write(session_) != 0; }
 
 }  // namespace kino::server

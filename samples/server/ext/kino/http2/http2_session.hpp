@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 extern "C" {
@@ -95,8 +96,9 @@ public:
 
   // --- what comes in ---
 
-  /// Takes bytes from the client. False if they are not HTTP/2: what is left to send says so.
-  [[nodiscard]] bool receive(std::string_view bytes);
+  /// Takes bytes from the client. Returns why the connection must end at once, or null. What else is wrong with them is
+  /// said by what is left to send.
+  [[nodiscard]] char const* receive(std::string_view bytes);
   /// The stream's window opens again for so many bytes.
   void consume(std::int32_t stream, std::size_t length);
   /// Sets the window of a stream to `size` bytes.
@@ -109,6 +111,8 @@ public:
   void interim(std::int32_t stream, std::span<field const> header);
   /// To be called from `next_data`, which has returned `trailers`.
   void trailers(std::int32_t stream, std::span<field const> fields);
+  /// Whether the client lets no more of the stream's body through, whatever the connection's window is.
+  [[nodiscard]] bool window_closed(std::int32_t stream) const;
   /// There is more of a body whose `next_data` had none.
   void resume(std::int32_t stream);
   /// Ends a stream at once, as an error of that code.
@@ -133,11 +137,14 @@ private:
   int guarded(Work work) noexcept;
   void check(int result);
   void rethrow();
+  [[nodiscard]] std::string_view make_output();
 
   sink& sink_;
   nghttp2_session* session_ = nullptr;
   std::exception_ptr failed_;
   int own_resets_ = 0;  // that have not been sent
+  std::string settings_;  // the first frame that is sent
+  bool settings_sent_ = false;
 };
 
 /// Error codes of HTTP/2 (RFC 9113, 7).

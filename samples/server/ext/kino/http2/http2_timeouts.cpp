@@ -71,7 +71,9 @@ clock::time_point http2_protocol::check_streams(clock::time_point now) {
     bool const waits = !state.out.empty() || (state.last && !state.ended);
     if (!waits || stalled_) continue;
     // What was written last may be newer than what was sent last.
-    clock::time_point const since = std::max(state.progress, state.waits_since);
+    clock::time_point since = std::max(state.progress, state.waits_since);
+    // A stream that waits for the window of the connection has its turn behind others.
+    if (!session_.window_closed(state.stream)) since = std::max(since, progress_);
     if (now < since + limits_.body_timeout) {
       next = std::min(next, since + limits_.body_timeout);
       continue;

@@ -119,6 +119,9 @@ io_result tls_transport::read_session(std::span<char> into) noexcept {
 void tls_transport::look_at_handshake() noexcept {
   if (!tls_library::get().established(session_.get())) return;
   phase_ = phase::open;
+  tls::agreement agreed;
+  tls_library::get().agreed(session_.get(), &agreed);
+  application_protocol_ = {agreed.protocol.data, agreed.protocol.size};
   if (observer_) observer_->succeeded(*session_);
   observer_.reset();
 }

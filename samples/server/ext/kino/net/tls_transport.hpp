@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string_view>
 
 namespace kino::server {
 
@@ -57,6 +58,7 @@ public:
   /// In bytes of the encrypted stream, without those of `write_some` that do not count as written yet.
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept override;
   [[nodiscard]] int descriptor() const noexcept override { return lower_->descriptor(); }
+  [[nodiscard]] std::string_view application_protocol() const noexcept override { return application_protocol_; }
 
 private:
   enum class phase : std::uint8_t { handshake, open, failed };
@@ -84,6 +86,7 @@ private:
   std::size_t ahead_ = 0;  // bytes at the beginning of the next write that have been encrypted already
   io_result last_read_{io_result::state::wants_readable};  // of the lower transport
   std::size_t wanted_ = 0;  // bytes that the reader has room for
+  std::string_view application_protocol_;  // of the session
   phase phase_ = phase::handshake;
   bool flight_unsent_ = false;  // of our part of the handshake, something has to be written before the next read
   bool has_input_ = false;  // the reader's

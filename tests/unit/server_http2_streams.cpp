@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+//
+// Streams that compete: for the window of their connection, and for the number of streams that there may be.
+
+#include "http2/http2_state.hpp"
+
+#include "../support/http2_frames.hpp"
+#include "../support/http2_talk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace server = kino::server;
+using namespace http2_test;
+using http_server_test::answer;
+using http_server_test::patient_settings;
+using server::exchange;
+using server::http2_state;
+
+namespace {
+
+server::options impatient_settings() {
+  server::options chosen = patient_settings();
+  chosen.connection.body_timeout = std::chrono::seconds(30);
+  return chosen;
+}
+
+// Answers two requests with more than the client lets through, and makes both wait for an hour. Their streams may each
+// send `window` bytes, and their connection 65,535, of which another response has used `used`.
+struct two_waiting {
+  two_waiting(std::uint32_t window, std::size_t used) : here(impatient_settings(), {}, 1, window, false) {
+    auto const before = here.peer.request("GET", "/0");
+    first = here.peer.request("GET", "/1");
+    second = here.peer.request("GET", "/2");
+    here.settle();
+    REQUIRE(here.requests.size() == 3);
+    answer(here.take(), std::string(used, 'x'));
+    std::vector<exchange*> both;
+    for (int i = 0; i != 2; ++i) {
+      auto const reply = here.take();
+      both.push_back(&exchange::of(reply));
+      answer(reply, std::string(60'000, 'x'));
+    }
+    here.settle();
+    REQUIRE(here.peer.at(before).closed);
+    REQUIRE(ended() == 0);
+    for (exchange* each : both) {  // The streams keep them.
+      http2_state& state = http2_state::of(*each);
+      state.progress = state.waits_since = server::clock::now() - std::chrono::hours(1);
+    }
+  }
+  [[nodiscard]] int ended() { return int{here.peer.at(first).closed} + int{here.peer.at(second).closed}; }
+
+  talk here;
+  std::int32_t first;
+  std::int32_t second;
+};
+
+}  // namespace
+
+TEST_CASE("a stream that waits for the window of the connection may wait as long as another one gets some of it") {
+  two_waiting it(65'535, 65'535);
+  it.here.peer.open_window(0, 100);
+  it.here.settle();
+  it.here.pass(std::chrono::seconds(10));
+  CHECK(it.ended() == 0);
+  it.here.pass(std::chrono::minutes(1));  // Now none of them gets any.
+  CHECK(it.ended() == 2);
+  CHECK(it.here.peer.at(it.first).error == NGHTTP2_CANCEL);
+}
+
+TEST_CASE("a stream whose own window stays closed is ended, although others get on") {
+  two_waiting it(10'000, 100);
+  it.here.peer.open_window(it.second, 100);
+  it.here.settle();
+  it.here.pass(std::chrono::seconds(10));
+  CHECK(it.here.peer.at(it.first).error == NGHTTP2_CANCEL);
+  CHECK(!it.here.peer.at(it.second).closed);
+}
+
+TEST_CASE("a stream too many is refused, and no other is disturbed, before and after the client knows the limit") {
+  for (bool const knows : {false, true}) {
+    CAPTURE(knows);
+    server::options chosen = patient_settings();
+    chosen.connection.max_concurrent_streams = 2;
+    talk here(chosen);
+    auto const wire = here.connect();
+    std::map<std::uint32_t, std::uint32_t> resets;
+    std::map<std::uint32_t, std::string> bodies;
+    int goaways = 0;
+    std::uint32_t told = 0;
+    std::string got;
+    auto const exchange_bytes = [&](std::string_view bytes) {
+      REQUIRE(wire->send(bytes) == bytes.size());
+      while (here.io()) got += wire->receive(SIZE_MAX);
+      got += wire->receive(SIZE_MAX);
+      while (auto const next = take_frame(got)) {
+        if (next->type == goaway) ++goaways;
+        if (next->type == rst_stream) resets[next->stream] = next->number_at(0);
+        if (next->type == data) bodies[next->stream] += next->payload;
+        if (next->type != settings || next->flags == ack) continue;
+        for (std::size_t at = 0; at < next->payload.size(); at += 6) {
+          if (next->payload.substr(at, 2) == std::string_view("\x00\x03", 2)) told = next->number_at(at + 2);
+        }
+      }
+    };
+    exchange_bytes(std::string(preface) + frame(settings, 0, 0) + (knows ? frame(settings, ack, 0) : std::string()));
+    CHECK(told == 2);
+    exchange_bytes(get_request(1) + get_request(3) + get_request(5) + get_request(7));
+    CHECK(here.requests.size() == 2);
+    CHECK(resets == std::map<std::uint32_t, std::uint32_t>{{5, NGHTTP2_REFUSED_STREAM}, {7, NGHTTP2_REFUSED_STREAM}});
+    while (!here.requests.empty()) answer(here.take(), "some");
+    exchange_bytes(get_request(9));  // as RFC 9113, 8.7, lets it try again
+    REQUIRE(here.requests.size() == 1);
+    answer(here.take(), "more");
+    exchange_bytes(frame(ping, 0, 0, "12345678"));
+    CHECK(bodies == std::map<std::uint32_t, std::string>{{1, "some"}, {3, "some"}, {9, "more"}});
+    CHECK(goaways == 0);
+    CHECK(!wire->sees_end());
+    wire->end();
+  }
+}
