@@ -23,6 +23,20 @@ puts "the channel is closed and empty: #{[PATHS.closed?, PATHS.pop].inspect}"
 sender.join
 counters.each { |ractor| ractor.respond_to?(:join) ? ractor.join : ractor.take }
 
+SIZES = Kino::Map.new
+CALLS = Kino::Counter.new
+measurers = Array.new(2) do
+  Ractor.new(Ractor.make_shareable(files)) do |paths|
+    paths.each do |path|
+      CALLS.add
+      SIZES.update(File.extname(path)) { |sum| (sum || 0) + File.size(path) }
+    end
+  end
+end
+measurers.each { |ractor| ractor.respond_to?(:join) ? ractor.join : ractor.take }
+puts "the sum of 2 Ractors is twice the size: #{SIZES.to_h == { ".rb" => 2 * files.sum { |path| File.size(path) } }}"
+puts "the map was updated once per file and Ractor: #{CALLS.value == 2 * files.size}"
+
 begin
   PATHS << +"not frozen"
 rescue TypeError => e

@@ -31,6 +31,9 @@ class CollectionsTest < Minitest::Test
     def intact? = text == "payload #{number}"
   end
 
+  # Keys of a map that all have the same hash.
+  Colliding = Struct.new(:number) { def hash = 7 }
+
   def setup
     case GC_MODE
     when "stress" then GC.stress = 1 # a minor collection at each allocation
@@ -57,6 +60,9 @@ class CollectionsTest < Minitest::Test
   end
 
   def elsewhere(&block) = Thread.new(&block).value
+
+  def colliding(number) = Ractor.make_shareable(Colliding.new(number))
+  def map_of(pairs) = Kino::Map.new.tap { |map| pairs.each { |key, value| map[key] = value } }
 
   def await
     Thread.pass until yield

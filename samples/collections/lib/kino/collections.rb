@@ -7,3 +7,5 @@
 
 require "kino_collections"
 require_relative "collections/channel"
+require_relative "collections/counter"
+require_relative "collections/map"
