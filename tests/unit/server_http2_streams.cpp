@@ -4,6 +4,7 @@
 
 #include "http2/http2_state.hpp"
 
+#include "../support/captured_log.hpp"
 #include "../support/http2_frames.hpp"
 #include "../support/http2_talk.hpp"
 
@@ -60,6 +61,47 @@ struct two_waiting {
   std::int32_t second;
 };
 
+// A client that writes its frames itself.
+struct by_hand {
+  explicit by_hand(talk& server) : here(server), wire(server.connect()) {}
+  ~by_hand() { wire->end(); }
+
+  // Sends, and takes what comes.
+  void send(std::string_view bytes) {
+    REQUIRE(wire->send(bytes) == bytes.size());
+    while (here.io()) got += wire->receive(SIZE_MAX);
+    got += wire->receive(SIZE_MAX);
+    while (auto const next = take_frame(got)) {
+      if (next->type == goaway) goaways.push_back(next->number_at(4));
+      if (next->type == rst_stream) resets[next->stream] = next->number_at(0);
+      if (next->type == data) bodies[next->stream] += next->payload;
+      if (next->type != settings || next->flags == ack) continue;
+      for (std::size_t at = 0; at < next->payload.size(); at += 6) {
+        if (next->payload.substr(at, 2) == std::string_view("\x00\x03", 2)) told = next->number_at(at + 2);
+      }
+    }
+  }
+  void answer_all(std::string_view body = "some") {
+    while (!here.requests.empty()) answer(here.take(), body);
+  }
+
+  talk& here;
+  std::shared_ptr<memory_test::memory_link> const wire;
+  std::map<std::uint32_t, std::uint32_t> resets;  // their errors
+  std::map<std::uint32_t, std::string> bodies;
+  std::vector<std::uint32_t> goaways;             // likewise
+  std::uint32_t told = 0;                         // MAX_CONCURRENT_STREAMS
+  std::string got;
+};
+
+std::string trailers(std::uint32_t stream) {
+  constexpr std::string_view block = "\x40\x01" "a" "\x01" "b";
+  return frame(headers, end_stream | end_headers, stream, block);
+}
+
+// As many requests as it takes for the server to have forgotten which of their streams it has ended itself.
+constexpr std::uint32_t many = 100;
+
 }  // namespace
 
 TEST_CASE("a stream that waits for the window of the connection may wait as long as another one gets some of it") {
@@ -88,39 +130,68 @@ TEST_CASE("a stream too many is refused, and no other is disturbed, before and a
     server::options chosen = patient_settings();
     chosen.connection.max_concurrent_streams = 2;
     talk here(chosen);
-    auto const wire = here.connect();
-    std::map<std::uint32_t, std::uint32_t> resets;
-    std::map<std::uint32_t, std::string> bodies;
-    int goaways = 0;
-    std::uint32_t told = 0;
-    std::string got;
-    auto const exchange_bytes = [&](std::string_view bytes) {
-      REQUIRE(wire->send(bytes) == bytes.size());
-      while (here.io()) got += wire->receive(SIZE_MAX);
-      got += wire->receive(SIZE_MAX);
-      while (auto const next = take_frame(got)) {
-        if (next->type == goaway) ++goaways;
-        if (next->type == rst_stream) resets[next->stream] = next->number_at(0);
-        if (next->type == data) bodies[next->stream] += next->payload;
-        if (next->type != settings || next->flags == ack) continue;
-        for (std::size_t at = 0; at < next->payload.size(); at += 6) {
-          if (next->payload.substr(at, 2) == std::string_view("\x00\x03", 2)) told = next->number_at(at + 2);
-        }
-      }
-    };
-    exchange_bytes(std::string(preface) + frame(settings, 0, 0) + (knows ? frame(settings, ack, 0) : std::string()));
-    CHECK(told == 2);
-    exchange_bytes(get_request(1) + get_request(3) + get_request(5) + get_request(7));
+    by_hand it(here);
+    it.send(std::string(preface) + frame(settings, 0, 0) + (knows ? frame(settings, ack, 0) : std::string()));
+    CHECK(it.told == 2);
+    it.send(get_request(1) + get_request(3) + get_request(5) + get_request(7));
     CHECK(here.requests.size() == 2);
-    CHECK(resets == std::map<std::uint32_t, std::uint32_t>{{5, NGHTTP2_REFUSED_STREAM}, {7, NGHTTP2_REFUSED_STREAM}});
-    while (!here.requests.empty()) answer(here.take(), "some");
-    exchange_bytes(get_request(9));  // as RFC 9113, 8.7, lets it try again
+    CHECK(it.resets == std::map<std::uint32_t, std::uint32_t>{{5, NGHTTP2_REFUSED_STREAM}, {7, NGHTTP2_REFUSED_STREAM}});
+    it.answer_all();
+    it.send(get_request(9));  // as RFC 9113, 8.7, lets it try again
     REQUIRE(here.requests.size() == 1);
-    answer(here.take(), "more");
-    exchange_bytes(frame(ping, 0, 0, "12345678"));
-    CHECK(bodies == std::map<std::uint32_t, std::string>{{1, "some"}, {3, "some"}, {9, "more"}});
-    CHECK(goaways == 0);
-    CHECK(!wire->sees_end());
-    wire->end();
+    it.answer_all("more");
+    it.send(frame(ping, 0, 0, "12345678"));
+    CHECK(it.bodies == std::map<std::uint32_t, std::string>{{1, "some"}, {3, "some"}, {9, "more"}});
+    CHECK(it.goaways.empty());
+    CHECK(!it.wire->sees_end());
   }
+}
+
+TEST_CASE("a client that sends a header on a stream that it has ended loses its connection") {
+  captured_log const log;
+  struct {
+    char const* what;
+    std::string before;
+    std::string stray;
+  } const all[] = {
+      {"a header behind the end", get_request(3), get_request(3)},
+      {"trailers behind a reset", get_request(3, end_headers) + frame(rst_stream, 0, 3, number(NGHTTP2_CANCEL)), get_request(3)},
+      {"a stream that was passed over", get_request(5), get_request(3)},
+  };
+  for (auto const& [what, before, stray] : all) {
+    INFO(what);
+    talk here;
+    by_hand it(here);
+    it.send(std::string(preface) + frame(settings, 0, 0) + before);
+    it.answer_all();
+    it.send(stray);
+    CHECK(it.goaways == std::vector<std::uint32_t>{NGHTTP2_STREAM_CLOSED});
+    CHECK(it.wire->sees_end());
+    CHECK(here.requests.empty());
+  }
+}
+
+TEST_CASE("what is on its way for streams that the server has ended disturbs no other, and is bounded") {
+  captured_log const log;
+  server::options chosen = patient_settings();
+  chosen.connection.max_body_size = 100;
+  talk here(chosen);
+  by_hand it(here);
+  it.send(std::string(preface) + frame(settings, 0, 0));
+  std::string const large(200, 'x');
+  std::uint32_t last = 1;
+  for (; last < 2 * many; last += 2) {
+    it.send(get_request(last, end_headers) + frame(data, 0, last, large));  // 413
+    here.pass(server::tuning::linger + std::chrono::seconds(1));            // The stream is reset.
+    for (int i = 0; i != 5; ++i) it.send(frame(data, 0, last, large) + frame(data, 0, 1, large));
+    it.send(trailers(last));
+  }
+  CHECK(it.resets.size() == many);
+  CHECK(it.goaways.empty());
+  it.send(get_request(last));
+  it.answer_all();
+  it.send(frame(ping, 0, 0, "12345678"));
+  CHECK(it.bodies[last] == "some");
+  for (int i = 0; i != 2000 && it.goaways.empty(); ++i) it.send(trailers(1));
+  CHECK(it.goaways == std::vector<std::uint32_t>{NGHTTP2_ENHANCE_YOUR_CALM});
 }

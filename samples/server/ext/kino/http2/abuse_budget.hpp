@@ -22,6 +22,7 @@ enum class nuisance : std::uint8_t {
   priority,
   window_update,
   empty_data,       ///< DATA without a byte and without an end.
+  late_header,      ///< It sends a header or trailers on a stream that the server has ended, which it may not know yet.
 };
 
 /// An abuse_budget counts the nuisances of one connection. A client has a budget for a burst of them, which grows again
@@ -75,6 +76,7 @@ private:
       case nuisance::ping: return 2;
       case nuisance::priority: return 1;
       case nuisance::window_update: return 0.1;
+      case nuisance::late_header: return 2;
     }
     return 0;
   }

@@ -56,10 +56,25 @@ struct http2_session::callbacks {
     });
   }
 
+  // nghttp2 drops headers on streams that have ended, and says nothing of it.
+  static int begin_frame(nghttp2_session* session, nghttp2_frame_hd const* head, void* user) {
+    http2_session& me = self(user);
+    std::int32_t const stream = head->stream_id;
+    if (head->type != NGHTTP2_HEADERS || stream > me.last_stream_ || nghttp2_session_find_stream(session, stream)) return 0;
+    return me.guarded([&] {
+      if (me.early_ends_.may_have(stream)) {
+        me.sink_.on_nuisance(nuisance::late_header);
+      } else {
+        me.sink_.on_stray_header();
+      }
+      return 0;
+    });
+  }
+
   static int begin_headers(nghttp2_session* session, nghttp2_frame const* frame, void* user) {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     return self(user).guarded([&] {
-      std::int32_t const stream = frame->hd.stream_id;
+      std::int32_t const stream = self(user).last_stream_ = frame->hd.stream_id;
       exchange* const fresh = self(user).sink_.begin_request(stream);
       if (!fresh) {
         self(user).reset(stream, NGHTTP2_REFUSED_STREAM);
@@ -118,6 +133,7 @@ struct http2_session::callbacks {
       case NGHTTP2_PRIORITY: return tell(user, nuisance::priority);
       case NGHTTP2_WINDOW_UPDATE: return tell(user, nuisance::window_update);
       case NGHTTP2_RST_STREAM:
+        self(user).reset_by_client_ = frame->hd.stream_id;
         if (!user_of(session, frame->hd.stream_id)) return tell(user, nuisance::reset);
         return with(user, session, frame->hd.stream_id, [](sink& to, exchange& of) { to.on_reset(of); });
       default: return 0;
@@ -133,6 +149,8 @@ struct http2_session::callbacks {
   }
 
   static int stream_closed(nghttp2_session* session, std::int32_t stream, std::uint32_t error, void* user) {
+    bool const by_client = nghttp2_session_get_stream_remote_close(session, stream) == 1 || self(user).reset_by_client_ == stream;
+    if (!by_client) self(user).early_ends_.add(stream);
     return with(user, session, stream, [&](sink& to, exchange& of) { to.on_stream_end(of, error); });
   }
 
@@ -191,6 +209,7 @@ struct http2_session::callbacks {
     static std::unique_ptr<nghttp2_session_callbacks, deleter> const made = [] {
       nghttp2_session_callbacks* fresh = nullptr;
       if (nghttp2_session_callbacks_new(&fresh) != 0) throw std::bad_alloc();
+      nghttp2_session_callbacks_set_on_begin_frame_callback(fresh, begin_frame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(fresh, begin_headers);
       nghttp2_session_callbacks_set_on_header_callback2(fresh, header);
       nghttp2_session_callbacks_set_on_invalid_header_callback2(fresh, invalid_header);

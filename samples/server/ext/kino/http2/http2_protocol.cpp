@@ -116,10 +116,20 @@ void http2_protocol::end_requests() {
 void http2_protocol::on_goaway() { ending_ = true; }
 
 void http2_protocol::on_nuisance(nuisance what) {
-  if (budget_.spend(what, coarse_now()) || std::exchange(terminated_, true)) return;
-  log_rejection(peer(), {0, "the client of an HTTP/2 connection causes too much work: resets, pings, settings or empty frames"});
+  if (budget_.spend(what, coarse_now())) return;
+  end_for(http2_error::enhance_your_calm,
+          "the client of an HTTP/2 connection causes too much work: resets, pings, settings or empty frames");
+}
+
+void http2_protocol::on_stray_header() {
+  end_for(http2_error::stream_closed, "the client of an HTTP/2 connection sends a header on a stream that it has ended, or passed over");
+}
+
+void http2_protocol::end_for(std::uint32_t error, char const* why) {
+  if (std::exchange(terminated_, true)) return;
+  log_rejection(peer(), {0, why});
   ending_ = true;
-  session_.terminate(http2_error::enhance_your_calm);
+  session_.terminate(error);
   if (!stalled_) return;
   closing_ = true;  // It does not read what it would be told.
   ask(hang_up);

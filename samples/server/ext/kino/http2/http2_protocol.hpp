@@ -103,6 +103,7 @@ private:
   void on_response_end(exchange& to) override;
   void on_stream_end(exchange& of, std::uint32_t error) override;
   void on_nuisance(nuisance what) override;
+  void on_stray_header() override;
   void on_pong() override;
   void on_goaway() override;
   [[nodiscard]] http2_session::body_step next_data(exchange& of, std::size_t room) override;
@@ -136,6 +137,7 @@ private:
   void send_all();
   void finish_if_done();
   void end_requests();
+  void end_for(std::uint32_t error, char const* why);
 
   // time
   void check_timeouts(clock::time_point now);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "http2/abuse_budget.hpp"
+#include "http2/early_ends.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +63,8 @@ public:
     /// The stream ends; the session forgets `of`. `error` is 0 if both sides are complete.
     virtual void on_stream_end(exchange& of, std::uint32_t error) = 0;
     virtual void on_nuisance(nuisance what) = 0;
+    /// The client sends a header on a stream that it has ended itself, or has passed over.
+    virtual void on_stray_header() = 0;
     /// The client has answered a ping.
     virtual void on_pong() = 0;
     /// The client will begin no more requests.
@@ -143,6 +146,9 @@ private:
   nghttp2_session* session_ = nullptr;
   std::exception_ptr failed_;
   int own_resets_ = 0;  // that have not been sent
+  std::int32_t last_stream_ = 0;  // that the client has begun
+  std::int32_t reset_by_client_ = 0;
+  early_ends early_ends_;
   std::string settings_;  // the first frame that is sent
   bool settings_sent_ = false;
 };
@@ -151,6 +157,7 @@ private:
 namespace http2_error {
 inline constexpr std::uint32_t none = 0;
 inline constexpr std::uint32_t internal = 2;
+inline constexpr std::uint32_t stream_closed = 5;
 inline constexpr std::uint32_t refused_stream = 7;
 inline constexpr std::uint32_t cancel = 8;
 inline constexpr std::uint32_t enhance_your_calm = 11;
