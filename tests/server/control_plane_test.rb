@@ -297,4 +297,13 @@ class ControlPlaneTest < ServerTest
     asking.join
     assert_healthy(server)
   end
+
+  test "the page at / is one file that a browser may only run as it is, and has no numbers in it", modes: [:threaded] do |mode|
+    server = serve_with_control(Apps::Basic.new, mode, control_token: TOKEN)
+    page = ask(server, "/")
+    assert_equal [200, "text/html; charset=utf-8", "DENY", "no-referrer"], [page.status, *%w[content-type x-frame-options referrer-policy].map { |name| page[name] }]
+    assert_match(/\Adefault-src 'none'; script-src 'sha256-[^ ]+'; style-src 'sha256-[^ ]+'; connect-src 'self'; /, page["content-security-policy"])
+    refute_match(/unsafe|https?:(?!\/\/www\.w3\.org\/2000\/svg)/, page["content-security-policy"] + page.body)
+    refute_match(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|localStorage|sessionStorage| on\w+=| style=/, page.body)
+  end
 end

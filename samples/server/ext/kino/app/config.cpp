@@ -152,6 +152,8 @@ control_settings read_control(gvl const& held, VALUE hash) {
   control_settings made;
   from.read("binds", made.binds);
   from.read("token", made.token);
+  from.read("page", made.page);
+  from.read("page_policy", made.page_policy);
   from.read("mode", made.mode);
   from.read("version", made.version);
   from.read("ruby", made.ruby);

@@ -7,6 +7,7 @@
 #include "control/workers_json.hpp"
 #include "http/field_list.hpp"
 
+#include <initializer_list>
 #include <new>
 #include <string>
 #include <utility>
@@ -41,13 +42,15 @@ struct content {
   std::string_view body;
 };
 
-void respond(exchange::reply const& reply, content const& what, std::string_view field = {}, std::string_view value = {}) {
+using fields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+void respond(exchange::reply const& reply, content const& what, fields more = {}) {
   response_head& head = exchange::of(reply).response();
   static_cast<void>(head.start(what.status));
   static_cast<void>(head.add("content-type", what.type));
   static_cast<void>(head.add("cache-control", "no-store"));
   static_cast<void>(head.add("x-content-type-options", "nosniff"));
-  if (!field.empty()) static_cast<void>(head.add(field, value));
+  for (auto const& [name, value] : more) static_cast<void>(head.add(name, value));
   iovec const body = piece(what.body);
   static_cast<void>(reply.answer({&head, {&body, 1}, true}));
 }
@@ -55,7 +58,7 @@ void respond(exchange::reply const& reply, content const& what, std::string_view
 void refuse(exchange::reply const& reply, control_access::verdict why) {
   int const status = control_access::status_of(why);
   content const what{status, plain, control_access::sentence_of(why)};
-  status == 401 ? respond(reply, what, "www-authenticate", "Bearer realm=\"kino\"") : respond(reply, what);
+  status == 401 ? respond(reply, what, {{"www-authenticate", "Bearer realm=\"kino\""}}) : respond(reply, what);
 }
 
 content readiness_of(server_phase phase) {
@@ -68,12 +71,13 @@ content readiness_of(server_phase phase) {
 }
 
 constexpr std::string_view endpoints =
-    "the control plane has /live, /ready, /stats, /metrics and /workers, and POST /reload, /stop and /log-level\n";
+    "the control plane has a page at /, /live, /ready, /stats, /metrics and /workers, and POST /reload, /stop and /log-level\n";
 
 // What a path is for.
-enum class purpose { none, probe, reading, action };
+enum class purpose { none, page, probe, reading, action };
 
 purpose purpose_of(std::string_view path) {
+  if (path == "/") return purpose::page;
   if (path == "/ready" || path == "/live") return purpose::probe;
   if (path == "/stats" || path == "/metrics" || path == "/workers") return purpose::reading;
   if (path == "/reload" || path == "/stop" || path == "/log-level") return purpose::action;
@@ -120,10 +124,11 @@ void control_plane::answer(exchange::reply const& reply) {
   purpose const what = purpose_of(path);
   if (what == purpose::none) return respond(reply, {404, plain, endpoints});
   bool const post = head.method() == "POST";
-  if (what == purpose::action && !post) return respond(reply, {405, plain, "this only answers POST\n"}, "allow", "POST");
+  if (what == purpose::action && !post) return respond(reply, {405, plain, "this only answers POST\n"}, {{"allow", "POST"}});
   if (what != purpose::action && head.method() != "GET" && !head.head_only()) {
-    return respond(reply, {405, plain, "this only answers GET and HEAD\n"}, "allow", "GET, HEAD");
+    return respond(reply, {405, plain, "this only answers GET and HEAD\n"}, {{"allow", "GET, HEAD"}});
   }
+  if (what == purpose::page) return answer_page(reply);
   if (path == "/live") return respond(reply, {200, plain, "alive\n"});
   if (path == "/ready") return respond(reply, readiness_of(source_.phase()));
   exchange const& asked = exchange::of(reply);
@@ -133,6 +138,11 @@ void control_plane::answer(exchange::reply const& reply) {
   if (path == "/metrics") return answer_metrics(reply);
   if (path == "/workers") return answer_workers(reply);
   respond(reply, {200, json, stats_json(source_.statistics(), settings_)});
+}
+
+void control_plane::answer_page(exchange::reply const& reply) const {
+  respond(reply, {200, "text/html; charset=utf-8", settings_.page},
+          {{"content-security-policy", settings_.page_policy}, {"x-frame-options", "DENY"}, {"referrer-policy", "no-referrer"}});
 }
 
 // Asks Ruby; `respond_with` gets its answer. False if Ruby has too many questions already.

@@ -20,6 +20,7 @@ namespace kino::server {
 /// shares neither connections nor threads with the server that it tells about, and answers while every worker is stuck
 /// and while a thread keeps the GVL.
 ///
+///     /        a page that draws the numbers; it has none itself, so it needs no token
 ///     /live    200 as long as the process can answer
 ///     /ready   200 while the server accepts connections, else 503; load balancers ask it
 ///     /stats   Server#stats as JSON
@@ -48,6 +49,7 @@ public:
 private:
   void handle(exchange::reply&& reply) noexcept override;
   void answer(exchange::reply const& reply);
+  void answer_page(exchange::reply const& reply) const;
   void answer_metrics(exchange::reply const& reply);
   void answer_workers(exchange::reply const& reply);
   void act(exchange::reply const& reply, std::string_view action);

@@ -18,6 +18,9 @@ struct control_settings {
   std::vector<bind_address> binds;
   /// What clients must send as "Authorization: Bearer ..."; empty: nothing.
   std::string token;
+  /// The page at "/", and its Content-Security-Policy.
+  std::string page;
+  std::string page_policy;
   /// Facts about the server that do not change.
   std::string mode;
   std::string version;

@@ -59,12 +59,15 @@ module Kino
 
     # In the form that the native code takes. +mode+, +workers+ and +threads+ are those of the server.
     def to_native(mode)
-      { binds: @wanted.flat_map(&:to_bind).map(&:to_native), token: @token, mode: mode.to_s, version: VERSION, ruby: RUBY_VERSION,
+      require_relative "page" # only a server with a control plane needs it
+      { binds: @wanted.flat_map(&:to_bind).map(&:to_native), token: @token, page: ControlPage::TEXT, page_policy: ControlPage::POLICY,
+        mode: mode.to_s, version: VERSION, ruby: RUBY_VERSION,
         workers: @settings[:workers], threads: @settings[:threads], started: Time.now.to_f }
     end
 
     # Binds the addresses and answers until the native server +id+ of +server+ is stopped.
     def start(id, server)
+      require_relative "inquiries" # likewise
       @listeners = Listeners.new(@wanted.flat_map(&:to_bind), option: "--control-bind") { Native.start_control(id) }
       @addresses = @listeners.open
       Inquiries.new(id, server).start
