@@ -117,6 +117,24 @@ class ControlPlaneTest < ServerTest
     assert_equal 200, ask(serve_with_control(Apps::Basic.new, mode, control_bind: "0.0.0.0:0", control_token: TOKEN), "/live").status
   end
 
+  # A name in Linux's abstract namespace has no permissions.
+  test "an address without a file that every user can use is refused without a token", modes: [:threaded] do |mode|
+    error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_bind: "unix://@kino-test") }
+    assert_equal "control_bind unix://@kino-test can be used by every user of this machine, so it needs control_token " \
+                 "(or listen on 127.0.0.1 or unix:///path)", error.message
+  end
+
+  # More than the control plane serves at a time.
+  test "clients that only connect do not keep operators out" do |mode|
+    server = serve_with_control(Apps::Basic.new, mode)
+    idle = Array.new(150) { Client.new(control_of(server)) }
+    assert_equal [200, 200], %w[/live /stats].map { |path| ask(server, path).status }
+    assert_predicate idle.first, :closed_by_server?
+    assert_healthy(server)
+  ensure
+    idle&.each(&:close)
+  end
+
   test "an address in use is named, with the option that chooses another", modes: [:threaded] do |mode|
     taken = serve_with_control
     error = assert_raises(Kino::BindError) { serve_with_control(Apps::Basic.new, mode, control_bind: "127.0.0.1:#{control_of(taken)}") }

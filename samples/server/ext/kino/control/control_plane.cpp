@@ -96,7 +96,10 @@ std::string_view field_of(exchange::reply const& reply, std::string_view name) {
 }  // namespace
 
 control_plane::control_plane(control_settings const& settings, control_source const& source)
-    : settings_(settings), source_(source), access_(settings.token), http_(http_options(settings), *this), inquiries_(http_.first_thread()) {}
+    : settings_(settings), source_(source), access_(settings.token), http_(http_options(settings), *this), inquiries_(http_.first_thread()) {
+  // Or clients that only connect would keep operators out.
+  http_.displace_oldest();
+}
 
 std::vector<bind_address> control_plane::listen() {
   http_.listen();

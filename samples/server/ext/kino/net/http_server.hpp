@@ -40,6 +40,9 @@ public:
 
   /// Binds all addresses; connections wait in the backlog until `start`.
   void listen();
+  /// Beyond max_connections, the oldest connection is closed for a new one, which otherwise waits. For servers with short
+  /// requests, and one I/O thread. Before `start`.
+  void displace_oldest() noexcept { displaces_oldest_ = true; }
   /// What encrypts connections; null without options::tls.
   [[nodiscard]] tls_acceptor* tls() const { return tls_.get(); }
   /// The bound addresses.
@@ -83,6 +86,10 @@ public:
   /// Counts a connection that is about to be accepted; false if there are too many, and the
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
+  /// Makes room for a connection that was not admitted; see displace_oldest.
+  void make_room() noexcept {
+    if (displaces_oldest_) first_thread().close_oldest();
+  }
   /// Takes over a connection that was admitted, see io_thread::adopt. If this throws, it is closed, and the
   /// admission is still the caller's.
   void connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local,
@@ -110,6 +117,7 @@ private:
   std::atomic<bool> draining_{false};
   std::atomic<bool> closing_{false};
   bool running_ = false;
+  bool displaces_oldest_ = false;
 };
 
 }  // namespace kino::server

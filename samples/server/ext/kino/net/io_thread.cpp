@@ -112,6 +112,16 @@ void io_thread::follow_server() noexcept {
   }
 }
 
+// New connections are the first of the list.
+void io_thread::close_oldest_now() noexcept {
+  connection* oldest = connections_;
+  while (oldest && oldest->next_) oldest = oldest->next_;
+  if (!oldest) return;
+  oldest->hold();
+  oldest->close();
+  oldest->drop();
+}
+
 void io_thread::flush_later(connection& one) noexcept {
   one.hold();
   {

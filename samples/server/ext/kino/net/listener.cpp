@@ -158,7 +158,7 @@ void listener::wait() noexcept {
 void listener::accept() noexcept {
   for (;;) {
     // What is beyond the limit waits in the kernel's backlog.
-    if (!http_.admit()) return;
+    if (!http_.admit()) return http_.make_room();
     sockaddr_storage from{};
     int const socket = accept_socket(socket_.native_handle(), from);
     if (socket >= 0) {

@@ -25,11 +25,7 @@ module Kino
       @settings = settings
       @wanted = settings[:control_bind].map { |text| ControlPlane.address(text) }
       @token = ControlPlane.secret(settings[:control_token])
-      open = @wanted.find { |address| !address.unix? && !address.loopback? }
-      return unless open && @token.empty?
-
-      raise ConfigError, "control_bind #{open} can be reached from other machines, so it needs control_token " \
-                         "(or listen on 127.0.0.1 or unix:///path)"
+      refuse_open_addresses if @token.empty?
     end
 
     def self.address(text)
@@ -72,6 +68,18 @@ module Kino
       @addresses = @listeners.open
       Inquiries.new(id, server).start
     end
+
+    def refuse_open_addresses
+      @wanted.each do |address|
+        who = if address.unix? then "used by every user of this machine" unless address.file?
+              elsif !address.loopback? then "reached from other machines"
+              end
+        next unless who
+
+        raise ConfigError, "control_bind #{address} can be #{who}, so it needs control_token (or listen on 127.0.0.1 or unix:///path)"
+      end
+    end
+    private :refuse_open_addresses
 
     def urls = addresses.map(&:url)
 
