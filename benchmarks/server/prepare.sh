@@ -10,6 +10,7 @@ need_compiler
 need_ruby
 need libasio-dev asio.hpp
 need wrk wrk
+need nghttp2-client h2load
 need_llhttp
 install_wanted
 find_ruby

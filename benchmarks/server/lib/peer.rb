@@ -2,11 +2,12 @@
 
 require "fileutils"
 require "rbconfig"
+require "uri"
 
 module Bench
   # A server: the source of its gem, and the command that starts it. Every peer has its own GEM_HOME, because one
-  # of them has the same name as our gem.
-  Peer = Struct.new(:name, :gem, :label, :command, :helpers, keyword_init: true) do
+  # of them has the same name as our gem. A +native+ one is no Ruby program. +only+: the sections that it is measured in.
+  Peer = Struct.new(:name, :gem, :label, :command, :helpers, :native, :only, keyword_init: true) do
     # The command line that serves +rackup+ on +port+, with the processes and threads of the variant.
     def command_for(port, rackup, **variant)
       instance_exec(port, rackup, variant, &command)
@@ -32,7 +33,8 @@ module Bench
     def puma(name, label, threads, cluster: true)
       Peer.new(name: name, gem: "puma", label: label, command: lambda { |port, rackup, variant|
         workers = variant[:workers] || (cluster ? Machine.server_cpu_count : 0)
-        ["-S", "puma", "-q", "-b", "tcp://127.0.0.1:#{port}", "-e", "production", "-w", workers.to_s, "-t", "#{threads}:#{threads}", rackup]
+        tls = variant[:tls_port] ? ["-b", "ssl://127.0.0.1:#{variant[:tls_port]}?#{URI.encode_www_form(Tls.files)}"] : []
+        ["-S", "puma", "-q", "-b", "tcp://127.0.0.1:#{port}", *tls, "-e", "production", "-w", workers.to_s, "-t", "#{threads}:#{threads}", rackup]
       })
     end
 
@@ -87,7 +89,10 @@ module Bench
         }),
         hyperion("hyperion", "Hyperion, #{cpus} × 3"),
         hyperion("hyperion-async", "Hyperion --async-io, #{cpus} × 3", ["--async-io"], config: "require 'async/http'\n"),
-        Peer.new(name: "bare", label: "bare C++ server, no Ruby", command: lambda { |port, _rackup, _variant|
+        Peer.new(name: "nginx", label: "nginx, #{cpus} processes, no app", native: true, only: %w[h2 tls], command: lambda { |port, _rackup, variant|
+          ["nginx", "-c", Nginx.configuration(port, cpus, **variant)]
+        }),
+        Peer.new(name: "bare", label: "bare C++ server, no Ruby", native: true, command: lambda { |port, _rackup, _variant|
           [ENV.fetch("KINO_BENCH_NATIVE") + "/bare_server", port.to_s]
         })
       ]
@@ -106,6 +111,7 @@ module Bench
 
     # One line that says why the peer is not available, or nil.
     def problem_with(peer)
+      return ("nginx is not installed" unless Nginx.installed?) if peer.name == "nginx"
       return unless peer.gem
 
       install(peer.gem, [peer.gem, "rack:~>3.0", *peer.helpers])

@@ -43,7 +43,7 @@ module Bench
 
     def markdown
       parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
-               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, tls, failures]
+               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, tls, h2, failures]
       parts << Targets.new(@rows).table
       @others.each { |name, text| parts << "## benchmarks/#{name}\n\n#{text.strip}" }
       "#{parts.compact.join("\n\n")}\n"
@@ -146,12 +146,16 @@ module Bench
       end)
     end
 
-    def tls
-      rows = of("tls")
-      plain = rows.find { |row| row[:kind] == :plain }
-      table("/plaintext with TLS", ["", "requests/s", "of plain HTTP", "server CPU per request"], rows.map do |row|
+    def tls = beside_plain("tls", "/plaintext with TLS", Tls::NAMES, "of plain HTTP")
+    def h2 = beside_plain("h2", "/plaintext with HTTP/2", Http2::NAMES, "of HTTP/1.1")
+
+    # The kinds of a section, each beside the first one of the same server.
+    def beside_plain(section, title, names, share)
+      rows = of(section)
+      table(title, ["", "", "requests/s", share, "server CPU per request"], rows.map do |row|
+        plain = rows.find { |other| other[:server] == row[:server] && other[:kind] == names.keys.first }
         ratios = row.measured? && plain.measured? ? [Numbers.percent(row.ratio_to(plain)), "#{Numbers.whole(row.median(:cpu_us_per_request))} µs"] : ["", ""]
-        [Tls::NAMES.fetch(row[:kind]), rate_cell(row), *ratios]
+        [label(row[:server]), names.fetch(row[:kind]), rate_cell(row), *ratios]
       end)
     end
 

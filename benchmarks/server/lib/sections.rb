@@ -3,13 +3,14 @@
 module Bench
   # The sections of the report. Each method returns the matches of one section.
   class Sections
-    NAMES = %w[closed open workers connections cores memory slow frameworks wrk tls].freeze
+    NAMES = %w[closed open workers connections cores memory slow frameworks wrk tls h2].freeze
     # Separate programs, which print Markdown.
     PROGRAMS = %w[micro dispatch].freeze
 
     def initialize(settings, peers)
       @settings = settings
-      @peers = peers
+      @peers = peers.reject(&:only)
+      @special = peers.select(&:only)
     end
 
     # Every server and endpoint: each connection sends its next request when it has its response. The method of /cpu
@@ -97,8 +98,8 @@ module Bench
     def tls
       return [] unless Tls.installed?
 
-      @peers.select { |peer| peer.name == "kino" }.map do |peer|
-        port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
+      peers_of("tls", Tls::SERVERS).map do |peer|
+        port = free_port
         rows = Tls::NAMES.keys.map do |kind|
           Row.new(duration, { section: "tls", server: peer.name, endpoint: "plaintext", kind: kind }) do |server|
             with_cpu_time(server) { load_encrypted(kind, server.port, port) }
@@ -106,6 +107,19 @@ module Bench
         end
         match([block(peer, rows, tls_port: port)])
       end
+    end
+
+    # /plaintext with HTTP/1.1 and with HTTP/2, on one server process; all servers in turns.
+    def h2
+      [match(peers_of("h2", Http2::SERVERS).map do |peer|
+        port = free_port if peer.native
+        rows = Http2::NAMES.keys.map do |kind|
+          Row.new(duration, { section: "h2", server: peer.name, endpoint: "plaintext", kind: kind }) do |server|
+            with_cpu_time(server) { load_http(kind, server.port, port || server.port) }
+          end
+        end
+        block(peer, rows, **{ http2_port: port }.compact)
+      end)]
     end
 
     # A hello-world of Roda and, if requested, Rails. kino chooses its mode.
@@ -122,6 +136,19 @@ module Bench
     private
 
     def duration = @settings.seconds
+
+    def free_port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
+
+    def peers_of(section, names)
+      [*@peers, *@special.select { |peer| peer.only.include?(section) }].select { |peer| names.include?(peer.name) }
+    end
+
+    def load_http(kind, port, http2_port)
+      path = Endpoint::ALL.fetch("plaintext").path
+      return Http2.run(http2_port, path, seconds: duration) if kind == :http2
+
+      Wrk.run(port, path, connections: @settings.connections, seconds: duration)
+    end
 
     def match(blocks, turns: @settings.turns) = Match.new(blocks, turns)
 

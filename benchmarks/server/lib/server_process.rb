@@ -86,7 +86,7 @@ module Bench
 
     def command
       given = @peer.command_for(@port, @rackup, **@variant)
-      given = [RbConfig.ruby, *given] unless @peer.name == "bare"
+      given = [RbConfig.ruby, *given] unless @peer.native
       given[1..2] = ["#{@installer.home(@peer.gem)}/bin/#{given[2]}"] if @peer.gem && given[1] == "-S"
       given[2..3] = ["#{@installer.home(@peer.gem)}/bin/#{given[3]}"] if @peer.gem && given[2] == "-S"
       Machine.pinned(@cpus, given)

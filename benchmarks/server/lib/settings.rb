@@ -64,7 +64,7 @@ module Bench
       @seconds = 1.0
       @worker_counts = [2, 8, 32]
       @connection_counts = [8, 64, 256]
-      @sections -= %w[connections cores frameworks wrk tls micro dispatch]
+      @sections -= %w[connections cores frameworks wrk tls h2 micro dispatch]
       @servers -= %w[puma-5 puma-threads-32 rust-kino hyperion-async]
     end
 

@@ -7,6 +7,7 @@ module Bench
   module Tls
     # Clients that connect at the same time, each after its previous connection has ended.
     CLIENTS = 4
+    SERVERS = %w[kino puma nginx].freeze
     NAMES = { plain: "kept connections, plain HTTP", encrypted: "kept connections, TLS",
               full: "a connection each, full handshake", resumed: "a connection each, resumed session" }.freeze
 
@@ -16,9 +17,12 @@ module Bench
       system("openssl", "version", out: File::NULL, err: File::NULL)
     end
 
-    # The --tls of a certificate with an EC key, as most servers have.
-    def option
-      @option ||= begin
+    # The --tls of kino.
+    def option = files.map { |name, path| "#{name}=#{path}" }.join(",")
+
+    # A certificate with an EC key, as most servers have, and the key.
+    def files
+      @files ||= begin
         key = OpenSSL::PKey::EC.generate("prime256v1")
         certificate = OpenSSL::X509::Certificate.new
         certificate.version = 2
@@ -28,7 +32,7 @@ module Bench
         certificate.not_after = Time.now + 86_400
         certificate.public_key = key
         certificate.sign(key, "SHA256")
-        "cert=#{Endpoint.scratch_file("tls.pem", certificate.to_pem)},key=#{Endpoint.scratch_file("tls.key", key.to_pem)}"
+        { cert: Endpoint.scratch_file("tls.pem", certificate.to_pem), key: Endpoint.scratch_file("tls.key", key.to_pem) }
       end
     end
 
