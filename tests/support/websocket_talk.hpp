@@ -119,6 +119,10 @@ public:
   /// The next event; `none` if no turn is due. The turn ends with it.
   server::websocket_event next_event() {
     settle();
+    return take_event();
+  }
+  /// Likewise, without the I/O thread.
+  server::websocket_event take_event() {
     if (turns.empty()) return {};
     server::websocket_turn turn = std::move(turns.front());
     turns.pop_front();

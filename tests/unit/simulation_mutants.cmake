@@ -28,6 +28,9 @@ set(simulations simulation)
 if(nghttp2_FOUND)
   list(APPEND simulations http2_simulation)
 endif()
+if(wslay_FOUND)
+  list(APPEND simulations websocket_simulation)
+endif()
 foreach(simulation IN LISTS simulations)
   add_library(${simulation} OBJECT EXCLUDE_FROM_ALL unit/server_${simulation}.cpp)
   target_link_libraries(${simulation} PRIVATE kino_test_main kino_http_server)
@@ -66,4 +69,22 @@ if(nghttp2_FOUND)
     [[    if (state.attached) {
       state.handed_over]] [[    if (true) {
       state.handed_over]] http2_simulation)
+endif()
+
+if(wslay_FOUND)
+  kino_add_simulation_mutant(waiting_for_the_client websocket/websocket.cpp
+    [[  ask(written.what == io_result::state::wants_readable ? wait_readable : wait_writable, then);]]
+    [[  static_cast<void>(written), static_cast<void>(then);]] websocket_simulation)
+  kino_add_simulation_mutant(end_of_the_connection websocket/websocket.cpp [[  ask(linger, then);]] [[]] websocket_simulation)
+  kino_add_simulation_mutant(reading_resumed websocket/websocket_events.cpp [[      ask(read_on, then);]] [[      static_cast<void>(then);]] websocket_simulation)
+  kino_add_simulation_mutant(next_turn websocket/websocket_events.cpp [[    scheduled_ = false;]] [[]] websocket_simulation)
+  kino_add_simulation_mutant(room_again websocket/websocket_protocol.cpp
+    [[    of_->stalled_ = false;
+    of_->pump(then);
+  });]] [[    static_cast<void>(then);
+  });]] websocket_simulation)
+  kino_add_simulation_mutant(crossed_write websocket/websocket_protocol.cpp
+    [[    of_->pump(then);
+    pending = ]] [[    static_cast<void>(then);
+    pending = ]] websocket_simulation)
 endif()

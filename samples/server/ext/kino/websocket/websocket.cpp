@@ -98,6 +98,12 @@ void websocket::ask(unsigned what, deferred& then) noexcept {
   pending_ |= what;
 }
 
+// The I/O thread waits until more can be written.
+void websocket::stall(io_result written, deferred& then) noexcept {
+  stalled_ = true;
+  ask(written.what == io_result::state::wants_readable ? wait_readable : wait_writable, then);
+}
+
 void websocket::lose(deferred& then, char const* why) noexcept {
   if (std::exchange(lost_, true)) return;
   stage_ = stage::ending;
@@ -126,10 +132,7 @@ bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bo
     }
     done = written.bytes;
     if (done == length) return true;
-    if (!written.done()) {
-      stalled_ = true;
-      ask(written.what == io_result::state::wants_readable ? wait_readable : wait_writable, then);
-    }
+    if (!written.done()) stall(written, then);
   }
   try {
     if (whole) {
@@ -185,10 +188,7 @@ void websocket::pump(deferred& then) noexcept {
     io_result const written = transport_->write_some({pieces.data(), count});
     if (written.failed()) return lose(then);
     sent(written.bytes);
-    if (!written.done()) {
-      stalled_ = true;
-      ask(written.what == io_result::state::wants_readable ? wait_readable : wait_writable, then);
-    }
+    if (!written.done()) stall(written, then);
   }
   if (kept_first_) return;
   if (std::exchange(was_slow_, false) && stage_ == stage::open) {

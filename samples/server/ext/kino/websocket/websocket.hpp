@@ -168,6 +168,7 @@ private:
   [[nodiscard]] bool put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept;
   void keep(shared_frame frame, bool message);
   void begin_close(std::uint16_t status, stage next, deferred& then) noexcept;
+  void stall(io_result written, deferred& then) noexcept;
   void lose(deferred& then, char const* why = nullptr) noexcept;
   void pump(deferred& then) noexcept;
   void sent(std::size_t length) noexcept;
