@@ -177,7 +177,9 @@ class websocket_reader::session {};
 
 bool websocket_reader::available() noexcept { return false; }
 
-void websocket_reader::receive(std::string_view) {}
+void websocket_reader::receive(std::string_view) {
+  if (!std::exchange(ended_, true)) sink_.on_violation(close_code::protocol_error);
+}
 
 #endif
 

@@ -59,7 +59,7 @@ private:
   };
 
   sink& sink_;
-  std::size_t const longest_;
+  [[maybe_unused]] std::size_t const longest_;  // without wslay
   std::unique_ptr<session, deleter> session_;
   bool ended_ = false;
 };
