@@ -2,7 +2,6 @@
 
 #include "websocket/handshake.hpp"
 
-#include "http/request_target.hpp"
 #include "websocket/frame.hpp"
 
 #include <doctest/doctest.h>
@@ -94,19 +93,6 @@ TEST_CASE("the key is accepted with the digest of it") {
   server::request asked;
   CHECK(text(server::accept_key_for(fill(asked, valid))) == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");  // RFC 6455, 1.3
   CHECK(text(server::accept_key_for("x3JJHMbDL1EzLkh9GBhXDw==")) == "HSmrc0sMlYUkAGmm5OPpG2HaGWk=");
-}
-
-TEST_CASE("a subprotocol is offered by its exact name") {
-  server::request asked;
-  fields several = valid;
-  several.emplace_back("Sec-WebSocket-Protocol", "chat, superchat");
-  several.emplace_back("sec-websocket-protocol", "v2");
-  fill(asked, several);
-  CHECK(server::offers_subprotocol(asked, "chat"));
-  CHECK(server::offers_subprotocol(asked, "v2"));
-  CHECK(!server::offers_subprotocol(asked, "Chat"));
-  CHECK(!server::offers_subprotocol(asked, "super"));
-  CHECK(!server::offers_subprotocol(asked, ""));
 }
 
 TEST_CASE("the head of a frame has the shortest form of the length") {

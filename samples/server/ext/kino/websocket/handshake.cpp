@@ -121,14 +121,4 @@ accept_key accept_key_for(std::string_view key) {
   return made;
 }
 
-bool offers_subprotocol(request const& asked, std::string_view name) {
-  field_section const& fields = asked.fields();
-  bool found = false;
-  for (auto const& one : fields.all()) {
-    if (!equal_ignoring_case(fields.name(one), "sec-websocket-protocol")) continue;
-    for_each_element(fields.value(one), [&](std::string_view offered) { found |= offered == name; });
-  }
-  return found;
-}
-
 }  // namespace kino::server

@@ -26,7 +26,4 @@ using accept_key = std::array<char, 28>;
 /// The answer to this key.
 [[nodiscard]] accept_key accept_key_for(std::string_view key);
 
-/// Whether the client offers this subprotocol.
-[[nodiscard]] bool offers_subprotocol(request const& asked, std::string_view name);
-
 }  // namespace kino::server
