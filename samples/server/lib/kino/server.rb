@@ -89,7 +89,7 @@ module Kino
       Banner.show(self, banner) if banner
       warning = Banner.warning(mode)
       Log.line(warning) if warning
-      until_stop_asked(signals)
+      signals.serve(self)
       self
     rescue StartCancelled => e
       Log.line(e.message)
@@ -246,18 +246,6 @@ module Kino
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             control: @control&.to_native(mode),
                             slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
-    end
-
-    def until_stop_asked(signals)
-      loop do
-        case signals.next
-        when :stop then return
-        when :reopen
-          Log.reopen
-          reload_certificates
-        when :stats then Log.line("stats #{stats}")
-        end
-      end
     end
 
     def stop_on_a_thread(timeout)

@@ -35,6 +35,19 @@ module Kino
       @previous.clear
     end
 
+    # Does what events request of +server+, until one requests the end.
+    def serve(server)
+      loop do
+        case self.next
+        when :stop then return
+        when :reopen
+          server.reopen_logs
+          server.reload_certificates
+        when :stats then Log.line("stats #{server.stats}")
+        end
+      end
+    end
+
     # Waits for the next event; interruptible, because Ruby runs autoloads of other Ractors on this Thread.
     def next
       @actions.pop
