@@ -21,7 +21,7 @@ public:
   null_sink(endpoint peer, endpoint local) : peer_(std::move(peer)), local_(std::move(local)) {}
 
   delivery send(exchange&, kino::server::response_part const&) noexcept override { return delivery::taken; }
-  delivery interim(exchange&, int) noexcept override { return delivery::taken; }
+  delivery interim(exchange&, kino::server::response_head const&) noexcept override { return delivery::taken; }
   void flush(exchange&) noexcept override {}
   bool await_room(exchange&) override { return false; }
   void cut(exchange&) override {}

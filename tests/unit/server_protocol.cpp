@@ -101,7 +101,7 @@ public:
     host_.wake();
     return delivery::taken;
   }
-  delivery interim(exchange&, int) noexcept override { return delivery::gone; }
+  delivery interim(exchange&, server::response_head const&) noexcept override { return delivery::gone; }
   void flush(exchange&) noexcept override {}
   [[nodiscard]] bool await_room(exchange&) override { return false; }
   void cut(exchange&) override {

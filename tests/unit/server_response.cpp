@@ -89,7 +89,7 @@ private:
     seen.steps.push_back(step);
     return server::delivery::taken;
   }
-  server::delivery interim(exchange&, int) noexcept override { return server::delivery::taken; }
+  server::delivery interim(exchange&, server::response_head const&) noexcept override { return server::delivery::taken; }
   void flush(exchange&) noexcept override { seen.steps.push_back("flush"); }
   bool await_room(exchange&) override { return false; }
   void cut(exchange&) override { seen.steps.push_back("cut"); }

@@ -467,9 +467,23 @@ TEST_CASE("a brief response closes the connection and has no body for HEAD") {
 }
 
 TEST_CASE("an interim response is a status line without fields") {
-  CHECK(server::interim_bytes(100).view() == "HTTP/1.1 100 Continue\r\n\r\n");
-  CHECK(server::interim_bytes(199).view() == "HTTP/1.1 199 \r\n\r\n");
-  for (int status = 100; status < 200; ++status) {
-    CHECK(server::interim_bytes(status).view().ends_with("\r\n\r\n"));
+  auto const encoded = [](int status, bool hints = false) {
+    response_head head;
+    REQUIRE(head.start_interim(status) == response_head::problem::none);
+    if (hints) {
+      REQUIRE(head.add("link", "</a.css>; rel=preload") == response_head::problem::none);
+      REQUIRE(head.add("content-length", "5") == response_head::problem::none);
+      REQUIRE(head.add("connection", "close") == response_head::problem::none);
+    }
+    server::byte_buffer bytes;
+    server::response_encoder::encode_interim(bytes, head);
+    return std::string(bytes.view());
+  };
+  CHECK(encoded(100) == "HTTP/1.1 100 Continue\r\n\r\n");
+  CHECK(encoded(199) == "HTTP/1.1 199 \r\n\r\n");
+  CHECK(encoded(103, true) == "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n");
+  for (int status : {-1, 0, 99, 101, 200, 1000}) {
+    response_head head;
+    CHECK(head.start_interim(status) == response_head::problem::bad_status);
   }
 }

@@ -58,6 +58,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("slots", of.slots, 1);
   visit("concurrency", of.concurrency, 0);
   visit("run_permits", of.run_permits);
+  visit("early_hints", of.early_hints);
   visit("access_log", of.access_log);
   visit("control", of.control);
   visit("websockets", of.websockets);

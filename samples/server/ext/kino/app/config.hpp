@@ -27,6 +27,7 @@ struct config {
   bool run_permits = true;
   bool websockets = true;  // native ones
   websocket::settings websocket_limits = {};
+  bool early_hints = false;  // over HTTP/1.1, too
   std::optional<access_log_settings> access_log;
   std::optional<control_settings> control;
 };

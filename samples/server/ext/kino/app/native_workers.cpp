@@ -72,6 +72,17 @@ VALUE hijack(gvl const& held, VALUE, VALUE id, VALUE slot) {
   return kino::to_ruby(held, descriptor);
 }
 
+VALUE early_hints(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE headers) {
+  servers::pin const from = server_of(held, id);
+  send_early_hints(held, from->busy_context_at(slot_of(held, slot)), headers);
+  return Qnil;
+}
+
+VALUE set_rack_early_hints(gvl const& held, VALUE, VALUE callable) {
+  environments().set_early_hints(held, callable);
+  return callable;
+}
+
 VALUE set_rack_hijack(gvl const& held, VALUE, VALUE callable) {
   environments().set_hijack(held, callable);
   return callable;
@@ -108,6 +119,8 @@ void define_workers(VALUE native) {
   kino::define_function<stream>(native, "stream");
   kino::define_function<hijack>(native, "hijack");
   kino::define_function<set_rack_hijack>(native, "rack_hijack=");
+  kino::define_function<early_hints>(native, "early_hints");
+  kino::define_function<set_rack_early_hints>(native, "rack_early_hints=");
 }
 
 }  // namespace kino::server::native

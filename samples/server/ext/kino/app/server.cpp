@@ -58,6 +58,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
       deadline_(http_.first_thread(), settings.queue_timeout),
       response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots) {
   if (settings.run_permits) flush_on_suspend::enable();
+  for (worker& each : workers_) each.context.early_hints = settings.early_hints;
   if (settings.control) control_ = std::make_unique<control_plane>(*settings.control, static_cast<control_source&>(*this));
 }
 

@@ -84,6 +84,8 @@ public:
   /// Likewise its trailers, before its last part is sent.
   [[nodiscard]] response_trailers& trailers() { return trailers_; }
 
+  /// Sends an interim response; before the first part of the response.
+  delivery send_interim(response_head const& what) { return inherited() ? delivery::gone : sink_->interim(*this, what); }
   /// Sends a further part of the response.
   delivery send(response_part const& part);
   /// Sends the parts that wait for more.

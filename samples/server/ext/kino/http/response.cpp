@@ -42,6 +42,13 @@ response_head::problem response_head::start(long status) {
   return problem::none;
 }
 
+response_head::problem response_head::start_interim(int status) {
+  clear();
+  if (status < 100 || status > 199 || status == 101) return problem::bad_status;
+  status_ = status_of(static_cast<std::uint16_t>(status));
+  return problem::none;
+}
+
 response_head::problem response_head::start_upgrade(std::string_view protocol) {
   clear();
   status_ = status_of(101);

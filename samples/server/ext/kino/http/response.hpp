@@ -43,6 +43,8 @@ public:
 
   /// Starts a new description. The status of a response is one of 200 to 999.
   [[nodiscard]] problem start(long status);
+  /// Starts the description of an interim response, with a status of 100 to 199 except 101.
+  [[nodiscard]] problem start_interim(int status);
   /// Starts the description of a response with status 101, and names what the connection will carry: a token, perhaps with a
   /// version, as in the request's field. See upgrade.
   [[nodiscard]] problem start_upgrade(std::string_view protocol);

@@ -12,6 +12,7 @@
 namespace kino::server {
 
 class exchange;
+class response_head;
 struct response_part;
 
 /// What became of a part of a response.
@@ -35,8 +36,8 @@ public:
   /// Sends one part of the response to `from`, or keeps it until it can. The parts come in the order head, data, end;
   /// one call may have all of them.
   virtual delivery send(exchange& from, response_part const& part) noexcept = 0;
-  /// Sends an interim response (1xx) ahead of the response to `from`.
-  virtual delivery interim(exchange& from, int status) noexcept = 0;
+  /// Sends an interim response (1xx) ahead of the response to `from`, at once. Clients of HTTP/1.0 get none.
+  virtual delivery interim(exchange& from, response_head const& what) noexcept = 0;
   /// Sends parts of the response to `from` that wait for more.
   virtual void flush(exchange& from) noexcept = 0;
   /// Whether so much waits for the client that the writer should wait; if so, the exchange's `departures` is

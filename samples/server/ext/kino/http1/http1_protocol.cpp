@@ -61,9 +61,15 @@ delivery http1_protocol::transmit(exchange& from, response_part const& part, exc
   return delivery::gone;
 }
 
-delivery http1_protocol::interim(exchange& from, int status) noexcept {
-  interim_bytes const bytes(status);
-  return pipeline_.deliver(from, {.gather = true, .before = bytes.view()});
+delivery http1_protocol::interim(exchange& from, response_head const& what) noexcept {
+  if (from.head().version == http_version::http_1_0) return delivery::gone;
+  try {
+    byte_buffer bytes;
+    response_encoder::encode_interim(bytes, what);
+    return pipeline_.deliver(from, {.before = bytes.view()});
+  } catch (std::bad_alloc const&) {  // The client does without it.
+    return delivery::gone;
+  }
 }
 
 // Whether the connection may be kept after the response to `from`. If not, no further request is accepted.
@@ -149,7 +155,11 @@ rejection http1_protocol::on_head() {
   hand_over_due_ = current_->streamed();
   // The body is collected before a worker sees the request, so the client is asked for it here, in the order of the
   // responses.
-  if (head.expects_continue) interim(*current_, 100);
+  if (head.expects_continue) {
+    response_head go_on;
+    static_cast<void>(go_on.start_interim(100));
+    interim(*current_, go_on);
+  }
   return {};
 }
 

@@ -75,7 +75,7 @@ public:
   delivery send(exchange& from, response_part const& part) noexcept override {
     return transmit(from, part, http1_state::of(from).refused ? exchange_end::refused : exchange_end::complete);
   }
-  delivery interim(exchange& from, int status) noexcept override;
+  delivery interim(exchange& from, response_head const& what) noexcept override;
   void flush(exchange&) noexcept override { pipeline_.flush(); }
   [[nodiscard]] bool await_room(exchange& from) override { return pipeline_.await_room(from); }
   void cut(exchange& from) override { pipeline_.cut(from); }

@@ -166,12 +166,12 @@ void response_encoder::encode_brief(byte_buffer& out, brief_response const& what
   for (iovec const& one : bytes->pieces) out.append({static_cast<char const*>(one.iov_base), one.iov_len});
 }
 
-interim_bytes::interim_bytes(int status) {
-  status_entry const entry = status_of(static_cast<std::uint16_t>(status));
-  writer out(bytes_.data());
-  write_status_line(out, entry.code, entry.reason.substr(0, 32));
-  out << "\r\n";
-  length_ = out.length();
+void response_encoder::encode_interim(byte_buffer& out, response_head const& what) {
+  writer bytes(out.prepare(room_for_rest + what.reason().size() + room_for(what.fields())));
+  write_status_line(bytes, what.status(), what.reason());
+  write_fields(bytes, what.fields());
+  bytes << "\r\n";
+  out.commit(bytes.length());
 }
 
 }  // namespace kino::server

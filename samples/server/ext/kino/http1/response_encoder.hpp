@@ -8,7 +8,6 @@
 #include "http/response_length.hpp"
 #include "http1/response_bytes.hpp"
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -63,6 +62,8 @@ public:
   /// the next call. None if the body is longer or shorter than announced: then the connection must be cut.
   [[nodiscard]] std::optional<response_bytes> encode(response_part const& part);
 
+  /// Appends an interim response to `out`.
+  static void encode_interim(byte_buffer& out, response_head const& what);
   /// Appends a whole response, after which the connection ends, to `out`.
   static void encode_brief(byte_buffer& out, brief_response const& what);
 
@@ -74,17 +75,6 @@ private:
 
   request const& asked_;
   state& state_;
-};
-
-/// An interim response (1xx) without fields, as bytes.
-class interim_bytes {
-public:
-  explicit interim_bytes(int status);
-  [[nodiscard]] std::string_view view() const { return {bytes_.data(), length_}; }
-
-private:
-  std::array<char, 64> bytes_;
-  std::size_t length_ = 0;
 };
 
 }  // namespace kino::server

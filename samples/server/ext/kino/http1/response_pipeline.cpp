@@ -60,7 +60,7 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
   {
     std::lock_guard guard(mutex_);
     http1_state::outgoing& out = output_of(from);
-    if (out.attached && !closing_) {
+    if (out.attached && !out.last && !closing_) {
       from.note(bytes.status, bytes.body_bytes, bytes.how);
       if (bytes.tunnel) {
         from.add_weak();

@@ -38,8 +38,11 @@ public:
       all_.push_back({"content-length", {length_.data(), end}});
     }
   }
-  /// An interim response without fields.
-  explicit field_block(int status) { add_status(status); }
+  /// The header of an interim response.
+  explicit field_block(response_head const& interim) {
+    add_status(interim.status());
+    append(interim.fields());
+  }
   explicit field_block(response_fields const& trailers) { append(trailers); }
   field_block(field_block const&) = delete;
 

@@ -60,7 +60,7 @@ public:
 
   // response_sink
   delivery send(exchange& from, response_part const& part) noexcept override;
-  delivery interim(exchange& from, int status) noexcept override;
+  delivery interim(exchange& from, response_head const& what) noexcept override;
   void flush(exchange&) noexcept override;
   [[nodiscard]] bool await_room(exchange& from) override;
   void cut(exchange& from) override;

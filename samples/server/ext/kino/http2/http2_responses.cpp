@@ -77,13 +77,13 @@ void http2_protocol::begin_response(exchange& from, response_part const& part) {
   state.begun = true;
 }
 
-delivery http2_protocol::interim(exchange& from, int status) noexcept {
+delivery http2_protocol::interim(exchange& from, response_head const& what) noexcept {
   delivery result = delivery::gone;
   try {
     locked([&] {
       http2_state const& state = http2_state::of(from);
       if (!state.attached || closing_ || state.begun) return;
-      field_block const block(status);
+      field_block const block(what);
       session_.interim(state.stream, block.fields());
       pump();
       result = delivery::taken;

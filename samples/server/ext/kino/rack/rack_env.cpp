@@ -31,8 +31,8 @@ constexpr std::string_view known_keys[] = {
     "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
     "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "SCRIPT_NAME",
     "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN",
-    "SSL_CLIENT_VERIFY", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input", "rack.protocol", "rack.response_finished",
-    "rack.upgrade?", "rack.url_scheme",
+    "SSL_CLIENT_VERIFY", "rack.after_reply", "rack.early_hints", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input",
+    "rack.protocol", "rack.response_finished", "rack.upgrade?", "rack.url_scheme",
 };
 
 // Values that depend on no client.
@@ -103,6 +103,11 @@ void rack_env::set_errors(gvl const& held, VALUE stream) {
   errors_ = stream;
 }
 
+void rack_env::set_early_hints(gvl const& held, VALUE callable) {
+  kino::protect(held, [callable] { rb_gc_register_mark_object(callable); });
+  early_hints_ = callable;
+}
+
 void rack_env::set_hijack(gvl const& held, VALUE callable) {
   kino::protect(held, [callable] { rb_gc_register_mark_object(callable); });
   hijack_ = callable;
@@ -132,7 +137,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   request const& head = from.head();
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
 
-  VALUE const hash = kino::new_hash(held, static_cast<long>(head.fields().name_count() + 16));
+  VALUE const hash = kino::new_hash(held, static_cast<long>(head.fields().name_count() + 17));
   // A body that is all there has a length, however it came, and no coding any more.
   bool const measured = head.unknown_length && !from.streamed();
   char length[20];
@@ -158,6 +163,9 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   entries.add(key("rack.input"), input);
   entries.add(key("rack.hijack?"), Qtrue);
   if (head.version != http_version::http_2) entries.add(key("rack.hijack"), hijack_);
+  if (head.version == http_version::http_2 || (at.early_hints && head.version == http_version::http_1_1)) {
+    entries.add(key("rack.early_hints"), early_hints_);
+  }
   if (measured) {
     char* const end = std::to_chars(length, length + sizeof length, from.collected().size()).ptr;
     entries.add(key("CONTENT_LENGTH"),
@@ -178,7 +186,9 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   if (head.asks_upgrade) rb_hash_aset(hash, key("rack.protocol"), protocols_of(fields));
   if (websockets && asks_websocket(head)) rb_hash_aset(hash, key("rack.upgrade?"), ID2SYM(rb_intern("websocket")));
   rb_hash_aset(hash, key("rack.errors"), errors_);
-  rb_hash_aset(hash, key("rack.response_finished"), rb_ary_new());
+  VALUE const callbacks = rb_ary_new();
+  rb_hash_aset(hash, key("rack.response_finished"), callbacks);
+  rb_hash_aset(hash, key("rack.after_reply"), callbacks);
   at.scratch.clear(tuning::kept_capacity);
   return hash;
 }

@@ -14,7 +14,7 @@ namespace kino::server {
 ///
 /// A field is there under its CGI key, with all its values joined. HTTP_HOST is the host that the request is for, also if
 /// the target names it. Keys are frozen Strings, created once, and so are the values of SCRIPT_NAME, rack.url_scheme,
-/// HTTPS and SSL_CLIENT_VERIFY. All other Strings are new for each request, and the application may change them, as with
+/// HTTPS and SSL_CLIENT_VERIFY. "rack.after_reply" is the Array of "rack.response_finished". All other Strings are new for each request, and the application may change them, as with
 /// other servers.
 ///
 /// Threads: constructed on the main Ractor at load time; `make` in any Ractor.
@@ -28,6 +28,9 @@ public:
 
   /// Likewise "rack.hijack", for requests over HTTP/1: what takes the connection over.
   void set_hijack(gvl const& held, VALUE callable);
+
+  /// Likewise "rack.early_hints", for requests over HTTP/2, and over HTTP/1.1 if the worker_context says so.
+  void set_early_hints(gvl const& held, VALUE callable);
 
   /// Creates the environment of the current request of `at`; `websockets`: it says so if the request asks for one. Throws
   /// ruby_error.
@@ -43,6 +46,7 @@ private:
   kino::frozen_string_cache values_;
   VALUE errors_ = Qnil;
   VALUE hijack_ = Qnil;
+  VALUE early_hints_ = Qnil;
 };
 
 }  // namespace kino::server

@@ -216,6 +216,14 @@ response_head& describe_upgrade(gvl const& held, exchange& to, std::string_view 
   return *seen.head;
 }
 
+void send_early_hints(gvl const& held, worker_context& at, VALUE headers) {
+  response_head hints;
+  static_cast<void>(hints.start_interim(103));
+  reading seen{&hints, nullptr};
+  read_fields(held, seen, headers);
+  if (at.reply) static_cast<void>(exchange::of(at.reply).send_interim(hints));  // A client that has left needs none.
+}
+
 void read_trailers(gvl const& held, exchange& to, VALUE trailers) {
   to.trailers().clear();
   if (NIL_P(trailers)) return;

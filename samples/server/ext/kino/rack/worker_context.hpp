@@ -29,6 +29,7 @@ struct worker_context {
 
   byte_buffer scratch;     // empty between calls
 
+  bool early_hints = false;  // offered over HTTP/1.1; constant once the worker has joined
   bool hijacked = false;  // the application has the connection of the current request
   bool counted = true;  // whether the current request, if any, has been counted as served
 

@@ -77,6 +77,9 @@ module Kino
                        "connection is closed)"),
       Option.new(:websocket_ping_interval, :seconds, 40.0, group: :connections, range: 0.001..86_400,
                  help: "time after which the client of a WebSocket is pinged if it sends nothing; after twice that time, it is given up"),
+      Option.new(:early_hints, :boolean, false, group: :connections,
+                 help: "env has rack.early_hints (103) over HTTP/1.1, too, and not only over HTTP/2; not every proxy " \
+                       "expects a 103"),
       Option.new(:rate_grace, :seconds, 5.0, group: :connections, range: 0.001..3600,
                  help: "time that a client may make no progress before the minimum rates apply"),
       Option.new(:header_timeout, :seconds, 15.0, group: :requests, range: 0.001..3600,

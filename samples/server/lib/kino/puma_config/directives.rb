@@ -19,6 +19,7 @@ module Kino
         environment: "`environment`", rackup: "`rackup`", pidfile: "`pidfile`", log_requests: "`log_requests`",
         directory: "`Dir.chdir`", tag: "`Process.setproctitle`", load: "to be translated as well",
         persistent_timeout: "`keep_alive_timeout`", first_data_timeout: "`header_timeout`", max_keep_alive: "`max_keep_alive`",
+        early_hints: "`early_hints`",
         enable_keep_alives: "`max_keep_alive 1` if false", http_content_length_limit: "`max_body_size`",
         force_shutdown_after: "`shutdown_timeout`", worker_shutdown_timeout: "`shutdown_timeout`"
       }.freeze
@@ -69,7 +70,6 @@ module Kino
         app: "put it into config.ru: `run APP`",
         plugin: "plugins of Puma run only there; run what it starts as a process of its own",
         daemonize: "let systemd, or `nohup kino &`, run it in the background",
-        early_hints: "kino has no `rack.early_hints`",
         idle_timeout: "kino runs until it is stopped",
         shutdown_debug: "kino logs no backtraces when it stops",
         worker_timeout: "a worker that dies is replaced at once; no timeout ends a handler, so give its calls timeouts of their own",

@@ -61,7 +61,7 @@ module Kino
 
       # Some are off by their arguments.
       def instead(call)
-        off = %i[daemonize early_hints].include?(call.name) && call.arguments == [false]
+        off = call.name == :daemonize && call.arguments == [false]
         return entry(call.line, :not_needed, "kino does not do that") if off
 
         entry(call.line, :instead, (Directives::PLUGINS[call.arguments.first.to_s] if call.name == :plugin) || Directives::INSTEAD[call.name])
@@ -228,8 +228,8 @@ module Kino
         done(call, set(:max_keep_alive, 1))
       end
 
-      def on_log_requests(call, _expressions)
-        done(call, set(:log_requests, call.arguments.fetch(0, true)))
+      %i[log_requests early_hints].each do |name|
+        define_method(:"on_#{name}") { |call, _expressions| done(call, set(name, call.arguments.fetch(0, true))) }
       end
 
       # --- the process: kino.rb is Ruby, and is evaluated before the app is loaded ---

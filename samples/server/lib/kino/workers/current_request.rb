@@ -34,6 +34,18 @@ module Kino
     end
   end
 
+  # env["rack.early_hints"]: sends a response with status 103 ahead of the response.
+  module EarlyHints
+    # +headers+ are like those of a response. Several values are an Array, or lines of a String, as Rails has them.
+    def self.call(headers)
+      current = CurrentRequest.get("rack.early_hints")
+      split = headers.transform_values { |value| value.is_a?(String) && value.include?("\n") ? value.split("\n") : value }
+      Native.early_hints(current.id, current.slot, split)
+    end
+
+    Native.rack_early_hints = self
+  end
+
   # env["rack.hijack"]: takes the connection of a request out of the server.
   module Hijack
     # Where the IO stays, also for Response: a request that has it needs no response.

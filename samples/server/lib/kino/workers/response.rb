@@ -168,13 +168,15 @@ module Kino
       Log.error("#{Log.request(env)} raised in its body's #close", e)
     end
 
-    # Rack's rack.response_finished callbacks: called in reverse order; one that raises does not affect the others.
+    # Rack's rack.response_finished callbacks: called in reverse order; one that raises does not affect the others. Those
+    # without parameters are Puma's rack.after_reply.
     def self.finish(env, status, headers, error)
       callbacks = env["rack.response_finished"]
       return if callbacks.nil? || callbacks.empty?
 
       callbacks.reverse_each do |callback|
-        callback.call(env, status, headers, error)
+        bare = callback.respond_to?(:arity) && callback.arity.zero?
+        bare ? callback.call : callback.call(env, status, headers, error)
       rescue StandardError => e
         Log.error("#{Log.request(env)} raised in a rack.response_finished callback", e)
       end
