@@ -1,55 +1,11 @@
 # frozen_string_literal: true
 
+require_relative "support/driver_client"
 require_relative "support/server_test"
 
 # WebSockets by the gems that people use, unchanged: websocket-driver and Action Cable's way through rack.hijack, and
 # async-websocket through rack.protocol.
 class WebSocketGemsTest < ServerTest
-  # A client that is websocket-driver, too.
-  class WSClient
-    Socket = Struct.new(:url, :io) do
-      def write(bytes) = io.write(bytes)
-    end
-
-    attr_reader :messages, :status, :code
-
-    def self.open(port, path = "/")
-      client = new(port, path)
-      yield client
-    ensure
-      client&.io&.close
-    end
-
-    attr_reader :io
-
-    def initialize(port, path)
-      @io = TCPSocket.new("127.0.0.1", port)
-      @messages = []
-      @driver = WebSocket::Driver.client(Socket.new("ws://127.0.0.1:#{port}#{path}", @io))
-      @driver.on(:message) { |event| @messages << event.data }
-      @driver.on(:close) { |event| @code = event.code }
-      @driver.start
-      read_until { @driver.status || @code }
-      @status = @driver.status
-    end
-
-    def text(text) = @driver.text(text)
-    def binary(bytes) = @driver.binary(bytes)
-    def close = @driver.close
-
-    def next_message
-      read_until { @messages.any? || @code }
-      @messages.shift
-    end
-
-    def read_until
-      until yield
-        @io.wait_readable(Client::WAIT) or raise Client::TooSlow, "no frame came"
-        @driver.parse(@io.readpartial(65_536))
-      end
-    end
-  end
-
   # Loads a gem, or skips the test if it is not installed.
   def need(*libraries)
     libraries.each { |library| require library }
@@ -143,7 +99,7 @@ class WebSocketGemsTest < ServerTest
   def test_websocket_driver_on_a_hijacked_socket
     with_cable do |server|
       log = logged do
-        WSClient.open(server.port) do |client|
+        DriverClient.open(server.port) do |client|
           assert_equal 101, client.status
           assert_talks(client)
           assert_talks(client, "é" * 100_000)
@@ -161,7 +117,7 @@ class WebSocketGemsTest < ServerTest
   def test_a_thousand_idle_sockets_hold_no_worker
     count = [1000, (Process.getrlimit(:NOFILE).first - 200) / 2].min
     with_cable(max_connections: 2000) do |server|
-      clients = Array.new(count) { WSClient.new(server.port, "/") }
+      clients = Array.new(count) { DriverClient.new(server.port, "/") }
       assert_equal 0, server.stats[:in_flight]
       eventually("the server has forgotten them") { server.stats[:connections].zero? }
       clients.each_with_index { |client, number| assert_talks(client, number.to_s) }
@@ -184,7 +140,7 @@ class WebSocketGemsTest < ServerTest
     }
     server = start_server(app, mode: :threaded, workers: 2, threads: 1)
     log = logged do
-      WSClient.open(server.port) do |client|
+      DriverClient.open(server.port) do |client|
         assert_equal 101, client.status
         assert_talks(client)
         assert_talks(client, "x" * 1_000_000)
@@ -193,7 +149,7 @@ class WebSocketGemsTest < ServerTest
         client.read_until { client.code }
         assert_equal 1000, client.code
       end
-      WSClient.open(server.port) { |client| assert_talks(client) }
+      DriverClient.open(server.port) { |client| assert_talks(client) }
       assert_healthy(server)
     end
     assert_empty log
