@@ -200,6 +200,15 @@ class ChannelTest < CollectionsTest
     assert_equal (0...channel.max).to_a, Array.new(channel.max) { channel.pop }.select(&:intact?).map(&:number)
   end
 
+  # Without a write barrier, minor collections free what an old channel was given later.
+  def test_an_old_channel_keeps_young_objects
+    channel = Kino::Channel.new(300)
+    alive
+    elsewhere { channel.max.times { |number| channel << Payload.make(number) } && nil }
+    collect_young_objects
+    assert_equal (0...channel.max).to_a, Array.new(channel.max) { channel.pop }.select(&:intact?).map(&:number)
+  end
+
   def test_an_inherited_channel_says_that_it_belongs_to_another_process
     channel = full
     waiting = asleep { Kino::Channel.new(1).pop }

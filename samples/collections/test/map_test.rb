@@ -208,6 +208,15 @@ class MapTest < CollectionsTest
     assert(map.to_h.all? { |key, value| value == "value #{key.number}" && map[key] == value })
   end
 
+  # Without a write barrier, minor collections free what an old map was given later.
+  def test_an_old_map_keeps_young_objects
+    map = Kino::Map.new
+    alive
+    elsewhere { 300.times { |number| map[Payload.make(number)] = Payload.make(number) } && nil }
+    collect_young_objects
+    assert(map.to_h.all? { |key, value| key.intact? && value.intact? })
+  end
+
   def test_a_forked_child_has_the_contents
     map = map_of((0...times(500)).to_h { |number| [[number].freeze, Payload.make(number)] })
     counter = Kino::Counter.new(5)

@@ -59,6 +59,12 @@ class CollectionsTest < Minitest::Test
     ObjectSpace.each_object(klass).count
   end
 
+  # After it, garbage that minor collections find has been overwritten. An object is old after a few collections.
+  def collect_young_objects
+    5.times { GC.start(full_mark: false) }
+    Array.new(1000) { |number| "overwritten #{number}" }
+  end
+
   def elsewhere(&block) = Thread.new(&block).value
 
   def colliding(number) = Ractor.make_shareable(Colliding.new(number))
