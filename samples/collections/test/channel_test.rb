@@ -160,7 +160,7 @@ class ChannelTest < CollectionsTest
 
   # As above, in two Ractors: the killed threads share native threads with others of their Ractor.
   def test_receivers_killed_in_ractors_lose_nothing
-    skip "such programs hang on this Ruby, also without kino" if UNPINNED_THREADS
+    skip "such programs hang on this Ruby, also without kino" if ENDED_THREADS_HANG
     channel = Kino::Channel.new(4)
     many = times(1000)
     receivers = Array.new(2) do |seed|

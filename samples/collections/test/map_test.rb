@@ -152,7 +152,7 @@ class MapTest < CollectionsTest
 
   # Threads of two Ractors are killed wherever they are (each computes for a slice first, so few of them); the map remains usable, and keeps nothing that is not in it.
   def test_killed_threads_leave_the_map_whole
-    skip "such programs hang on this Ruby, also without kino" if UNPINNED_THREADS
+    skip "such programs hang on this Ruby, also without kino" if ENDED_THREADS_HANG
     before = alive
     map = Kino::Map.new
     workers = Array.new(2) do |seed|
