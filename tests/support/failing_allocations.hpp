@@ -129,16 +129,17 @@ inline void serve_or_drop(exchange::reply const& each) {
 
 }  // namespace allocation_test
 
-void* operator new(std::size_t size) {
+// Not inlined: g++ would warn of memory from operator new that is freed.
+[[gnu::noinline]] void* operator new(std::size_t size) {
   void* const place = allocation_test::fails() ? nullptr : std::malloc(size);
   if (!place) throw std::bad_alloc();
   return place;
 }
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
   return allocation_test::fails() ? nullptr : std::malloc(size);
 }
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
 
 #ifdef KINO_TEST_WRAPS_MALLOC
 extern "C" {

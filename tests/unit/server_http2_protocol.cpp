@@ -205,11 +205,11 @@ TEST_CASE("what is wrong with a request is said by a status, and other streams g
       {"another host", {{"host", "other.example"}}, 400},
       {"an expectation", {{"expect", "miracles"}}, 417},
   };
-  for (auto const& [what, header, status] : all) {
-    CAPTURE(what);
-    auto const asked = here.peer.request("GET", "/", header);
+  for (auto const& each : all) {
+    INFO(each.what);
+    auto const asked = here.peer.request("GET", "/", each.header);
     here.settle();
-    CHECK(here.peer.at(asked).status == status);
+    CHECK(here.peer.at(asked).status == each.status);
     CHECK(here.peer.at(asked).closed);
   }
   auto const large = here.peer.request("POST", "/", {{"content-length", "1001"}}, true);

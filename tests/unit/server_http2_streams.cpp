@@ -158,13 +158,13 @@ TEST_CASE("a client that sends a header on a stream that it has ended loses its 
       {"trailers behind a reset", get_request(3, end_headers) + frame(rst_stream, 0, 3, number(NGHTTP2_CANCEL)), get_request(3)},
       {"a stream that was passed over", get_request(5), get_request(3)},
   };
-  for (auto const& [what, before, stray] : all) {
-    INFO(what);
+  for (auto const& each : all) {
+    INFO(each.what);
     talk here;
     by_hand it(here);
-    it.send(std::string(preface) + frame(settings, 0, 0) + before);
+    it.send(std::string(preface) + frame(settings, 0, 0) + each.before);
     it.answer_all();
-    it.send(stray);
+    it.send(each.stray);
     CHECK(it.goaways == std::vector<std::uint32_t>{NGHTTP2_STREAM_CLOSED});
     CHECK(it.wire->sees_end());
     CHECK(here.requests.empty());

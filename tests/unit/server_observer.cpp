@@ -217,11 +217,13 @@ TEST_CASE("expired and dropped requests are reported as expired and abandoned") 
 }
 
 TEST_CASE("a refused request is reported once, and requests behind it are not") {
-  for (auto const& [request, status] : {std::pair<std::string, int>{"GET / HTTP/1.1\r\n\r\n", 400},
-                                        {"nonsense\r\n\r\n", 400},
-                                        {"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
-                                        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n", 413},
-                                        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdeX", 400}}) {
+  for (auto const& each : {std::pair<std::string, int>{"GET / HTTP/1.1\r\n\r\n", 400},
+                           {"nonsense\r\n\r\n", 400},
+                           {"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
+                           {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n", 413},
+                           {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdeX", 400}}) {
+    std::string const request = each.first;
+    int const status = each.second;
     CAPTURE(request);
     place at;
     REQUIRE(at.asking.send(request + get("/behind")));
