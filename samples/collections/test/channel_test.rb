@@ -179,6 +179,20 @@ class ChannelTest < CollectionsTest
     assert_equal (0...many).to_a, receivers.flat_map { |ractor| result_of(ractor) }.sort
   end
 
+  # Ractors that end by an exception while others wait: each object was taken once, and the channel goes on.
+  def test_ractors_that_raise_stop_no_other
+    before = alive
+    channel = Kino::Channel.new(2)
+    ractors = (1..4).map do |many|
+      Ractor.new(channel, many) { |from, count| raise IOError, Array.new(count) { from.pop.number }.join(" ") }
+    end
+    elsewhere { 10.times { |number| channel << Payload.make(number) } && nil }
+    taken = ractors.flat_map { |ractor| assert_raises(Ractor::RemoteError) { result_of(ractor) }.cause.message.split }
+    assert_equal (0..9).to_a, taken.map(&:to_i).sort
+    assert_operator alive, :<=, before + STRAYS
+    assert_same :next, (channel << :next).pop
+  end
+
   def test_unreachable_channels_are_collected_with_their_contents
     before = alive
     channels = alive(Kino::Channel)
