@@ -9,16 +9,20 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
+#include <future>
+#include <memory>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace server = kino::server;
@@ -141,6 +145,98 @@ TEST_CASE("the errors about an address in use and a path that is too long contai
   taken.binds.front() = {{}, 0, std::string(200, 'x')};
   server::http_server third(taken, requests);
   CHECK_THROWS_WITH_AS(third.listen(), doctest::Contains("unix:xxx"), std::system_error);
+}
+
+TEST_CASE("a listener takes a socket that listens already, and leaves the caller's descriptor open") {
+  desk first_requests;
+  desk second_requests;
+  serving_threads const serving(second_requests, 1, respond);
+  auto first = std::make_unique<running_http_server>(first_requests);
+  server::options inherited = patient_settings();
+  inherited.binds.front() = first->get().addresses().front();
+  int const kept = ::dup(*inherited.binds.front().socket);
+  inherited.binds.front().socket = kept;
+  running_http_server second(second_requests, inherited);
+  CHECK(second.port() == first->port());
+  first.reset();
+  client asking(second.port());
+  REQUIRE(asking.send(request));
+  CHECK(asking.read_response().body == "served");
+  CHECK(::fcntl(kept, F_GETFD) >= 0);
+  CHECK(*second.get().addresses().front().socket != kept);
+  ::close(kept);
+}
+
+TEST_CASE("what is no listening stream socket is not taken") {
+  desk requests;
+  int pipe_ends[2];
+  REQUIRE(::pipe(pipe_ends) == 0);
+  for (int const socket : {::socket(AF_INET, SOCK_STREAM, 0), ::socket(AF_INET, SOCK_DGRAM, 0), pipe_ends[0], pipe_ends[1]}) {
+    server::options chosen = patient_settings();
+    chosen.binds.front().socket = socket;
+    server::http_server http(chosen, requests);
+    CHECK_THROWS_WITH_AS(http.listen(), doctest::Contains("cannot use the socket for 127.0.0.1"), std::system_error);
+    ::close(socket);
+  }
+}
+
+namespace {
+
+// Keeps the I/O thread with the first request until the test lets it go.
+class slow_desk final : public server::request_handler {
+public:
+  void handle(exchange::reply&& reply) noexcept override {
+    if (!std::exchange(kept_, true)) {
+      kept.set_value();
+      go_on.get_future().wait();
+    }
+    answer(reply, "served");
+  }
+  int status_for(kino::ending, exchange&) noexcept override { return 500; }
+  void refused(int) noexcept override {}
+  void quiet() noexcept override { quiet_.store(true); }
+  [[nodiscard]] bool is_quiet() const { return quiet_; }
+
+  std::promise<void> kept;
+  std::promise<void> go_on;
+
+private:
+  bool kept_ = false;
+  std::atomic<bool> quiet_{false};
+};
+
+}  // namespace
+
+TEST_CASE("a server that stops accepting takes the clients that wait in the kernel, and is not idle before") {
+  slow_desk requests;
+  running_http_server http(requests);
+  client first(http.port());
+  REQUIRE(first.send(request));
+  requests.kept.get_future().wait();
+  std::vector<client> waiting;
+  for (int i = 0; i < 10; ++i) REQUIRE(waiting.emplace_back(http.port()).send(request));
+  http.get().stop_accepting();
+  http.get().begin_drain();
+  first.close();
+  CHECK(!requests.is_quiet());
+  requests.go_on.set_value();
+  for (client& each : waiting) CHECK(each.read_response().body == "served");
+  await([&] { return requests.is_quiet(); });
+}
+
+TEST_CASE("a connection that is idle when the server drains may still send the request that its client has begun") {
+  desk requests;
+  serving_threads const serving(requests, 1, respond);
+  running_http_server http(requests);
+  client fresh(http.port());
+  client kept(http.port());
+  REQUIRE(kept.send(request));
+  CHECK(kept.read_response().status == 200);
+  http.get().begin_drain();
+  REQUIRE(kept.send(request));
+  CHECK(kept.read_response().body == "served");
+  CHECK(kept.ended());
+  CHECK(fresh.ended());  // after tuning::drain_grace
 }
 
 TEST_CASE("a Unix socket's file has the given mode, whatever the umask") {

@@ -66,6 +66,10 @@ private:
   // Returns what went wrong; empty if nothing did.
   std::string find_wrong() {
     run_until_quiet();
+    if (drained_) {
+      http_.first_thread().deadlines().run(server::clock::now() + server::tuning::drain_grace);
+      run_until_quiet();
+    }
     for (std::size_t i = 0; i != clients_.size() && wrong_.empty(); ++i) check(clients_[i], i);
     if (!queue_.empty()) fail("a request waits for a worker");
     for (auto const& each : workers_) {

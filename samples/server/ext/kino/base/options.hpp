@@ -42,6 +42,8 @@ struct bind_address {
   std::optional<unsigned> mode = std::nullopt;
   /// Whether its connections are encrypted; then options::tls is set.
   bool tls = false;
+  /// A descriptor of a socket that listens there already, which the listener duplicates; none: it opens one.
+  std::optional<int> socket = std::nullopt;
 
   [[nodiscard]] bool local() const { return !path.empty(); }
   /// Whether the path is '@' and a name in Linux's abstract namespace: then there is no file.
@@ -108,8 +110,9 @@ inline constexpr std::uint32_t connection_window = 1024 * 1024;
 inline constexpr std::uint32_t collecting_window = 512 * 1024;
 /// HTTP/2: bytes of frames that are sent in one write.
 inline constexpr std::size_t frames_size = 64 * 1024;
-/// HTTP/2: time for a client to learn that it should begin no more requests, before those that it begins are refused.
-inline constexpr std::chrono::seconds goaway_grace{1};
+/// How long an idle connection is kept when the server is being stopped: the client may have begun a request. HTTP/2:
+/// time for a client to learn that it should begin no more requests, before those that it begins are refused.
+inline constexpr std::chrono::seconds drain_grace{1};
 /// Memory for collected bodies that an I/O thread keeps, in blocks of at most this size.
 inline constexpr std::size_t spare_bodies = 32;
 inline constexpr std::size_t spare_capacity = 128 * 1024;

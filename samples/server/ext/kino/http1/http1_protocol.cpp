@@ -252,7 +252,7 @@ void http1_protocol::drain() {
     end_tunnel();
     if (linger_due_) return linger();
   }
-  if (!current_) pipeline_.close_after_last();
+  alarm_.set(clock::now() + tuning::drain_grace);
 }
 
 void http1_protocol::close() noexcept {

@@ -26,13 +26,14 @@ http1_protocol::time_limit http1_protocol::next_limit(clock::time_point now) {
   }
   if (current_ && parser_.in_head()) return {receiving_since_ + limits_.header_timeout, phase::head};
   if (current_ && paused_ != pause::body_full) return {receiving_.due(), phase::body};
+  bool const draining = shared_.draining.load(std::memory_order_relaxed);  // see protocol::drain
   if (status.waiting == 0) {
     auto const timeout = ordinal_ == 0 ? limits_.header_timeout : limits_.keep_alive_timeout;
-    return {status.since + timeout, phase::idle};
+    return {status.since + (draining ? tuning::drain_grace : timeout), phase::idle};
   }
   // A worker is busy with it, which is not for us to limit. Look again later, when the
   // connection may be idle.
-  return {now + limits_.keep_alive_timeout, phase::idle};
+  return {now + (draining ? tuning::drain_grace : limits_.keep_alive_timeout), phase::idle};
 }
 
 void http1_protocol::too_late(phase of, clock::time_point now) {
@@ -47,7 +48,10 @@ void http1_protocol::too_late(phase of, clock::time_point now) {
                   ? "the client does not read its response"
                   : "the client reads its response more slowly than min_response_rate"});
       break;
-    case phase::idle: break;
+    case phase::idle:
+      // In order, and the client may still have sent a request: it sees the end, and not a reset.
+      if (shared_.draining.load(std::memory_order_relaxed)) return pipeline_.close_after_last();
+      break;
   }
   host_.close();
 }

@@ -101,7 +101,7 @@ void http2_protocol::drain() {
     session_.announce_end();
     pump();
   });
-  alarm_.set(announced_at_ + tuning::goaway_grace);
+  alarm_.set(announced_at_ + tuning::drain_grace);
 }
 
 void http2_protocol::on_pong() {

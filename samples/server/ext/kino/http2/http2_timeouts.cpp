@@ -15,8 +15,8 @@ void http2_protocol::check_timeouts(clock::time_point now) {
   locked([&] {
     if (closing_) return;
     if (announced_ && !ending_) {
-      if (now >= announced_at_ + tuning::goaway_grace) end_requests();
-      else next = announced_at_ + tuning::goaway_grace;
+      if (now >= announced_at_ + tuning::drain_grace) end_requests();
+      else next = announced_at_ + tuning::drain_grace;
     }
     if (!streams_ && !ending_ && now >= idle_since_ + limits_.keep_alive_timeout) end_requests();
     if (in_header() && now >= http2_state::of(*streams_).begun_at + limits_.header_timeout) {

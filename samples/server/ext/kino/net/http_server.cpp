@@ -64,18 +64,27 @@ void http_server::start() {
 }
 
 void http_server::stop_accepting() noexcept {
-  accepting_.store(false, std::memory_order_relaxed);
+  if (!accepting_.exchange(false, std::memory_order_relaxed)) return;
+  // Counts as a live connection until the listeners have accepted the last ones.
+  live_.fetch_add(1, std::memory_order_relaxed);
+  last_clients_due_.store(true, std::memory_order_release);  // pairs with follow_accepting, which then sees accepting_
   listeners_notice_->send();
 }
 
 void http_server::follow_accepting() noexcept {
+  bool const last_clients = last_clients_due_.exchange(false, std::memory_order_acquire);  // pairs with stop_accepting
   bool const accepting = accepting_.load(std::memory_order_relaxed);
   for (auto const& one : listeners_) accepting ? one->start() : one->stop();
   if (tls_ && !accepting) tls_->stop();
+  if (last_clients) leave_live();
+}
+
+void http_server::announce_drain() noexcept {
+  draining_.store(true, std::memory_order_relaxed);  // see draining
 }
 
 void http_server::begin_drain() noexcept {
-  draining_.store(true, std::memory_order_relaxed);  // see draining
+  announce_drain();
   for (auto const& thread : threads_) thread->look_at_server();
 }
 

@@ -48,8 +48,11 @@ public:
   /// The bound addresses.
   [[nodiscard]] std::vector<bind_address> addresses() const;
   void start();
+  /// Accepts the connections that wait in the backlog, and closes the listening sockets.
   void stop_accepting() noexcept;
-  /// Closes idle connections, and the others once they have their responses.
+  /// From now on, responses of HTTP/1 tell their clients that the connection ends.
+  void announce_drain() noexcept;
+  /// Closes connections that are idle for tuning::drain_grace, and the others once they have their responses.
   void begin_drain() noexcept;
   /// Closes all connections immediately, even active ones.
   void close_connections() noexcept;
@@ -59,9 +62,10 @@ public:
   /// The thread that accepts; also for the handler's timers.
   [[nodiscard]] io_thread& first_thread() { return *threads_.front(); }
 
-  /// Number of connections that are active or may soon be.
+  /// Number of connections that are active or may soon be, and one more until `stop_accepting` has taken effect.
   [[nodiscard]] std::size_t live() const { return live_.load(std::memory_order_acquire); }
-  /// Number of accepted connections. If it is zero, live() is zero too, unless a client connects in between.
+  /// Number of accepted connections. If it is zero, live() is zero too, unless a client connects in
+  /// between, or `stop_accepting` has not taken effect.
   [[nodiscard]] std::size_t connections() const {
     // acquire: pairs with connection_closed, where a connection stops being live first.
     return connections_.load(std::memory_order_acquire);
@@ -114,6 +118,7 @@ private:
   std::atomic<std::size_t> live_{0};
   std::atomic<bool> turned_away_{false};
   std::atomic<bool> accepting_{false};
+  std::atomic<bool> last_clients_due_{false};
   std::atomic<bool> draining_{false};
   std::atomic<bool> closing_{false};
   bool running_ = false;

@@ -55,12 +55,15 @@ constexpr std::size_t refusals_in_a_row = 256;
 
 listener::listener(http_server& http, io_thread& home, bind_address const& where)
     : http_(http), where_(where), socket_(home.context()), pause_(home.deadlines(), [this] { go_on(); }) {
-  if (where_.local()) {
+  if (where_.socket) {
+    take(*where_.socket);
+  } else if (where_.local()) {
     bind_local();
   } else {
     bind_tcp();
   }
   if (::listen(socket_.native_handle(), SOMAXCONN) != 0) fail("listen on", errno);
+  where_.socket = socket_.native_handle();
 }
 
 void listener::fail(char const* doing, int error) const {
@@ -68,14 +71,30 @@ void listener::fail(char const* doing, int error) const {
                           std::string("kino: cannot ") + doing + " " + where_.text());
 }
 
-void listener::open(int family) {
-  int const socket = open_socket(family);
+// `socket`: a result of socket_calls.hpp.
+void listener::own(int socket) {
   if (socket < 0) fail("open a socket for", errno);
   try {
     socket_.assign(socket);
   } catch (...) {
     ::close(socket);
     throw;
+  }
+}
+
+void listener::take(int socket) {
+  int listens = 0;
+  int type = 0;
+  socklen_t length = sizeof listens;
+  bool const told = ::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 &&
+                    ::getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
+  if (!told) fail("use the socket for", errno);
+  if (listens == 0 || type != SOCK_STREAM) fail("use the socket for", EINVAL);
+  own(duplicate_socket(socket));
+  if (where_.local()) {
+    local_ = {"localhost", "80"};
+  } else {
+    find_address();
   }
 }
 
@@ -91,18 +110,26 @@ void listener::bind_tcp() {
                                 ::gai_strerror(error) + ")");
   }
   std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> const owned(found, &::freeaddrinfo);
-  open(found->ai_family);
+  own(open_socket(found->ai_family));
   int const socket = socket_.native_handle();
   int const on = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(socket, found->ai_addr, found->ai_addrlen) != 0) fail("listen on", errno);
+  find_address();
+}
+
+// Also prepares the socket of a TCP address for accepting.
+void listener::find_address() {
+  int const socket = socket_.native_handle();
+  int const on = 1;
   // Accepted sockets inherit it: a response must not wait for the acknowledgement of the previous one.
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (::bind(socket, found->ai_addr, found->ai_addrlen) != 0) fail("listen on", errno);
   sockaddr_storage bound{};
   socklen_t length = sizeof bound;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &length) != 0) {
     fail("find the port of", errno);
   }
+  if (bound.ss_family != AF_INET && bound.ss_family != AF_INET6) fail("use the socket for", EAFNOSUPPORT);
   local_ = text_of(bound);
   local_.secure = where_.tls;
   where_.port = static_cast<std::uint16_t>(std::stoi(local_.port));
@@ -123,7 +150,7 @@ void listener::bind_local() {
     fail("listen on", EAFNOSUPPORT);  // Elsewhere it would be a file in the working directory.
 #endif
   }
-  open(AF_UNIX);
+  own(open_socket(AF_UNIX));
   if (::bind(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
     fail("listen on", errno);
   }
@@ -137,6 +164,8 @@ void listener::bind_local() {
 }
 
 void listener::stop() noexcept {
+  // Clients in the kernel's queue believe that they are connected, and closing the socket would reset them.
+  if (waiting_ && !failing_) accept();
   asio::error_code ignored;
   pause_.clear();
   socket_.close(ignored);

@@ -18,7 +18,8 @@ namespace kino::server {
 class http_server;
 class io_thread;
 
-/// A listener binds one address and hands the connections it accepts to the http_server.
+/// A listener binds one address, or takes a socket that listens there, and hands the connections it accepts to the
+/// http_server.
 ///
 /// Errors while accepting are logged, and accepting is retried later; they never end the process. If
 /// the process has no descriptor left, clients get 503 through a reserved one.
@@ -33,17 +34,21 @@ public:
   listener(http_server& http, io_thread& home, bind_address const& where);
   listener(listener const&) = delete;
 
-  /// The bound address; port 0 is replaced by the port that the system chose.
+  /// The bound address; port 0 is replaced by the port that the system chose, and `socket` is this listener's descriptor,
+  /// which is open until `stop`.
   [[nodiscard]] bind_address const& where() const { return where_; }
 
   /// Starts accepting, also again after it stopped because of too many connections.
   void start() noexcept;
+  /// Accepts the connections that wait, and closes the socket.
   void stop() noexcept;
 
 private:
-  void open(int family);
+  void own(int socket);
+  void take(int socket);
   void bind_tcp();
   void bind_local();
+  void find_address();
   void fail(char const* doing, int error) const;
   void wait() noexcept;
   void accept() noexcept;

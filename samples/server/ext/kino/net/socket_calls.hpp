@@ -67,6 +67,17 @@ inline bool open_socket_pair(int (&ends)[2]) noexcept {
 #endif
 }
 
+/// A descriptor of the socket that another one refers to, set up; -1 with errno. What is set up holds for both.
+inline int duplicate_socket(int socket) noexcept {
+  int const copy = ::fcntl(socket, F_DUPFD_CLOEXEC, 3);
+  int const flags = copy < 0 ? -1 : ::fcntl(copy, F_GETFL);
+  if (copy < 0 || flags < 0 || ::fcntl(copy, F_SETFL, flags | O_NONBLOCK) == 0) return set_up_socket(copy);
+  int const error = errno;
+  ::close(copy);
+  errno = error;
+  return -1;
+}
+
 /// The next connection of `listening`, set up, and its address; -1 with errno.
 inline int accept_socket(int listening, sockaddr_storage& from) noexcept {
   socklen_t length = sizeof from;
