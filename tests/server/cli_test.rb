@@ -200,7 +200,7 @@ class CliTest < ServerTest
       config/puma.rb:3: preload_app!
         not needed: kino runs in one process and does not fork, so the app is always loaded once
       config/puma.rb:4: plugin :tmp_restart
-        do this instead: restart kino by what starts it, such as systemd; a file is not watched
+        do this instead: `kill -USR2 PID` restarts without downtime; a file is not watched
 
       The file reads these variables of the environment: PORT (set).
       If production has other ones, set them and translate again.

@@ -220,6 +220,22 @@ class ShutdownTest < ServerTest
     end
   end
 
+  covers :drain_delay
+  test "during drain_delay, connections are accepted, and responses close them" do |mode|
+    process = child(mode, ["--drain-delay", "3600", "--control-bind", "unix://#{socket = File.join(directory, "control")}"])
+    kept = Client.new(process.port)
+    assert_equal 200, Client.open(socket) { |client| client.get("/ready").status }
+    refute_predicate kept.get("/"), :closes?
+    process.signal("TERM")
+    eventually("responses close their connections") { Client.open(process.port) { |client| client.get("/").closes? } }
+    assert_predicate kept.get("/"), :closes?
+    assert_equal 503, Client.open(socket) { |client| client.get("/ready").status }
+    process.signal("INT")
+    assert_equal 1, process.status, process.log
+  ensure
+    kept&.close
+  end
+
   # As from a terminal and from a parent process that forwards its signals.
   test "a signal that arrives twice at once counts as one" do |mode|
     process = child(mode, [])
@@ -274,8 +290,8 @@ class ShutdownTest < ServerTest
     assert_equal 0, process.status, process.log
   end
 
-  # Ruby raises a SignalException for these in the main thread.
-  %w[USR2 ALRM].each do |signal|
+  # Ruby raises a SignalException for it in the main thread.
+  %w[ALRM].each do |signal|
     test "after #{signal}, a request in flight is completed and the socket's file removed" do |mode|
       directory = Dir.mktmpdir("kino")
       path = File.join(directory, "socket")

@@ -34,11 +34,12 @@ class Child
     [child.status, child.log]
   end
 
-  def initialize(command, env: {}, chdir: Dir.pwd)
+  # +descriptors+: further ones that the process gets, by number.
+  def initialize(command, env: {}, chdir: Dir.pwd, **descriptors)
     @reader, writer = IO.pipe
     @log = +""
     env = { "RUBYLIB" => Child.load_path, "NO_COLOR" => "1" }.merge(env)
-    @pid = Process.spawn(env, *command, out: writer, err: writer, in: File::NULL, chdir: chdir)
+    @pid = Process.spawn(env, *command, out: writer, err: writer, in: File::NULL, chdir: chdir, **descriptors)
     writer.close
   end
 
@@ -61,6 +62,13 @@ class Child
   rescue EOFError
     finish
     raise "the child ended without a line like #{pattern.inspect}:\n#{@log}"
+  end
+
+  # Reads what is there.
+  def read_more
+    loop { @log << @reader.read_nonblock(65_536) }
+  rescue IO::WaitReadable, EOFError
+    nil
   end
 
   def read_to_end

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "app/launch"
 require_relative "config/command_line"
 require_relative "config/config_file"
 require_relative "config/settings"
@@ -25,6 +26,7 @@ module Kino
 
     # Returns the exit status.
     def run
+      Launch.of_this_process
       # A mistake does not prevent --help and --version, and --check reports it with a status of its own.
       settings unless @line.mistakes.empty? || %i[help version check].include?(@line.command)
       __send__(@line.command).tap { @out.flush }

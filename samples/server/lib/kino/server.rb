@@ -8,6 +8,7 @@ require_relative "app/banner"
 require_relative "control/control_plane"
 require_relative "listen/certificates"
 require_relative "app/error_stream"
+require_relative "app/launch"
 require_relative "errors"
 require_relative "workers/encodings"
 require_relative "workers/heap_reserve"
@@ -17,7 +18,7 @@ require_relative "app/mode"
 require_relative "native"
 require_relative "app/pid_file"
 require_relative "config/settings"
-require_relative "app/signals"
+require_relative "app/runner"
 require_relative "workers/supervisor"
 
 module Kino
@@ -30,10 +31,6 @@ module Kino
   class Server
     EMBEDDED_DEFAULTS = { port: 0 }.freeze
     SPARE_SLOTS = 2
-    WORKERS_PER_CPU = 16
-    # Waiting handlers need workers, not CPUs, so a small machine needs as many Ractors as a larger one.
-    LEAST_DEFAULT_RACTORS = 64
-    MOST_DEFAULT_WORKERS = 128
     # How long workers may take to exit once no request is left, and how long after they have been aborted at the
     # end of shutdown_timeout.
     DEPARTURE_SECONDS = 5
@@ -56,7 +53,8 @@ module Kino
       decision = Mode.decide(@settings[:mode], app, check: check_command)
       @mode = decision.mode
       Log.line(decision.remark) if decision.remark
-      settle
+      Topology.settle(@settings, @mode)
+      @settings.settle(:log_requests) { AccessLog.wanted?(@settings) }
       @addresses = []
       @state = :new
       @lock = Mutex.new
@@ -76,28 +74,16 @@ module Kino
       self
     end
 
-    # Serves until a signal requests the end: INT, TERM and QUIT drain in-flight requests, a second one ends the
-    # process immediately, USR1 logs statistics, HUP reopens logs and reads certificates again or, when the log is a terminal, stops. Any other end of this method, by another signal's
-    # exception or `exit`, also drains in-flight requests first.
+    # Serves until a signal requests the end: INT, TERM and QUIT drain in-flight requests, a second one ends the process
+    # immediately. USR1 logs statistics. HUP reopens logs and reads certificates again or, when the log is a terminal, stops.
+    # USR2 starts the program again with the listening sockets, and stops this process when the new one is ready. Any other
+    # end of this method, by another signal's exception or `exit`, also drains in-flight requests first.
     def run(banner: $stderr)
       # Apps log there, and a pipe would get their lines late.
       $stdout.sync = true
-      settings.remarks.each { |sentence| Log.line(sentence) }
-      @signals = signals = Signals.new { cancel_start }
-      signals.trap
-      start
-      Banner.show(self, banner) if banner
-      warning = Banner.warning(mode)
-      Log.line(warning) if warning
-      signals.serve(self)
+      @runner = Runner.new(self, banner)
+      @runner.run
       self
-    rescue StartCancelled => e
-      Log.line(e.message)
-      self
-    ensure
-      signals&.stopping!
-      shutdown if running?
-      signals&.restore
     end
 
     # Returns when the server has stopped.
@@ -106,9 +92,10 @@ module Kino
       self
     end
 
-    # Stops: accepts no new connections, answers accepted requests for up to +timeout+ seconds, and aborts the rest.
-    # Returns true if no request had to be aborted. Further calls wait for the first and return its result.
-    def shutdown(timeout: settings[:shutdown_timeout])
+    # Stops: lets responses close their connections for +delay+ seconds, accepts no new connections, answers accepted
+    # requests for up to +timeout+ seconds, and aborts the rest. Returns true if no request had to be aborted. Further
+    # calls wait for the first and return its result.
+    def shutdown(timeout: settings[:shutdown_timeout], delay: 0)
       # A forked child does not have the threads and must not stop the parent's server.
       return false if @pid && @pid != Process.pid
 
@@ -121,7 +108,7 @@ module Kino
       end
       # On a separate Thread, so the caller waits in Ruby: Rubies before 3.3 deliver signals only to a main Thread
       # that waits there, and a second signal must be delivered.
-      stop_on_a_thread(timeout) if first
+      stop_on_a_thread(timeout, delay) if first
       wait
       @clean
     end
@@ -134,7 +121,7 @@ module Kino
 
     # Begins to stop and returns at once; #wait returns when that is done.
     def request_stop
-      @signals ? @signals.push(:stop) : Thread.new { shutdown }
+      @runner ? @runner.stop_soon : Thread.new { shutdown }
     end
 
     # Reads the certificate files again, for new connections. If they cannot be used, the log says why, and nothing changes.
@@ -165,6 +152,27 @@ module Kino
       @state == :running
     end
 
+    # Lets a start in another Thread fail with StartCancelled; may be called in the trap of a signal.
+    def cancel_start
+      @cancelled = true
+      @supervisor&.cancel
+    end
+
+    # Copies of the listening sockets, for another process.
+    def listening_sockets
+      @lock.synchronize do
+        raise Error, "this server does not accept connections" unless @state == :running
+
+        [*@listeners.sockets, *@control&.sockets]
+      end
+    end
+
+    # Another process serves the addresses from now on: the files of Unix sockets are its own.
+    def leave_addresses
+      @listeners.leave_files
+      @control&.leave(@id)
+    end
+
     # The current statistics, or the final ones after the end.
     def stats
       snapshot = @final_stats
@@ -182,25 +190,18 @@ module Kino
       ["kino --check", *file&.shellescape].join(" ")
     end
 
-    def settle
-      cpus = Native.available_parallelism
-      ractor = mode == :ractor
-      least = ractor ? LEAST_DEFAULT_RACTORS : 1
-      settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
-      settings.settle(:threads) { ractor ? 1 : 3 }
-      settings.settle(:log_requests) { AccessLog.wanted?(settings) }
-      settings.settle(:concurrency) { ractor ? cpus : 1 }
-    end
-
     def boot
       Native.start_log
-      wanted = addresses_to_bind
+      inherited = Launch.of_this_process.take_sockets
+      predecessor = Launch.of_this_process.predecessor
+      @control = ControlPlane.for(settings, inherited)
+      wanted = addresses_to_bind(inherited)
+      inherited&.drop_others { |sentence| Log.line(sentence) }
       @certificates = Certificates.new(settings[:tls]) if settings[:tls]
-      @control = ControlPlane.for(settings)
       AccessLog.check(settings)
-      @pid_file = PidFile.create(settings[:pidfile]) if settings[:pidfile]
+      create_pid_file unless predecessor
       @id = Native.create(native_config(wanted))
-      @control&.start(@id, self)
+      @control&.start(@id, self) unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open
       Encodings.load_all if mode == :ractor
@@ -211,16 +212,19 @@ module Kino
       @supervisor.start
       Native.start(@id)
       @certificates&.watch(@id)
+      if predecessor # It answers, and has its file, until this process is ready.
+        @control&.start(@id, self)
+        create_pid_file
+      end
+      inherited&.close
       become(:running)
     rescue Exception
       give_up
       raise
     end
 
-    # Runs in the trap of a signal.
-    def cancel_start
-      @cancelled = true
-      @supervisor&.cancel
+    def create_pid_file
+      @pid_file = PidFile.create(settings[:pidfile], replaces: Launch.of_this_process.predecessor) if settings[:pidfile]
     end
 
     # Undoes a partial start.
@@ -238,8 +242,13 @@ module Kino
       become(:stopped)
     end
 
-    def addresses_to_bind
-      Address.all(settings[:bind], settings[:port], tls: !settings[:tls].nil?).flat_map(&:to_bind)
+    # A server without an address of its own listens on those that its process has inherited.
+    def addresses_to_bind(inherited = nil)
+      tls = !settings[:tls].nil?
+      return inherited.claim_all(tls: tls) if inherited && %i[bind port].all? { |name| settings.source(name) == :default }
+
+      wanted = Address.all(settings[:bind], settings[:port], tls: tls).flat_map(&:to_bind)
+      inherited ? inherited.claim(wanted) : wanted
     end
 
     def native_config(wanted)
@@ -248,14 +257,16 @@ module Kino
                             slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
     end
 
-    def stop_on_a_thread(timeout)
-      Thread.new { stop(timeout) }.name = "kino shutdown"
+    def stop_on_a_thread(timeout, delay)
+      Thread.new { stop(timeout, delay) }.name = "kino shutdown"
     rescue ThreadError
-      stop(timeout) # no thread to be had
+      stop(timeout, delay) # no thread to be had
     end
 
-    def stop(timeout)
+    def stop(timeout, delay)
       @certificates&.stop
+      Native.announce_drain(@id)
+      sleep(delay)
       Native.stop_accepting(@id)
       Native.begin_drain(@id)
       clean = Native.await_idle(@id, timeout)

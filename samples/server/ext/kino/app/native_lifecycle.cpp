@@ -32,8 +32,9 @@ VALUE array_of(gvl const& held, std::vector<bind_address> const& addresses) {
       rb_ary_push(all, pair);
       std::string const& name = one.local() ? one.path : one.host;
       rb_ary_push(pair, rb_utf8_str_new(name.data(), static_cast<long>(name.size())));
-      if (!one.local()) rb_ary_push(pair, INT2FIX(one.port));
-      if (one.tls) rb_ary_push(pair, Qtrue);
+      rb_ary_push(pair, one.local() ? Qnil : INT2FIX(one.port));
+      rb_ary_push(pair, one.tls ? Qtrue : Qfalse);
+      rb_ary_push(pair, INT2FIX(*one.socket));
     }
     return all;
   });
@@ -80,10 +81,12 @@ void define_lifecycle(VALUE native) {
   kino::define_function<settings>(native, "settings");
   kino::define_function<listen_all>(native, "listen");
   kino::define_function<start_control>(native, "start_control");
+  kino::define_function<call<&server::leave_control>>(native, "leave_control");
   kino::define_function<renew_tls>(native, "renew_tls");
   kino::define_function<check_tls>(native, "check_tls");
   kino::define_function<call<&server::start>>(native, "start");
   kino::define_function<call<&server::stop_accepting>>(native, "stop_accepting");
+  kino::define_function<call<&server::announce_drain>>(native, "announce_drain");
   kino::define_function<call<&server::begin_drain>>(native, "begin_drain");
   kino::define_function<await_idle>(native, "await_idle");
   kino::define_function<call<&server::close>>(native, "close");

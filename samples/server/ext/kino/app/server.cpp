@@ -83,9 +83,9 @@ void server::start() {
   phase_.store(server_phase::serving, std::memory_order_relaxed);
 }
 
-void server::stop_accepting() {
+void server::announce_drain() {
   phase_.store(server_phase::draining, std::memory_order_relaxed);
-  http_.stop_accepting();
+  http_.announce_drain();
 }
 
 void server::renew_tls(tls_settings const& settings) {

@@ -63,8 +63,14 @@ public:
   void renew_tls(tls_settings const& settings);
   /// Binds the addresses of the control plane, which then answers until `stop`. There is one if its settings are given.
   [[nodiscard]] std::vector<bind_address> start_control();
+  /// Lets another process answer at these addresses.
+  void leave_control() {
+    if (control_) control_->leave();
+  }
   void start();
-  void stop_accepting();
+  /// The server is about to stop: responses say so, and the control plane's /ready.
+  void announce_drain();
+  void stop_accepting() { http_.stop_accepting(); }
   void begin_drain() { http_.begin_drain(); }
   /// Waits until all accepted requests are answered and all events handled; returns false at `until`.
   [[nodiscard]] bool await_idle(gvl const& held, std::optional<clock::time_point> until);

@@ -8,6 +8,7 @@
 
 #include <kino/convert.hpp>
 
+#include <climits>
 #include <concepts>
 #include <cstdint>
 #include <optional>
@@ -46,6 +47,10 @@ public:
                                   std::to_string(most) + ", not " + std::to_string(number));
     }
     into = static_cast<Number>(number);
+  }
+  template <std::integral Number>
+  void read(char const* name, std::optional<Number>& into) const {
+    if (!NIL_P((*this)[name])) read(name, into.emplace(), 0, static_cast<std::uint64_t>(INT_MAX));
   }
   void read(char const* name, std::optional<tls_settings>& into) const {
     VALUE const hash = (*this)[name];
@@ -125,34 +130,16 @@ private:
   [[nodiscard]] std::string text(VALUE value) const {
     return kino::from_ruby<std::string>(held_, value);
   }
-  [[nodiscard]] bind_address bind(VALUE one) const {
+  [[nodiscard]] bind_address bind(VALUE hash) const {
+    settings_reader const one(held_, hash);
     bind_address made;
-    if (RB_TYPE_P(one, T_STRING)) {
-      made.path = text(one);
-      return made;
-    }
-    kino::protect(held_, [one] { Check_Type(one, T_ARRAY); });
-    if (RARRAY_LEN(one) == 1) {
-      made.path = text(RARRAY_AREF(one, 0));
-      return made;
-    }
-    if (RARRAY_LEN(one) != 2 && RARRAY_LEN(one) != 3) {
-      throw std::invalid_argument("kino: a bind is [host, port], [host, port, tls], [path] or [path, mode]");
-    }
-    made.host = text(RARRAY_AREF(one, 0));
-    VALUE const port_or_mode = RARRAY_AREF(one, 1);
-    auto const number = kino::from_ruby<long>(held_, port_or_mode);
-    if (made.host.starts_with('/')) {
-      made.path.swap(made.host);
-      made.mode = static_cast<unsigned>(number) & 0777;
-      return made;
-    }
-    if (number < 0 || number > 65535) {
-      throw std::invalid_argument("kino: port " + std::to_string(number) +
-                                  " is not between 0 and 65535");
-    }
-    made.port = static_cast<std::uint16_t>(number);
-    made.tls = RARRAY_LEN(one) == 3 && RTEST(RARRAY_AREF(one, 2));
+    one.read("host", made.host);
+    one.read("port", made.port, 0, 65535);
+    one.read("path", made.path);
+    one.read("tls", made.tls);
+    one.read("mode", made.mode);
+    one.read("socket", made.socket);
+    if (made.host.empty() == made.path.empty()) throw std::invalid_argument("kino: a bind has a host or a path");
     return made;
   }
 

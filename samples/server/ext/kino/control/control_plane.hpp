@@ -41,6 +41,8 @@ public:
   /// Binds the addresses; returns them.
   [[nodiscard]] std::vector<bind_address> listen();
   void start() { http_.start(); }
+  /// Another process answers from now on. Any thread.
+  void leave() { http_.stop_accepting(); }
   void stop();
 
   /// Where Ruby finds the questions that only it can answer.

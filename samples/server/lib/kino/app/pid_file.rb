@@ -12,11 +12,13 @@ module Kino
     # processes are not exact.
     TOLERANCE_SECONDS = 2
 
-    # Writes the file. Raises PidFileError if another process has it, or it cannot be written.
-    def self.create(path) = new(path).tap(&:create)
+    # Writes the file. Raises PidFileError if another process has it, except the one with the pid +replaces+, or it cannot
+    # be written.
+    def self.create(path, replaces: nil) = new(path, replaces).tap(&:create)
 
-    def initialize(path)
+    def initialize(path, replaces = nil)
       @path = path
+      @replaces = replaces
     end
 
     def create
@@ -68,7 +70,7 @@ module Kino
 
     # "pid 12 (puma)", if that process runs and is older than the file.
     def owner_of(file, pid)
-      return if pid.zero? || pid == Process.pid || !running?(pid)
+      return if [0, Process.pid, @replaces].include?(pid) || !running?(pid)
 
       began = start_of(pid)
       return if began && began > file.mtime.to_f + TOLERANCE_SECONDS

@@ -7,7 +7,7 @@ module Kino
   # pushes to Queues, because little else is safe there.
   class Signals
     # Other signals raise in the main Thread, as usual in Ruby, and Server#run cleans up.
-    ACTIONS = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
+    ACTIONS = { "INT" => :stop, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats, "USR2" => :restart }.freeze
     # A signal repeated within this time counts once: a terminal and timeout(1) signal the whole process group, and a
     # parent process may forward the signal as well.
     REPEAT_SECONDS = 0.25
@@ -33,19 +33,6 @@ module Kino
     def restore
       @previous.each { |name, handler| Signal.trap(name, handler || "DEFAULT") }
       @previous.clear
-    end
-
-    # Does what events request of +server+, until one requests the end.
-    def serve(server)
-      loop do
-        case self.next
-        when :stop then return
-        when :reopen
-          server.reopen_logs
-          server.reload_certificates
-        when :stats then Log.line("stats #{server.stats}")
-        end
-      end
     end
 
     # Waits for the next event; interruptible, because Ruby runs autoloads of other Ractors on this Thread.

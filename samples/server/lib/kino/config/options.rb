@@ -122,6 +122,9 @@ module Kino
                        "machines can reach; as a flag, other users see it in the list of processes"),
       Option.new(:pidfile, :path, nil, group: :process, native: false, example: "tmp/server.pid", default_text: "none",
                  help: "file for the pid while the server runs; the file of a running process is not replaced"),
+      Option.new(:drain_delay, :seconds, 0.0, group: :process, range: 0..3600, native: false,
+                 help: "time between the signal to stop and the end of accepting: responses already close their connections, and a " \
+                       "load balancer has time to send new ones elsewhere"),
       Option.new(:shutdown_timeout, :seconds, 30.0, group: :process, range: 0..86_400, native: false,
                  help: "time that in-flight requests may take to finish at shutdown")
     ].freeze

@@ -14,18 +14,20 @@ module Kino
     # Other users must not be able to read a file with the token.
     FORBIDDEN_MODE = 0o077
 
-    # nil without +control_bind+. Raises ConfigError.
-    def self.for(settings)
-      new(settings) if settings[:control_bind]
+    # nil without +control_bind+. +inherited+: InheritedSockets, or nil. Raises ConfigError.
+    def self.for(settings, inherited = nil)
+      new(settings, inherited) if settings[:control_bind]
     end
 
     attr_reader :addresses
 
-    def initialize(settings)
+    def initialize(settings, inherited)
       @settings = settings
       @wanted = settings[:control_bind].map { |text| ControlPlane.address(text) }
       @token = ControlPlane.secret(settings[:control_token])
       refuse_open_addresses if @token.empty?
+      @to_bind = @wanted.flat_map(&:to_bind)
+      @to_bind = inherited.claim(@to_bind) if inherited
     end
 
     def self.address(text)
@@ -56,7 +58,7 @@ module Kino
     # In the form that the native code takes. +mode+, +workers+ and +threads+ are those of the server.
     def to_native(mode)
       require_relative "page" # only a server with a control plane needs it
-      { binds: @wanted.flat_map(&:to_bind).map(&:to_native), token: @token, page: ControlPage::TEXT, page_policy: ControlPage::POLICY,
+      { binds: @to_bind.map(&:to_native), token: @token, page: ControlPage::TEXT, page_policy: ControlPage::POLICY,
         mode: mode.to_s, version: VERSION, ruby: RUBY_VERSION,
         workers: @settings[:workers], threads: @settings[:threads], started: Time.now.to_f }
     end
@@ -64,7 +66,7 @@ module Kino
     # Binds the addresses and answers until the native server +id+ of +server+ is stopped.
     def start(id, server)
       require_relative "inquiries" # likewise
-      @listeners = Listeners.new(@wanted.flat_map(&:to_bind), option: "--control-bind") { Native.start_control(id) }
+      @listeners = Listeners.new(@to_bind, option: "--control-bind") { Native.start_control(id) }
       @addresses = @listeners.open
       Inquiries.new(id, server).start
     end
@@ -82,6 +84,15 @@ module Kino
     private :refuse_open_addresses
 
     def urls = addresses.map(&:url)
+
+    # Copies of the listening sockets, for another process.
+    def sockets = @listeners.sockets
+
+    # Another process answers at the addresses now.
+    def leave(id)
+      Native.leave_control(id)
+      @listeners.leave_files
+    end
 
     def remove_files
       @listeners&.remove_files

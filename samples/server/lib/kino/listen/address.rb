@@ -71,12 +71,17 @@ module Kino
 
     private_class_method :with_port
 
-    def initialize(host: nil, port: nil, path: nil, mode: nil, tls: false)
+    # A listening socket that this process has inherited, or nil.
+    attr_reader :socket
+
+    def initialize(host: nil, port: nil, path: nil, mode: nil, tls: false, socket: nil, removes_file: true)
       @host = host
       @port = port
       @path = path
       @mode = mode
       @tls = tls
+      @socket = socket
+      @removes_file = removes_file
       freeze
     end
 
@@ -87,6 +92,11 @@ module Kino
     # Whether only this machine can reach it.
     def loopback?
       unix? || host.casecmp?("localhost") || host == "::1" || host.match?(/\A127(\.\d{1,3}){3}\z/)
+    end
+
+    # Whether this server removes the file at its end.
+    def removes_file?
+      file? && @removes_file
     end
 
     # Whether listening creates a file.
@@ -108,11 +118,14 @@ module Kino
       hosts.map { |one| Address.new(host: one, port: number, tls: tls) }
     end
 
+    # This address, where +socket+, an IO, listens already; +removes_file+: whether a Unix socket's file is ours to remove.
+    def with(socket, removes_file:)
+      Address.new(host: host, port: port, path: path, mode: mode, tls: tls, socket: socket, removes_file: removes_file)
+    end
+
     # In the form that the native code takes.
     def to_native
-      return [path, mode].compact if unix?
-
-      tls ? [host, port, true] : [host, port]
+      { host: host, port: port, path: path, mode: mode, tls: tls, socket: socket&.fileno }.compact
     end
 
     def url

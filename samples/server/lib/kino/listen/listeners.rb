@@ -13,20 +13,35 @@ module Kino
       @option = option
       @bind = bind
       @files = []
+      @descriptors = []
     end
 
     # Binds all of them; returns the actual addresses, with the ports that the system chose.
     def open
       # Only the files of Unix sockets need Ruby's socket library.
       require_relative "unix_socket" if @wanted.any?(&:file?)
-      @wanted.each { |address| UnixSocket.reclaim(address.path) if address.file? }
-      bound = @bind.call.map do |host_or_path, port, tls|
-        port ? Address.new(host: host_or_path, port: port, tls: tls ? true : false) : Address.new(path: host_or_path)
+      @wanted.each { |address| UnixSocket.reclaim(address.path) if address.file? && !address.socket }
+      bound = @bind.call.map do |host_or_path, port, tls, descriptor|
+        @descriptors << descriptor
+        port ? Address.new(host: host_or_path, port: port, tls: tls) : Address.new(path: host_or_path)
       end
-      @files = bound.select(&:file?).map { |address| UnixSocket.new(address.path) }
+      @files = @wanted.select(&:removes_file?).map { |address| UnixSocket.new(address.path) }
       bound
     rescue SystemCallError => e
       raise BindError, explain(e)
+    end
+
+    # Copies of the listening sockets, for another process. Only while the server accepts connections.
+    def sockets
+      @descriptors.map do |descriptor|
+        original = IO.for_fd(descriptor, autoclose: false)
+        original.dup
+      end
+    end
+
+    # Another process serves the addresses now.
+    def leave_files
+      @files = []
     end
 
     def remove_files

@@ -13,7 +13,7 @@ module Kino
         port: "`port` and `bind \"0.0.0.0\"`, because kino's default address is 127.0.0.1",
         set_default_host: "the address of the ports after it",
         ssl_bind: "`bind \"https://...\"` and `tls`",
-        bind_to_activated_sockets: "kino opens its sockets itself",
+        bind_to_activated_sockets: "without `bind` and `port`, kino listens on every socket that systemd passes",
         workers: "`workers`: Ractors, or groups of Threads, of one process",
         threads: "`threads`, the greater number; in single mode, as many `workers` of one Thread",
         environment: "`environment`", rackup: "`rackup`", pidfile: "`pidfile`", log_requests: "`log_requests`",
@@ -32,9 +32,9 @@ module Kino
         silence_single_worker_warning: NO_FORK, silence_fork_callback_warning: NO_FORK, cluster_accept_loop_delay: NO_FORK,
         worker_check_interval: NO_FORK, worker_boot_timeout: NO_FORK,
         before_worker_fork: NO_FORK, on_worker_fork: NO_FORK, after_worker_fork: NO_FORK, before_refork: NO_FORK, on_refork: NO_FORK, after_refork: NO_FORK,
-        prune_bundler: "kino does not restart itself; the new process loads its own bundle",
+        prune_bundler: "a restart starts the whole program again, which loads its own bundle",
         extra_runtime_dependencies: "it belongs to prune_bundler, which kino does not need",
-        restart_command: "kino does not restart itself",
+        restart_command: "a restart repeats the command with which kino was started",
         state_path: "it is for pumactl; `kino ctl` finds the server by `control_bind`, and signals work, too: TERM stops it, USR1 logs statistics, HUP opens log files and reads certificates again",
         state_permission: "it is for pumactl",
         queue_requests: "kino always collects a request before a worker gets it, so slow clients occupy no worker",
@@ -59,7 +59,7 @@ module Kino
         on_booted: "#{IN_PLACE}; #{APP_CODE}", after_booted: "#{IN_PLACE}; #{APP_CODE}",
         on_worker_shutdown: "#{IN_PLACE}; #{AT_END}", before_worker_shutdown: "#{IN_PLACE}; #{AT_END}",
         on_stopped: "#{IN_PLACE}; #{AT_END}", after_stopped: "#{IN_PLACE}; #{AT_END}",
-        on_restart: "kino does not restart itself; #{AT_END}", before_restart: "kino does not restart itself; #{AT_END}",
+        on_restart: "#{IN_PLACE}; #{AT_END}", before_restart: "#{IN_PLACE}; #{AT_END}",
         on_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it", before_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it",
         on_thread_exit: "#{IN_PLACE}; threads end with the server", before_thread_exit: "#{IN_PLACE}; threads end with the server",
         out_of_band: "#{IN_PLACE}; workers are busy whenever there are requests",
@@ -81,10 +81,10 @@ module Kino
 
       # What to do instead of some plugins.
       PLUGINS = {
-        "tmp_restart" => "restart kino by what starts it, such as systemd; a file is not watched",
+        "tmp_restart" => "`kill -USR2 PID` restarts without downtime; a file is not watched",
         "solid_queue" => "run `bin/jobs` as a process of its own",
         "tailwindcss" => "run `bin/rails tailwindcss:watch` as a process of its own",
-        "systemd" => "kino sends systemd no notifications; use Type=exec in its unit"
+        "systemd" => "not needed: kino tells systemd what it does, if its unit has Type=notify"
       }.freeze
 
       # Calls that are not Puma's, and the sentence about them.

@@ -149,7 +149,7 @@ module Kino
       end
 
       def on_bind_to_activated_sockets(call, _expressions)
-        entry(call.line, :instead, "kino opens its sockets itself; write their addresses as `bind ADDRESS`, and disable systemd's socket unit")
+        entry(call.line, :instead, "without `bind` and `port`, kino listens on every socket that systemd passes; with them, each address takes its socket")
       end
 
       def on_clear_binds(call, _expressions)

@@ -29,7 +29,7 @@ module Kino
           default number of workers suits handlers that wait; a database pool needs `workers` × `threads` connections.
         * Every request is read completely before a worker gets it; a slow client occupies none.
         * kino listens on 127.0.0.1 unless it is told otherwise.
-        * There is no restart in place. Let what starts the server, such as systemd, restart it.
+        * A restart is one of the whole process: the new one shares the sockets, and the old one ends when the new one is ready.
 
         ## Commands and signals
 
@@ -42,7 +42,8 @@ module Kino
         | `pumactl stats` | `kill -USR1 PID` logs statistics |
         | TERM, INT, QUIT | the same: requests in flight are finished; a second signal ends the process at once |
         | HUP | log files are opened again, certificates are read again |
-        | USR1, USR2 (restarts) | none: USR1 logs statistics |
+        | USR2 (restart) | a restart without downtime, and without dropped connections: docs/operations.md |
+        | USR1 (phased restart) | none: USR1 logs statistics; USR2 restarts without downtime |
 
         ## Directives
 

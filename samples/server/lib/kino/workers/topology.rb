@@ -7,6 +7,21 @@ module Kino
   # Creates workers in each topology. A spec says how one worker is made: #start creates a new worker for it and
   # returns before that worker has joined; the supervisor waits for the join.
   module Topology
+    WORKERS_PER_CPU = 16
+    # Waiting handlers need workers, not CPUs, so a small machine needs as many Ractors as a larger one.
+    LEAST_DEFAULT_RACTORS = 64
+    MOST_DEFAULT_WORKERS = 128
+
+    # The numbers of workers, Threads and running handlers that +settings+ do not say.
+    def self.settle(settings, mode)
+      cpus = Native.available_parallelism
+      ractor = mode == :ractor
+      least = ractor ? LEAST_DEFAULT_RACTORS : 1
+      settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
+      settings.settle(:threads) { ractor ? 1 : 3 }
+      settings.settle(:concurrency) { ractor ? cpus : 1 }
+    end
+
     # All specs of a server, in starting order.
     def self.specs(mode, workers, threads, id, app)
       return Array.new(workers * threads) { |n| ThreadSpec.new(id, app, n) } if mode == :threaded

@@ -1,0 +1,89 @@
+# frozen_string_literal: true
+
+require "rbconfig"
+
+module Kino
+  # How this process was started: its command, environment and directory, so the same program can be started again, and what
+  # it has inherited. To be asked for first before the app is loaded, which may change all of it.
+  class Launch
+    # Names the process that this one replaces, a pipe to it, and its sockets: "PID:PIPE:SOCKET,SOCKET".
+    REPLACES = "_KINO_REPLACES"
+    READY = "ready"
+    # What systemd sets for the one process that it starts; see sd_listen_fds(3) and sd_watchdog_enabled(3).
+    FIRST_DESCRIPTOR = 3
+    OF_ONE_PROCESS = %w[LISTEN_PID LISTEN_FDS LISTEN_FDNAMES WATCHDOG_PID].freeze
+
+    def self.of_this_process
+      @of_this_process ||= new
+    end
+
+    # The process that this one replaces, or nil.
+    attr_reader :predecessor
+
+    def initialize
+      @command = read_command
+      @environment = ENV.to_h.except(REPLACES, *OF_ONE_PROCESS).freeze
+      # As the user named it: a link on the way may lead to a new release at the next start.
+      @directory = File.identical?(ENV.fetch("PWD", ""), ".") ? ENV.fetch("PWD") : Dir.pwd
+      @sockets = from_predecessor || from_systemd
+    end
+
+    # Starts the program again. +variables+ are added to its environment. Returns its pid; raises SystemCallError.
+    def again(variables, descriptors)
+      # A command without arguments would be read by a shell.
+      program = [@command.first, @command.first]
+      Process.spawn(@environment.merge(variables), program, *@command.drop(1), descriptors.to_h { |io| [io, io] }
+                           .merge(chdir: @directory, unsetenv_others: true))
+    end
+
+    # The InheritedSockets, once; nil: none.
+    def take_sockets
+      taken, @sockets = @sockets, nil
+      taken
+    end
+
+    # Tells the predecessor that it may stop.
+    def ready
+      @pipe&.write(READY)
+      @pipe&.close
+    rescue Errno::EPIPE
+      nil # it has ended already
+    ensure
+      @pipe = nil
+    end
+
+    private
+
+    # With Ruby's own options. A process that has given itself a name has no zeros there.
+    def read_command
+      words = File.binread("/proc/self/cmdline").split("\0", -1)[0..-2]
+      words.size > 1 ? words : [RbConfig.ruby, $PROGRAM_NAME, *ARGV]
+    rescue SystemCallError
+      [RbConfig.ruby, $PROGRAM_NAME, *ARGV]
+    end
+
+    def from_predecessor
+      pid, pipe, sockets = ENV.delete(REPLACES)&.match(/\A(\d+):(\d+):([\d,]*)\z/)&.captures
+      # It may be meant for the process that has started this one.
+      return unless pid.to_i == Process.ppid
+
+      @predecessor = pid.to_i
+      @pipe = IO.for_fd(pipe.to_i)
+      @pipe.close_on_exec = true
+      inherited(sockets.split(",").map(&:to_i), removes_files: true)
+    end
+
+    def from_systemd
+      pid, count = OF_ONE_PROCESS.first(2).map { |name| ENV[name].to_i }
+      return unless pid == Process.pid && count.positive?
+
+      OF_ONE_PROCESS.first(3).each { |name| ENV.delete(name) }
+      inherited(Array.new(count) { |place| FIRST_DESCRIPTOR + place }, removes_files: false)
+    end
+
+    def inherited(...)
+      require_relative "../listen/inherited_sockets"
+      InheritedSockets.new(...)
+    end
+  end
+end

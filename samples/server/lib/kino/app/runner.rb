@@ -1,0 +1,114 @@
+# frozen_string_literal: true
+
+require_relative "banner"
+require_relative "launch"
+require_relative "log"
+require_relative "service_manager"
+require_relative "signals"
+require_relative "successor"
+
+module Kino
+  # Runs a server that owns its process: signals control it, systemd is told what it does, and USR2 replaces the process
+  # without downtime.
+  class Runner
+    def initialize(server, banner)
+      @server = server
+      @banner = banner
+      @signals = Signals.new { server.cancel_start }
+      @services = ServiceManager.new
+    end
+
+    # Returns when a signal has stopped the server. Any other end, by another signal's exception or `exit`, also drains
+    # in-flight requests first.
+    def run
+      @server.settings.remarks.each { |sentence| Log.line(sentence) }
+      @signals.trap
+      @server.start
+      started
+      follow_signals
+    rescue StartCancelled => e
+      Log.line(e.message)
+    ensure
+      @signals.stopping!
+      stop
+      @signals.restore
+    end
+
+    # May be called from any Thread.
+    def stop_soon
+      @signals.push(:stop)
+    end
+
+    private
+
+    def started
+      Banner.show(@server, @banner) if @banner
+      warning = Banner.warning(@server.mode)
+      Log.line(warning) if warning
+      @services.ready(status)
+      @services.watch
+      Launch.of_this_process.ready
+    end
+
+    def status
+      "listening on #{@server.urls.join(", ")}"
+    end
+
+    def follow_signals
+      loop do
+        case @signals.next
+        when :stop then return
+        when :reopen then reload
+        when :stats then Log.line("stats #{@server.stats}")
+        when :restart then restart
+        when :restart_failed then restart_failed
+        when :replaced then return replaced
+        end
+      end
+    end
+
+    def reload
+      @services.reloading
+      @server.reopen_logs
+      @server.reload_certificates
+      @services.ready(status)
+    end
+
+    def restart
+      return Log.line("restart: the new process (pid #{@successor.pid}) is being started already") if @successor
+      return Log.line("restart: the init process of a container (pid 1) cannot be replaced; start a new container") if Process.pid == 1
+
+      @services.reloading
+      @successor = Successor.new(Launch.of_this_process, sockets = @server.listening_sockets)
+      Log.line("restart: starting the new process (pid #{@successor.pid})")
+      Thread.new { @signals.push(@successor.await ? :replaced : :restart_failed) }.name = "kino restart"
+    rescue SystemCallError, ThreadError => e
+      Log.line("restart: the new process cannot be started: #{e.message}; this one serves on")
+      @services.ready(status)
+    ensure
+      sockets&.each(&:close)
+    end
+
+    def restart_failed
+      Log.line("restart: the new process (pid #{@successor.pid}) ended with #{@successor.ending} before it was ready; this one serves on")
+      @successor = nil
+      @services.ready(status)
+    end
+
+    def replaced
+      Log.line("restart: the new process (pid #{@successor.pid}) is ready; this one answers what it has accepted")
+      @services.handed_over_to(@successor.pid)
+      @server.leave_addresses
+      @successor = nil
+      @replaced = true
+    end
+
+    def stop
+      @successor&.cancel
+      @services.stopping
+      @services.stop
+      # A new process already has the new connections.
+      @server.shutdown(delay: @replaced ? 0 : @server.settings[:drain_delay]) if @server.running?
+    end
+  end
+end

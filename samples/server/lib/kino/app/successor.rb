@@ -1,0 +1,45 @@
+# frozen_string_literal: true
+
+require_relative "launch"
+
+module Kino
+  # The process that replaces this one without downtime: the same program, started again with the listening sockets of this
+  # one. Both accept connections until this one stops.
+  class Successor
+    attr_reader :pid
+
+    # Starts it with +sockets+, IOs. Raises SystemCallError if it cannot be started.
+    def initialize(launch, sockets)
+      @reader, writer = IO.pipe
+      replaces = [Process.pid, writer.fileno, sockets.map(&:fileno).join(",")].join(":")
+      @pid = launch.again({ Launch::REPLACES => replaces }, [writer, *sockets])
+    rescue SystemCallError
+      @reader.close
+      raise
+    ensure
+      writer&.close
+    end
+
+    # Returns when it is ready, or has ended: whether it is ready.
+    def await
+      ready = @reader.read == Launch::READY
+      _, @status = Process.wait2(@pid) unless ready
+      Process.detach(@pid) if ready
+      ready
+    ensure
+      @reader.close
+    end
+
+    # How it ended.
+    def ending
+      @status.exitstatus ? "status #{@status.exitstatus}" : "signal #{@status.termsig}"
+    end
+
+    # Asks it to end.
+    def cancel
+      Process.kill("TERM", @pid)
+    rescue SystemCallError
+      nil
+    end
+  end
+end

@@ -1,0 +1,227 @@
+# frozen_string_literal: true
+
+require_relative "support/server_test"
+require "kino/app/launch"
+
+# Restart without downtime: USR2 starts the program again, with the sockets, and the old process stops when the new one is ready.
+class RestartTest < ServerTest
+  APP = <<~RUBY
+    app = lambda do |env|
+      case env["PATH_INFO"]
+      when "/hold"
+        File.write("\#{env["QUERY_STRING"]}.arrived", "")
+        sleep 0.005 until File.exist?(env["QUERY_STRING"])
+      end
+      [200, {}, ["%s \#{Process.pid}"]]
+    end
+    run app
+  RUBY
+
+  def release(text, into: directory)
+    File.write(File.join(into, "config.ru"), format(APP.gsub("%s", "%<name>s"), name: text))
+  end
+
+  def start(*arguments, **rest)
+    release("old") unless File.exist?(File.join(directory, "config.ru"))
+    @child = Child.kino("-m", "threaded", "-w", "2", *arguments, chdir: directory, **rest)
+  end
+
+  def teardown
+    @pids&.each do |pid|
+      Process.kill("KILL", pid)
+    rescue Errno::ESRCH
+      nil
+    end
+    super
+  end
+
+  # Restarts and waits until the new process is ready; returns its pid.
+  def restart
+    from = @child.log.size
+    @child.signal("USR2")
+    successor(from)
+  end
+
+  def successor(from = 0)
+    eventually("the new process is ready") do
+      @child.read_more
+      @child.log[from..][/restart: the new process \(pid (\d+)\) is ready/]
+    end
+    pid = @child.log[from..][/new process \(pid (\d+)\) is ready/, 1].to_i
+    (@pids ||= []) << pid
+    pid
+  end
+
+  def get(place, path = "/")
+    Client.open(place) { |client| client.get(path).body }
+  end
+
+  # Ends the new process; the old one has ended by itself.
+  def finish(pid)
+    Process.kill("TERM", pid)
+    assert_equal 0, @child.status, @child.log
+    @pids.delete(pid)
+  end
+
+  def test_the_new_process_serves_and_the_old_one_answers_what_it_has
+    start("--pidfile", "server.pid")
+    old = @child.pid
+    file = File.join(directory, "gate")
+    held = Client.new(@child.port).send_request("GET", "/hold?#{file}")
+    eventually("the handler runs") { File.exist?("#{file}.arrived") }
+    release("new")
+    pid = restart
+    assert_equal "new #{pid}", get(@child.port)
+    assert_equal "#{pid}\n", File.read(File.join(directory, "server.pid"))
+    Process.kill(0, old)
+    File.write(file, "")
+    assert_equal "old #{old}", held.read_response.body
+    finish(pid)
+    refute_path_exists File.join(directory, "server.pid")
+  ensure
+    held&.close
+  end
+
+  def test_a_program_that_cannot_start_leaves_the_old_process_serving
+    start("--pidfile", "server.pid")
+    File.write(File.join(directory, "config.ru"), "raise 'broken release'")
+    @child.signal("USR2")
+    @child.await_line(/restart: the new process \(pid \d+\) ended with status 1 before it was ready; this one serves on/)
+    assert_match(/broken release/, @child.log)
+    assert_equal "old #{@child.pid}", get(@child.port)
+    assert_equal "#{@child.pid}\n", File.read(File.join(directory, "server.pid"))
+    release("mended")
+    pid = restart
+    assert_equal "mended #{pid}", get(@child.port)
+    finish(pid)
+  end
+
+  def test_a_link_may_lead_to_another_release
+    %w[one two].each { |name| Dir.mkdir(File.join(directory, name)).then { release(name, into: File.join(directory, name)) } }
+    current = File.join(directory, "current")
+    File.symlink("one", current)
+    @child = Child.kino("-m", "threaded", "-w", "1", env: { "PWD" => current }, chdir: current)
+    assert_equal "one #{@child.pid}", get(@child.port)
+    File.unlink(current)
+    File.symlink("two", current)
+    pid = restart
+    assert_equal "two #{pid}", get(@child.port)
+    finish(pid)
+  end
+
+  def test_the_environment_is_that_of_the_first_start
+    File.write(File.join(directory, "config.ru"), <<~RUBY)
+      seen = ENV["KINO_TEST_SEEN"].inspect
+      ENV["KINO_TEST_SEEN"] = "changed by the app"
+      run ->(env) { [200, {}, [seen]] }
+    RUBY
+    start(env: { "KINO_TEST_SEEN" => "given" })
+    assert_equal '"given"', get(@child.port)
+    pid = restart
+    assert_equal '"given"', get(@child.port)
+    finish(pid)
+  end
+
+  def test_the_file_of_a_unix_socket_goes_with_the_last_process
+    path = File.join(directory, "socket")
+    start("-b", "127.0.0.1", "-b", "unix://#{path}")
+    inode = File.stat(path).ino
+    pid = restart
+    assert_equal "old #{pid}", get(path)
+    2.times { pid = restart_of(pid) }
+    assert_equal inode, File.stat(path).ino
+    finish(pid)
+    refute_path_exists path
+  end
+
+  def restart_of(pid)
+    from = @child.log.size
+    Process.kill("USR2", pid)
+    successor(from)
+  end
+
+  def test_a_second_signal_is_told_of_the_first_and_the_end_is_for_both
+    File.write(File.join(directory, "config.ru"), <<~RUBY)
+      sleep if File.exist?("slow")
+      run ->(env) { [200, {}, [Process.pid.to_s]] }
+    RUBY
+    start
+    File.write(File.join(directory, "slow"), "")
+    @child.signal("USR2")
+    pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
+    @child.signal("USR2")
+    @child.await_line(/restart: the new process \(pid #{pid}\) is being started already/)
+    assert_equal @child.pid.to_s, get(@child.port)
+    @child.signal("TERM")
+    assert_equal 0, @child.status, @child.log
+    eventually("the new process has ended") { !running?(pid) }
+  end
+
+  def running?(pid)
+    File.read("/proc/#{pid}/stat")[/.*\) (\S)/, 1] != "Z"
+  rescue SystemCallError
+    false
+  end
+
+  def test_the_control_plane_goes_with_the_server
+    path = File.join(directory, "control")
+    start("--control-bind", "unix://#{path}")
+    old = @child.pid
+    file = File.join(directory, "gate")
+    held = Client.new(@child.port).send_request("GET", "/hold?#{file}")
+    eventually("the handler runs") { File.exist?("#{file}.arrived") }
+    pid = restart
+    # The old process has requests to answer, and answers no more for the service.
+    20.times { assert_equal 200, Client.open(path) { |client| client.get("/ready").status } }
+    File.write(file, "")
+    assert_equal "old #{old}", held.read_response.body
+    finish(pid)
+    refute_path_exists path
+  ensure
+    held&.close
+  end
+
+  # Each request on a connection of its own: all of them are answered, by one of the processes.
+  def test_no_connection_is_refused_or_lost_meanwhile
+    start
+    pid = @child.pid
+    stop = false
+    clients = Array.new(4) do
+      Thread.new do
+        count = 0
+        until stop
+          assert_match(/\Aold \d+\z/, get(@child.port))
+          count += 1
+        end
+        count
+      end
+    end
+    3.times { pid = restart_of(pid) }
+    stop = true
+    assert clients.all? { |client| client.value.positive? }
+    finish(pid)
+  end
+
+  # Clients keep their connections until a response closes them, and connect again.
+  def test_no_request_on_a_kept_connection_is_lost_meanwhile
+    start
+    pid = @child.pid
+    stop = false
+    clients = Array.new(4) do
+      Thread.new do
+        closed = 0
+        until stop
+          Client.open(@child.port) do |client|
+            response = client.get("/") until stop || response&.closes?
+            closed += 1 if response&.closes?
+          end
+        end
+        closed
+      end
+    end
+    3.times { pid = restart_of(pid) }
+    stop = true
+    assert clients.sum(&:value) >= 3
+    finish(pid)
+  end
+end
