@@ -12,6 +12,7 @@ require_relative "app/launch"
 require_relative "errors"
 require_relative "workers/encodings"
 require_relative "workers/heap_reserve"
+require_relative "workers/hooks"
 require_relative "listen/listeners"
 require_relative "app/log"
 require_relative "app/mode"
@@ -43,16 +44,18 @@ module Kino
 
     attr_reader :mode, :settings, :addresses
 
-    # +options+ are those of Kino::Options, or a Kino::Settings as +settings+. Raises ConfigError for an invalid
+    # +options+ are those of Kino::Options, or a Kino::Settings as +settings+, and hooks (Kino::Hooks). Raises ConfigError for an invalid
     # option and UnshareableAppError if :ractor is not possible.
     def initialize(app, settings: nil, **options)
       raise ArgumentError, "#{app.inspect} is not a Rack app: it does not respond to #call" unless app.respond_to?(:call)
 
       @app = app
-      @settings = settings || Settings.new(options, defaults: EMBEDDED_DEFAULTS)
+      hooks = options.slice(*Hooks::NAMES)
+      @settings = settings || Settings.new(options.except(*Hooks::NAMES), defaults: EMBEDDED_DEFAULTS)
       decision = Mode.decide(@settings[:mode], app, check: check_command)
       @mode = decision.mode
       Log.line(decision.remark) if decision.remark
+      @hooks = Hooks.of(hooks, @settings.hooks, @mode)
       Topology.settle(@settings, @mode)
       @settings.settle(:log_requests) { AccessLog.wanted?(@settings) }
       @addresses = []
@@ -71,6 +74,7 @@ module Kino
         @pid = Process.pid
       end
       boot
+      @hooks&.run(:after_boot)
       self
     end
 
@@ -205,9 +209,9 @@ module Kino
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open
       Encodings.load_all if mode == :ractor
-      specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, @app)
+      specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, @app, @hooks&.of_workers)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
-      @supervisor = Supervisor.new(@id, specs, room)
+      @supervisor = Supervisor.new(@id, specs, room, &@hooks&.at_worker_exit)
       @supervisor.cancel if @cancelled
       @supervisor.start
       Native.start(@id)

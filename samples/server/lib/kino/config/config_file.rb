@@ -2,6 +2,7 @@
 
 require_relative "config_line"
 require_relative "options"
+require_relative "../workers/hooks"
 
 module Kino
   # A configuration file: Ruby, one method per option. Mistakes do not end its evaluation, so all of them can be shown at once.
@@ -12,6 +13,8 @@ module Kino
     attr_reader :values
     # The path, as messages show it.
     attr_reader :path
+    # By the name of a hook: its callables.
+    attr_reader :hooks
     # A message for each mistake.
     attr_reader :mistakes
 
@@ -26,6 +29,7 @@ module Kino
       # Absolute, so that __dir__ and require_relative work in the file.
       @full_path = File.expand_path(path)
       @values = {}
+      @hooks = {}
       @mistakes = []
       @text = read
       @lines = @text.scrub("?").lines
@@ -42,6 +46,15 @@ module Kino
       @values[name] = option.repeatable? && @values.key?(name) ? @values[name].zip([value, line]).map { |both| both.inject(:+) } : [value, line]
     rescue ConfigError => e
       @mistakes << e.message
+    end
+
+    # Adds a hook: a block, or an object with #call.
+    def hook(name, callables, caller_line)
+      line = line(caller_line.lineno, caller_line.path)
+      fit = !callables.empty? && callables.all? { |one| one.respond_to?(:call) }
+      return @mistakes << "#{line}: #{name} needs a block, or an object with #call#{line.excerpt(name)}" unless fit
+
+      (@hooks[name] ||= []).concat(callables)
     end
 
     # Notes that the file calls +name+, which is no option.
@@ -127,6 +140,12 @@ module Kino
       Options.names.each do |name|
         define_method(name) do |*arguments|
           @kino_file.directive(name, arguments, caller_locations(1, 1).first)
+        end
+      end
+
+      Hooks::NAMES.each do |name|
+        define_method(name) do |*callables, &block|
+          @kino_file.hook(name, [*callables, *block], caller_locations(1, 1).first)
         end
       end
 

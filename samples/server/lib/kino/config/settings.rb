@@ -16,6 +16,7 @@ module Kino
     #
     # Raises one ConfigError with every mistake of all sources.
     def initialize(given = {}, given_as: "keyword", places: nil, file: nil, defaults: {}, env: ENV, table: Options::SERVER, mistakes: [])
+      @hooks = file ? file.hooks : {}
       @places = places || ->(_) { given_as }
       @mistakes = mistakes.dup
       refuse_unknown(given, given_as, table)
@@ -29,6 +30,9 @@ module Kino
 
     # Sentences about KINO_* variables and directives that set nothing.
     attr_reader :remarks
+
+    # Blocks and callables of the configuration file, by hook.
+    attr_reader :hooks
 
     def [](name)
       @settings.fetch(name).value

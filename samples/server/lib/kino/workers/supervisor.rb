@@ -29,8 +29,10 @@ module Kino
     end
 
     # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
-    def initialize(id, specs, room = nil)
+    # The block is called with the slot of each worker that has ended and the reason, on this object's Thread.
+    def initialize(id, specs, room = nil, &exit_hook)
       @id = id
+      @exit_hook = exit_hook
       @room = room
       @specs = specs
       @backoff = Backoff.new(specs.size * 2)
@@ -248,6 +250,7 @@ module Kino
         @changed.broadcast
         @closing
       end
+      @exit_hook&.call(slot, reason)
       return publish if closing
 
       @delay = [@delay, @backoff.after_death(now)].max

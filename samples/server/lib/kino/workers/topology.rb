@@ -23,11 +23,11 @@ module Kino
     end
 
     # All specs of a server, in starting order.
-    def self.specs(mode, workers, threads, id, app)
-      return Array.new(workers * threads) { |n| ThreadSpec.new(id, app, n) } if mode == :threaded
-      return Array.new(workers) { |n| RactorSpec.new(id, app, n) } if threads == 1
+    def self.specs(mode, workers, threads, id, app, hooks = nil)
+      return Array.new(workers * threads) { |n| ThreadSpec.new(id, app, n, hooks) } if mode == :threaded
+      return Array.new(workers) { |n| RactorSpec.new(id, app, n, hooks) } if threads == 1
 
-      Array.new(workers) { |n| RactorGroupSpec.new(id, app, n) }.flat_map { |group| Array.new(threads) { group } }
+      Array.new(workers) { |n| RactorGroupSpec.new(id, app, n, hooks) }.flat_map { |group| Array.new(threads) { group } }
     end
 
     # Ruby warns once per process that Ractors are experimental. This suppresses that warning and keeps all
@@ -44,7 +44,8 @@ module Kino
     class Spec
       attr_reader :name
 
-      def initialize(id, app, number)
+      def initialize(id, app, number, hooks)
+        @hooks = hooks
         @id = id
         @app = app
         @name = "kino worker #{number}"
@@ -63,9 +64,9 @@ module Kino
     # A worker that is a Thread of the main Ractor.
     class ThreadSpec < Spec
       def start
-        @thread = Thread.new(@id, @app, @name) do |id, app, name|
+        @thread = Thread.new(@id, @app, @name, @hooks) do |id, app, name, hooks|
           Thread.current.report_on_exception = false
-          Worker.run(id, app, name)
+          Worker.run(id, app, name, hooks)
         end
       end
 
@@ -78,7 +79,7 @@ module Kino
     # A worker in its own Ractor.
     class RactorSpec < Spec
       def start
-        Topology.ractor(@id, @app, name: @name) { |id, app| Worker.run(id, app, Ractor.current.name) }
+        Topology.ractor(@id, @app, @hooks, name: @name) { |id, app, hooks| Worker.run(id, app, Ractor.current.name, hooks) }
       end
     end
 
@@ -105,7 +106,7 @@ module Kino
       private
 
       def found
-        Topology.ractor(@id, @app, name: @name) do |id, app|
+        Topology.ractor(@id, @app, @hooks, name: @name) do |id, app, hooks|
           # A worker pins its native thread. If that was the only one of all Ractors, Ruby creates another one for a
           # new thread, but not to wake this one.
           Native.pin_thread
@@ -113,7 +114,7 @@ module Kino
             begin
               Thread.new do
                 Thread.current.report_on_exception = false
-                Worker.run(id, app, Ractor.current.name)
+                Worker.run(id, app, Ractor.current.name, hooks)
               end
             rescue ThreadError => e
               # Otherwise it would end the Ractor and its other workers.

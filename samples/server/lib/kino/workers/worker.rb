@@ -23,12 +23,13 @@ module Kino
     # this worker. In each case, and also if it cannot join, Native.leave notifies the server immediately; its
     # supervisor waits for that. `name` is the thread's name in `ps -T` and `top -H`, set before the join, which
     # pins the thread to its native thread.
-    def self.run(id, app, name)
+    def self.run(id, app, name, hooks = nil)
       slot = nil
       reason = ENDED
       Thread.current.name = name
       slot = Native.join(id)
-      serve(id, slot, app)
+      hooks&.booted(slot)
+      serve(id, slot, app, hooks)
       reason = nil
     rescue Exception => e
       reason = "#{e.class}: #{ErrorReport.message_of(e)}"
@@ -54,18 +55,19 @@ module Kino
       leave(id, nil, "#{error.class}: #{ErrorReport.message_of(error)}")
     end
 
-    def self.serve(id, slot, app)
+    def self.serve(id, slot, app, hooks)
       watch = HeapReserve::Watch.new(id) unless Ractor.current == Ractor.main
       current = CurrentRequest.start(id, slot)
       work = Native.take(id, slot)
       while work
         watch&.request # now, because the server may be gone when the app is done
-        work = work.instance_of?(Hash) ? exchange(id, slot, app, current.env = work) : WebSockets.handle(id, slot, work)
+        work = work.instance_of?(Hash) ? exchange(id, slot, app, current.env = work, hooks) : WebSockets.handle(id, slot, work)
       end
     end
 
     # Handles one request; returns the next one, or an event.
-    def self.exchange(id, slot, app, env)
+    def self.exchange(id, slot, app, env, hooks)
+      hooks&.watch(env)
       status, headers, body = app.call(env)
       return WebSockets.upgrade(id, slot, env, headers, body) if WebSockets.upgrade?(env, status)
 
@@ -84,6 +86,7 @@ module Kino
       return if Native.gone?(id)
 
       Log.error("#{Log.request(env)} raised", e)
+      hooks&.failed(env, e)
       Response.failed(id, slot, env, e)
     end
   end
