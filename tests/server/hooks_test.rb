@@ -4,7 +4,7 @@ require_relative "support/server_test"
 
 # What hooks are called with, where and when, and what those that fail do.
 class HooksTest < ServerTest
-  # Records calls in an environment of the process that all Ractors see: the lines of a file.
+  # Records its calls as lines of a file, which all Ractors can write.
   class Recorder
     def initialize(path, word)
       @path = path.dup.freeze
@@ -76,8 +76,7 @@ class HooksTest < ServerTest
     end
     server = nil
     _, log = capture_io do
-      server = serve(App, :threaded, workers: 1, lint: false, **hooks) if mode == :threaded
-      server ||= serve(App, mode, workers: 1, lint: false, **hooks)
+      server = serve(App, mode, workers: 1, lint: false, **hooks)
       Client.open(server.port) do |client|
         3.times { assert_equal 500, client.get("/raise").status }
         assert_equal 200, client.get("/").status
@@ -98,7 +97,13 @@ class HooksTest < ServerTest
 
   test "the configuration file takes blocks and objects", modes: [:threaded] do |mode|
     file = File.join(directory, "kino.rb")
-    File.write(file, "mode :#{mode}\nworkers 1\nthreads 1\nport 0\nafter_request_complete { |env, status| File.write(#{path.dump}, \"\#{env['PATH_INFO']} \#{status}\\n\") }\n")
+    File.write(file, <<~RUBY)
+      mode :#{mode}
+      workers 1
+      threads 1
+      port 0
+      after_request_complete { |env, status| File.write(#{path.dump}, "\#{env["PATH_INFO"]} \#{status}\n") }
+    RUBY
     server = Kino::Server.new(App, settings: Kino::Settings.new({}, file: Kino::ConfigFile.new(file)))
     (@servers ||= []) << server
     server.start
@@ -106,5 +111,18 @@ class HooksTest < ServerTest
     eventually("the hook") { calls == ["/of-a-file 200"] }
     File.write(file, "on_error 7\nafter_boot\n")
     assert_equal 2, Kino::ConfigFile.new(file).mistakes.size
+  end
+
+  test "a block of the configuration file runs in Ractors where Ruby can share it, and is refused elsewhere", modes: [:ractor] do |mode|
+    file = File.join(directory, "kino.rb")
+    File.write(file, "path = #{path.dump}.freeze\nafter_worker_boot { |worker_id| File.write(path, worker_id) }\n")
+    settings = Kino::Settings.new({ mode: mode, workers: 1, port: 0 }, file: Kino::ConfigFile.new(file))
+    if Ractor.respond_to?(:shareable_proc)
+      (@servers ||= []) << Kino::Server.new(App, settings: settings).start
+      eventually("the hook") { calls.any? { |call| call.match?(/\A\d+\z/) } }
+    else
+      error = assert_raises(Kino::ConfigError) { Kino::Server.new(App, settings: settings) }
+      assert_match(/\Aafter_worker_boot \(.*kino\.rb:2\)/, error.message)
+    end
   end
 end

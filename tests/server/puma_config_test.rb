@@ -177,7 +177,7 @@ class PumaConfigTest < Minitest::Test
     end
     assert_equal ["port ENV.fetch(\"NO_SUCH_PORT\")"], code("port ENV.fetch(\"NO_SUCH_PORT\")\n").first(1)
     assert_match(/no directive of Puma that kino knows; did you mean threads\?/, entry("theads 1, 2").text)
-    assert_match(/no hook here/, entry("@config.options[:events].on_booted do\n  start\nend\n").text)
+    assert_match(/after_boot/, entry("@config.options[:events].on_booted do\n  start\nend\n").text)
   end
 
   def test_an_error_does_not_end_the_translation

@@ -54,19 +54,22 @@ module Kino
       APP_CODE = "put what must happen before the first request at the end of config.ru"
       AT_END = "use `at_exit { ... }` in config.ru"
       NOT_RECONNECTED = "#{NO_FORK}, so connections that the app opens while it loads stay valid, and nothing has to be reconnected; #{APP_CODE}"
+      AFTER_BOOT = "write `after_boot { ... }` in kino.rb"
+      WORKER_BOOT = "write `after_worker_boot { |worker_id| ... }` in kino.rb; it runs in each worker before its first request"
+      WORKER_EXIT = "`on_worker_exit { |worker_id, reason| ... }` in kino.rb runs in the main Ractor after a worker has ended"
       INSTEAD = {
         before_fork: NOT_RECONNECTED, on_worker_boot: NOT_RECONNECTED, before_worker_boot: NOT_RECONNECTED, after_worker_boot: NOT_RECONNECTED,
-        on_booted: "#{IN_PLACE}; #{APP_CODE}", after_booted: "#{IN_PLACE}; #{APP_CODE}",
+        on_booted: AFTER_BOOT, after_booted: AFTER_BOOT,
         on_worker_shutdown: "#{IN_PLACE}; #{AT_END}", before_worker_shutdown: "#{IN_PLACE}; #{AT_END}",
         on_stopped: "#{IN_PLACE}; #{AT_END}", after_stopped: "#{IN_PLACE}; #{AT_END}",
         on_restart: "#{IN_PLACE}; #{AT_END}", before_restart: "#{IN_PLACE}; #{AT_END}",
-        on_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it", before_thread_start: "#{IN_PLACE}; prepare a thread when its first request needs it",
-        on_thread_exit: "#{IN_PLACE}; threads end with the server", before_thread_exit: "#{IN_PLACE}; threads end with the server",
+        on_thread_start: WORKER_BOOT, before_thread_start: WORKER_BOOT,
+        on_thread_exit: WORKER_EXIT, before_thread_exit: WORKER_EXIT,
         out_of_band: "#{IN_PLACE}; workers are busy whenever there are requests",
         activate_control_app: "set `control_bind \"unix:///path\"`, or `control_bind` and `control_token`: `kino ctl` then does what pumactl does",
         stdout_redirect: "redirect them where kino is started: `kino >>out.log 2>>err.log`, or StandardOutput=append:/path and StandardError=append:/path in systemd's unit",
         custom_logger: "kino's log goes to standard error; the app can use Kino::Logger for its own", log_formatter: "kino's log goes to standard error; `access_log_format` is for the lines of requests",
-        lowlevel_error_handler: "rescue errors in a middleware at the top of config.ru; otherwise the client gets 500, and the backtrace is logged",
+        lowlevel_error_handler: "`on_error { |error, env| ... }` in kino.rb is told of errors; for another response, rescue errors in a middleware at the top of config.ru; otherwise the client gets 500, and the backtrace is logged",
         app: "put it into config.ru: `run APP`",
         plugin: "plugins of Puma run only there; run what it starts as a process of its own",
         daemonize: "let systemd, or `nohup kino &`, run it in the background",
