@@ -3,33 +3,16 @@
 // WebSockets without memory: each allocation of a conversation fails once.
 
 #include "../support/captured_log.hpp"
+#include "../support/one_failing_allocation.hpp"
 #include "../support/websocket_talk.hpp"
 
 #include <doctest/doctest.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 
-namespace {
-// Of this thread; the last of these fails. 0: none does.
-thread_local std::uint32_t allocations_left = 0;
-}  // namespace
-
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
-  bool const fails = allocations_left != 0 && --allocations_left == 0;
-  return fails ? nullptr : std::malloc(size);
-}
-void* operator new(std::size_t size) {
-  if (void* const place = operator new(size, std::nothrow)) return place;
-  throw std::bad_alloc();
-}
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete(void* place, std::size_t) noexcept { std::free(place); }
-
+using allocation_test::allocations_left;
 using namespace websocket_test;
 
 TEST_CASE("a connection without memory ends, and so do its events") {

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "periodic"
+
 module Kino
   # Tells the service manager what this process does, if it wants to know: systemd, for a service of Type=notify. See
   # sd_notify(3). A message that cannot be sent is lost, as with sd_notify.
@@ -8,8 +10,6 @@ module Kino
       @path = env["NOTIFY_SOCKET"]&.sub(/\A@/, "\0")
       watched = env["WATCHDOG_PID"].nil? || env["WATCHDOG_PID"].to_i == Process.pid
       @period = env["WATCHDOG_USEC"].to_i / 2e6 if watched && env["WATCHDOG_USEC"].to_i.positive?
-      @lock = Mutex.new
-      @stopped = ConditionVariable.new
       require "socket" if @path && !@path.empty?
       @path = nil unless @path&.start_with?("/", "\0")
     end
@@ -37,18 +37,11 @@ module Kino
     def watch
       return unless @path && @period
 
-      @watchdog = Thread.new do
-        tell("WATCHDOG=1") until @lock.synchronize { @stop || @stopped.wait(@lock, @period) && @stop }
-      end
-      @watchdog.name = "kino watchdog"
+      @watchdog = Periodic.new("kino watchdog", @period) { tell("WATCHDOG=1") }
     end
 
     def stop
-      @lock.synchronize do
-        @stop = true
-        @stopped.signal
-      end
-      @watchdog&.join
+      @watchdog&.stop
     end
 
     private

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../app/log"
+require_relative "../app/periodic"
 require_relative "../config/tls_type"
 require_relative "../errors"
 require_relative "../native"
@@ -14,8 +15,6 @@ module Kino
     # +entries+: the value of the option tls.
     def initialize(entries)
       @entries = entries
-      @lock = Mutex.new
-      @stopped = ConditionVariable.new
     end
 
     # In the form that the native code takes. Raises ConfigError with one sentence if they cannot be used.
@@ -42,18 +41,11 @@ module Kino
     def watch(id)
       return if paths.empty?
 
-      @watcher = Thread.new do
-        check(id) until @lock.synchronize { @stop || @stopped.wait(@lock, CHECK_SECONDS) && @stop }
-      end
-      @watcher.name = "kino certificates"
+      @watcher = Periodic.new("kino certificates", CHECK_SECONDS) { check(id) }
     end
 
     def stop
-      @lock.synchronize do
-        @stop = true
-        @stopped.signal
-      end
-      @watcher&.join
+      @watcher&.stop
     end
 
     private
