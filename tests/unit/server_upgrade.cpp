@@ -266,7 +266,6 @@ private:
         reply.answer({.head = &one.response(), .data = {&first, 1}, .end = true, .upgrade = &next});
       } else if (target == "/tunnel") {
         REQUIRE(one.response().start_upgrade("echo") == server::response_head::problem::none);
-        one.open_tunnel();
         reply.answer({.head = &one.response()});
         exemption const now;
         tunnels_.push_back(std::move(reply));
@@ -601,4 +600,15 @@ TEST_CASE("a tunnel whose client leaves, or whose server stops, at any time leav
       }
     });
   }
+}
+
+TEST_CASE("a tunnel whose connection has ended before the response has a broken input") {
+  bench one;
+  one.send(asking("/tunnel"));
+  while (one.io()) {}
+  one.http().close_connections();
+  while (one.io()) {}
+  CHECK(one.link().closed());
+  one.run();
+  CHECK(one.broken);
 }

@@ -95,7 +95,12 @@ void exchange::delivered(kino::outcome<response_part>&& result) noexcept {
   if (inherited()) return;
   if (result.answered()) {
     response_part const& first = result.value();
-    sink_->send(*this, first);
+    bool const tunnel = first.head && first.head->upgrades() && !first.end;
+    // Here, because no other thread can end the request any more, and the sink has not opened it yet.
+    if (tunnel) streamed_ = tunnel_ = true;
+    if (sink_->send(*this, first) == delivery::gone && tunnel) {
+      body_.fail({400, "the connection has ended before it was upgraded", 0, 0});
+    }
     if (first.end) discard_body();
     return;
   }

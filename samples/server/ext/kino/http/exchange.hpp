@@ -60,8 +60,8 @@ public:
   // --- for handlers ---
 
   [[nodiscard]] request const& head() const { return head_; }
-  /// Whether the body may still be on its way, through `body`; otherwise it is all there, in
-  /// `collected`.
+  /// Whether the body may still be on its way, through `body`; otherwise it is all there, in `collected`. After the first part
+  /// of a response that upgrades the connection and goes on, `body` has what the client sends behind the request.
   [[nodiscard]] bool streamed() const { return streamed_; }
   [[nodiscard]] body_pipe& body() { return body_; }
   [[nodiscard]] body_spool& collected() { return collected_; }
@@ -99,10 +99,6 @@ public:
 
   /// See response_sink::duplicate_socket.
   [[nodiscard]] int duplicate_socket() { return inherited() ? -1 : sink_->duplicate_socket(*this); }
-
-  /// Before a response that upgrades the connection and has a body: from now on, `body` has what the client sends behind the
-  /// request. See upgrade.
-  void open_tunnel() { streamed_ = tunnel_ = true; }
 
   /// Takes bytes of the body and lets the connection read on when there is room again. Throws
   /// std::system_error, if they are in a file that cannot be read.

@@ -27,7 +27,7 @@ class exchange;
 /// handler asks `upgrade_obstacle` or `takeover_obstacle`; a response that has an obstacle ends the connection.
 ///
 /// Without an `upgrade`, a response with such a head may also go on in parts: they are sent as they are, and what the client
-/// sends arrives in exchange::body, after exchange::open_tunnel. The exchange and its worker then last as long as the
+/// sends arrives in exchange::body, which the first part opens. The exchange and its worker then last as long as the
 /// connection. When the server is being stopped, or the client ends its direction, the body ends. When the response has
 /// ended, the client's direction may go on until it ends, too, or for keep_alive_timeout at most.
 ///

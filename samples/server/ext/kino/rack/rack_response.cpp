@@ -243,10 +243,7 @@ response_writer begin_response(gvl const& held, worker_context& at, VALUE status
   // If there will be no body, only the application can know how long it would be.
   bool const silent = to.head().head_only() || head.bodiless();
   if (length && !silent) static_cast<void>(head.set_length(*length));
-  if (head.upgrades()) {
-    at.input.cut();  // It has read the request's body; what follows is read from the stream.
-    to.open_tunnel();
-  }
+  if (head.upgrades()) at.input.cut();  // It has read the request's body; what follows is read from the stream.
   return response_writer(at.reply);
 }
 
