@@ -9,13 +9,13 @@
 
 #include "../support/captured_log.hpp"
 #include "../support/memory_transport.hpp"
+#include "../support/one_failing_allocation.hpp"
 #include "../support/stress.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <new>
@@ -31,22 +31,7 @@ using server::delivery;
 using server::exchange;
 using server::exchange_end;
 using server::io_result;
-
-namespace {
-// Of this thread; the last of these fails. 0: none does.
-thread_local std::uint32_t allocations_left = 0;
-}  // namespace
-
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
-  bool const fails = allocations_left != 0 && --allocations_left == 0;
-  return fails ? nullptr : std::malloc(size);
-}
-void* operator new(std::size_t size) {
-  if (void* const place = operator new(size, std::nothrow)) return place;
-  throw std::bad_alloc();
-}
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+using allocation_test::allocations_left;
 
 namespace {
 
