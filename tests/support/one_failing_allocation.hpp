@@ -16,14 +16,15 @@ inline thread_local std::uint32_t allocations_left = 0;
 
 }  // namespace allocation_test
 
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+// Not inlined: g++ would see new without its delete and warn.
+[[gnu::noinline]] void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
   using allocation_test::allocations_left;
   bool const fails = allocations_left != 0 && --allocations_left == 0;
   return fails ? nullptr : std::malloc(size);
 }
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   if (void* const place = operator new(size, std::nothrow)) return place;
   throw std::bad_alloc();
 }
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }

@@ -120,7 +120,7 @@ TEST_CASE("a histogram's buckets are cumulative, end with +Inf and agree with it
   CHECK(all[4] == "wait_seconds_bucket{le=\"4e-06\"} 3");
   CHECK(all[latency_histogram::buckets] == "wait_seconds_bucket{le=\"67.1089\"} 3");
   CHECK(all[latency_histogram::buckets + 1] == "wait_seconds_bucket{le=\"+Inf\"} 4");
-  CHECK(all[latency_histogram::buckets + 2] == "wait_seconds_sum 7200.00001");
+  CHECK(all[latency_histogram::buckets + 2] == "wait_seconds_sum 7200.000008");
   CHECK(all[latency_histogram::buckets + 3] == "wait_seconds_count 4");
 
   std::uint64_t last = 0;
