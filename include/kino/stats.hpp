@@ -130,8 +130,10 @@ private:
 ///
 class metrics_text {
 public:
+  /// What is written.
   enum class format { prometheus, open_metrics };
 
+  /// An empty text.
   explicit metrics_text(format written = format::prometheus) : format_(written) {}
 
   /// Writes the HELP and TYPE lines of a metric family; follow it with calls of `sample`.

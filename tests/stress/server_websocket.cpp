@@ -111,9 +111,11 @@ private:
       auto& own = static_cast<state&>(*socket.with());
       if (own.busy.exchange(true)) ++failures;
       server::websocket_event event = next.turn.take();
-      if (own.last == kind::none && event.what != kind::open) ++failures;
-      if (own.last == kind::close) ++failures;
-      own.last = event.what;
+      if (event.what != kind::none) {  // of a message that was dropped because the connection closes
+        if (own.last == kind::none && event.what != kind::open) ++failures;
+        if (own.last == kind::close) ++failures;
+        own.last = event.what;
+      }
       if (event.what == kind::open && !hub_.subscribe(next.turn.of(), "all", server::channel_hub::match::name)) socket.close(1000);
       if (event.what == kind::message) static_cast<void>(socket.write(opcode::text, event.data));
       own.busy = false;

@@ -171,6 +171,8 @@ void websocket::begin_close(std::uint16_t status, stage next, deferred& then) no
     return lose(then, "there is no memory to close a WebSocket in order");
   }
   stage_ = next;
+  // The client's close frame is to be read, however many messages wait.
+  if (std::exchange(paused_, false)) ask(read_on, then);
   ask(look_at_time, then);
   pump(then);
 }

@@ -49,7 +49,8 @@ void websocket_protocol::start(std::string_view received) {
     of_->open_due_ = of_->wanted_.has(websocket_event::kind::open);
     of_->schedule(then);
     of_->pump(then);
-    of_->ask(websocket::look_at_time, then);
+    // What was asked for before there was a connection could wake nobody.
+    of_->ask(std::exchange(of_->pending_, websocket::nothing) | websocket::look_at_time, then);
   });
   take(received);
 }
