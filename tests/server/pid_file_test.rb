@@ -33,6 +33,13 @@ class PidFileTest < ServerTest
     refute_path_exists path
   end
 
+  def test_a_server_that_has_been_replaced_does_not_touch_the_file
+    server = start_server(Apps::Basic.new, mode: :threaded, workers: 1, pidfile: path)
+    server.leave_addresses
+    server.shutdown
+    assert_equal "#{Process.pid}\n", File.read(path)
+  end
+
   def test_a_start_that_fails_removes_the_file
     taken = TCPServer.new("127.0.0.1", 0)
     assert_raises(Kino::BindError) { start_server(Apps::Basic.new, mode: :threaded, workers: 1, pidfile: path, port: taken.addr[1]) }

@@ -44,8 +44,8 @@ module Kino
 
     attr_reader :mode, :settings, :addresses
 
-    # +options+ are those of Kino::Options, or a Kino::Settings as +settings+, and hooks (Kino::Hooks). Raises ConfigError for an invalid
-    # option and UnshareableAppError if :ractor is not possible.
+    # +options+ are those of Kino::Options, or a Kino::Settings as +settings+, and hooks (Kino::Hooks). Raises ConfigError for
+    # an invalid option and UnshareableAppError if :ractor is not possible.
     def initialize(app, settings: nil, **options)
       raise ArgumentError, "#{app.inspect} is not a Rack app: it does not respond to #call" unless app.respond_to?(:call)
 
@@ -171,8 +171,10 @@ module Kino
       end
     end
 
-    # Another process serves the addresses from now on: the files of Unix sockets are its own.
+    # Another process serves the addresses from now on: the files of Unix sockets are its own, and the pidfile, which this
+    # one must not even lock, since the other may remove it at the same time.
     def leave_addresses
+      @pid_file = nil
       @listeners.leave_files
       @control&.leave(@id)
     end
