@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,7 @@ struct talk_setup {
   memory_test::faults faults = {};
   std::size_t room = 1'000'000;  ///< Of the network, each way.
   bool upgrades = true;          ///< Do the handshake at once.
+  std::function<void(server::websocket&)> before = {};  ///< What the application does before the connection has begun.
 };
 
 /// One client, and the handler of its WebSocket.
@@ -166,6 +168,7 @@ private:
   void handle(server::exchange::reply&& reply) noexcept override {
     server::exchange& asked = server::exchange::of(reply);
     socket = std::make_shared<server::websocket>(setup_.settings, setup_.wanted, *this, nullptr);
+    if (setup_.before) setup_.before(*socket);
     server::response_head& head = asked.response();
     static_cast<void>(head.start_upgrade("websocket"));
     server::accept_key const key = server::accept_key_for(asked.head());

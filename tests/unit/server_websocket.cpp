@@ -201,9 +201,10 @@ TEST_CASE("a client that does not read loses its connection") {
   CHECK(other.socket->open());
 }
 
-TEST_CASE("reading stops while messages wait to be handled") {
-  talk here(small());
-  CHECK(here.next_event().what == server::websocket_event::kind::open);
+namespace {
+
+// Sends so much that reading stops, and handles it; returns whether all messages came, in order.
+bool passes_many_messages(talk& here) {
   std::string all;
   for (int i = 0; i != 200; ++i) all += frame(text, "message " + std::to_string(i));
   std::string_view left = all;
@@ -213,14 +214,76 @@ TEST_CASE("reading stops while messages wait to be handled") {
   }
   CHECK(!left.empty());  // neither the server nor the network takes it
   std::string seen;
-  while (!left.empty()) {
+  for (int rounds = 0; !left.empty(); ++rounds) {
+    REQUIRE(rounds != 10'000);
     seen += here.events();
     left.remove_prefix(here.link->send(left));
   }
   seen += here.events();
   std::string expected;
   for (int i = 0; i != 200; ++i) expected += "mmessage " + std::to_string(i) + ";";
-  CHECK(seen == expected);
+  return seen == expected;
+}
+
+}  // namespace
+
+TEST_CASE("reading stops while messages wait to be handled") {
+  talk here(small());
+  CHECK(here.next_event().what == server::websocket_event::kind::open);
+  CHECK(passes_many_messages(here));
+}
+
+TEST_CASE("what the application asks for before the connection has begun takes effect, and later wishes too") {
+  talk_setup chosen = small();
+  std::string events = "o";
+  received early;
+  SUBCASE("an interval") {
+    chosen.before = [](server::websocket& one) { one.set_ping_interval(5s); };
+  }
+  SUBCASE("a message") {
+    chosen.before = [](server::websocket& one) { CHECK(one.write(opcode::text, "early")); };
+    events = "od";
+    early.payload = "early";
+  }
+  talk here(chosen);
+  CHECK(here.next_frame().payload == early.payload);
+  CHECK(here.events() == events);
+  CHECK(passes_many_messages(here));
+  here.socket->set_ping_interval(3s);
+  here.settle();
+  here.wait(4s);
+  CHECK(here.next_frame().opcode == ping);
+}
+
+TEST_CASE("an application that closes before the connection has begun") {
+  talk_setup chosen = small();
+  chosen.before = [](server::websocket& one) { one.close(close_code::normal); };
+  talk here(chosen);
+  CHECK(here.next_frame().status() == 1000);
+  here.send(close_frame(1000));
+  CHECK(here.sees_end());
+  CHECK(!here.link->lost());
+  CHECK(here.events() == "oc");
+}
+
+TEST_CASE("a connection that is closed while reading has stopped ends with the client's close frame") {
+  talk here(small());
+  CHECK(here.next_event().what == server::websocket_event::kind::open);
+  std::string all;
+  for (int i = 0; i != 20; ++i) all += frame(text, std::string(20, 'm'));
+  std::string_view left = all;
+  for (int i = 0; i != 100 && !left.empty(); ++i) {
+    left.remove_prefix(here.link->send(left));
+    here.settle();
+  }
+  SUBCASE("by the application") { here.socket->close(close_code::normal); }
+  SUBCASE("because a turn is dropped") { here.drop_turns(); }
+  here.send(std::string(left) + close_frame(1000));
+  CHECK(here.sees_end());
+  CHECK(!here.link->lost());
+  std::string seen = here.events();  // The turn of a message that was dropped may come first, without an event.
+  seen += here.events();
+  CHECK(seen == "c");
 }
 
 TEST_CASE("one event at a time, and the next one after it") {
