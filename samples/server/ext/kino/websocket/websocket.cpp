@@ -13,12 +13,6 @@
 
 namespace kino::server {
 
-// Iteratively: the list may be long.
-websocket::~websocket() {
-  drop_kept();
-  drop_unhandled();
-}
-
 std::unique_ptr<protocol> websocket::begin(protocol_context const& shared, protocol::host& connection, transport& to) {
   return std::make_unique<websocket_protocol>(shared_from_this(), shared, connection, to);
 }
@@ -119,12 +113,12 @@ void websocket::lose(deferred& then, char const* why) noexcept {
 bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept {
   if (stage_ > stage::open) return false;
   std::size_t const length = length_of(pieces);
-  if (kept_first_ && kept_bytes_ + length > settings_.most_kept) {
+  if (!kept_frames_.empty() && kept_bytes_ + length > settings_.most_kept) {
     lose(then, "the client of a WebSocket does not read what is written to it");
     return false;
   }
   std::size_t done = 0;
-  if (transport_ && !kept_first_ && !stalled_) {
+  if (transport_ && kept_frames_.empty() && !stalled_) {
     io_result const written = transport_->write_some(pieces);
     if (written.failed()) {
       lose(then);
@@ -156,12 +150,8 @@ bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bo
 
 // Throws std::bad_alloc.
 void websocket::keep(shared_frame frame, bool message) {
-  auto fresh = std::make_unique<kept_frame>(kept_frame{std::move(frame), message, nullptr});
-  kept_bytes_ += fresh->frame->size();
+  kept_bytes_ += kept_frames_.emplace_back(kept_frame{std::move(frame), message}).frame->size();
   kept_messages_ += message ? 1 : 0;
-  kept_frame* const last = fresh.get();
-  (kept_first_ ? kept_last_->next : kept_first_) = std::move(fresh);
-  kept_last_ = last;
 }
 
 void websocket::begin_close(std::uint16_t status, stage next, deferred& then) noexcept {
@@ -180,19 +170,20 @@ void websocket::begin_close(std::uint16_t status, stage next, deferred& then) no
 // Sends what is kept.
 void websocket::pump(deferred& then) noexcept {
   if (!transport_ || lost_ || shut_down_) return;
-  while (kept_first_ && !stalled_) {
+  while (!kept_frames_.empty() && !stalled_) {
     std::array<iovec, 16> pieces;
     std::size_t count = 0;
     std::size_t offset = kept_offset_;
-    for (kept_frame* one = kept_first_.get(); one && count != pieces.size(); one = one->next.get()) {
-      pieces[count++] = piece(std::string_view(*one->frame).substr(std::exchange(offset, 0)));
+    for (kept_frame const& one : kept_frames_) {
+      pieces[count++] = piece(std::string_view(*one.frame).substr(std::exchange(offset, 0)));
+      if (count == pieces.size()) break;
     }
     io_result const written = transport_->write_some({pieces.data(), count});
     if (written.failed()) return lose(then);
     sent(written.bytes);
     if (!written.done()) stall(written, then);
   }
-  if (kept_first_) return;
+  if (!kept_frames_.empty()) return;
   if (std::exchange(was_slow_, false) && stage_ == stage::open) {
     drained_due_ = wanted_.has(websocket_event::kind::drained);
     schedule(then);
@@ -207,15 +198,15 @@ void websocket::pump(deferred& then) noexcept {
 void websocket::sent(std::size_t length) noexcept {
   kept_bytes_ -= length;
   kept_offset_ += length;
-  while (kept_first_ && kept_offset_ >= kept_first_->frame->size()) {
-    kept_offset_ -= kept_first_->frame->size();
-    kept_messages_ -= kept_first_->message ? 1 : 0;
-    kept_first_ = std::move(kept_first_->next);
+  while (!kept_frames_.empty() && kept_offset_ >= kept_frames_.front().frame->size()) {
+    kept_offset_ -= kept_frames_.front().frame->size();
+    kept_messages_ -= kept_frames_.front().message ? 1 : 0;
+    kept_frames_.pop_front();
   }
 }
 
 void websocket::drop_kept() noexcept {
-  while (kept_first_) kept_first_ = std::move(kept_first_->next);
+  kept_frames_.clear();
   kept_offset_ = kept_bytes_ = kept_messages_ = 0;
 }
 

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -93,7 +94,6 @@ public:
   websocket(settings const& chosen, websocket_interest wanted, websocket_scheduler& turns, std::unique_ptr<companion> with)
       : settings_(chosen), wanted_(wanted), turns_(turns), companion_(std::move(with)), ping_interval_(chosen.ping_interval) {}
   websocket(websocket const&) = delete;
-  ~websocket() override;
 
   // upgrade
   [[nodiscard]] std::unique_ptr<protocol> begin(protocol_context const& shared, protocol::host& connection, transport& to) override;
@@ -143,13 +143,14 @@ private:
   struct kept_frame {
     shared_frame frame;
     bool message;
-    std::unique_ptr<kept_frame> next;
   };
   /// A message that waits for its turn.
   struct unhandled_message {
     bool text;
     std::string data;
-    std::unique_ptr<unhandled_message> next;
+
+    /// Bytes, with its place in a list.
+    [[nodiscard]] std::size_t size() const { return data.size() + sizeof(unhandled_message) + 2 * sizeof(void*); }
   };
   /// What is done once the lock is given back.
   struct deferred {
@@ -196,8 +197,7 @@ private:
   unsigned pending_ = nothing;
   clock::duration ping_interval_;
 
-  std::unique_ptr<kept_frame> kept_first_;
-  kept_frame* kept_last_ = nullptr;
+  std::list<kept_frame> kept_frames_;
   std::size_t kept_offset_ = 0;    // in the first one
   std::size_t kept_bytes_ = 0;
   std::size_t kept_messages_ = 0;
@@ -207,8 +207,7 @@ private:
   bool shut_down_ = false;         // all has been sent
   bool was_slow_ = false;          // a `drained` event is due when nothing is kept any more
 
-  std::unique_ptr<unhandled_message> unhandled_first_;
-  unhandled_message* unhandled_last_ = nullptr;
+  std::list<unhandled_message> unhandled_;
   std::size_t unhandled_bytes_ = 0;
   bool paused_ = false;            // reading is, until a turn makes room
   bool open_due_ = false;

@@ -11,7 +11,7 @@ namespace kino::server {
 // --- with the lock ------------------------------------------------------------------
 
 bool websocket::has_event() const noexcept {
-  return open_due_ || drained_due_ || unhandled_first_ || shutdown_due_ || close_due_;
+  return open_due_ || drained_due_ || !unhandled_.empty() || shutdown_due_ || close_due_;
 }
 
 void websocket::schedule(deferred& then) noexcept {
@@ -33,7 +33,7 @@ void websocket::end_events(deferred& then) noexcept {
 }
 
 void websocket::drop_unhandled() noexcept {
-  while (unhandled_first_) unhandled_first_ = std::move(unhandled_first_->next);
+  unhandled_.clear();
   unhandled_bytes_ = 0;
 }
 
@@ -47,10 +47,10 @@ websocket_event websocket::take_event() noexcept {
       taken.what = kind::open;
     } else if (std::exchange(drained_due_, false)) {
       taken.what = kind::drained;
-    } else if (unhandled_first_) {
-      taken = {kind::message, unhandled_first_->text, std::move(unhandled_first_->data)};
-      unhandled_bytes_ -= taken.data.size() + sizeof(unhandled_message);
-      unhandled_first_ = std::move(unhandled_first_->next);
+    } else if (!unhandled_.empty()) {
+      unhandled_bytes_ -= unhandled_.front().size();
+      taken = {kind::message, unhandled_.front().text, std::move(unhandled_.front().data)};
+      unhandled_.pop_front();
     } else if (std::exchange(shutdown_due_, false)) {
       taken.what = kind::shutdown;
       shutting_down_ = true;

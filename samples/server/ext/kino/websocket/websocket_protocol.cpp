@@ -37,11 +37,6 @@ websocket_protocol::websocket_protocol(std::shared_ptr<websocket> of, protocol_c
   of_->transport_ = &to;
 }
 
-// Iteratively: there may be many, if the connection has failed in between.
-websocket_protocol::~websocket_protocol() {
-  while (first_) first_ = std::move(first_->next);
-}
-
 void websocket_protocol::start(std::string_view received) {
   of_->turns_.begun();
   of_->locked([this](websocket::deferred& then) {
@@ -49,7 +44,7 @@ void websocket_protocol::start(std::string_view received) {
     of_->open_due_ = of_->wanted_.has(websocket_event::kind::open);
     of_->schedule(then);
     of_->pump(then);
-    // What was asked for before there was a connection could wake nobody.
+    // Operations may be pending from before the connection began. They could not wake the I/O thread.
     of_->ask(std::exchange(of_->pending_, websocket::nothing) | websocket::look_at_time, then);
   });
   take(received);
@@ -63,10 +58,7 @@ bool websocket_protocol::received(std::span<char> space, std::size_t length) {
 }
 
 void websocket_protocol::on_message(bool text, std::string_view data) {
-  auto fresh = std::make_unique<message>(message{text, std::string(data), nullptr});
-  message* const last = fresh.get();
-  (first_ ? last_->next : first_) = std::move(fresh);
-  last_ = last;
+  found_.push_back({text, std::string(data)});
 }
 
 void websocket_protocol::on_ping(std::string_view data) {
@@ -97,15 +89,11 @@ void websocket_protocol::deliver(websocket::deferred& then) {
   if (to.stage_ > websocket::stage::closing) return;
   // What comes after the application has closed is not for it.
   bool const wanted = to.stage_ == websocket::stage::open && to.wanted_.has(websocket_event::kind::message);
-  while (first_) {
-    std::unique_ptr<message> one = std::move(first_);
-    first_ = std::move(one->next);
-    if (!wanted) continue;
-    message* const last = one.get();
-    to.unhandled_bytes_ += one->data.size() + sizeof(message);
-    (to.unhandled_first_ ? to.unhandled_last_->next : to.unhandled_first_) = std::move(one);
-    to.unhandled_last_ = last;
+  if (wanted) {
+    for (message const& one : found_) to.unhandled_bytes_ += one.size();
+    to.unhandled_.splice(to.unhandled_.end(), found_);
   }
+  found_.clear();
   to.paused_ |= to.unhandled_bytes_ >= to.settings_.most_unhandled;
   to.schedule(then);
   if (!pongs_.empty() && to.stage_ == websocket::stage::open) {

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,7 +30,6 @@ namespace kino::server {
 class websocket_protocol final : public protocol, private websocket_reader::sink {
 public:
   websocket_protocol(std::shared_ptr<websocket> of, protocol_context const& shared, protocol::host& connection, transport& to);
-  ~websocket_protocol() override;
 
   void start(std::string_view received) override;
   void drain() override;
@@ -65,8 +65,7 @@ private:
   clock::time_point closing_since_{};    // zero: it is not
 
   // What the reader has found in the bytes of one read.
-  std::unique_ptr<message> first_;
-  message* last_ = nullptr;
+  std::list<message> found_;
   std::string pongs_;
   std::optional<std::uint16_t> close_received_;
   std::optional<std::uint16_t> violation_;
