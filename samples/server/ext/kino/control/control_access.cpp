@@ -12,14 +12,6 @@ namespace {
 
 constexpr std::string_view scheme = "bearer ";
 
-// The first field of this name; null if there is none.
-field_section::field const* find(request const& head, std::string_view name) {
-  for (auto const& each : head.fields().all()) {
-    if (equal_ignoring_case(head.fields().name(each), name)) return &each;
-  }
-  return nullptr;
-}
-
 // Whether the origin, "http://HOST:PORT" or "null", is that of the request's own host.
 bool own_origin(std::string_view origin, std::string_view host) {
   std::size_t const at = origin.find("://");
@@ -28,8 +20,8 @@ bool own_origin(std::string_view origin, std::string_view host) {
 
 // Browsers send Origin with everything but simple reads, and Sec-Fetch-Site with all requests.
 bool from_another_site(request const& head) {
-  if (auto const* origin = find(head, "origin"); origin && !own_origin(head.fields().value(*origin), head.host())) return true;
-  auto const* site = find(head, "sec-fetch-site");
+  if (auto const* origin = head.fields().find("origin"); origin && !own_origin(head.fields().value(*origin), head.host())) return true;
+  auto const* site = head.fields().find("sec-fetch-site");
   return site && equal_ignoring_case(head.fields().value(*site), "cross-site");
 }
 
@@ -56,7 +48,7 @@ bool is_loopback_name(std::string_view host) noexcept {
 }
 
 control_access::verdict control_access::check_token(request const& head) const noexcept {
-  auto const* const field = find(head, "authorization");
+  auto const* const field = head.fields().find("authorization");
   if (!field) return verdict::no_token;
   std::string_view const value = head.fields().value(*field);
   if (!equal_ignoring_case(value.substr(0, scheme.size()), scheme)) return verdict::no_token;

@@ -5,7 +5,6 @@
 #include "control/metrics_page.hpp"
 #include "control/stats_json.hpp"
 #include "control/workers_json.hpp"
-#include "http/field_list.hpp"
 
 #include <initializer_list>
 #include <new>
@@ -84,15 +83,6 @@ purpose purpose_of(std::string_view path) {
   return purpose::none;
 }
 
-// The value of the first field of this name; empty if there is none.
-std::string_view field_of(exchange::reply const& reply, std::string_view name) {
-  field_section const& fields = exchange::of(reply).head().fields();
-  for (auto const& each : fields.all()) {
-    if (equal_ignoring_case(fields.name(each), name)) return fields.value(each);
-  }
-  return {};
-}
-
 }  // namespace
 
 control_plane::control_plane(control_settings const& settings, control_source const& source)
@@ -161,7 +151,9 @@ bool control_plane::ask(exchange::reply const& reply, std::string subject, std::
 }
 
 void control_plane::answer_metrics(exchange::reply const& reply) {
-  kino::metrics_text::format const wanted = metrics_format(field_of(reply, "accept"));
+  field_section const& fields = exchange::of(reply).head().fields();
+  auto const* const accept = fields.find("accept");
+  kino::metrics_text::format const wanted = metrics_format(accept ? fields.value(*accept) : "");
   auto const then = [this, reply, wanted](std::optional<std::string> const& ruby) {
     respond(reply, {200, metrics_type(wanted), metrics_page(source_, settings_, ruby, wanted)});
   };

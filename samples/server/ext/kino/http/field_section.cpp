@@ -4,6 +4,7 @@
 
 #include "base/options.hpp"
 #include "http/field_groups.hpp"
+#include "http/field_list.hpp"
 #include "http/field_name.hpp"
 #include "http/grammar.hpp"
 
@@ -57,6 +58,11 @@ void field_section::clear(std::size_t keep) {
 
 field_section::field const* field_section::find(known_field wanted) const {
   auto const found = std::find_if(fields_.begin(), fields_.end(), [wanted](field const& f) { return f.known == wanted; });
+  return found == fields_.end() ? nullptr : &*found;
+}
+
+field_section::field const* field_section::find(std::string_view wanted) const {
+  auto const found = std::find_if(fields_.begin(), fields_.end(), [&](field const& f) { return equal_ignoring_case(name(f), wanted); });
   return found == fields_.end() ? nullptr : &*found;
 }
 

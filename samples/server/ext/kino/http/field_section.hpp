@@ -59,6 +59,8 @@ public:
   [[nodiscard]] std::size_t name_count() const { return fields_.size() - repeated_; }
   /// The first field of this name; null if there is none.
   [[nodiscard]] field const* find(known_field wanted) const;
+  /// Likewise, by the name itself, in any case.
+  [[nodiscard]] field const* find(std::string_view wanted) const;
 
   [[nodiscard]] std::string_view name(field const& f) const { return {text_.data() + f.name_start, f.name_length}; }
   /// The value of this field alone.

@@ -74,10 +74,8 @@ constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij
 // The value of the only field of this name; empty if there is none, or more than one.
 std::string_view only_value(request const& asked, std::string_view wanted) {
   field_section const& fields = asked.fields();
-  for (auto const& one : fields.all()) {
-    if (equal_ignoring_case(fields.name(one), wanted)) return one.next == 0 && !one.repeated ? fields.value(one) : "";
-  }
-  return {};
+  auto const* const found = fields.find(wanted);
+  return found && found->next == 0 && !found->repeated ? fields.value(*found) : "";
 }
 
 // Whether it is sixteen bytes in base64.
