@@ -62,6 +62,7 @@ listener::listener(http_server& http, io_thread& home, bind_address const& where
   } else {
     bind_tcp();
   }
+  find_address();
   if (::listen(socket_.native_handle(), SOMAXCONN) != 0) fail("listen on", errno);
   where_.socket = socket_.native_handle();
 }
@@ -91,11 +92,6 @@ void listener::take(int socket) {
   if (!told) fail("use the socket for", errno);
   if (listens == 0 || type != SOCK_STREAM) fail("use the socket for", EINVAL);
   own(duplicate_socket(socket));
-  if (where_.local()) {
-    local_ = {"localhost", "80"};
-  } else {
-    find_address();
-  }
 }
 
 void listener::bind_tcp() {
@@ -115,11 +111,14 @@ void listener::bind_tcp() {
   int const on = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(socket, found->ai_addr, found->ai_addrlen) != 0) fail("listen on", errno);
-  find_address();
 }
 
 // Also prepares the socket of a TCP address for accepting.
 void listener::find_address() {
+  if (where_.local()) {
+    local_ = {"localhost", "80"};
+    return;
+  }
   int const socket = socket_.native_handle();
   int const on = 1;
   // Accepted sockets inherit it: a response must not wait for the acknowledgement of the previous one.
@@ -160,7 +159,6 @@ void listener::bind_local() {
     ::unlink(where_.path.c_str());
     fail("set the mode of", error);
   }
-  local_ = {"localhost", "80"};
 }
 
 void listener::stop() noexcept {

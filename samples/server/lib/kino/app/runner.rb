@@ -79,7 +79,8 @@ module Kino
       return Log.line("restart: the init process of a container (pid 1) cannot be replaced; start a new container") if Process.pid == 1
 
       @services.reloading
-      @successor = Successor.new(Launch.of_this_process, sockets = @server.listening_sockets)
+      sockets = @server.listening_sockets
+      @successor = Successor.new(Launch.of_this_process, sockets)
       Log.line("restart: starting the new process (pid #{@successor.pid})")
       Thread.new { @signals.push(@successor.await ? :replaced : :restart_failed) }.name = "kino restart"
     rescue SystemCallError, ThreadError => e

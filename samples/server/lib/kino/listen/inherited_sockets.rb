@@ -14,6 +14,8 @@ module Kino
     def initialize(descriptors, removes_files:)
       # Other programs that this process starts, soon perhaps, do not inherit them.
       @sockets = descriptors.map { |descriptor| Socket.for_fd(descriptor).tap { |socket| socket.close_on_exec = true } }
+      @sockets.each { |socket| check(socket) }
+      @left = @sockets.dup
       @removes_files = removes_files
     rescue SystemCallError => e
       raise BindError, "an inherited descriptor cannot be used as a socket: #{e.message}"
@@ -21,7 +23,6 @@ module Kino
 
     # +wanted+, addresses, with the sockets of those that one listens on. Each socket is claimed once.
     def claim(wanted)
-      @left ||= @sockets.each { |socket| check(socket) }.dup
       wanted.map do |address|
         socket = @left.find { |one| matches?(address, one.local_address) }
         @left.delete(socket)
@@ -31,7 +32,6 @@ module Kino
 
     # The addresses of all sockets that have not been claimed, with TLS for TCP if +tls+.
     def claim_all(tls:)
-      claim([])
       @left.shift(@left.size).map { |socket| address_of(socket, tls).with(socket, removes_file: @removes_files) }
     end
 
@@ -41,12 +41,12 @@ module Kino
         yield "the inherited socket #{address_of(socket, false)} is closed, because no address of this server is the same; without " \
               "bind and port, it listens on every inherited socket"
       end
-      close(@left)
+      @left.each(&:close)
     end
 
     # Called once the server has descriptors of its own.
-    def close(sockets = @sockets)
-      sockets.each { |socket| socket.close unless socket.closed? }
+    def close
+      @sockets.each(&:close)
     end
 
     private
