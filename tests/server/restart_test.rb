@@ -186,47 +186,34 @@ class RestartTest < ServerTest
     held&.close
   end
 
-  # Each request on a connection of its own: all of them are answered, by one of the processes.
-  def test_no_connection_is_refused_or_lost_meanwhile
+  # Restarts three times, while four threads repeat the block, which gets a callable that tells whether to stop. Returns
+  # what it has returned, for each thread.
+  def restart_under_load
     start
     pid = @child.pid
     stop = false
     clients = Array.new(4) do
-      Thread.new do
-        count = 0
-        until stop
-          assert_match(/\Aold \d+\z/, get(@child.port))
-          count += 1
-        end
-        count
-      end
+      Thread.new { [].tap { |results| results << yield(-> { stop }) until stop } }
     end
     3.times { pid = restart_of(pid) }
     stop = true
-    assert clients.all? { |client| client.value.positive? }
-    finish(pid)
+    clients.map(&:value).tap { finish(pid) }
+  end
+
+  # Each request on a connection of its own: all of them are answered, by one of the processes.
+  def test_no_connection_is_refused_or_lost_meanwhile
+    results = restart_under_load { assert_match(/\Aold \d+\z/, get(@child.port)) }
+    results.each { |answered| refute_empty answered }
   end
 
   # Clients keep their connections until a response closes them, and connect again.
   def test_no_request_on_a_kept_connection_is_lost_meanwhile
-    start
-    pid = @child.pid
-    stop = false
-    clients = Array.new(4) do
-      Thread.new do
-        closed = 0
-        until stop
-          Client.open(@child.port) do |client|
-            response = client.get("/") until stop || response&.closes?
-            closed += 1 if response&.closes?
-          end
-        end
-        closed
+    results = restart_under_load do |stopped|
+      Client.open(@child.port) do |client|
+        response = client.get("/") until stopped.call || response&.closes?
+        response&.closes?
       end
     end
-    3.times { pid = restart_of(pid) }
-    stop = true
-    assert clients.sum(&:value) >= 3
-    finish(pid)
+    assert results.flatten.count(true) >= 3
   end
 end
