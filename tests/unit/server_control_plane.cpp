@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The control plane without Ruby: who gets an answer, and which.
+// The control plane without Ruby: its answers, and which clients get them.
 
 #include "control/control_plane.hpp"
 

@@ -102,7 +102,7 @@ TEST_CASE("frames that break a rule") {
   CHECK(read(frame(text, "a", {.width = 8})) == "!1002;");
 }
 
-TEST_CASE("lengths that nobody could mean") {
+TEST_CASE("frames with lengths that no message can have are refused") {
   CHECK(read(frame(text, "a", {.length = longest + 1})) == "!1009;");
   CHECK(read(frame(binary, "a", {.length = 0x7fff'ffff'ffff'ffff})) == "!1009;");
   CHECK(read(frame(binary, "a", {.length = 0xffff'ffff'ffff'ffff})) == "!1002;");

@@ -11,9 +11,8 @@ namespace kino::server {
 
 /// A work is either a request or the next event of a WebSocket, or nothing.
 ///
-/// The two share the queue and the run permits. They differ in what becomes of them if nobody takes them: a request
-/// expires, while a turn waits as long as it must, and its connection with it: it has one, so turns are as few as
-/// connections.
+/// The two share the queue and the run permits. A request that no worker takes in time expires. A turn never expires: it
+/// waits for a worker for as long as necessary, and its connection waits with it. A connection has at most one turn.
 struct work {
   exchange::reply reply = {};
   websocket_turn turn = {};

@@ -57,7 +57,7 @@ public:
 
   /// Ruby is told to ask no more.
   void close() { questions_.close(); }
-  /// Forgets who waits; their functions are destroyed, not called.
+  /// Destroys the functions that wait for answers, without calling them.
   void drop() { waiting_.clear(); }
 
 private:

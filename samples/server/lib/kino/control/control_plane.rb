@@ -9,7 +9,7 @@ module Kino
   # The control plane of a server, from its options to its addresses. It is native, and answers without Ruby.
   class ControlPlane
     DEFAULT_PORT = 9293
-    # Of a Unix socket: whoever may connect may stop the server.
+    # Permissions of a Unix socket: every process that can connect can stop the server.
     SOCKET_MODE = 0o600
     # Other users must not be able to read a file with the token.
     FORBIDDEN_MODE = 0o077

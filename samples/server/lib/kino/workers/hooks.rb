@@ -19,7 +19,8 @@ module Kino
     NAMES = [:after_boot, *IN_WORKERS, :on_worker_exit].freeze
     FINISHED = "rack.response_finished"
 
-    # +given+: a callable or an Array of them, by hook. Those of +others+, likewise, come first. Raises ConfigError for one that cannot be called or, in :ractor +mode+, shared. Nil if there is none.
+    # +given+: a callable or an Array of them, by hook. Those of +others+, likewise, come first. Nil if there is none. Raises
+    # ConfigError for one that cannot be called or, in :ractor +mode+, shared.
     def self.of(given, others, mode)
       all = NAMES.to_h { |name| [name, list(others[name]) + list(given[name])] }.reject { |_, hooks| hooks.empty? }
       new(all, mode) unless all.empty?
