@@ -118,7 +118,7 @@ class WebSocketGemsTest < ServerTest
     count = [1000, (Process.getrlimit(:NOFILE).first - 200) / 2].min
     with_cable(max_connections: 2000) do |server|
       clients = Array.new(count) { DriverClient.new(server.port, "/") }
-      assert_equal 0, server.stats[:in_flight]
+      eventually("the handlers have returned") { server.stats[:in_flight].zero? }
       eventually("the server has forgotten them") { server.stats[:connections].zero? }
       clients.each_with_index { |client, number| assert_talks(client, number.to_s) }
       assert_healthy(server)
