@@ -56,7 +56,8 @@ module Kino
       @mode = decision.mode
       Log.line(decision.remark) if decision.remark
       @hooks = Hooks.of(hooks, @settings.hooks, @mode)
-      Topology.settle(@settings, @mode)
+      remark = Topology.settle(@settings, @mode)
+      Log.line(remark) if remark
       @settings.settle(:log_requests) { AccessLog.wanted?(@settings) }
       @addresses = []
       @state = :new

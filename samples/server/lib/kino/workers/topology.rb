@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../native"
+require_relative "connection_pools"
 require_relative "worker"
 
 module Kino
@@ -11,16 +12,43 @@ module Kino
     # Waiting handlers need workers, not CPUs, so a small machine needs as many Ractors as a larger one.
     LEAST_DEFAULT_RACTORS = 64
     MOST_DEFAULT_WORKERS = 128
+    # Of each worker in :threaded mode.
+    THREADS = 3
 
-    # The numbers of workers, Threads and running handlers that +settings+ do not say.
+    # The numbers of workers, Threads and running handlers that +settings+ do not say. Returns a sentence for the log, or nil.
     def self.settle(settings, mode)
       cpus = Native.available_parallelism
       ractor = mode == :ractor
+      remark = settle_for_pool(settings, cpus) unless ractor
       least = ractor ? LEAST_DEFAULT_RACTORS : 1
       settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
-      settings.settle(:threads) { ractor ? 1 : 3 }
+      settings.settle(:threads) { ractor ? 1 : THREADS }
       settings.settle(:concurrency) { ractor ? cpus : 1 }
+      remark
     end
+
+    # No more Threads than Active Record has connections, unless +settings+ say so.
+    def self.settle_for_pool(settings, cpus)
+      pool = ConnectionPools.smallest or return
+      workers, threads = settings[:workers], settings[:threads]
+      all = (workers || (cpus * WORKERS_PER_CPU).clamp(1, MOST_DEFAULT_WORKERS)) * (threads || THREADS)
+      return if all <= pool.size
+      return too_many(all, pool) if workers && threads
+
+      settings.settle(:threads) { workers ? [pool.size / workers, 1].max : 1 }
+      settings.settle(:workers) { [pool.size / settings[:threads], 1].max }
+      all = settings[:workers] * settings[:threads]
+      return too_many(all, pool) if all > pool.size
+
+      "#{all} Thread#{"s" unless all == 1} for #{pool.size} connections: the smallest pool of Active Record (#{pool.name}) has no more; " \
+        "a larger one in config/database.yml allows more Threads"
+    end
+
+    def self.too_many(threads, pool)
+      "#{threads} Threads share the #{pool.size} connections of Active Record's pool #{pool.name}: a request that gets none in time " \
+        "fails; enlarge the pool in config/database.yml to #{threads}, or lower workers x threads to #{pool.size}"
+    end
+    private_class_method :settle_for_pool, :too_many
 
     # All specs of a server, in starting order.
     def self.specs(mode, workers, threads, id, app, hooks = nil)
