@@ -245,11 +245,11 @@ inline int open_descriptors() {
 }
 
 /// Answers with status 200 and `body`.
-inline void answer(server::exchange::reply const& reply, std::string_view body) {
+inline void answer(server::exchange::reply const& reply, std::string_view body, bool gather = false) {
   server::response_head& head = server::exchange::of(reply).response();
   static_cast<void>(head.start(200));
   iovec const all = server::piece(body);
-  reply.answer({&head, {&all, 1}, true});
+  reply.answer({&head, {&all, 1}, true, gather});
 }
 
 /// Begins a response with status 200 whose body is written in pieces.

@@ -245,7 +245,7 @@ private:
   bool answer_on(job& mine) {
     std::string_view const body = mine.about->answer;
     if (mine.about->how == manner::unanswered) return false;
-    if (mine.about->how == manner::whole || mine.about->how == manner::unread) return answer(mine.reply, body), false;
+    if (mine.about->how == manner::whole || mine.about->how == manner::unread) return answer(mine.reply, body, chance_.once_in(2)), false;
     using result = server::response_writer::result;
     if (!mine.writer) {
       mine.writer = begin_answer(mine.reply, chance_.once_in(2) ? std::nullopt : std::optional<std::uint64_t>(body.size()));

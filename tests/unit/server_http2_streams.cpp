@@ -147,6 +147,77 @@ TEST_CASE("a stream too many is refused, and no other is disturbed, before and a
   }
 }
 
+TEST_CASE("responses that may wait for others are sent with the last one, when one is flushed, or when there are many bytes") {
+  talk here;
+  std::vector<std::int32_t> asked;
+  for (int i = 0; i != 6; ++i) asked.push_back(here.peer.request("GET", "/"));
+  here.settle();
+  REQUIRE(here.requests.size() == 6);
+  std::string got;
+  auto const sends = [&] {
+    std::string const more = here.wire().receive(SIZE_MAX);
+    got += more;
+    return !more.empty();
+  };
+  auto const gathered = [&](exchange::reply const& reply, std::string_view body) {
+    answer(reply, body, true);
+    return exchange::of(reply).gathered();
+  };
+  std::string const large(server::tuning::gather_size / 2, 'x');
+
+  auto const first = here.take();
+  CHECK(gathered(first, large));
+  auto const second = here.take();
+  CHECK(gathered(second, "second"));
+  CHECK(!sends());
+  CHECK(exchange::of(first).flushed_with(exchange::of(second)));
+  exchange::of(first).flush();
+  CHECK(sends());
+
+  CHECK(gathered(here.take(), large));
+  CHECK(!sends());
+  CHECK(!gathered(here.take(), large));
+  CHECK(sends());
+
+  CHECK(gathered(here.take(), "one before the last"));
+  CHECK(!sends());
+  CHECK(!gathered(here.take(), "last"));
+  CHECK(sends());
+
+  REQUIRE(here.peer.input(got));
+  for (std::int32_t each : asked) CHECK(here.peer.at(each).ended);
+}
+
+TEST_CASE("a response does not wait long for others: their requests may wait for it") {
+  talk here;
+  std::int32_t const upload = here.peer.request("POST", "/upload", {}, true);
+  std::int32_t const asked = here.peer.request("GET", "/");
+  here.settle();
+  answer(here.take(), "body", true);
+  CHECK(!here.wire().sees_bytes());
+  here.settle();
+  here.pass(server::tuning::gather_time);
+  CHECK(here.peer.at(asked).ended);
+  here.peer.end_body(upload);
+  here.settle();
+  answer(here.take(), "uploaded", true);
+  here.settle();
+  CHECK(here.peer.at(upload).ended);
+}
+
+TEST_CASE("a response waits for no other one that is not to come") {
+  talk here;
+  std::int32_t const reset = here.peer.request("GET", "/reset");
+  std::int32_t const asked = here.peer.request("GET", "/");
+  here.settle();
+  here.peer.reset(reset);
+  here.settle();
+  auto const gone = here.take();
+  answer(here.take(), "body", true);
+  REQUIRE(here.peer.input(here.wire().receive(SIZE_MAX)));
+  CHECK(here.peer.at(asked).ended);
+}
+
 TEST_CASE("a client that sends a header on a stream that it has ended loses its connection") {
   captured_log const log;
   struct {

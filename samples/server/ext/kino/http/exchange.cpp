@@ -98,7 +98,9 @@ void exchange::delivered(kino::outcome<response_part>&& result) noexcept {
     bool const tunnel = first.head && first.head->upgrades() && !first.end;
     // Here, because no other thread can end the request any more, and the sink has not opened it yet.
     if (tunnel) streamed_ = tunnel_ = true;
-    if (sink_->send(*this, first) == delivery::gone && tunnel) {
+    delivery const what = sink_->send(*this, first);
+    gathered_ = what == delivery::gathered;
+    if (what == delivery::gone && tunnel) {
       body_.fail({400, "the connection has ended before it was upgraded", 0, 0});
     }
     if (first.end) discard_body();
@@ -118,7 +120,7 @@ void exchange::released() noexcept {
   head_.clear();
   pool_.take_memory(collected_);
   if (std::exchange(streamed_, false)) body_.reset();
-  tunnel_ = false;
+  tunnel_ = gathered_ = false;
   response_.clear();
   trailers_.clear();
   if (state_) state_->clear();

@@ -88,8 +88,12 @@ public:
   delivery send_interim(response_head const& what) { return inherited() ? delivery::gone : sink_->interim(*this, what); }
   /// Sends a further part of the response.
   delivery send(response_part const& part);
-  /// Sends the parts that wait for more.
+  /// Sends the parts that wait for more: with HTTP/2, those of all responses of the connection.
   void flush();
+  /// Whether the first part waits for more; for the thread that has sent it.
+  [[nodiscard]] bool gathered() const { return gathered_; }
+  /// Whether `flush` of one does what that of the other would.
+  [[nodiscard]] bool flushed_with(exchange const& other) const { return this == &other || (gathered_ && sink_ == other.sink_); }
   /// Whether so much waits for the client that the writer should wait; if so, `departures` is notified
   /// when there is room, or when nothing more can be sent.
   [[nodiscard]] bool await_room();
@@ -168,6 +172,7 @@ private:
   body_spool collected_;
   bool streamed_ = false;
   bool tunnel_ = false;  // then streamed_, too
+  bool gathered_ = false;
   response_head response_;
   response_trailers trailers_;
   std::unique_ptr<protocol_state> state_;

@@ -126,7 +126,8 @@ struct response_part {
   response_head const* head = nullptr;
   std::span<iovec const> data = {};
   bool end = false;     ///< Nothing follows: the response is complete.
-  bool gather = false;  ///< Small pieces may wait a moment for what follows.
+  /// Small pieces may wait a moment for what follows, the end for other responses of the connection; see exchange::flush.
+  bool gather = false;
   /// With `end`: the trailers, or null. They are dropped if the version of HTTP or the client does not take any.
   response_trailers const* trailers = nullptr;
   /// With `end`, in the first part: what the connection becomes. Valid until the call that takes the part returns.

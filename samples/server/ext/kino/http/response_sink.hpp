@@ -19,6 +19,7 @@ struct response_part;
 enum class delivery {
   gone,                  // the client will not get it
   taken,                 // it is sent, or will be
+  gathered,              // likewise, with what follows on the connection: see response_part::gather
   above_high_watermark,  // likewise, but so much waits for the client that the writer should wait, too
 };
 

@@ -69,7 +69,7 @@ delivery response_pipeline::deliver(exchange& from, response_bytes const& bytes)
       }
       bool const our_turn = &front() == &from;
       bool const gathers =
-          bytes.gather && out.bytes.size() + bytes.size() < tuning::gather_size;
+          bytes.gather && !bytes.last && out.bytes.size() + bytes.size() < tuning::gather_size;
       take_over(from, bytes, our_turn && !stalled_ && !gathers, then);
       if (our_turn && !gathers) pump(then);
       if (our_turn && gathers && !stalled_ && !flush_due_) flush_due_ = then.flush_later = true;

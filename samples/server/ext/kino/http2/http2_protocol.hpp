@@ -160,7 +160,9 @@ private:
   byte_buffer frames_;  // to be sent before anything else
   exchange* streams_ = nullptr;
   std::size_t stream_count_ = 0;
+  std::size_t unanswered_ = 0;      // those whose response is not complete
   std::size_t unsent_streams_ = 0;  // those of which something waits for the client
+  std::size_t gathered_ = 0;        // bytes of responses since the last attempt to send
   std::atomic<std::uint32_t> reset_in_handler_{0};  // see http2_state::counted_in
   abuse_budget budget_;
   unsigned pending_ = nothing;

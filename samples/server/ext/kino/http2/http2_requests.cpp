@@ -51,6 +51,7 @@ void http2_protocol::attach(exchange& fresh) {
   state.next = std::exchange(streams_, &fresh);
   if (state.next) http2_state::of(*state.next).previous = &fresh;
   ++stream_count_;
+  ++unanswered_;
 }
 
 // --- the header ---------------------------------------------------------------------
@@ -244,6 +245,7 @@ void http2_protocol::detach(exchange& gone, bool complete) {
   state.previous = state.next = nullptr;
   state.attached = state.writer_waits = false;
   --stream_count_;
+  if (!state.last) --unanswered_;
   count_unsent(state);
   idle_since_ = clock::now();
   state.next_done = std::exchange(then_->done, &gone);

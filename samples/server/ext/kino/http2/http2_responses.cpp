@@ -44,13 +44,15 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
       }
       if (part.end) {
         state.last = true;
+        --unanswered_;
         if (state.out.empty()) state.waits_since = coarse_now();
         if (part.trailers) {
           part.trailers->fields().each([&](auto name, auto value) { state.trailers.append(name, value); });
         }
       }
       if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);
-      bool const gathers = part.gather && state.out.size() < tuning::gather_size;
+      // A response that is complete goes out with the next one, if one is to come.
+      bool const gathers = part.gather && (!part.end || unanswered_ != 0) && (gathered_ += length) < tuning::gather_size;
       if (!gathers) {
         pump();
         // The end may wait for the client's window, without a byte of the body.
@@ -58,7 +60,8 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
       } else if (!stalled_ && !std::exchange(flush_due_, true)) {
         then_->flush_later = true;
       }
-      result = state.attached && state.out.above_high_watermark() ? delivery::above_high_watermark : delivery::taken;
+      if (!state.attached || !state.out.above_high_watermark()) result = gathers ? delivery::gathered : delivery::taken;
+      else result = delivery::above_high_watermark;
     });
     return result;
   } catch (std::exception const&) {  // The response would lack these bytes.
@@ -221,6 +224,7 @@ void http2_protocol::pump() {
 }
 
 void http2_protocol::send_all() {
+  gathered_ = 0;
   while (!stalled_ && !closing_) {
     while (frames_.size() < tuning::frames_size) {
       std::string_view const next = session_.next_output();

@@ -17,11 +17,6 @@ namespace {
 // Set by `enable`. Without the hook, nothing may be recorded, because nothing would clear it.
 std::atomic<kino::fork_mark const*> enabled_since{nullptr};
 
-bool enabled() noexcept {
-  auto const* const since = enabled_since.load(std::memory_order_acquire);  // pairs with enable
-  return since && !since->forked();
-}
-
 // Kept per native thread, although it concerns a Ruby thread: between a write and the next
 // suspension, which clears it, a Ruby thread does not change its native thread.
 thread_local exchange* written = nullptr;
@@ -44,6 +39,11 @@ void on_suspended(rb_event_flag_t, rb_internal_thread_event_data_t const*, void*
 
 }  // namespace
 
+bool enabled() noexcept {
+  auto const* const since = enabled_since.load(std::memory_order_acquire);  // pairs with enable
+  return since && !since->forked();
+}
+
 void enable() {
   // Each process that forks and then starts a server has its own.
   if (!enabled()) enabled_since.store(new kino::fork_mark, std::memory_order_release);
@@ -60,7 +60,9 @@ void note(exchange& to) noexcept {
   exchange* const before = swap_written(&to);
   if (before == &to) return;  // The usual case: its reference has been counted.
   to.add_weak();
-  if (before) before->drop_weak();
+  if (!before) return;
+  if (!before->flushed_with(to)) before->flush();
+  before->drop_weak();
 }
 
 void forget() noexcept {
@@ -70,6 +72,7 @@ void forget() noexcept {
 #else
 
 void enable() {}
+bool enabled() noexcept { return false; }
 void note(exchange&) noexcept {}
 void forget() noexcept {}
 

@@ -17,7 +17,10 @@ namespace flush_on_suspend {
 
 /// Installs the event hook for all threads. It is cheap for threads that have written nothing.
 void enable();
-/// Records that the calling thread has written to `to`, and that chunks may be held back.
+/// Whether suspensions are seen.
+[[nodiscard]] bool enabled() noexcept;
+/// Records that the calling thread has written to `to`, and that chunks may be held back. Sends what it has written to
+/// another connection before.
 void note(exchange& to) noexcept;
 /// Records that no chunks are held back.
 void forget() noexcept;

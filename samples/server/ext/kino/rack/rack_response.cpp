@@ -3,6 +3,7 @@
 #include "rack/rack_response.hpp"
 
 #include "http/upgrade.hpp"
+#include "rack/flush_on_suspend.hpp"
 
 #include <kino/extension.hpp>
 
@@ -205,7 +206,8 @@ void send_response(gvl const& held, worker_context& at, VALUE status, VALUE head
                                         " bytes");
   }
   at.count_served();
-  at.reply.answer({&head, pieces.all(), true});
+  at.reply.answer({.head = &head, .data = pieces.all(), .end = true, .gather = flush_on_suspend::enabled()});
+  if (to.gathered()) flush_on_suspend::note(to);
   RB_GC_GUARD(body);
 }
 
