@@ -116,4 +116,36 @@ class CostTest < ServerTest
     assert_costs({ recv: 1, sendmsg: 1, epoll_ctl: 2, epoll_wait: 3, timerfd_settime: 2, allocation: 4, object: 12.4 },
                  cost_of_best_run(mode, STREAM))
   end
+
+  # Rubies before 3.2 do not tell that a worker waits, so it sends each response at once.
+  test "the responses to a hundred requests of one HTTP/2 connection share system calls" do |mode|
+    skip "Ruby #{RUBY_VERSION} has no thread events" if RUBY_VERSION < "3.2"
+    start(mode)
+    Client.open(@child.port) do |client|
+      client.send_raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n#{frame(4, 0, 0)}")
+      streams = (1..).step(2).each_slice(100)
+      costs = Array.new(RUNS / 10) do
+        before = counts
+        client.send_raw(streams.next.map { |stream| frame(1, 5, stream, "\x82\x84\x86\x01\x0ctest.example") }.join)
+        read_frames(client, 100)
+        cost_between(before, counts, 100)
+      end
+      assert_includes 0.01..0.1, costs.map { |cost| cost[:sendmsg] }.min
+    end
+  end
+
+  private
+
+  def frame(type, flags, stream, payload = "")
+    [payload.bytesize].pack("N").byteslice(1, 3) + [type, flags, stream, payload].pack("CCNa*")
+  end
+
+  # Reads until so many streams have ended.
+  def read_frames(client, ends)
+    while ends.positive?
+      length, _type, flags, stream = "\0#{client.read_exactly(9)}".unpack("NCCN")
+      client.read_exactly(length)
+      ends -= 1 if flags.allbits?(1) && stream != 0
+    end
+  end
 end
