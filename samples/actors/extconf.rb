@@ -1,0 +1,5 @@
+# frozen_string_literal: true
+
+require "kino/mkmf"
+have_kino
+create_makefile("kino_actors")

@@ -1,0 +1,28 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module Actors
+  # The actor of `Actors.spawn`: its one turn is the block.
+  class Block
+    def self.obeys_parent? = false
+    def self.default_label(args) = args.first.source_location.join(":")[/[^\/]*\z/]
+
+    # The arguments for an actor in another Ractor.
+    def self.shareable_args((block, *args))
+      [Shared.block(block), *args.each_with_index.map { |each, index| Shared.copy(each, "argument #{index + 1}") }]
+    end
+
+    def initialize(_context, block, *args)
+      @block = block
+      @args = args
+    end
+
+    def turn
+      Actors.instance_exec(*@args, &@block)
+      :ended
+    end
+
+    def terminate(_reason); end
+  end
+end

@@ -1,0 +1,227 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module Actors
+  # What an actor knows of itself: the Ruby half of it, which only the thread that runs it uses.
+  #
+  # An actor runs in turns. A turn ends when there is nothing to do, or waits in the middle (`suspend`): then the thread
+  # sleeps, or a worker lets other actors run.
+  class Context
+    NONE = Ractor.make_shareable(Object.new)
+    KEY = :kino_actors_context
+
+    attr_reader :ref, :runtime, :plan
+    attr_writer :trap_exit
+
+    # That of the actor that runs. Other code gets one that is no actor's, for its Thread.
+    def self.current
+      Thread.current[KEY] ||= new(Plan.visitor, Parking)
+    end
+
+    # `home` lets the actor wait.
+    def initialize(plan, home)
+      @plan = plan
+      @ref = plan.ref
+      @runtime = plan.runtime
+      @home = home
+      @monitors = {}
+      @exits = []
+      @trap_exit = false
+      @ended = false
+    end
+
+    def ended? = @ended
+    def now = @runtime.now
+
+    # Runs the actor until there is nothing to do. Returns the time at which it wants to run again without a message, or nil.
+    def turn
+      Thread.current[KEY] = self
+      reason = :killed # unless something else ends the turn
+      @actor ||= @plan.behaviour.new(self, *@plan.args)
+      again = @actor.turn
+      reason = again == :ended ? :normal : nil
+      again
+    rescue Exit => e
+      reason = conclude(e.reason)
+      nil
+    rescue Exception => e # any exception is the reason of the end
+      reason = conclude(Crash.of(e), e)
+      nil
+    ensure
+      finish(reason) if reason
+    end
+
+    # Tells all who wait for the actor's end.
+    def finish(reason)
+      @ended = true
+      Native.finish(@ref, reason)
+    end
+
+    # Between two effects on other actors.
+    def interleave
+      @home.interleave(self)
+    end
+
+    # Waits until the actor is woken, or until `deadline`. It may be woken without a reason.
+    def suspend(deadline)
+      @home.suspend(self, deadline)
+    end
+
+    # Waits until the block returns something other than NONE: at most `timeout` seconds, then returns NONE.
+    def wait(timeout)
+      deadline = timeout && (now + timeout)
+      loop do
+        obey_signals
+        found = yield
+        return found unless NONE.equal?(found)
+        return NONE if deadline && now >= deadline
+
+        suspend(deadline)
+      end
+    end
+
+    def pause(seconds)
+      wait(seconds) { NONE }
+      seconds
+    end
+
+    # Starts an actor. The block is called with its reference before it runs.
+    def spawn(behaviour, args, link: false, isolation: nil, capacity: 1024, label: nil, &created)
+      interleave
+      @runtime.spawn(behaviour, args, isolation: isolation, capacity: capacity, label: label, parent: @ref) do |ref|
+        Native.link(@ref, ref, Native.next_number) if link
+        created&.call(ref)
+      end
+    end
+
+    def call(ref, request, timeout)
+      raise ArgumentError, "#{ref.inspect} calls itself, and would wait for its own answer" if ref == @ref
+
+      interleave
+      started = now
+      call = send_to(ref, timeout) { Native.request(ref, @ref, request, false) }
+      raise CallTimeout.new(ref, request, timeout) if NONE.equal?(call)
+      raise Down.new(ref, ref.reason) unless call
+
+      await(ref, call, request, timeout, timeout && (timeout - (now - started)))
+    end
+
+    # The answer to a Call.
+    def await(ref, call, request, timeout, left = timeout)
+      case wait(left) { call.outcome || NONE }
+      when :answered
+        value = call.value
+        value.is_a?(Failure) ? raise(value.to_error) : value
+      when :abandoned then raise Down.new(ref, ref.alive? ? :unanswered : ref.reason)
+      else raise CallTimeout.new(ref, request, timeout)
+      end
+    end
+
+    # Whether the message is delivered.
+    def deliver(ref, kind, message, full)
+      interleave
+      return send_to(ref, nil) { Native.push(ref, kind, message) } if full == :block
+
+      sent = Native.push(ref, kind, message)
+      raise MailboxFull.new(ref) if sent.nil? && full == :raise
+      raise ArgumentError, "full: must be :block, :drop or :raise, not #{full.inspect}" unless %i[drop raise].include?(full)
+
+      sent || false
+    rescue TypeError
+      Shared.copy(message, "the message") # raises, and names the part
+      raise
+    end
+
+    def stop(ref, reason, timeout)
+      watch = monitor(ref)
+      Native.push_ahead(ref, Kind::SYSTEM, [:stop, reason], nil)
+      down = receive(timeout, ->(message) { message in [:DOWN, ^watch, _, _] })
+      raise CallTimeout.new(ref, :stop, timeout) unless down
+
+      down[3]
+    ensure
+      demonitor(watch)
+    end
+
+    def exit(ref, reason)
+      interleave
+      Native.push_ahead(ref, Kind::EXIT, reason, @ref)
+      obey_signals if ref == @ref
+      reason
+    end
+
+    def monitor(ref)
+      interleave
+      watch = Native.next_number
+      @monitors[watch] = ref
+      Native.watch(ref, @ref, watch)
+    end
+
+    def demonitor(watch)
+      interleave
+      ref = @monitors.delete(watch)
+      Native.forget(ref, watch) if ref
+      !ref.nil?
+    end
+
+    def link(ref)
+      interleave
+      return ref if ref == @ref || Native.link(@ref, ref, Native.next_number)
+
+      @exits << [:EXIT, ref, :noproc].freeze
+      raise Exit.new(:noproc) unless @trap_exit
+      ref
+    end
+
+    def unlink(ref)
+      interleave
+      Native.unlink(@ref, ref)
+      @exits.reject! { |_, from, _| from == ref }
+      ref
+    end
+
+    # Ends the actor, or makes messages of them, if there are signals. An actor that traps exits still ends with its parent
+    # if it is a server.
+    def obey_signals
+      while Native.take_signal(@ref)
+        _, from, reason = signal = Native.body(@ref)
+        raise Exit.new(:killed) if reason == :kill
+
+        if @trap_exit && !(@plan.behaviour.obeys_parent? && from == @plan.parent)
+          @exits << signal
+        elsif reason != :normal
+          raise Exit.new(reason)
+        end
+      end
+    end
+
+    private
+
+    # Repeats the block, which sends something, while the mailbox is full.
+    def send_to(ref, timeout)
+      sent = yield
+      return sent unless sent.nil? # the mailbox is full
+
+      wait(timeout) do
+        sent = yield
+        sent = yield while sent.nil? && !Native.wake_on_room(ref, @ref)
+        sent.nil? ? NONE : sent
+      end
+    end
+
+    # The reason of the end, once the actor has had the opportunity to clean up.
+    def conclude(reason, error = nil)
+      Report.crash(self, error) if error
+      return reason if reason == :killed || @actor.nil?
+
+      @actor.terminate(reason)
+      reason
+    rescue Exit => e
+      e.reason
+    rescue Exception => e
+      Report.crash(self, e)
+      Crash.of(e)
+    end
+  end
+end

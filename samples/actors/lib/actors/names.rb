@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module Actors
+  # Names of servers (`start(name: :counter)`).
+  module Names
+    module_function
+
+    def register(runtime, name, ref)
+      key = Shared.copy([:name, name], "the name")
+      present = runtime.entries.compute_if_absent(key) { ref }
+      until present == ref
+        raise Error, "#{present.inspect} has the name #{name.inspect} already" if present.alive?
+
+        runtime.entries.compare_and_set(key, present, ref)
+        present = runtime.entries[key]
+      end
+    end
+
+    def find(runtime, name)
+      ref = runtime.entries[[:name, name]]
+      ref if ref&.alive?
+    end
+  end
+
+  # The actor that has a name at the moment of each call. It can be shared and kept: after a restart, it is the new actor.
+  class Named
+    attr_reader :name
+
+    def initialize(name)
+      @name = Shared.copy(name, "the name")
+      freeze
+    end
+
+    # The reference, or nil.
+    def whereis
+      Names.find(Context.current.runtime, @name)
+    end
+
+    # As those of Ref; Down is raised if no actor has the name.
+    def call(*request, timeout: 5) = ref.call(*request, timeout: timeout)
+    def stop(reason = :normal, timeout: 5) = ref.stop(reason, timeout: timeout)
+
+    # As those of Ref; without an actor, the message goes nowhere.
+    def cast(*message, full: :block) = whereis&.cast(*message, full: full) || false
+
+    def <<(message)
+      whereis&.<<(message)
+      self
+    end
+
+    def ref
+      whereis || raise(Down.new(self, :noproc))
+    end
+
+    def ==(other) = other.is_a?(Named) && other.name == name
+    alias eql? ==
+    def hash = [Named, name].hash
+    def inspect = "#<Actor named #{name.inspect}>"
+  end
+
+  # The actor with this name, whichever it is when it is called.
+  def self.[](name)
+    Named.new(name)
+  end
+end

@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module Actors
+  # Objects that cross from one Ractor to another.
+  module Shared
+    module_function
+
+    # `object`, or a deep, frozen copy of it if it cannot be shared. `name` is what an error calls it.
+    def copy(object, name)
+      return object if Ractor.shareable?(object)
+
+      Ractor.make_shareable(object, copy: true)
+    rescue StandardError => e
+      raise TypeError, "#{culprit(object, name) || name} cannot be passed to another actor (#{e.message}). Pass what it is " \
+                       "made from, or start the actor with isolation: :thread"
+    end
+
+    # The block with Actors as self, for any Ractor.
+    def block(block)
+      Ractor.shareable_proc(self: Actors, &block)
+    rescue ArgumentError, Ractor::Error => e
+      raise e.class, "#{e.message}: the block of an actor can use variables with shareable values only. Pass values as " \
+                     "arguments, or start the actor with isolation: :thread", e.backtrace
+    end
+
+    # The path of the first part that cannot be copied: "argument 1[:log].@file (a File)".
+    def culprit(object, path, seen = {}.compare_by_identity)
+      return if Ractor.shareable?(object) || seen[object]
+
+      seen[object] = true
+      parts(object, path).each { |part, name| (found = culprit(part, name, seen)) && (return found) }
+      Ractor.make_shareable(object, copy: true)
+      nil
+    rescue StandardError
+      "#{path} (#{object.class})"
+    end
+
+    def parts(object, path)
+      own = object.instance_variables.map { |name| [object.instance_variable_get(name), "#{path}.#{name}"] }
+      case object
+      when Array then own + object.each_with_index.map { |each, index| [each, "#{path}[#{index}]"] }
+      when Hash then own + object.flat_map { |key, value| [[key, "a key of #{path}"], [value, "#{path}[#{key.inspect}]"]] }
+      when Struct then own + object.members.map { |name| [object[name], "#{path}.#{name}"] }
+      else own
+      end
+    end
+  end
+end

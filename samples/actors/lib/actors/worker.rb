@@ -1,0 +1,110 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module Actors
+  # Runs many actors in one thread: those that were woken, in turn. An actor that waits in the middle of its turn keeps the
+  # fiber that it runs in; an idle one needs none.
+  class Worker
+    SPARE_FIBERS = 32
+
+    def initialize(queue, clock)
+      @queue = queue
+      @clock = clock
+      @actors = {}
+      @fibers = []
+      @timetable = Timetable.new
+    end
+
+    # Runs actors until the thread is ended.
+    def run
+      loop { step }
+    ensure
+      @actors.each_value { |context| context.finish(:killed) }
+    end
+
+    # Waits for an actor that has something to do, and runs it.
+    def step
+      due = @timetable.next_time
+      woken = @queue.take(due && [due - @clock.now, 0].max)
+      run_actor(find(woken)) if woken
+      return unless due
+
+      now = @clock.now
+      while (context = @timetable.take_due(now))
+        context.alarm = nil
+        run_actor(context)
+      end
+    end
+
+    # Where a simulation may let another actor run.
+    def interleave(_context); end
+
+    # A Context waits.
+    def suspend(context, deadline)
+      context.fiber = Fiber.current
+      Fiber.yield(deadline)
+      context.fiber = nil
+    end
+
+    private
+
+    # `woken` is the plan of a new actor, or the id of one that runs here; nil if that has ended.
+    def find(woken)
+      return @actors[woken] if woken.is_a?(Integer)
+
+      @actors[woken.ref.id] = Context.new(woken, self)
+    end
+
+    def run_actor(context)
+      return if context.nil? || context.ended?
+
+      @timetable.remove(context.alarm) if context.alarm
+      context.alarm = nil
+      fiber = context.fiber || @fibers.pop || Fiber.new { |first| run_turns(first) }
+      deadline = fiber.resume(context)
+      @fibers << fiber if !context.fiber && @fibers.size < SPARE_FIBERS
+      if context.ended?
+        @actors.delete(context.ref.id)
+      elsif deadline
+        context.alarm = @timetable.add(deadline, context)
+      end
+    end
+
+    # The life of a fiber.
+    def run_turns(context)
+      loop { context = Fiber.yield(context.turn) }
+    end
+  end
+
+  class Context
+    # For the worker: the fiber in which the actor waits, and the entry of its deadline.
+    attr_accessor :fiber, :alarm
+  end
+
+  # The other way to run an actor: in a thread of its own.
+  module Parking
+    module_function
+
+    def run(plan)
+      context = Context.new(plan, self)
+      Thread.handle_interrupt(Object => :immediate) do
+        deadline = nil
+        loop do
+          deadline = context.turn
+          break if context.ended?
+
+          suspend(context, deadline)
+        end
+      end
+    ensure
+      context&.finish(:killed) # does nothing if it has ended
+    end
+
+    def interleave(_context); end
+
+    def suspend(context, deadline)
+      Native.park(context.ref, deadline && [deadline - context.now, 0].max)
+    end
+  end
+end

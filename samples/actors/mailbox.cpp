@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+
+#include "mailbox.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace {
+
+// Relations are few and their changes short; one mutex makes the end of two linked actors at the same time simple.
+kino::leaf_mutex& relations_mutex() {
+  static kino::leaf_mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+run_queue::~run_queue() {
+  while (try_take()) {
+  }
+}
+
+bool run_queue::push(std::shared_ptr<mailbox> woken) noexcept {
+  {
+    std::lock_guard guard(mutex_);
+    if (closed_) return false;
+    mailbox* const added = woken.get();
+    (last_ ? last_->next_queued_ : first_) = std::move(woken);
+    bool const others = std::exchange(last_, added) != nullptr;
+    if (others) return true;  // The worker takes all of them before it waits.
+  }
+  arrival_.notify();
+  return true;
+}
+
+std::shared_ptr<mailbox> run_queue::try_take() noexcept {
+  std::shared_ptr<mailbox> taken;
+  {
+    std::lock_guard guard(mutex_);
+    if (!first_) return nullptr;
+    taken = std::exchange(first_, std::move(first_->next_queued_));
+    if (!first_) last_ = nullptr;
+  }
+  // Before the actor runs: a later wake-up puts it into the queue again.
+  taken->queued_ = false;
+  return taken;
+}
+
+void run_queue::close() noexcept {
+  std::lock_guard guard(mutex_);
+  closed_ = true;
+}
+
+std::atomic<std::uint64_t>& mailbox::last_id() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last;
+}
+
+std::size_t mailbox::size() noexcept {
+  std::lock_guard guard(mutex_);
+  return size_;
+}
+
+std::uint64_t mailbox::arrived() noexcept {
+  std::lock_guard guard(mutex_);
+  return arrived_;
+}
+
+delivery mailbox::push(std::unique_ptr<message>& added) {
+  born_.expect_same_process("actor");
+  {
+    std::lock_guard guard(mutex_);
+    if (dead_) return delivery::dead;
+    if (size_ >= capacity_) return delivery::full;
+    messages_.push(std::move(added));
+    ++size_;
+    ++arrived_;
+  }
+  wake();
+  return delivery::delivered;
+}
+
+bool mailbox::push_ahead(std::unique_ptr<message>& added) noexcept {
+  if (born_.forked()) return false;
+  {
+    std::lock_guard guard(mutex_);
+    if (dead_) return false;
+    (added->kind == message_kind::exit ? signals_ : ahead_).push(std::move(added));
+    ++arrived_;
+  }
+  wake();
+  return true;
+}
+
+bool mailbox::wake_on_room(std::shared_ptr<mailbox> const& sender) {
+  std::vector<std::shared_ptr<mailbox>> room;
+  for (;;) {
+    {
+      std::lock_guard guard(mutex_);
+      if (dead_ || size_ < capacity_) return false;
+      if (senders_.size() < senders_.capacity()) {
+        if (std::find(senders_.begin(), senders_.end(), sender) == senders_.end()) senders_.push_back(sender);
+        return true;
+      }
+      if (room.capacity() > senders_.size()) {
+        room.assign(senders_.begin(), senders_.end());
+        room.swap(senders_);
+        continue;
+      }
+    }
+    room.clear();
+    room.reserve(room.capacity() * 2 + 4);  // without the mutex
+  }
+}
+
+void mailbox::wake() noexcept {
+  if (spot_) return spot_->notify();
+  if (!queued_.exchange(true)) static_cast<void>(home_->push(shared_from_this()));
+}
+
+bool mailbox::finish(kino::shareable reason) noexcept {
+  message_list messages;  // destroyed without the mutex
+  message_list ahead;
+  message_list signals;
+  std::vector<std::shared_ptr<mailbox>> senders;
+  {
+    std::lock_guard guard(mutex_);
+    if (dead_) return false;
+    reason_ = std::move(reason);
+    dead_.store(true, std::memory_order_release);  // pairs with `dead`: the reason is there
+    messages_.move_to(messages);
+    ahead_.move_to(ahead);
+    signals_.move_to(signals);
+    size_ = 0;
+    senders.swap(senders_);
+  }
+  current_ = nullptr;
+  taken_.reset();
+  for (auto const& each : owed_) each.abandon();
+  owed_.clear();
+  for (auto const& each : senders) each->wake();
+  tell_relations();
+  return true;
+}
+
+// In portions, so that others need not wait for long. A relation is in the list until it is told.
+void mailbox::tell_relations() noexcept {
+  for (;;) {
+    std::list<relation> told;  // destroyed without the mutex
+    {
+      std::lock_guard guard(relations_mutex());
+      for (int i = 0; i < 64 && !relations_.empty(); ++i) {
+        auto const each = relations_.begin();
+        told.splice(told.end(), relations_, each);
+        if (each->link) told.splice(told.end(), each->told->relations_, each->twin);
+        static_cast<void>(each->told->push_ahead(each->news));
+      }
+    }
+    if (told.empty()) return;
+  }
+}
+
+void mailbox::watch(std::shared_ptr<mailbox> const& watched, std::shared_ptr<mailbox> const& watcher, std::uint64_t number) {
+  watched->born_.expect_same_process("actor");
+  auto news = std::make_unique<message>();
+  news->kind = message_kind::down;
+  news->watch = number;
+  news->about = watched;
+  std::list<relation> added;
+  added.emplace_back();
+  added.front().number = number;
+  added.front().told = watcher;
+  added.front().news = std::move(news);
+  {
+    std::lock_guard guard(relations_mutex());
+    // An end that is not seen here finds the relation in the list.
+    if (!watched->dead()) return watched->relations_.splice(watched->relations_.end(), added);
+  }
+  static_cast<void>(watcher->push_ahead(added.front().news));
+}
+
+bool mailbox::link(std::shared_ptr<mailbox> const& one, std::shared_ptr<mailbox> const& other, std::uint64_t number) {
+  one->born_.expect_same_process("actor");
+  std::list<relation> halves[2];
+  std::shared_ptr<mailbox> const* ends[] = {&one, &other};
+  for (int i = 0; i < 2; ++i) {
+    relation& half = halves[i].emplace_back();
+    half.number = number;
+    half.link = true;
+    half.told = *ends[1 - i];
+    half.news = std::make_unique<message>();
+    half.news->kind = message_kind::exit;
+    half.news->about = *ends[i];
+  }
+  halves[0].front().twin = halves[1].begin();
+  halves[1].front().twin = halves[0].begin();
+  std::lock_guard guard(relations_mutex());
+  if (other->dead()) return false;
+  if (one->linked_half(*other) != other->relations_.end()) return true;
+  for (int i = 0; i < 2; ++i) (*ends[i])->relations_.splice((*ends[i])->relations_.end(), halves[i]);
+  return true;
+}
+
+void mailbox::forget(std::uint64_t number) noexcept {
+  std::list<relation> forgotten;  // destroyed without the mutex
+  std::lock_guard guard(relations_mutex());
+  auto const found = std::find_if(relations_.begin(), relations_.end(), [&](relation const& each) { return each.number == number; });
+  if (found != relations_.end()) forgotten.splice(forgotten.end(), relations_, found);
+}
+
+void mailbox::unlink(mailbox& other) noexcept {
+  std::list<relation> halves;  // destroyed without the mutexes
+  message_list signals;
+  message_list dropped;
+  std::lock_guard guard(relations_mutex());
+  auto const found = linked_half(other);
+  if (found != other.relations_.end()) {
+    halves.splice(halves.end(), relations_, found->twin);
+    halves.splice(halves.end(), other.relations_, found);
+  }
+  std::lock_guard own(mutex_);
+  signals_.move_to(signals);
+  while (auto each = signals.take_first()) {
+    bool const of_link = each->about.get() == &other && !each->body;
+    (of_link ? dropped : signals_).push(std::move(each));
+  }
+}
+
+// The half that tells this actor of the end of `other`. With the mutex of the relations.
+std::list<relation>::iterator mailbox::linked_half(mailbox& other) noexcept {
+  return std::find_if(other.relations_.begin(), other.relations_.end(),
+                      [&](relation const& each) { return each.link && each.told.get() == this; });
+}
+
+void mailbox::make_current(std::unique_ptr<message> taken) noexcept {
+  taken_ = std::move(taken);
+  current_ = taken_.get();
+}
+
+bool mailbox::take() noexcept {
+  std::unique_ptr<message> taken;
+  std::vector<std::shared_ptr<mailbox>> senders;
+  {
+    std::lock_guard guard(mutex_);
+    taken = ahead_.take_first();
+    if (!taken && (taken = messages_.take_first())) {
+      --size_;
+      senders.swap(senders_);
+    }
+  }
+  for (auto const& each : senders) each->wake();
+  make_current(std::move(taken));
+  return current_;
+}
+
+bool mailbox::take_signal() noexcept {
+  std::unique_ptr<message> taken;
+  {
+    std::lock_guard guard(mutex_);
+    if (signals_.empty()) return false;
+    taken = signals_.take_first();
+  }
+  make_current(std::move(taken));
+  return true;
+}
+
+bool mailbox::see_next() noexcept {
+  std::lock_guard guard(mutex_);
+  current_ = ahead_.see_next();
+  seen_ahead_ = current_;
+  if (!current_) current_ = messages_.see_next();
+  return current_;
+}
+
+void mailbox::take_seen() noexcept {
+  std::vector<std::shared_ptr<mailbox>> senders;
+  std::unique_ptr<message> taken;
+  {
+    std::lock_guard guard(mutex_);
+    taken = (seen_ahead_ ? ahead_ : messages_).take_seen();
+    if (!seen_ahead_) {
+      --size_;
+      senders.swap(senders_);
+    }
+  }
+  for (auto const& each : senders) each->wake();
+  make_current(std::move(taken));
+}
+
+void mailbox::search_again() noexcept {
+  std::lock_guard guard(mutex_);
+  messages_.search_again();
+  ahead_.search_again();
+}
+
+void mailbox::owe_answer() {
+  if (owed_.size() >= owed_limit_) {
+    std::erase_if(owed_, [](kino::weak_responder const& each) { return each.ended(); });
+    owed_limit_ = std::max<std::size_t>(16, owed_.size() * 2);
+  }
+  owed_.push_back(current_->reply.weak());
+}
