@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// async_sink: writes lines from many threads to one file; no caller waits for the file.
+// async_sink: writes lines from many threads to one file or logging daemon; no caller waits for it.
 
 #pragma once
 
+#include <kino/detail/datagram_writer.hpp>
 #include <kino/detail/sink_process.hpp>
 
 #include <chrono>
@@ -15,12 +16,15 @@
 
 KINO_NAMESPACE_BEGIN
 
-/// An async_sink writes lines to a file, a pipe or a terminal from a dedicated thread.
+/// An async_sink writes lines to a file, a pipe, a terminal or the socket of a daemon from a dedicated thread.
 ///
 /// `write` copies the line into a bounded queue and returns. A writer thread, started by the first line, makes the
 /// system calls. If the file cannot accept lines (a pipe without a reader, a full disk), the queue fills, and further
 /// lines are dropped and counted. Once the file accepts lines again, the sink reports how many were dropped. A caller
 /// never waits for the log and never fails because of it.
+///
+/// A daemon gets each line as one datagram. While its queue is full, lines wait in the sink. While there is no daemon,
+/// lines are dropped; the first line after it has been started again reaches it.
 ///
 /// Threads:  any, for every member but the destructor.
 /// GVL:      not needed; `write`, `start` and `reopen` may be called with it.
@@ -44,11 +48,15 @@ class async_sink {
 public:
   /// `capacity`: maximum number of queued bytes; `report`: makes the line that reports dropped lines.
   using options = detail::sink_options;
+  /// The socket of a daemon: its `path`, and `wrap`, which makes the datagram of a line.
+  using daemon = detail::datagram_target;
 
   /// Writes to `descriptor`. The caller keeps ownership and must keep it open; it is not made non-blocking.
   explicit async_sink(int descriptor, options chosen = {});
   /// Appends to the file at `path`, which is created if necessary. Throws std::system_error.
   explicit async_sink(std::string path, options chosen = {});
+  /// Sends datagrams to the Unix socket of `target`. Throws std::system_error if no daemon has bound it.
+  explicit async_sink(daemon target, options chosen = {});
   async_sink(async_sink const&) = delete;
   async_sink& operator=(async_sink const&) = delete;
   /// Closes; waits at most a second for queued lines.
@@ -60,8 +68,8 @@ public:
   /// Starts the writer thread now instead of with the first line. Returns false if no thread can be created: `write`
   /// then writes in the calling thread as much as it can without blocking.
   bool start() noexcept;
-  /// Reopens the file at its path before the next line, for log rotation. A sink without a path ignores it. A file that
-  /// was renamed or removed is also reopened by itself, within a second.
+  /// Reopens the file or connects to the socket at its path before the next line, for log rotation. A sink without a path
+  /// ignores it. A file or socket that was renamed or removed is also reopened by itself, within a second.
   void reopen() noexcept;
   /// Waits at most `patience` until all lines queued before the call have been written or dropped, and dropped lines
   /// have been reported, unless the report failed.
@@ -76,6 +84,10 @@ public:
   [[nodiscard]] std::uint64_t dropped() const noexcept;
 
 private:
+  async_sink(std::unique_ptr<detail::line_output> output, options chosen)
+      : options_(std::make_shared<options const>(std::move(chosen))),
+        current_(new detail::sink_process(options_, std::move(output))) {}
+
   // The state of this process; a forked child creates its own.
   detail::sink_process& here() const noexcept;
 
@@ -86,12 +98,13 @@ private:
 // --- implementation ---------------------------------------------------------
 
 inline async_sink::async_sink(int descriptor, options chosen)
-    : options_(std::make_shared<options const>(std::move(chosen))),
-      current_(new detail::sink_process(options_, descriptor)) {}
+    : async_sink(std::make_unique<detail::line_writer>(descriptor), std::move(chosen)) {}
 
 inline async_sink::async_sink(std::string path, options chosen)
-    : options_(std::make_shared<options const>(std::move(chosen))),
-      current_(new detail::sink_process(options_, std::move(path))) {}
+    : async_sink(std::make_unique<detail::line_writer>(std::move(path)), std::move(chosen)) {}
+
+inline async_sink::async_sink(daemon target, options chosen)
+    : async_sink(std::make_unique<detail::datagram_writer>(std::move(target)), std::move(chosen)) {}
 
 inline async_sink::~async_sink() {
   // acquire: pairs with the release in here.
@@ -107,8 +120,7 @@ inline detail::sink_process& async_sink::here() const noexcept {
   while (seen->forked()) [[unlikely]] {
     // Leave the parent's state alone: its locks and queue may be in any state.
     try {
-      auto fresh = std::make_unique<detail::sink_process>(
-          options_, detail::line_writer::after_fork{}, seen->writer());
+      auto fresh = std::make_unique<detail::sink_process>(options_, seen->output().in_child());
       if (current_.compare_exchange_strong(seen, fresh.get(), std::memory_order_acq_rel)) {
         return *fresh.release();
       }

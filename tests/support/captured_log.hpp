@@ -20,7 +20,7 @@
 
 KINO_TEST_REACH(log_process_of, kino::async_sink, current_)
 KINO_TEST_REACH(log_writer_of, kino::detail::sink_process, writer_)
-KINO_TEST_REACH(log_file_of, kino::detail::sink_writer, file_)
+KINO_TEST_REACH(log_output_of, kino::detail::sink_writer, output_)
 KINO_TEST_REACH(log_descriptor_of, kino::detail::line_writer, descriptor_)
 
 /// During its lifetime, the server's log goes to a temporary file. Standard error stays what it is, for the reports of
@@ -65,7 +65,7 @@ private:
   static void flush() { CHECK(kino::server::log().flush(std::chrono::minutes(1))); }
   static std::atomic<int>& descriptor() {
     auto& process = *log_process_of(kino::server::log()).load();
-    return log_descriptor_of(log_file_of(log_writer_of(process)));
+    return log_descriptor_of(static_cast<kino::detail::line_writer&>(*log_output_of(log_writer_of(process))));
   }
 
   std::FILE* const file_ = std::tmpfile();

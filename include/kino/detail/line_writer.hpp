@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include <kino/detail/deadline.hpp>
+#include <kino/detail/line_output.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <ctime>
 #include <fcntl.h>
+#include <memory>
 #include <poll.h>
 #include <string>
 #include <string_view>
@@ -57,10 +58,8 @@ private:
 /// It does not block in write(2) unless another process fills the same pipe at the same moment: it calls poll(2)
 /// first, and writes at most PIPE_BUF bytes to a pipe, for which poll's answer holds.
 ///
-/// Threads: one at a time. SIGPIPE must be blocked (sigpipe_guard).
-/// Errors:  an errno value; unwritten bytes are lost. The next block begins on a new line.
-/// Fork:    a child may continue to use `descriptor()`; a file is open in append mode.
-class line_writer {
+/// After an error, the next block begins on a new line. A file is open in append mode, so a child may write to it, too.
+class line_writer final : public line_output {
 public:
   /// Writes to `descriptor`, which the caller owns.
   explicit line_writer(int descriptor) noexcept : descriptor_(descriptor) { look(); }
@@ -69,36 +68,23 @@ public:
     if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), path_);
     look();
   }
-  /// In a child: continues with the file or descriptor of the `parent` process.
-  struct after_fork {};
-  line_writer(after_fork, line_writer const& parent)
-      : path_(parent.path_),
-        descriptor_(path_.empty() ? parent.descriptor()
-                                  : ::fcntl(parent.descriptor(), F_DUPFD_CLOEXEC, 3)) {
-    look();
-  }
-  line_writer(line_writer const&) = delete;
-  line_writer& operator=(line_writer const&) = delete;
-  ~line_writer() {
+  ~line_writer() override {
     if (!path_.empty() && descriptor() >= 0) ::close(descriptor());
   }
 
-  /// The preferred size of a block in bytes.
-  [[nodiscard]] std::size_t block_size() const noexcept { return regular_ ? 64 << 10 : PIPE_BUF; }
+  [[nodiscard]] std::size_t block_size() const noexcept override { return regular_ ? 64 << 10 : PIPE_BUF; }
+  [[nodiscard]] bool has_path() const noexcept override { return !path_.empty(); }
   [[nodiscard]] int descriptor() const noexcept {
     return descriptor_.load(std::memory_order_relaxed);  // see reopen
   }
-  [[nodiscard]] std::string const& path() const noexcept { return path_; }
 
-  /// Whether the path no longer leads to the file, because it has been renamed or removed.
-  [[nodiscard]] bool moved() const noexcept {
+  /// Whether the file has been renamed or removed.
+  [[nodiscard]] bool moved() const noexcept override {
     struct stat mine {}, there {};
     if (path_.empty() || ::fstat(descriptor(), &mine) != 0) return false;
     return ::stat(path_.c_str(), &there) != 0 || mine.st_dev != there.st_dev || mine.st_ino != there.st_ino;
   }
-  /// Reopens the file at its path; does nothing without a path. On an error, returns its errno value and keeps the
-  /// old file.
-  int reopen() noexcept {
+  int reopen() noexcept override {
     if (path_.empty()) return 0;
     int const fresh = open_file();
     if (fresh < 0) return errno;
@@ -109,10 +95,7 @@ public:
     return 0;
   }
 
-  /// Writes all of `bytes`. While the descriptor is not writable, calls `wait(descriptor)`, which returns true to try
-  /// again, false to give up (ETIMEDOUT). Returns 0 or an errno value.
-  template <class Wait>
-  int write(std::string_view bytes, Wait wait) {
+  int write(std::string_view bytes, wait_function const& wait) override {
     if (torn_) {
       if (int const error = write_all("\n", wait)) return error;
       torn_ = false;
@@ -120,9 +103,14 @@ public:
     return write_all(bytes, wait);
   }
 
+  [[nodiscard]] std::unique_ptr<line_output> in_child() const override {
+    return std::unique_ptr<line_output>(new line_writer(path_, has_path() ? ::fcntl(descriptor(), F_DUPFD_CLOEXEC, 3) : descriptor()));
+  }
+
 private:
-  template <class Wait>
-  int write_all(std::string_view bytes, Wait wait) {
+  line_writer(std::string path, int descriptor) noexcept : path_(std::move(path)), descriptor_(descriptor) { look(); }
+
+  int write_all(std::string_view bytes, wait_function const& wait) {
     for (std::size_t done = 0; done < bytes.size();) {
       if (!regular_ && !writable()) {
         if (!wait(descriptor())) return ETIMEDOUT;

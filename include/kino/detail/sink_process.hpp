@@ -4,7 +4,9 @@
 
 #pragma once
 
+#include <kino/detail/line_output.hpp>
 #include <kino/detail/line_queue.hpp>
+#include <kino/detail/line_writer.hpp>
 #include <kino/detail/sink_writer.hpp>
 #include <kino/fork_mark.hpp>
 #include <kino/native_thread.hpp>
@@ -14,7 +16,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -33,14 +34,11 @@ namespace detail {
 /// Fork:     a child's sink creates another one and does not touch its parent's.
 class sink_process {
 public:
-  template <class... Target>
-  explicit sink_process(std::shared_ptr<sink_options const> chosen, Target&&... target)
-      : options_(std::move(chosen)),
-        queue_(options_->capacity),
-        writer_(*options_, queue_, std::forward<Target>(target)...) {}
+  sink_process(std::shared_ptr<sink_options const> chosen, std::unique_ptr<line_output> output)
+      : options_(std::move(chosen)), queue_(options_->capacity), writer_(*options_, queue_, std::move(output)) {}
 
   [[nodiscard]] bool forked() const noexcept { return born_.forked(); }
-  [[nodiscard]] line_writer const& writer() const noexcept { return writer_.file(); }
+  [[nodiscard]] line_output const& output() const noexcept { return writer_.output(); }
 
   bool write(std::string_view line) noexcept;
   bool start() noexcept;

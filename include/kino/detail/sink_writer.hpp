@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
 //
-// The writer of a sink: writes queued lines to the file in blocks, and reports dropped lines.
+// The writer of a sink: writes queued lines to its output in blocks, and reports dropped lines.
 
 #pragma once
 
+#include <kino/detail/deadline.hpp>
+#include <kino/detail/line_output.hpp>
 #include <kino/detail/line_queue.hpp>
-#include <kino/detail/line_writer.hpp>
 #include <kino/notifier.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <new>
 #include <poll.h>
 #include <string>
@@ -33,25 +36,24 @@ struct sink_options {
 /// A sink_writer takes lines out of a line_queue and writes them.
 ///
 /// Threads: `reopen`, `notify` and `limit`: any; the others: the writer, with SIGPIPE blocked.
-/// Blocks:  `write_block` and `report` while the file is not writable, until the limit; `await_notice`.
+/// Blocks:  `write_block` and `report` while the output is not writable, until the limit; `await_notice`.
 /// Errors:  lines that cannot be written are lost; the caller counts them.
 class sink_writer {
 public:
-  /// `options` and `lines` must outlive it; `target` is passed to line_writer. Throws std::system_error.
-  template <class... Target>
-  sink_writer(sink_options const& options, line_queue& lines, Target&&... target)
-      : options_(options), queue_(lines), file_(std::forward<Target>(target)...) {}
+  /// `options` and `lines` must outlive it. Throws std::system_error.
+  sink_writer(sink_options const& options, line_queue& lines, std::unique_ptr<line_output> output)
+      : options_(options), queue_(lines), output_(std::move(output)) {}
 
-  [[nodiscard]] line_writer const& file() const noexcept { return file_; }
+  [[nodiscard]] line_output const& output() const noexcept { return *output_; }
 
-  /// Reopens the file before the next block. May be called in a signal handler.
+  /// Reopens the output before the next block. May be called in a signal handler.
   void reopen() noexcept {
     reopen_asked_.store(true, std::memory_order_seq_cst);
     wake_.notify();
   }
   /// Ends the current or the next `await_notice`.
   void notify() noexcept { wake_.notify(); }
-  /// Sets the time at which writing to a file that is not writable is given up.
+  /// Sets the time at which writing to an output that is not writable is given up.
   void limit(deadline until) noexcept {
     lock guard(mutex_);
     limit_ = until;
@@ -79,7 +81,7 @@ public:
 
 private:
   static constexpr std::chrono::seconds report_delay{1};
-  // How often a file is looked for at its path.
+  // How often an output is looked for at its path.
   static constexpr std::chrono::seconds look_delay{1};
 
   bool put(std::string_view bytes) noexcept;
@@ -94,7 +96,7 @@ private:
   sink_options const& options_;
   line_queue& queue_;
   notifier wake_;
-  line_writer file_;
+  std::unique_ptr<line_output> const output_;
   std::string bytes_;
   std::uint64_t reported_ = 0;
   clock::time_point noticed_{};     // when the first unreported drop was noticed
@@ -115,7 +117,7 @@ inline sink_writer::block sink_writer::write_block() noexcept {
   bool good = true;
   bytes_.clear();
   while (queue_.peek(size)) {
-    bool const fits = bytes_.size() + size <= file_.block_size();
+    bool const fits = bytes_.size() + size <= output_->block_size();
     if (!fits && lines != 0) break;
     static_cast<void>(queue_.pop(line));
     ++lines;
@@ -135,13 +137,12 @@ inline sink_writer::block sink_writer::write_block() noexcept {
 }
 
 inline bool sink_writer::put(std::string_view bytes) noexcept {
-  auto const wait = [this](int descriptor) { return await_writable(descriptor); };
-  int error = file_.write(bytes, wait);
+  line_output::wait_function const wait = [this](int descriptor) { return await_writable(descriptor); };
+  int const error = output_->write(bytes, wait);
   if (error == 0) return true;
-  // The file may have been replaced; retry once with a reopened one.
-  if (error == ETIMEDOUT || file_.path().empty() || file_.reopen() != 0) return false;
-  error = file_.write(bytes, wait);
-  return error == 0;
+  // The file or the daemon may have been replaced; retry once with the new one.
+  if (error == ETIMEDOUT || !output_->has_path() || output_->reopen() != 0) return false;
+  return output_->write(bytes, wait) == 0;
 }
 
 // Waits until `descriptor` is writable or the writer is notified; returns false at the limit.
@@ -166,9 +167,9 @@ inline void sink_writer::obey() noexcept {
   bool asked = reopen_asked_.exchange(false, std::memory_order_seq_cst);
   if (auto const now = clock::now(); !asked && now - looked_at_ >= look_delay) {
     looked_at_ = now;
-    asked = file_.moved();
+    asked = output_->moved();
   }
-  if (asked) static_cast<void>(file_.reopen());  // the old file is better than none
+  if (asked) static_cast<void>(output_->reopen());  // the old one is better than none
 }
 
 inline deadline sink_writer::report(std::uint64_t total, urgency how) noexcept {
