@@ -58,7 +58,7 @@ class LoggerTest < ServerTest
     end
     [StringIO.new, 1, :other, IO.pipe.last, Object.new].each do |wrong|
       error = assert_raises(ArgumentError, wrong.inspect) { Kino::Logger.new(wrong) }
-      assert_match(/writes to \$stdout, \$stderr or the path of a file/, error.message)
+      assert_match(/writes to \$stdout, \$stderr, syslog, journald or the path of a file/, error.message)
     end
     assert_raises(Errno::ENOENT) { Kino::Logger.new("/no/such/directory/x") }
     assert_raises(Errno::EISDIR) { Kino::Logger.new(directory) }

@@ -5,6 +5,7 @@ require "logger"
 require_relative "app/error_report"
 require_relative "app/line_output"
 require_relative "app/log"
+require_relative "config/log_destination"
 require_relative "control/log_level"
 require_relative "native"
 
@@ -14,6 +15,7 @@ module Kino
   #
   #   logger = Kino::Logger.new                      # standard output
   #   logger = Kino::Logger.new("log/app.log")       # opened again when it is renamed, or on HUP
+  #   logger = Kino::Logger.new("syslog")            # or "journald"; see LogDestination
   #   LOGGER = Ractor.make_shareable(Kino::Logger.new("log/app.log"))   # for all Ractors, with a fixed level
   #
   # Lines that the destination does not take are dropped, counted and reported in the server's log; the end of the process waits
@@ -30,12 +32,13 @@ module Kino
       include LineOutput
 
       STREAMS = { 1 => "stdout", 2 => "stderr" }.freeze
+      NAMES = [*LogDestination::STREAMS, *LogDestination::DAEMONS.keys].map(&:to_sym).freeze
 
-      # "stdout", "stderr" or the path of the file.
+      # "stdout", "stderr", a daemon in the form of LogDestination.complete, or the path of the file.
       attr_reader :name
 
-      # +destination+: standard output or standard error (IO or name), a path, or a File, whose path is opened. Raises
-      # SystemCallError if it cannot be opened.
+      # +destination+: standard output or standard error (IO or name), a daemon or path as LogDestination has it, or a File,
+      # whose path is opened. Raises SystemCallError if it cannot be opened.
       def initialize(destination = $stdout)
         @name = name_of(destination).dup.freeze
         @number = Native.open_log(@name)
@@ -60,7 +63,7 @@ module Kino
       end
 
       def filename
-        name unless dev
+        name unless dev || LogDestination.daemon?(name)
       end
 
       def tty?
@@ -77,8 +80,7 @@ module Kino
 
       def name_of(destination)
         case destination
-        when *STREAMS.values, *STREAMS.values.map(&:to_sym) then destination.to_s
-        when String then File.expand_path(destination)
+        when String, *NAMES then LogDestination.complete(destination.to_s)
         when IO then STREAMS[destination.fileno] || path_of(destination)
         else path_of(destination)
         end
@@ -87,7 +89,7 @@ module Kino
       def path_of(object)
         return File.expand_path(object.to_path) if object.respond_to?(:to_path) && object.to_path
 
-        raise ArgumentError, "a Kino::Logger writes to $stdout, $stderr or the path of a file, not to #{object.inspect}"
+        raise ArgumentError, "a Kino::Logger writes to $stdout, $stderr, syslog, journald or the path of a file, not to #{object.inspect}"
       end
     end
 

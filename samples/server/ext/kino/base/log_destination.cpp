@@ -4,6 +4,7 @@
 
 #include "base/log.hpp"
 #include "base/options.hpp"
+#include "base/system_log.hpp"
 
 #include <kino/leaf_mutex.hpp>
 
@@ -33,9 +34,9 @@ struct destination {
       : name(std::move(named)),
         sink(std::move(target), {.capacity = capacity, .report = [this](std::uint64_t lines) { return report(lines); }}) {}
 
-  // Reported in the server's log: a line here would be in the way of what reads this file.
+  // Reported in the server's log: a line here would be in the way of what reads this destination.
   std::string report(std::uint64_t lines) const {
-    log_line(std::to_string(lines) + " log lines for " + name + " were dropped");
+    log_line(std::to_string(lines) + " log lines for " + name.substr(0, name.find('?')) + " were dropped");
     return {};
   }
 };
@@ -55,10 +56,16 @@ void for_each_destination(Each each) {
   for (destination* at = first.load(std::memory_order_acquire); at; at = at->next) each(at->sink);
 }
 
+std::unique_ptr<destination> open_destination(std::string const& name) {
+  if (name == "stdout") return std::make_unique<destination>(name, STDOUT_FILENO);
+  if (auto daemon = find_system_log(name)) return std::make_unique<destination>(name, std::move(*daemon));
+  return std::make_unique<destination>(name, name);
+}
+
 // The destination of this name, which is not "stderr".
 destination& find_or_open(std::string const& name) {
   if (destination* const known = find(name)) return *known;
-  auto fresh = name == "stdout" ? std::make_unique<destination>(name, STDOUT_FILENO) : std::make_unique<destination>(name, name);
+  auto fresh = open_destination(name);
   static kino::leaf_mutex adding;
   std::lock_guard const guard(adding);
   if (destination* const meanwhile = find(name)) return *meanwhile;

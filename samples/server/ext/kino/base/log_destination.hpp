@@ -12,13 +12,13 @@
 
 namespace kino::server {
 
-/// The sink for "stdout", "stderr" or the file at a path; the first call for a destination makes it. Writers that share
+/// The sink for "stdout", "stderr", a daemon (see find_system_log) or the file at a path; the first call for a destination makes it. Writers that share
 /// a destination thus share a sink, so their lines keep their order and stay whole. "stderr" is `log()`.
 ///
 /// A sink is never destroyed, as the threads of a server that has been stopped may still write to it. Lines that a
 /// destination does not take are reported in `log()`.
 ///
-/// Throws: std::system_error, if the file cannot be opened; std::bad_alloc.
+/// Throws: std::system_error, if it cannot be opened; std::invalid_argument, as find_system_log; std::bad_alloc.
 [[nodiscard]] kino::async_sink& log_destination(std::string const& name);
 
 /// Likewise, as a number, by which Ruby knows it.

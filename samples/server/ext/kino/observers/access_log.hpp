@@ -16,7 +16,7 @@
 namespace kino::server {
 
 struct access_log_settings {
-  /// "stdout", "stderr" or the path of a file: see log_destination.
+  /// See log_destination.
   std::string destination = "stdout";
   /// See log_format.
   std::string format = "combined";
@@ -33,7 +33,7 @@ struct access_log_settings {
 ///
 /// Threads: any.
 /// Blocks:  never.
-/// Errors:  the constructor throws std::system_error (the file cannot be opened) and std::invalid_argument (the format).
+/// Errors:  the constructor throws std::system_error (the destination cannot be opened) and std::invalid_argument (the format).
 class access_log final : public observer {
 public:
   explicit access_log(access_log_settings const& settings);

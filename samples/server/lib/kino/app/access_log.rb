@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../config/log_destination"
 require_relative "../errors"
 require_relative "../native"
 require_relative "banner"
@@ -19,7 +20,7 @@ module Kino
       return unless settings[:log_requests]
 
       place = settings[:access_log]
-      { destination: STREAMS.key?(place) ? place : File.expand_path(place), format: settings[:access_log_format],
+      { destination: LogDestination.complete(place), format: settings[:access_log_format],
         sample: settings[:access_log_sample], color: color?(place) }
     end
 
@@ -30,14 +31,20 @@ module Kino
     rescue ArgumentError => e
       raise ConfigError, e.message
     rescue SystemCallError => e
-      raise ConfigError, "cannot open the access log #{chosen[:destination]}: #{e.class.new.message}; choose another path with " \
-                         "access_log, or stdout or stderr"
+      raise ConfigError, "cannot open the access log #{chosen[:destination].sub(/\?.*/, "")}: #{e.class.new.message}; " \
+                         "#{advice(settings[:access_log])}"
+    end
+
+    def self.advice(place)
+      return "choose another path with access_log, or stdout or stderr" unless LogDestination.daemon?(place)
+
+      "is the daemon running? Choose its socket with access_log \"#{place[/\A\w+/]}:/path\", or another destination"
     end
 
     def self.color?(place)
       stream = STREAMS[place]
       !stream.nil? && Banner.color?(stream)
     end
-    private_class_method :color?
+    private_class_method :advice, :color?
   end
 end

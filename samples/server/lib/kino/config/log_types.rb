@@ -1,22 +1,29 @@
 # frozen_string_literal: true
 
+require_relative "log_destination"
 require_relative "option_types"
 
 module Kino
-  # The type of the option `access_log`.
+  # The type of the option `access_log`; see LogDestination.
   class LogDestinationType < OptionTypes::Path
-    STREAMS = %w[stdout stderr].freeze
-
     def metavar = "DESTINATION"
 
-    def accepted = "stdout, stderr or the path of a file"
+    def accepted = "stdout, stderr, syslog, journald or the path of a file"
 
     def range_text = accepted
 
     private
 
+    def allowed?(value) = LogDestination.mistake(value).nil?
+
     def convert(given)
       super(Symbol === given ? given.to_s : given)
+    end
+
+    def suggestion(given)
+      text = given.to_s if String === given || Symbol === given
+      wrong = LogDestination.mistake(text) if text
+      wrong ? "; #{wrong}" : ""
     end
   end
 
