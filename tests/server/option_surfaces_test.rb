@@ -20,6 +20,7 @@ class OptionSurfacesTest < ServerTest
     Kino::SecretType => ->(_) { ["another-secret-123456", "@other.file"] },
     Kino::LogDestinationType => ->(_) { ["stderr"] },
     Kino::LogFormatType => ->(_) { ["json", "$status $target"] },
+    Kino::NetworksType => ->(_) { [["192.0.2.1", "2001:db8::/32", "private"]] },
     Kino::OptionTypes::List => ->(option) { [option.example] },
     Kino::TLSType => ->(_) { [[{ cert: "a.pem", key: "b.pem", verify: :peer, ca: "c.pem" }], [{ cert: "a.pem", key: "a.pem" }, { cert: "b.pem", key: "c.pem" }]] }
   }.freeze

@@ -6,7 +6,12 @@ require_relative "server_test"
 
 # A key and its certificate, made for a test.
 class Identity
+  LIBRARY = $LOADED_FEATURES.grep(/kino_native\./).map { |path| path.sub("kino_native", "kino_tls") }.first
+
   attr_reader :key, :certificate
+
+  # Whether the server is built with BoringSSL.
+  def self.usable? = File.exist?(LIBRARY)
 
   def self.serial
     @serial = (@serial || 0) + 1
@@ -52,8 +57,10 @@ end
 
 # A Client over TLS.
 class TLSClient < Client
-  def initialize(port, host: nil, trust: nil, certificate: nil, session: nil, **options)
+  # +before+: bytes in front of the handshake.
+  def initialize(port, host: nil, trust: nil, certificate: nil, session: nil, before: nil, **options)
     super(port)
+    send_raw(before) if before
     @plain = @socket
     context = OpenSSL::SSL::SSLContext.new
     context.verify_mode = OpenSSL::SSL::VERIFY_NONE
@@ -85,11 +92,9 @@ end
 
 # A test of a server with TLS.
 class TLSServerTest < ServerTest
-  LIBRARY = $LOADED_FEATURES.grep(/kino_native\./).map { |path| path.sub("kino_native", "kino_tls") }.first
-
   def setup
     super
-    skip "the server is built without BoringSSL" unless File.exist?(LIBRARY)
+    skip "the server is built without BoringSSL" unless Identity.usable?
     @identity = Identity.new("server.example")
   end
 

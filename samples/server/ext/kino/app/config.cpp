@@ -45,6 +45,8 @@ void each_setting(config& of, Visitor&& visit) {
   visit("max_response_temp_file", each.max_response_temp_file, 0);
   visit("rate_grace", each.rate_grace);
   visit("stream_body", of.http.stream_body);
+  visit("trusted_proxies", of.http.trusted_proxies);
+  visit("proxy_protocol", of.http.proxy_protocol);
   visit("http2", of.http.http2);
   visit("max_concurrent_streams", each.max_concurrent_streams, 1);
   visit("tls", of.http.tls);
@@ -176,6 +178,9 @@ config read_config(gvl const& held, VALUE hash) {
   refuse_unknown(held, from, known);
   made.http.http2 &= built(from, "http2", http_server::has_http2(), "nghttp2 (Debian: libnghttp2-dev)");
   made.websockets &= built(from, "websockets", websocket_reader::available(), "wslay (Debian: libwslay-dev)");
+  if (made.http.proxy_protocol && made.http.trusted_proxies.empty()) {
+    throw std::invalid_argument("kino: proxy_protocol true: trusted_proxies must say from which addresses its header is accepted");
+  }
   // More streams than that would only fill the queue.
   std::uint32_t& streams = made.http.connection.max_concurrent_streams;
   streams = static_cast<std::uint32_t>(std::min<std::size_t>(streams, made.queue_depth));

@@ -138,6 +138,10 @@ struct options {
   std::shared_ptr<temporary_files const> files;
   /// Is told of every exchange at its end; may be null.
   std::shared_ptr<observer> observes;
+  /// The networks of proxies that are believed when they say for whom they ask; see ip_networks.
+  std::vector<std::string> trusted_proxies;
+  /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
+  bool proxy_protocol = false;
   /// Whether clients may speak HTTP/2; see http2_maker.
   bool http2 = true;
   /// Certificates for the addresses that speak TLS.

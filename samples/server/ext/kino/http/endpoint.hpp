@@ -22,6 +22,8 @@ struct endpoint {
   std::string port;
   /// Of the server's side: whether the connection is encrypted.
   bool secure = false;
+  /// Of the client's side: whether it is a proxy whose word about its own clients counts; see options::trusted_proxies.
+  bool trusted = false;
   /// Of the client's side: what is known of it once the first request has been read; null if clients are not asked.
   std::shared_ptr<client_certificate const> certificate = nullptr;
 };

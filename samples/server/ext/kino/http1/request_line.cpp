@@ -13,6 +13,11 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// Whether these are the words behind "PROXY " in a header of the PROXY protocol, version 1. None is a valid target.
+bool begins_proxy_header(std::string_view words) {
+  return words.starts_with("TCP4 ") || words.starts_with("TCP6 ") || words.starts_with("UNKNOWN");
+}
+
 }  // namespace
 
 rejection request_line::parse(std::string_view line, request_line& into) {
@@ -25,6 +30,7 @@ rejection request_line::parse(std::string_view line, request_line& into) {
     return {400, "the method has invalid characters"};
   }
   into.method = method;
+  if (method == "PROXY" && begins_proxy_header(line.substr(first + 1))) return unexpected_proxy_header;
   std::size_t const second = line.find(' ', first + 1);
   if (second == line.npos || second == first + 1) return no_words;
   std::string_view const version = line.substr(second + 1);

@@ -9,12 +9,18 @@
 
 namespace kino::server {
 
+namespace {
+constexpr std::string_view proxy_signature("\0\r\nQUIT\n", 8);
+}
+
 request_line_reader::result request_line_reader::read(std::string_view bytes, request& into) {
   std::size_t taken = 0;
   while (taken < bytes.size()) {
     std::string_view const rest = bytes.substr(taken);
     if (length_ == 0 && !carriage_return_ && rest.front() != '\r' && rest.front() != '\n' &&
         !grammar::in_token(rest.front())) {
+      // The PROXY protocol, version 2, begins with two empty lines.
+      if (rest.starts_with(proxy_signature)) return {taken, false, unexpected_proxy_header};
       return {taken, false, {400, "the request does not begin with a method"}};
     }
     std::size_t const feed = rest.find('\n');

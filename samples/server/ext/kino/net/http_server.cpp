@@ -5,6 +5,8 @@
 #include "http2/http2.hpp"
 #include "net/connection.hpp"
 #include "net/listener.hpp"
+#include "net/plain_transport.hpp"
+#include "net/proxy_acceptor.hpp"
 #include "net/tls_acceptor.hpp"
 
 #include <algorithm>
@@ -30,13 +32,18 @@ http_server::http_server(options const& settings, request_handler& handler, prot
       streamed_(settings.stream_body),
       handler_(handler),
       speaks_(std::move(speaks)),
-      http2_(settings.http2 ? http2_maker() : nullptr) {
+      http2_(settings.http2 ? http2_maker() : nullptr),
+      trusted_(settings.trusted_proxies) {
   for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
     threads_.push_back(std::make_unique<io_thread>(*this));
   }
   if (settings.tls) {
     tls_ = std::make_unique<tls_acceptor>(first_thread().deadlines(), *settings.tls, settings.handshake_timeout,
                                           protocols(static_cast<bool>(http2_)));
+  }
+  if (settings.proxy_protocol) {
+    proxies_ = std::make_unique<proxy_acceptor>(*this, first_thread(), settings.connection.header_timeout);
+    proxies_notice_.emplace(first_thread().notices(), [this] { follow_proxies(); });
   }
   listeners_notice_.emplace(first_thread().notices(), [this] { follow_accepting(); });
 }
@@ -83,13 +90,17 @@ void http_server::announce_drain() noexcept {
   draining_.store(true, std::memory_order_relaxed);  // see draining
 }
 
+void http_server::follow_proxies() noexcept { closing() ? proxies_->close() : proxies_->drain(); }
+
 void http_server::begin_drain() noexcept {
   announce_drain();
+  if (proxies_notice_) proxies_notice_->send();
   for (auto const& thread : threads_) thread->look_at_server();
 }
 
 void http_server::close_connections() noexcept {
   closing_.store(true, std::memory_order_relaxed);  // see closing
+  if (proxies_notice_) proxies_notice_->send();
   for (auto const& thread : threads_) thread->look_at_server();
 }
 
@@ -115,7 +126,7 @@ bool http_server::admit() {
 
 void http_server::connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local,
                             std::unique_ptr<readiness> events) {
-  live_.fetch_add(1, std::memory_order_relaxed);  // the decrement in leave_live decides
+  enter_live();
   try {
     io_thread& next = *threads_[next_thread_++ % threads_.size()];
     next.adopt(std::move(client), std::move(events), std::move(peer), local);
@@ -123,6 +134,21 @@ void http_server::connected(std::unique_ptr<transport> client, endpoint peer, en
     leave_live();
     throw;
   }
+}
+
+void http_server::accepted(int socket, endpoint peer, endpoint const& local) {
+  peer.trusted = trusts(peer);
+  if (proxies_ && peer.trusted) return proxies_->accept(socket, std::move(peer), local);
+  accepted(plain_transport::own(socket), std::move(peer), local);
+}
+
+void http_server::accepted(std::unique_ptr<transport> client, endpoint peer, endpoint const& local) {
+  if (local.secure) client = tls_->accept(std::move(client), peer);
+  connected(std::move(client), std::move(peer), local);
+}
+
+bool http_server::trusts(endpoint const& client) const noexcept {
+  return !trusted_.empty() && trusted_.contain(client.address);
 }
 
 void http_server::connection_closed(bool was_live) noexcept {

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "base/ip_address.hpp"
 #include "base/options.hpp"
 #include "http/exchange.hpp"
 #include "http/protocol.hpp"
@@ -21,6 +22,7 @@
 namespace kino::server {
 
 class listener;
+class proxy_acceptor;
 class tls_acceptor;
 
 /// An http_server accepts connections and parses requests. It is independent of Ruby.
@@ -98,11 +100,21 @@ public:
   /// admission is still the caller's.
   void connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local,
                  std::unique_ptr<readiness> events = nullptr);
+  /// Takes over an accepted socket likewise: waits for its PROXY protocol header if it must have one, encrypts it if `local` is
+  /// secure. The thread that accepts.
+  void accepted(int socket, endpoint peer, endpoint const& local);
+  /// Likewise, without such a header.
+  void accepted(std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
+  /// Whether the client is a proxy whose word about its own clients counts.
+  [[nodiscard]] bool trusts(endpoint const& client) const noexcept;
+  /// Counts what may become an active connection.
+  void enter_live() noexcept { live_.fetch_add(1, std::memory_order_relaxed); }  // the decrement in leave_live decides
   void connection_closed(bool was_live) noexcept;
   void leave_live() noexcept;
 
 private:
   void follow_accepting() noexcept;
+  void follow_proxies() noexcept;
 
   options const settings_;
   streamed_bodies const streamed_;
@@ -111,8 +123,11 @@ private:
   protocol::maker const http2_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::unique_ptr<tls_acceptor> tls_;
+  ip_networks const trusted_;
+  std::unique_ptr<proxy_acceptor> proxies_;  // null without options::proxy_protocol
   std::vector<std::unique_ptr<listener>> listeners_;
   std::optional<notice> listeners_notice_;  // to start, resume or stop
+  std::optional<notice> proxies_notice_;    // to drain or close
   std::size_t next_thread_ = 0;  // the listeners' thread's
   std::atomic<std::size_t> connections_{0};
   std::atomic<std::size_t> live_{0};

@@ -3,12 +3,11 @@
 #include "net/listener.hpp"
 
 #include "base/log.hpp"
-#include "http1/response_encoder.hpp"
 #include "net/descriptor_readiness.hpp"
 #include "net/http_server.hpp"
 #include "net/io_thread.hpp"
 #include "net/plain_transport.hpp"
-#include "net/tls_acceptor.hpp"
+#include "net/turn_away.hpp"
 
 #include <arpa/inet.h>
 #include <cerrno>
@@ -203,10 +202,7 @@ void listener::accept() noexcept {
 
 void listener::take_over(int socket, sockaddr_storage const& from) noexcept {
   try {
-    std::unique_ptr<transport> client = plain_transport::own(socket);
-    endpoint peer = text_of(from);
-    if (where_.tls) client = http_.tls()->accept(std::move(client), peer);
-    http_.connected(std::move(client), std::move(peer), local_);
+    http_.accepted(socket, text_of(from), local_);
     failing_ = false;
   } catch (std::exception const& e) {
     // It is this one client's misfortune; those behind it may be luckier.
@@ -221,27 +217,13 @@ bool listener::turn_all_away() noexcept {
     sockaddr_storage from{};
     int const socket = accept_socket(socket_.native_handle(), from);
     bool const empty = socket < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-    if (socket >= 0) refuse(socket);
+    if (socket >= 0) {
+      plain_transport client(socket);
+      if (!where_.tls) turn_away(client, http_.handler(), 503);  // With TLS, it would have to be told in a handshake.
+    }
     if (!spare_.refill() || socket < 0) return empty;
   }
   return false;
-}
-
-void listener::refuse(int socket) noexcept {
-  plain_transport client(socket);
-  if (where_.tls) return;  // It would have to be told in a handshake.
-  try {
-    byte_buffer bytes;
-    response_encoder::encode_brief(bytes, brief_response(503));
-    iovec one = piece(bytes.view());
-    http_.handler().refused(503);  // before the client can know of it
-    static_cast<void>(client.write_some({&one, 1}));
-    // Closing while bytes of the client are unread would reset the connection, and it would lose the response.
-    client.shutdown_write();
-    char unread[4096];
-    static_cast<void>(client.read_some(unread));
-  } catch (std::bad_alloc const&) {  // Then it is closed without a word.
-  }
 }
 
 void listener::back_off(int error) noexcept {

@@ -54,7 +54,6 @@ private:
   void accept() noexcept;
   void take_over(int socket, sockaddr_storage const& from) noexcept;
   [[nodiscard]] bool turn_all_away() noexcept;
-  void refuse(int socket) noexcept;
   void back_off(int error) noexcept;
   void go_on() noexcept;
 

@@ -29,7 +29,7 @@ constexpr std::string_view known_keys[] = {
     "HTTP_UPGRADE", "HTTP_UPGRADE_INSECURE_REQUESTS", "HTTP_USER_AGENT", "HTTP_VIA",
     "HTTP_X_CSRF_TOKEN", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT",
     "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
-    "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "SCRIPT_NAME",
+    "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "REQUEST_METHOD", "SCRIPT_NAME",
     "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN",
     "SSL_CLIENT_VERIFY", "rack.after_reply", "rack.early_hints", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input",
     "rack.protocol", "rack.response_finished", "rack.upgrade?", "rack.url_scheme",
@@ -137,7 +137,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   request const& head = from.head();
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
 
-  VALUE const hash = kino::new_hash(held, static_cast<long>(head.fields().name_count() + 17));
+  VALUE const hash = kino::new_hash(held, static_cast<long>(head.fields().name_count() + 18));
   // A body that is all there has a length, however it came, and no coding any more.
   bool const measured = head.unknown_length && !from.streamed();
   char length[20];
@@ -158,6 +158,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   }
   entries.add(key("SERVER_PROTOCOL"), version_text(head.version));
   entries.add(key("REMOTE_ADDR"), from.peer().address);
+  if (!from.peer().port.empty()) entries.add(key("REMOTE_PORT"), from.peer().port);
   entries.add(key("rack.url_scheme"), *values_.find(secure ? "https" : "http"));
   if (secure) add_security(entries, from.peer());
   entries.add(key("rack.input"), input);

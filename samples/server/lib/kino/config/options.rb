@@ -2,6 +2,7 @@
 
 require_relative "../errors"
 require_relative "log_types"
+require_relative "networks_type"
 require_relative "option"
 require_relative "secret_type"
 require_relative "tls_type"
@@ -28,6 +29,12 @@ module Kino
                        "may be repeated"),
       Option.new(:port, :integer, 9292, group: :listening, range: 0..65_535, flag: "-p", native: false,
                  help: "port for addresses without one; 0 lets the system choose (the default when embedded)"),
+      Option.new(:trusted_proxies, NetworksType.new, nil, group: :listening, default_text: "none", example: ["10.0.0.0/8"],
+                 help: "networks of proxies that are believed when they say whose requests they forward: addresses, CIDRs, loopback " \
+                       "(Unix sockets, too) or private; may be repeated"),
+      Option.new(:proxy_protocol, :boolean, false, group: :listening,
+                 help: "connections of trusted_proxies begin with a header of the PROXY protocol, version 1 or 2, also in front of TLS; " \
+                       "others have none"),
       Option.new(:tls, TLSType.new, nil, group: :tls, default_text: "none", example: { cert: "server.pem", key: "server.key" },
                  help: "certificate (with those of its authorities) and private key, as files or PEM text; key may be left out if " \
                        "cert has both; ca=FILE and verify=peer or verify=force_peer ask clients for a certificate; may be " \
