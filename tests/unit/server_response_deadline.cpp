@@ -144,6 +144,52 @@ TEST_CASE("each request of a worker has its own time") {
   CHECK(here.answer_of(*second).starts_with("HTTP/1.1 504 "));
 }
 
+TEST_CASE("a worker may extend its time until it is late") {
+  timed_desk here(minutes(10));
+  auto const patient = here.client_with(get);
+  auto const other = here.client_with(get);
+  exchange::reply const extended = here.take(0);
+  exchange::reply const late = here.take(1);
+  CHECK(exchange::of(extended).due().extend(server::clock::now() + minutes(30)));
+  CHECK(exchange::of(extended).due().extend(server::clock::now() + minutes(1)));
+  here.pass(minutes(20));
+  CHECK(here.late == 1);
+  CHECK(here.answer_of(*other).starts_with("HTTP/1.1 504 "));
+  CHECK(!exchange::of(late).due().extend(server::clock::now() + minutes(30)));
+  CHECK(exchange::of(late).cancelling().cancelled());
+  CHECK(!exchange::of(extended).cancelling().settled());
+  here.pass(minutes(40));
+  CHECK(here.late == 2);
+  CHECK(here.answer_of(*patient).starts_with("HTTP/1.1 504 "));
+}
+
+TEST_CASE("a request that is extended does not extend those that are taken later") {
+  timed_desk here(minutes(10));
+  auto const patient = here.client_with(get);
+  exchange::reply const extended = here.take(0);
+  CHECK(exchange::of(extended).due().extend(server::clock::now() + minutes(50)));
+  here.pass(minutes(11));
+  auto const other = here.client_with(get);
+  exchange::reply const late = here.take(1);
+  here.pass(minutes(22));
+  CHECK(here.late == 1);
+  CHECK(here.answer_of(*other).starts_with("HTTP/1.1 504 "));
+}
+
+TEST_CASE("a request whose client resets the connection is cancelled, and one that is answered is not") {
+  timed_desk here({});
+  auto const answered = here.client_with(get);
+  exchange::reply const done = here.take(0);
+  answer(done, "done");
+  CHECK(here.answer_of(*answered).ends_with("done"));
+  CHECK(!exchange::of(done).cancelling().settled());
+  auto const leaving = here.client_with(get);
+  exchange::reply const lost = here.take(1);
+  leaving->reset();
+  here.pass(minutes(1));
+  CHECK(exchange::of(lost).cancelling().cancelled());
+}
+
 TEST_CASE("without a timeout, a worker may take any time") {
   timed_desk here({});
   auto const asking = here.client_with(get);

@@ -11,20 +11,20 @@ response_deadline::response_deadline(io_thread& home, clock::duration timeout, s
     : timeout_(timeout),
       look_notice_(home.notices(), [this] { look(); }),
       alarm_(home.deadlines(), [this] { look(); }),
-      entries_(limited() ? workers : 0) {}
+      requests_(limited() ? workers : 0) {}
 
 response_deadline::~response_deadline() { close(); }
 
 void response_deadline::watch(std::size_t worker, exchange& request) noexcept {
   if (!limited()) return;
   request.add_weak();
+  request.due().start(clock::now() + timeout_);
   exchange* before = nullptr;
   bool first_alarm = false;
   {
     std::lock_guard guard(mutex_);
-    before = std::exchange(entries_[worker].request, &request);
-    entries_[worker].due = clock::now() + timeout_;
-    // A later request is due later, so an alarm that is set is early enough.
+    before = std::exchange(requests_[worker], &request);
+    // An alarm that is set is early enough, see look.
     first_alarm = !std::exchange(alarm_due_, true);
   }
   if (before) before->drop_weak();
@@ -36,23 +36,23 @@ void response_deadline::forget(std::size_t worker) noexcept {
   exchange* before = nullptr;
   {
     std::lock_guard guard(mutex_);
-    before = std::exchange(entries_[worker].request, nullptr);
+    before = std::exchange(requests_[worker], nullptr);
   }
   if (before) before->drop_weak();
 }
 
 void response_deadline::close() noexcept {
-  for (std::size_t worker = 0; worker != entries_.size(); ++worker) forget(worker);
+  for (std::size_t worker = 0; worker != requests_.size(); ++worker) forget(worker);
 }
 
 // Returns a request that is due, and its reference; if there is none, `next` is when to look again.
 exchange* response_deadline::take_late(clock::time_point now, clock::time_point& next) noexcept {
   std::lock_guard guard(mutex_);
   next = clock::time_point::max();
-  for (entry& each : entries_) {
-    if (!each.request) continue;
-    if (each.due <= now) return std::exchange(each.request, nullptr);
-    next = std::min(next, each.due);
+  for (exchange*& each : requests_) {
+    if (!each) continue;
+    if (each->due().over(now)) return std::exchange(each, nullptr);
+    next = std::min(next, each->due().when());
   }
   alarm_due_ = next != clock::time_point::max();
   return nullptr;
@@ -67,8 +67,9 @@ void response_deadline::look() noexcept {
     late->drop_weak();
   }
   if (next == clock::time_point::max()) return alarm_.clear();
-  alarm_at_ = next;
-  alarm_.set(next);
+  // Requests may have been extended; one that is taken from now on is not.
+  alarm_at_ = std::min(next, now + timeout_);
+  alarm_.set(alarm_at_);
 }
 
 }  // namespace kino::server

@@ -16,7 +16,8 @@
 namespace kino::server {
 
 /// A response_deadline expires requests whose worker has not begun the response a fixed time after it took the request.
-/// The client then has its answer, and what the worker responds later is dropped. The worker itself is not disturbed.
+/// The client then has its answer, and what the worker responds later is dropped. The worker itself is not disturbed. It may
+/// extend the time with `exchange::due`.
 ///
 /// There is at most one request for each worker, so a table of them suffices. A request expires at most once, and not if its
 /// response has begun.
@@ -40,11 +41,6 @@ public:
   void close() noexcept;
 
 private:
-  struct entry {
-    exchange* request = nullptr;  // one weak reference
-    clock::time_point due{};
-  };
-
   [[nodiscard]] bool limited() const { return timeout_ != clock::duration::zero(); }
   void look() noexcept;
   [[nodiscard]] exchange* take_late(clock::time_point now, clock::time_point& next) noexcept;
@@ -54,7 +50,7 @@ private:
   deadline alarm_;  // the I/O thread's, as is the next one
   clock::time_point alarm_at_{};
   std::mutex mutex_;
-  std::vector<entry> entries_;
+  std::vector<exchange*> requests_;  // one weak reference each; null: none
   bool alarm_due_ = false;  // `look` will be called
 };
 

@@ -5,6 +5,7 @@
 #include "app/native.hpp"
 #include "base/log.hpp"
 #include "rack/rack_input.hpp"
+#include "rack/rack_request.hpp"
 #include "rack/rack_response.hpp"
 #include "rack/rack_stream.hpp"
 #include "rack/rack_websocket.hpp"
@@ -57,6 +58,7 @@ KINO_EXTENSION(kino_native) {
   native::all_servers = new native::servers;
   native::all_environments = new rack_env(held);
   rack_input::define(held, module);
+  rack_request::define();
   rack_stream::define(held, module);
   define_rack_response();
   rack_websocket::define(held, module);

@@ -221,6 +221,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
     if (!taken.client_gone()) {
       response_deadline_.watch(slot, taken);
       current_.began(slot, taken.head(), taken.ready_at());
+      at.number.next();
       at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());
       return environments_.make(held, at, offers_websockets_);

@@ -21,10 +21,11 @@ bool exchange::begin() noexcept {
 
 bool exchange::observed() const noexcept { return pool_.observer_ != nullptr; }
 
-void exchange::report(exchange_end how) const noexcept {
+void exchange::report(exchange_end how) noexcept {
+  if (sent_.how != exchange_end::complete) how = sent_.how;
+  if (how == exchange_end::disconnected) cancellation_.cancel();
   if (!observed()) return;
   clock::time_point const taken{clock::duration(taken_at_.load(std::memory_order_relaxed))};  // see begin
-  if (sent_.how != exchange_end::complete) how = sent_.how;
   pool_.observer_->ended({*this, how, sent_.status, received_.load(std::memory_order_relaxed), sent_.body_bytes,
                           started_at_, ready_at_, taken, sent_.answered, clock::now()});
 }
@@ -108,6 +109,7 @@ void exchange::delivered(kino::outcome<response_part>&& result) noexcept {
   }
   // Never handed over: its connection is ending, or has said so itself.
   if (ready_at_ == clock::time_point{}) return;
+  cancellation_.cancel();
   sink_->unanswered(*this, result.kind());
   // A worker that still reads must not take what there is for the whole.
   if (streamed_ && taken()) body_.fail({504, "the response was not begun within request_timeout", 0, 0});
@@ -131,6 +133,8 @@ void exchange::released() noexcept {
   ready_at_ = {};
   begun_.store(false);
   taken_.store(false, std::memory_order_relaxed);  // `recycle` publishes it
+  cancellation_.reset();
+  due_.clear();
   departures_.consume_notification();
   departures_.clear_interruption();
   rearm();

@@ -10,9 +10,11 @@
 #include "base/temporary_files.hpp"
 #include "http/body_pipe.hpp"
 #include "http/body_spool.hpp"
+#include "http/cancellation.hpp"
 #include "http/observer.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
+#include "http/response_due.hpp"
 #include "http/response_sink.hpp"
 
 #include <kino/fork_mark.hpp>
@@ -114,8 +116,12 @@ public:
   /// The handler will read no more of the body.
   void close_body();
 
-  /// Whether the client left before its request could be begun.
+  /// Whether the client left before its request could be begun, or has left since.
   [[nodiscard]] bool client_gone() const;
+  /// Whether the handler's response is in vain. The handler calls `finish` when it has nothing more to do with the request.
+  [[nodiscard]] cancellation& cancelling() { return cancellation_; }
+  /// The time by which a response must begin.
+  [[nodiscard]] response_due& due() { return due_; }
 
   // --- for the protocol ---
 
@@ -138,8 +144,8 @@ public:
   /// Records a part of the response: its status if it has the head, the bytes of the body, and how the exchange ends
   /// if not `complete`.
   void note(int status, std::uint64_t body_bytes, exchange_end how) noexcept;
-  /// Tells the observer, once: with `how` if nothing else was noted. Without a lock.
-  void report(exchange_end how) const noexcept;
+  /// No more of the response will be sent. Tells the observer, once: with `how` if nothing else was noted. Without a lock.
+  void report(exchange_end how) noexcept;
 
   /// The protocol's own state with this exchange. `begin_state` makes it, unless the exchange has one of this type from
   /// its last use. Throws std::bad_alloc.
@@ -179,6 +185,8 @@ private:
   std::type_info const* state_type_ = nullptr;  // of *state_
   sent sent_;
   kino::parker departures_;
+  cancellation cancellation_;
+  response_due due_;
   clock::time_point ready_at_{};  // guarded by the protocol's lock until it is handed over
   clock::time_point started_at_{};           // if observed
   std::atomic<clock::rep> taken_at_{0};      // likewise

@@ -175,10 +175,35 @@ void response_pipeline::cut(exchange& from) {
 }
 
 void response_pipeline::peer_ended() {
-  std::lock_guard guard(mutex_);
-  peer_ended_ = true;
-  peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
-  peer_ended_at_ = clock::now();
+  exchange* handled = nullptr;
+  {
+    std::lock_guard guard(mutex_);
+    peer_ended_ = true;
+    peer_left_.store(true, std::memory_order_relaxed);  // see gave_up
+    peer_ended_at_ = clock::now();
+    handled = in_vain();
+    if (handled) handled->add_weak();
+  }
+  if (!handled) return;
+  handled->cancelling().cancel();
+  handled->drop_weak();
+}
+
+// With the lock: the request that is being handled, if the client has given up waiting for it.
+exchange* response_pipeline::in_vain() {
+  for (std::size_t place = 0; place != length_; ++place) {
+    exchange& one = queued(place);
+    http1_state::outgoing const& out = output_of(one);
+    if (out.last) continue;
+    bool const handed_over = !out.waiting && one.ready_at() != clock::time_point{};
+    return handed_over && late_end(one.ready_at()) ? &one : nullptr;
+  }
+  return nullptr;
+}
+
+// Likewise: whether the client has ended its side so late after a request that it has given up waiting.
+bool response_pipeline::late_end(clock::time_point ready) const {
+  return peer_ended_ && peer_ended_at_ - ready > tuning::half_close_grace;
 }
 
 bool response_pipeline::gave_up(clock::time_point ready) {
@@ -186,7 +211,7 @@ bool response_pipeline::gave_up(clock::time_point ready) {
   if (!peer_left_.load(std::memory_order_relaxed)) return false;
   std::lock_guard guard(mutex_);
   if (reset_ || !open_) return true;
-  return peer_ended_ && peer_ended_at_ - ready > tuning::half_close_grace;
+  return late_end(ready);
 }
 
 response_pipeline::status response_pipeline::now() {

@@ -166,6 +166,8 @@ private:
   void end_http(std::shared_ptr<upgrade>&& next, deferred& then);
   void drop_queue(deferred& then);
   void run(deferred& then) noexcept;
+  [[nodiscard]] exchange* in_vain();
+  [[nodiscard]] bool late_end(clock::time_point ready) const;
   exchange& queued(std::size_t place) { return *queue_[(first_ + place) % queue_.size()]; }
   exchange& front() { return queued(0); }
   static http1_state::outgoing& output_of(exchange& any) { return http1_state::of(any).out; }

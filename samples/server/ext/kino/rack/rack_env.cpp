@@ -5,6 +5,7 @@
 #include "http/field_list.hpp"
 #include "http/field_name.hpp"
 #include "rack/rack_input.hpp"
+#include "rack/rack_request.hpp"
 #include "websocket/handshake.hpp"
 
 #include <kino/ruby_features.hpp>
@@ -29,7 +30,7 @@ constexpr std::string_view known_keys[] = {
     "HTTP_UPGRADE", "HTTP_UPGRADE_INSECURE_REQUESTS", "HTTP_USER_AGENT", "HTTP_VIA",
     "HTTP_X_CSRF_TOKEN", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT",
     "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP", "HTTP_X_REQUESTED_WITH", "HTTP_X_REQUEST_ID",
-    "HTTPS", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "REQUEST_METHOD", "SCRIPT_NAME",
+    "HTTPS", "kino.request", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_PORT", "REQUEST_METHOD", "SCRIPT_NAME",
     "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN",
     "SSL_CLIENT_VERIFY", "rack.after_reply", "rack.early_hints", "rack.errors", "rack.hijack", "rack.hijack?", "rack.input",
     "rack.protocol", "rack.response_finished", "rack.upgrade?", "rack.url_scheme",
@@ -163,6 +164,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   if (secure) add_security(entries, from.peer());
   entries.add(key("rack.input"), input);
   entries.add(key("rack.hijack?"), Qtrue);
+  entries.add(key("kino.request"), rack_request::make(at));
   if (head.version != http_version::http_2) entries.add(key("rack.hijack"), hijack_);
   if (head.version == http_version::http_2 || (at.early_hints && head.version == http_version::http_1_1)) {
     entries.add(key("rack.early_hints"), early_hints_);

@@ -8,6 +8,7 @@
 #include "http/exchange.hpp"
 #include "http/response_writer.hpp"
 #include "rack/attachment.hpp"
+#include "rack/request_number.hpp"
 #include "websocket/websocket_turn.hpp"
 
 #include <atomic>
@@ -21,6 +22,8 @@ namespace kino::server {
 ///
 /// Threads: those of the worker's Ractor, with the GVL; any may read the counters.
 struct worker_context {
+  request_number number{*this};
+  clock::duration waited{};  // the current request, for a worker
   exchange::reply reply;  // of the current request; empty: there is none
   websocket_turn turn;    // likewise
   response_writer writer;
@@ -46,12 +49,13 @@ struct worker_context {
     if (std::exchange(counted, true)) return;
     served.store(served.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
-  void count_wait(clock::duration waited) {
+  void count_wait(clock::duration time) {
+    waited = time;
     waited_count.store(waited_count.load(std::memory_order_relaxed) + 1,
                        std::memory_order_relaxed);
     waited_ns.store(waited_ns.load(std::memory_order_relaxed) +
                         static_cast<std::uint64_t>(
-                            std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count()),
+                            std::chrono::duration_cast<std::chrono::nanoseconds>(time).count()),
                     std::memory_order_relaxed);
   }
 
@@ -62,6 +66,8 @@ struct worker_context {
     stream.cut();
     hijacked = false;
     if (!reply) return;
+    number.end();
+    exchange::of(reply).cancelling().finish();
     if (writer.open()) writer.abort();
     writer = {};
     exchange::of(reply).close_body();

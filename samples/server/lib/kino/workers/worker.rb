@@ -5,6 +5,7 @@ require_relative "../app/log"
 require_relative "../native"
 require_relative "chunked_body"
 require_relative "current_request"
+require_relative "request"
 require_relative "response"
 require_relative "websockets"
 
