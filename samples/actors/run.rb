@@ -3,7 +3,6 @@
 require "actors"
 
 Actors.report_crashes = false
-HOME = Actors::Runtime::RACTORS ? :shared : :thread # before Ruby 4.0, actors are Threads
 
 class Account < Actors::GenServer
   def init(balance) = @balance = balance
@@ -16,9 +15,9 @@ class Account < Actors::GenServer
   end
 end
 
-account = Account.start(100, isolation: HOME)
+account = Account.start(100)
 customers = Array.new(10) do
-  Actors.spawn_monitor(account, isolation: HOME) { |bank| 100.times { bank.call(:deposit, 1) } }
+  Actors.spawn_monitor(account) { |bank| 100.times { bank.call(:deposit, 1) } }
 end
 customers.each { |customer, watch| Actors.receive { |message| message == [:DOWN, watch, customer, :normal] } }
 puts "10 actors have made 100 deposits each: #{account.call(:deposit, 0)}"

@@ -20,6 +20,14 @@ require_relative "actors/simulation"
 require_relative "actors/gen_server"
 require_relative "actors/server_loop"
 require_relative "actors/names"
+require_relative "actors/supervisor"
+require_relative "actors/dynamic_supervisor"
+require_relative "actors/child_spec"
+require_relative "actors/registry"
+require_relative "actors/task"
+require_relative "actors/agent"
+require_relative "actors/timers"
+require_relative "actors/introspection"
 
 # These functions act for the actor that calls them. In the block of `spawn` they need no receiver, because it is self there.
 # Code outside of actors may call them, too: each Thread has a mailbox.

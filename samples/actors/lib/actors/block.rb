@@ -23,6 +23,11 @@ module Actors
       :ended
     end
 
+    # A request of the runtime.
+    def obey(request)
+      raise Exit.new(request[1]) if request.first == :stop
+    end
+
     def terminate(_reason); end
   end
 end

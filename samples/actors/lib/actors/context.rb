@@ -43,7 +43,7 @@ module Actors
       reason = again == :ended ? :normal : nil
       again
     rescue Exit => e
-      reason = conclude(e.reason)
+      reason = e.brutal? ? e.reason : conclude(e.reason)
       nil
     rescue Exception => e # any exception is the reason of the end
       reason = conclude(Crash.of(e), e)
@@ -90,8 +90,8 @@ module Actors
     def spawn(behaviour, args, link: false, isolation: nil, capacity: 1024, label: nil, &created)
       interleave
       @runtime.spawn(behaviour, args, isolation: isolation, capacity: capacity, label: label, parent: @ref) do |ref|
-        Native.link(@ref, ref, Native.next_number) if link
         created&.call(ref)
+        Native.link(@ref, ref, Native.next_number) if link
       end
     end
 
@@ -105,6 +105,14 @@ module Actors
       raise Down.new(ref, ref.reason) unless call
 
       await(ref, call, request, timeout, timeout && (timeout - (now - started)))
+    end
+
+    # As `call`, of the runtime: ahead of the messages that wait.
+    def ask(ref, request, timeout)
+      call = Native.request(ref, @ref, request, true)
+      raise Down.new(ref, ref.reason) unless call
+
+      await(ref, call, request, timeout)
     end
 
     # The answer to a Call.
@@ -186,7 +194,7 @@ module Actors
     def obey_signals
       while Native.take_signal(@ref)
         _, from, reason = signal = Native.body(@ref)
-        raise Exit.new(:killed) if reason == :kill
+        raise Exit.new(:killed, brutal: true) if reason == :kill
 
         if @trap_exit && !(@plan.behaviour.obeys_parent? && from == @plan.parent)
           @exits << signal
@@ -213,9 +221,7 @@ module Actors
     # The reason of the end, once the actor has had the opportunity to clean up.
     def conclude(reason, error = nil)
       Report.crash(self, error) if error
-      return reason if reason == :killed || @actor.nil?
-
-      @actor.terminate(reason)
+      @actor&.terminate(reason)
       reason
     rescue Exit => e
       e.reason

@@ -40,10 +40,14 @@ module Actors
   class Exit < Exception # rubocop:disable Lint/InheritException
     attr_reader :reason
 
-    def initialize(reason)
+    # `brutal`: without cleaning up.
+    def initialize(reason, brutal: false)
       @reason = reason
+      @brutal = brutal
       super("the actor ends: #{Actors.describe(reason)}")
     end
+
+    def brutal? = @brutal
   end
 
   # The reason of an actor that an exception has ended.

@@ -43,6 +43,9 @@ module Actors
     # Prepares the state. May return [:continue, x], and then handle_continue(x) runs before any message; or [:stop, reason].
     def init(*); end
 
+    # For the runtime: calls `init`.
+    def start_up(*args, **keywords) = init(*args, **keywords)
+
     # Answers a request. Returns one of:
     #
     #   [:reply, answer]      the caller gets it

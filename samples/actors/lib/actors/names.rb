@@ -8,6 +8,8 @@ module Actors
     module_function
 
     def register(runtime, name, ref)
+      return Registry[name.registry].register(name.name, ref: ref) if name.is_a?(Named) && name.registry
+
       key = Shared.copy([:name, name], "the name")
       present = runtime.entries.compute_if_absent(key) { ref }
       until present == ref
@@ -26,16 +28,18 @@ module Actors
 
   # The actor that has a name at the moment of each call. It can be shared and kept: after a restart, it is the new actor.
   class Named
-    attr_reader :name
+    attr_reader :name, :registry
 
-    def initialize(name)
+    # `registry`: the name of the registry that has the key `name`.
+    def initialize(name, registry = nil)
       @name = Shared.copy(name, "the name")
+      @registry = registry
       freeze
     end
 
     # The reference, or nil.
     def whereis
-      Names.find(Context.current.runtime, @name)
+      @registry ? Registry[@registry].whereis(@name) : Names.find(Context.current.runtime, @name)
     end
 
     # As those of Ref; Down is raised if no actor has the name.
@@ -54,9 +58,9 @@ module Actors
       whereis || raise(Down.new(self, :noproc))
     end
 
-    def ==(other) = other.is_a?(Named) && other.name == name
+    def ==(other) = other.is_a?(Named) && other.name == name && other.registry == registry
     alias eql? ==
-    def hash = [Named, name].hash
+    def hash = [Named, name, registry].hash
     def inspect = "#<Actor named #{name.inspect}>"
   end
 

@@ -16,6 +16,8 @@ module Actors
       return @exits.shift unless @exits.empty?
 
       while (kind = Native.take(@ref))
+        next obey(Native.body(@ref)) if kind == Kind::SYSTEM
+
         message = read(kind, taken: true)
         return message unless NONE.equal?(message)
       end
@@ -27,17 +29,13 @@ module Actors
       @exits.shift
     end
 
-    # The message that was taken or seen last, or NONE if it is none for the actor: for one that obeys a request to stop, or
-    # does not monitor an actor any more.
+    # The message that was taken or seen last; NONE if it is not for the actor: its monitor has ended.
     def read(kind, taken:)
       case kind
       when Kind::INFO then Native.body(@ref)
       when Kind::CAST then [:cast, Native.body(@ref)]
       when Kind::CALL then [:call, taken ? Native.from(@ref) : nil, Native.body(@ref)]
       when Kind::DOWN then read_down(taken)
-      else
-        obey(Native.body(@ref))
-        NONE
       end
     end
 
@@ -56,6 +54,11 @@ module Actors
       end
 
       while (kind = Native.see_next(@ref))
+        if kind == Kind::SYSTEM
+          Native.take_seen(@ref)
+          obey(Native.body(@ref))
+          next
+        end
         message = read(kind, taken: false)
         next unless NONE.equal?(message) || match.call(message)
 
@@ -65,12 +68,9 @@ module Actors
       NONE
     end
 
-    # A request of the runtime to an actor that is no server.
+    # A request of the runtime.
     def obey(request)
-      case request
-      in [:stop, reason] then raise Exit.new(reason)
-      else nil
-      end
+      @actor ? @actor.obey(request) : nil
     end
   end
 end

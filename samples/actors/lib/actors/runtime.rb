@@ -45,7 +45,7 @@ module Actors
       yield ref
       start(isolation, Plan.new(ref, self, behaviour, args.freeze, parent).freeze)
       ref
-    rescue ThreadError, Ractor::Error => e
+    rescue Exception => e # any: the actor will not run, and all who know of it must learn that
       Native.finish(ref, Crash.of(e)) if ref
       raise
     end

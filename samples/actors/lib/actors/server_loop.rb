@@ -25,8 +25,8 @@ module Actors
       context = Context.current
       started = nil
       ref = context.spawn(self, [klass, args, keywords], link: link, **options) do |created|
-        Names.register(context.runtime, name, created) if name
         started = Native.request(created, context.ref, [:init], true)
+        Names.register(context.runtime, name, created) if name
       end
       context.await(ref, started, :init, timeout)
       ref
@@ -61,19 +61,27 @@ module Actors
       @server&.terminate(reason)
     end
 
+    # A request of the runtime.
+    def obey(request)
+      case request
+      in [:stop, reason] then stop(reason)
+      in [:state] then Native.from(@ref)&.answer(state)
+      end
+    end
+
     private
 
     def create
-      server = @class.new
+      Native.take(@ref) # the request of `start`, which was there before the actor
+      starter = Native.from(@ref)
       args, keywords = @arguments
       @arguments = nil
-      prepared = server.init(*args, **keywords)
+      server = @class.new
+      prepared = server.start_up(*args, **keywords)
+      stop(prepared[1]) if prepared in [:stop, _]
       @server = server
-      case prepared
-      in [:continue, what] then act(server.handle_continue(what))
-      in [:stop, reason] then stop(reason)
-      else nil
-      end
+      starter.answer(:ok)
+      act(server.handle_continue(prepared[1])) if prepared in [:continue, _]
     end
 
     # Handles one message; returns whether there was one.
@@ -98,15 +106,6 @@ module Actors
         down = @context.read_down
         act(@server.handle_info(down)) unless Context::NONE.equal?(down)
       else obey(Native.body(@ref))
-      end
-    end
-
-    # A request of the runtime.
-    def obey(request)
-      case request
-      in [:init] then Native.from(@ref)&.answer(:ok)
-      in [:stop, reason] then stop(reason)
-      in [:state] then Native.from(@ref)&.answer(state)
       end
     end
 

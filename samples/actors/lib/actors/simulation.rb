@@ -75,6 +75,9 @@ module Actors
       @plans[ref.id] = Plan.new(ref, self, behaviour, args, parent).freeze
       Native.wake(ref)
       ref
+    rescue Exception => e # as in Runtime
+      Native.finish(ref, Crash.of(e)) if ref
+      raise
     end
 
     def step

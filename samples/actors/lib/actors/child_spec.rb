@@ -1,0 +1,104 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module Actors
+  # How a supervisor starts and ends a child.
+  ChildSpec = Struct.new(:id, :klass, :args, :keywords, :restart, :shutdown, :type, :significant, keyword_init: true) do
+    # Of the arguments of `child`.
+    def self.of(klass, args, keywords)
+      own = { id: keywords[:name] || klass, restart: :permanent, significant: false,
+              type: klass <= Supervisor || klass <= DynamicSupervisor ? :supervisor : :worker }
+      own.merge!(keywords.slice(*members))
+      own[:shutdown] ||= own[:type] == :supervisor ? :infinity : 5
+      new(**own, klass: klass, args: args, keywords: keywords.except(:id, :restart, :shutdown, :type, :significant)).check.freeze
+    end
+
+    def check
+      raise ArgumentError, "#{klass} cannot be a child: it has no start_link" unless klass.respond_to?(:start_link)
+      unless %i[permanent transient temporary].include?(restart)
+        raise ArgumentError, "restart: must be :permanent, :transient or :temporary, not #{restart.inspect}"
+      end
+      unless %i[brutal_kill infinity].include?(shutdown) || shutdown.is_a?(Numeric)
+        raise ArgumentError, "shutdown: must be seconds, :brutal_kill or :infinity, not #{shutdown.inspect}"
+      end
+      raise ArgumentError, "a significant child is :transient or :temporary" if significant && restart == :permanent
+
+      self
+    end
+
+    def start
+      klass.start_link(*args, **keywords)
+    end
+
+    # Whether the child is started again after an end with this reason.
+    def restart?(reason)
+      restart == :permanent || (restart == :transient && !ChildSpec.orderly?(reason))
+    end
+
+    def self.orderly?(reason)
+      reason == :normal || reason == :shutdown || (reason.is_a?(Array) && reason.first == :shutdown)
+    end
+  end
+
+  # A child, for its supervisor. `ref` is nil if it does not run.
+  Child = Struct.new(:spec, :ref) do
+    def id = spec.id
+    def listed = ChildInfo.new(spec.id, ref, spec.type).freeze
+  end
+  private_constant :Child
+
+  # A child as `which_children` lists it.
+  ChildInfo = Struct.new(:id, :ref, :type)
+
+  # Counts restarts: `exceeded?` once there were more than `most` within `seconds`.
+  class Intensity
+    def initialize(most, seconds)
+      @most = most
+      @seconds = seconds
+      @times = []
+    end
+
+    attr_reader :most
+
+    def add(now)
+      @times << now
+      @times.shift while @times.first < now - @seconds
+    end
+
+    def exceeded?
+      @times.size > @most
+    end
+  end
+
+  # Ends children. For actors that trap exits.
+  module Shutdown
+    module_function
+
+    # Ends the children at the same time, each in its own time, and waits for them.
+    def all(children)
+      waiting = children.select(&:ref).map do |child|
+        watch = Actors.monitor(child.ref)
+        Actors.exit(child.ref, child.spec.shutdown == :brutal_kill ? :kill : :shutdown)
+        [child, watch, Actors.now]
+      end
+      waiting.each { |child, watch, since| await(child, watch, since) }
+    end
+
+    def one(child)
+      all([child])
+    end
+
+    def await(child, watch, since)
+      limit = child.spec.shutdown
+      left = [since + limit - Actors.now, 0].max if limit.is_a?(Numeric)
+      down = ->(message) { message in [:DOWN, ^watch, _, _] }
+      unless Actors.receive(timeout: left, &down)
+        Actors.exit(child.ref, :kill)
+        Actors.receive(&down)
+      end
+      Actors.unlink(child.ref)
+      child.ref = nil
+    end
+  end
+end

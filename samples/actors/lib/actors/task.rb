@@ -1,0 +1,163 @@
+# frozen_string_literal: true
+
+# SPDX-License-Identifier: MIT
+
+module Actors
+  # A computation in an actor of its own, whose result one actor awaits.
+  #
+  #   task = Actors::Task.async(path) { |name| File.size(name) }
+  #   task.await
+  #
+  # If the block raises, `await` raises Down with the Crash as reason. If the actor that has started a task fails, the task
+  # ends, too.
+  class Task
+    # The actor.
+    class Body < Block
+      def initialize(context, block, *args)
+        super
+        @context = context
+      end
+
+      def turn
+        Native.take(@context.ref) # the request, which was there before the actor
+        from = Native.from(@context.ref)
+        finish(from, [:ok, Actors.instance_exec(*@args, &@block)])
+      rescue StandardError, NotImplementedError => e
+        finish(from, [:exit, Crash.of(e)])
+      end
+
+      private
+
+      # The owner hears of the end from the answer, and only from it.
+      def finish(from, result)
+        from.answer(result)
+        @context.unlink(@context.plan.parent)
+        :ended
+      end
+    end
+
+    class << self
+      # Starts a task. Options are those of Actors.spawn.
+      def async(*args, **options, &block)
+        new([block, *args], link: true, **options)
+      end
+
+      # Calls the block with each element in a task, at most `max_concurrency` at the same time, and returns an Enumerator of
+      # [:ok, value] and [:exit, reason]: in the order of the elements, or of completion (`ordered: false`). A task that takes
+      # longer than `timeout` seconds raises CallTimeout, or is ended and yields [:exit, :timeout] (`on_timeout: :kill_task`).
+      def async_stream(elements, max_concurrency: Etc.nprocessors, ordered: true, timeout: 5, on_timeout: :raise, **options, &block)
+        Enumerator.new do |results|
+          Stream.new(elements, max_concurrency, ordered, timeout, on_timeout, options, block).each { |result| results << result }
+        end
+      end
+    end
+
+    attr_reader :ref
+
+    def initialize(args, **options)
+      @context = Context.current
+      @call = nil
+      @ref = @context.spawn(Body, args, **options) do |created|
+        @call = Native.request(created, @context.ref, [:run], true)
+      end
+      @since = @context.now
+    end
+
+    # The block's value. Raises Down if it has failed, and CallTimeout after `timeout` seconds (nil: never); the task then
+    # continues, and can be awaited again.
+    def await(timeout: 5)
+      case yield_result(timeout)
+      in [:ok, value] then value
+      in [:exit, reason] then raise Down.new(@ref, reason)
+      in nil then raise CallTimeout.new(@ref, :await, timeout)
+      end
+    end
+
+    # [:ok, value] or [:exit, reason]; nil if there is no result within `timeout` seconds.
+    def yield(timeout: 5)
+      yield_result(timeout)
+    end
+
+    # Ends the task; returns its result if it has one, else [:exit, reason].
+    def shutdown
+      return yield_result(0) if done?
+
+      @context.unlink(@ref)
+      @context.exit(@ref, :kill)
+      yield_result(nil)
+    end
+
+    def done?
+      !@call.outcome.nil?
+    end
+
+    # For Stream: when the task was started.
+    attr_reader :since
+
+    private
+
+    def yield_result(timeout)
+      case @context.wait(timeout) { @call.outcome || Context::NONE }
+      when :answered then @call.value
+      when :abandoned then [:exit, @ref.reason]
+      end
+    end
+
+    # The tasks of `async_stream`.
+    class Stream
+      def initialize(elements, most, ordered, timeout, on_timeout, options, block)
+        @elements = elements.each
+        @most = most
+        @ordered = ordered
+        @timeout = timeout
+        @on_timeout = on_timeout
+        @options = options
+        @block = block
+        @tasks = []
+        @context = Context.current
+      end
+
+      def each
+        start_some
+        until @tasks.empty?
+          task = next_done
+          @tasks.delete(task)
+          result = task.done? ? task.yield(timeout: 0) : late(task)
+          start_some
+          yield result
+        end
+      ensure
+        @tasks.each(&:shutdown)
+      end
+
+      private
+
+      def start_some
+        while @tasks.size < @most
+          element = begin
+            @elements.next
+          rescue StopIteration
+            return
+          end
+          @tasks << Task.new([@block, element], link: true, **@options)
+        end
+      end
+
+      # Waits for the first task that is done or late: of all, or the oldest.
+      def next_done
+        candidates = @ordered ? @tasks.first(1) : @tasks
+        first_end = @timeout && (candidates.map(&:since).min + @timeout)
+        @context.wait(first_end && [first_end - @context.now, 0].max) { candidates.find(&:done?) || Context::NONE }
+        candidates.find(&:done?) || candidates.min_by(&:since)
+      end
+
+      def late(task)
+        task.shutdown
+        raise CallTimeout.new(task.ref, :async_stream, @timeout) unless @on_timeout == :kill_task
+
+        [:exit, :timeout]
+      end
+    end
+    private_constant :Stream, :Body
+  end
+end
