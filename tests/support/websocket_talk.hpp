@@ -80,15 +80,30 @@ public:
     }
   }
   void upgrade() {
+    if (setup_.settings.speaks == server::dialect::events) {
+      send("GET /events HTTP/1.1\r\nHost: test.example\r\nAccept: text/event-stream\r\n\r\n");
+      return take_head("HTTP/1.1 200 ");
+    }
     send("GET /chat HTTP/1.1\r\nHost: test.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    take_head("HTTP/1.1 101 ");
+  }
+  /// Takes the head of the response, which begins like that.
+  void take_head(std::string_view start) {
     REQUIRE(socket);
     while (arrived.find("\r\n\r\n") == arrived.npos) {
       settle();
       arrived += link->receive(SIZE_MAX);
     }
-    REQUIRE(arrived.starts_with("HTTP/1.1 101 "));
-    arrived.erase(0, arrived.find("\r\n\r\n") + 4);
+    REQUIRE(arrived.starts_with(start));
+    head = arrived.substr(0, arrived.find("\r\n\r\n") + 4);
+    arrived.erase(0, head.size());
+  }
+  /// All that has arrived since the last call, which may be parts of a body.
+  std::string take_arrived() {
+    settle();
+    arrived += link->receive(SIZE_MAX);
+    return std::exchange(arrived, {});
   }
   /// The next frame that has arrived; opcode -1 if there is none.
   received next_frame() {
@@ -155,6 +170,7 @@ public:
   std::shared_ptr<server::websocket> socket;
   std::deque<server::websocket_turn> turns;
   std::string arrived;
+  std::string head;      ///< Of the response.
   int open = 0;          ///< WebSockets that have begun and are not over.
   bool refuses = false;  ///< Turns are discarded, as by a server that has ended.
 
@@ -169,12 +185,17 @@ private:
     server::exchange& asked = server::exchange::of(reply);
     socket = std::make_shared<server::websocket>(setup_.settings, setup_.wanted, *this, nullptr);
     if (setup_.before) setup_.before(*socket);
-    server::response_head& head = asked.response();
-    static_cast<void>(head.start_upgrade("websocket"));
-    server::accept_key const key = server::accept_key_for(asked.head());
-    static_cast<void>(head.add("sec-websocket-accept", {key.data(), key.size()}));
+    server::response_head& response = asked.response();
+    if (setup_.settings.speaks == server::dialect::events) {
+      static_cast<void>(response.start(200));
+      static_cast<void>(response.add("content-type", "text/event-stream"));
+    } else {
+      static_cast<void>(response.start_upgrade("websocket"));
+      server::accept_key const key = server::accept_key_for(asked.head());
+      static_cast<void>(response.add("sec-websocket-accept", {key.data(), key.size()}));
+    }
     std::shared_ptr<server::upgrade> const next = socket;
-    reply.answer({.head = &head, .end = true, .upgrade = &next});
+    reply.answer({.head = &response, .end = true, .upgrade = &next});
   }
 
   server::endpoint const here_{"127.0.0.1", "1"};

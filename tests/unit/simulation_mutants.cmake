@@ -78,12 +78,12 @@ if(wslay_FOUND)
   kino_add_simulation_mutant(end_of_the_connection websocket/websocket.cpp [[  ask(linger, then);]] [[]] websocket_simulation)
   kino_add_simulation_mutant(reading_resumed websocket/websocket_events.cpp [[      ask(read_on, then);]] [[      static_cast<void>(then);]] websocket_simulation)
   kino_add_simulation_mutant(next_turn websocket/websocket_events.cpp [[    scheduled_ = false;]] [[]] websocket_simulation)
-  kino_add_simulation_mutant(room_again websocket/websocket_protocol.cpp
+  kino_add_simulation_mutant(room_again websocket/push_protocol.cpp
     [[    of_->stalled_ = false;
     of_->pump(then);
   });]] [[    static_cast<void>(then);
   });]] websocket_simulation)
-  kino_add_simulation_mutant(crossed_write websocket/websocket_protocol.cpp
+  kino_add_simulation_mutant(crossed_write websocket/push_protocol.cpp
     [[    of_->pump(then);
     pending = ]] [[    static_cast<void>(then);
     pending = ]] websocket_simulation)

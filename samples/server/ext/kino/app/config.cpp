@@ -64,6 +64,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("access_log", of.access_log);
   visit("control", of.control);
   visit("websockets", of.websockets);
+  visit("event_streams", of.event_streams);
   visit("max_websocket_message_size", of.websocket_limits.max_message_size, 1);
   visit("max_websocket_pending", of.websocket_limits.most_kept, 1);
   visit("websocket_ping_interval", of.websocket_limits.ping_interval);

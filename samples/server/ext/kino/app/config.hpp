@@ -26,6 +26,7 @@ struct config {
   std::uint32_t concurrency = 0;
   bool run_permits = true;
   bool websockets = true;  // native ones
+  bool event_streams = true;
   websocket::settings websocket_limits = {};
   bool early_hints = false;  // over HTTP/1.1, too
   std::optional<access_log_settings> access_log;

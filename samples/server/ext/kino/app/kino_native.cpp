@@ -9,6 +9,7 @@
 #include "rack/rack_response.hpp"
 #include "rack/rack_stream.hpp"
 #include "rack/rack_websocket.hpp"
+#include "rack/websocket_application.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
@@ -62,6 +63,7 @@ KINO_EXTENSION(kino_native) {
   rack_stream::define(held, module);
   define_rack_response();
   rack_websocket::define(held, module);
+  define_websocket_application(held);
   native::define_lifecycle(module);
   native::define_workers(module);
   native::define_supervision(module);

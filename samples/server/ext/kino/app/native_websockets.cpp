@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// What workers call for WebSockets.
+// What workers call for WebSockets and event streams.
 
 #include "app/native.hpp"
 #include "rack/rack_websocket.hpp"
+#include "rack/websocket_application.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
@@ -24,6 +25,14 @@ VALUE upgrade(gvl const& held, VALUE, kino::arguments all) {
   return problem == 0 ? Qtrue : kino::to_ruby(held, problem);
 }
 
+// Likewise an event stream. Returns nil.
+VALUE stream_events(gvl const& held, VALUE, kino::arguments all) {
+  if (all.size() != 6) throw std::invalid_argument("kino: stream_events takes id, slot, headers, handler, key or nil, packed env");
+  servers::pin const from = server_of(held, all[0]);
+  from->stream_events(held, slot_of(held, all[1]), all[2], {all[3], kino::from_ruby<std::optional<std::uint64_t>>(held, all[4]), all[5]});
+  return Qnil;
+}
+
 VALUE forgotten_handlers(gvl const& held, VALUE) { return take_forgotten_handlers(held); }
 
 VALUE publish_to_all(gvl const& held, VALUE, VALUE channel, VALUE data) {
@@ -34,6 +43,7 @@ VALUE publish_to_all(gvl const& held, VALUE, VALUE channel, VALUE data) {
 
 void define_websockets(VALUE native) {
   kino::define_function<upgrade>(native, "upgrade");
+  kino::define_function<stream_events>(native, "stream_events");
   kino::define_function<publish_to_all>(native, "publish_message");
   kino::define_function<forgotten_handlers>(native, "forgotten_handlers");
 }

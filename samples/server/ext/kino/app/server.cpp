@@ -44,7 +44,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
       metrics_(settings.control ? std::make_shared<request_metrics>() : nullptr),
       websocket_settings_(settings.websocket_limits),
-      offers_websockets_(settings.websockets),
+      offers_{settings.websockets, settings.event_streams},
       events_(2 * settings.slots + 8),
       http_(observed(settings, metrics_), *this),
       waiting_(http_.first_thread(), settings.queue_timeout,
@@ -224,7 +224,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
       at.number.next();
       at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());
-      return environments_.make(held, at, offers_websockets_);
+      return environments_.make(held, at, offers_);
     }
     client_gone_.add();
   }

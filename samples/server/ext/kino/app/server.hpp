@@ -13,6 +13,7 @@
 #include "net/tls_acceptor.hpp"
 #include "rack/rack_env.hpp"
 #include "rack/rack_websocket.hpp"
+#include "rack/websocket_application.hpp"
 #include "rack/worker_context.hpp"
 
 #include <kino/channel.hpp>
@@ -97,6 +98,8 @@ public:
 
   /// Makes a WebSocket of the connection of a worker's request: see upgrade_to_websocket.
   [[nodiscard]] int upgrade(gvl const& held, std::size_t slot, VALUE headers, websocket_application const& application);
+  /// Likewise an event stream: see begin_event_stream.
+  void stream_events(gvl const& held, std::size_t slot, VALUE headers, websocket_application const& application);
 
   /// Reports a worker that could not join; otherwise its supervisor would wait for it.
   void refused_worker(std::optional<std::string> reason) noexcept;
@@ -156,7 +159,7 @@ private:
   kino::counter websocket_events_;
   std::atomic<std::size_t> websockets_{0};
   websocket::settings const websocket_settings_;
-  bool const offers_websockets_;
+  upgrade_offers const offers_;
   kino::condition quiet_;
   // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
   // previous one, and each worker joins and leaves once.

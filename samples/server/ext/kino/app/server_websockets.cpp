@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What a server does for WebSockets.
+// What a server does for WebSockets and event streams.
 
 #include "app/server.hpp"
 
@@ -21,6 +21,10 @@ VALUE server::take_event(gvl const& held, worker_context& at, websocket_turn&& t
 
 int server::upgrade(gvl const& held, std::size_t slot, VALUE headers, websocket_application const& application) {
   return upgrade_to_websocket(held, busy_context_at(slot), headers, application, websocket_settings_, *this);
+}
+
+void server::stream_events(gvl const& held, std::size_t slot, VALUE headers, websocket_application const& application) {
+  begin_event_stream(held, busy_context_at(slot), headers, application, websocket_settings_, *this);
 }
 
 }  // namespace kino::server

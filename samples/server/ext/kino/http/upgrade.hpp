@@ -23,8 +23,10 @@ class exchange;
 ///     reply.answer({.head = &head, .end = true, .upgrade = &next});
 ///
 /// Bytes in the part's `data` follow the head: they are the first of the new protocol. A part without a head takes the
-/// connection over: nothing is sent, and the new protocol sends the response itself, if there is one. Before, the
-/// handler asks `upgrade_obstacle` or `takeover_obstacle`; a response that has an obstacle ends the connection.
+/// connection over: nothing is sent, and the new protocol sends the response itself, if there is one. A head with a usual
+/// status, which has a body of unknown length, also takes it over: the new protocol sends the body, which ends with the
+/// connection. Before, the handler asks `upgrade_obstacle` or `takeover_obstacle`; a response that has an obstacle ends the
+/// connection.
 ///
 /// Without an `upgrade`, a response with such a head may also go on in parts: they are sent as they are, and what the client
 /// sends arrives in exchange::body, which the first part opens. The exchange and its worker then last as long as the
@@ -42,7 +44,7 @@ class exchange;
 ///
 /// What the next protocol has to know:
 ///
-///     exchange     It is reported when the response has been sent, as `complete`, with status 101, also after a takeover.
+///     exchange     It is reported when the response has been sent, as `complete`, with its status, or 101 if it had none.
 ///                  Then nothing of it is needed any more: its worker is free, and the new protocol is not tied to it.
 ///     deadlines    None is set. All limits of HTTP/1 have ended; the new protocol has its own, with what is in
 ///                  protocol_context::deadlines.

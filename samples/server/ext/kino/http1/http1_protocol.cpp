@@ -38,7 +38,10 @@ namespace {
 // Whether a part that upgrades the connection may: see upgrade.
 bool possible(exchange const& from, response_part const& part) {
   if (part.head && part.head->upgrades()) return !upgrade_obstacle(from);
-  return !part.upgrade || (!part.head && !takeover_obstacle(from));
+  if (!part.upgrade) return true;
+  // The new protocol sends the rest of the body, of a length that only the end of the connection tells.
+  bool const open_ended = !part.head || (!part.head->bodiless() && !part.head->content_length() && !from.head().head_only());
+  return open_ended && !takeover_obstacle(from);
 }
 }  // namespace
 

@@ -56,11 +56,11 @@ bool response_encoder::begin(response_part const& first) {
   response_head const& head = *first.head;
   state_.begun = true;
   state_.keep_alive = false;
-  state_.length.begin(asked_, first, first.end && !sends_trailers(first));
+  state_.length.begin(asked_, first, first.end && !first.upgrade && !sends_trailers(first));
   if (state_.length.bodiless()) {
     state_.how = framing::none;
-  } else if (head.upgrades()) {
-    state_.how = framing::closing;  // The rest of the connection is not HTTP.
+  } else if (head.upgrades() || first.upgrade) {
+    state_.how = framing::closing;  // The rest of the connection is not HTTP, or the rest of this response.
   } else if (state_.length.known()) {
     state_.how = framing::length;
   } else {

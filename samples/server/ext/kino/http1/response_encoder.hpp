@@ -19,7 +19,7 @@ enum class framing : std::uint8_t {
   none,     ///< There is no body: HEAD, 204, 205, 304; or no response has begun.
   length,   ///< Content-Length.
   chunked,  ///< Chunks, the last one empty.
-  closing,  ///< The end of the connection (HTTP/1.0, and what follows an upgrade).
+  closing,  ///< The end of the connection (HTTP/1.0, and what another protocol sends: see upgrade).
 };
 
 /// A response_encoder turns the parts of one response into bytes of HTTP/1: status line, fields, date, server, framing

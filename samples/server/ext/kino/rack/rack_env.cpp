@@ -4,8 +4,10 @@
 
 #include "http/field_list.hpp"
 #include "http/field_name.hpp"
+#include "http/upgrade.hpp"
 #include "rack/rack_input.hpp"
 #include "rack/rack_request.hpp"
+#include "websocket/event_stream.hpp"
 #include "websocket/handshake.hpp"
 
 #include <kino/ruby_features.hpp>
@@ -114,8 +116,8 @@ void rack_env::set_hijack(gvl const& held, VALUE callable) {
   hijack_ = callable;
 }
 
-VALUE rack_env::make(gvl const& held, worker_context& at, bool websockets) {
-  return kino::protect(held, [&] { return filled(held, at, websockets); });
+VALUE rack_env::make(gvl const& held, worker_context& at, upgrade_offers offered) {
+  return kino::protect(held, [&] { return filled(held, at, offered); });
 }
 
 // The key that CGI gives a field, see RFC 3875, 4.1.18.
@@ -133,7 +135,7 @@ VALUE rack_env::key_of(gvl const& held, worker_context& at, field_section const&
 }
 
 // Raises and throws; has no destructor that matters.
-VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
+VALUE rack_env::filled(gvl const& held, worker_context& at, upgrade_offers offered) {
   exchange& from = exchange::of(at.reply);
   request const& head = from.head();
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
@@ -187,7 +189,11 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, bool websockets) {
   if (!has_host && !head.host().empty()) entries.add(key("HTTP_HOST"), head.host());
   entries.flush_into(hash);
   if (head.asks_upgrade) rb_hash_aset(hash, key("rack.protocol"), protocols_of(fields));
-  if (websockets && asks_websocket(head)) rb_hash_aset(hash, key("rack.upgrade?"), ID2SYM(rb_intern("websocket")));
+  if (offered.websockets && asks_websocket(head)) {
+    rb_hash_aset(hash, key("rack.upgrade?"), ID2SYM(rb_intern("websocket")));
+  } else if (offered.event_streams && asks_event_stream(head) && !takeover_obstacle(from)) {
+    rb_hash_aset(hash, key("rack.upgrade?"), ID2SYM(rb_intern("sse")));
+  }
   rb_hash_aset(hash, key("rack.errors"), errors_);
   VALUE const callbacks = rb_ary_new();
   rb_hash_aset(hash, key("rack.response_finished"), callbacks);

@@ -10,6 +10,12 @@
 
 namespace kino::server {
 
+/// What the application may make of a connection, for "rack.upgrade?".
+struct upgrade_offers {
+  bool websockets = false;
+  bool event_streams = false;
+};
+
 /// A rack_env creates the environment Hash of a request, in the Ractor that will handle it.
 ///
 /// A field is there under its CGI key, with all its values joined. HTTP_HOST is the host that the request is for, also if
@@ -32,13 +38,13 @@ public:
   /// Likewise "rack.early_hints", for requests over HTTP/2, and over HTTP/1.1 if the worker_context says so.
   void set_early_hints(gvl const& held, VALUE callable);
 
-  /// Creates the environment of the current request of `at`; `websockets`: it says so if the request asks for one. Throws
+  /// Creates the environment of the current request of `at`. It says so if the request asks for what is offered. Throws
   /// ruby_error.
-  [[nodiscard]] VALUE make(gvl const& held, worker_context& at, bool websockets);
+  [[nodiscard]] VALUE make(gvl const& held, worker_context& at, upgrade_offers offered);
 
 private:
   class table;
-  VALUE filled(gvl const& held, worker_context& at, bool websockets);
+  VALUE filled(gvl const& held, worker_context& at, upgrade_offers offered);
   VALUE key_of(gvl const& held, worker_context& at, field_section const& fields, field_section::field const& one);
   void add_security(table& entries, endpoint const& client);
 

@@ -218,6 +218,8 @@ response_head& describe_upgrade(gvl const& held, exchange& to, std::string_view 
   return *seen.head;
 }
 
+response_head& describe_stream(gvl const& held, exchange& to, VALUE headers) { return read_head(held, to, INT2FIX(200), headers); }
+
 void send_early_hints(gvl const& held, worker_context& at, VALUE headers) {
   response_head hints;
   static_cast<void>(hints.start_interim(103));

@@ -32,6 +32,9 @@ void send_response(gvl const& held, worker_context& at, VALUE status, VALUE head
 /// Describes the response that makes `protocol` of the connection; raises as above.
 [[nodiscard]] response_head& describe_upgrade(gvl const& held, exchange& to, std::string_view protocol, VALUE headers);
 
+/// Describes the response with status 200 whose body is an event stream; raises as above.
+[[nodiscard]] response_head& describe_stream(gvl const& held, exchange& to, VALUE headers);
+
 /// Sends an interim response with these headers, values as above, and status 103, unless the request came over HTTP/1.0. Raises as
 /// above.
 void send_early_hints(gvl const& held, worker_context& at, VALUE headers);

@@ -2,20 +2,18 @@
 
 #include "rack/rack_websocket.hpp"
 
-#include "http/upgrade.hpp"
-#include "rack/rack_response.hpp"
+#include "rack/websocket_application.hpp"
 #include "websocket/channel_hub.hpp"
-#include "websocket/handshake.hpp"
+#include "websocket/event_stream.hpp"
 
 #include <kino/convert.hpp>
 
-#include <algorithm>
-#include <array>
 #include <chrono>
-#include <mutex>
-#include <new>
-#include <utility>
-#include <vector>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 
 #include <ruby/encoding.h>
 
@@ -24,67 +22,10 @@ namespace kino::server {
 namespace {
 
 using native = kino::native_object<rack_websocket>;
-using kind = websocket_event::kind;
 
 VALUE client_class = Qnil;
-kino::shareable_set* handlers = nullptr;
-
-constexpr std::array<std::pair<kind, char const*>, 5> callbacks{{{kind::open, "on_open"},
-                                                                 {kind::message, "on_message"},
-                                                                 {kind::drained, "on_drained"},
-                                                                 {kind::shutdown, "on_shutdown"},
-                                                                 {kind::close, "on_close"}}};
-
-// Keys of handlers that Ruby keeps and that no connection needs any more. The lock is a leaf lock: connections end in
-// any thread.
-class forgotten_keys {
-public:
-  void add(std::uint64_t key) noexcept {
-    std::lock_guard guard(mutex_);
-    try {
-      keys_.push_back(key);
-    } catch (std::bad_alloc const&) {  // Then its handler stays.
-    }
-  }
-  std::vector<std::uint64_t> take() noexcept {
-    std::lock_guard guard(mutex_);
-    return std::exchange(keys_, {});
-  }
-
-private:
-  std::mutex mutex_;
-  std::vector<std::uint64_t> keys_;
-};
-
-// Never destroyed: connections may outlive everything else.
-forgotten_keys& forgotten() {
-  static auto& all = *new forgotten_keys;
-  return all;
-}
-
-// What the application has given for a connection. Only the holder of its turn uses the handler.
-class handler_of final : public websocket::companion {
-public:
-  handler_of(kino::shareable handler, std::optional<std::uint64_t> key, std::string packed_env)
-      : handler_(std::move(handler)), key_(key), packed_env_(std::move(packed_env)) {}
-  handler_of(handler_of const&) = delete;
-  ~handler_of() override {
-    if (key_) forgotten().add(*key_);
-  }
-
-  [[nodiscard]] static handler_of& of(websocket const& one) { return static_cast<handler_of&>(*one.with()); }
-
-  [[nodiscard]] VALUE handler(gvl const& held) const { return handler_ ? handler_.value(held) : Qnil; }
-  [[nodiscard]] std::optional<std::uint64_t> key() const { return key_; }
-  [[nodiscard]] std::string const& packed_env() const { return packed_env_; }
-  // Nothing is called any more. Otherwise a handler that keeps its client would stay for ever.
-  void drop_handler() noexcept { handler_ = {}; }
-
-private:
-  kino::shareable handler_;
-  std::optional<std::uint64_t> const key_;
-  std::string const packed_env_;
-};
+VALUE websocket_class = Qnil;
+VALUE event_stream_class = Qnil;
 
 websocket& socket_of(gvl const& held, VALUE client) { return *rack_websocket::client_of(held, client); }
 
@@ -109,54 +50,13 @@ opcode opcode_of(gvl const& held, VALUE string) {
   return text ? opcode::text : opcode::binary;
 }
 
+std::string_view event_field(gvl const& held, char const* name, VALUE value) {
+  std::string_view const text = kino::bytes_of(held, value);
+  if (opcode_of(held, value) == opcode::text && is_event_field(text)) return text;
+  throw std::invalid_argument(std::string("kino: the ") + name + " of an event must be text without line breaks and NUL");
+}
+
 }  // namespace
-
-int upgrade_to_websocket(gvl const& held, worker_context& at, VALUE headers, websocket_application const& application,
-                         websocket::settings const& settings, websocket_scheduler& turns) {
-  exchange& asked = exchange::of(at.reply);
-  if (int const problem = handshake_problem(asked.head())) return problem;
-  websocket_interest wanted;
-  for (auto const& [event, name] : callbacks) {
-    bool has = false;
-    kino::protect(held, [&, name = name] { has = rb_obj_respond_to(application.handler, rb_intern(name), 0) != 0; });
-    // Ruby also drops the handler when it is told of the end.
-    if (has || (event == kind::close && application.key)) wanted.add(event);
-  }
-  auto companion = std::make_unique<handler_of>(application.key ? kino::shareable() : handlers->keep(held, application.handler),
-                                                application.key, std::string(kino::bytes_of(held, application.packed_env)));
-  response_head& head = describe_upgrade(held, asked, "websocket", headers);
-  accept_key const accepted = accept_key_for(asked.head());
-  static_cast<void>(head.add("sec-websocket-accept", {accepted.data(), accepted.size()}));
-  std::shared_ptr<upgrade> const next = std::make_shared<websocket>(settings, wanted, turns, std::move(companion));
-  at.count_served();
-  at.reply.answer({.head = &head, .end = true, .upgrade = &next});
-  return 0;
-}
-
-VALUE take_websocket_event(gvl const& held, worker_context& at) {
-  std::shared_ptr<websocket> const from = at.turn.of();
-  websocket_event const event = at.turn.take();
-  auto const* const called = std::find_if(callbacks.begin(), callbacks.end(), [&](auto const& each) { return each.first == event.what; });
-  if (called == callbacks.end()) return Qnil;
-  handler_of& application = handler_of::of(*from);
-  VALUE const handler = application.handler(held);
-  if (event.what == kind::close) application.drop_handler();
-  VALUE const client = native::wrap_shareable(held, client_class, std::make_unique<rack_websocket>(from));
-  VALUE const data = event.what != kind::message
-                         ? Qnil
-                         : kino::to_ruby(held, event.data, event.text ? rb_utf8_encoding() : rb_ascii8bit_encoding());
-  VALUE const key = kino::to_ruby(held, application.key());
-  return kino::protect(held, [&] { return rb_ary_new_from_args(5, ID2SYM(rb_intern(called->second)), client, handler, data, key); });
-}
-
-VALUE take_forgotten_handlers(gvl const& held) {
-  std::vector<std::uint64_t> const keys = forgotten().take();
-  return kino::protect(held, [&keys] {
-    VALUE const all = rb_ary_new();
-    for (std::uint64_t const key : keys) rb_ary_push(all, ULL2NUM(key));
-    return all;
-  });
-}
 
 std::size_t publish(gvl const& held, VALUE channel, VALUE data) {
   std::string_view const bytes = kino::bytes_of(held, data);
@@ -174,11 +74,34 @@ std::size_t publish(gvl const& held, VALUE channel, VALUE data) {
 
 std::shared_ptr<websocket> const& rack_websocket::client_of(gvl const& held, VALUE client) { return native::get(held, client).of_; }
 
+VALUE rack_websocket::make(gvl const& held, std::shared_ptr<websocket> const& of) {
+  VALUE const klass = of->speaks() == dialect::events ? event_stream_class : websocket_class;
+  return native::wrap_shareable(held, klass, std::make_unique<rack_websocket>(of));
+}
+
 VALUE rack_websocket::write(gvl const& held, VALUE self, VALUE data) {
   websocket& to = socket_of(held, self);
   std::string_view const bytes = kino::bytes_of(held, data);
   bool const accepted = to.write(opcode_of(held, data), bytes);
   RB_GC_GUARD(data);
+  return kino::to_ruby(held, accepted);
+}
+
+// Of event streams; see Native::EventStream#write.
+VALUE rack_websocket::write_event(gvl const& held, VALUE self, VALUE data, VALUE type, VALUE id, VALUE retry_ms) {
+  websocket& to = socket_of(held, self);
+  std::string_view const bytes = kino::bytes_of(held, data);
+  if (opcode_of(held, data) != opcode::text) {
+    throw std::invalid_argument("kino: an event stream carries text: the data must be a valid String in UTF-8 or US-ASCII");
+  }
+  event_fields fields;
+  if (!NIL_P(type)) fields.type = event_field(held, "event", type);
+  if (!NIL_P(id)) fields.id = event_field(held, "id", id);
+  fields.retry_ms = kino::from_ruby<std::optional<std::uint64_t>>(held, retry_ms);
+  bool const accepted = to.write(encode_event(bytes, fields));
+  RB_GC_GUARD(data);
+  RB_GC_GUARD(type);
+  RB_GC_GUARD(id);
   return kino::to_ruby(held, accepted);
 }
 
@@ -208,7 +131,7 @@ VALUE rack_websocket::set_timeout(gvl const& held, VALUE self, VALUE seconds) {
 }
 
 VALUE rack_websocket::packed_env(gvl const& held, VALUE self) {
-  return kino::to_ruby(held, handler_of::of(socket_of(held, self)).packed_env(), rb_ascii8bit_encoding());
+  return kino::to_ruby(held, packed_env_of(socket_of(held, self)), rb_ascii8bit_encoding());
 }
 
 VALUE rack_websocket::equal(gvl const& held, VALUE self, VALUE other) {
@@ -230,9 +153,11 @@ VALUE rack_websocket::unsubscribe(gvl const& held, VALUE self, VALUE channel, VA
 }
 
 void rack_websocket::define(gvl const& held, VALUE module) {
-  handlers = new kino::shareable_set(held);
-  client_class = native::define_class(held, module, "WebSocket");
-  kino::define_method<&rack_websocket::write>(client_class, "write");
+  client_class = native::define_class(held, module, "Client");
+  websocket_class = rb_define_class_under(module, "WebSocket", client_class);
+  event_stream_class = rb_define_class_under(module, "EventStream", client_class);
+  kino::define_method<&rack_websocket::write>(websocket_class, "write");
+  kino::define_method<&rack_websocket::write_event>(event_stream_class, "write_event");
   kino::define_method<&rack_websocket::close>(client_class, "close");
   kino::define_method<&rack_websocket::fail>(client_class, "fail");
   kino::define_method<&rack_websocket::open>(client_class, "open?");

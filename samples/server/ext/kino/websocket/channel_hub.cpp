@@ -2,6 +2,7 @@
 
 #include "websocket/channel_hub.hpp"
 
+#include "websocket/event_stream.hpp"
 #include "websocket/websocket.hpp"
 
 #include <algorithm>
@@ -32,7 +33,21 @@ bool matches_pattern(std::string_view pattern, std::string_view name) noexcept {
 }
 
 std::size_t channel_hub::publication::send() const noexcept {
-  return static_cast<std::size_t>(std::count_if(to_.begin(), to_.end(), [this](auto const& each) { return each->write(frame_); }));
+  return static_cast<std::size_t>(std::count_if(
+      to_.begin(), to_.end(), [this](auto const& each) { return each->write(forms_[static_cast<std::size_t>(each->speaks())]); }));
+}
+
+void channel_hub::publication::add(std::shared_ptr<websocket>&& open, opcode kind) {
+  if (open->speaks() == dialect::events && kind != opcode::text) return;
+  bool& wanted = wanted_[static_cast<std::size_t>(open->speaks())];
+  to_.push_back(std::move(open));
+  wanted = true;
+}
+
+void channel_hub::publication::encode(opcode kind, std::string_view data) {
+  auto const form = [this](dialect one) -> shared_frame& { return forms_[static_cast<std::size_t>(one)]; };
+  if (wanted_[static_cast<std::size_t>(dialect::frames)]) form(dialect::frames) = encode_frame(kind, data);
+  if (wanted_[static_cast<std::size_t>(dialect::events)]) form(dialect::events) = encode_event(data);
 }
 
 bool channel_hub::subscribe(std::shared_ptr<websocket> const& who, std::string_view channel, match how) {
@@ -91,9 +106,9 @@ channel_hub::publication channel_hub::publish(std::string_view channel, opcode k
   publication made;
   {
     std::lock_guard guard(mutex_);
-    auto const add = [&made](members const& subscribed) {
+    auto const add = [&made, kind](members const& subscribed) {
       for (auto const& [_, member] : subscribed) {
-        if (auto open = member.lock()) made.to_.push_back(std::move(open));
+        if (auto open = member.lock()) made.add(std::move(open), kind);
       }
     };
     if (auto const found = named_.find(channel); found != named_.end()) {
@@ -104,7 +119,7 @@ channel_hub::publication channel_hub::publish(std::string_view channel, opcode k
       if (matches_pattern(pattern, channel)) add(subscribed);
     }
   }
-  if (!made.to_.empty()) made.frame_ = encode_frame(kind, data);
+  made.encode(kind, data);
   return made;
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Publish and subscribe: what is sent to many WebSockets at once.
+// Publish and subscribe: what is sent to many WebSockets and event streams at once.
 
 #pragma once
 
 #include "websocket/frame.hpp"
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -25,9 +26,10 @@ class websocket;
 
 /// A channel_hub knows which WebSockets have subscribed to which channels, by name or by a pattern.
 ///
-/// A message is encoded once, and each subscriber is written to by the thread that publishes, like by any other writer: a
+/// A message is encoded once for each dialect, and each subscriber is written to by the thread that publishes, like by any other writer: a
 /// subscriber that is too slow loses its connection (websocket::settings::most_kept), and delays no other. One with
-/// several subscriptions that fit gets the message several times. What one thread publishes comes in that order.
+/// several subscriptions that fit gets the message several times. What one thread publishes comes in that order. Event
+/// streams get text only.
 ///
 /// A subscription ends with `unsubscribe` or with its connection.
 ///
@@ -46,7 +48,11 @@ public:
 
   private:
     friend class channel_hub;
-    shared_frame frame_;
+    void add(std::shared_ptr<websocket>&& open, opcode kind);
+    void encode(opcode kind, std::string_view data);
+
+    std::array<bool, dialects> wanted_{};
+    std::array<shared_frame, dialects> forms_;
     std::vector<std::shared_ptr<websocket>> to_;
   };
 

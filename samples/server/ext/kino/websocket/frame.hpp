@@ -38,7 +38,14 @@ private:
   std::size_t length_ = 2;
 };
 
-/// A frame, encoded once; any number of connections may send it at the same time.
+/// The forms in which a client gets messages.
+enum class dialect : std::uint8_t {
+  frames,  ///< Those of a WebSocket.
+  events,  ///< Those of an event stream, which carries text only.
+};
+inline constexpr std::size_t dialects = 2;
+
+/// A frame or an event, encoded once; any number of connections may send it at the same time.
 using shared_frame = std::shared_ptr<std::string const>;
 
 /// Encodes a frame. Throws std::bad_alloc.

@@ -5,6 +5,7 @@
 #include "http/rejection.hpp"
 #include "http/response.hpp"
 #include "websocket/channel_hub.hpp"
+#include "websocket/event_stream_protocol.hpp"
 #include "websocket/websocket_protocol.hpp"
 
 #include <array>
@@ -14,6 +15,7 @@
 namespace kino::server {
 
 std::unique_ptr<protocol> websocket::begin(protocol_context const& shared, protocol::host& connection, transport& to) {
+  if (speaks() == dialect::events) return std::make_unique<event_stream_protocol>(shared_from_this(), shared, connection, to);
   return std::make_unique<websocket_protocol>(shared_from_this(), shared, connection, to);
 }
 
@@ -114,7 +116,8 @@ bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bo
   if (stage_ > stage::open) return false;
   std::size_t const length = length_of(pieces);
   if (!kept_frames_.empty() && kept_bytes_ + length > settings_.most_kept) {
-    lose(then, "the client of a WebSocket does not read what is written to it");
+    lose(then, speaks() == dialect::events ? "the client of an event stream does not read what is written to it"
+                                           : "the client of a WebSocket does not read what is written to it");
     return false;
   }
   std::size_t done = 0;
@@ -155,8 +158,10 @@ void websocket::keep(shared_frame frame, bool message) {
 }
 
 void websocket::begin_close(std::uint16_t status, stage next, deferred& then) noexcept {
+  bool const events = speaks() == dialect::events;
+  if (events) next = stage::ending;
   try {
-    if (!std::exchange(close_sent_, true)) keep(encode_close(status), false);
+    if (!std::exchange(close_sent_, true) && !events) keep(encode_close(status), false);
   } catch (std::bad_alloc const&) {
     return lose(then, "there is no memory to close a WebSocket in order");
   }
@@ -196,6 +201,7 @@ void websocket::pump(deferred& then) noexcept {
 }
 
 void websocket::sent(std::size_t length) noexcept {
+  kept_sent_ += length;
   kept_bytes_ -= length;
   kept_offset_ += length;
   while (!kept_frames_.empty() && kept_offset_ >= kept_frames_.front().frame->size()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// An open WebSocket, as those see it that write to it and that handle what it receives.
+// An open WebSocket or event stream, as those see it that write to it and that handle what it receives.
 
 #pragma once
 
@@ -26,6 +26,8 @@
 namespace kino::server {
 
 class channel_hub;
+class event_stream_protocol;
+class push_protocol;
 class websocket_protocol;
 
 /// A websocket_event is one call of the handler.
@@ -72,12 +74,15 @@ private:
 /// It ends when either side has said so and the other has answered, within `close_grace`; when the client breaks a rule,
 /// answers no ping or leaves; or with the server. Then the `close` event comes, after all messages.
 ///
+/// An event stream is one, too, whose client sends nothing: it has no `message` events, and is closed without a handshake.
+///
 /// Threads: any, unless stated otherwise. One leaf mutex guards it all, the transport included.
 /// Blocks:  never, except for the mutex.
 /// Lifetime: counted. Handles in the application may keep it beyond its connection; then nothing can be written.
 class websocket final : public upgrade, public std::enable_shared_from_this<websocket> {
 public:
   struct settings {
+    dialect speaks = dialect::frames;
     std::size_t max_message_size = 1024 * 1024;
     std::size_t most_unhandled = 256 * 1024;
     std::size_t most_kept = 4 * 1024 * 1024;
@@ -101,11 +106,15 @@ public:
   // --- for the application ---
 
   [[nodiscard]] companion* with() const { return companion_.get(); }
-  /// Sends a message, or keeps it for the client. False if the connection is closing or closed, or is closed now because
-  /// it cannot be kept.
+  /// The form in which the client gets messages.
+  [[nodiscard]] dialect speaks() const { return settings_.speaks; }
+  /// Sends a message in frames, or keeps it for the client. False if the connection is closing or closed, or is closed now
+  /// because it cannot be kept.
   bool write(opcode kind, std::string_view data) noexcept;
+  /// Likewise, encoded in the dialect of the client.
   bool write(shared_frame const& message) noexcept;
-  /// Begins to close the connection: nothing more is written, and no further message is handled.
+  /// Begins to close the connection: nothing more is written, and no further message is handled. An event stream has no place
+  /// for the status.
   void close(std::uint16_t status) noexcept;
   /// Whether it can be written to.
   [[nodiscard]] bool open() const noexcept;
@@ -118,6 +127,8 @@ public:
   [[nodiscard]] bool join(channel_hub& hub) noexcept;
 
 private:
+  friend class event_stream_protocol;
+  friend class push_protocol;
   friend class websocket_protocol;
   friend class websocket_turn;
   friend class websocket_line;
@@ -201,6 +212,7 @@ private:
   std::size_t kept_offset_ = 0;    // in the first one
   std::size_t kept_bytes_ = 0;
   std::size_t kept_messages_ = 0;
+  std::uint64_t kept_sent_ = 0;    // bytes of what was kept that have been sent
   bool stalled_ = false;           // the transport is full
   bool close_sent_ = false;        // or kept
   bool lost_ = false;              // nothing more is sent

@@ -77,13 +77,16 @@ module Kino
       Option.new(:websockets, :boolean, nil, group: :connections, example: true,
                  default_text: "true if the server was built with wslay",
                  help: "offer WebSockets to the app, as env[\"rack.upgrade?\"]"),
+      Option.new(:event_streams, :boolean, true, group: :connections,
+                 help: "offer event streams (server-sent events) to the app, as env[\"rack.upgrade?\"], if a client asks for one"),
       Option.new(:max_websocket_message_size, :bytes, 1 << 20, group: :connections, range: 1..(1 << 30),
                  help: "maximum size of a message from the client of a WebSocket (else it is closed with 1009)"),
       Option.new(:max_websocket_pending, :bytes, 4 << 20, group: :connections, range: 1024..(1 << 40),
-                 help: "bytes that may wait for the client of a WebSocket that reads more slowly than it is written to (else the " \
-                       "connection is closed)"),
+                 help: "bytes that may wait for the client of a WebSocket or an event stream that reads more slowly than it is written " \
+                       "to (else the connection is closed)"),
       Option.new(:websocket_ping_interval, :seconds, 40.0, group: :connections, range: 0.001..86_400,
-                 help: "time after which the client of a WebSocket is pinged if it sends nothing; after twice that time, it is given up"),
+                 help: "time after which the client of a WebSocket is pinged if it sends nothing; after twice that time, it is given up; " \
+                       "event streams get a comment as often"),
       Option.new(:early_hints, :boolean, false, group: :connections,
                  help: "env has rack.early_hints (103) over HTTP/1.1, too, and not only over HTTP/2; not every proxy " \
                        "expects a 103"),

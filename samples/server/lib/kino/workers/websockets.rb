@@ -5,10 +5,11 @@ require_relative "../native"
 require_relative "response"
 
 module Kino
-  # The client of a WebSocket. It may be used in every Ractor and Thread, also after the connection has ended.
+  # The client of a connection: a Native::WebSocket or a Native::EventStream. It may be used in every Ractor and Thread, also
+  # after the connection has ended.
   #
-  # Defined in C++: #write(data), #close, #open?, #pending, #timeout and #timeout=.
-  class Native::WebSocket
+  # Defined in C++: #close, #open?, #pending, #timeout and #timeout=, and #write(data) of WebSockets.
+  class Native::Client
     # Sends the client whatever is published to +channel+; with match: :pattern, to all channels whose name it matches: * stands
     # for any text, ? for one byte, \\ makes the next one stand for itself. False if the connection has ended.
     def subscribe(channel, match: nil)
@@ -36,8 +37,19 @@ module Kino
     end
   end
 
-  # Makes WebSockets of requests whose app has set env["rack.upgrade"], and calls their handlers. It runs inside worker
-  # Ractors: everything it reads is shareable, except for Handlers.
+  # The client of an event stream.
+  class Native::EventStream
+    # Sends an event; each line of +data+ is one of the event. +event+ is its type, "message" if nil; +id+ is what the client
+    # sends as Last-Event-ID when it comes again, +retry+ the seconds it waits before that. False if the connection is closing
+    # or closed.
+    def write(data, event: nil, id: nil, retry: nil)
+      seconds = binding.local_variable_get(:retry) # a keyword of Ruby
+      write_event(data, event && event.to_s, id && id.to_s, seconds && (seconds * 1000).round)
+    end
+  end
+
+  # Makes WebSockets and event streams of requests whose app has set env["rack.upgrade"], and calls their handlers. It runs
+  # inside worker Ractors: everything it reads is shareable, except for Handlers.
   module WebSockets
     # Handlers that are not shareable: those of apps in Threads. Native memory cannot hold them.
     #
@@ -78,16 +90,22 @@ module Kino
       400 => ["The Sec-WebSocket-Key is invalid.\n"],
       426 => ["This server speaks version 13 of the WebSocket protocol.\n"]
     })
+    # What the server decides about the body of an event stream.
+    BODY_HEADERS = %w[content-length content-encoding transfer-encoding].freeze
+    STREAM_HEADERS = Ractor.make_shareable({ "content-type" => "text/event-stream", "cache-control" => "no-cache" })
     PLAIN = [String, Symbol, Integer, Float, TrueClass, FalseClass, NilClass].freeze
 
-    # Whether the app wants a WebSocket, which the server has offered, and does not have the connection already. A response
-    # from 300 on is one.
+    # Whether the app wants what the server has offered, and does not have the connection already. A response from 300 on is
+    # one, and so is 204 to an EventSource, which then comes no more.
     def self.upgrade?(env, status)
-      env.key?("rack.upgrade?") && env["rack.upgrade"] && !env["rack.hijack_io"] && status.to_i < 300
+      env.key?("rack.upgrade?") && env["rack.upgrade"] && !env["rack.hijack_io"] && status.to_i < 300 &&
+        !(env["rack.upgrade?"] == :sse && status.to_i == 204)
     end
 
-    # Answers with the handshake, and returns the next request.
+    # Answers with the beginning of what was offered, and returns the next request.
     def self.upgrade(id, slot, env, headers, body)
+      return stream_events(id, slot, env, headers, body) if env["rack.upgrade?"] == :sse
+
       check_protocol(env, headers)
       handler = env["rack.upgrade"]
       key = keep(handler)
@@ -99,6 +117,27 @@ module Kino
       end
       Response.finish(env, 101, headers, nil)
       Native.take(id, slot)
+    end
+
+    def self.stream_events(id, slot, env, headers, body)
+      handler = env["rack.upgrade"]
+      key = keep(handler)
+      headers = stream_headers(headers)
+      begin
+        Native.stream_events(id, slot, headers, handler, key, pack(env))
+      rescue StandardError
+        Handlers.drop(key) if key
+        raise
+      end
+      Response.close(body, env)
+      Response.finish(env, 200, headers, nil)
+      Native.take(id, slot)
+    end
+
+    def self.stream_headers(headers)
+      own = headers.reject { |name, _| BODY_HEADERS.include?(name.to_s.downcase) }
+      given = own.map { |name, _| name.to_s.downcase }
+      STREAM_HEADERS.reject { |name, _| given.include?(name) }.merge(own)
     end
 
     # Calls the handler for one event, and returns the next request or event.
@@ -118,7 +157,7 @@ module Kino
 
       handler.public_send(name, client) if name != :on_close || handler.respond_to?(:on_close)
     rescue StandardError => e
-      Log.error("#{name} of a WebSocket raised", e)
+      Log.error("#{name} of #{client.is_a?(Native::EventStream) ? "an event stream" : "a WebSocket"} raised", e)
       client.fail
     end
 
@@ -126,7 +165,7 @@ module Kino
       return if Ractor.shareable?(handler)
       return Handlers.keep(handler) if Ractor.current == Ractor.main
 
-      raise TypeError, "env[\"rack.upgrade\"] is not shareable (#{handler.class}), but events of one WebSocket run in several " \
+      raise TypeError, "env[\"rack.upgrade\"] is not shareable (#{handler.class}), but events of one client run in several " \
                        "Ractors: use a module, a class or a frozen object, or run the server with `mode :threaded`"
     end
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+
+#include "websocket/event_stream.hpp"
+
+#include "http/field_list.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace kino::server {
+
+namespace {
+
+// Whether a weight says that its type is not acceptable: "q=0", perhaps with zeros behind a point.
+bool refuses(std::string_view parameter) {
+  parameter = trimmed(parameter);
+  return parameter.size() >= 3 && equal_ignoring_case(parameter.substr(0, 2), "q=") &&
+         parameter.find_first_not_of("0.", 2) == parameter.npos;
+}
+
+// Whether a media range of Accept is an event stream.
+bool names_event_stream(std::string_view range) {
+  std::size_t const end = std::min(range.find(';'), range.size());
+  if (!equal_ignoring_case(trimmed(range.substr(0, end)), "text/event-stream")) return false;
+  for (range.remove_prefix(end); !range.empty();) {
+    range.remove_prefix(1);
+    std::size_t const next = std::min(range.find(';'), range.size());
+    if (refuses(range.substr(0, next))) return false;
+    range.remove_prefix(next);
+  }
+  return true;
+}
+
+// Calls visit(line) for each line; there is one more than there are line breaks.
+template <class Visit>
+void each_line(std::string_view text, Visit visit) {
+  for (;;) {
+    std::size_t const end = std::min(text.find_first_of("\n\r"), text.size());
+    visit(text.substr(0, end));
+    if (end == text.size()) return;
+    bool const cr = text[end] == '\r';
+    text.remove_prefix(end + 1);
+    if (cr && text.starts_with('\n')) text.remove_prefix(1);
+  }
+}
+
+}  // namespace
+
+bool asks_event_stream(request const& asked) {
+  if (asked.method() != "GET") return false;
+  field_section const& fields = asked.fields();
+  bool found = false;
+  for (auto const& one : fields.all()) {
+    if (!equal_ignoring_case(fields.name(one), "accept")) continue;
+    for_each_element(fields.value(one), [&](std::string_view range) { found |= names_event_stream(range); });
+  }
+  return found;
+}
+
+bool is_event_field(std::string_view text) noexcept {
+  return text.find_first_of(std::string_view("\n\r\0", 3)) == text.npos;
+}
+
+shared_frame encode_event(std::string_view data, event_fields const& fields) {
+  std::size_t length = 64 + fields.type.size() + fields.id.value_or("").size();
+  each_line(data, [&](std::string_view line) { length += line.size() + 7; });
+  auto const made = std::make_shared<std::string>();
+  made->reserve(length);
+  if (!fields.type.empty()) made->append("event: ").append(fields.type).append("\n");
+  if (fields.id) made->append("id: ").append(*fields.id).append("\n");
+  if (fields.retry_ms) {
+    char digits[20];
+    made->append("retry: ").append(digits, std::to_chars(digits, digits + sizeof digits, *fields.retry_ms).ptr).append("\n");
+  }
+  each_line(data, [&](std::string_view line) { made->append("data: ").append(line).append("\n"); });
+  made->append("\n");
+  return made;
+}
+
+}  // namespace kino::server
