@@ -27,6 +27,8 @@ require_relative "actors/registry"
 require_relative "actors/task"
 require_relative "actors/agent"
 require_relative "actors/timers"
+require_relative "actors/application"
+require_relative "actors/port"
 require_relative "actors/introspection"
 
 # These functions act for the actor that calls them. In the block of `spawn` they need no receiver, because it is self there.

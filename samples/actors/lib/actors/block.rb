@@ -29,5 +29,6 @@ module Actors
     end
 
     def terminate(_reason); end
+    def details = nil
   end
 end

@@ -42,8 +42,15 @@ module Actors
   end
 
   # A child, for its supervisor. `ref` is nil if it does not run.
-  Child = Struct.new(:spec, :ref) do
+  Child = Struct.new(:spec, :ref, :restarts) do
     def id = spec.id
+    def info = [spec.id, ref, spec.type, restarts]
+
+    def start_again
+      self.restarts += 1
+      self.ref = spec.start
+    end
+
     def listed = ChildInfo.new(spec.id, ref, spec.type).freeze
   end
   private_constant :Child

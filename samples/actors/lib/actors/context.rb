@@ -46,10 +46,15 @@ module Actors
       reason = e.brutal? ? e.reason : conclude(e.reason)
       nil
     rescue Exception => e # any exception is the reason of the end
-      reason = conclude(Crash.of(e), e)
+      reason = conclude(crash(e))
       nil
     ensure
       finish(reason) if reason
+    end
+
+    # For a crash report: the last message and the state, as text, or nil.
+    def details
+      @actor&.details
     end
 
     # Tells all who wait for the actor's end.
@@ -219,15 +224,17 @@ module Actors
     end
 
     # The reason of the end, once the actor has had the opportunity to clean up.
-    def conclude(reason, error = nil)
-      Report.crash(self, error) if error
+    def conclude(reason)
       @actor&.terminate(reason)
       reason
     rescue Exit => e
       e.reason
     rescue Exception => e
-      Report.crash(self, e)
-      Crash.of(e)
+      crash(e)
+    end
+
+    def crash(error)
+      Crash.of(error).tap { |crash| Report.crash(self, crash) }
     end
   end
 end

@@ -47,7 +47,9 @@ module Actors
     def start_child(spec)
       return [:error, :max_children] if @limit && @children.size >= @limit
 
-      [:ok, start(Child.new(spec, nil))]
+      child = Child.new(spec, spec.start, 0)
+      @children[child.ref] = child
+      [:ok, child.ref]
     rescue Error => e
       [:error, e.is_a?(Down) ? e.reason : e.message]
     end
@@ -58,22 +60,17 @@ module Actors
       true
     end
 
+    def children_info = @children.each_value.map(&:info)
     def which_children = @children.keys
     def count_children = @children.size
 
     private
 
-    def start(child)
-      child.ref = child.spec.start
-      @children[child.ref] = child
-      child.ref
-    end
-
     def restart(child)
       loop do
         @intensity.add(Actors.now)
         Actors.exit(:shutdown) if @intensity.exceeded?
-        return start(child)
+        return @children[child.start_again] = child
       rescue Error
         next
       end

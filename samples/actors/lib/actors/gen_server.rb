@@ -46,6 +46,9 @@ module Actors
     # For the runtime: calls `init`.
     def start_up(*args, **keywords) = init(*args, **keywords)
 
+    # For Actors.tree: the children of a supervisor.
+    def children_info = nil
+
     # Answers a request. Returns one of:
     #
     #   [:reply, answer]      the caller gets it

@@ -66,7 +66,14 @@ module Actors
       case request
       in [:stop, reason] then stop(reason)
       in [:state] then Native.from(@ref)&.answer(state)
+      in [:children] then Native.from(@ref)&.answer(@server&.children_info)
       end
+    end
+
+    # For a crash report.
+    def details
+      message = "#{@last_kind} #{Report.text(@last_message)}" if @last_kind
+      [message, @server && state]
     end
 
     private
@@ -99,9 +106,9 @@ module Actors
 
     def handle(kind)
       case kind
-      when Kind::CALL then answer(Native.from(@ref), Native.body(@ref))
-      when Kind::CAST then act(@server.handle_cast(Native.body(@ref)))
-      when Kind::INFO then act(@server.handle_info(Native.body(@ref)))
+      when Kind::CALL then answer(Native.from(@ref), message(:call))
+      when Kind::CAST then act(@server.handle_cast(message(:cast)))
+      when Kind::INFO then act(@server.handle_info(message(:info)))
       when Kind::DOWN
         down = @context.read_down
         act(@server.handle_info(down)) unless Context::NONE.equal?(down)
@@ -109,9 +116,15 @@ module Actors
       end
     end
 
+    # The present message; it is kept for a crash report.
+    def message(kind)
+      @last_kind = kind
+      @last_message = Native.body(@ref)
+    end
+
     # The instance variables as text: what they refer to need not be copyable.
     def state
-      @server.instance_variables.to_h { |name| [name, @server.instance_variable_get(name).inspect] }
+      @server.instance_variables.to_h { |name| [name, Report.text(@server.instance_variable_get(name))] }
     end
 
     def answer(from, request)

@@ -19,7 +19,7 @@ module Actors
 
     # The block with Actors as self, for any Ractor.
     def block(block)
-      Ractor.shareable_proc(self: Actors, &block)
+      Ractor.respond_to?(:shareable_proc) ? Ractor.shareable_proc(self: Actors, &block) : Ractor.make_shareable(block)
     rescue ArgumentError, Ractor::Error => e
       raise e.class, "#{e.message}: the block of an actor can use variables with shareable values only. Pass values as " \
                      "arguments, or start the actor with isolation: :thread", e.backtrace

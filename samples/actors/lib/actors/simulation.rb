@@ -37,6 +37,8 @@ module Actors
       end
 
       def terminate(_reason); end
+      def details = nil
+      def obey(_request); end
     end
 
     def self.run(seed: Random.new_seed, &block)

@@ -95,6 +95,8 @@ module Actors
       @children.reverse_each { |child| Shutdown.one(child) }
     end
 
+    def children_info = @children.map(&:info)
+
     private
 
     # Sets what happens if a child fails, and how often within `max_seconds` children may be started again.
@@ -114,7 +116,7 @@ module Actors
     def add(spec)
       raise ArgumentError, "two children have the id #{spec.id.inspect}: choose another with id:" if find(spec.id)
 
-      @children << Child.new(spec, nil)
+      @children << Child.new(spec, nil, 0)
     end
 
     def find(id)
@@ -167,7 +169,7 @@ module Actors
     end
 
     def started?(child)
-      child.ref = child.spec.start
+      child.start_again
       true
     rescue Error
       false
@@ -184,7 +186,7 @@ module Actors
       return [:error, :already_present] if find(spec.id)
 
       ref = spec.start
-      @children << Child.new(spec, ref)
+      @children << Child.new(spec, ref, 0)
       [:ok, ref]
     rescue Error => e
       [:error, e.is_a?(Down) ? e.reason : e.message]
