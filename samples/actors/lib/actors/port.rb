@@ -87,7 +87,7 @@ module Actors
     def read(port, chunks, ended)
       if chunks
         while (bytes = @output.read_nonblock(65_536, exception: false))
-          bytes == :wait_readable ? @output.wait_readable : @owner << [:data, port, bytes]
+          bytes == :wait_readable ? IO.select([@output]) : @owner << [:data, port, bytes]
         end
       else
         @output.each_line(chomp: true) { |line| @owner << [:line, port, line] }
