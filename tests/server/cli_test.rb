@@ -198,7 +198,7 @@ class CliTest < ServerTest
         translated: bind "0.0.0.0"
         note: the address is Puma's default, every interface; 127.0.0.1 is safer if a proxy on this machine is in front
       config/puma.rb:3: preload_app!
-        not needed: kino runs in one process and does not fork, so the app is always loaded once
+        not needed: the app is always loaded before `processes` are forked
       config/puma.rb:4: plugin :tmp_restart
         do this instead: `kill -USR2 PID` restarts without downtime; a file is not watched
 

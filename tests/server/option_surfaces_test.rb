@@ -21,6 +21,7 @@ class OptionSurfacesTest < ServerTest
     Kino::LogDestinationType => ->(_) { ["stderr"] },
     Kino::LogFormatType => ->(_) { ["json", "$status $target"] },
     Kino::NetworksType => ->(_) { [["192.0.2.1", "2001:db8::/32", "private"]] },
+    Kino::ProcessesType => ->(_) { [3, :auto] },
     Kino::OptionTypes::List => ->(option) { [option.example] },
     Kino::TLSType => ->(_) { [[{ cert: "a.pem", key: "b.pem", verify: :peer, ca: "c.pem" }], [{ cert: "a.pem", key: "a.pem" }, { cert: "b.pem", key: "c.pem" }]] }
   }.freeze
@@ -167,13 +168,13 @@ class OptionSurfacesTest < ServerTest
     Kino::Native.settings(server.__send__(:native_config, server.__send__(:addresses_to_bind)))
   end
 
-  # What only Server#run reads, when a signal stops it; shutdown_test.rb shows its effect.
-  OF_RUNNER = %i[drain_delay].freeze
+  # What only Server#run reads; shutdown_test.rb and processes_test.rb show the effect.
+  OF_RUNNER = %i[drain_delay process_start_timeout].freeze
 
   def test_every_option_arrives_in_the_native_server_or_is_read_by_ruby
     values = Kino::Options::SERVER.to_h { |option| [option.name, other(option)] }
     values.delete(:tls)
-    values.merge!(bind: ["127.0.0.1"], workers: 2, threads: 1, mode: :threaded, port: 0, pidfile: File.join(directory, "pid"), access_log: File.join(directory, "log"),
+    values.merge!(bind: ["127.0.0.1"], processes: 1, workers: 2, threads: 1, mode: :threaded, port: 0, pidfile: File.join(directory, "pid"), access_log: File.join(directory, "log"),
                   control_bind: ["127.0.0.1:0"])
     settings = Kino::Settings.new(values)
     read = []

@@ -106,6 +106,25 @@ class SystemdTest < ServerTest
     end
   end
 
+  # Its processes inherit the variable, and say nothing.
+  def test_the_master_of_several_processes_tells_systemd_and_has_the_sockets
+    socket = notified(path = File.join(directory, "notify"))
+    tcp = listening
+    activate("--processes", "2", sockets: [tcp], env: { "NOTIFY_SOCKET" => path, "WATCHDOG_USEC" => "100000" })
+    @child.await_banner
+    assert_equal tcp.addr[1], @child.port
+    assert_match(/\Alistening on http:.* with 2 processes\z/, told(socket, "READY")["STATUS"])
+    2.times { assert told(socket, "WATCHDOG") }
+    assert_includes File.read("/proc/#{@child.pid}/task/#{@child.pid}/children").split, get(@child.port)
+    @child.signal("TERM")
+    assert told(socket, "STOPPING")
+    assert_equal 0, @child.status, @child.log
+    left = []
+    loop { left << socket.recv_nonblock(4096) }
+  rescue IO::WaitReadable
+    assert_empty left.grep_v(/WATCHDOG/)
+  end
+
   def test_systemd_is_told_what_the_server_does
     [File.join(directory, "notify"), "@kino-notify-#{Process.pid}-#{rand(1 << 30)}"].each do |path|
       socket = notified(path)

@@ -18,6 +18,7 @@ require_relative "app/log"
 require_relative "app/mode"
 require_relative "native"
 require_relative "app/pid_file"
+require_relative "processes"
 require_relative "config/settings"
 require_relative "app/runner"
 require_relative "workers/supervisor"
@@ -42,7 +43,8 @@ module Kino
       new(app, **options).run
     end
 
-    attr_reader :mode, :settings, :addresses
+    # +processes+: how many #run uses.
+    attr_reader :mode, :settings, :addresses, :processes
 
     # +options+ are those of Kino::Options, or a Kino::Settings as +settings+, and hooks (Kino::Hooks). Raises ConfigError for
     # an invalid option and UnshareableAppError if :ractor is not possible.
@@ -54,10 +56,10 @@ module Kino
       @settings = settings || Settings.new(options.except(*Hooks::NAMES), defaults: EMBEDDED_DEFAULTS)
       decision = Mode.decide(@settings[:mode], app, check: check_command)
       @mode = decision.mode
-      Log.line(decision.remark) if decision.remark
       @hooks = Hooks.of(hooks, @settings.hooks, @mode)
-      remark = Topology.settle(@settings, @mode)
-      Log.line(remark) if remark
+      @processes = Processes.number(@settings, @mode)
+      @remarks = [decision.remark, Topology.settle(@settings, @mode, @processes)].compact
+      log_remarks unless @processes > 1
       @settings.settle(:log_requests) { AccessLog.wanted?(@settings) }
       @addresses = []
       @state = :new
@@ -65,17 +67,24 @@ module Kino
       @state_changed = ConditionVariable.new
     end
 
+    # What the log says about the mode and the numbers of workers. A server with several processes says it when it runs.
+    def log_remarks
+      @remarks.each { |sentence| Log.line(sentence) }
+    end
+
     # Binds, starts accepting and returns when every worker is ready. Raises BindError if an address
-    # is not available.
-    def start
+    # is not available. +part+: what this process serves, if it is one of several.
+    def start(part = nil)
+      raise ConfigError, "processes #{@processes}: a server that is started with #start has one process; call #run" if @processes > 1 && !part
+
       @lock.synchronize do
         raise Error, "this server has already been started; create a new one" unless @state == :new
 
         @state = :starting
         @pid = Process.pid
       end
-      boot
-      @hooks&.run(:after_boot)
+      boot(part)
+      run_hook(:after_boot)
       self
     end
 
@@ -86,9 +95,19 @@ module Kino
     def run(banner: $stderr)
       # Apps log there, and a pipe would get their lines late.
       $stdout.sync = true
-      @runner = Runner.new(self, banner)
+      @runner = processes > 1 ? Processes.master(self, banner) : Runner.new(self, banner)
       @runner.run
       self
+    end
+
+    # Likewise, in one of several processes.
+    def serve_as(member)
+      @runner = member
+      member.run
+    end
+
+    def run_hook(name, *arguments)
+      @hooks&.run(name, *arguments)
     end
 
     # Returns when the server has stopped.
@@ -150,7 +169,15 @@ module Kino
 
     # URLs of the control plane; empty without +control_bind+.
     def control_urls
+      return @control_addresses.map(&:url) if @control_addresses
+
       @control&.addresses ? @control.urls : []
+    end
+
+    # Where the processes of this server listen, and answer operators.
+    def serves_at(addresses, control_addresses)
+      @addresses = addresses
+      @control_addresses = control_addresses
     end
 
     def running?
@@ -189,6 +216,15 @@ module Kino
       Native.stats(@id).merge(mode: mode, workers: settings[:workers], threads: settings[:threads])
     end
 
+    # A server without an address of its own listens on those that its process has inherited.
+    def addresses_to_bind(inherited = nil)
+      tls = !settings[:tls].nil?
+      return inherited.claim_all(tls: tls) if inherited && %i[bind port].all? { |name| settings.source(name) == :default }
+
+      wanted = Address.all(settings[:bind], settings[:port], tls: tls).flat_map(&:to_bind)
+      inherited ? inherited.claim(wanted) : wanted
+    end
+
     private
 
     # The command that checks this app; its file is known if the command kino has loaded it.
@@ -197,16 +233,16 @@ module Kino
       ["kino --check", *file&.shellescape].join(" ")
     end
 
-    def boot
+    def boot(part)
       Native.start_log
       inherited = Launch.of_this_process.take_sockets
       predecessor = Launch.of_this_process.predecessor
-      @control = ControlPlane.for(settings, inherited)
-      wanted = addresses_to_bind(inherited)
+      @control = part ? ControlPlane.of_part(settings, part.control_path) : ControlPlane.for(settings, inherited)
+      wanted = part ? part.addresses : addresses_to_bind(inherited)
       inherited&.drop_others { |sentence| Log.line(sentence) }
       @certificates = Certificates.new(settings[:tls]) if settings[:tls]
       AccessLog.check(settings)
-      create_pid_file unless predecessor
+      create_pid_file unless predecessor || part
       @id = Native.create(native_config(wanted))
       @control&.start(@id, self) unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
@@ -247,15 +283,6 @@ module Kino
     ensure
       @clean = false
       become(:stopped)
-    end
-
-    # A server without an address of its own listens on those that its process has inherited.
-    def addresses_to_bind(inherited = nil)
-      tls = !settings[:tls].nil?
-      return inherited.claim_all(tls: tls) if inherited && %i[bind port].all? { |name| settings.source(name) == :default }
-
-      wanted = Address.all(settings[:bind], settings[:port], tls: tls).flat_map(&:to_bind)
-      inherited ? inherited.claim(wanted) : wanted
     end
 
     def native_config(wanted)

@@ -164,6 +164,7 @@ control_settings read_control(gvl const& held, VALUE hash) {
   from.read("workers", made.workers, 0);
   from.read("threads", made.threads, 0);
   from.read("started", made.started);
+  from.read("collects", made.collects);
   return made;
 }
 

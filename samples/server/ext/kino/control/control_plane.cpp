@@ -128,6 +128,7 @@ void control_plane::answer(exchange::reply const& reply) {
   auto const verdict = what == purpose::action ? access_.may_act(asked) : access_.may_read(asked);
   if (verdict != control_access::verdict::admitted) return refuse(reply, verdict);
   if (what == purpose::action) return act(reply, path.substr(1));
+  if (settings_.collects) return answer_collected(reply, path.substr(1));
   if (path == "/metrics") return answer_metrics(reply);
   if (path == "/workers") return answer_workers(reply);
   respond(reply, {200, json, stats_json(source_.statistics(), settings_)});
@@ -150,10 +151,18 @@ bool control_plane::ask(exchange::reply const& reply, std::string subject, std::
   });
 }
 
-void control_plane::answer_metrics(exchange::reply const& reply) {
+namespace {
+
+kino::metrics_text::format wanted_format(exchange::reply const& reply) {
   field_section const& fields = exchange::of(reply).head().fields();
   auto const* const accept = fields.find("accept");
-  kino::metrics_text::format const wanted = metrics_format(accept ? fields.value(*accept) : "");
+  return metrics_format(accept ? fields.value(*accept) : "");
+}
+
+}  // namespace
+
+void control_plane::answer_metrics(exchange::reply const& reply) {
+  kino::metrics_text::format const wanted = wanted_format(reply);
   auto const then = [this, reply, wanted](std::optional<std::string> const& ruby) {
     respond(reply, {200, metrics_type(wanted), metrics_page(source_, settings_, ruby, wanted)});
   };
@@ -164,6 +173,18 @@ void control_plane::answer_workers(exchange::reply const& reply) {
   if (exchange::of(reply).head().query() != "backtraces=1") return respond(reply, {200, json, workers_json(source_, nullptr)});
   auto const then = [this, reply](backtraces const& found) { respond(reply, {200, json, workers_json(source_, &found)}); };
   if (!ask(reply, "backtraces", {}, then)) then(std::nullopt);
+}
+
+// The detail is the Accept field that the processes get, or the query.
+void control_plane::answer_collected(exchange::reply const& reply, std::string_view subject) {
+  bool const metrics = subject == "metrics";
+  std::string_view const type = metrics ? metrics_type(wanted_format(reply)) : json;
+  auto const then = [reply, type](std::optional<std::string> const& sums) {
+    if (sums) return respond(reply, {200, type, *sums});
+    respond(reply, {503, plain, "the processes of this server have not answered in time; ask again later\n"});
+  };
+  std::string detail(metrics ? type.substr(0, type.find(';')) : exchange::of(reply).head().query());
+  if (!ask(reply, std::string(subject), std::move(detail), then)) then(std::nullopt);
 }
 
 void control_plane::act(exchange::reply const& reply, std::string_view action) {

@@ -30,6 +30,8 @@ namespace kino::server {
 ///
 /// Probes need no token: see control_access.
 ///
+/// The control plane of several processes collects: Ruby adds up what theirs answer for /stats, /metrics and /workers.
+///
 /// Threads: constructor, `listen`, `start`, `stop` and destructor: one thread.
 /// Lifetime: `source` must live until `stop` has returned.
 /// Throws:  std::system_error naming the address, from `listen`.
@@ -54,6 +56,7 @@ private:
   void answer_page(exchange::reply const& reply) const;
   void answer_metrics(exchange::reply const& reply);
   void answer_workers(exchange::reply const& reply);
+  void answer_collected(exchange::reply const& reply, std::string_view subject);
   void act(exchange::reply const& reply, std::string_view action);
   template <class RespondWith>
   [[nodiscard]] bool ask(exchange::reply const& reply, std::string subject, std::string detail, RespondWith respond_with);

@@ -28,6 +28,8 @@ struct control_settings {
   std::uint32_t workers = 0;
   std::uint32_t threads = 0;
   double started = 0;  // Unix time
+  /// Whether the numbers are those of other processes, from which Ruby collects them.
+  bool collects = false;
 };
 
 }  // namespace kino::server

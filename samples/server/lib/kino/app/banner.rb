@@ -11,7 +11,7 @@ module Kino
 
     def self.text(server, color: false)
       settings = server.settings
-      rows = [["mode", topology(server.mode, settings)],
+      rows = [["mode", "#{topology(server.mode, settings)}#{", in each of #{server.processes} processes" if server.processes > 1}"],
               ["listening", server.urls.join(", ")],
               ["control", (server.control_urls.join(", ") unless server.control_urls.empty?)],
               ["settings", chosen(settings)],

@@ -52,6 +52,12 @@ module Kino
       @pipe = nil
     end
 
+    # In a forked process, which neither replaces another one nor has inherited sockets to give away.
+    def forget
+      @pipe&.close
+      @pipe = @predecessor = @sockets = nil
+    end
+
     private
 
     # With Ruby's own options. A process that has given itself a name has no zeros there.

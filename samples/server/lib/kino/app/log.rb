@@ -26,12 +26,26 @@ module Kino
 
     # Writes complete lines, unchanged.
     def self.write(text, out = $stderr)
+      return write_here(text) if @here && native?(out)
+
       native?(out) ? Native.log(text) : out.write(text)
       nil
     rescue StandardError, ScriptError, SystemStackError, NoMemoryError
       # A failing log must not fail a request, a worker or the server.
       nil
     end
+
+    # Lets the calling Thread write, if it can without waiting, so that this process has no native thread: it will fork.
+    def self.without_thread(chosen)
+      @here = chosen
+    end
+
+    def self.write_here(text)
+      _, ready = IO.select(nil, [$stderr], nil, 0)
+      $stderr.write(text) if ready
+      nil
+    end
+    private_class_method :write_here
 
     def self.native?(out)
       # A File after $stderr.reopen.

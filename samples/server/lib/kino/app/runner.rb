@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 require_relative "banner"
+require_relative "handover"
 require_relative "launch"
 require_relative "log"
 require_relative "service_manager"
 require_relative "signals"
-require_relative "successor"
 
 module Kino
   # Runs a server that owns its process: signals control it, systemd is told what it does, and USR2 replaces the process
@@ -16,6 +16,7 @@ module Kino
       @banner = banner
       @signals = Signals.new { server.cancel_start }
       @services = ServiceManager.new
+      @handover = Handover.new(@services)
     end
 
     # Returns when a signal has stopped the server. Any other end, by another signal's exception or `exit`, also drains
@@ -61,7 +62,7 @@ module Kino
         when :reopen then reload
         when :stats then Log.line("stats #{@server.stats}")
         when :restart then restart
-        when :restart_failed then restart_failed
+        when :restart_failed then @handover.failed(status)
         when :replaced then return replaced
         end
       end
@@ -75,37 +76,22 @@ module Kino
     end
 
     def restart
-      return Log.line("restart: the new process (pid #{@successor.pid}) is being started already") if @successor
-      return Log.line("restart: the init process of a container (pid 1) cannot be replaced; start a new container") if Process.pid == 1
+      return unless @handover.start(status) { @server.listening_sockets }
 
-      @services.reloading
-      sockets = @server.listening_sockets
-      @successor = Successor.new(Launch.of_this_process, sockets)
-      Log.line("restart: starting the new process (pid #{@successor.pid})")
-      Thread.new { @signals.push(@successor.await ? :replaced : :restart_failed) }.name = "kino restart"
-    rescue SystemCallError, ThreadError => e
-      Log.line("restart: the new process cannot be started: #{e.message}; this one serves on")
-      @services.ready(status)
-    ensure
-      sockets&.each(&:close)
-    end
-
-    def restart_failed
-      Log.line("restart: the new process (pid #{@successor.pid}) ended with #{@successor.ending} before it was ready; this one serves on")
-      @successor = nil
-      @services.ready(status)
+      Thread.new(@handover.successor) { |one| @signals.push(one.await ? :replaced : :restart_failed) }.name = "kino restart"
+    rescue ThreadError => e
+      @handover.cancel
+      @handover.cannot_start(e, status)
     end
 
     def replaced
-      Log.line("restart: the new process (pid #{@successor.pid}) is ready; this one answers what it has accepted")
-      @services.handed_over_to(@successor.pid)
+      @handover.done
       @server.leave_addresses
-      @successor = nil
       @replaced = true
     end
 
     def stop
-      @successor&.cancel
+      @handover.cancel
       @services.stopping
       @services.stop
       # A new process already has the new connections.

@@ -33,11 +33,16 @@ module Kino
       @path = nil
     end
 
+    # Seconds between two calls of #alive; nil: nothing waits for them.
+    def watchdog_period = (@period if @path)
+
+    def alive = tell("WATCHDOG=1")
+
     # Shows that Ruby's threads run, twice in the time that the service manager waits for that, until `stop`.
     def watch
       return unless @path && @period
 
-      @watchdog = Periodic.new("kino watchdog", @period) { tell("WATCHDOG=1") }
+      @watchdog = Periodic.new("kino watchdog", @period) { alive }
     end
 
     def stop

@@ -13,8 +13,11 @@ module Kino
     REPEAT_SECONDS = 0.25
     FLUSH_SECONDS = 0.25
 
-    # The block is called in the trap of the first signal that requests the end.
-    def initialize(&on_stop)
+    # +by_signal+: an event for each signal; +forced+: whether the second signal that requests the end ends the process at once.
+    # The block is called in the trap of the first one.
+    def initialize(by_signal = ACTIONS, forced: true, &on_stop)
+      @by_signal = by_signal
+      @forced = forced
       @actions = Thread::Queue.new
       @previous = {}
       @stopping = false
@@ -24,7 +27,7 @@ module Kino
 
     # HUP means a closed terminal if the log goes to one, otherwise log rotation.
     def trap
-      actions = $stderr.tty? ? ACTIONS.merge("HUP" => :stop) : ACTIONS
+      actions = $stderr.tty? ? @by_signal.merge("HUP" => :stop) : @by_signal
       actions.each do |name, action|
         @previous[name] = Signal.trap(name) { arrived(name, action) }
       end
@@ -35,10 +38,37 @@ module Kino
       @previous.clear
     end
 
+    # In a forked process: signals are its own.
+    def forget
+      restore
+      [@reader, @writer].each { |io| io&.close }
+    end
+
     # Waits for the next event; interruptible, because Ruby runs autoloads of other Ractors on this Thread.
     def next
       @actions.pop
     end
+
+    # The next event, or nil if there is none.
+    def next_nonblock
+      @actions.pop(true)
+    rescue ThreadError
+      nil
+    end
+
+    # An IO that becomes readable with an event, for a process that waits for other things as well; to be called before #trap.
+    def io
+      @reader, @writer = IO.pipe unless @reader
+      @reader
+    end
+
+    # Lets #io wait for the next event.
+    def drain_io
+      nil while @reader.read_nonblock(64, exception: false).is_a?(String)
+    end
+
+    # Called in the trap of the second signal, before the process ends.
+    attr_writer :on_force
 
     # Whether the end has begun; a further signal that requests it then ends the process immediately.
     def stopping?
@@ -52,6 +82,7 @@ module Kino
     # As a signal does; may be called by any Thread.
     def push(action)
       @actions.push(action)
+      @writer&.write_nonblock(".", exception: false)
     end
 
     private
@@ -60,11 +91,11 @@ module Kino
       if action == :stop
         return if repeated?(name)
 
-        force if @stopping
+        force if @stopping && @forced
         @stopping = true
         @on_stop&.call
       end
-      @actions.push(action)
+      push(action)
     end
 
     def repeated?(name)
@@ -75,6 +106,7 @@ module Kino
     end
 
     def force
+      @on_force&.call
       Log.line("second signal, exiting immediately")
       Log.flush(FLUSH_SECONDS)
       # exit!, because the second signal must skip at_exit handlers and stuck workers.

@@ -20,6 +20,9 @@ module Kino
       writer&.close
     end
 
+    # Readable when #await will not wait.
+    def io = @reader
+
     # Returns when it is ready, or has ended: whether it is ready.
     def await
       ready = @reader.read == Launch::READY

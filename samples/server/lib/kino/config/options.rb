@@ -4,6 +4,7 @@ require_relative "../errors"
 require_relative "log_types"
 require_relative "networks_type"
 require_relative "option"
+require_relative "processes_type"
 require_relative "secret_type"
 require_relative "tls_type"
 
@@ -49,6 +50,12 @@ module Kino
                  help: "number of Ractors, or of groups of Threads in threaded mode"),
       Option.new(:threads, :integer, nil, group: :workers, range: 1..64, flag: "-t", native: false, example: 3,
                  default_text: "1 (threaded: 3)", help: "Threads per worker"),
+      Option.new(:processes, ProcessesType.new, 1, group: :workers, native: false,
+                 help: "number of processes that serve the app, each with these numbers of workers; a master process forks them once " \
+                       "the app is loaded; auto: one per usable CPU in threaded mode, where a process computes on one CPU at a time, " \
+                       "and else 1"),
+      Option.new(:process_start_timeout, :seconds, 60.0, group: :workers, range: 0.1..86_400, native: false,
+                 help: "time in which a process of several must become ready (then it is killed and replaced)"),
       Option.new(:concurrency, :integer, nil, group: :workers, range: 1..1024, example: 4,
                  default_text: "usable CPUs (threaded: 1)",
                  help: "maximum number of running handlers; a blocked handler frees its slot"),

@@ -20,9 +20,16 @@ module Kino
       @token = token
     end
 
-    def get(path) = ask(Net::HTTP::Get.new(path, headers))
+    def get(path) = ask_with("GET", path, {})
 
-    def post(path) = ask(Net::HTTP::Post.new(path, headers.merge("Content-Type" => "text/plain")).tap { |request| request.body = "" })
+    def post(path) = ask_with("POST", path, {})
+
+    # +method+: "GET" or "POST"; +more+: header fields.
+    def ask_with(method, path, more)
+      return ask(Net::HTTP::Get.new(path, headers.merge(more))) if method == "GET"
+
+      ask(Net::HTTP::Post.new(path, headers.merge("Content-Type" => "text/plain", **more)).tap { |request| request.body = "" })
+    end
 
     private
 

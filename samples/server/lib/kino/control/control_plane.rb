@@ -19,12 +19,19 @@ module Kino
       new(settings, inherited) if settings[:control_bind]
     end
 
-    attr_reader :addresses
+    # That of one of several processes, for the control plane of all: at a Unix socket of its own. Nil without a +path+.
+    def self.of_part(settings, path)
+      new(settings, nil, [Address.new(path: path, mode: SOCKET_MODE)], "") if path
+    end
 
-    def initialize(settings, inherited)
+    # +addresses+: those that it answers at. +to_bind+: those to be bound, until it is started; each may have a socket.
+    attr_reader :addresses
+    attr_accessor :to_bind
+
+    def initialize(settings, inherited, wanted = nil, token = nil)
       @settings = settings
-      @wanted = settings[:control_bind].map { |text| ControlPlane.address(text) }
-      @token = ControlPlane.secret(settings[:control_token])
+      @wanted = wanted || settings[:control_bind].map { |text| ControlPlane.address(text) }
+      @token = token || ControlPlane.secret(settings[:control_token])
       refuse_open_addresses if @token.empty?
       @to_bind = @wanted.flat_map(&:to_bind)
       @to_bind = inherited.claim(@to_bind) if inherited
@@ -55,20 +62,26 @@ module Kino
       raise ConfigError, "cannot read the file of control_token #{path}: #{e.class.new.message}"
     end
 
-    # In the form that the native code takes. +mode+, +workers+ and +threads+ are those of the server.
-    def to_native(mode)
+    # In the form that the native code takes. +mode+, +workers+ and +threads+ are those of the server. +collects+: whether it
+    # adds up what other processes answer.
+    def to_native(mode, collects: false)
       require_relative "page" # only a server with a control plane needs it
       { binds: @to_bind.map(&:to_native), token: @token, page: ControlPage::TEXT, page_policy: ControlPage::POLICY,
         mode: mode.to_s, version: VERSION, ruby: RUBY_VERSION,
-        workers: @settings[:workers], threads: @settings[:threads], started: Time.now.to_f }
+        workers: @settings[:workers], threads: @settings[:threads], started: Time.now.to_f, collects: collects }
     end
 
     # Binds the addresses and answers until the native server +id+ of +server+ is stopped.
     def start(id, server)
       require_relative "inquiries" # likewise
+      open(id)
+      Inquiries.new(id, server).start
+    end
+
+    # Binds the addresses and answers what needs no Ruby.
+    def open(id)
       @listeners = Listeners.new(@to_bind, option: "--control-bind") { Native.start_control(id) }
       @addresses = @listeners.open
-      Inquiries.new(id, server).start
     end
 
     def refuse_open_addresses

@@ -12,9 +12,17 @@ module Kino
     end
 
     def self.stats(data)
-      flat = flatten(data.reject { |key, _| key == "worker_status" })
+      flat = flatten(data.reject { |_, value| value.is_a?(Array) })
       width = flat.map { |key, _| key.size }.max
-      flat.map { |key, value| "#{key.ljust(width)}  #{value}" }.join("\n")
+      lines = flat.map { |key, value| "#{key.ljust(width)}  #{value}" }
+      [*lines, *processes(data["process_status"] || [])].join("\n")
+    end
+
+    def self.processes(all)
+      return [] if all.empty?
+
+      columns = all.first.keys
+      ["", *aligned([columns, *all.map { |one| one.values_at(*columns).map(&:to_s) }])]
     end
 
     def self.flatten(data, prefix = "")
@@ -23,9 +31,12 @@ module Kino
 
     def self.workers(data)
       rows = data["workers"].map { |worker| row(worker) }
-      widths = COLUMNS.each_index.map { |at| [COLUMNS, *rows].map { |row| row[at].size }.max }
-      lines = [COLUMNS, *rows].map { |row| row.each_with_index.map { |cell, at| cell.ljust(widths[at]) }.join("  ").rstrip }
-      [*lines, *backtraces(data)].join("\n")
+      [*aligned([COLUMNS, *rows]), *backtraces(data)].join("\n")
+    end
+
+    def self.aligned(rows)
+      widths = rows.first.each_index.map { |at| rows.map { |row| row[at].size }.max }
+      rows.map { |row| row.each_with_index.map { |cell, at| cell.ljust(widths[at]) }.join("  ").rstrip }
     end
 
     def self.row(worker)
@@ -34,7 +45,8 @@ module Kino
       what = if request then "#{request["method"]} #{request["path"]}#{"..." if request["path_is_cut"]}"
              else worker["occupied"] ? "-" : "(no worker)"
              end
-      [worker["index"].to_s, worker["thread_id"]&.to_s || "-", worker["served"].to_s, busy, printable(what)]
+      # Of several processes, with the pid of its own.
+      [[worker["pid"], worker["index"]].compact.join(":"), worker["thread_id"]&.to_s || "-", worker["served"].to_s, busy, printable(what)]
     end
 
     def self.backtraces(data)
@@ -42,12 +54,12 @@ module Kino
       return ["", "no backtraces: #{data["threads_missing"]}"] unless data["threads"]
 
       data["threads"].flat_map do |thread|
-        ["", "#{printable(thread["name"] || "unnamed")} (thread #{thread["thread_id"] || "unknown"}, #{thread["status"] || "ended"})",
+        ["", "#{"process #{thread["pid"]}: " if thread["pid"]}#{printable(thread["name"] || "unnamed")} (thread #{thread["thread_id"] || "unknown"}, #{thread["status"] || "ended"})",
          *thread["backtrace"].map { |frame| "  #{printable(frame)}" }]
       end
     end
 
     def self.printable(text) = text.gsub(/[^[:print:]]/, "?")
-    private_class_method :stats, :flatten, :workers, :row, :backtraces, :printable
+    private_class_method :stats, :flatten, :workers, :processes, :aligned, :row, :backtraces, :printable
   end
 end

@@ -14,7 +14,7 @@ module Kino
         set_default_host: "the address of the ports after it",
         ssl_bind: "`bind \"https://...\"` and `tls`",
         bind_to_activated_sockets: "without `bind` and `port`, kino listens on every socket that systemd passes",
-        workers: "`workers`: Ractors, or groups of Threads, of one process",
+        workers: "`workers`: Ractors, or groups of Threads, of one process; or `processes`, by hand",
         threads: "`threads`, the greater number; in single mode, as many `workers` of one Thread",
         environment: "`environment`", rackup: "`rackup`", pidfile: "`pidfile`", log_requests: "`log_requests`",
         directory: "`Dir.chdir`", tag: "`Process.setproctitle`", load: "to be translated as well",
@@ -24,14 +24,13 @@ module Kino
         force_shutdown_after: "`shutdown_timeout`", worker_shutdown_timeout: "`shutdown_timeout`"
       }.freeze
 
-      NO_FORK = "kino runs in one process and does not fork"
+      NO_FORK = "kino has one process unless `processes` is set, and then forks in one way only"
       IN_PLACE = "kino has no hook here"
       NOT_NEEDED = {
-        preload_app!: "#{NO_FORK}, so the app is always loaded once",
+        preload_app!: "the app is always loaded before `processes` are forked",
         fork_worker: NO_FORK, nakayoshi_fork: NO_FORK, wait_for_less_busy_worker: NO_FORK, worker_culling_strategy: NO_FORK,
         silence_single_worker_warning: NO_FORK, silence_fork_callback_warning: NO_FORK, cluster_accept_loop_delay: NO_FORK,
-        worker_check_interval: NO_FORK, worker_boot_timeout: NO_FORK,
-        before_worker_fork: NO_FORK, on_worker_fork: NO_FORK, after_worker_fork: NO_FORK, before_refork: NO_FORK, on_refork: NO_FORK, after_refork: NO_FORK,
+        worker_check_interval: NO_FORK, before_refork: NO_FORK, on_refork: NO_FORK, after_refork: NO_FORK,
         prune_bundler: "a restart starts the whole program again, which loads its own bundle",
         extra_runtime_dependencies: "it belongs to prune_bundler, which kino does not need",
         restart_command: "a restart repeats the command with which kino was started",
@@ -53,12 +52,17 @@ module Kino
 
       APP_CODE = "put what must happen before the first request at the end of config.ru"
       AT_END = "use `at_exit { ... }` in config.ru"
-      NOT_RECONNECTED = "#{NO_FORK}, so connections that the app opens while it loads stay valid, and nothing has to be reconnected; #{APP_CODE}"
+      BEFORE_FORK = "with `processes`, write `before_fork { |number| ... }` in kino.rb, which runs before each fork; without, it is not needed"
+      AFTER_FORK = "with `processes`, write `after_fork { |number| ... }` in kino.rb; without, connections that the app opens while it loads stay " \
+                   "valid, and nothing has to be reconnected; #{APP_CODE}"
       AFTER_BOOT = "write `after_boot { ... }` in kino.rb"
       WORKER_BOOT = "write `after_worker_boot { |worker_id| ... }` in kino.rb; it runs in each worker before its first request"
       WORKER_EXIT = "`on_worker_exit { |worker_id, reason| ... }` in kino.rb runs in the main Ractor after a worker has ended"
       INSTEAD = {
-        before_fork: NOT_RECONNECTED, on_worker_boot: NOT_RECONNECTED, before_worker_boot: NOT_RECONNECTED, after_worker_boot: NOT_RECONNECTED,
+        before_fork: BEFORE_FORK, before_worker_fork: BEFORE_FORK, on_worker_fork: BEFORE_FORK,
+        on_worker_boot: AFTER_FORK, before_worker_boot: AFTER_FORK, after_worker_boot: AFTER_FORK,
+        after_worker_fork: "#{IN_PLACE}; `before_fork` runs before the next process is forked",
+        worker_boot_timeout: "`process_start_timeout`, if `processes` is set",
         on_booted: AFTER_BOOT, after_booted: AFTER_BOOT,
         on_worker_shutdown: "#{IN_PLACE}; #{AT_END}", before_worker_shutdown: "#{IN_PLACE}; #{AT_END}",
         on_stopped: "#{IN_PLACE}; #{AT_END}", after_stopped: "#{IN_PLACE}; #{AT_END}",

@@ -170,7 +170,8 @@ module Kino
 
       # --- workers ---
 
-      PROCESSES = "they are Ractors, or groups of Threads, of one process; as with Puma, there are workers × threads handlers"
+      PROCESSES = "they are Ractors, or groups of Threads, of one process; as with Puma, there are workers × threads handlers. An app that " \
+                  "needs Threads and computes much is faster in `processes` of that number"
 
       def on_workers(call, expressions)
         return entry(call.line, :not_needed, "a later line replaces it") unless call.equal?(@workers)

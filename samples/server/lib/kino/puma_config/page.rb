@@ -22,14 +22,15 @@ module Kino
 
         ## What is different
 
-        * There is one process. Puma's workers are processes; those of kino are Ractors if the app can be shared between them, else
-          groups of Threads. Nothing is forked, so nothing has to be preloaded or reconnected.
-        * Without Ractors, one GVL serves all handlers. An app that computes much is then faster in a cluster of Puma.
+        * Puma's workers are processes; those of kino are Ractors if the app can be shared between them, else groups of Threads, and
+          there is one process unless `processes` says otherwise. Nothing is forked then, so nothing has to be reconnected.
+        * Without Ractors, one GVL serves all handlers of a process. Give an app that computes much several: `processes :auto` is one
+          per usable CPU. They work like a cluster of Puma with `preload_app!`: docs/operations.md.
         * Fast handlers need no tuning: `concurrency` of them run at once, one for each usable CPU, and one that waits makes room. The
           default number of workers suits handlers that wait; a database pool needs `workers` × `threads` connections.
         * Every request is read completely before a worker gets it; a slow client occupies none.
         * kino listens on 127.0.0.1 unless it is told otherwise.
-        * A restart is one of the whole process: the new one shares the sockets, and the old one ends when the new one is ready.
+        * A restart (USR2) is one of the whole program: the new one shares the sockets, and the old one ends when the new one is ready.
 
         ## Commands and signals
 
@@ -37,13 +38,13 @@ module Kino
         | --- | --- |
         | `puma -C config/puma.rb` | `kino`, or `kino -C FILE` |
         | `puma -b tcp://0.0.0.0:3000`, `-p 3000` | `kino -b 0.0.0.0 -p 3000` |
-        | `puma -w 2 -t 5:5` | `kino -w 2 -t 5` |
+        | `puma -w 2 -t 5:5` | `kino -w 2 -t 5`, or `kino --processes 2 -w 5 -t 1` |
         | `puma -e production` | `kino -e production` |
-        | `pumactl stats` | `kill -USR1 PID` logs statistics |
+        | `pumactl stats` | `kino ctl stats`; without `processes`, `kill -USR1 PID` logs statistics |
         | TERM, INT, QUIT | the same: requests in flight are finished; a second signal ends the process at once |
         | HUP | log files are opened again, certificates are read again |
         | USR2 (restart) | a restart without downtime, and without dropped connections: docs/operations.md |
-        | USR1 (phased restart) | none: USR1 logs statistics; USR2 restarts without downtime |
+        | USR1 (phased restart) | with `processes`, replaces them one after the other, with the app that is loaded; a new release needs USR2. Without: logs statistics |
 
         ## Directives
 

@@ -7,6 +7,8 @@ module Kino
   # :ractor mode, those that run in workers are shareable. An exception of a hook is logged and has no other effect. A hook
   # that blocks delays only the thread in which it runs.
   #
+  # before_fork::             (number), in the master process, before it forks the process of that number, from 0; also before a replacement
+  # after_fork::              (number), in the new process, before it starts workers
   # after_boot::              without arguments, in the thread that started the server, when every worker is ready
   # after_worker_boot::       (worker_id), in the worker, before its first request
   # on_error::                (error, env), in the worker, after the 500 for a handler that raised
@@ -16,7 +18,7 @@ module Kino
   # A worker_id is the number of a worker's slot, as in the log and the statistics; its replacement may have the same.
   class Hooks
     IN_WORKERS = %i[after_worker_boot on_error after_request_complete].freeze
-    NAMES = [:after_boot, *IN_WORKERS, :on_worker_exit].freeze
+    NAMES = [:before_fork, :after_fork, :after_boot, *IN_WORKERS, :on_worker_exit].freeze
     FINISHED = "rack.response_finished"
 
     # +given+: a callable or an Array of them, by hook. Those of +others+, likewise, come first. Nil if there is none. Raises

@@ -15,15 +15,16 @@ module Kino
     # Of each worker in :threaded mode.
     THREADS = 3
 
-    # The numbers of workers, Threads and running handlers that +settings+ do not say. Returns a sentence for the log, or nil.
-    def self.settle(settings, mode)
+    # The numbers of workers, Threads and running handlers that +settings+ do not say, for each of so many +processes+. Returns a
+    # sentence for the log, or nil.
+    def self.settle(settings, mode, processes = 1)
       cpus = Native.available_parallelism
       ractor = mode == :ractor
       remark = settle_for_pool(settings, cpus) unless ractor
       least = ractor ? LEAST_DEFAULT_RACTORS : 1
       settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
       settings.settle(:threads) { ractor ? 1 : THREADS }
-      settings.settle(:concurrency) { ractor ? cpus : 1 }
+      settings.settle(:concurrency) { ractor ? [cpus / processes, 1].max : 1 }
       remark
     end
 

@@ -1,0 +1,26 @@
+# frozen_string_literal: true
+
+require_relative "option_types"
+
+module Kino
+  # A number of processes, or :auto.
+  class ProcessesType < OptionTypes::Count
+    AUTO = :auto
+
+    def initialize
+      super(range: 1..256)
+    end
+
+    def range_text = "#{super} or auto"
+
+    def words = ["auto"]
+
+    private
+
+    def allowed?(value) = value == AUTO || super
+
+    def convert(given)
+      String === given && given.casecmp?("auto") || given == AUTO ? AUTO : super
+    end
+  end
+end

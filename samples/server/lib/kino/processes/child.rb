@@ -1,0 +1,109 @@
+# frozen_string_literal: true
+
+module Kino
+  module Processes
+    # A process that the master has forked, as the master sees it: how far it is, and the pipes between the two.
+    #
+    # The process writes READY when it serves. The master writes orders, one a line; the end of that pipe tells the process that
+    # the master has ended.
+    class Child
+      READY = "ready\n"
+
+      # What the new process has of the pipes.
+      Ends = Struct.new(:orders, :report)
+
+      # Forks. The block runs in the new process with Ends, and its end is that of the process. +siblings+: the Children of this
+      # master, whose pipes the new process must not keep open. +seconds+: the time in which it must become ready.
+      def initialize(number, siblings, seconds)
+        @number = number
+        @report, report = IO.pipe
+        orders, @orders = IO.pipe
+        @began = Child.now
+        @start_by = @began + seconds
+        @state = :starting
+        @words = []
+        @pid = fork do
+          [self, *siblings].each(&:forget)
+          yield Ends.new(orders, report)
+        end
+      ensure
+        report&.close
+        orders&.close
+      end
+
+      attr_reader :number, :pid
+
+      # When it is to be ready; Infinity once it has been killed.
+      attr_reader :start_by
+
+      def self.now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+      def starting? = @state == :starting
+      def ready? = @state == :ready
+      def leaving? = @state == :leaving
+      def age = Child.now - @began
+
+      # Readable when it has become ready, or has ended before; nil later.
+      def io = (@report unless @report.closed?)
+
+      # Reads its report. Returns whether it has become ready.
+      def hear
+        text = @report.read_nonblock(64, exception: false)
+        return false if text == :wait_readable
+
+        became = starting? && text == READY
+        @state = :ready if became
+        @words = text.to_s.split("\n") unless became
+        @report.close unless text && @keeps_listening
+        became
+      end
+
+      # Lets #hear go on when it is ready; #take_words has what it then says.
+      def keep_listening
+        @keeps_listening = true
+      end
+
+      # Lines that #hear has read.
+      def take_words
+        words, @words = @words, []
+        words
+      end
+
+      # Sends "stop", "leave" (a stop without drain_delay), or another word that its kind of process knows.
+      def order(word)
+        @orders.write_nonblock("#{word}\n")
+      rescue SystemCallError
+        nil # it has ended, or does not read its orders
+      end
+
+      # Asks it to end. +at+: when it is to be killed otherwise.
+      def leave(word, kill_at)
+        @state = :leaving
+        @kill_at = kill_at
+        order(word)
+      end
+
+      # When it is to be killed; nil: never.
+      attr_reader :kill_at
+
+      def kill
+        @kill_at = nil
+        @start_by = Float::INFINITY
+        Process.kill(:KILL, @pid)
+      rescue Errno::ESRCH
+        nil
+      end
+
+      # Its Process::Status if it has ended, else nil.
+      def reap
+        _, status = Process.wait2(@pid, Process::WNOHANG)
+        status
+      end
+
+      # Closes this process's ends of the pipes.
+      def forget
+        [@report, @orders].each { |io| io.close unless io.closed? }
+      end
+    end
+  end
+end

@@ -1,0 +1,133 @@
+# frozen_string_literal: true
+
+require "json"
+
+require_relative "../control/client"
+require_relative "../listen/address"
+require_relative "metrics_sum"
+require_relative "stats_sum"
+
+module Kino
+  module Processes
+    # Asks the processes of a server what they count, and adds it up. Each answers at a Unix socket with its pid as name, in a
+    # directory that only the server's user can enter. Used by one Thread.
+    class Collection
+      # Processes that have not answered by then are left out; the control plane waits for a second.
+      PATIENCE_SECONDS = 0.7
+      SOCKET = /\A\d+\z/.freeze
+
+      def initialize(directory)
+        @directory = directory
+        @stats = StatsSum.new
+        @metrics = MetricsSum.new
+        @configured = 0
+        @replaced = 0
+      end
+
+      # What the master knows: how many processes there should be, and how many have been replaced because they had ended.
+      attr_writer :configured, :replaced
+
+      # Before a process ends: what it has counted.
+      def look
+        ask("/stats").each { |pid, text| @stats.update(pid, JSON.parse(text)) }
+        ask("/metrics").each { |pid, text| @metrics.update(pid, text) }
+      end
+
+      # JSON.
+      def stats
+        answers = ask("/stats")
+        answers.each { |pid, text| @stats.update(pid, JSON.parse(text)) }
+        pids = answers.keys
+        JSON.generate({ **@stats.sum(pids), "worker_status" => @stats.workers(pids), "processes" => @configured,
+                        "process_replacements" => @replaced, "process_status" => @stats.each_process(pids) }) << "\n"
+      end
+
+      # For Prometheus; +type+: the media type of the wanted format.
+      def metrics(type)
+        answers = ask("/metrics", headers: { "Accept" => type })
+        answers.each { |pid, text| @metrics.update(pid, text) }
+        open_metrics = type.include?("openmetrics")
+        @metrics.text(answers.keys, own_metrics(answers.size, open_metrics ? "" : "_total"), open_metrics: open_metrics)
+      end
+
+      # JSON.
+      def workers(query)
+        answers = ask("/workers#{"?#{query}" unless query.empty?}").transform_values { |text| JSON.parse(text) }
+        all = { "workers" => of_all(answers, "workers") }
+        if answers.each_value.any? { |answer| answer.key?("threads") }
+          all["threads"] = of_all(answers, "threads")
+          all["threads_missing"] = answers.each_value.filter_map { |answer| answer["threads_missing"] }.first
+        end
+        JSON.generate(all) << "\n"
+      end
+
+      # Sentences of all processes, or the one that none of them could do it.
+      def log_level(level)
+        said = ask("/log-level?#{level}", method: "POST", refusals: true)
+        return said.values.first&.chomp if said.each_value.all? { |text| text.start_with?("cannot ") }
+
+        said.map { |pid, text| "process #{pid}: #{text.chomp}" }.join("; ")
+      end
+
+      private
+
+      def of_all(answers, key)
+        answers.flat_map { |pid, answer| (answer[key] || []).map { |one| { "pid" => pid }.merge(one) } }
+      end
+
+      def own_metrics(answering, total)
+        [["kino_processes", "Processes that serve, as many as have answered.", "gauge", answering, ""],
+         ["kino_processes_configured", "Processes that the server keeps.", "gauge", @configured, ""],
+         ["kino_process_replacements", "Processes that have ended unasked and were replaced.", "counter", @replaced, "_total"]]
+          .flat_map do |name, help, type, value, ending|
+            family = ending.empty? ? name : "#{name}#{total}"
+            ["# HELP #{family} #{help}", "# TYPE #{family} #{type}", "#{name}#{ending} #{value}"]
+          end
+      end
+
+      # What each process answers, by its pid: all are asked at the same time. +refusals+: whether they count as answers.
+      def ask(path, headers: {}, method: "GET", refusals: false)
+        deadline = now + PATIENCE_SECONDS
+        pids = Dir.children(@directory).grep(SOCKET).map(&:to_i)
+        forget((@stats.keys | @metrics.keys) - pids)
+        asked = pids.map { |pid| [pid, Thread.new { request(pid, method, path, headers, refusals) }] }
+        asked.each_with_object({}) do |(pid, thread), answers|
+          answer = thread.join([deadline - now, 0].max) ? thread.value : thread.kill && nil
+          answers[pid] = answer if answer.is_a?(String)
+          buried(pid) if answer == :gone
+        end
+      end
+
+      def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+      # Nil if there is no answer.
+      def request(pid, method, path, headers, refusals)
+        response = ControlClient.new(Address.new(path: place(pid)), "").ask_with(method, path, headers)
+        response.body.force_encoding(Encoding::UTF_8) if refusals || response.is_a?(Net::HTTPSuccess)
+      rescue ControlClient::Unreachable
+        alive?(pid) ? nil : :gone # it may still start
+      end
+
+      def alive?(pid)
+        Process.kill(0, pid)
+        true
+      rescue SystemCallError
+        false
+      end
+
+      # A process that was killed leaves its socket.
+      def buried(pid)
+        forget([pid])
+        File.unlink(place(pid))
+      rescue Errno::ENOENT
+        nil
+      end
+
+      def forget(pids)
+        pids.each { |pid| [@stats, @metrics].each { |sum| sum.gone(pid) } }
+      end
+
+      def place(pid) = File.join(@directory, pid.to_s)
+    end
+  end
+end

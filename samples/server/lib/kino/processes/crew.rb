@@ -1,0 +1,240 @@
+# frozen_string_literal: true
+
+require_relative "../app/access_log"
+require_relative "../app/launch"
+require_relative "../app/log"
+require_relative "../app/pid_file"
+require_relative "../listen/certificates"
+require_relative "child"
+require_relative "control_desk"
+require_relative "member"
+require_relative "part"
+require_relative "phased_restart"
+require_relative "preload"
+require_relative "replacements"
+require_relative "sockets"
+
+module Kino
+  module Processes
+    # The processes of a master, and what they share. Every method belongs to the master's only Thread, and none waits.
+    class Crew
+      # At the start, so many quick ends of one process in a row end the master: the app cannot run.
+      MOST_ATTEMPTS = 5
+      # The process for operators has nothing to finish.
+      DESK_SECONDS = 5
+
+      # The block is called in each new process: it must not keep what is the master's.
+      def initialize(server, &in_new_process)
+        @server = server
+        @in_new_process = in_new_process
+        @settings = server.settings
+        @children = []
+        @replacements = Replacements.new
+        @replaced = 0
+      end
+
+      # Opens the sockets and forks all processes. Raises Error.
+      def assemble
+        launch = Launch.of_this_process
+        open(launch.take_sockets, launch.predecessor)
+        remark = Preload.remark
+        Log.line(remark) if remark
+        Preload.settle_memory
+        Process.setproctitle("kino master of #{count} processes (#{@server.urls.join(", ")})")
+        # That of another program answers until this one is ready.
+        fork_control unless launch.predecessor
+        count.times { |number| fork_member(number) }
+      end
+
+      # Whether every process is ready.
+      def complete? = @children.count(&:ready?) >= count
+
+      # To be called once they are.
+      def show_complete
+        @was_complete = true
+        create_pid_file if Launch.of_this_process.predecessor
+        fork_control if @desk && !@desk.child
+        show_phase
+      end
+
+      # Whether every process has ended, except the one for operators, which then is to leave.
+      def empty? = @children.empty?
+
+      # IOs that become readable when there is something to #follow.
+      def reports = all.filter_map(&:io)
+
+      # Of the server and the control plane.
+      def sockets = [*@sockets.to_a, *@desk&.sockets]
+
+      # When #follow must be called at the latest; nil: when something happens.
+      def next_at
+        limits = all.filter_map { |child| child.starting? ? child.start_by : child.kill_at&.to_f }
+        [*limits, *(@replacements.next_at unless @dismissed)].reject(&:infinite?).min
+      end
+
+      # Acts on what has happened to the processes. Yields what operators want, "reload" or "stop". Raises Error if they cannot be
+      # started.
+      def follow(&block)
+        all.each do |child|
+          became_ready(child) if child.io && child.hear
+          child.take_words.each(&block)
+          check_time(child)
+          status = child.reap
+          ended(child, status) if status
+        end
+        @replacements.due(Child.now).each { |number| number == ControlDesk::NUMBER ? fork_control : fork_member(number) } unless @dismissed
+      end
+
+      def order(word)
+        @children.each { |child| child.order(word) }
+      end
+
+      # Begins, unless processes are being started or replaced. The block tells when a process that is asked to leave is killed.
+      def restart_in_phases
+        return false unless complete? && (@phases.nil? || @phases.over?)
+
+        leave = lambda do |child|
+          @desk&.look
+          child.leave("leave", yield)
+        end
+        @phases = PhasedRestart.new(@children, leave) { |number| fork_member(number) }
+        true
+      end
+
+      # Another program serves the addresses now.
+      def leave_addresses
+        @sockets.leave_files
+        @desk&.leave_files
+        # The new program answers operators.
+        @desk&.leave(Child.now + DESK_SECONDS)
+        @pid_file = nil
+      end
+
+      # Asks all processes to end; connections are refused as soon as none accepts them.
+      def dismiss(word, kill_at)
+        @dismissed = true
+        show_phase
+        @desk&.look
+        @sockets&.close
+        @children.each { |child| child.leave(word, kill_at) }
+      end
+
+      # In a trap, too.
+      def kill_all
+        all.each(&:kill)
+      end
+
+      # Asks the process for operators to end, when the others have. Returns whether it has ended.
+      def close_desk
+        child = @desk&.child or return true
+        @desk.leave(Child.now + DESK_SECONDS) unless child.leaving?
+        false
+      end
+
+      def remove_files
+        @desk&.remove_files
+        @sockets&.remove_files
+        @pid_file&.remove
+      end
+
+      private
+
+      def count = @server.processes
+
+      # Everything that can be wrong is found before the first fork.
+      def open(inherited, predecessor)
+        @desk = ControlDesk.for(@server, inherited)
+        wanted = @server.addresses_to_bind(inherited)
+        inherited&.drop_others { |sentence| Log.line(sentence) }
+        Certificates.new(@settings[:tls]).load if @settings[:tls]
+        AccessLog.check(@settings)
+        create_pid_file unless predecessor # It has its file until this process is ready.
+        @sockets = Sockets.new(wanted)
+        @server.serves_at(@sockets.addresses, @desk ? @desk.addresses : [])
+        inherited&.close
+      end
+
+      def create_pid_file
+        path = @settings[:pidfile] or return
+        @pid_file = PidFile.create(path, replaces: Launch.of_this_process.predecessor)
+      end
+
+      def all = [*@children, *@desk&.child]
+
+      def fork_member(number)
+        @server.run_hook(:before_fork, number)
+        child = Child.new(number, all, @settings[:process_start_timeout]) do |ends|
+          begin_process("process #{number + 1} of #{count}")
+          @desk&.close
+          part = Part.new(number: number, addresses: @sockets.addresses, ends: ends, control_path: @desk&.path(Process.pid))
+          @server.serve_as(Member.new(@server, part))
+        end
+        @children << child
+        child
+      end
+
+      def fork_control
+        @desk&.start(all) do
+          begin_process("control process of #{count}")
+          @sockets.close
+        end
+      end
+
+      # In the new process.
+      def begin_process(title)
+        @in_new_process.call
+        Launch.of_this_process.forget
+        Log.without_thread(false)
+        Process.setproctitle("kino #{title} (#{@server.urls.join(", ")})")
+      end
+
+      def show_phase
+        @desk&.show(@dismissed ? "draining" : @was_complete ? "serving" : "starting", count, @replaced)
+      end
+
+      def became_ready(child)
+        @phases&.ready(child)
+        Log.line("#{name(child)} is ready") if @was_complete && child.number != ControlDesk::NUMBER
+      end
+
+      def check_time(child)
+        now = Child.now
+        if child.starting? && now >= child.start_by
+          Log.line("#{name(child)} was not ready within process_start_timeout (#{Options.fetch(:process_start_timeout).show(@settings[:process_start_timeout])}), " \
+                   "and is killed")
+          child.kill
+        elsif child.kill_at && now >= child.kill_at
+          Log.line("#{name(child)} has not ended in time, and is killed")
+          child.kill
+        end
+      end
+
+      def ended(child, status)
+        @desk.ended if child.number == ControlDesk::NUMBER
+        @children.delete(child)
+        child.forget
+        return if @dismissed || @phases&.ended(child)
+
+        @replaced += 1
+        show_phase
+        delay = @replacements.ended(child.number, child.age, Child.now)
+        Log.line("#{name(child)} ended with #{ending(status)}#{" before it was ready" if child.starting?}; it is replaced" \
+                 "#{" in #{delay.round(1)} s" if delay.positive?}")
+        give_up(child) if !@was_complete && @replacements.quick_ends(child.number) >= MOST_ATTEMPTS
+      end
+
+      def give_up(child)
+        raise Error, "#{name(child)} has ended #{MOST_ATTEMPTS} times in a row right after its start, so the app cannot be served; " \
+                     "the log says why"
+      end
+
+      def name(child)
+        child.number == ControlDesk::NUMBER ? "the control process (pid #{child.pid})" : "process #{child.number + 1} (pid #{child.pid})"
+      end
+
+      def ending(status)
+        status.signaled? ? "signal #{status.termsig} (#{Signal.signame(status.termsig)})" : "status #{status.exitstatus}"
+      end
+    end
+  end
+end

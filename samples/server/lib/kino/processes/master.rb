@@ -1,0 +1,150 @@
+# frozen_string_literal: true
+
+require_relative "../app/banner"
+require_relative "../app/handover"
+require_relative "../app/service_manager"
+require_relative "../app/signals"
+require_relative "child"
+require_relative "crew"
+require_relative "phased_restart"
+
+module Kino
+  module Processes
+    # Runs a server in several processes: forks them, watches them, replaces those that end, and restarts and stops them together.
+    # It answers no request and has one Thread, which sleeps until something happens, so it can fork at any time.
+    class Master
+      SIGNALS = Signals::ACTIONS.merge("CHLD" => :wake, "USR1" => :restart_in_phases, "USR2" => :restart).freeze
+      # How much longer than shutdown_timeout an ending process may take before it is killed.
+      GRACE_SECONDS = 10
+
+      def initialize(server, banner)
+        @server = server
+        @banner = banner
+        @services = ServiceManager.new
+        @handover = Handover.new(@services)
+        @signals = Signals.new(SIGNALS)
+        @crew = Crew.new(server) { @signals.forget }
+        @signals.on_force = -> { @crew.kill_all }
+      end
+
+      # Returns when a signal has stopped all processes. Raises Error if they cannot be started.
+      def run
+        Launch.of_this_process # before the title changes the command line
+        Log.without_thread(true) # a native thread would not be in the processes
+        @server.log_remarks
+        @server.settings.remarks.each { |sentence| Log.line(sentence) }
+        @events = @signals.io
+        @signals.trap
+        @crew.assemble
+        turn until @crew.complete? || @stop
+        started unless @stop
+        turn until @stop
+      ensure
+        @signals.stopping!
+        stop
+        @signals.restore
+        Log.without_thread(false)
+      end
+
+      # May be called from any Thread.
+      def stop_soon = @signals.push(:stop)
+
+      private
+
+      def started
+        @crew.show_complete
+        Banner.show(@server, @banner) if @banner
+        warning = Banner.warning(@server.mode)
+        Log.line(warning) if warning
+        @services.ready(status)
+        Launch.of_this_process.ready
+        @watchdog = @services.watchdog_period
+        @next_sign = Child.now
+      end
+
+      def status
+        "listening on #{@server.urls.join(", ")} with #{@server.processes} processes"
+      end
+
+      # Sleeps until something happens, and acts.
+      def turn
+        IO.select([@events, *@crew.reports, @handover.successor&.io].compact, nil, nil, patience)
+        @signals.drain_io
+        while (event = @signals.next_nonblock)
+          act(event)
+        end
+        @crew.follow { |word| word == "stop" ? @stop = true : reload }
+        followed_successor
+        show_life
+      end
+
+      # Nil: until something happens.
+      def patience
+        times = [@crew.next_at, (@next_sign if @watchdog)].compact
+        [times.min - Child.now, 0].max unless times.empty?
+      end
+
+      def act(event)
+        case event
+        when :stop then @stop = true
+        when :reopen then reload
+        when :restart_in_phases then restart_in_phases
+        when :restart then restart unless @stop
+        end
+      end
+
+      def reload
+        @services.reloading
+        Log.reopen
+        @crew.order("reopen")
+        @services.ready(status)
+      end
+
+      def restart_in_phases
+        return if @stop
+        return Log.line("restart: the processes are being started, or replaced, already") unless @crew.restart_in_phases(&method(:kill_time))
+
+        Log.line("restart: replacing #{@server.processes} processes, one after the other")
+      end
+
+      def restart
+        @handover.start(status) { @crew.sockets.map(&:dup) }
+      end
+
+      def followed_successor
+        successor = @handover.successor
+        return unless successor && IO.select([successor.io], nil, nil, 0)
+        return @handover.failed(status) unless successor.await
+
+        @handover.done
+        @crew.leave_addresses
+        @stop = @replaced = true
+      end
+
+      # Shows the service manager that this loop runs.
+      def show_life
+        return unless @watchdog && Child.now >= @next_sign
+
+        @services.alive
+        @next_sign = Child.now + @watchdog
+      end
+
+      # When a process that is asked to end now is killed.
+      def kill_time(delay = 0)
+        Child.now + delay + @server.settings[:shutdown_timeout] + GRACE_SECONDS
+      end
+
+      def stop
+        @stop = true
+        @handover.cancel
+        @services.stopping
+        # The processes of a new program already have the new connections.
+        delay = @replaced ? 0 : @server.settings[:drain_delay]
+        @crew.dismiss(@replaced ? "leave" : "stop", kill_time(delay))
+        turn until @crew.empty?
+        turn until @crew.close_desk
+        @crew.remove_files
+      end
+    end
+  end
+end

@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+require_relative "../app/log"
+require_relative "../app/signals"
+require_relative "child"
+require_relative "orders"
+
+module Kino
+  module Processes
+    # A process that serves: the whole life of a forked process, with the server that the master has prepared. The master
+    # decides about its end; a TERM or QUIT of its own only ends this process, and the master replaces it.
+    class Member
+      ACTIONS = { "INT" => :nothing, "USR2" => :nothing, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
+
+      # +part+: the Part of it.
+      def initialize(server, part)
+        @server = server
+        @part = part
+        @signals = Signals.new(ACTIONS, forced: false) { server.cancel_start }
+      end
+
+      # Returns when the server has stopped.
+      def run
+        @signals.trap
+        Orders.new(@part.ends.orders) { |order| obey(order) }
+        @server.run_hook(:after_fork, @part.number)
+        @server.start(@part)
+        # The server has descriptors of its own; with these, the sockets would stay open when it stops accepting.
+        @part.addresses.each { |address| address.socket.close }
+        @part.ends.report.write(Child::READY)
+        @part.ends.report.close
+        follow
+      rescue StartCancelled
+        nil
+      ensure
+        @server.shutdown(delay: @delay || 0)
+      end
+
+      # As a TERM does; may be called from any Thread.
+      def stop_soon = @signals.push(:stop)
+
+      private
+
+      # On the Thread of the orders.
+      def obey(order)
+        @server.cancel_start if %i[stop leave orphaned].include?(order)
+        @signals.push(order)
+      end
+
+      def follow
+        loop do
+          case @signals.next
+          when :stop then return @delay = @server.settings[:drain_delay]
+          when :leave then return
+          when :orphaned then return Log.line("the master process has ended; process #{Process.pid} answers what it has accepted, and ends")
+          when :reopen then reload
+          when :stats then Log.line("stats of process #{Process.pid} #{@server.stats}")
+          end
+        end
+      end
+
+      def reload
+        @server.reopen_logs
+        @server.reload_certificates
+      end
+    end
+  end
+end
