@@ -4,6 +4,8 @@
 
 #include "ref.hpp"
 
+#include <kino/usable_cpus.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -61,6 +63,7 @@ VALUE next_number(kino::gvl const& held, VALUE) {
   static std::atomic<std::uint64_t> last{0};
   return kino::to_ruby(held, ++last);
 }
+VALUE usable_cpus(kino::gvl const& held, VALUE) { return kino::to_ruby(held, kino::usable_cpus()); }
 VALUE watch(kino::gvl const& held, VALUE, VALUE watched, VALUE watcher, VALUE number) {
   mailbox::watch(box_of(held, watched), box_of(held, watcher), kino::from_ruby<std::uint64_t>(held, number));
   return number;
@@ -151,6 +154,7 @@ void define_refs(kino::gvl const& held, VALUE actors, VALUE native) {
   kino::define_function<create>(native, "create");
   kino::define_function<finish>(native, "finish");
   kino::define_function<next_number>(native, "next_number");
+  kino::define_function<usable_cpus>(native, "usable_cpus");
   kino::define_function<watch>(native, "watch");
   kino::define_function<forget>(native, "forget");
   kino::define_function<link_actors>(native, "link");

@@ -110,12 +110,14 @@ class MessagesTest < ActorsTest
       rescue RuntimeError => e
         e.message
       end
-      writer.write(message)
+      me = Actors.current
+      Actors.spawn(me) { |to| to << "a new actor" }
+      writer.write(message, Actors.receive(timeout: 30))
       exit!(0)
     end
     writer.close
     Process.wait(pid)
-    assert_match(/made before fork/, reader.read)
+    assert_match(/made before fork.*a new actor/, reader.read)
     actor << :end
   end
 

@@ -87,6 +87,11 @@ module Actors
     def reply(from, answer)
       from.answer(answer)
     end
+
+    # Kernel#sleep would stop the other actors of the Ractor.
+    def sleep(seconds)
+      Actors.sleep(seconds)
+    end
   end
 
   # An error that is the answer to a call; the caller raises it, and the server continues.

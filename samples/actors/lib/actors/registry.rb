@@ -63,9 +63,6 @@ module Actors
       # Starts a registry. `keys: :unique`: one actor to a key; `:duplicate`: any number.
       def start(name:, keys: :unique, **options) = ServerLoop.start(Server, [name, keys], { name: [:registry, name], **options }, link: false)
       def start_link(name:, keys: :unique, **options) = ServerLoop.start(Server, [name, keys], { name: [:registry, name], **options }, link: true)
-      # So that a registry can be a child.
-      def <=(other) = other == Registry
-
       # The registry with this name. The object can be shared and kept.
       def [](name) = new(name)
     end

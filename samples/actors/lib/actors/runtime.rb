@@ -2,8 +2,6 @@
 
 # SPDX-License-Identifier: MIT
 
-require "etc"
-
 module Actors
   # What is needed to start an actor.
   Plan = Struct.new(:ref, :runtime, :behaviour, :args, :parent) do
@@ -22,11 +20,8 @@ module Actors
     # Names and services of this runtime, for all Ractors.
     attr_reader :entries
 
-    def initialize(workers: Etc.nprocessors)
-      @queues = Array.new(workers) { RunQueue.create }.freeze
-      @threads = RunQueue.create # plans of actors that other Ractors start in Threads of this one
-      @started = Kino::Counter.new
-      @hosting = Kino::Counter.new
+    def initialize(workers: Native.usable_cpus)
+      @workers = workers
       @turn = Kino::Counter.new
       @entries = Kino::Map.new
       freeze
@@ -40,7 +35,7 @@ module Actors
     def spawn(behaviour, args, isolation:, capacity:, label:, parent:)
       isolation = check(isolation || (RACTORS ? :shared : :thread))
       args = behaviour.shareable_args(args) unless isolation == :thread && main?
-      queue = @queues[@turn.add % @queues.size] if isolation == :shared
+      queue = next_queue if isolation == :shared
       ref = Native.create(label || behaviour.default_label(args), capacity, queue)
       yield ref
       start(isolation, Plan.new(ref, self, behaviour, args.freeze, parent).freeze)
@@ -50,7 +45,10 @@ module Actors
       raise
     end
 
-    # The functions below are for the threads that run actors.
+    # In a forked child, which has none of the actors.
+    def begin_again
+      @entries.keys.each { |key| @entries.delete(key) }
+    end
 
     # Runs actors in this Ractor for ever. Thread.exit in an actor ends all actors of this worker; others then follow.
     def work(queue)
@@ -84,27 +82,37 @@ module Actors
       Thread.handle_interrupt(Object => :never) do
         case isolation
         when :shared
-          start_workers
           Native.start(plan.ref, plan)
         when :own then Runtime.silently { Ractor.new(plan) { |own| Parking.run(own) } }
-        else main? ? Thread.new(plan) { |own| Parking.run(own) } : Native.push_plan(@threads, plan)
+        else main? ? Thread.new(plan) { |own| Parking.run(own) } : Native.push_plan(@entries.fetch(:threads), plan)
         end
       end
     end
 
-    def start_workers
-      return unless @started.value.zero? && @started.add == 1
+    # The run queue of the next actor; the first one starts the workers.
+    def next_queue
+      queues = @entries[:queues] || start_workers
+      queues[@turn.add % queues.size]
+    end
 
-      @queues.each { |queue| Runtime.silently { Ractor.new(self, queue) { |runtime, own| runtime.work(own) } } }
+    def start_workers
+      own = Array.new(@workers) { RunQueue.create }.freeze
+      queues = @entries.compute_if_absent(:queues) { own }
+      return queues unless queues.equal?(own)
+
+      own.each { |queue| Runtime.silently { Ractor.new(self, queue) { |runtime, taken| runtime.work(taken) } } }
     end
 
     # A Thread that starts Threads for other Ractors.
     def host_threads
-      return unless RACTORS && @hosting.value.zero? && @hosting.add == 1
+      return if !RACTORS || @entries[:threads]
+
+      own = RunQueue.create
+      return unless @entries.compute_if_absent(:threads) { own }.equal?(own)
 
       Thread.new do
         Thread.current.name = "actors: host"
-        loop { Thread.new(@threads.take(nil)) { |plan| Parking.run(plan) } }
+        loop { Thread.new(own.take(nil)) { |plan| Parking.run(plan) } }
       end
     end
 
@@ -119,4 +127,18 @@ module Actors
   end
 
   REAL = Ractor.make_shareable(Runtime.new)
+
+  # A forked child starts without actors.
+  module Forks
+    def _fork
+      pid = super
+      return pid unless pid.zero?
+
+      Thread.current[Context::KEY] = nil
+      REAL.begin_again
+      pid
+    end
+  end
+  private_constant :Forks
+  Process.singleton_class.prepend(Forks)
 end

@@ -31,7 +31,7 @@ module Actors
       context.await(ref, started, :init, timeout)
       ref
     rescue CallTimeout
-      context.exit(ref, :kill)
+      context.exit(ref, :kill) if ref
       raise
     end
 

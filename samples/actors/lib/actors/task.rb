@@ -45,7 +45,7 @@ module Actors
       # Calls the block with each element in a task, at most `max_concurrency` at the same time, and returns an Enumerator of
       # [:ok, value] and [:exit, reason]: in the order of the elements, or of completion (`ordered: false`). A task that takes
       # longer than `timeout` seconds raises CallTimeout, or is ended and yields [:exit, :timeout] (`on_timeout: :kill_task`).
-      def async_stream(elements, max_concurrency: Etc.nprocessors, ordered: true, timeout: 5, on_timeout: :raise, **options, &block)
+      def async_stream(elements, max_concurrency: Native.usable_cpus, ordered: true, timeout: 5, on_timeout: :raise, **options, &block)
         Enumerator.new do |results|
           Stream.new(elements, max_concurrency, ordered, timeout, on_timeout, options, block).each { |result| results << result }
         end
