@@ -22,6 +22,7 @@ class MessagesTest < ActorsTest
     actor = spawn { receive }
     error = assert_raises(TypeError) { actor << { log: [1, Thread.current] } }
     assert_match(/the message\[:log\]\[1\] \(Thread\) cannot be passed/, error.message)
+    assert_match(/the request\[1\] \(Thread\) cannot be passed/, assert_raises(TypeError) { actor.call(:x, Thread.current) }.message)
     actor << :end
   end
 

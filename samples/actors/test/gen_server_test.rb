@@ -12,6 +12,7 @@ class GenServerTest < ActorsTest
     def add(number = @step) = @count += number
     def value = @count
     def fail(text) = raise(ArgumentError, text)
+    def thread = Thread.current
     def wait(seconds) = Actors.sleep(seconds)
 
     private
@@ -165,6 +166,10 @@ class GenServerTest < ActorsTest
     assert_equal "bad start", assert_raises(Actors::Down) { start(Failing, :raise) }.reason.message
     assert_raises(Actors::CallTimeout) { start(Slow, timeout: 0.01) }
     assert_raises(Actors::Down) { start(Counter, 1, 2, 3) }
+  end
+
+  each_isolation "an_answer_that_cannot_be_copied_is_named" do
+    assert_match(/the answer to :thread \(Thread\) cannot be passed/, assert_raises(Actors::Down) { start.call(:thread) }.reason.message)
   end
 
   each_isolation "an_actor_cannot_call_itself" do

@@ -105,7 +105,7 @@ module Actors
 
       interleave
       started = now
-      call = send_to(ref, timeout) { Native.request(ref, @ref, request, false) }
+      call = Shared.named(request, "the request") { send_to(ref, timeout) { Native.request(ref, @ref, request, false) } }
       raise CallTimeout.new(ref, request, timeout) if NONE.equal?(call)
       raise Down.new(ref, ref.reason) unless call
 
@@ -134,16 +134,15 @@ module Actors
     # Whether the message is delivered.
     def deliver(ref, kind, message, full)
       interleave
-      return send_to(ref, nil) { Native.push(ref, kind, message) } if full == :block
+      Shared.named(message, "the message") do
+        next send_to(ref, nil) { Native.push(ref, kind, message) } if full == :block
+        raise ArgumentError, "full: must be :block, :drop or :raise, not #{full.inspect}" unless %i[drop raise].include?(full)
 
-      sent = Native.push(ref, kind, message)
-      raise MailboxFull.new(ref) if sent.nil? && full == :raise
-      raise ArgumentError, "full: must be :block, :drop or :raise, not #{full.inspect}" unless %i[drop raise].include?(full)
+        sent = Native.push(ref, kind, message)
+        raise MailboxFull.new(ref) if sent.nil? && full == :raise
 
-      sent || false
-    rescue TypeError
-      Shared.copy(message, "the message") # raises, and names the part
-      raise
+        sent || false
+      end
     end
 
     def stop(ref, reason, timeout)

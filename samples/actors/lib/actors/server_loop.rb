@@ -130,7 +130,7 @@ module Actors
     def answer(from, request)
       case @server.handle_call(request, from)
       in [:reply, value, *rest]
-        from.answer(value)
+        Shared.named(value, "the answer to #{request.inspect}") { from.answer(value) }
         settle(rest)
       in [:noreply, *rest] then settle(rest)
       in [:stop, reason] then stop(reason)

@@ -17,6 +17,14 @@ module Actors
                        "made from, or start the actor with isolation: :thread"
     end
 
+    # Calls the block, which passes `object` to another actor. If it cannot be copied, the error names its part.
+    def named(object, name)
+      yield
+    rescue TypeError, Ractor::Error
+      copy(object, name) # raises, too
+      raise
+    end
+
     # The block with Actors as self, for any Ractor.
     def block(block)
       Ractor.respond_to?(:shareable_proc) ? Ractor.shareable_proc(self: Actors, &block) : Ractor.make_shareable(block)
