@@ -54,9 +54,9 @@ struct ended {
   }
 
   std::string line(std::string_view format, bool color = false) const {
-    std::string made;
+    line_buffer made;
     log_format(format, color).append(made, report, now);
-    return made;
+    return std::string(made.text());
   }
 
   exchange_pool::owner pool = exchange_pool::make();

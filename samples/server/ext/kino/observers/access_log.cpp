@@ -12,9 +12,6 @@
 namespace kino::server {
 
 namespace {
-// Most lines have fewer bytes.
-constexpr std::size_t usual_line = 512;
-
 // To within a few milliseconds, at a fraction of the cost.
 std::chrono::system_clock::time_point wall_clock_now() noexcept {
 #ifdef CLOCK_REALTIME_COARSE
@@ -42,10 +39,9 @@ bool access_log::chosen(exchange_report const& report) noexcept {
 void access_log::ended(exchange_report const& report) noexcept {
   if (!chosen(report)) return;
   try {
-    std::string line;
-    line.reserve(usual_line);
+    line_buffer line;
     format_.append(line, report, wall_clock_now());
-    static_cast<void>(sink_.write(line));
+    static_cast<void>(sink_.write(line.text()));
   } catch (std::exception const&) {
     // No memory: the line is lost, like one that the sink has no room for.
   }

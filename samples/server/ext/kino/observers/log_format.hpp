@@ -5,6 +5,7 @@
 #pragma once
 
 #include "http/observer.hpp"
+#include "observers/line_buffer.hpp"
 #include "observers/log_field.hpp"
 
 #include <chrono>
@@ -37,7 +38,7 @@ public:
   explicit log_format(std::string_view text, bool color = false);
 
   /// Appends the line of `report`, which is written at `now`.
-  void append(std::string& line, exchange_report const& report, std::chrono::system_clock::time_point now) const;
+  void append(line_buffer& line, exchange_report const& report, std::chrono::system_clock::time_point now) const;
 
 private:
   // A text as it is, then a field.
@@ -51,7 +52,7 @@ private:
   void parse_text(std::string_view text);
   void parse_json(std::string_view further);
   void add(std::string before, std::string_view name);
-  void append_field(std::string& line, piece const& next, exchange_report const& report,
+  void append_field(line_buffer& line, piece const& next, exchange_report const& report,
                     std::chrono::system_clock::time_point now) const;
 
   std::vector<piece> pieces_;

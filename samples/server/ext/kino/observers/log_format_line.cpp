@@ -56,7 +56,7 @@ int status_of(exchange_report const& report) { return report.status == 0 ? 499 :
 // Appends values in the style of a format.
 class values {
 public:
-  values(std::string& line, bool in_json) : line_(line), json_(in_json) {}
+  values(line_buffer& line, bool in_json) : line_(line), json_(in_json) {}
 
   void absent() { line_ += json_ ? "null" : "-"; }
   void number(std::uint64_t n) { append_number(line_, n); }
@@ -103,7 +103,7 @@ public:
   }
 
 private:
-  std::string& line_;
+  line_buffer& line_;
   bool const json_;
   std::size_t left_ = 0;
   bool cut_ = false;
@@ -165,7 +165,7 @@ void append_request(values& out, request const& head) {
 
 }  // namespace
 
-void log_format::append(std::string& line, exchange_report const& report, std::chrono::system_clock::time_point now) const {
+void log_format::append(line_buffer& line, exchange_report const& report, std::chrono::system_clock::time_point now) const {
   for (piece const& next : pieces_) {
     line += next.before;
     append_field(line, next, report, now);
@@ -173,7 +173,7 @@ void log_format::append(std::string& line, exchange_report const& report, std::c
   line += '\n';
 }
 
-void log_format::append_field(std::string& line, piece const& next, exchange_report const& report,
+void log_format::append_field(line_buffer& line, piece const& next, exchange_report const& report,
                               std::chrono::system_clock::time_point now) const {
   values out(line, json_);
   request const& head = report.subject.head();

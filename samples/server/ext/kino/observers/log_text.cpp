@@ -18,6 +18,13 @@ using std::chrono::system_clock;
 
 constexpr char digits[] = "0123456789abcdef";
 
+// "00", "01" and so on to "99".
+constexpr auto digit_pairs = [] {
+  std::array<char, 200> all{};
+  for (std::size_t i = 0; i != all.size(); ++i) all[i] = digits[i % 2 == 0 ? i / 20 : i / 2 % 10];
+  return all;
+}();
+
 constexpr bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
 
 // Whether all eight bytes of `word` are plain.
@@ -36,13 +43,19 @@ std::size_t plain_prefix(std::string_view bytes) {
     std::memcpy(&word, bytes.data() + at, sizeof word);
     if (!all_plain(word)) break;
   }
+  // The last word of a longer text may overlap the one before.
+  if (bytes.size() > sizeof(std::uint64_t) && bytes.size() - at < sizeof(std::uint64_t)) {
+    std::uint64_t last = 0;
+    std::memcpy(&last, bytes.data() + bytes.size() - sizeof last, sizeof last);
+    if (all_plain(last)) return bytes.size();
+  }
   while (at < bytes.size() && is_plain(bytes[at])) ++at;
   return at;
 }
 
 // Appends plain bytes as they are; `escape` appends what begins with another byte, and returns its length.
 template <class Escape>
-void append_with(std::string& out, std::string_view bytes, Escape escape) {
+void append_with(line_buffer& out, std::string_view bytes, Escape escape) {
   while (!bytes.empty()) {
     std::size_t const plain = plain_prefix(bytes);
     out.append(bytes.substr(0, plain));
@@ -51,9 +64,9 @@ void append_with(std::string& out, std::string_view bytes, Escape escape) {
   }
 }
 
-void append_unit(std::string& out, std::uint32_t unit) {
+void append_unit(line_buffer& out, std::uint32_t unit) {
   char const text[] = {'\\', 'u', digits[unit >> 12 & 15], digits[unit >> 8 & 15], digits[unit >> 4 & 15], digits[unit & 15]};
-  out.append(text, sizeof text);
+  out.append({text, sizeof text});
 }
 
 struct character {
@@ -98,16 +111,16 @@ struct second_text {
 
 }  // namespace
 
-void append_escaped(std::string& out, std::string_view bytes) {
+void append_escaped(line_buffer& out, std::string_view bytes) {
   append_with(out, bytes, [&out](std::string_view rest) {
     auto const c = static_cast<unsigned char>(rest[0]);
     char const text[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
-    out.append(text, sizeof text);
+    out.append({text, sizeof text});
     return std::size_t{1};
   });
 }
 
-void append_json_escaped(std::string& out, std::string_view bytes) {
+void append_json_escaped(line_buffer& out, std::string_view bytes) {
   append_with(out, bytes, [&out](std::string_view rest) {
     if (rest[0] == '"' || rest[0] == '\\') {
       out += '\\';
@@ -125,23 +138,33 @@ void append_json_escaped(std::string& out, std::string_view bytes) {
   });
 }
 
-void append_number(std::string& out, std::uint64_t number) {
-  char text[20];
-  out.append(text, std::to_chars(text, text + sizeof text, number).ptr);
+void append_json_escaped(std::string& out, std::string_view bytes) {
+  line_buffer escaped;
+  append_json_escaped(escaped, bytes);
+  out += escaped.text();
 }
 
-void append_seconds(std::string& out, std::chrono::nanoseconds duration) {
+void append_number(line_buffer& out, std::uint64_t number) {
+  constexpr std::size_t most_digits = 20;
+  char* const first = out.room(most_digits);
+  out.advance(static_cast<std::size_t>(std::to_chars(first, first + most_digits, number).ptr - first));
+}
+
+void append_seconds(line_buffer& out, std::chrono::nanoseconds duration) {
   auto const micros = static_cast<std::uint64_t>(std::max<std::int64_t>(0, duration.count())) / 1000;
   append_number(out, micros / 1'000'000);
-  char text[] = ".000000";
-  std::uint64_t rest = micros % 1'000'000;
-  for (char* at = text + 6; at != text; --at, rest /= 10) *at = static_cast<char>('0' + rest % 10);
-  out.append(text, 7);
+  auto const rest = static_cast<std::size_t>(micros % 1'000'000);
+  char* const to = out.room(7);
+  to[0] = '.';
+  std::memcpy(to + 1, &digit_pairs[2 * (rest / 10'000)], 2);
+  std::memcpy(to + 3, &digit_pairs[2 * (rest / 100 % 100)], 2);
+  std::memcpy(to + 5, &digit_pairs[2 * (rest % 100)], 2);
+  out.advance(7);
 }
 
 // Not inlined, either: a thread-local's address must not be kept across a call into Ruby, after which a Ractor may be on
 // another native thread.
-[[gnu::noinline]] void append_utc_time(std::string& out, system_clock::time_point at) {
+[[gnu::noinline]] void append_utc_time(line_buffer& out, system_clock::time_point at) {
   static thread_local second_text cached;
   auto const whole = std::chrono::floor<std::chrono::seconds>(at);
   std::time_t const second = system_clock::to_time_t(whole);
@@ -153,10 +176,10 @@ void append_seconds(std::string& out, std::chrono::nanoseconds duration) {
   }));
   auto const ms = static_cast<unsigned>(std::chrono::duration_cast<std::chrono::milliseconds>(at - whole).count());
   char const text[] = {static_cast<char>('0' + ms / 100), static_cast<char>('0' + ms / 10 % 10), static_cast<char>('0' + ms % 10), 'Z'};
-  out.append(text, sizeof text);
+  out.append({text, sizeof text});
 }
 
-[[gnu::noinline]] void append_local_time(std::string& out, system_clock::time_point at) {
+[[gnu::noinline]] void append_local_time(line_buffer& out, system_clock::time_point at) {
   static constexpr char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   static thread_local second_text cached;
   std::time_t const second = system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(at));
