@@ -11,9 +11,14 @@
 #include <kino/wait.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <vector>
 
 namespace kino::server {
 
@@ -141,6 +146,49 @@ VALUE rack_stream::pour(gvl const& held, VALUE self, VALUE body) {
   return native::get(held, self).head_sent_ ? Qtrue : Qfalse;
 }
 
+namespace {
+
+// Reads a piece of a file: what is in the system's cache at once, everything else with the GVL released.
+std::size_t read_piece(gvl const& held, int descriptor, std::span<char> into, std::uint64_t offset) {
+  ssize_t got = -1;
+  int error = 0;
+#ifdef RWF_NOWAIT
+  iovec piece{into.data(), into.size()};
+  got = ::preadv2(descriptor, &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+#endif
+  if (got <= 0) {
+    kino::without_gvl(held, [&] {
+      do {
+        got = ::pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset));
+      } while (got < 0 && errno == EINTR);
+      error = errno;
+    }, kino::uninterruptible);
+  }
+  if (got < 0) throw std::system_error(error, std::generic_category(), "kino: cannot read the file of a response");
+  if (got == 0) throw kino::raise(rb_eEOFError, "kino: the file of a response has become shorter while it was sent");
+  return static_cast<std::size_t>(got);
+}
+
+}  // namespace
+
+VALUE rack_stream::pour_file(gvl const& held, VALUE self, VALUE descriptor, VALUE offset, VALUE length) {
+  rack_stream& me = native::get(held, self);
+  auto const file = kino::from_ruby<int>(held, descriptor);
+  auto at = kino::from_ruby<std::uint64_t>(held, offset);
+  auto left = kino::from_ruby<std::uint64_t>(held, length);
+  exchange& to = me.open_writer().to();
+  exchange_hold const kept(to);
+  single_writer const alone(me.writing_);
+  std::vector<char> buffer(std::min<std::uint64_t>(left, slice));
+  while (left != 0) {
+    std::size_t const got = read_piece(held, file, {buffer.data(), std::min<std::uint64_t>(left, buffer.size())}, at);
+    at += got;
+    left -= got;
+    if (me.put({buffer.data(), got})) await_room(held, to);
+  }
+  return self;
+}
+
 VALUE rack_stream::append(gvl const& held, VALUE self, VALUE bytes) {
   write(held, self, bytes);
   return self;
@@ -237,6 +285,7 @@ void rack_stream::define(gvl const& held, VALUE module) {
   kino::define_method<&rack_stream::write>(stream_class, "write");
   kino::define_method<&rack_stream::append>(stream_class, "<<");
   kino::define_method<&rack_stream::pour>(stream_class, "pour");
+  kino::define_method<&rack_stream::pour_file>(stream_class, "pour_file");
   kino::define_method<&rack_stream::flush>(stream_class, "flush");
   kino::define_method<&rack_stream::close>(stream_class, "close");
   kino::define_method<&rack_stream::expect_trailers>(stream_class, "expect_trailers");

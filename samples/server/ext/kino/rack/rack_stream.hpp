@@ -33,6 +33,7 @@ private:
   static VALUE write(gvl const& held, VALUE self, VALUE bytes);
   static VALUE pour(gvl const& held, VALUE self, VALUE body);
   static VALUE pour_block(VALUE piece, VALUE self, int, VALUE const*, VALUE);
+  static VALUE pour_file(gvl const& held, VALUE self, VALUE descriptor, VALUE offset, VALUE length);
   static VALUE append(gvl const& held, VALUE self, VALUE bytes);
   static VALUE flush(gvl const& held, VALUE self);
   static VALUE close(gvl const& held, VALUE self);

@@ -3,6 +3,7 @@
 require_relative "../app/log"
 require_relative "../native"
 require_relative "current_request"
+require_relative "file_body"
 
 module Kino
   # Sends the responses that do not fit the one-crossing path: enumerable and callable bodies, bodies
@@ -91,7 +92,12 @@ module Kino
     # A body that raises before its first chunk produces a 500; one without chunks produces an empty response
     # with a length.
     def self.enumerate(id, slot, env, status, headers, body)
-      stream = Native.stream(id, slot, status, headers, file_size(status, headers, body))
+      file = FileBody.open(status, headers, body)
+      stream = Native.stream(id, slot, status, headers, file&.length)
+      if file
+        file.pour_into(stream)
+        return stream.close
+      end
       if body.respond_to?(:trailers)
         stream.pour(body)
         stream.close_with(body.trailers)
@@ -102,18 +108,8 @@ module Kino
       nil
     rescue StandardError => e
       raise_or_cut(stream, env, e)
-    end
-
-    # The remaining length of a body that is a file, unless the app states the length or the body has trailers, which a
-    # response of known length has no place for; else nil.
-    def self.file_size(status, headers, body)
-      return unless status.to_i == 200 && body.respond_to?(:to_path) && !body.respond_to?(:trailers)
-      return if headers.any? { |name, _| name.to_s.match?(/\A(?:content-length|transfer-encoding)\z/i) }
-
-      file = File.stat(body.to_path)
-      file.size - (body.is_a?(IO) ? body.pos : 0) if file.file? && file.size.positive?
-    rescue SystemCallError, IOError, TypeError, ArgumentError
-      nil
+    ensure
+      file&.close
     end
 
     # A callable body reads from and writes to the connection until it returns. One that raises before its first
