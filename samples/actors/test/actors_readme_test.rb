@@ -2,14 +2,21 @@
 
 require_relative "support"
 
-# The examples in README.md: a line with "# => value" has that value, one with "# raises Error" raises it.
+# The examples in README.md and in docs/actors.md: a line with "# => value" has that value, one with "# raises Error" raises it.
 class ActorsReadmeTest < ActorsTest
-  PAGE = File.expand_path("../README.md", __dir__)
+  PAGES = %w[../README.md ../../../docs/actors.md].freeze
 
-  def test_the_examples_are_true
+  PAGES.each do |page|
+    define_method(:"test_the_examples_of_#{page.delete_prefix("../")}_are_true") do
+      assert_operator check(File.expand_path(page, __dir__)), :>, 5
+    end
+  end
+
+  # Returns the number of statements with a result.
+  def check(page)
     @context = TOPLEVEL_BINDING.dup
     checked = 0
-    File.read(PAGE).scan(/^```ruby\n(.*?)^```/m).flatten.each do |block|
+    File.read(page).scan(/^```ruby\n(.*?)^```/m).flatten.each do |block|
       block.split(/^(?=\S)(?!end\b|\})/).each do |statement|
         case statement
         when /# raises ([\w:]+)/ then assert_raises(Object.const_get(Regexp.last_match(1))) { run_statement(statement) }
@@ -19,7 +26,7 @@ class ActorsReadmeTest < ActorsTest
         checked += 1
       end
     end
-    assert_operator checked, :>, 10
+    checked
   end
 
   def run_statement(code) = @context.eval("# frozen_string_literal: true\n#{code}")
