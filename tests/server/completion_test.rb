@@ -65,8 +65,19 @@ class CompletionTest < Minitest::Test
 
   def test_bash_completes_files
     all = ["app.ru", "config", "other.rb", "script", "with space.ru"]
-    assert_equal [["app.ru", "config", "with space.ru"], ["with space.ru"], all, ["other.rb"], ["--mode"]],
+    assert_equal [["app.ru", "config", "ctl", "with space.ru"], ["with space.ru"], all, ["other.rb"], ["--mode"]],
                  bash([""], ["w"], ["-C", ""], ["--init", "o"], ["--init", "--mod"])
+  end
+
+  def test_bash_completes_the_commands_of_ctl
+    verbs = Kino::ControlVerbs::VERBS.keys.sort
+    flags = Kino::ControlVerbs::FLAGS.values.flat_map(&:names).sort
+    files = ["app.ru", "config", "other.rb", "script", "with space.ru"]
+    assert_equal [["ctl"], verbs, ["stats", "stop"], flags, files, ["other.rb"], [], verbs, Kino::LOG_LEVELS.sort, ["warn"]],
+                 bash(["ct"], ["ctl", ""], ["ctl", "st"], ["ctl", "-"], ["ctl", "--pidfile", ""], ["ctl", "-C", "o"], ["ctl", "--control", ""],
+                      ["ctl", "--json", ""], ["ctl", "log-level", ""], ["ctl", "log-level", "w"])
+    # Only as the first argument.
+    assert_equal [[]], bash(["-q", "ctl"])
   end
 
   def test_zsh_completes_flags_values_and_files
@@ -76,7 +87,10 @@ class CompletionTest < Minitest::Test
     expected = {
       "kino --mod" => "kino --mode=", "kino --mode=thr" => "kino --mode=threaded ", "kino -m thr" => "kino -m threaded ",
       "kino --no-run" => "kino --no-run-permits ", "kino --check-c" => "kino --check-config ", "kino --check-p" => "kino --check-path=", "kino --completion z" => "kino --completion zsh ",
-      "kino a" => "kino app.ru ", "kino -C oth" => "kino -C other.rb "
+      "kino a" => "kino app.ru ", "kino -C oth" => "kino -C other.rb ",
+      "kino ct" => "kino ctl ", "kino ctl rel" => "kino ctl reload ", "kino ctl log-level de" => "kino ctl log-level debug ",
+      "kino ctl --pidf" => "kino ctl --pidfile=", "kino ctl --pidfile oth" => "kino ctl --pidfile other.rb ",
+      "kino ctl --json wor" => "kino ctl --json workers "
     }
     output = shell("zsh", "-f", File.expand_path("support/zsh_completion.zsh", __dir__), "script", *expected.keys)
     assert_equal expected.values, output.split("\n")
@@ -88,7 +102,12 @@ class CompletionTest < Minitest::Test
     # _arguments prints what it is called with.
     script = "compdef() { }; #{Kino::Completion.script("zsh")}\n_arguments() { print -rl -- \"$@\" }\n_kino"
     specs = shell("zsh", "-f", "-c", script).lines.map(&:chomp)
-    Kino::Completion.flags.each do |flag|
+    check_zsh_specs(specs, Kino::Completion.flags)
+    check_zsh_specs(shell("zsh", "-f", "-c", "#{script}_ctl").lines.map(&:chomp), Kino::Completion.ctl_flags)
+  end
+
+  def check_zsh_specs(specs, flags)
+    flags.each do |flag|
       flag.names.each do |name|
         spec = specs.select { |one| one.match?(/\A(\*|\(.*\))#{name}[=+]?\[\S.*\](:|\z)/) }
         assert_equal 1, spec.size, name

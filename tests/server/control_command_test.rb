@@ -114,6 +114,58 @@ class ControlCommandTest < ServerTest
     assert_equal({ "status" => 401 }, JSON.parse(control("--control", address, "--json", "stats", env: { "KINO_CONTROL_TOKEN" => "x" * 16 }).last).slice("status"))
   end
 
+  test "a pidfile leads to the control plane", modes: [:threaded] do |mode|
+    pidfile = File.join(directory, "kino.pid")
+    server = serve(Apps::Basic.new, mode, control_bind: "127.0.0.1:0", pidfile: pidfile)
+    status, text = control("--pidfile", pidfile, "ready")
+    assert_equal [DONE, "ready\n"], [status, text]
+    # Like the address, the pidfile may come from the configuration.
+    assert_equal DONE, control("ready", env: { "KINO_PIDFILE" => pidfile }).first
+    File.write(File.join(directory, "kino.rb"), "pidfile #{pidfile.inspect}\n")
+    assert_equal DONE, control("ready").first
+    File.chmod(0o666, "#{pidfile}.control")
+    assert_match(/may have been written by another user/, control("--pidfile", pidfile, "ready").last)
+    server.shutdown
+    refute File.exist?("#{pidfile}.control")
+    assert_match(/no server runs, or it has another pidfile: cannot read/, control("--pidfile", pidfile, "ready").last)
+  end
+
+  test "a pidfile without a control plane, or of a process that has ended, is told from others", modes: [:threaded] do |mode|
+    pidfile = File.join(directory, "kino.pid")
+    File.write("#{pidfile}.control", "127.0.0.1:1\n") # of a process that was killed
+    serve(Apps::Basic.new, mode, pidfile: pidfile)
+    assert_equal [WRONG, "kino ctl: the server of #{pidfile} (pid #{Process.pid}) has no control plane; it needs control_bind\n"],
+                 control("--pidfile", pidfile, "ready")
+    ended = Process.spawn("true").tap { |pid| Process.wait(pid) }
+    { "#{ended}\n" => /no server runs: \S+ names the process #{ended}, which has ended/, "words" => /is no pidfile/ }.each do |content, sentence|
+      File.write(other = File.join(directory, "other.pid"), content)
+      status, text = control("--pidfile", other, "ready")
+      assert_equal WRONG, status
+      assert_match sentence, text
+    end
+  end
+
+  def test_after_a_restart_the_pidfile_leads_to_the_new_process
+    pidfile = File.join(directory, "kino.pid")
+    start_child("run ->(_) { [200, {}, []] }\n", "--pidfile", pidfile)
+    assert_equal DONE, control("--pidfile", pidfile, "ready").first
+    @child.signal("USR2")
+    assert_predicate Process.wait2(@child.pid).last, :success?
+    refute_equal @child.pid, successor = File.read(pidfile).to_i
+    assert_equal DONE, control("--pidfile", pidfile, "ready").first
+    assert_equal DONE, control("--pidfile", pidfile, "stop").first
+    eventually("it has ended") { !File.exist?(pidfile) }
+    successor = nil
+  ensure
+    Process.kill("KILL", successor) if successor
+  end
+
+  test "several processes have one pidfile, which leads to their control plane", modes: [:threaded] do |_mode|
+    pidfile = File.join(directory, "kino.pid")
+    start_child("run ->(_) { [200, {}, []] }\n", "--processes", "2", "--pidfile", pidfile)
+    assert_equal [DONE, "ready\n"], control("--pidfile", pidfile, "ready")
+  end
+
   def test_mistakes_are_sentences
     { [] => /what should it do\? stats, workers/, %w[stat] => /unknown command stat; did you mean stats\?/,
       %w[stats now] => /stats takes no argument, not now/, %w[log-level] => /log-level needs a level, such as debug/,

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "support/server_test"
+require "kino/control/client"
 require "socket"
 require "kino/listen/inherited_sockets"
 
@@ -128,11 +129,15 @@ class SystemdTest < ServerTest
   def test_systemd_is_told_what_the_server_does
     [File.join(directory, "notify"), "@kino-notify-#{Process.pid}-#{rand(1 << 30)}"].each do |path|
       socket = notified(path)
-      activate("-p", "0", env: { "NOTIFY_SOCKET" => path, "WATCHDOG_USEC" => "100000" })
+      activate("-p", "0", "--control-bind", "unix://#{control = File.join(directory, "control")}",
+               env: { "NOTIFY_SOCKET" => path, "WATCHDOG_USEC" => "100000" })
       assert_match(/\Alistening on http:/, told(socket, "READY")["STATUS"])
       2.times { assert told(socket, "WATCHDOG") }
       @child.signal("HUP")
       assert_match(/\A\d+\z/, told(socket, "RELOADING")["MONOTONIC_USEC"])
+      assert told(socket, "READY")
+      assert_equal "200", Kino::ControlClient.new(Kino::ControlPlane.address("unix://#{control}"), "").post("/reload").code
+      assert told(socket, "RELOADING"), "an operator's reload is one, too"
       assert told(socket, "READY")
       @child.signal("TERM")
       assert_equal "draining", told(socket, "STOPPING")["STATUS"]

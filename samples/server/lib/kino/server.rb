@@ -153,6 +153,14 @@ module Kino
       @certificates&.reload(@id) if running?
     end
 
+    # Opens logs and reads certificates again, as a HUP does.
+    def reload
+      return @runner.reload if @runner
+
+      reopen_logs
+      reload_certificates
+    end
+
     # Port of the first TCP address, or nil.
     def port
       addresses.find { |address| !address.unix? }&.port
@@ -244,7 +252,7 @@ module Kino
       AccessLog.check(settings)
       create_pid_file unless predecessor || part
       @id = Native.create(native_config(wanted))
-      @control&.start(@id, self) unless predecessor
+      open_control_plane unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open
       Encodings.load_all if mode == :ractor
@@ -256,8 +264,8 @@ module Kino
       Native.start(@id)
       @certificates&.watch(@id)
       if predecessor # It answers, and has its file, until this process is ready.
-        @control&.start(@id, self)
         create_pid_file
+        open_control_plane
       end
       inherited&.close
       become(:running)
@@ -268,6 +276,11 @@ module Kino
 
     def create_pid_file
       @pid_file = PidFile.create(settings[:pidfile], replaces: Launch.of_this_process.predecessor) if settings[:pidfile]
+    end
+
+    def open_control_plane
+      @control&.start(@id, self)
+      @pid_file&.lead_to(control_urls)
     end
 
     # Undoes a partial start.

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "etc"
+require "fileutils"
 
 require_relative "../errors"
 
@@ -15,6 +16,18 @@ module Kino
     # Writes the file. Raises PidFileError if another process has it, except the one with the pid +replaces+, or it cannot
     # be written.
     def self.create(path, replaces: nil) = new(path, replaces).tap(&:create)
+
+    # The file beside it with the addresses of the control plane; see ControlAddress.
+    def self.control_path(path) = "#{path}.control"
+
+    def self.running?(pid)
+      Process.kill(0, pid)
+      true
+    rescue Errno::EPERM
+      true
+    rescue Errno::ESRCH, RangeError
+      false
+    end
 
     def initialize(path, replaces = nil)
       @path = path
@@ -37,9 +50,24 @@ module Kino
       refuse(e.message.sub(/ @ .*/, ""))
     end
 
+    # Writes the addresses of the control plane beside the file, one on each line; without one, removes what a process that has
+    # been killed left there. Raises PidFileError.
+    def lead_to(addresses)
+      place = PidFile.control_path(@path)
+      FileUtils.rm_f(place)
+      File.write(place, "#{addresses.join("\n")}\n", flags: File::WRONLY | File::CREAT | File::EXCL, perm: 0o644) unless addresses.empty?
+    rescue SystemCallError => e
+      raise PidFileError, "cannot write #{place}, which belongs to the pidfile: #{e.message.sub(/ @ .*/, "")}"
+    end
+
     # Removes the file if it still is that of this process.
     def remove
-      locked(0) { |file| File.unlink(@path) if file.read.to_i == Process.pid }
+      locked(0) do |file|
+        next unless file.read.to_i == Process.pid
+
+        FileUtils.rm_f(PidFile.control_path(@path))
+        File.unlink(@path)
+      end
     rescue SystemCallError, PidFileError
       nil
     end
@@ -70,22 +98,13 @@ module Kino
 
     # "pid 12 (puma)", if that process runs and is older than the file.
     def owner_of(file, pid)
-      return if [0, Process.pid, @replaces].include?(pid) || !running?(pid)
+      return if [0, Process.pid, @replaces].include?(pid) || !PidFile.running?(pid)
 
       began = start_of(pid)
       return if began && began > file.mtime.to_f + TOLERANCE_SECONDS
 
       name = read("/proc/#{pid}/comm").scrub("?").gsub(/[^[:print:]]/, "")
       name.empty? ? "pid #{pid}" : "pid #{pid} (#{name})"
-    end
-
-    def running?(pid)
-      Process.kill(0, pid)
-      true
-    rescue Errno::EPERM
-      true
-    rescue Errno::ESRCH, RangeError
-      false
     end
 
     # When a process began, in seconds since the epoch; nil if the system does not tell.

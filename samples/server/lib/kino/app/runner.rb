@@ -40,6 +40,14 @@ module Kino
       @signals.push(:stop)
     end
 
+    # What a HUP does; may be called from any Thread.
+    def reload
+      @services.reloading
+      @server.reopen_logs
+      @server.reload_certificates
+      @services.ready(status)
+    end
+
     private
 
     def started
@@ -66,13 +74,6 @@ module Kino
         when :replaced then return replaced
         end
       end
-    end
-
-    def reload
-      @services.reloading
-      @server.reopen_logs
-      @server.reload_certificates
-      @services.ready(status)
     end
 
     def restart

@@ -7,8 +7,10 @@ require_relative "../config/config_file"
 require_relative "../config/settings"
 require_relative "../config/spelling"
 require_relative "client"
+require_relative "control_address"
 require_relative "control_plane"
 require_relative "tables"
+require_relative "verbs"
 
 module Kino
   # kino ctl: asks a running server, or tells it what to do.
@@ -16,23 +18,15 @@ module Kino
     # Exit statuses: what was asked for is so; it is not, or the server refused; nothing answered; the command is wrong.
     DONE, NOT_SO, UNREACHABLE, WRONG = 0, 1, 2, 3
 
-    # +path+ is asked for with POST if it is +post+.
-    Verb = Struct.new(:path, :post, :help, keyword_init: true)
-    VERBS = {
-      "stats" => Verb.new(path: "/stats", help: "print the statistics"),
-      "workers" => Verb.new(path: "/workers", help: "print what each worker does; --backtraces adds those of the main Ractor's Threads"),
-      "ready" => Verb.new(path: "/ready", help: "status 0 if the server is ready, else 1"),
-      "reload" => Verb.new(path: "/reload", post: true, help: "reopen log files and read certificates again, as HUP does"),
-      "stop" => Verb.new(path: "/stop", post: true, help: "drain in-flight requests and stop, as TERM does"),
-      "log-level" => Verb.new(path: "/log-level", post: true, help: "LEVEL: set the level of every Kino::Logger of the main Ractor")
-    }.freeze
+    VERBS = ControlVerbs::VERBS
 
     INTRODUCTION = <<~TEXT
       Usage: kino ctl [options] COMMAND
 
-      Asks the control plane of a running server, which is found by control_bind of the
-      configuration file, KINO_CONTROL_BIND or --control. The token is that of the file
-      or KINO_CONTROL_TOKEN; it is no flag, because other users see flags.
+      Asks the control plane of a running server, which is found by --control or --pidfile,
+      else by control_bind or pidfile of the configuration file, KINO_CONTROL_BIND or
+      KINO_PIDFILE. The token is that of the file or KINO_CONTROL_TOKEN; it is no flag,
+      because other users see flags.
 
       #{VERBS.map { |name, verb| "    #{name.ljust(12)}#{verb.help}" }.join("\n")}
 
@@ -47,8 +41,9 @@ module Kino
 
     # Returns the exit status.
     def run
+      @given = {}
       @wanted = parser.permute(@arguments)
-      return help if @help
+      return help if @given[:help]
 
       name, level = arguments
       verb = VERBS.fetch(name)
@@ -66,11 +61,10 @@ module Kino
     def parser
       @parser ||= OptionParser.new(INTRODUCTION) do |parser|
         parser.separator("\nOptions:")
-        parser.on("-C", "--config FILE", "configuration file (default: kino.rb, else config/kino.rb)") { |path| @config = path }
-        parser.on("--control ADDRESS", "address of the control plane: host:port or unix:///path") { |address| @address = address }
-        parser.on("--json", "print JSON: of stats and workers as it comes, of others {\"status\", \"message\"}") { @json = true }
-        parser.on("--backtraces", "with workers") { @backtraces = true }
-        parser.on("-h", "--help", "print this") { @help = true }
+        ControlVerbs::FLAGS.each do |key, flag|
+          *short, long = flag.names
+          parser.on(*short, [long, *flag.takes].join(" "), flag.help) { |value| @given[key] = value }
+        end
       end
     end
 
@@ -88,8 +82,9 @@ module Kino
         near = Spelling.nearest(name, VERBS.keys)
         raise ConfigError, "unknown command #{name}; #{near ? "did you mean #{near}?" : "there are #{VERBS.keys.join(", ")}"}"
       end
-      raise ConfigError, "log-level needs a level, such as debug" if name == "log-level" && rest.empty?
-      raise ConfigError, "#{name} takes no argument, not #{rest.join(" ")}" if rest.size > (name == "log-level" ? 1 : 0)
+      takes = VERBS[name].argument
+      raise ConfigError, "#{name} needs a level, such as debug" if takes && rest.empty?
+      raise ConfigError, "#{name} takes no argument, not #{rest.join(" ")}" if rest.size > (takes ? 1 : 0)
 
       [name, *rest]
     end
@@ -97,16 +92,12 @@ module Kino
     def path(verb, level)
       return "#{verb.path}?#{URI.encode_www_form_component(level)}" if level
 
-      @backtraces && verb.path == "/workers" ? "#{verb.path}?backtraces=1" : verb.path
+      @given[:backtraces] && verb.path == "/workers" ? "#{verb.path}?backtraces=1" : verb.path
     end
 
     def client
-      settings = Settings.new({}, file: ConfigFile.find(@config), table: Options::TABLE)
-      address = @address || settings[:control_bind]&.first
-      unless address
-        raise ConfigError, "where is the control plane? Set control_bind in the configuration file (-C FILE) or KINO_CONTROL_BIND, " \
-                           "or give --control ADDRESS"
-      end
+      settings = Settings.new({}, file: ConfigFile.find(@given[:config]), table: Options::TABLE)
+      address = ControlAddress.find(settings, address: @given[:control], pidfile: @given[:pidfile])
       ControlClient.new(ControlPlane.address(address), ControlPlane.secret(settings[:control_token]))
     end
 
@@ -114,8 +105,8 @@ module Kino
       succeeded = response.is_a?(Net::HTTPSuccess)
       body = response.body.to_s.dup.force_encoding(Encoding::UTF_8)
       if succeeded && Tables::OF.key?(name)
-        @out.puts(@json ? body : Tables.text(name, JSON.parse(body)))
-      elsif @json
+        @out.puts(@given[:json] ? body : Tables.text(name, JSON.parse(body)))
+      elsif @given[:json]
         @out.puts(JSON.generate(status: response.code.to_i, message: body.chomp))
       else
         succeeded || verb.path == "/ready" ? @out.puts(body) : complain(body.chomp)

@@ -47,8 +47,7 @@ module Kino
     end
 
     def reload
-      @server.reopen_logs
-      @server.reload_certificates
+      @server.reload
       "log files are reopened, and certificates are read again; the log says whether they can be used"
     end
   end

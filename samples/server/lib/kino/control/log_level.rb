@@ -1,11 +1,12 @@
 # frozen_string_literal: true
 
+require_relative "../config/log_levels"
 require_relative "../config/spelling"
 
 module Kino
   # Sets the level of the application's loggers while it runs.
   module LogLevel
-    NAMES = %w[debug info warn error fatal unknown].freeze
+    NAMES = LOG_LEVELS
 
     # The loggers of the main Ractor that still exist.
     @loggers = ObjectSpace::WeakMap.new

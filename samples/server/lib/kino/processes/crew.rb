@@ -151,12 +151,14 @@ module Kino
         create_pid_file unless predecessor # It has its file until this process is ready.
         @sockets = Sockets.new(wanted)
         @server.serves_at(@sockets.addresses, @desk ? @desk.addresses : [])
+        @pid_file&.lead_to(@server.control_urls)
         inherited&.close
       end
 
       def create_pid_file
         path = @settings[:pidfile] or return
         @pid_file = PidFile.create(path, replaces: Launch.of_this_process.predecessor)
+        @pid_file.lead_to(@server.control_urls)
       end
 
       def all = [*@children, *@desk&.child]

@@ -39,6 +39,12 @@ module Kino
       # As a TERM does; may be called from any Thread.
       def stop_soon = @signals.push(:stop)
 
+      # Likewise, as a HUP does.
+      def reload
+        @server.reopen_logs
+        @server.reload_certificates
+      end
+
       private
 
       # On the Thread of the orders.
@@ -57,11 +63,6 @@ module Kino
           when :stats then Log.line("stats of process #{Process.pid} #{@server.stats}")
           end
         end
-      end
-
-      def reload
-        @server.reopen_logs
-        @server.reload_certificates
       end
     end
   end
