@@ -104,9 +104,17 @@ class ModeTest < ServerTest
           STRING = "8.9.7"
         end
       end
-      puts Kino::Server.new(Rails::Application.new).mode
+      class Blog < Rails::Application
+        @instance = new
+        def self.call(env) = @instance.call(env)
+      end
+      class Around
+        def initialize(app) = @app = app
+        def call(env) = @app.call(env)
+      end
+      [Rails::Application.new, Blog, Around.new(Blog), Around.new(Blog.new)].each { |app| puts Kino::Server.new(app).mode }
     RUBY
-    assert_equal "kino: Rails 8.9.7 cannot run in Ractors; running in Threads (`kino --check` lists the reasons)\nthreaded\n", output.lines.sort.join
+    assert_equal "kino: Rails 8.9.7 cannot run in Ractors; running in Threads (`kino --check` lists the reasons)\n" * 4 + "threaded\n" * 4, output.lines.sort.join
   end
 
   # Has state of several kinds, used only by requests to /state.

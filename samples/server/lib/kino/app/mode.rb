@@ -38,7 +38,7 @@ module Kino
     # Stricter than :ractor: an app that would fail at its first request runs in Threads instead. The log has one line
     # about it; the check has the rest.
     def self.choose(app, check)
-      rails = rails_of(app) unless RactorAudit::Ask.shareable?(app)
+      rails = rails_of(app) if Class === app || !RactorAudit::Ask.shareable?(app)
       return Decision.new(:threaded, "Rails #{rails} cannot run in Ractors; running in Threads (`#{check}` lists the reasons)") if rails
 
       report = Check.report(app)
@@ -48,13 +48,13 @@ module Kino
                               "with fixes, mode :threaded removes this line")
     end
 
-    # The version of Rails if the app is a Rails application, maybe with middleware around it. It has thousands of
-    # objects that cannot be shared.
+    # The version of Rails if the app is a Rails application or its class, maybe with middleware around it. It has thousands
+    # of objects that cannot be shared.
     def self.rails_of(app)
       application = RactorAudit::Constants.find([:"", :Rails, :Application], Object)&.value or return
       objects = RactorAudit::Objects.new(RactorAudit.new, most: FEW_OBJECTS)
       objects.visit(app, "the app")
-      return unless objects.seen.any? { |object| application === object }
+      return unless [app, *objects.seen].any? { |object| application === object || Class === object && object < application }
 
       RactorAudit::Constants.find([:"", :Rails, :VERSION, :STRING], Object)&.value
     end
