@@ -169,7 +169,7 @@ class OptionSurfacesTest < ServerTest
   end
 
   # What only Server#run reads; shutdown_test.rb and processes_test.rb show the effect.
-  OF_RUNNER = %i[drain_delay process_start_timeout].freeze
+  OF_RUNNER = %i[drain_delay process_start_timeout process_timeout].freeze
 
   def test_every_option_arrives_in_the_native_server_or_is_read_by_ruby
     values = Kino::Options::SERVER.to_h { |option| [option.name, other(option)] }

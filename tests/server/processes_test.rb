@@ -225,6 +225,46 @@ class ProcessesTest < ServerTest
     stop
   end
 
+  covers :process_timeout
+  def test_a_process_without_a_sign_of_life_is_killed_and_replaced
+    start "--process-timeout", "0.5"
+    victim = pids.first
+    Process.kill("STOP", victim)
+    @child.await_line(/\(pid #{victim}\) has given no sign of life for process_timeout \(500 ms\).*is killed\n.*\(pid #{victim}\) ended with signal 9 \(KILL\)/)
+    @child.await_line(/process \d \(pid \d+\) is ready/)
+    assert_equal 1, @child.log.scan("no sign of life").size, @child.log
+    assert_served_by pids
+    stop
+  end
+
+  # A system without room for a process, until a file appears.
+  def test_a_process_that_cannot_be_forked_is_tried_again
+    start config: <<~RUBY
+      full = Module.new do
+        def fork(...)
+          raise Errno::EAGAIN if File.exist?("full")
+
+          super
+        end
+      end
+      Object.prepend(full)
+    RUBY
+    before = pids
+    File.write(File.join(directory, "full"), "")
+    Process.kill("KILL", before.first)
+    @child.await_line(/process \d cannot be started: Resource temporarily unavailable; trying again in \d\.\d s\n.*cannot be started.*trying again/)
+    assert_equal before.last(1), pids
+    assert_equal before.last.to_s, get
+    File.unlink(File.join(directory, "full"))
+    @child.await_line(/process \d \(pid \d+\) is ready/)
+    File.write(File.join(directory, "full"), "")
+    @child.signal("USR1")
+    @child.await_line(/stays as it is, and so do those after it, because its replacement cannot be started: Resource/)
+    assert_served_by pids
+    assert_equal 2, pids.size
+    stop
+  end
+
   def test_a_master_whose_processes_cannot_start_gives_up
     File.write(File.join(directory, "config.ru"), APP)
     File.write(File.join(directory, "kino.rb"), "after_fork { exit!(7) }\n")

@@ -56,6 +56,9 @@ module Kino
                        "and else 1"),
       Option.new(:process_start_timeout, :seconds, 60.0, group: :workers, range: 0.1..86_400, native: false,
                  help: "time in which a process of several must become ready (then it is killed and replaced)"),
+      Option.new(:process_timeout, :seconds, 60.0, group: :workers, range: 0.5..86_400, native: false,
+                 help: "time in which a process of several must give a sign of life (then it is killed and replaced): none of its " \
+                       "Ruby threads runs, because one keeps the GVL; waiting handlers do not matter"),
       Option.new(:concurrency, :integer, nil, group: :workers, range: 1..1024, example: 4,
                  default_text: "usable CPUs (threaded: 1)",
                  help: "maximum number of running handlers; a blocked handler frees its slot"),

@@ -4,10 +4,11 @@ module Kino
   module Processes
     # A process that the master has forked, as the master sees it: how far it is, and the pipes between the two.
     #
-    # The process writes READY when it serves. The master writes orders, one a line; the end of that pipe tells the process that
-    # the master has ended.
+    # The process writes READY when it serves, and then lines, of which ALIVE is a sign of life. The master writes orders, one a
+    # line; the end of that pipe tells the process that the master has ended.
     class Child
       READY = "ready\n"
+      ALIVE = "alive"
 
       # What the new process has of the pipes.
       Ends = Struct.new(:orders, :report)
@@ -22,6 +23,7 @@ module Kino
         @start_by = @began + seconds
         @state = :starting
         @words = []
+        @silence = 0
         @pid = fork do
           [self, *siblings].each(&:forget)
           yield Ends.new(orders, report)
@@ -43,31 +45,38 @@ module Kino
       def leaving? = @state == :leaving
       def age = Child.now - @began
 
-      # Readable when it has become ready, or has ended before; nil later.
+      # Readable when it reports something, or has ended; nil later.
       def io = (@report unless @report.closed?)
 
       # Reads its report. Returns whether it has become ready.
       def hear
-        text = @report.read_nonblock(64, exception: false)
+        text = @report.read_nonblock(4096, exception: false)
         return false if text == :wait_readable
+        return @report.close && false unless text
 
-        became = starting? && text == READY
+        @silence = 0
+        became = starting? && text.start_with?(READY)
         @state = :ready if became
-        @words = text.to_s.split("\n") unless became
-        @report.close unless text && @keeps_listening
+        @words = text.delete_prefix(became ? READY : "").split("\n") - [ALIVE]
         became
       end
 
-      # Lets #hear go on when it is ready; #take_words has what it then says.
-      def keep_listening
-        @keeps_listening = true
-      end
-
-      # Lines that #hear has read.
+      # Lines that #hear has read, except signs of life.
       def take_words
         words, @words = @words, []
         words
       end
+
+      # Whether it has given no sign of life for so many seconds. A long time between two calls counts as half of that: the master
+      # was suspended, and so was the process, perhaps.
+      def silent?(seconds, now)
+        @silence += [now - @looked_at, seconds / 2].min if @looked_at
+        @looked_at = now
+        ready? && @silence >= seconds
+      end
+
+      # When #silent? is to be called next.
+      def look_at(seconds) = (@looked_at || Child.now) + [seconds - @silence, seconds / 2].min
 
       # Sends "stop", "leave" (a stop without drain_delay), or another word that its kind of process knows.
       def order(word)
@@ -89,6 +98,7 @@ module Kino
       def kill
         @kill_at = nil
         @start_by = Float::INFINITY
+        @silence = -Float::INFINITY
         Process.kill(:KILL, @pid)
       rescue Errno::ESRCH
         nil

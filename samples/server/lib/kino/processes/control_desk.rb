@@ -49,7 +49,6 @@ module Kino
           require_relative "control_process"
           ControlProcess.new(@plane, @server.mode, @directory, ends).run
         end
-        @child.keep_listening
         @orders.each { |word| @child.order(word) }
         @child
       end

@@ -43,7 +43,7 @@ module Kino
         Process.setproctitle("kino master of #{count} processes (#{@server.urls.join(", ")})")
         # That of another program answers until this one is ready.
         fork_control unless launch.predecessor
-        count.times { |number| fork_member(number) }
+        count.times { |number| start_member(number) }
       end
 
       # Whether every process is ready.
@@ -68,8 +68,8 @@ module Kino
 
       # When #follow must be called at the latest; nil: when something happens.
       def next_at
-        limits = all.filter_map { |child| child.starting? ? child.start_by : child.kill_at&.to_f }
-        [*limits, *(@replacements.next_at unless @dismissed)].reject(&:infinite?).min
+        limits = all.filter_map { |child| limit_of(child) }
+        [*limits, *(@replacements.next_at unless @dismissed)].reject { |time| time == Float::INFINITY }.min
       end
 
       # Acts on what has happened to the processes. Yields what operators want, "reload" or "stop". Raises Error if they cannot be
@@ -82,7 +82,7 @@ module Kino
           status = child.reap
           ended(child, status) if status
         end
-        @replacements.due(Child.now).each { |number| number == ControlDesk::NUMBER ? fork_control : fork_member(number) } unless @dismissed
+        @replacements.due(Child.now).each { |number| number == ControlDesk::NUMBER ? fork_control : start_member(number) } unless @dismissed
       end
 
       def order(word)
@@ -97,7 +97,7 @@ module Kino
           @desk&.look
           child.leave("leave", yield)
         end
-        @phases = PhasedRestart.new(@children, leave) { |number| fork_member(number) }
+        @phases = PhasedRestart.new(@children, leave, &method(:fork_member))
         true
       end
 
@@ -163,6 +163,13 @@ module Kino
 
       def all = [*@children, *@desk&.child]
 
+      # If the system has no room for another process now, it is tried again.
+      def start_member(number)
+        fork_member(number)
+      rescue SystemCallError => e
+        not_forked(number, "process #{number + 1}", e)
+      end
+
       def fork_member(number)
         @server.run_hook(:before_fork, number)
         child = Child.new(number, all, @settings[:process_start_timeout]) do |ends|
@@ -180,6 +187,14 @@ module Kino
           begin_process("control process of #{count}")
           @sockets.close
         end
+      rescue SystemCallError => e
+        not_forked(ControlDesk::NUMBER, "the control process", e)
+      end
+
+      def not_forked(number, name, error)
+        delay = @replacements.ended(number, 0, Child.now)
+        Log.line("#{name} cannot be started: #{error.message}; trying again in #{delay.round(1)} s")
+        give_up(name) if !@was_complete && @replacements.quick_ends(number) >= MOST_ATTEMPTS
       end
 
       # In the new process.
@@ -199,17 +214,31 @@ module Kino
         Log.line("#{name(child)} is ready") if @was_complete && child.number != ControlDesk::NUMBER
       end
 
+      # When the time of a process must be checked.
+      def limit_of(child)
+        return child.start_by if child.starting?
+        return child.look_at(@settings[:process_timeout]) if child.ready? && child.number != ControlDesk::NUMBER
+
+        child.kill_at
+      end
+
       def check_time(child)
         now = Child.now
         if child.starting? && now >= child.start_by
-          Log.line("#{name(child)} was not ready within process_start_timeout (#{Options.fetch(:process_start_timeout).show(@settings[:process_start_timeout])}), " \
-                   "and is killed")
-          child.kill
+          kill(child, "was not ready within process_start_timeout (#{shown(:process_start_timeout)})")
         elsif child.kill_at && now >= child.kill_at
-          Log.line("#{name(child)} has not ended in time, and is killed")
-          child.kill
+          kill(child, "has not ended in time")
+        elsif child.number != ControlDesk::NUMBER && child.silent?(@settings[:process_timeout], now)
+          kill(child, "has given no sign of life for process_timeout (#{shown(:process_timeout)}), because a Thread keeps its GVL, perhaps")
         end
       end
+
+      def kill(child, reason)
+        Log.line("#{name(child)} #{reason}, and is killed")
+        child.kill
+      end
+
+      def shown(option) = Options.fetch(option).show(@settings[option])
 
       def ended(child, status)
         @desk.ended if child.number == ControlDesk::NUMBER
@@ -222,11 +251,11 @@ module Kino
         delay = @replacements.ended(child.number, child.age, Child.now)
         Log.line("#{name(child)} ended with #{ending(status)}#{" before it was ready" if child.starting?}; it is replaced" \
                  "#{" in #{delay.round(1)} s" if delay.positive?}")
-        give_up(child) if !@was_complete && @replacements.quick_ends(child.number) >= MOST_ATTEMPTS
+        give_up(name(child)) if !@was_complete && @replacements.quick_ends(child.number) >= MOST_ATTEMPTS
       end
 
-      def give_up(child)
-        raise Error, "#{name(child)} has ended #{MOST_ATTEMPTS} times in a row right after its start, so the app cannot be served; " \
+      def give_up(name)
+        raise Error, "#{name} has ended #{MOST_ATTEMPTS} times in a row right after its start, so the app cannot be served; " \
                      "the log says why"
       end
 

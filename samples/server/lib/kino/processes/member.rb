@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../app/log"
+require_relative "../app/periodic"
 require_relative "../app/signals"
 require_relative "child"
 require_relative "orders"
@@ -11,6 +12,9 @@ module Kino
     # decides about its end; a TERM or QUIT of its own only ends this process, and the master replaces it.
     class Member
       ACTIONS = { "INT" => :nothing, "USR2" => :nothing, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
+
+      # How many there are in the time after which the master takes their absence for a hang.
+      SIGNS = 4.0
 
       # +part+: the Part of it.
       def initialize(server, part)
@@ -28,7 +32,7 @@ module Kino
         # The server has descriptors of its own; with these, the sockets would stay open when it stops accepting.
         @part.addresses.each { |address| address.socket.close }
         @part.ends.report.write(Child::READY)
-        @part.ends.report.close
+        @signs = Periodic.new("kino signs of life", @server.settings[:process_timeout] / SIGNS) { show_life }
         follow
       rescue StartCancelled
         nil
@@ -46,6 +50,12 @@ module Kino
       end
 
       private
+
+      def show_life
+        @part.ends.report.write_nonblock("#{Child::ALIVE}\n", exception: false)
+      rescue SystemCallError
+        nil # the master has ended
+      end
 
       # On the Thread of the orders.
       def obey(order)

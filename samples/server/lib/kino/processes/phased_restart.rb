@@ -7,7 +7,8 @@ module Kino
     # Replaces the processes one after the other: each new one is ready before the old one is asked to leave, and has left
     # before the next one is started, so there is at most one process more than usual.
     class PhasedRestart
-      # +children+: those to be replaced. The block forks process +number+ and returns the Child; +leave+ asks one to leave.
+      # +children+: those to be replaced. The block forks process +number+, and returns the Child or raises
+      # SystemCallError; +leave+ asks one to leave.
       def initialize(children, leave, &fork)
         @left = children.sort_by(&:number)
         @leave = leave
@@ -36,6 +37,8 @@ module Kino
       def proceed
         @old = @left.shift or return Log.line("restart: all processes have been replaced")
         @fresh = @fork.call(@old.number)
+      rescue SystemCallError => e
+        give_up("cannot be started: #{e.message}")
       end
 
       # If it has crashed, the new one may not be ready yet.
@@ -45,8 +48,11 @@ module Kino
       end
 
       def fresh_ended
-        Log.line("restart: process #{@old.number + 1} stays as it is, and so do those after it, because its replacement (pid #{@fresh.pid}) " \
-                 "was not ready before it ended")
+        give_up("(pid #{@fresh.pid}) was not ready before it ended")
+      end
+
+      def give_up(reason)
+        Log.line("restart: process #{@old.number + 1} stays as it is, and so do those after it, because its replacement #{reason}")
         @old = @fresh = nil
       end
     end

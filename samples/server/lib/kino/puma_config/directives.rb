@@ -79,7 +79,7 @@ module Kino
         daemonize: "let systemd, or `nohup kino &`, run it in the background",
         idle_timeout: "kino runs until it is stopped",
         shutdown_debug: "kino logs no backtraces when it stops",
-        worker_timeout: "a worker that dies is replaced at once; no timeout ends a handler, so give its calls timeouts of their own",
+        worker_timeout: "`process_timeout`, if `processes` is set; no timeout ends a handler, so give its calls timeouts of their own",
         set_remote_address: "REMOTE_ADDR is the peer of the connection; `Rack::Request#ip` reads X-Forwarded-For behind trusted proxies",
         rack_url_scheme: "`Rack::Request#scheme` reads X-Forwarded-Proto; REMOTE_ADDR and rack.url_scheme are those of the connection",
         supported_http_methods: "every method except CONNECT reaches the app; refuse others there",
