@@ -29,6 +29,7 @@ module Kino
         @sockets = Sockets.new(plane.to_bind, option: "--control-bind")
         plane.to_bind = @sockets.addresses
         @directory = Dir.mktmpdir("kino", Dir.tmpdir.size > LONGEST_DIRECTORY ? "/tmp" : Dir.tmpdir)
+        @facts = [server.processes, 0]
         @orders = []
       end
 
@@ -47,7 +48,7 @@ module Kino
         @child = Child.new(NUMBER, siblings, START_SECONDS) do |ends|
           yield
           require_relative "control_process"
-          ControlProcess.new(@plane, @server.mode, @directory, ends).run
+          ControlProcess.new(@plane, @server.mode, @directory, ends, @facts).run
         end
         @orders.each { |word| @child.order(word) }
         @child
@@ -60,6 +61,7 @@ module Kino
 
       # "serving" or "draining", and the facts that the numbers do not tell.
       def show(phase, configured, replaced)
+        @facts = [configured, replaced]
         @orders = ["facts #{configured} #{replaced}", phase]
         @orders.each { |word| @child&.order(word) }
       end

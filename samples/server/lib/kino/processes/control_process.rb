@@ -21,14 +21,16 @@ module Kino
       RELOAD = "reload"
       STOP = "stop"
 
-      # +plane+: a ControlPlane whose addresses have sockets. +directory+: where the processes answer.
-      def initialize(plane, mode, directory, ends)
+      # +plane+: a ControlPlane whose addresses have sockets. +directory+: where the processes answer. +facts+: how many there should
+      # be, and how many have been replaced.
+      def initialize(plane, mode, directory, ends, facts)
         @plane = plane
         @mode = mode
         @directory = directory
         @ends = ends
         @collection = Collection.new(directory)
         @lock = Mutex.new # of @collection
+        note(*facts)
         @signals = Signals.new(ACTIONS)
       end
 
