@@ -56,6 +56,7 @@ module Kino
       @settings = settings || Settings.new(options.except(*Hooks::NAMES), defaults: EMBEDDED_DEFAULTS)
       decision = Mode.decide(@settings[:mode], app, check: check_command)
       @mode = decision.mode
+      hooks = { **hooks, after_boot: [*Hooks.list(hooks[:after_boot]), decision.after_boot] } if decision.after_boot
       @hooks = Hooks.of(hooks, @settings.hooks, @mode)
       @processes = Processes.number(@settings, @mode)
       @remarks = [decision.remark, Topology.settle(@settings, @mode, @processes)].compact

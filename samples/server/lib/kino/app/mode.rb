@@ -8,12 +8,18 @@ module Kino
   module Mode
     # The mode for +app+, :ractor or :threaded, and what the log says about it: why :auto did not choose :ractor, or
     # which requests can fail in :ractor mode.
-    Decision = Struct.new(:mode, :remark)
+    # +after_boot+ is called as that hook is, or nil.
+    Decision = Struct.new(:mode, :remark, :after_boot)
     # Enough to get through middleware.
     FEW_OBJECTS = 1000
 
+    # Gems that prepare the apps of a framework for Ractors: each responds to #decide(wanted, app) with a Decision, or nil for
+    # an app that it leaves to the others. In the main Ractor.
+    def self.adapters = @adapters ||= []
+
     # +check+ is the command that says more about this app.
     def self.decide(wanted, app, check: "kino --check")
+      adapters.each { |adapter| adapter.decide(wanted, app)&.then { |decision| return decision } }
       case wanted
       when :threaded then Decision.new(:threaded)
       when :ractor then require_ractors(app, check)

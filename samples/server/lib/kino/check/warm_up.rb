@@ -16,11 +16,12 @@ module Kino
       # The body is read up to this size; a stream may never end.
       BODY_BYTES = 1 << 20
 
-      def self.of(app, path, shareable:, timeout: TIMEOUT_SECONDS)
+      # The block is called first, in that process.
+      def self.of(app, path, shareable:, timeout: TIMEOUT_SECONDS, &prepare)
         return new(path, "skipped" => "Ractors cannot share the app") unless shareable
         return new(path, "skipped" => "this system cannot fork") unless Process.respond_to?(:fork)
 
-        new(path, in_child(timeout) { in_ractor(app, path) })
+        new(path, in_child(timeout) { in_ractor(app, path, &prepare) })
       end
 
       # What the block returns in a forked process, or why there is no result.
@@ -81,6 +82,7 @@ module Kino
       end
 
       def self.in_ractor(app, path)
+        yield if block_given?
         Encodings.load_all
         ractor = Ractor.new(app, path) { |shared, target| Kino::Check::WarmUp.request(shared, target) }
         ractor.respond_to?(:value) ? ractor.value : ractor.take
