@@ -1,0 +1,43 @@
+# frozen_string_literal: true
+
+require "kino/errors"
+
+require_relative "main_ractor"
+require_relative "probe"
+
+module KinoRails
+  # Changes to Rails and its libraries without which they cannot serve from Ractors: an allow list. Each repair is a module
+  # with
+  #
+  # UPSTREAM::  the change after which it will not be needed
+  # needed?     whether what is loaded needs it, found by trying
+  # apply       which changes only what its name says
+  module Repairs
+    # Makes a value shareable that is one of a class's or module's instance variables; returns whether it was not.
+    def self.share_variable(owner, name)
+      return false if Ractor.shareable?(owner.instance_variable_get(name))
+
+      Ractor.make_shareable(owner.instance_variable_get(name))
+      true
+    end
+
+    def self.apply(repairs) = repairs.each { |repair| repair.apply if repair.needed? }
+
+    # When the gem is loaded: before the files of Action Pack are.
+    def self.early = apply([DefinedMethods])
+
+    # Before Rails loads classes with callbacks.
+    def self.before_classes = apply([CallbackConditions])
+
+    # When the application has been loaded.
+    def self.before_sharing
+      apply([LoggerDevice, Translations, RememberedValues, ParameterWrapping, MessageFormats, OpenSSLMethods, TempfileOperators,
+             Sanitizers])
+    end
+
+    # ractorize! has frozen the application.
+    def self.after_sharing = apply([ClassState, PlainConstants, ClassVariables, DatabaseHooks])
+  end
+end
+
+Dir[File.join(__dir__, "repairs", "*.rb")].each { |file| require file }
