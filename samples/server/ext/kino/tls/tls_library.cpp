@@ -23,8 +23,15 @@ constexpr char file_name[] = "kino_tls.so";
 
 // RTLD_DEEPBIND: BoringSSL finds its own symbols first, even if Ruby's openssl has loaded others of the same names.
 // Sanitizers refuse it; their programs contain no OpenSSL.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KINO_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define KINO_SANITIZED 1
+#endif
+#endif
 constexpr int isolated() {
-#if defined(RTLD_DEEPBIND) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(RTLD_DEEPBIND) && !defined(KINO_SANITIZED)
   return RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
 #else
   return RTLD_NOW | RTLD_LOCAL;
