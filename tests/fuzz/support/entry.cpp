@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+//
+// What libFuzzer calls.
+
+#define DOCTEST_CONFIG_IMPLEMENT
+#include "target.hpp"
+
+#include "../../support/captured_log.hpp"
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <iostream>
+
+namespace {
+
+[[noreturn]] void stop(doctest::AssertData const& failed) {
+  std::cerr << failed.m_file << ":" << failed.m_line << ": this is not so: " << failed.m_expr << " (" << failed.m_decomp
+            << ")\n";
+  std::abort();
+}
+
+// The server has a line for every mistake of a client, which would bury the report of a failure.
+void discard_log() {
+  if (!kino::server::log().start()) std::abort();
+  auto& process = *log_process_of(kino::server::log()).load();
+  log_descriptor_of(log_file_of(log_writer_of(process))) = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* bytes, std::size_t length) {
+  static auto& assertions = *new doctest::Context;
+  static bool const once = [] {
+    assertions.setAsDefaultForAssertsOutOfTestCases();
+    assertions.setAssertHandler([](doctest::AssertData const& made) {
+      if (made.m_failed) stop(made);
+    });
+    discard_log();
+    return true;
+  }();
+  static_cast<void>(once);
+  fuzz::run_one({reinterpret_cast<char const*>(bytes), length});
+  return 0;
+}
