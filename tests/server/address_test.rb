@@ -30,6 +30,45 @@ class AddressTest < ServerTest
     end
   end
 
+  # As root, for another user, as a server for a proxy's user would.
+  def test_a_unix_socket_has_the_owner_and_group_given_in_its_address
+    require "etc"
+    owner = Process.uid.zero? ? Etc.getpwnam("nobody") : Etc.getpwuid
+    group = Etc.getgrgid(owner.gid)
+    path = File.join(directory, "socket")
+    { "user=#{owner.name}&group=#{group.name}&mode=0620" => [owner.uid, group.gid, 0o620],
+      "group=#{group.gid}&mode=600" => [Process.uid, group.gid, 0o600] }.each do |description, expected|
+      server = start("unix://#{path}?#{description}")
+      stat = File.stat(path)
+      assert_equal expected, [stat.uid, stat.gid, stat.mode & 0o777]
+      server.shutdown
+    end
+    error = assert_raises(Kino::ConfigError) { start("unix://#{path}?user=no-such-user-here") }
+    assert_match(/this system has no user no-such-user-here/, error.message)
+    refute_path_exists path
+  end
+
+  def test_what_describes_no_file_is_refused
+    ["", "mode=", "mode=8888", "user=", "user=a b", "owner=a", "mode=600&mode=600", "mode=600&", "group=../x", "user=-n"].each do |description|
+      error = assert_raises(Kino::ConfigError, description) { start("unix:///tmp/kino-test?#{description}") }
+      assert_match(/mode=0660&user=NAME&group=NAME/, error.message)
+    end
+  end
+
+  covers :reuse_port
+  def test_with_reuse_port_several_servers_listen_on_one_address
+    first = serve(Apps::Basic.new, :threaded, workers: 1, reuse_port: true)
+    second = serve(Apps::Basic.new, :threaded, workers: 1, reuse_port: true, port: first.port)
+    assert_equal first.port, second.port
+    eventually("both are reached") do
+      Client.open(first.port) { |client| assert_equal "hello", client.get("/").body }
+      [first, second].all? { |server| server.stats[:served].positive? }
+    end
+    first.shutdown
+    10.times { Client.open(second.port) { |client| assert_equal "hello", client.get("/").body } }
+    assert_raises(Kino::BindError) { serve(Apps::Basic.new, :threaded, workers: 1, port: second.port) }
+  end
+
   def test_an_abstract_unix_socket_has_no_file_and_one_owner
     skip "only Linux has abstract sockets" unless RUBY_PLATFORM.include?("linux")
 

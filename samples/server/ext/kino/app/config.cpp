@@ -33,6 +33,7 @@ template <class Visitor>
 void each_setting(config& of, Visitor&& visit) {
   limits& each = of.http.connection;
   visit("binds", of.http.binds);
+  visit("reuse_port", of.http.reuse_port);
   visit("io_threads", of.http.io_threads, 1);
   visit("max_connections", each.max_connections, 1);
   visit("max_header_size", each.max_header_size, 1, tuning::most_header_size);
@@ -46,6 +47,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("rate_grace", each.rate_grace);
   visit("stream_body", of.http.stream_body);
   visit("trusted_proxies", of.http.trusted_proxies);
+  visit("forwarded_headers", of.http.forwarded);
   visit("proxy_protocol", of.http.proxy_protocol);
   visit("http2", of.http.http2);
   visit("max_concurrent_streams", each.max_concurrent_streams, 1);
@@ -94,6 +96,9 @@ public:
   }
   void operator()(char const* name, clock::duration value) {
     put(name, kino::protect(held_, [value] { return DBL2NUM(std::chrono::duration<double>(value).count()); }));
+  }
+  void operator()(char const* name, forwarded_headers which) {
+    put(name, kino::protect(held_, [which] { return ID2SYM(rb_intern(name_of(which))); }));
   }
   void operator()(char const* name, std::vector<std::string> const& list) {
     VALUE const all = kino::protect(held_, [] { return rb_ary_new(); });

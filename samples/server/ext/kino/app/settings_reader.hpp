@@ -96,6 +96,15 @@ public:
     VALUE const value = (*this)[name];
     if (!NIL_P(value)) into = RTEST(value);
   }
+  void read(char const* name, forwarded_headers& into) const {
+    VALUE const value = (*this)[name];
+    if (NIL_P(value)) return;
+    std::string const given = text(kino::protect(held_, [value] { return rb_obj_as_string(value); }));
+    for (auto const which : {forwarded_headers::none, forwarded_headers::x_forwarded, forwarded_headers::forwarded}) {
+      if (given == name_of(which)) return static_cast<void>(into = which);
+    }
+    throw std::invalid_argument(std::string("kino: ") + name + " is none, x_forwarded or forwarded, not " + given);
+  }
   void read(char const* name, std::vector<bind_address>& into) const {
     if (!NIL_P((*this)[name])) into = binds(name);
   }
@@ -138,6 +147,8 @@ private:
     one.read("path", made.path);
     one.read("tls", made.tls);
     one.read("mode", made.mode);
+    one.read("user", made.user);
+    one.read("group", made.group);
     one.read("socket", made.socket);
     if (made.host.empty() == made.path.empty()) throw std::invalid_argument("kino: a bind has a host or a path");
     return made;

@@ -40,6 +40,9 @@ struct bind_address {
   std::string path;
   /// Permissions of the path's file; none: determined by the umask.
   std::optional<unsigned> mode = std::nullopt;
+  /// The file's owner and group, as numbers; none: those of this process.
+  std::optional<unsigned> user = std::nullopt;
+  std::optional<unsigned> group = std::nullopt;
   /// Whether its connections are encrypted; then options::tls is set.
   bool tls = false;
   /// A descriptor of a socket that listens there already, which the listener duplicates; none: it opens one.
@@ -125,11 +128,30 @@ inline constexpr std::chrono::seconds linger{2};
 inline constexpr std::chrono::milliseconds half_close_grace{100};
 }  // namespace tuning
 
+/// The header fields in which proxies describe the client of a request.
+enum class forwarded_headers : std::uint8_t {
+  none,
+  x_forwarded,  ///< X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Port
+  forwarded,    ///< Forwarded (RFC 7239)
+};
+
+/// What the option calls them.
+constexpr char const* name_of(forwarded_headers which) {
+  switch (which) {
+    case forwarded_headers::x_forwarded: return "x_forwarded";
+    case forwarded_headers::forwarded: return "forwarded";
+    case forwarded_headers::none: break;
+  }
+  return "none";
+}
+
 class observer;
 class temporary_files;
 
 struct options {
   std::vector<bind_address> binds;
+  /// Whether other sockets may listen on the same TCP addresses, if they allow it, too (SO_REUSEPORT).
+  bool reuse_port = false;
   limits connection;
   unsigned io_threads = 1;
   /// The requests that reach the handler before their body: see streamed_bodies.
@@ -140,6 +162,8 @@ struct options {
   std::shared_ptr<observer> observes;
   /// The networks of proxies that are believed when they say for whom they ask; see ip_networks.
   std::vector<std::string> trusted_proxies;
+  /// Those of their header fields that are believed.
+  forwarded_headers forwarded = forwarded_headers::x_forwarded;
   /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
   bool proxy_protocol = false;
   /// Whether clients may speak HTTP/2; see http2_maker.

@@ -19,6 +19,13 @@ bool exchange::begin() noexcept {
   return true;
 }
 
+void exchange::find_origin() {
+  if (!pool_.believes_) return;
+  if (!origin_) origin_ = std::make_unique<forwarded_origin>();
+  origin_->read(head_.fields(), peer(), local().secure, *pool_.believes_);
+  has_origin_ = true;
+}
+
 bool exchange::observed() const noexcept { return pool_.observer_ != nullptr; }
 
 void exchange::report(exchange_end how) noexcept {
@@ -121,6 +128,7 @@ void exchange::released() noexcept {
   response_sink* const was = std::exchange(sink_, nullptr);
   head_.clear();
   pool_.take_memory(collected_);
+  has_origin_ = false;
   if (std::exchange(streamed_, false)) body_.reset();
   tunnel_ = gathered_ = false;
   response_.clear();

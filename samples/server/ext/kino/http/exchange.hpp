@@ -11,6 +11,7 @@
 #include "http/body_pipe.hpp"
 #include "http/body_spool.hpp"
 #include "http/cancellation.hpp"
+#include "http/forwarded.hpp"
 #include "http/observer.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
@@ -70,6 +71,11 @@ public:
   /// The two ends of the connection, as text.
   [[nodiscard]] endpoint const& peer() const { return sink_->peer(); }
   [[nodiscard]] endpoint const& local() const { return sink_->local(); }
+  /// What trusted proxies say of the request's client; null: no proxy is believed, or the head is not complete.
+  [[nodiscard]] forwarded_origin const* origin() const { return has_origin_ ? origin_.get() : nullptr; }
+  /// The client of the request, and whether it uses HTTPS: those of `origin`, else those of the connection.
+  [[nodiscard]] endpoint const& client() const { return has_origin_ ? origin_->client() : peer(); }
+  [[nodiscard]] bool secure() const { return has_origin_ ? origin_->secure() : local().secure; }
   /// When the request was complete, or complete enough to be handled.
   [[nodiscard]] clock::time_point ready_at() const { return ready_at_; }
 
@@ -127,6 +133,8 @@ public:
 
   /// The request, which the I/O thread fills in before it hands the exchange over.
   [[nodiscard]] request& head() { return head_; }
+  /// Finds `origin` once the fields of the head are complete. Throws std::bad_alloc.
+  void find_origin();
   /// The handler gets the request before its body, which then goes through `body`; otherwise it is collected.
   void stream_body() { streamed_ = true; }
   /// Counts bytes of the body that have been received; the I/O thread.
@@ -176,6 +184,8 @@ private:
   request head_;
   body_pipe body_;
   body_spool collected_;
+  std::unique_ptr<forwarded_origin> origin_;  // kept for the next use
+  bool has_origin_ = false;
   bool streamed_ = false;
   bool tunnel_ = false;  // then streamed_, too
   bool gathered_ = false;
@@ -211,11 +221,12 @@ public:
   };
   using owner = std::unique_ptr<exchange_pool, closer>;
 
-  /// `files` creates the file; null: in the default directory. `observes` may be null.
+  /// `files` creates the file; null: in the default directory. `observes` may be null, and so may `believes`, which outlives
+  /// the owner.
   [[nodiscard]] static owner make(std::shared_ptr<temporary_files const> files = nullptr,
-                                  std::shared_ptr<observer> observes = nullptr) {
+                                  std::shared_ptr<observer> observes = nullptr, forwarding_policy const* believes = nullptr) {
     if (!files) files = std::make_shared<temporary_files>();
-    return owner(new exchange_pool(std::move(files), std::move(observes)));
+    return owner(new exchange_pool(std::move(files), std::move(observes), believes));
   }
   /// An exchange whose response goes to `sink`, which must be kept until the exchange releases it.
   [[nodiscard]] exchange& acquire(response_sink& sink);
@@ -227,8 +238,9 @@ public:
 private:
   friend class exchange;
 
-  exchange_pool(std::shared_ptr<temporary_files const> files, std::shared_ptr<observer> observes) noexcept
-      : spool_(std::move(files)), observer_(std::move(observes)) {}
+  exchange_pool(std::shared_ptr<temporary_files const> files, std::shared_ptr<observer> observes,
+                forwarding_policy const* believes) noexcept
+      : spool_(std::move(files)), observer_(std::move(observes)), believes_(believes) {}
   ~exchange_pool();
   [[nodiscard]] exchange& next();
   void recycle(exchange& done) noexcept;
@@ -239,6 +251,7 @@ private:
   kino::fork_mark const born_;
   spool_file spool_;
   std::shared_ptr<observer> const observer_;
+  forwarding_policy const* const believes_;
   exchange* ready_ = nullptr;  // the I/O thread's own
   std::atomic<exchange*> returned_{nullptr};
   std::atomic<std::size_t> alive_{1};  // exchanges, and one for the owner

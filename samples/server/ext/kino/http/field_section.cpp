@@ -23,7 +23,25 @@ static_assert(tuning::most_header_size < UINT32_MAX / 2);
   return folded_name(name) == folded_name(known);
 }
 
+constexpr std::string_view forwarded_prefix = "x-forwarded-";
+
+// A field whose name begins with forwarded_prefix.
+known_field identify_forwarded(std::string_view name) {
+  std::string_view const what = name.substr(forwarded_prefix.size());
+  auto const is = [what](std::string_view known) { return same(what, known); };
+  if (is("for")) return known_field::x_forwarded_for;
+  if (is("host")) return known_field::x_forwarded_host;
+  if (is("port")) return known_field::x_forwarded_port;
+  if (is("proto")) return known_field::x_forwarded_proto;
+  if (is("scheme") || is("ssl")) return known_field::x_forwarded_scheme;
+  return known_field::forwarding;
+}
+
 known_field identify(std::string_view name) {
+  if (name.size() > forwarded_prefix.size() && (name.front() == 'x' || name.front() == 'X') &&
+      same(name.substr(0, forwarded_prefix.size()), forwarded_prefix)) {
+    return identify_forwarded(name);
+  }
   auto const is = [name](std::string_view known) { return same(name, known); };
   switch (name.size()) {
     case 2: return is("te") ? known_field::te : known_field::other;
@@ -32,6 +50,9 @@ known_field identify(std::string_view name) {
       if (is("cookie")) return known_field::cookie;
       return is("expect") ? known_field::expect : known_field::other;
     case 7: return is("upgrade") ? known_field::upgrade : known_field::other;
+    case 9:
+      if (is("forwarded")) return known_field::forwarded;
+      return is("x-real-ip") || is("client-ip") ? known_field::forwarding : known_field::other;
     case 10: return is("connection") ? known_field::connection : known_field::other;
     case 12: return is("content-type") ? known_field::content_type : known_field::other;
     case 14: return is("content-length") ? known_field::content_length : known_field::other;

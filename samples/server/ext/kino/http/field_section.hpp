@@ -22,10 +22,17 @@ enum class known_field : std::uint8_t {
   content_type,
   cookie,
   expect,
+  forwarded,
+  forwarding,  ///< Another one in which proxies describe a client: X-Forwarded-*, X-Real-IP, Client-IP.
   host,
   te,
   transfer_encoding,
   upgrade,
+  x_forwarded_for,
+  x_forwarded_host,
+  x_forwarded_port,
+  x_forwarded_proto,
+  x_forwarded_scheme,  ///< One that says the same as x_forwarded_proto: X-Forwarded-Scheme or X-Forwarded-Ssl.
 };
 
 /// A field_section is the list of fields in the header or in the trailers of a message: names and values as they were sent, in the order

@@ -147,6 +147,7 @@ bool http1_protocol::begin_request() {
 }
 
 rejection http1_protocol::on_head() {
+  current_->find_origin();
   request const& head = current_->head();
   most_queued_ = pipeline_.attach(*current_);
   if (most_queued_ == 0) {

@@ -102,6 +102,7 @@ rejection http2_protocol::finish_head(exchange& to, bool end) {
   if (auto bad = request_target::parse(method, text_of(head, state.pseudo.target), target)) return bad;
   head.set_target(target);
   if (auto bad = head.finish()) return bad;
+  to.find_origin();
   head.unknown_length = !end && !head.content_length;
   if (!head.has_body()) return {};
   if (auto too_large = begin_body(to, shared_)) return too_large;

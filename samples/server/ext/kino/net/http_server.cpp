@@ -30,10 +30,10 @@ bool http_server::has_http2() noexcept { return static_cast<bool>(http2_maker())
 http_server::http_server(options const& settings, request_handler& handler, protocol::maker speaks)
     : settings_(settings),
       streamed_(settings.stream_body),
+      believes_{settings.forwarded, ip_networks(settings.trusted_proxies)},
       handler_(handler),
       speaks_(std::move(speaks)),
-      http2_(settings.http2 ? http2_maker() : nullptr),
-      trusted_(settings.trusted_proxies) {
+      http2_(settings.http2 ? http2_maker() : nullptr) {
   for (unsigned i = 0; i < std::max(1u, settings_.io_threads); ++i) {
     threads_.push_back(std::make_unique<io_thread>(*this));
   }
@@ -148,7 +148,7 @@ void http_server::accepted(std::unique_ptr<transport> client, endpoint peer, end
 }
 
 bool http_server::trusts(endpoint const& client) const noexcept {
-  return !trusted_.empty() && trusted_.contain(client.address);
+  return !believes_.trusted.empty() && believes_.trusted.contain(client.address);
 }
 
 void http_server::connection_closed(bool was_live) noexcept {

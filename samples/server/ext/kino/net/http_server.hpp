@@ -4,9 +4,9 @@
 
 #pragma once
 
-#include "base/ip_address.hpp"
 #include "base/options.hpp"
 #include "http/exchange.hpp"
+#include "http/forwarded.hpp"
 #include "http/protocol.hpp"
 #include "http/request_handler.hpp"
 #include "http/streamed_bodies.hpp"
@@ -77,6 +77,8 @@ public:
 
   [[nodiscard]] options const& settings() const { return settings_; }
   [[nodiscard]] streamed_bodies const& streamed() const { return streamed_; }
+  /// Which header fields of proxies are believed; null: none.
+  [[nodiscard]] forwarding_policy const* believes() const { return believes_.decides() ? &believes_ : nullptr; }
   [[nodiscard]] request_handler& handler() { return handler_; }
   [[nodiscard]] std::unique_ptr<protocol> make_protocol(protocol_context const& shared, protocol::host& connection,
                                                         transport& to) const {
@@ -118,12 +120,12 @@ private:
 
   options const settings_;
   streamed_bodies const streamed_;
+  forwarding_policy const believes_;
   request_handler& handler_;
   protocol::maker const speaks_;
   protocol::maker const http2_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::unique_ptr<tls_acceptor> tls_;
-  ip_networks const trusted_;
   std::unique_ptr<proxy_acceptor> proxies_;  // null without options::proxy_protocol
   std::vector<std::unique_ptr<listener>> listeners_;
   std::optional<notice> listeners_notice_;  // to start, resume or stop

@@ -30,7 +30,7 @@ void name_this_thread() noexcept {
 io_thread::io_thread(http_server& http)
     : http_(http),
       work_(context_.get_executor()),
-      exchanges_(exchange_pool::make(http.settings().files, http.settings().observes)),
+      exchanges_(exchange_pool::make(http.settings().files, http.settings().observes, http.believes())),
       shared_{http.settings().connection, http.streamed(), http.handler(), *exchanges_, deadlines_, http.drains(),
               http.http2()} {}
 

@@ -109,6 +109,11 @@ void listener::bind_tcp() {
   int const socket = socket_.native_handle();
   int const on = 1;
   ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+#ifdef SO_REUSEPORT
+  if (http_.settings().reuse_port && ::setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+    fail("share the port of", errno);
+  }
+#endif
   if (::bind(socket, found->ai_addr, found->ai_addrlen) != 0) fail("listen on", errno);
 }
 
@@ -152,12 +157,23 @@ void listener::bind_local() {
   if (::bind(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
     fail("listen on", errno);
   }
-  // Clients cannot connect before `listen`, so none connects with wider permissions.
-  if (where_.mode && ::chmod(where_.path.c_str(), static_cast<mode_t>(*where_.mode)) != 0) {
-    int const error = errno;
-    ::unlink(where_.path.c_str());
-    fail("set the mode of", error);
+  if (!where_.abstract()) set_permissions();
+}
+
+// Clients cannot connect before `listen`, so none connects with wider permissions.
+void listener::set_permissions() {
+  char const* const path = where_.path.c_str();
+  char const* what = nullptr;
+  bool const owned = where_.user || where_.group;
+  if (owned && ::chown(path, where_.user.value_or(static_cast<uid_t>(-1)), where_.group.value_or(static_cast<gid_t>(-1))) != 0) {
+    what = "set the owner of";
+  } else if (where_.mode && ::chmod(path, static_cast<mode_t>(*where_.mode)) != 0) {
+    what = "set the mode of";
   }
+  if (!what) return;
+  int const error = errno;
+  ::unlink(path);
+  fail(what, error);
 }
 
 void listener::stop() noexcept {

@@ -24,7 +24,7 @@ class io_thread;
 /// Errors while accepting are logged, and accepting is retried later; they never end the process. If
 /// the process has no descriptor left, clients get 503 through a reserved one.
 ///
-/// The caller must remove the file of a Unix socket, before and after. The file has its mode before
+/// The caller must remove the file of a Unix socket, before and after. The file has its mode and owner before
 /// a client can connect.
 ///
 /// Threads: constructor and destructor: any; the rest: `home`.
@@ -48,6 +48,7 @@ private:
   void take(int socket);
   void bind_tcp();
   void bind_local();
+  void set_permissions();
   void find_address();
   void fail(char const* doing, int error) const;
   void wait() noexcept;

@@ -193,9 +193,9 @@ void log_format::append_field(line_buffer& line, piece const& next, exchange_rep
     case log_field::queue_time:
       return out.seconds(report.ready, report.taken == clock::time_point{} ? answered : report.taken);
     case log_field::receive_time: return out.seconds(report.started, report.ready);
-    case log_field::remote_addr: return out.text(report.subject.peer().address);
+    case log_field::remote_addr: return out.text(report.subject.client().address);
     case log_field::remote_port: {
-      std::string const& port = report.subject.peer().port;
+      std::string const& port = report.subject.client().port;
       if (port.empty()) return out.absent();
       line += port;
       return;
@@ -208,7 +208,7 @@ void log_format::append_field(line_buffer& line, piece const& next, exchange_rep
       return out.text(is_request_id(id) ? id : std::string_view());
     }
     case log_field::response_bytes: return out.number(report.response_bytes);
-    case log_field::scheme: return out.text(report.subject.local().secure ? "https" : "http");
+    case log_field::scheme: return out.text(report.subject.secure() ? "https" : "http");
     case log_field::status: {
       bool const tinted = color_ && !json_;
       if (tinted) line += color_of(status_of(report));

@@ -145,7 +145,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, upgrade_offers offer
   bool const measured = head.unknown_length && !from.streamed();
   char length[20];
   VALUE const input = head.has_body() ? rack_input::make(held, at) : empty_rack_input::shared();
-  bool const secure = from.local().secure;
+  bool const secure = from.secure();
   std::string_view const default_port = secure ? "443" : "80";
   table entries;
   entries.add(key("REQUEST_METHOD"), head.method());
@@ -160,10 +160,11 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, upgrade_offers offer
     entries.add(key("SERVER_PORT"), head.host_port().empty() ? default_port : head.host_port());
   }
   entries.add(key("SERVER_PROTOCOL"), version_text(head.version));
-  entries.add(key("REMOTE_ADDR"), from.peer().address);
-  if (!from.peer().port.empty()) entries.add(key("REMOTE_PORT"), from.peer().port);
+  entries.add(key("REMOTE_ADDR"), from.client().address);
+  if (!from.client().port.empty()) entries.add(key("REMOTE_PORT"), from.client().port);
   entries.add(key("rack.url_scheme"), *values_.find(secure ? "https" : "http"));
-  if (secure) add_security(entries, from.peer());
+  if (secure) entries.add(key("HTTPS"), *values_.find("on"));
+  if (from.peer().certificate) add_certificate(entries, *from.peer().certificate);
   entries.add(key("rack.input"), input);
   entries.add(key("rack.hijack?"), Qtrue);
   entries.add(key("kino.request"), rack_request::make(at));
@@ -177,10 +178,15 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, upgrade_offers offer
                 std::string_view(length, static_cast<std::size_t>(end - length)));
   }
   field_section const& fields = head.fields();
+  forwarded_origin const* const origin = from.origin();
   bool has_host = false;
   for (field_section::field const& one : fields.all()) {
     if (one.repeated || (measured && one.known == known_field::transfer_encoding)) continue;
     if (entries.full()) entries.flush_into(hash);
+    if (auto const shown = origin ? origin->shown(one.known) : std::nullopt) {
+      if (!shown->empty()) entries.add(key_of(held, at, fields, one), *shown);
+      continue;
+    }
     has_host |= one.known == known_field::host;
     entries.add(key_of(held, at, fields, one),
                 one.known == known_field::host ? new_string(head.host()) : value_of(fields, one));
@@ -203,11 +209,8 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, upgrade_offers offer
 }
 
 // Raises.
-void rack_env::add_security(table& entries, endpoint const& client) {
+void rack_env::add_certificate(table& entries, client_certificate const& certificate) {
   auto const key = [this](std::string_view name) { return *keys_.find(name); };
-  entries.add(key("HTTPS"), *values_.find("on"));
-  if (!client.certificate) return;
-  client_certificate const& certificate = *client.certificate;
   entries.add(key("SSL_CLIENT_VERIFY"), *values_.find(certificate.pem.empty() ? "NONE" : "SUCCESS"));
   if (certificate.pem.empty()) return;
   entries.add(key("SSL_CLIENT_CERT"), certificate.pem);

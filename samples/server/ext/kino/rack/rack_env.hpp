@@ -46,7 +46,7 @@ private:
   class table;
   VALUE filled(gvl const& held, worker_context& at, upgrade_offers offered);
   VALUE key_of(gvl const& held, worker_context& at, field_section const& fields, field_section::field const& one);
-  void add_security(table& entries, endpoint const& client);
+  void add_certificate(table& entries, client_certificate const& certificate);
 
   kino::frozen_string_cache keys_;
   kino::frozen_string_cache values_;

@@ -25,14 +25,20 @@ module Kino
                  default_text: "RACK_ENV stays as it is",
                  help: "RACK_ENV while the app is loaded and served; in the configuration file, it applies unless RACK_ENV is set"),
       Option.new(:bind, :addresses, "127.0.0.1", group: :listening, flag: "-b", native: false,
-                 help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or " \
-                       "unix://@name; with https:// or http:// in front, it speaks TLS or not, without them it does if tls is set; " \
+                 help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660&user=NAME&group=NAME " \
+                       "or unix://@name; with https:// or http:// in front, it speaks TLS or not, without them it does if tls is set; " \
                        "may be repeated"),
       Option.new(:port, :integer, 9292, group: :listening, range: 0..65_535, flag: "-p", native: false,
                  help: "port for addresses without one; 0 lets the system choose (the default when embedded)"),
+      Option.new(:reuse_port, :boolean, false, group: :listening,
+                 help: "other servers that set it, too, may listen on the same TCP addresses at the same time (SO_REUSEPORT): the system " \
+                       "spreads new connections over them"),
       Option.new(:trusted_proxies, NetworksType.new, nil, group: :listening, default_text: "none", example: ["10.0.0.0/8"],
                  help: "networks of proxies that are believed when they say whose requests they forward: addresses, CIDRs, loopback " \
                        "(Unix sockets, too) or private; may be repeated"),
+      Option.new(:forwarded_headers, :choice, :x_forwarded, group: :listening, range: %i[x_forwarded forwarded none],
+                 help: "header fields of trusted_proxies that name the client: X-Forwarded-For, -Proto, -Host and -Port, or " \
+                       "Forwarded (RFC 7239), which others cannot send then; without trusted_proxies, all reach the app and change nothing"),
       Option.new(:proxy_protocol, :boolean, false, group: :listening,
                  help: "connections of trusted_proxies begin with a header of the PROXY protocol, version 1 or 2, also in front of TLS; " \
                        "others have none"),

@@ -41,7 +41,7 @@ module Kino
       address = Address.parse(text, DEFAULT_PORT)
       raise ConfigError, "control_bind #{text}: the control plane does not speak TLS; write it without https://" if address.tls
 
-      address.file? && address.mode.nil? ? Address.new(path: address.path, mode: SOCKET_MODE) : address
+      address.file? && address.mode.nil? ? Address.new(path: address.path, mode: SOCKET_MODE, user: address.user, group: address.group) : address
     end
 
     # The secret that the option names; empty if there is none.

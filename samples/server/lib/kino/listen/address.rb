@@ -8,8 +8,9 @@ module Kino
   class Address
     attr_reader :host, :port, :path
 
-    # Permissions of a Unix socket's file; nil: determined by the umask.
-    attr_reader :mode
+    # The file of a Unix socket: its permissions, nil: determined by the umask; its owner and group, as names or numbers, nil:
+    # those of this process.
+    attr_reader :mode, :user, :group
 
     # Whether its connections are encrypted.
     attr_reader :tls
@@ -32,7 +33,7 @@ module Kino
       scheme, rest = text.match(%r{\A(?:(#{SCHEMES.keys.join("|")})://)?(.*)\z}m).captures
       tls = SCHEMES.fetch(scheme, tls)
       case text
-      when %r{\Aunix://(/[^?]+)(?:\?mode=(0?[0-7]{3}))?\z} then new(path: $1, mode: $2&.oct)
+      when %r{\Aunix://(/[^?]+)(?:\?(.+))?\z} then new(path: $1, **of_file($2, text))
       when %r{\Aunix://(@[^?\0]+)\z} then new(path: $1)
       when /\A(?=.*:.*:)[0-9A-Fa-f:.]+\z/ then new(host: text, port: port, tls: tls)
       else with_port(rest, port, tls, text)
@@ -49,6 +50,17 @@ module Kino
       end
     end
 
+    FILE_PARTS = { "mode" => /\A0?[0-7]{3}\z/, "user" => /\A[\w.][\w.-]*\z/, "group" => /\A[\w.][\w.-]*\z/ }.freeze
+
+    # The part of an address that describes the file of a Unix socket: mode=0660&user=NAME&group=NAME.
+    def self.of_file(description, text)
+      parts = description.to_s.split("&", -1).map { |part| part.split("=", 2) }
+      sound = parts.all? { |name, value| FILE_PARTS[name]&.match?(value.to_s) } && parts.map(&:first).uniq.size == parts.size
+      refuse(text) unless sound
+
+      parts.to_h { |name, value| [name.to_sym, name == "mode" ? value.oct : value] }
+    end
+
     # Other servers read some of these forms as an address of every interface, others as a loopback address. The user
     # has to say which.
     def self.refuse(text, advice = nil)
@@ -57,7 +69,7 @@ module Kino
                    "it names a port and no host; write --port #{$1} for 127.0.0.1, or 0.0.0.0:#{$1} for every interface"
                  when "*" then "write 0.0.0.0 or [::] for every interface"
                  when %r{\A\.{0,2}/} then "for a Unix socket, write unix://#{File.expand_path(text)}"
-                 else "write host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660 or unix://@name"
+                 else "write host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660&user=NAME&group=NAME or unix://@name"
                  end
       raise ConfigError, "cannot listen on #{text.inspect}: #{advice}"
     end
@@ -69,16 +81,18 @@ module Kino
       number
     end
 
-    private_class_method :with_port
+    private_class_method :with_port, :of_file
 
     # A listening socket that this process has inherited, or nil.
     attr_reader :socket
 
-    def initialize(host: nil, port: nil, path: nil, mode: nil, tls: false, socket: nil, removes_file: true)
+    def initialize(host: nil, port: nil, path: nil, mode: nil, user: nil, group: nil, tls: false, socket: nil, removes_file: true)
       @host = host
       @port = port
       @path = path
       @mode = mode
+      @user = user
+      @group = group
       @tls = tls
       @socket = socket
       @removes_file = removes_file
@@ -120,12 +134,13 @@ module Kino
 
     # This address, where +socket+, an IO, listens already; +removes_file+: whether a Unix socket's file is ours to remove.
     def with(socket, removes_file:)
-      Address.new(host: host, port: port, path: path, mode: mode, tls: tls, socket: socket, removes_file: removes_file)
+      Address.new(host: host, port: port, path: path, mode: mode, user: user, group: group, tls: tls, socket: socket, removes_file: removes_file)
     end
 
     # In the form that the native code takes.
     def to_native
-      { host: host, port: port, path: path, mode: mode, tls: tls, socket: socket&.fileno }.compact
+      { host: host, port: port, path: path, mode: mode, user: number_of(user, :getpwnam, :uid, "user"),
+        group: number_of(group, :getgrnam, :gid, "group"), tls: tls, socket: socket&.fileno }.compact
     end
 
     def url
@@ -135,5 +150,17 @@ module Kino
     end
 
     alias to_s url
+
+    private
+
+    # The number that the system has for the name of a user or group.
+    def number_of(name, find, number, kind)
+      return name&.to_i if name.nil? || name.match?(/\A\d+\z/)
+
+      require "etc"
+      Etc.public_send(find, name).public_send(number)
+    rescue ArgumentError
+      raise ConfigError, "cannot listen on #{url}: this system has no #{kind} #{name}"
+    end
   end
 end

@@ -80,8 +80,8 @@ module Kino
         idle_timeout: "kino runs until it is stopped",
         shutdown_debug: "kino logs no backtraces when it stops",
         worker_timeout: "`process_timeout`, if `processes` is set; no timeout ends a handler, so give its calls timeouts of their own",
-        set_remote_address: "REMOTE_ADDR is the peer of the connection; `Rack::Request#ip` reads X-Forwarded-For behind trusted proxies",
-        rack_url_scheme: "`Rack::Request#scheme` reads X-Forwarded-Proto; REMOTE_ADDR and rack.url_scheme are those of the connection",
+        set_remote_address: "`trusted_proxies` says whose X-Forwarded-For, or PROXY protocol header (`proxy_protocol true`), decides REMOTE_ADDR",
+        rack_url_scheme: "X-Forwarded-Proto of `trusted_proxies` decides it",
         supported_http_methods: "every method except CONNECT reaches the app; refuse others there",
         fiber_per_request: "a handler runs in a Thread of a worker"
       }.freeze
