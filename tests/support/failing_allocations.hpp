@@ -59,8 +59,9 @@ inline bool fails() {
 /// the deadline for both.
 class queueing_handler final : public server::request_handler {
 public:
-  explicit queueing_handler(server::clock::duration timeout = std::chrono::hours(1))
-      : http_(*this),
+  explicit queueing_handler(server::clock::duration timeout = std::chrono::hours(1),
+                            server::options const& settings = patient_settings())
+      : http_(*this, settings),
         deadline_(http_.get().first_thread(), timeout),
         waiting_(http_.get().first_thread(), timeout, [this](server::work& any) {
           switch (queue_.try_push(std::move(any.reply))) {

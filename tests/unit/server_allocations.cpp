@@ -118,6 +118,37 @@ TEST_CASE("whichever allocation fails, no request is lost and the server continu
   CHECK(allocations > 20);  // the server's allocations have been failed
 }
 
+TEST_CASE("whichever allocation fails, no request from a proxy is lost") {
+  exempt = true;
+  captured_log log;
+  INFO(log);
+  server::options settings = patient_settings();
+  settings.trusted_proxies = {"127.0.0.1", "192.0.2.0/24"};
+  settings.proxy_protocol = true;
+  std::string const head = "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.name.that.is.long.enough\r\n"
+                           "X-Forwarded-For: 2001:db8:1111:2222:3333:4444:5555:6666, 192.0.2.7\r\n\r\n";
+  std::string const proxied = "PROXY TCP4 192.0.2.1 198.51.100.2 56789 443\r\n" + head;
+  std::vector<std::vector<message>> const all(2, {{proxied, ""}, {head, ""}});
+  int const before = open_descriptors();
+  std::uint32_t allocations = 0;
+  for (std::uint32_t n = 1; allocations == 0; ++n) {
+    CAPTURE(n);
+    queueing_handler requests(std::chrono::hours(1), settings);
+    serving_threads const serving(requests, 1, serve_or_drop);
+    fail_at(n);
+    CHECK(converse(requests.port(), all) == 0);
+    if (end_shortage()) allocations = n;
+    client asking(requests.port());
+    REQUIRE(asking.send(proxied));
+    CHECK(asking.read_response().status == 200);
+    asking.close();
+    await([&] { return requests.http().connections() == 0; });
+    CHECK(requests.http().live() == 0);
+  }
+  CHECK(open_descriptors() == before);
+  CHECK(allocations > 10);
+}
+
 TEST_CASE("a server that cannot start for lack of memory leaks no descriptor") {
   exempt = true;
   captured_log log;

@@ -66,6 +66,7 @@ public:
     server::inquiry next;
     REQUIRE(plane_.questions().questions().pop(next) == kino::pop_result::popped);
   }
+  void leave() { plane_.leave(); }
   [[nodiscard]] client connected() const { return client(port_); }
   [[nodiscard]] response ask(std::string_view start, std::string_view fields = "Host: localhost\r\n") const {
     client asking(port_);
@@ -113,6 +114,18 @@ TEST_CASE("ready follows the life of the server, live does not") {
   plane.source.now = server_phase::draining;
   CHECK(plane.ask("GET /ready").body == "draining\n");
   CHECK(plane.ask("GET /live").status == 200);
+}
+
+TEST_CASE("a probe that has reached a process which another one replaces hears that the service is ready") {
+  running_control_plane plane;
+  client kept = plane.connected();
+  REQUIRE(kept.send("GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  CHECK(kept.read_response().status == 200);
+  plane.leave();
+  plane.source.now = server_phase::draining;
+  REQUIRE(kept.send("GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  CHECK(kept.read_response().status == 200);
+  CHECK(kept.ended());
 }
 
 TEST_CASE("probes need neither a token nor a host of this machine") {

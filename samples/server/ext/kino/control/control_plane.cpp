@@ -123,7 +123,10 @@ void control_plane::answer(exchange::reply const& reply) {
   }
   if (what == purpose::page) return answer_page(reply);
   if (path == "/live") return respond(reply, {200, plain, "alive\n"});
-  if (path == "/ready") return respond(reply, readiness_of(source_.phase()));
+  if (path == "/ready") {
+    bool const left = left_.load(std::memory_order_relaxed);  // see leave
+    return respond(reply, readiness_of(left ? server_phase::serving : source_.phase()));
+  }
   exchange const& asked = exchange::of(reply);
   auto const verdict = what == purpose::action ? access_.may_act(asked) : access_.may_read(asked);
   if (verdict != control_access::verdict::admitted) return refuse(reply, verdict);

@@ -10,6 +10,7 @@
 #include "control/inquiries.hpp"
 #include "net/http_server.hpp"
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,8 +44,13 @@ public:
   /// Binds the addresses; returns them.
   [[nodiscard]] std::vector<bind_address> listen();
   void start() { http_.start(); }
-  /// Another process answers from now on. Any thread.
-  void leave() { http_.stop_accepting(); }
+  /// Another process, which is ready, answers from now on. What has reached this one is told so, whatever its own server does, for it
+  /// has asked for the service. Any thread.
+  void leave() {
+    left_.store(true, std::memory_order_relaxed);  // seen at the latest with the next request; nothing depends on it
+    http_.announce_drain();
+    http_.stop_accepting();
+  }
   void stop();
 
   /// Where Ruby finds the questions that only it can answer.
@@ -66,6 +72,7 @@ private:
   control_access const access_;
   http_server http_;
   inquiries inquiries_;
+  std::atomic<bool> left_{false};
 };
 
 }  // namespace kino::server
