@@ -204,6 +204,7 @@ module Kino
       @lock.synchronize do
         raise Error, "this server does not accept connections" unless @state == :running
 
+        @shared = true
         [*@listeners.sockets, *@control&.sockets]
       end
     end
@@ -315,6 +316,7 @@ module Kino
       @certificates&.stop
       Native.announce_drain(@id)
       sleep(delay)
+      Native.has_sockets_alone(@id) unless @shared
       Native.stop_accepting(@id)
       Native.begin_drain(@id)
       clean = Native.await_idle(@id, timeout)

@@ -85,6 +85,7 @@ void define_lifecycle(VALUE native) {
   kino::define_function<renew_tls>(native, "renew_tls");
   kino::define_function<check_tls>(native, "check_tls");
   kino::define_function<call<&server::start>>(native, "start");
+  kino::define_function<call<&server::has_sockets_alone>>(native, "has_sockets_alone");
   kino::define_function<call<&server::stop_accepting>>(native, "stop_accepting");
   kino::define_function<call<&server::announce_drain>>(native, "announce_drain");
   kino::define_function<call<&server::begin_drain>>(native, "begin_drain");

@@ -81,7 +81,8 @@ void http_server::stop_accepting() noexcept {
 void http_server::follow_accepting() noexcept {
   bool const last_clients = last_clients_due_.exchange(false, std::memory_order_acquire);  // pairs with stop_accepting
   bool const accepting = accepting_.load(std::memory_order_relaxed);
-  for (auto const& one : listeners_) accepting ? one->start() : one->stop();
+  bool const alone = alone_.load(std::memory_order_relaxed);  // see has_sockets_alone
+  for (auto const& one : listeners_) accepting ? one->start() : one->stop(alone && !one->was_given());
   if (tls_ && !accepting) tls_->stop();
   if (last_clients) leave_live();
 }

@@ -50,6 +50,10 @@ public:
   /// The bound addresses.
   [[nodiscard]] std::vector<bind_address> addresses() const;
   void start();
+  /// No other process has the listening sockets: `stop_accepting` may change how they behave, so as to lose no connection. Before it.
+  void has_sockets_alone() noexcept {
+    alone_.store(true, std::memory_order_relaxed);  // `stop_accepting`, which is called later, carries it
+  }
   /// Accepts the connections that wait in the backlog, and closes the listening sockets.
   void stop_accepting() noexcept;
   /// From now on, responses of HTTP/1 tell their clients that the connection ends.
@@ -135,6 +139,7 @@ private:
   std::atomic<std::size_t> live_{0};
   std::atomic<bool> turned_away_{false};
   std::atomic<bool> accepting_{false};
+  std::atomic<bool> alone_{false};
   std::atomic<bool> last_clients_due_{false};
   std::atomic<bool> draining_{false};
   std::atomic<bool> closing_{false};

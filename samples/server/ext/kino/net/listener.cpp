@@ -53,7 +53,7 @@ constexpr std::size_t refusals_in_a_row = 256;
 }  // namespace
 
 listener::listener(http_server& http, io_thread& home, bind_address const& where)
-    : http_(http), where_(where), socket_(home.context()), pause_(home.deadlines(), [this] { go_on(); }) {
+    : http_(http), where_(where), given_(where.socket.has_value()), socket_(home.context()), pause_(home.deadlines(), [this] { go_on(); }) {
   if (where_.socket) {
     take(*where_.socket);
   } else if (where_.local()) {
@@ -176,8 +176,11 @@ void listener::set_permissions() {
   fail(what, error);
 }
 
-void listener::stop() noexcept {
-  // Clients in the kernel's queue believe that they are connected, and closing the socket would reset them.
+void listener::stop(bool alone) noexcept {
+  stopping_ = true;
+  // Clients in the kernel's queue believe that they are connected, and closing the socket would reset them. This thread may be
+  // preempted before it closes the socket, for long enough to let many of them in.
+  if (alone && waiting_) refuse_new_connections(socket_.native_handle(), !where_.local());
   if (waiting_ && !failing_) accept();
   asio::error_code ignored;
   pause_.clear();
@@ -212,7 +215,8 @@ void listener::accept() noexcept {
     if (error == EAGAIN || error == EWOULDBLOCK) return wait();
     // These are the errors of one connection that is already gone.
     if (error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM) continue;
-    return back_off(error);
+    if (!stopping_) back_off(error);
+    return;
   }
 }
 

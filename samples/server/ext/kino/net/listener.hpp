@@ -37,11 +37,14 @@ public:
   /// The bound address; port 0 is replaced by the port that the system chose, and `socket` is this listener's descriptor,
   /// which is open until `stop`.
   [[nodiscard]] bind_address const& where() const { return where_; }
+  /// Whether the socket was given to the constructor: whoever has given it may have it still.
+  [[nodiscard]] bool was_given() const { return given_; }
 
   /// Starts accepting, also again after it stopped because of too many connections.
   void start() noexcept;
-  /// Accepts the connections that wait, and closes the socket.
-  void stop() noexcept;
+  /// Accepts the connections that wait, and closes the socket. `alone`: no other process has it, so that no connection comes
+  /// in between.
+  void stop(bool alone) noexcept;
 
 private:
   void own(int socket);
@@ -60,6 +63,7 @@ private:
 
   http_server& http_;
   bind_address where_;
+  bool const given_;
   endpoint local_;
   asio::posix::stream_descriptor socket_;
   deadline pause_;
@@ -67,6 +71,7 @@ private:
   handler_memory wait_memory_;
   bool waiting_ = false;
   bool failing_ = false;  // an error has been logged and persists
+  bool stopping_ = false;
 };
 
 }  // namespace kino::server

@@ -11,6 +11,10 @@
 #include <unistd.h>
 #include <utility>
 
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
+
 #if !defined(KINO_ONLY_POSIX) && defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
 #define KINO_SOCKET_FLAGS 1
 #endif
@@ -86,6 +90,26 @@ inline int accept_socket(int listening, sockaddr_storage& from) noexcept {
   return set_up_socket(::accept4(listening, address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
 #else
   return set_up_socket(::accept(listening, address, &length));
+#endif
+}
+
+/// Lets the system refuse or ignore new connections to `listening`, a socket that no other process uses, while those that it
+/// has accepted can still be taken. A client that is ignored tries again after a second. Does nothing where the system cannot.
+inline void refuse_new_connections(int listening, bool tcp) noexcept {
+#if defined(__linux__) && !defined(KINO_ONLY_POSIX)
+  if (!tcp) {
+    ::shutdown(listening, SHUT_RD);  // for a Unix socket; a TCP socket would drop what waits in it
+    return;
+  }
+  // A segment with SYN and without ACK is dropped. The filter sees it from the TCP header on.
+  sock_filter code[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+                        BPF_STMT(BPF_RET | BPF_K, 0xffffffff)};
+  sock_fprog const program{sizeof code / sizeof *code, code};
+  ::setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+#else
+  static_cast<void>(listening);
+  static_cast<void>(tcp);
 #endif
 }
 
