@@ -77,7 +77,7 @@ class Child
 
   # Starts a Thread that reads the log to its end, so the pipe never fills up.
   def follow
-    Thread.new { @log << @reader.read }
+    @follower = Thread.new { @log << @reader.read }
   end
 
   def signal(name)
@@ -103,6 +103,7 @@ class Child
   rescue Errno::ESRCH, Errno::ECHILD
     nil
   ensure
+    @follower&.join(WAIT)
     @reader.close unless @reader.closed?
   end
 end

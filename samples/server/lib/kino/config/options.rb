@@ -37,8 +37,8 @@ module Kino
                  help: "networks of proxies that are believed when they say whose requests they forward: addresses, CIDRs, loopback " \
                        "(Unix sockets, too) or private; may be repeated"),
       Option.new(:forwarded_headers, :choice, :x_forwarded, group: :listening, range: %i[x_forwarded forwarded none],
-                 help: "header fields of trusted_proxies that name the client: X-Forwarded-For, -Proto, -Host and -Port, or " \
-                       "Forwarded (RFC 7239), which others cannot send then; without trusted_proxies, all reach the app and change nothing"),
+                 help: "header fields of trusted_proxies that name the client: x_forwarded, the fields X-Forwarded-For, Proto, Host and Port; or " \
+                       "forwarded, that of RFC 7239; others cannot send them then; without trusted_proxies, they reach the app and change nothing"),
       Option.new(:proxy_protocol, :boolean, false, group: :listening,
                  help: "connections of trusted_proxies begin with a header of the PROXY protocol, version 1 or 2, also in front of TLS; " \
                        "others have none"),
