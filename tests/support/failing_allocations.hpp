@@ -60,7 +60,7 @@ inline bool fails() {
 class queueing_handler final : public server::request_handler {
 public:
   explicit queueing_handler(server::clock::duration timeout = std::chrono::hours(1),
-                            server::options const& settings = patient_settings())
+                            server::options const& settings = http_server_test::patient_settings())
       : http_(*this, settings),
         deadline_(http_.get().first_thread(), timeout),
         waiting_(http_.get().first_thread(), timeout, [this](server::work& any) {

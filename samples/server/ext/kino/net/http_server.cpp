@@ -138,9 +138,10 @@ void http_server::connected(std::unique_ptr<transport> client, endpoint peer, en
 }
 
 void http_server::accepted(int socket, endpoint peer, endpoint const& local) {
+  std::unique_ptr<transport> client = plain_transport::own(socket);
   peer.trusted = trusts(peer);
-  if (proxies_ && peer.trusted) return proxies_->accept(socket, std::move(peer), local);
-  accepted(plain_transport::own(socket), std::move(peer), local);
+  if (proxies_ && peer.trusted) return proxies_->accept(std::move(client), std::move(peer), local);
+  accepted(std::move(client), std::move(peer), local);
 }
 
 void http_server::accepted(std::unique_ptr<transport> client, endpoint peer, endpoint const& local) {

@@ -9,7 +9,6 @@
 #include "net/descriptor_readiness.hpp"
 #include "net/http_server.hpp"
 #include "net/io_thread.hpp"
-#include "net/plain_transport.hpp"
 #include "net/proxy_header.hpp"
 #include "net/turn_away.hpp"
 
@@ -48,9 +47,9 @@ io_result peek(int socket, std::span<char> into) noexcept {
 // the socket for TLS or HTTP.
 class proxy_acceptor::reception final : private readiness::waiter {
 public:
-  reception(proxy_acceptor& in, int socket, endpoint peer, endpoint const& local)
+  reception(proxy_acceptor& in, std::unique_ptr<transport> client, endpoint peer, endpoint const& local)
       : in_(in),
-        client_(plain_transport::own(socket)),
+        client_(std::move(client)),
         events_(in.home_.context(), client_->descriptor()),
         due_(in.home_.deadlines(), [this] { too_late(); }),
         peer_(std::move(peer)),
@@ -175,8 +174,8 @@ private:
 
 proxy_acceptor::~proxy_acceptor() = default;
 
-void proxy_acceptor::accept(int socket, endpoint peer, endpoint const& local) {
-  auto* const fresh = new reception(*this, socket, std::move(peer), local);
+void proxy_acceptor::accept(std::unique_ptr<transport> client, endpoint peer, endpoint const& local) {
+  auto* const fresh = new reception(*this, std::move(client), std::move(peer), local);
   try {
     fresh->start(clock::now() + (http_.draining() ? tuning::drain_grace : timeout_));
   } catch (...) {

@@ -5,7 +5,10 @@
 #pragma once
 
 #include "base/options.hpp"
+#include "base/transport.hpp"
 #include "http/endpoint.hpp"
+
+#include <memory>
 
 namespace kino::server {
 
@@ -28,9 +31,9 @@ public:
   proxy_acceptor(proxy_acceptor const&) = delete;
   ~proxy_acceptor();
 
-  /// Takes over `socket`, a connection that the http_server has admitted, and which counts as live from now on. `local` outlives
-  /// it. If this throws, it is closed, and the admission is still the caller's.
-  void accept(int socket, endpoint peer, endpoint const& local);
+  /// Takes over a connection over a plain socket that the http_server has admitted, and which counts as live from now on. `local`
+  /// outlives it. If this throws, it is closed, and the admission is still the caller's.
+  void accept(std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
   /// From now on, headers must arrive within tuning::drain_grace.
   void drain() noexcept;
   /// Closes what still waits.
