@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "open3"
+
 require_relative "support/server_test"
 require_relative "support/tls"
 require "rack/request"
@@ -89,6 +91,16 @@ class ForwardedTest < ServerTest
     server = serve(Apps::Basic.new, mode, trusted_proxies: "loopback", access_log: path, access_log_format: "$remote_addr:$remote_port $scheme")
     env_of(server.port, { "X-Forwarded-For" => "192.0.2.1:5", "X-Forwarded-Proto" => "https" })
     eventually("the line is there") { File.read(path) == "192.0.2.1:5 https\n" }
+  end
+
+  test "it holds for HTTP/2" do |mode|
+    server = serve(Apps::Basic.new, mode, trusted_proxies: "loopback")
+    skip "the server is built without nghttp2" unless Kino::Native.settings({}).fetch(:http2)
+    body, status = Open3.capture2("curl", "-sS", "-m", "30", "--http2-prior-knowledge", *FORGED.flat_map { |name, value| ["-H", "#{name}: #{value}"] },
+                                  "-H", "X-Forwarded-For: 192.0.2.1, 127.0.0.9", "-H", "X-Forwarded-Proto: http, https", "http://127.0.0.1:#{server.port}/env")
+    assert_predicate status, :success?
+    env = body.lines(chomp: true).to_h { |line| line.split("=", 2) }
+    assert_equal ["192.0.2.1", "http", "192.0.2.1, 127.0.0.9"], env.values_at("REMOTE_ADDR", "rack.url_scheme", "HTTP_X_FORWARDED_FOR")
   end
 
   test "it holds for each request of a connection" do |mode|

@@ -29,6 +29,8 @@ class ProxiesTest < ServerTest
     end
   end
 
+  def limit = LIMIT + 30 * TERMS
+
   def setup
     super
     @ports = Ports.new

@@ -29,8 +29,11 @@ class ServerTest < Minitest::Test
   def self.covers(*); end
 
   def run
-    Timeout.timeout(LIMIT) { super }
+    Timeout.timeout(limit) { super }
   end
+
+  # Seconds that a test may take.
+  def limit = LIMIT
 
   def teardown
     super
