@@ -165,6 +165,11 @@ bool mailbox::link(std::shared_ptr<mailbox> const& one, std::shared_ptr<mailbox>
   return true;
 }
 
+std::size_t mailbox::relation_count() noexcept {
+  std::lock_guard guard(relations_mutex());
+  return relations_.size();
+}
+
 void mailbox::forget(std::uint64_t number) noexcept {
   std::list<relation> forgotten;  // destroyed without the mutex
   std::lock_guard guard(relations_mutex());

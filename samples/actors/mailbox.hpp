@@ -74,6 +74,8 @@ public:
   static void watch(std::shared_ptr<mailbox> const& watched, std::shared_ptr<mailbox> const& watcher, std::uint64_t number);
   /// Ends a monitor of this actor. What was told before waits in the mailbox of the one that was told.
   void forget(std::uint64_t number) noexcept;
+  /// Number of those who will be told of its end.
+  [[nodiscard]] std::size_t relation_count() noexcept;
   /// Links the two, unless they are linked. Returns false if `other` is dead.
   static bool link(std::shared_ptr<mailbox> const& one, std::shared_ptr<mailbox> const& other, std::uint64_t number);
 

@@ -81,6 +81,10 @@ VALUE unlink_actors(kino::gvl const& held, VALUE, VALUE one, VALUE other) {
   box_of(held, one)->unlink(*box_of(held, other));
   return Qnil;
 }
+// Of the actor's monitors and links, for tests.
+VALUE relation_count(kino::gvl const& held, VALUE, VALUE ref) {
+  return kino::to_ruby(held, box_of(held, ref)->relation_count());
+}
 
 VALUE wake(kino::gvl const& held, VALUE, VALUE ref) {
   box_of(held, ref)->wake();
@@ -158,6 +162,7 @@ void define_refs(kino::gvl const& held, VALUE actors, VALUE native) {
   kino::define_function<watch>(native, "watch");
   kino::define_function<forget>(native, "forget");
   kino::define_function<link_actors>(native, "link");
+  kino::define_function<relation_count>(native, "relation_count");
   kino::define_function<wake>(native, "wake");
   kino::define_function<park>(native, "park");
   kino::define_function<wake_on_room>(native, "wake_on_room");

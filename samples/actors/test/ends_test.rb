@@ -104,6 +104,11 @@ class EndsTest < ActorsTest
     Actors.exit(child, :kill)
     await { !child.alive? }
     assert_nil Actors.receive(timeout: 0)
+    child = spawn_link { receive { |message| message == :never } }
+    Actors.exit(child, :kill)
+    await { !child.alive? } # its signal is here, or about to be
+    Actors.unlink(child)
+    assert_nil Actors.receive(timeout: 0)
     Actors.link(child)
     assert_equal [:EXIT, child, :noproc], receive
     stranger = spawn(Actors.current) { |to| Actors.exit(to, :hello) }
@@ -123,6 +128,26 @@ class EndsTest < ActorsTest
     assert_equal :normal, actor.stop
     refute_predicate actor, :alive?
     assert_equal :bye, spawn { sleep(3600) }.then { |each| Actors.exit(each, :bye) && each.stop }
+  end
+
+  def relations(ref) = Actors.class_eval("Native", __FILE__, __LINE__).relation_count(ref)
+
+  each_isolation "links_and_monitors_leave_nothing_behind" do
+    Actors.trap_exit
+    actor = spawn { receive }
+    watches = Array.new(3) { Actors.monitor(actor) }
+    Actors.link(actor)
+    assert_equal [1, 4], [relations(Actors.current), relations(actor)]
+    watches.each { |watch| Actors.demonitor(watch) }
+    assert_equal [1, 1], [relations(Actors.current), relations(actor)]
+    Actors.unlink(actor)
+    assert_equal [0, 0], [relations(Actors.current), relations(actor)]
+    10.times { receive => [:EXIT, _, :normal] if spawn_link { 1 } }
+    assert_equal 0, relations(Actors.current)
+    Actors.link(actor)
+    actor << :end
+    receive => [:EXIT, ^actor, :normal]
+    assert_equal [0, 0], [relations(Actors.current), relations(actor)]
   end
 
   def test_a_ractor_that_an_actor_ends_has_a_successor

@@ -124,6 +124,26 @@ class GenServerTest < ActorsTest
     refute_nil caller
   end
 
+  def test_a_request_of_the_runtime_is_no_message
+    Actors::Simulation.run do
+      server = Everything.start(Actors.current)
+      server.call(:idle, 5)
+      Actors.sleep(2)
+      assert_equal "[]", Actors.state(server)[:@waiting]
+      receive { |message| message == [:info, :timeout] }
+      assert_equal 5.0, Actors.now
+    end
+  end
+
+  def test_a_message_ends_the_wait_for_idleness
+    Actors::Simulation.run do
+      server = Everything.start(Actors.current)
+      server.call(:idle, 5)
+      server.call(:continue)
+      assert_nil Actors.receive(timeout: 100) { |message| message == [:info, :timeout] }
+    end
+  end
+
   each_isolation "each_end_of_a_server_has_its_reason" do
     ends = {
       :silent => ->(server) { assert_raises(Actors::Down) { server.call(:silent_stop) } },

@@ -72,10 +72,9 @@ class ServicesTest < ActorsTest
             key = own.rand(2)
             begin
               rooms.register(key)
-              others = owners.reject { |(other, _), _| other == number }.select { |(other, k), _| k == key && actors[other].alive? }
-              raise "two owners" unless others.empty?
+              raise "two owners" if owners.any? { |(other, k), ref| other != number && k == key && ref.alive? }
 
-              owners[[number, key]] = true
+              owners[[number, key]] = Actors.current
               Actors.sleep(own.rand(2))
               Actors.exit(:early) if own.rand(6).zero?
               owners.delete([number, key])
@@ -109,6 +108,17 @@ class ServicesTest < ActorsTest
     assert_raises(Actors::CallTimeout) { slow.await(timeout: 0.001) }
     assert_equal [:exit, :killed], slow.shutdown
     refute_predicate slow.ref, :alive?
+    assert_nil Actors.receive(timeout: 0)
+  end
+
+  each_isolation "tasks_leave_no_messages" do
+    Actors.trap_exit
+    [-> { 1 }, -> { raise "no luck" }].each do |work|
+      task = Actors::Task.async(isolation: :thread, &work)
+      watch = Actors.monitor(task.ref)
+      task.yield
+      assert_equal :normal, receive { |message| message in [:DOWN, ^watch, _, _] }[3]
+    end
     assert_nil Actors.receive(timeout: 0)
   end
 
@@ -206,6 +216,13 @@ class ServicesTest < ActorsTest
       assert_equal expected.map { |seconds| [seconds, seconds.to_f] }, got.sort
       assert Actors.cancel_timer(interval)
       assert_nil Actors.receive(timeout: 100)
+    end
+  end
+
+  def test_timers_of_the_same_time_keep_their_order
+    Actors::Simulation.run do
+      5.times { |number| Actors.send_after(1, Actors.current, number) }
+      assert_equal (0...5).to_a, Array.new(5) { Actors.receive }
     end
   end
 

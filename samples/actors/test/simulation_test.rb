@@ -46,6 +46,19 @@ class SimulationTest < ActorsTest
     assert_match(/the simulation.*seed 3/, error.message)
   end
 
+  # A worker, which a simulation is, too, forgets actors that have ended and time-outs that are no longer needed.
+  def test_a_worker_keeps_only_what_it_needs
+    Actors::Simulation.run do |simulation|
+      size = ->(name) { simulation.instance_variable_get(name).size }
+      echo = Actors.spawn { loop { Actors.receive => [:call, from, request]; from.answer(request) } }
+      200.times { |number| assert_equal number, echo.call(number, timeout: 3600) }
+      200.times { Actors.monitor(Actors.spawn { 1 }) && Actors.receive }
+      assert_operator size.call(:@timetable), :<=, 2
+      assert_operator size.call(:@actors), :<=, 3
+      assert_operator size.call(:@fibers), :<=, Actors::Worker::SPARE_FIBERS
+    end
+  end
+
   # Actors send numbered messages to others with small mailboxes, one of which may be killed: each message arrives once and in
   # its order, or its receiver has ended.
   def test_messages_are_accounted_for

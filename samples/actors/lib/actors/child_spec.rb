@@ -104,7 +104,6 @@ module Actors
         Actors.exit(child.ref, :kill)
         Actors.receive(&down)
       end
-      Actors.unlink(child.ref)
       child.ref = nil
     end
   end
