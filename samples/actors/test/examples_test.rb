@@ -9,6 +9,7 @@ require_relative "../examples/calculator"
 
 class ExamplesTest < ActorsTest
   def setup
+    super
     Quiz::SAVED.keys.each { |key| Quiz::SAVED.delete(key) }
   end
 

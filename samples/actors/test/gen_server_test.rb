@@ -216,7 +216,7 @@ class GenServerTest < ActorsTest
 
   # Calls with time limits, answers, and the callee's death, in every order: a call has exactly one outcome, and it is right.
   def test_races_of_answer_time_out_and_death
-    simulate(1000) do |_, random|
+    simulate(500) do |_, random|
       server = Actors::ServerLoop.start(Sleepy, [], {}, link: false)
       outcomes = []
       callers = Array.new(4) do |number|

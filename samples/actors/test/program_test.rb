@@ -18,6 +18,7 @@ class ProgramTest < ActorsTest
   end
 
   def teardown
+    super
     Actors.report_crashes = false
   end
 

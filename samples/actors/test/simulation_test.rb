@@ -83,7 +83,7 @@ class SimulationTest < ActorsTest
 
   # Random monitors, links and ends: each monitor that is not given up is told once, the others never.
   def test_every_down_is_told_once
-    simulate(1000) do |_, random|
+    simulate(500) do |_, random|
       told = Hash.new(0)
       expected = []
       targets = Array.new(4) { |index| Actors.spawn { Actors.receive(timeout: index); Actors.exit(index) } }

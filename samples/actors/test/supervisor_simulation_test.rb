@@ -49,7 +49,7 @@ class SupervisorSimulationTest < ActorsTest
 
   %i[one_for_one one_for_all rest_for_one].each do |strategy|
     define_method(:"test_#{strategy}_keeps_its_children") do
-      simulate(400) do |_, random|
+      simulate(250) do |_, random|
         log = []
         chaos = Random.new(random.seed + 1)
         top = begin
@@ -85,7 +85,7 @@ class SupervisorSimulationTest < ActorsTest
 
   # The intensity by a model: the supervisor ends exactly with the restart that is one too many.
   def test_the_intensity_is_exact
-    simulate(500) do |_, random|
+    simulate(300) do |_, random|
       most = random.rand(0..3)
       seconds = random.rand(1..5)
       log = []

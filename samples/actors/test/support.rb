@@ -20,6 +20,20 @@ class ActorsTest < Minitest::Test
     end
   end
 
+  def setup
+    case ENV.fetch("KINO_TEST_GC", "none")
+    when "stress" then GC.stress = 1 # a minor collection at each allocation
+    when "compact"
+      skip "this Ruby cannot compact" unless GC.respond_to?(:auto_compact=)
+      GC.auto_compact = true
+    end
+  end
+
+  def teardown
+    GC.stress = false
+    GC.auto_compact = false if GC.respond_to?(:auto_compact=)
+  end
+
   # Each test has a mailbox of its own.
   def run
     result = nil
