@@ -259,6 +259,26 @@ class KinoRequestTest < ServerTest
     [first, second].compact.each(&:close)
   end
 
+  test "queue_time counts from when a trusted proxy had the request" do |mode|
+    trusting = serve(App.new, mode, workers: 1, lint: false, trusted_proxies: ["loopback"])
+    hour_ago = Time.now.to_f - 3600
+    fields = ["t=#{hour_ago}", "#{(hour_ago * 1000).to_i}", "t=#{(hour_ago * 1e6).to_i}"]
+    Client.open(trusting.port) do |client|
+      fields.each do |value|
+        waited = client.get("/queue-time", headers: { "X-Request-Start" => value }).body.to_f
+        assert_operator waited, :>=, 3599, value
+        assert_operator waited, :<, 7200, value
+      end
+      future = client.get("/queue-time", headers: { "X-Request-Start" => "t=#{Time.now.to_f + 3600}" }).body.to_f
+      assert_operator future, :>=, 0
+      assert_operator future, :<, 3600
+      assert_operator client.get("/queue-time", headers: { "X-Request-Start" => "soon" }).body.to_f, :<, 3600
+    end
+    Client.open(serve(App.new, mode, workers: 1, lint: false).port) do |client|
+      assert_operator client.get("/queue-time", headers: { "X-Request-Start" => fields.first }).body.to_f, :<, 3600
+    end
+  end
+
   test "it belongs to its Ractor, and refuses what makes no sense" do |mode|
     server = serve(App.new, mode, workers: 1, lint: false)
     Client.open(server.port) do |client|

@@ -2,6 +2,8 @@
 
 #include "rack/rack_request.hpp"
 
+#include "http/request_start.hpp"
+
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
 #include <kino/wait.hpp>
@@ -31,6 +33,17 @@ rb_data_type_t const request_type = [] {
 bool in_vain(worker_context& at) {
   exchange& of = exchange::of(at.reply);
   return of.cancelling().cancelled() || of.client_gone();
+}
+
+// From when a trusted proxy had the request, if it says so, until the worker took it. Never shorter than the time in this
+// server: two clocks are compared.
+std::chrono::duration<double> queue_time_of(worker_context& at) {
+  exchange& of = exchange::of(at.reply);
+  std::chrono::duration<double> const here = at.waited;
+  auto const start = of.peer().trusted ? request_start(of.head().fields()) : std::nullopt;
+  if (!start) return here;
+  clock::duration const handled = clock::now() - (of.ready_at() + at.waited);
+  return std::max(here, std::chrono::duration<double>(std::chrono::system_clock::now() - *start - handled));
 }
 
 }  // namespace
@@ -76,7 +89,7 @@ VALUE rack_request::ended(gvl const& held, VALUE self) { return context_of(held,
 
 VALUE rack_request::queue_time(gvl const& held, VALUE self) {
   worker_context* const at = context_of(held, self);
-  return at ? kino::protect(held, [at] { return rb_float_new(std::chrono::duration<double>(at->waited).count()); }) : Qnil;
+  return at ? kino::protect(held, [at] { return rb_float_new(queue_time_of(*at).count()); }) : Qnil;
 }
 
 VALUE rack_request::wait(gvl const& held, VALUE self) {
