@@ -58,6 +58,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("keep_alive_timeout", each.keep_alive_timeout);
   visit("queue_depth", of.queue_depth, 1);
   visit("queue_timeout", of.queue_timeout);
+  visit("queue_target", of.queue_target);
   visit("request_timeout", of.request_timeout);
   visit("slots", of.slots, 1);
   visit("concurrency", of.concurrency, 0);

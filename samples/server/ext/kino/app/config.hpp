@@ -21,6 +21,7 @@ struct config {
   options http;
   std::size_t queue_depth = 1024;
   clock::duration queue_timeout = std::chrono::seconds(5);
+  clock::duration queue_target{};     // zero: no load is shed
   clock::duration request_timeout{};  // zero: none
   std::size_t slots = 64;
   std::uint32_t concurrency = 0;

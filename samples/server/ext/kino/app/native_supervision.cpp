@@ -71,6 +71,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "in_flight", ULL2NUM(now.in_flight));
     set(all, "served", ULL2NUM(now.served));
     set(all, "rejected", ULL2NUM(now.rejected));
+    set(all, "shed", ULL2NUM(now.shed));
     set(all, "timeouts", ULL2NUM(now.timeouts));
     set(all, "client_gone", ULL2NUM(now.client_gone));
     set(all, "refused", ULL2NUM(now.refused));

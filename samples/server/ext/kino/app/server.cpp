@@ -56,7 +56,8 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
       workers_(settings.slots),
       current_(settings.control ? settings.slots : 0),
       deadline_(http_.first_thread(), settings.queue_timeout),
-      response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots) {
+      response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots),
+      shedder_(settings.queue_target) {
   if (settings.run_permits) flush_on_suspend::enable();
   for (worker& each : workers_) each.context.early_hints = settings.early_hints;
   if (settings.control) control_ = std::make_unique<control_plane>(*settings.control, static_cast<control_source&>(*this));
@@ -195,6 +196,15 @@ worker_context& server::busy_context_at(std::size_t slot) {
   return at;
 }
 
+// Whether this request is not begun because it has waited too long in a queue that stays long; its client gets a 503.
+bool server::sheds(exchange& next) noexcept {
+  if (!shedder_.enabled()) return false;
+  clock::time_point const now = clock::now();
+  if (!shedder_.refuses(now - next.ready_at(), now) || !next.withdraw()) return false;
+  shed_.add();
+  return true;
+}
+
 VALUE server::take(gvl const& held, std::size_t slot) {
   worker& taking = worker_at(slot);
   worker_context& at = taking.context;
@@ -214,7 +224,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
     }
     at.reply = std::move(next.reply);
     exchange& taken = exchange::of(at.reply);
-    if (!taken.begin()) {
+    if (sheds(taken) || !taken.begin()) {
       at.reply.expire();  // Or it would count as abandoned, if this thread is faster.
       continue;
     }
@@ -275,6 +285,7 @@ server_statistics server::statistics() const {
   }
   all.waited_seconds = static_cast<double>(waited) / 1e9;
   all.rejected = rejected_.total();
+  all.shed = shed_.total();
   all.timeouts = timeouts_.total();
   all.client_gone = client_gone_.total();
   // Not the queue's length: what has ended stays in it until a worker comes to it. Ends are read before beginnings, but

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "admission/admission_queue.hpp"
+#include "admission/load_shedder.hpp"
 #include "admission/queue_deadline.hpp"
 #include "admission/response_deadline.hpp"
 #include "app/config.hpp"
@@ -138,6 +139,7 @@ private:
   void post(event&& happened) noexcept;
   void handle(exchange::reply&& reply) noexcept override;
   [[nodiscard]] admission_queue::fate offer(work& any);
+  [[nodiscard]] bool sheds(exchange& next) noexcept;
   [[nodiscard]] VALUE take_event(gvl const& held, worker_context& at, websocket_turn&& turn);
   int status_for(kino::ending how, exchange& unanswered) noexcept override;
   void refused(int) noexcept override { refused_.add(); }
@@ -152,7 +154,8 @@ private:
   rack_env& environments_;
   std::shared_ptr<request_metrics> const metrics_;  // null without a control plane
   kino::counter received_;    // every request that was handed over; it goes on into one of:
-  kino::counter rejected_;    // - expired
+  kino::counter rejected_;    // - expired, or ...
+  kino::counter shed_;        //   ... refused by the load_shedder; counted in both
   kino::counter unserved_;    // - abandoned before a worker began
   kino::counter client_gone_;  // - begun too late; all others count as a worker's `waited_count`
   kino::counter timeouts_;
@@ -173,6 +176,7 @@ private:
   current_requests current_;  // of no workers without a control plane
   queue_deadline deadline_;
   response_deadline response_deadline_;
+  load_shedder shedder_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
   // What the supervisor has published; relaxed: statistics.

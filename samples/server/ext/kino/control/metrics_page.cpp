@@ -56,7 +56,8 @@ void write_workers(kino::metrics_text& to, control_settings const& facts, server
 
 void write_counts(kino::metrics_text& to, server_statistics const& now) {
   to.counter("kino_requests_served_total", "Requests whose response is complete, or that their worker has dropped.", now.served);
-  to.counter("kino_requests_rejected_total", "Requests that no worker took within queue_timeout (503).", now.rejected);
+  to.counter("kino_requests_rejected_total", "Requests that no worker took within queue_timeout, or that were shed (503).", now.rejected);
+  to.counter("kino_requests_shed_total", "Requests that were refused because the queue stayed longer than queue_target.", now.shed);
   to.counter("kino_requests_timed_out_total", "Responses that did not begin within request_timeout (504).", now.timeouts);
   to.counter("kino_requests_refused_total", "Malformed requests, and those that exceed a limit.", now.refused);
   to.counter("kino_requests_client_gone_total", "Requests whose client had left before a worker could begin.", now.client_gone);

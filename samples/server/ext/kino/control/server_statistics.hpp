@@ -19,6 +19,7 @@ namespace kino::server {
 struct server_statistics {
   std::uint64_t served;
   std::uint64_t rejected;
+  std::uint64_t shed;      ///< those of them that were refused because the queue stayed long
   std::uint64_t timeouts;  ///< no response within request_timeout
   std::uint64_t in_flight;
   std::uint64_t queued;    ///< complete, not begun by a worker, not answered

@@ -30,7 +30,8 @@ std::string stats_json(server_statistics const& now, control_settings const& fac
   json_writer to(text);
   to.begin_object();
   to.pair("queued", now.queued).pair("overflow", now.overflow).pair("in_flight", now.in_flight);
-  to.pair("served", now.served).pair("rejected", now.rejected).pair("timeouts", now.timeouts);
+  to.pair("served", now.served).pair("rejected", now.rejected).pair("shed", now.shed);
+  to.pair("timeouts", now.timeouts);
   to.pair("client_gone", now.client_gone).pair("refused", now.refused).pair("connections", now.connections);
   to.pair("websockets", now.websockets).pair("websocket_events", now.websocket_events);
   if (now.tls) write(to.key("tls"), *now.tls);

@@ -75,6 +75,9 @@ module Kino
                  help: "capacity of the workers' queue; further requests wait for a place in it, in order and subject to queue_timeout"),
       Option.new(:queue_timeout, :seconds, 5.0, group: :queue, range: 0.001..3600,
                  help: "time that a complete request may wait for a worker (then 503)"),
+      Option.new(:queue_target, :seconds, nil, group: :queue, range: 0.001..60, default_text: "no load is shed", example: 0.05,
+                 help: "sheds load: when all requests have waited longer than this for 20 times as long, those that have waited " \
+                       "longer than twice this get 503 with Retry-After, until the queue is short again"),
       Option.new(:request_timeout, :seconds, nil, group: :queue, range: 0.001..86_400, default_text: "none", example: 30,
                  help: "time that a handler may take until its response begins (then 504); the handler is not interrupted, and " \
                        "what it responds later is dropped"),
