@@ -5,6 +5,7 @@
 # Duplicated information must agree, and every file must have its required parts.
 
 require "minitest/autorun"
+require "open3"
 
 class ConsistencyTest < Minitest::Test
   ROOT = File.expand_path("../..", __dir__)
@@ -15,6 +16,17 @@ class ConsistencyTest < Minitest::Test
 
   def version
     read("include/kino/version.hpp").scan(/^#define KINO_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$/).join(".")
+  end
+
+  # Programs leave files where they are started; .gitignore need not know them all.
+  def test_the_repository_has_no_stray_files
+    listed, status = Open3.capture2("git", "-C", ROOT, "ls-files", "-z", err: File::NULL)
+    skip "this is no clone" unless status.success? && !listed.empty?
+    top = listed.split("\0").map { |path| path[%r{\A[^/]+}] }.uniq
+    expected = %w[benchmarks cmake docs include samples tests CMakeLists.txt CMakePresets.json README.md LICENSE CHANGELOG.md
+                  CONTRIBUTING.md SECURITY.md]
+    assert_empty top.grep_v(/\A\./) - expected
+    assert_empty listed.split("\0").grep(/\.(log|o|so|orig|rej|gem)\z/)
   end
 
   def test_the_newest_release_in_the_changelog_is_not_ahead_of_the_version
