@@ -65,6 +65,11 @@ class HijackTest < ServerTest
       [200, { "content-type" => "text/plain", "rack.hijack" => proc { |stream| stream.write("streamed"); stream.close } }, ["not sent"]]
     end
 
+    def bodiless(env)
+      status, headers, = partial(env)
+      [status, headers, nil]
+    end
+
     private
 
     def converse(io)
@@ -192,6 +197,18 @@ class HijackTest < ServerTest
     Client.open(server.port) do |client|
       2.times { assert_equal "streamed", client.get("/partial").body }
     end
+  end
+
+  # Rack::Lint refuses it; others, such as rack-conform, rely on it.
+  test "a partial hijack needs no body" do |mode|
+    server = serve(App.new, mode, lint: false)
+    log = logged do
+      Client.open(server.port) do |client|
+        2.times { assert_equal "streamed", client.get("/bodiless").body }
+        assert_equal [200, ""], client.request("HEAD", "/bodiless").then { |response| [response.status, response.body.to_s] }
+      end
+    end
+    assert_empty log
   end
 
   test "a server that stops forgets the sockets it gave away, and ends the others" do |mode|
