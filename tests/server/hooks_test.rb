@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "support/server_test"
+require "kino/config/template"
 
 # What hooks are called with, where and when, and what those that fail do.
 class HooksTest < ServerTest
@@ -68,6 +69,29 @@ class HooksTest < ServerTest
     eventually("the hook of a worker's end") { calls.any? { |call| call.start_with?("on_worker_exit") } }
     assert_match(/\Aon_worker_exit \d+ NotImplementedError: the end of this worker\z/, calls.grep(/on_worker_exit/).first)
     eventually("the replacement's hook") { calls.grep(/after_worker_boot/).size == 2 }
+  end
+
+  test "the hook of a worker's end gets what ended it" do |mode|
+    ends = Thread::Queue.new
+    server = serve(App, mode, workers: 1, lint: false, on_worker_exit: ->(*all) { ends << all })
+    log = logged { Client.open(server.port) { |client| assert_equal 500, client.get("/die").status } }
+    id, error = ends.pop
+    assert_match(/^kino: worker #{id} died/, log)
+    assert_equal [Kino::WorkerDied, "NotImplementedError", "NotImplementedError: the end of this worker"],
+                 [error.class, error.error_class, error.message]
+    assert_match(/\A#{__FILE__}:\d+:in /, error.backtrace.first)
+    eventually("the replacement") { server.stats[:alive] == 1 }
+    server.shutdown
+    assert_equal [id, nil], ends.pop
+  end
+
+  def test_init_and_docs_list_every_hook
+    init = Kino::Template.text
+    docs = File.read(File.expand_path("../../docs/hooks.md", __dir__))
+    Kino::Hooks::ALL.each do |name, (parameters, _)|
+      assert_match(/^# #{name} \{ #{Regexp.escape("|#{parameters}| ") unless parameters.empty?}\}$/, init)
+      assert_match(/^\| `#{name}` \| #{parameters.empty? ? "none" : "`#{parameters}`"} \|/, docs)
+    end
   end
 
   test "hooks that fail are logged and harm nothing, and the others run in order" do |mode|

@@ -35,6 +35,18 @@ module Kino
     end
   end
 
+  # Why a worker has ended. The message is that of the error that ended it, behind its class; the backtrace is its, too.
+  class WorkerDied < Error
+    # The name of the error's class; nil if the worker's thread was ended without one.
+    attr_reader :error_class
+
+    def initialize(message, error_class = nil, backtrace = nil)
+      super(message)
+      @error_class = error_class
+      set_backtrace(backtrace) if backtrace
+    end
+  end
+
   # A pidfile that cannot be written, or belongs to another process.
   class PidFileError < Error; end
 

@@ -100,6 +100,7 @@ module Kino
         check_path, json = MODIFIERS
         on(parser, check_path) { |target| @command, @check_path = :check, target }
         on(parser, json) { @json = true }
+        parser.separator("\nThe configuration file can have hooks, too: --init lists them with all options.")
       end
     end
 

@@ -18,11 +18,11 @@ module Kino
     def allowed?(value) = !value.empty? && value.all? { |text| NAMES.include?(text) || network?(text) }
 
     def convert(given)
-      super(given.is_a?(Symbol) ? [given] : given)
+      super(Symbol === given ? [given] : given) # a BasicObject has no is_a?
     end
 
     def texts(all)
-      super(all.map { |one| one.is_a?(Symbol) ? one.name : one })
+      super(all.map { |one| Symbol === one ? one.name : one })
     end
 
     def network?(text)

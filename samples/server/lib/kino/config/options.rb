@@ -33,7 +33,7 @@ module Kino
       Option.new(:reuse_port, :boolean, false, group: :listening,
                  help: "other servers that set it, too, may listen on the same TCP addresses at the same time (SO_REUSEPORT): the system " \
                        "spreads new connections over them"),
-      Option.new(:trusted_proxies, NetworksType.new, nil, group: :listening, default_text: "none", example: ["10.0.0.0/8"],
+      Option.new(:trusted_proxies, NetworksType.new, nil, group: :listening, default_text: "none", example: ["private"],
                  help: "networks of proxies that are believed when they say whose requests they forward: addresses, CIDRs, loopback " \
                        "(Unix sockets, too) or private; may be repeated"),
       Option.new(:forwarded_headers, :choice, :x_forwarded, group: :listening, range: %i[x_forwarded forwarded none],

@@ -1,9 +1,10 @@
 # frozen_string_literal: true
 
 require_relative "options"
+require_relative "../workers/hooks"
 
 module Kino
-  # The configuration file that `kino --init` writes: every option, commented out, with its default or an example.
+  # The configuration file that `kino --init` writes: every option, commented out, with its default or an example, and every hook.
   module Template
     WIDTH = 96
 
@@ -14,14 +15,23 @@ module Kino
         lines << "" << "# --- #{title} ---"
         options.each { |option| lines.concat(["", *comment(option), "# #{option.directive}"]) }
       end
+      lines << "" << "# --- Hooks: what is called when something has happened ---"
+      Hooks::ALL.each { |name, (parameters, time)| lines.concat(["", *wrapped("Runs #{time}."), "# #{hook(name, parameters)}"]) }
       "#{lines.join("\n")}\n"
+    end
+
+    def self.hook(name, parameters)
+      parameters.empty? ? "#{name} { }" : "#{name} { |#{parameters}| }"
+    end
+
+    def self.wrapped(sentence)
+      sentence.scan(/\S.{0,#{WIDTH - 2}}\S(?=\s|\z)|\S+/).map { |line| "# #{line}" }
     end
 
     # What the option means, its range and its default.
     def self.comment(option)
-      meaning = "#{option.help[0].upcase}#{option.help[1..]}.".scan(/\S.{0,#{WIDTH - 2}}\S(?=\s|\z)|\S+/)
-      [*meaning, "(#{option.facts.join("; ")})"].map { |line| "# #{line}" }
+      [*wrapped("#{option.help[0].upcase}#{option.help[1..]}."), "# (#{option.facts.join("; ")})"]
     end
-    private_class_method :comment
+    private_class_method :comment, :hook, :wrapped
   end
 end

@@ -57,7 +57,7 @@ module Kino
                    "valid, and nothing has to be reconnected; #{APP_CODE}"
       AFTER_BOOT = "write `after_boot { ... }` in kino.rb"
       WORKER_BOOT = "write `after_worker_boot { |worker_id| ... }` in kino.rb; it runs in each worker before its first request"
-      WORKER_EXIT = "`on_worker_exit { |worker_id, reason| ... }` in kino.rb runs in the main Ractor after a worker has ended"
+      WORKER_EXIT = "`on_worker_exit { |worker_id, error| ... }` in kino.rb runs in the main Ractor after a worker has ended"
       INSTEAD = {
         before_fork: BEFORE_FORK, before_worker_fork: BEFORE_FORK, on_worker_fork: BEFORE_FORK,
         on_worker_boot: AFTER_FORK, before_worker_boot: AFTER_FORK, after_worker_boot: AFTER_FORK,

@@ -7,18 +7,20 @@ module Kino
   # :ractor mode, those that run in workers are shareable. An exception of a hook is logged and has no other effect. A hook
   # that blocks delays only the thread in which it runs.
   #
-  # before_fork::             (number), in the master process, before it forks the process of that number, from 0; also before a replacement
-  # after_fork::              (number), in the new process, before it starts workers
-  # after_boot::              without arguments, in the thread that started the server, when every worker is ready
-  # after_worker_boot::       (worker_id), in the worker, before its first request
-  # on_error::                (error, env), in the worker, after the 500 for a handler that raised
-  # after_request_complete::  (env, status), in the worker, after the response, before its next request
-  # on_worker_exit::          (worker_id, reason), in a thread of the main Ractor; the reason is a text, nil after a regular end
-  #
   # A worker_id is the number of a worker's slot, as in the log and the statistics; its replacement may have the same.
   class Hooks
     IN_WORKERS = %i[after_worker_boot on_error after_request_complete].freeze
-    NAMES = [:before_fork, :after_fork, :after_boot, *IN_WORKERS, :on_worker_exit].freeze
+    # The parameters of each, and when it runs.
+    ALL = {
+      before_fork: ["number", "in the master of several processes, before it forks the process of that number, from 0; also before a replacement"],
+      after_fork: ["number", "in the new one of several processes, before it starts workers"],
+      after_boot: ["", "in the thread that started the server, when every worker is ready"],
+      after_worker_boot: ["worker_id", "in the worker, before its first request"],
+      on_error: ["error, env", "in the worker, after the 500 for a handler that raised"],
+      after_request_complete: ["env, status", "in the worker, after the response, before its next request"],
+      on_worker_exit: ["worker_id, error", "in a thread of the main Ractor; the error is a Kino::WorkerDied, nil after a regular end"]
+    }.freeze
+    NAMES = ALL.keys.freeze
     FINISHED = "rack.response_finished"
 
     # +given+: a callable or an Array of them, by hook. Those of +others+, likewise, come first. Nil if there is none. Raises
@@ -53,8 +55,8 @@ module Kino
     def at_worker_exit
       return unless @hooks.key?(:on_worker_exit)
 
-      lambda do |worker_id, reason|
-        Thread.new { run(:on_worker_exit, worker_id, reason) }.name = "kino hook"
+      lambda do |worker_id, error|
+        Thread.new { run(:on_worker_exit, worker_id, error) }.name = "kino hook"
       rescue ThreadError => e
         Log.error("the hook on_worker_exit is not called", e)
       end

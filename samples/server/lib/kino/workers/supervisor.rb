@@ -29,7 +29,7 @@ module Kino
     end
 
     # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
-    # The block is called with the slot of each worker that has ended and the reason, on this object's Thread.
+    # The block is called with the slot of each worker that has ended, and a WorkerDied or nil, on this object's Thread.
     def initialize(id, specs, room = nil, &exit_hook)
       @id = id
       @exit_hook = exit_hook
@@ -157,7 +157,7 @@ module Kino
     def handle(kind, *details)
       case kind
       when :worker_joined then joined(details[0])
-      when :worker_exited then exited(*details)
+      when :worker_exited then exited(details[0], WorkerEnd.unpack(details[1]))
       when :room_asked then @room&.asked
       when :nothing then refused("it did not report for #{JOIN_SECONDS} s")
       end
@@ -240,8 +240,10 @@ module Kino
       @news.push(:ready)
     end
 
-    def exited(slot, reason)
-      return refused(reason || "no reason given") if slot == Worker::NO_SLOT
+    # The error is nil after a regular end.
+    def exited(slot, error)
+      reason = error&.message || "no reason given"
+      return refused(reason) if slot == Worker::NO_SLOT
 
       spec = nil
       closing = @lock.synchronize do
@@ -250,14 +252,14 @@ module Kino
         @changed.broadcast
         @closing
       end
-      @exit_hook&.call(slot, reason)
+      @exit_hook&.call(slot, error)
       return publish if closing
 
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1
       publish
       @vacant.push(spec) if spec
-      Log.line("worker #{slot} ended (#{reason || "no reason given"}); another one replaces it")
+      Log.line("worker #{slot} ended (#{reason}); another one replaces it")
     end
 
     # For the statistics, which are read without Ruby.

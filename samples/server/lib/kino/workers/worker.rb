@@ -8,6 +8,7 @@ require_relative "current_request"
 require_relative "request"
 require_relative "response"
 require_relative "websockets"
+require_relative "worker_end"
 
 module Kino
   # The loop of one worker: take a request, call the app, answer; or take an event of a WebSocket, and call its handler.
@@ -33,7 +34,7 @@ module Kino
       serve(id, slot, app, hooks)
       reason = nil
     rescue Exception => e
-      reason = "#{e.class}: #{ErrorReport.message_of(e)}"
+      reason = WorkerEnd.pack(e)
       # The supervisor reports a worker that could not join.
       Log.error("worker #{slot} died", e) if slot && !Native.gone?(id)
     ensure
@@ -53,7 +54,7 @@ module Kino
 
     # For a worker that could not be created.
     def self.refused(id, error)
-      leave(id, nil, "#{error.class}: #{ErrorReport.message_of(error)}")
+      leave(id, nil, WorkerEnd.pack(error))
     end
 
     def self.serve(id, slot, app, hooks)
