@@ -11,6 +11,7 @@ need_ruby
 need libasio-dev asio.hpp
 need wrk wrk
 need nghttp2-client h2load
+need curl curl
 need_llhttp
 install_wanted
 find_ruby
@@ -30,7 +31,7 @@ export KINO_BENCH_RUBYLIB
 (
   one_at_a_time "$native"
   configure release "$native" -DKINO_WITH_RUBY=OFF -DKINO_BUILD_TESTS=OFF -DKINO_BUILD_SAMPLES=OFF
-  for target in load bare_server; do
+  for target in load websocket_load bare_server; do
     logged cmake --build "$native" -j "$kino_jobs" --target "$target" || die "$target did not build"
   done
 ) || exit

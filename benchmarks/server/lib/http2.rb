@@ -12,7 +12,11 @@ module Bench
     module_function
 
     def run(port, path, seconds:)
-      command = ["h2load", "-t1", "-c", CONNECTIONS.to_s, "-m", STREAMS.to_s, "-D", seconds.ceil.to_s, "http://127.0.0.1:#{port}#{path}"]
+      load(port, path, CONNECTIONS, STREAMS, seconds)
+    end
+
+    def load(port, path, connections, streams, seconds, *options)
+      command = ["h2load", "-t1", "-c", connections.to_s, "-m", streams.to_s, "-D", seconds.ceil.to_s, *options, "http://127.0.0.1:#{port}#{path}"]
       output = IO.popen(Machine.pinned(Machine.load_cpus, command), err: File::NULL, &:read)
       rate = output[%r{^finished in \S+, ([\d.]+) req/s}, 1]
       done, failed = output.match(/(\d+) done, \d+ succeeded, (\d+) failed/)&.captures&.map(&:to_i)

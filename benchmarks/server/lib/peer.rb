@@ -92,6 +92,15 @@ module Bench
         Peer.new(name: "nginx", label: "nginx, #{cpus} processes, no app", native: true, only: %w[h2 tls], command: lambda { |port, _rackup, variant|
           ["nginx", "-c", Nginx.configuration(port, cpus, **variant)]
         }),
+        Peer.new(name: "node-ws", label: "Node's ws, 1 process", native: true, only: %w[websocket], command: lambda { |port, _rackup, _variant|
+          ["node", "#{HERE}/websocket.js", port.to_s]
+        }),
+        Peer.new(name: "grpc-gem", gem: "grpc", label: "the gem grpc's own server", only: %w[grpc], command: lambda { |port, _rackup, _variant|
+          ["#{HERE}/grpc_server.rb", port.to_s]
+        }),
+        Peer.new(name: "grpc-python", label: "Python's grpcio", native: true, only: %w[grpc], command: lambda { |port, _rackup, _variant|
+          ["python3", "#{HERE}/grpc_server.py", port.to_s]
+        }),
         Peer.new(name: "bare", label: "bare C++ server, no Ruby", native: true, command: lambda { |port, _rackup, _variant|
           [ENV.fetch("KINO_BENCH_NATIVE") + "/bare_server", port.to_s]
         })
@@ -112,6 +121,8 @@ module Bench
     # One line that says why the peer is not available, or nil.
     def problem_with(peer)
       return ("nginx is not installed" unless Nginx.installed?) if peer.name == "nginx"
+      return WebSockets.problem_with_node(@directory) if peer.name == "node-ws"
+      return GRPC.problem_with_python if peer.name == "grpc-python"
       return unless peer.gem
 
       install(peer.gem, [peer.gem, "rack:~>3.0", *peer.helpers])

@@ -43,7 +43,7 @@ module Bench
 
     def markdown
       parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
-               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, tls, h2, failures]
+               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, tls, h2, websocket, grpc, failures]
       parts << Targets.new(@rows).table
       @others.each { |name, text| parts << "## benchmarks/#{name}\n\n#{text.strip}" }
       "#{parts.compact.join("\n\n")}\n"
@@ -148,6 +148,27 @@ module Bench
 
     def tls = beside_plain("tls", "/plaintext with TLS", Tls::NAMES, "of plain HTTP")
     def h2 = beside_plain("h2", "/plaintext with HTTP/2", Http2::NAMES, "of HTTP/1.1")
+
+    def websocket
+      table("WebSockets", ["server", "echoes/s, 64 connections", "p99", "server CPU per echo", "#{WebSockets::MANY} connections: until the last one has a message",
+                           "server CPU per delivery", "memory (PSS) of an idle connection"], by_server(of("websocket")).map do |peer, own|
+        echo, broadcast, idle = WebSockets::KINDS.map { |kind| own.find { |row| row[:kind] == kind } }
+        [peer.label, rate_cell(echo), *cells(echo) { |row| [Numbers.duration(row.median(:latency_us, :p99)), cpu(row)] },
+         *cells(broadcast) { |row| ["#{row.median(:median_ms).round(1)} ms", cpu(row)] }, *cells(idle, 1) { |row| ["#{row.median(:kb_each).round(1)} KB"] }]
+      end)
+    end
+
+    # What a row says, or empty cells.
+    def cells(row, count = 2)
+      row&.measured? ? yield(row) : ["failed", *[""] * (count - 1)]
+    end
+
+    def cpu(row) = "#{row.median(:cpu_us_per_request)} µs"
+
+    def grpc
+      table("gRPC: a unary method, #{GRPC::CONNECTIONS} connections with #{GRPC::STREAMS} calls each", ["server", "calls/s", "server CPU per call"],
+            of("grpc").map { |row| [label(row[:server]), rate_cell(row), *cells(row, 1) { |one| [cpu(one)] }] })
+    end
 
     # The kinds of a section, each beside the first one of the same server.
     def beside_plain(section, title, names, share)

@@ -3,7 +3,7 @@
 module Bench
   # The sections of the report. Each method returns the matches of one section.
   class Sections
-    NAMES = %w[closed open workers connections cores memory slow frameworks wrk tls h2].freeze
+    NAMES = %w[closed open workers connections cores memory slow frameworks wrk tls h2 websocket grpc].freeze
     # Separate programs, which print Markdown.
     PROGRAMS = %w[micro dispatch].freeze
 
@@ -109,16 +109,52 @@ module Bench
       end
     end
 
+    # Seconds of load before a measurement by h2load. Falcon's first second of HTTP/2, in which it loads and compiles most of
+    # it, has a hundredth of the rate of the second one.
+    WARMUP = 2
+
     # /plaintext with HTTP/1.1 and with HTTP/2, on one server process; all servers in turns.
     def h2
       [match(peers_of("h2", Http2::SERVERS).map do |peer|
         port = free_port if peer.native
         rows = Http2::NAMES.keys.map do |kind|
-          Row.new(duration, { section: "h2", server: peer.name, endpoint: "plaintext", kind: kind }) do |server|
+          Row.new(duration + WARMUP, { section: "h2", server: peer.name, endpoint: "plaintext", kind: kind }) do |server|
+            load_http(kind, server.port, port || server.port, seconds: WARMUP)
             with_cpu_time(server) { load_http(kind, server.port, port || server.port) }
           end
         end
         block(peer, rows, **{ http2_port: port }.compact)
+      end)]
+    end
+
+    # Echoes in turns. Then one server at a time with ten thousand connections: how long one message takes to reach all of
+    # them, and the memory that each takes.
+    def websocket
+      peers = WebSockets.available(peers_of("websocket", WebSockets::SERVERS), @settings)
+      echo = peers.map do |peer|
+        row = Row.new(duration + @settings.warmup, websocket_key(peer, :echo)) { |server| with_cpu_time(server) { WebSockets.echo(server.port, @settings) } }
+        websocket_block(peer, [row])
+      end
+      many = peers.flat_map do |peer|
+        rows = [
+          Row.new(5, websocket_key(peer, :broadcast)) { |server| WebSockets.broadcast(server) { |&messages| with_cpu_time(server, &messages) } },
+          Row.new(5, websocket_key(peer, :idle)) { |server| WebSockets.idle(server) }
+        ]
+        # New servers for each, since memory does not shrink; one process where channels do not reach others.
+        rows.map { |row| match([websocket_block(peer, [row], **WebSockets::ONE_PROCESS.fetch(peer.name, {}))], turns: 1) }
+      end
+      [match(echo), *many]
+    end
+
+    # One unary method with 50 calls at a time.
+    def grpc
+      peers = GRPC.available(peers_of("grpc", GRPC::SERVERS), @settings)
+      [match(peers.map do |peer|
+        row = Row.new(duration + WARMUP, { section: "grpc", server: peer.name, endpoint: "grpc" }) do |server|
+          GRPC.run(server.port, seconds: WARMUP)
+          with_cpu_time(server) { GRPC.run(server.port, seconds: duration) }
+        end
+        Block.new(peer, GRPC.options(peer), [row], nil)
       end)]
     end
 
@@ -143,11 +179,17 @@ module Bench
       [*@peers, *@special.select { |peer| peer.only.include?(section) }].select { |peer| names.include?(peer.name) }
     end
 
-    def load_http(kind, port, http2_port)
-      path = Endpoint::ALL.fetch("plaintext").path
-      return Http2.run(http2_port, path, seconds: duration) if kind == :http2
+    def websocket_key(peer, kind) = { section: "websocket", server: peer.name, endpoint: kind.to_s, kind: kind }
 
-      Wrk.run(port, path, connections: @settings.connections, seconds: duration)
+    def websocket_block(peer, rows, **variant)
+      Block.new(peer, { rackup: WebSockets::RACKUP, gems: WebSockets::GEMS.dig(peer.name, 0), **variant }, rows, "/")
+    end
+
+    def load_http(kind, port, http2_port, seconds: duration)
+      path = Endpoint::ALL.fetch("plaintext").path
+      return Http2.run(http2_port, path, seconds: seconds) if kind == :http2
+
+      Wrk.run(port, path, connections: @settings.connections, seconds: seconds)
     end
 
     def match(blocks, turns: @settings.turns) = Match.new(blocks, turns)

@@ -22,7 +22,7 @@ module Bench
       @variant = variant
     end
 
-    # Returns when the server answers; raises Failed with the end of its log if it does not.
+    # Returns when the server answers GET with this path, or without one, when it accepts a connection; raises Failed with the end of its log if it does not.
     def start(probe)
       @port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
       @log = File.join(Endpoint.scratch, "#{@peer.name}.log")
@@ -105,6 +105,8 @@ module Bench
 
     def answers?(path)
       Socket.tcp("127.0.0.1", @port, connect_timeout: 1) do |socket|
+        return true unless path
+
         socket.timeout = 5 if socket.respond_to?(:timeout=)
         socket.write("GET #{path} HTTP/1.1\r\nhost: 127.0.0.1:#{@port}\r\nconnection: close\r\n\r\n")
         socket.wait_readable(5) && socket.readpartial(4096).start_with?("HTTP/1.1 200")

@@ -25,6 +25,7 @@ module Bench
     end
 
     def parse(arguments)
+      shorten if arguments.delete("--quick")
       parser.parse!(arguments)
       raise OptionParser::InvalidArgument, arguments.join(" ") if arguments.any?
 
@@ -43,7 +44,7 @@ module Bench
     def parser
       OptionParser.new do |options|
         options.banner = "Usage: benchmarks/run [options]"
-        options.on("--quick", "one short round, which takes minutes; later options override its settings") { shorten }
+        options.on("--quick", "one short round, which takes minutes; other options override its settings") { shorten }
         options.on("--only LIST", Array, "sections: #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
         options.on("--servers LIST", Array, "servers: #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
         options.on("--endpoints LIST", Array, "endpoints: #{@endpoints.join(", ")}") { |list| @endpoints = known(list.map { |path| path.delete_prefix("/") }, Endpoint::ALL.keys) }
@@ -64,7 +65,7 @@ module Bench
       @seconds = 1.0
       @worker_counts = [2, 8, 32]
       @connection_counts = [8, 64, 256]
-      @sections -= %w[connections cores frameworks wrk tls h2 micro dispatch]
+      @sections -= %w[connections cores frameworks wrk tls h2 websocket grpc micro dispatch]
       @servers -= %w[puma-5 puma-threads-32 rust-kino hyperion-async]
     end
 
