@@ -165,6 +165,17 @@ need_gems() {
     die "gem could not install: ${missing[*]}"
 }
 
+# want_node_package NAME: makes it available to Node. The tests that use it are skipped where there is no Node or npm.
+want_node_package() {
+  local home=$kino_root/build/node
+  export NODE_PATH=$home/node_modules${NODE_PATH:+:$NODE_PATH}
+  [ -d "$home/node_modules/$1" ] && return
+  command -v npm >/dev/null || return 0
+  say "installing Node's package $1 into build/node"
+  mkdir -p "$home"
+  logged npm install --silent --no-audit --no-fund --prefix "$home" "$1" || say "npm could not install $1; its tests will be skipped"
+}
+
 # need_gem_files DIRECTORY 'name:requirement'...: installs gems whose files are needed as data, without dependencies, into
 # a separate directory that is not on any gem path.
 need_gem_files() {
