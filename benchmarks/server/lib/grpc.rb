@@ -12,14 +12,15 @@ module Bench
     REQUEST, RESPONSE = [13, 13].zip(%w[hello\ world dlrow\ olleh]).map { |length, text| [0, length, 10, text.size].pack("CNCC") << text }
     FIELDS = ["content-type: application/grpc", "te: trailers"].flat_map { |field| ["-H", field] }.freeze
 
+    # An interpreter that has grpcio; Debian's is not always the first one.
+    PYTHON = %w[/usr/bin/python3 python3].find { |name| system(name, "-c", "import grpc", %i[out err] => File::NULL) }
+
     module_function
 
     def available(peers, _settings) = peers
 
     def problem_with_python
-      return if system("python3", "-c", "import grpc", %i[out err] => File::NULL)
-
-      "the Python package grpcio is not installed (Debian: python3-grpcio)"
+      "the Python package grpcio is not installed (Debian: python3-grpcio)" unless PYTHON
     end
 
     def options(peer)
@@ -37,7 +38,8 @@ module Bench
     def wrong_answer(port)
       answer = IO.popen(["curl", "-s", "-m", "10", "--http2-prior-knowledge", "--data-binary", "@#{message_file}", *FIELDS, "-D", "-",
                          "http://127.0.0.1:#{port}#{PATH}"], &:read).b
-      return "the response is #{answer[0, 300].inspect}" unless answer.include?(RESPONSE) && answer.match?(/^grpc-status: ?0\r/i)
+      # The trailers follow the message, on the same line.
+      "the response is #{answer[0, 300].inspect}" unless answer.include?(RESPONSE) && answer.match?(/grpc-status: ?0\r/i)
     end
 
     def message_file

@@ -99,7 +99,7 @@ module Bench
           ["#{HERE}/grpc_server.rb", port.to_s]
         }),
         Peer.new(name: "grpc-python", label: "Python's grpcio", native: true, only: %w[grpc], command: lambda { |port, _rackup, _variant|
-          ["python3", "#{HERE}/grpc_server.py", port.to_s]
+          [GRPC::PYTHON, "#{HERE}/grpc_server.py", port.to_s]
         }),
         Peer.new(name: "bare", label: "bare C++ server, no Ruby", native: true, command: lambda { |port, _rackup, _variant|
           [ENV.fetch("KINO_BENCH_NATIVE") + "/bare_server", port.to_s]

@@ -101,10 +101,10 @@ public:
   }
 
   void open_all() {
-    std::int64_t const deadline = now() + 60 * second;
+    std::int64_t const deadline = now() + 120 * second;
     for (std::size_t begun = 0; open_ != all_.size();) {
       while (begun != all_.size() && begun - open_ < opening_at_once) open(begun++);
-      if (now() > deadline) throw std::runtime_error(std::to_string(open_) + " of " + std::to_string(all_.size()) + " connections were opened in 60 s");
+      if (now() > deadline) throw std::runtime_error(std::to_string(open_) + " of " + std::to_string(all_.size()) + " connections were opened in 120 s");
       poll();
     }
   }
