@@ -111,6 +111,23 @@ class ServicesTest < ActorsTest
     assert_nil Actors.receive(timeout: 0)
   end
 
+  def test_supervised_tasks_outlive_their_starter_and_end_with_their_supervisor
+    skip "this Ruby cannot pass blocks to other actors" unless Actors::Runtime::RACTORS
+    top = Actors::Task::Supervisor.start
+    me = Actors.current
+    starter, watch = Actors.spawn_monitor(top, me) do |supervisor, to|
+      Actors::Task::Supervisor.start_child(supervisor, to, 20) { |receiver, number| receiver << number + 1 << current; sleep(3600) }
+    end
+    assert_equal :normal, receive { |message| message in [:DOWN, ^watch, _, _] }[3]
+    assert_equal 21, receive
+    task = receive
+    refute_predicate starter, :alive?
+    assert_predicate task, :alive?
+    assert_equal [task], Actors::DynamicSupervisor.which_children(top)
+    top.stop
+    assert_equal :shutdown, task.reason
+  end
+
   each_isolation "tasks_leave_no_messages" do
     Actors.trap_exit
     [-> { 1 }, -> { raise "no luck" }].each do |work|

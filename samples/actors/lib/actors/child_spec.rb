@@ -8,7 +8,7 @@ module Actors
     # Of the arguments of `child`.
     def self.of(klass, args, keywords)
       own = { id: keywords[:name] || klass, restart: :permanent, significant: false,
-              type: klass <= Supervisor || klass <= DynamicSupervisor ? :supervisor : :worker }
+              type: klass.is_a?(Module) && (klass <= Supervisor || klass <= DynamicSupervisor) ? :supervisor : :worker }
       own.merge!(keywords.slice(*members))
       own[:shutdown] ||= own[:type] == :supervisor ? :infinity : 5
       new(**own, klass: klass, args: args, keywords: keywords.except(:id, :restart, :shutdown, :type, :significant)).check.freeze

@@ -158,6 +158,30 @@ module Actors
         [:exit, :timeout]
       end
     end
+    # Tasks that nobody awaits, and that may outlive the actor that starts them: children of a supervisor, which ends them with
+    # itself. On Ruby 4.0; blocks use variables with shareable values only.
+    #
+    #   Actors::Task::Supervisor.start(name: :mails)
+    #   Actors::Task::Supervisor.start_child(Actors[:mails], "ada") { |name| deliver_to(name) }
+    module Supervisor
+      # A task as a child.
+      module Job
+        def self.start_link(block, *args, **options)
+          Context.current.spawn(Block, [block, *args], link: true, **options)
+        end
+      end
+
+      module_function
+
+      def start(**options) = DynamicSupervisor.start(**options)
+      def start_link(**options) = DynamicSupervisor.start_link(**options)
+
+      # Starts a task, and returns its reference. `restart: :transient` starts one that fails again.
+      def start_child(supervisor, *args, restart: :temporary, **options, &block)
+        DynamicSupervisor.start_child(supervisor, Job, Shared.block(block), *args, restart: restart, **options)
+      end
+    end
+
     private_constant :Stream, :Body
   end
 end
