@@ -107,7 +107,8 @@ module Actors
   end
 
   # exit(reason) ends this actor. exit(ref, reason) sends a signal to another: it ends with that reason, unless it traps it;
-  # `:kill` cannot be trapped. The signal takes effect when that actor next waits or takes a message.
+  # `:kill` cannot be trapped. The signal takes effect when that actor next waits or takes a message; an actor that is a Thread is
+  # killed at once.
   def exit(ref = nil, reason)
     return Context.current.exit(ref, reason) if ref
 

@@ -43,6 +43,16 @@ class EndsTest < ActorsTest
     end
   end
 
+  each_isolation "threads_are_killed_at_once_by_any_actor" do
+    reader, writer = IO.pipe
+    [-> { Kernel.sleep }, -> { reader.read }, -> { loop { 1 } }, -> { begin loop { 1 } ensure 2 end }].each do |work|
+      actor, watch = Actors.spawn_monitor(isolation: :thread, &work)
+      spawn(actor) { |victim| Actors.exit(victim, :kill) }
+      assert_equal [:DOWN, watch, actor, :killed], receive
+    end
+    writer.close
+  end
+
   each_isolation "a_monitor_of_an_actor_that_has_ended_tells_at_once" do
     actor, watch = spawn_monitor { Actors.exit(:over) }
     assert_equal [:DOWN, watch, actor, :over], receive

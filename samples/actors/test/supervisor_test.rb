@@ -120,6 +120,19 @@ class SupervisorTest < ActorsTest
     assert_equal [[:started, :a], [:ended, :a, :shutdown], [:started, :b]], events(3)
   end
 
+  class Blocked < Actors::GenServer
+    def init = [:continue, 1]
+    def handle_continue(_) = Kernel.sleep
+  end
+
+  each_isolation "a_thread_that_blocks_outside_of_actors_is_killed_in_time" do
+    home = homes
+    top = Actors::Supervisor.start(**home) { child Blocked, shutdown: 0.01, isolation: :thread }
+    child = Actors::Supervisor.which_children(top).first.ref
+    top.stop(timeout: 30)
+    assert_equal :killed, child.reason
+  end
+
   each_isolation "children_are_added_ended_and_removed" do
     top = supervisor(:one_for_one, [:a])
     added = Actors::Supervisor.start_child(top, Worker, Actors.current, :z, id: :z, **homes)

@@ -160,6 +160,7 @@ module Actors
       interleave
       Native.push_ahead(ref, Kind::EXIT, reason, @ref)
       obey_signals if ref == @ref
+      @runtime.kill_thread(ref.id) if reason == :kill
       reason
     end
 

@@ -33,21 +33,40 @@ module Actors
 
     # Creates an actor, yields its reference, and then starts it.
     def spawn(behaviour, args, isolation:, capacity:, label:, parent:)
+      started = false
       isolation = check(isolation || (RACTORS ? :shared : :thread))
       args = behaviour.shareable_args(args) unless isolation == :thread && main?
       queue = next_queue if isolation == :shared
       ref = Native.create(label || behaviour.default_label(args), capacity, queue)
       yield ref
-      start(isolation, Plan.new(ref, self, behaviour, args.freeze, parent).freeze)
+      host_threads if main?
+      plan = Plan.new(ref, self, behaviour, args.freeze, parent).freeze
+      # With interrupts deferred: an actor whose Thread is killed before it runs must be finished, too.
+      Thread.handle_interrupt(Object => :never) do
+        start(isolation, plan)
+        started = true
+      end
       ref
-    rescue Exception => e # any: the actor will not run, and all who know of it must learn that
-      Native.finish(ref, Crash.of(e)) if ref
+    rescue Exception => e
+      failure = Crash.of(e)
       raise
+    ensure
+      # The actor will not run, and all who know of it must learn that.
+      Native.finish(ref, failure || :killed) if ref && !started
+    end
+
+    # Kills the actor with this id if it is a Thread, which need not wait for the signal to be seen. Any Ractor may call this.
+    def kill_thread(id)
+      return Threads.kill(id) if main?
+
+      orders = @entries[:threads]
+      Native.push_plan(orders, id) if orders
     end
 
     # In a forked child, which has none of the actors.
     def begin_again
       @entries.keys.each { |key| @entries.delete(key) }
+      Threads::ALL.clear
     end
 
     # Runs actors in this Ractor for ever. Thread.exit in an actor ends all actors of this worker; others then follow.
@@ -76,16 +95,11 @@ module Actors
                          "#{RUBY_VERSION}): use isolation: :thread"
     end
 
-    # With interrupts deferred: an actor whose thread is ended before it runs must be finished, too.
     def start(isolation, plan)
-      host_threads if main?
-      Thread.handle_interrupt(Object => :never) do
-        case isolation
-        when :shared
-          Native.start(plan.ref, plan)
-        when :own then Runtime.silently { Ractor.new(plan) { |own| Parking.run(own) } }
-        else main? ? Thread.new(plan) { |own| Parking.run(own) } : Native.push_plan(@entries.fetch(:threads), plan)
-        end
+      case isolation
+      when :shared then Native.start(plan.ref, plan)
+      when :own then Runtime.silently { Ractor.new(plan) { |own| Parking.run(own) } }
+      else main? ? Threads.start(plan) : Native.push_plan(@entries.fetch(:threads), plan)
       end
     end
 
@@ -103,7 +117,7 @@ module Actors
       own.each { |queue| Runtime.silently { Ractor.new(self, queue) { |runtime, taken| runtime.work(taken) } } }
     end
 
-    # A Thread that starts Threads for other Ractors.
+    # A Thread that starts and kills Threads for other Ractors.
     def host_threads
       return if !RACTORS || @entries[:threads]
 
@@ -112,7 +126,10 @@ module Actors
 
       Thread.new do
         Thread.current.name = "actors: host"
-        loop { Thread.new(own.take(nil)) { |plan| Parking.run(plan) } }
+        loop do
+          order = own.take(nil)
+          order.is_a?(Plan) ? Threads.start(order) : Threads.kill(order)
+        end
       end
     end
 
@@ -127,6 +144,32 @@ module Actors
   end
 
   REAL = Ractor.make_shareable(Runtime.new)
+
+  # The actors that are Threads, by id. Only for the main Ractor.
+  module Threads
+    LOCK = Mutex.new
+    ALL = {} # rubocop:disable Style/MutableConstant
+
+    module_function
+
+    def start(plan)
+      # With interrupts deferred: see Runtime#spawn.
+      Thread.handle_interrupt(Object => :never) do
+        LOCK.synchronize { ALL[plan.ref.id] = Thread.new(plan) { |own| run(own) } }
+      end
+    end
+
+    def kill(id)
+      LOCK.synchronize { ALL[id] }&.kill
+    end
+
+    def run(plan)
+      Parking.run(plan)
+    ensure
+      LOCK.synchronize { ALL.delete(plan.ref.id) }
+    end
+  end
+  private_constant :Threads
 
   # A forked child starts without actors.
   module Forks

@@ -82,6 +82,8 @@ module Actors
       raise
     end
 
+    def kill_thread(_id); end
+
     def step
       while (woken = @queue.take(0))
         @ready << woken
