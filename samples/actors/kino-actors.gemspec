@@ -8,6 +8,6 @@ Gem::Specification.new do |spec|
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.1"
   spec.files = Dir["*.{cpp,hpp,md}", "lib/**/*.rb", "extconf.rb"]
-  # kino is installed from its file first: a dependency by name would install another gem.
+  # kino and kino-collections are installed from their files first: a dependency by name could install other gems.
   spec.extensions = ["extconf.rb"]
 end
