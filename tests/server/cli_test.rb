@@ -45,6 +45,13 @@ class CliTest < ServerTest
     assert_equal "1", output.strip
   end
 
+  # With the gem: samples/rails/test/rails_test.rb.
+  def test_rails_needs_its_gem
+    write("config.ru", HELLO)
+    expected = "kino: --rails needs the gem kino-rails: add it to the Gemfile, or require \"kino/rails\" after \"rails\"\n"
+    assert_equal [1, expected], kino("--rails")
+  end
+
   def test_help_is_printed_even_beside_mistakes
     [["--help"], ["-w", "many", "--wokers", "-h"]].each do |arguments|
       assert_equal [0, Kino::CommandLine.help], kino(*arguments)

@@ -35,7 +35,7 @@ class RailsTest < ChildTest
     def get(path, cookie = nil) = request(Net::HTTP::Get.new(path).tap { |get| get.basic_auth("a", "b") if path == "/basic" }, cookie)
   end
 
-  def serve(mode, settings = SETTINGS, configuration: nil)
+  def serve(mode, settings = SETTINGS, *flags, configuration: nil)
     Dir.mktmpdir do |directory|
       File.write("#{directory}/settings.rb", settings)
       FileUtils.mkdir_p(%w[pids sockets].map { |name| "#{directory}/tmp/#{name}" })
@@ -43,7 +43,7 @@ class RailsTest < ChildTest
       port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
       env = { "KINO_RAILS" => nil, "EXAMPLE_CHECKOUTS" => ENV.fetch("KINO_RAILS", ""), "RAILS_ENV" => "production", "RACK_ENV" => "production", "EXAMPLE_SETTINGS" => "#{directory}/settings.rb", "RUBY_MAX_CPU" => "64",
               "EXAMPLE_DATABASE" => "#{directory}/notes.sqlite3" }
-      pid = Process.spawn(env, RUBY, "-W0", KINO, "-b", "127.0.0.1", "-p", port.to_s, "-C", "#{directory}/kino.rb", "#{APPLICATION}/config.ru",
+      pid = Process.spawn(env, RUBY, "-W0", KINO, "-b", "127.0.0.1", "-p", port.to_s, "-C", "#{directory}/kino.rb", *flags, "#{APPLICATION}/config.ru",
                           chdir: directory, %i[out err] => "#{directory}/log")
       server = Server.new(pid, port, "#{directory}/log")
       await(server)
@@ -108,6 +108,13 @@ class RailsTest < ChildTest
       assert_match(/mode +threaded/, server.log)
       assert_equal "5", server.get("/main?number=4").body
     end
+  end
+
+  def test_the_flag_rails_is_the_setting
+    need_rails
+    settings = SETTINGS.sub("config.kino.ractors = true\n", "")
+    serve("auto", settings) { |server| refute_match(/Rails runs in Threads, because/, server.log) }
+    serve("auto", settings, "--rails") { |server| assert_match(/Rails runs in Threads, because/, server.log) }
   end
 
   def test_each_configuration_of_the_page_about_rails_serves_it

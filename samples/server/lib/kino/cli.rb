@@ -124,7 +124,11 @@ module Kino
     def load_app
       set_environment
       require_relative "app/app_file"
-      AppFile.load(settings[:rackup])
+      ENV["RAILS_IN_RACTORS"] = "1" if @line.rails # read by kino-rails while the app is loaded
+      app = AppFile.load(settings[:rackup])
+      return app unless @line.rails && !defined?(::KinoRails)
+
+      raise ConfigError, "--rails needs the gem kino-rails: add it to the Gemfile, or require \"kino/rails\" after \"rails\""
     end
 
     # The variable is the operator's, so only a flag or another variable overrides it.

@@ -34,9 +34,8 @@ module Kino
     rescue Ractor::ClosedError
       nil
     rescue StandardError => e
-      problem = success ? "a block of Kino.main returned #{result.class}, which cannot be copied to another Ractor: #{e.message}" :
-                          "#{result.class}: #{result.message}"
-      reply << [false, Error.new(problem)]
+      copied = "a block of Kino.main returned #{result.class}, which cannot be copied to another Ractor: #{e.message}"
+      reply << [false, Error.new(success ? copied : "#{result.class}: #{result.message}")]
     end
 
     def self.run(block)

@@ -36,9 +36,10 @@ module KinoRails
 
     def self.refuse(wanted, reasons)
       text = reasons.map { |reason| "  * #{reason}" }.join("\n")
-      raise Kino::ConfigError, "this Rails application cannot run in Ractors:\n#{text}\n  Or run it with mode :threaded." if wanted == :ractor
+      remark = "Rails runs in Threads, because it cannot run in Ractors:\n#{text}"
+      return Kino::Mode::Decision.new(:threaded, remark) unless wanted == :ractor
 
-      Kino::Mode::Decision.new(:threaded, "Rails runs in Threads, because it cannot run in Ractors:\n#{text}")
+      raise Kino::ConfigError, "this Rails application cannot run in Ractors:\n#{text}\n  Or run it with mode :threaded."
     end
 
     def self.database_remark

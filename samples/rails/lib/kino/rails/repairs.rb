@@ -9,7 +9,7 @@ module KinoRails
   # Changes to Rails and its libraries without which they cannot serve from Ractors: an allow list. Each repair is a module
   # with
   #
-  # UPSTREAM::  the change after which it will not be needed
+  # UPSTREAM::  the change that ends it or, where there is none yet, the discussion or the file that has to change
   # needed?     whether what is loaded needs it, found by trying
   # apply       which changes only what its name says
   module Repairs

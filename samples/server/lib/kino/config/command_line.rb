@@ -31,7 +31,9 @@ module Kino
     CONFIG = Command.new(:config, "FILE", "-C", "configuration file (default: kino.rb, else config/kino.rb, if it exists)")
     FROM = Command.new(:from, "FILE", nil, "with --init: translate a configuration file of Puma, such as config/puma.rb, and say " \
                                            "line by line what became of it")
-    OTHERS = [CONFIG, FROM, *COMMANDS, *MODIFIERS].freeze
+    RAILS = Command.new(:rails, nil, nil, "run a Rails application in Ractors if it can, with the gem kino-rails of its Gemfile: as " \
+                                          "config.kino.ractors = true")
+    OTHERS = [CONFIG, RAILS, FROM, *COMMANDS, *MODIFIERS].freeze
 
     INTRODUCTION = <<~TEXT
       Usage: kino [options] [rackup file]
@@ -50,6 +52,8 @@ module Kino
     attr_reader :command, :argument, :config, :from
     # Whether the result of --check is JSON, and the target of its request or nil.
     attr_reader :json, :check_path
+    # Whether a Rails application shall run in Ractors.
+    attr_reader :rails
     # By option name: the text of the flag, those of a repeated one with its separator between; true or false for a switch.
     attr_reader :flags
     # A message for each mistake.
@@ -95,6 +99,7 @@ module Kino
         end
         parser.separator("\nOther:")
         on(parser, CONFIG) { |path| @config = path }
+        on(parser, RAILS) { @rails = true }
         on(parser, FROM) { |path| @from = path }
         COMMANDS.each { |command| on(parser, command) { |argument| @command, @argument = command.name, argument } }
         check_path, json = MODIFIERS

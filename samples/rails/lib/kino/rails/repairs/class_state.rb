@@ -4,7 +4,7 @@ module KinoRails
   module Repairs
     # Instance variables and constants of Rails' classes that a request reads, and that Rails does not freeze itself.
     module ClassState
-      UPSTREAM = "https://github.com/rails/rails/pull/58647"
+      UPSTREAM = "https://github.com/rails/rails/pull/58640"
       VARIABLES = {
         "ActionView::PathRegistry" => %i[@file_system_resolvers @view_paths_by_class],
         "Rails" => %i[@_env],
@@ -29,7 +29,9 @@ module KinoRails
       end
 
       def self.attributes
-        ObjectSpace.each_object(Class).reject(&:singleton_class?).flat_map { |owner| (owner.instance_variables & ATTRIBUTES).map { |name| [owner, name] } }
+        ObjectSpace.each_object(Class).reject(&:singleton_class?).flat_map do |owner|
+          (owner.instance_variables & ATTRIBUTES).map { |name| [owner, name] }
+        end
       end
       private_class_method :variables, :attributes
     end

@@ -5,7 +5,7 @@ module KinoRails
     # Ruby 4.0 lets no Ractor read a class variable; 4.1 lets it read those with shareable values. The readers that Rails
     # defines with mattr_accessor and its like return what they would return now.
     module ClassVariables
-      UPSTREAM = "https://bugs.ruby-lang.org/issues/22109"
+      UPSTREAM = "https://github.com/rails/rails/pull/58620"
       NAMESPACES = /\A(AbstractController|Action(Controller|Dispatch|Mailer|Text|View)|Active(Job|Model|Record|Storage|Support)|Rails)(::|\z)/
       NAME = Module.instance_method(:name)
 

@@ -5,7 +5,7 @@ module KinoRails
     # OpenSSL::Digest::SHA256 and its like, which every cookie needs, get their methods from blocks, which Ractors may not
     # call. The same methods, written out.
     module OpenSSLMethods
-      UPSTREAM = "https://github.com/ruby/openssl/blob/master/lib/openssl/digest.rb"
+      UPSTREAM = "https://github.com/ruby/openssl/pull/1053"
       DIGESTS = %i[MD4 MD5 RIPEMD160 SHA1 SHA224 SHA256 SHA384 SHA512].freeze
       CIPHERS = %i[AES CAST5 BF DES IDEA RC2 RC4 RC5].freeze
       KEY_BITS = %w[128 192 256].freeze

@@ -5,9 +5,9 @@ module KinoRails
     # Constants of Rails and of libraries below it that hold data nobody froze: Strings, Arrays, Hashes. Ractors read only
     # frozen ones. Constants with other objects stay as they are.
     module PlainConstants
-      UPSTREAM = "https://github.com/rails/rails/pull/58620"
+      UPSTREAM = "https://github.com/rails/rails/pull/57825"
       ROOTS = %i[AbstractController ActionController ActionDispatch ActionMailer ActionPack ActionView ActiveJob ActiveModel ActiveSupport
-                 Builder ERB ERUBI Erubi Loofah Mime Rack Rails].freeze
+                 Builder ERB Erubi Loofah Mime Rack Rails].freeze
       NAMED = { RbConfig: :CONFIG }.freeze
       # Depth of nested data.
       MOST = 20

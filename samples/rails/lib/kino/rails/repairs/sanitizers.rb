@@ -5,7 +5,7 @@ module KinoRails
     # sanitize, simple_format and strip_tags use Nokogiri, whose native code is for the main Ractor only. Views in other
     # Ractors send it their text.
     module Sanitizers
-      UPSTREAM = "https://github.com/sparklemotion/nokogiri/issues/1803"
+      UPSTREAM = "https://github.com/sparklemotion/nokogiri/issues/3281"
       NAMES = %i[full_sanitizer link_sanitizer safe_list_sanitizer].freeze
 
       def self.needed?

@@ -7,7 +7,7 @@ module KinoRails
     # The operators of Tempfile, which it passes on to its File, are blocks that Ractors may not call: every upload fails. The
     # same methods, written out.
     module TempfileOperators
-      UPSTREAM = "https://github.com/ruby/delegate/blob/master/lib/delegate.rb"
+      UPSTREAM = "https://github.com/ruby/delegate/pull/4"
       PLAIN = /\A(__|[a-zA-Z]\w*[!?]?\z)/
 
       def self.needed?
