@@ -145,6 +145,15 @@ class RailsTest < ChildTest
     end
   end
 
+  def test_each_of_several_processes_has_its_own_main_ractor
+    skip "KINO_RAILS names no checkout of Rails" unless ENV.key?("KINO_RAILS")
+    serve(nil, configuration: "processes 2\nworkers 2\n") do |server|
+      assert_match(/mode +ractor/, server.log)
+      8.times.map { |n| Thread.new { 20.times { assert_equal (n + 1).to_s, server.get("/main?number=#{n}").body } } }.each(&:join)
+      refute_match(/kino main/, server.log)
+    end
+  end
+
   def test_queries_run_in_the_main_ractor
     skip "KINO_RAILS names no checkout of Rails" unless ENV.key?("KINO_RAILS")
     begin
@@ -156,8 +165,11 @@ class RailsTest < ChildTest
     serve("auto", settings) do |server|
       assert_match(/mode +ractor/, server.log)
       assert_match(/^kino: Rails runs in Ractors; queries run in the main one, from blocks of Kino\.main$/, server.log)
-      8.times.map { |n| Thread.new { 10.times { assert_equal "1", server.get("/notes?name=n#{n}").body } } }.each(&:join)
+      8.times.map { |n| Thread.new { 10.times { assert_equal "1", server.get("/notes?name=n#{n}").body, server.log[/^.*(Error|Exception).*$/] } } }.each(&:join)
       assert_equal "404", server.get("/notes_error").code
+      server.get("/notes?name=last")
+      assert_equal '{"id":81,"name":"last"}', server.get("/notes/81").body
+      assert_equal "404", server.get("/notes/1000").code
     end
   end
 end

@@ -60,11 +60,16 @@ module KinoRails
       Warning[:experimental] = false
       Repairs.before_sharing
       application.ractorize!
-      Repairs.after_sharing
+      silence_deprecations(application) { Repairs.after_sharing }
       Ractor.make_shareable(app)
       Kino::MainRactor.open
     ensure
       Warning[:experimental] = experimental
+    end
+
+    # Of constants that are only looked at.
+    def self.silence_deprecations(application, &block)
+      application.respond_to?(:deprecators) ? application.deprecators.silence(&block) : yield
     end
 
     # As many Threads as Active Record has connections for.
@@ -73,6 +78,7 @@ module KinoRails
       executor = application.executor
       Kino::MainRactor.start(threads, ->(&block) { executor.wrap(&block) })
     end
-    private_class_method :application_of, :refuse, :database_remark, :trial, :prepare, :start_main_ractor
+    private_class_method :application_of, :refuse, :database_remark, :trial, :prepare, :silence_deprecations,
+                         :start_main_ractor
   end
 end

@@ -8,6 +8,7 @@ Rails.application.routes.draw do
     get "/#{action}", to: "things##{action}"
   end
   get "/notes", to: "things#notes"
+  get "/notes/:id", to: "notes#show"
   post "/json", to: "things#json"
   post "/upload", to: "things#upload"
   get "/old", to: redirect("/things/new")
