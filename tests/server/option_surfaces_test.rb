@@ -175,6 +175,7 @@ class OptionSurfacesTest < ServerTest
     values = Kino::Options::SERVER.to_h { |option| [option.name, other(option)] }
     values.delete(:tls)
     values.merge!(bind: ["127.0.0.1"], processes: 1, workers: 2, threads: 1, mode: :threaded, port: 0, pidfile: File.join(directory, "pid"), access_log: File.join(directory, "log"),
+                  pubsub: "unix://#{directory}/pubsub",
                   control_bind: ["127.0.0.1:0"])
     settings = Kino::Settings.new(values)
     read = []

@@ -19,8 +19,9 @@ module Kino
     Native.available_parallelism
   end
 
-  # Sends +data+ to the WebSockets of this process that have subscribed to +channel+; from any Ractor and Thread. Returns how
-  # many took it. In UTF-8 it is sent as text, otherwise as binary.
+  # Sends +data+ to the WebSockets and event streams that have subscribed to +channel+, also of other processes if there is an
+  # engine, see PubSub; from any Ractor and Thread. Returns how many of this process took it. In UTF-8 it is sent as text,
+  # otherwise as binary.
   def self.publish(channel, data)
     Native.publish_message(channel.to_s, data)
   end

@@ -18,6 +18,7 @@ require_relative "app/log"
 require_relative "app/mode"
 require_relative "native"
 require_relative "app/pid_file"
+require_relative "pubsub"
 require_relative "processes"
 require_relative "config/settings"
 require_relative "app/runner"
@@ -257,6 +258,8 @@ module Kino
       open_control_plane unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open
+      PubSub.start(settings[:pubsub])
+      @pubsub = true
       Encodings.load_all if mode == :ractor
       specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, @app, @hooks&.of_workers)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
@@ -296,6 +299,7 @@ module Kino
       @supervisor&.join
       remove_files
     ensure
+      leave_pubsub
       @clean = false
       become(:stopped)
     end
@@ -328,10 +332,16 @@ module Kino
       @final_stats = stats
       Native.stop(@id)
       @supervisor.join
+      leave_pubsub
       remove_files
       Log.flush if settings[:log_requests]
       @clean = clean ? true : false
       become(:stopped)
+    end
+
+    def leave_pubsub
+      PubSub.stop if @pubsub
+      @pubsub = false
     end
 
     def remove_files

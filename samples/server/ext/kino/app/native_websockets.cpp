@@ -5,6 +5,7 @@
 #include "app/native.hpp"
 #include "rack/rack_websocket.hpp"
 #include "rack/websocket_application.hpp"
+#include "websocket/outbox.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
@@ -36,8 +37,27 @@ VALUE stream_events(gvl const& held, VALUE, kino::arguments all) {
 VALUE forgotten_handlers(gvl const& held, VALUE) { return take_forgotten_handlers(held); }
 
 VALUE publish_to_all(gvl const& held, VALUE, VALUE channel, VALUE data) {
-  return kino::to_ruby(held, publish(held, channel, data));
+  return kino::to_ruby(held, publish(held, channel, data, true));
 }
+
+// Of what another process has published.
+VALUE deliver_message(gvl const& held, VALUE, VALUE channel, VALUE data) {
+  return kino::to_ruby(held, publish(held, channel, data, false));
+}
+
+VALUE open_outbox(gvl const&, VALUE) {
+  static_cast<void>(outbox::of_process().open());
+  return Qnil;
+}
+
+VALUE close_outbox(gvl const&, VALUE) {
+  outbox::of_process().close();
+  return Qnil;
+}
+
+VALUE next_outgoing(gvl const& held, VALUE) { return take_outgoing(held); }
+
+VALUE outbox_dropped(gvl const& held, VALUE) { return kino::to_ruby(held, outbox::of_process().dropped()); }
 
 }  // namespace
 
@@ -45,6 +65,11 @@ void define_websockets(VALUE native) {
   kino::define_function<upgrade>(native, "upgrade");
   kino::define_function<stream_events>(native, "stream_events");
   kino::define_function<publish_to_all>(native, "publish_message");
+  kino::define_function<deliver_message>(native, "deliver_message");
+  kino::define_function<open_outbox>(native, "open_outbox");
+  kino::define_function<close_outbox>(native, "close_outbox");
+  kino::define_function<next_outgoing>(native, "next_outgoing");
+  kino::define_function<outbox_dropped>(native, "outbox_dropped");
   kino::define_function<forgotten_handlers>(native, "forgotten_handlers");
 }
 

@@ -5,8 +5,10 @@
 #include "rack/websocket_application.hpp"
 #include "websocket/channel_hub.hpp"
 #include "websocket/event_stream.hpp"
+#include "websocket/outbox.hpp"
 
 #include <kino/convert.hpp>
+#include <kino/wait.hpp>
 
 #include <chrono>
 #include <functional>
@@ -58,16 +60,28 @@ std::string_view event_field(gvl const& held, char const* name, VALUE value) {
 
 }  // namespace
 
-std::size_t publish(gvl const& held, VALUE channel, VALUE data) {
+std::size_t publish(gvl const& held, VALUE channel, VALUE data, bool outwards) {
   std::string_view const bytes = kino::bytes_of(held, data);
   opcode const kind = opcode_of(held, data);
   channel_hub::publication const made = channels().publish(kino::bytes_of(held, channel), kind, bytes);
+  if (outwards) outbox::of_process().add(kino::bytes_of(held, channel), bytes, kind == opcode::text);
   RB_GC_GUARD(channel);
   RB_GC_GUARD(data);
   if (made.size() <= few) return made.send();
   std::size_t taken = 0;
   kino::without_gvl(held, [&] { taken = made.send(); }, kino::uninterruptible);
   return taken;
+}
+
+VALUE take_outgoing(gvl const& held) {
+  std::shared_ptr<outbox::queue> const from = outbox::of_process().current();
+  if (!from) return Qnil;
+  kino::wait(held, from->changed(), [&] { return from->ready(); });
+  std::optional<outgoing_message> const next = from->take();
+  if (!next) return Qnil;
+  VALUE const channel = kino::to_ruby(held, next->channel, rb_utf8_encoding());
+  VALUE const data = kino::to_ruby(held, next->data, next->text ? rb_utf8_encoding() : rb_ascii8bit_encoding());
+  return kino::protect(held, [=] { return rb_assoc_new(channel, data); });
 }
 
 // --- the client ---------------------------------------------------------------------

@@ -52,6 +52,10 @@ private:
 
 /// Sends `data` to all who have subscribed to `channel`, without the GVL if they are many. Returns how many took it. In UTF-8
 /// or US-ASCII, and valid, it is text.
-[[nodiscard]] std::size_t publish(gvl const& held, VALUE channel, VALUE data);
+/// `outwards`: it goes to the outbox, too.
+[[nodiscard]] std::size_t publish(gvl const& held, VALUE channel, VALUE data, bool outwards);
+
+/// Waits for the next message in the outbox: [channel, data], or nil once that is closed.
+[[nodiscard]] VALUE take_outgoing(gvl const& held);
 
 }  // namespace kino::server

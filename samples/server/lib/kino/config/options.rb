@@ -106,6 +106,10 @@ module Kino
       Option.new(:websocket_ping_interval, :seconds, 40.0, group: :connections, range: 0.001..86_400,
                  help: "time after which the client of a WebSocket is pinged if it sends nothing; after twice that time, it is given up; " \
                        "event streams get a comment as often"),
+      Option.new(:pubsub, :text, nil, group: :connections, native: false, example: "redis://127.0.0.1:6379",
+                 default_text: "none; with several processes: a directory of their own",
+                 help: "where what Kino.publish sends reaches other processes: unix:///DIRECTORY for those of one machine, or " \
+                       "redis://HOST:PORT/DB (rediss:// with TLS) with the gem redis-client"),
       Option.new(:early_hints, :boolean, false, group: :connections,
                  help: "env has rack.early_hints (103) over HTTP/1.1, too, and not only over HTTP/2; not every proxy " \
                        "expects a 103"),

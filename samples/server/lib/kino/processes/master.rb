@@ -1,9 +1,12 @@
 # frozen_string_literal: true
 
+require "fileutils"
+
 require_relative "../app/banner"
 require_relative "../app/handover"
 require_relative "../app/service_manager"
 require_relative "../app/signals"
+require_relative "../pubsub"
 require_relative "child"
 require_relative "crew"
 require_relative "phased_restart"
@@ -35,6 +38,7 @@ module Kino
         @server.settings.remarks.each { |sentence| Log.line(sentence) }
         @events = @signals.io
         @signals.trap
+        @meeting = PubSub.meeting_for(@server.settings)
         @crew.assemble
         turn until @crew.complete? || @stop
         started unless @stop
@@ -43,6 +47,7 @@ module Kino
         @signals.stopping!
         stop
         @signals.restore
+        FileUtils.remove_entry(@meeting, true) if @meeting
         Log.without_thread(false)
       end
 

@@ -1,0 +1,180 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "securerandom"
+require "socket"
+
+require_relative "../app/log"
+require_relative "../errors"
+
+module Kino
+  module PubSub
+    # The engine for several processes of one machine: each has a Unix socket in the same directory, and sends what it publishes
+    # to every other one it finds there. No process is needed by the others, and a new one is found with the next message.
+    #
+    # The directory belongs to one user: it is created with mode 0700, and one that others may write to is refused, since who can
+    # create a socket there can publish and listen.
+    #
+    # A frame is a byte for the kind, two lengths of 32 bits in network order, the channel, and the data.
+    class Unix
+      SUFFIX = ".sock"
+      KINDS = { "t" => Encoding::UTF_8, "b" => Encoding::BINARY }.freeze
+      HEAD = "a1NN"
+      HEAD_SIZE = 9
+      LONGEST_CHANNEL = 64 << 10
+      LONGEST_DATA = 64 << 20
+      # How many seconds a process may take nothing before it misses messages, and how many it then misses them.
+      PATIENCE = 1.0
+      PAUSE = 5.0
+      # sun_path.
+      LONGEST_PATH = 107
+
+      def initialize(directory)
+        @directory = directory
+      end
+
+      def start(&receive)
+        prepare_directory
+        @receive = receive
+        @peers = {}
+        @slow = {}
+        @readers = []
+        @stopping = false
+        @path = File.join(@directory, "#{Process.pid}-#{SecureRandom.hex(8)}#{SUFFIX}")
+        listen
+        @thread = Thread.new { accept }
+        @thread.name = "kino pubsub unix"
+      end
+
+      # Raises if a process could not be reached, after all others have been.
+      def publish(channel, data)
+        frame = frame_of(channel, data)
+        missed = paths.reject { |path| send_to(path, frame) }
+        (@peers.keys - @found).each { |path| forget(path) }
+        @slow.delete_if { |path, _| !@found.include?(path) }
+        raise Error, "#{missed.size} process(es) in #{@directory} take no messages" if missed.any?
+      end
+
+      def stop
+        @stopping = true
+        [@path, @path && "#{@path}.new"].compact.each { |path| FileUtils.rm_f(path) }
+        [@thread, *@readers].compact.each(&:kill).each { |thread| thread.join(1) }
+        @server&.close
+        @peers&.each_value(&:close)
+        @peers = {}
+      end
+
+      private
+
+      def prepare_directory
+        FileUtils.mkdir_p(@directory, mode: 0o700)
+        status = File.stat(@directory)
+        if status.uid != Process.euid || (status.mode & 0o022).positive?
+          raise ConfigError, "pubsub unix://#{@directory}: the directory must belong to the user of the server, and others must not " \
+                             "be able to write to it (chmod 700)"
+        end
+        return if File.join(@directory, "4294967295-#{"0" * 16}#{SUFFIX}.new").bytesize <= LONGEST_PATH
+
+        raise ConfigError, "pubsub unix://#{@directory}: the path is too long for Unix sockets; use a shorter one"
+      end
+
+      # Whoever finds it under its final name can connect.
+      def listen
+        @server = UNIXServer.new("#{@path}.new")
+        @server.listen(128)
+        File.rename("#{@path}.new", @path)
+      end
+
+      def paths
+        @found = Dir.children(@directory).select { |name| name.end_with?(SUFFIX) }.map { |name| File.join(@directory, name) } - [@path]
+      end
+
+      def frame_of(channel, data)
+        kind = KINDS.key(data.encoding) || "b"
+        raise Error, "a message for other processes is longer than #{LONGEST_DATA} bytes" if data.bytesize > LONGEST_DATA
+        raise Error, "a channel for other processes is longer than #{LONGEST_CHANNEL} bytes" if channel.bytesize > LONGEST_CHANNEL
+
+        [kind, channel.bytesize, data.bytesize].pack(HEAD) << channel.b << data.b
+      end
+
+      # Whether the process got it, or is gone.
+      def send_to(path, frame)
+        return false if @slow.fetch(path, 0) > now
+
+        socket = @peers[path] ||= connect(path)
+        left = frame
+        until left.empty?
+          sent = socket.write_nonblock(left, exception: false)
+          if sent == :wait_writable
+            # A part of a frame must be the last of its connection.
+            return give_up(path) unless IO.select(nil, [socket], nil, PATIENCE)
+          else
+            left = left.byteslice(sent..)
+          end
+        end
+        true
+      rescue Errno::EAGAIN # It accepts no connection.
+        give_up(path)
+      rescue Errno::ECONNREFUSED # Its process has been killed.
+        FileUtils.rm_f(path)
+        true
+      rescue Errno::ENOENT, Errno::EPIPE, Errno::ECONNRESET
+        forget(path)
+        true
+      end
+
+      def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+      def connect(path)
+        socket = Socket.new(:UNIX, :STREAM)
+        socket.connect_nonblock(Socket.sockaddr_un(path))
+        socket
+      rescue SystemCallError
+        socket&.close
+        raise
+      end
+
+      def give_up(path)
+        forget(path)
+        @slow[path] = now + PAUSE
+        false
+      end
+
+      def forget(path)
+        @peers.delete(path)&.close
+        true
+      end
+
+      def accept
+        loop do
+          client = @server.accept
+          @readers.select!(&:alive?)
+          @readers << Thread.new { read(client) }
+        end
+      rescue IOError, SystemCallError => e
+        Log.line("pubsub: this process receives no messages of others any more: #{e.message}") unless @stopping
+      end
+
+      # Until the other side has ended, or sends what is no frame.
+      def read(client)
+        while (head = client.read(HEAD_SIZE)) && head.bytesize == HEAD_SIZE
+          kind, channel_size, data_size = head.unpack(HEAD)
+          encoding = KINDS[kind]
+          unless encoding && channel_size <= LONGEST_CHANNEL && data_size <= LONGEST_DATA
+            Log.line("pubsub: another process sends what is not a message; its connection is closed")
+            break
+          end
+          channel = client.read(channel_size).to_s
+          data = client.read(data_size).to_s
+          break if channel.bytesize < channel_size || data.bytesize < data_size
+
+          @receive.call(channel.force_encoding(Encoding::UTF_8), data.force_encoding(encoding))
+        end
+      rescue IOError, SystemCallError
+        nil
+      ensure
+        client.close
+      end
+    end
+  end
+end
