@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <fcntl.h>
 #include <ostream>
 #include <string>
 #include <unistd.h>
@@ -40,6 +41,13 @@ public:
     flush();
     descriptor() = before_;
     std::fclose(file_);
+  }
+
+  /// From now on, the server's log goes nowhere.
+  static void discard() {
+    REQUIRE(kino::server::log().start());
+    flush();
+    descriptor() = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   }
 
   /// All lines so far.

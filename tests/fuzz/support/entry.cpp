@@ -8,7 +8,6 @@
 #include "../../support/captured_log.hpp"
 
 #include <cstdlib>
-#include <fcntl.h>
 #include <iostream>
 
 namespace {
@@ -17,13 +16,6 @@ namespace {
   std::cerr << failed.m_file << ":" << failed.m_line << ": this is not so: " << failed.m_expr << " (" << failed.m_decomp
             << ")\n";
   std::abort();
-}
-
-// The server has a line for every mistake of a client, which would bury the report of a failure.
-void discard_log() {
-  if (!kino::server::log().start()) std::abort();
-  auto& process = *log_process_of(kino::server::log()).load();
-  log_descriptor_of(log_file_of(log_writer_of(process))) = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
 }
 
 }  // namespace
@@ -35,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* bytes, std::size_t len
     assertions.setAssertHandler([](doctest::AssertData const& made) {
       if (made.m_failed) stop(made);
     });
-    discard_log();
+    captured_log::discard();  // A line for every mistake of a client would bury the report of a failure.
     return true;
   }();
   static_cast<void>(once);
