@@ -9,6 +9,11 @@ require_relative "support/websocket_client"
 # Event streams, whose handlers are called by workers.
 class EventStreamTest < ServerTest
   ACCEPT = { "Accept" => "text/event-stream" }.freeze
+  BROWSER = %w[chromium chromium-browser google-chrome].find do |command|
+    Open3.capture2e(command, "--version").last.success?
+  rescue Errno::ENOENT
+    false
+  end
 
   # Reads events as an EventSource does.
   class Source
@@ -61,6 +66,7 @@ class EventStreamTest < ServerTest
       query = client.env["QUERY_STRING"]
       client.subscribe("news") if query.include?("news")
       client.write("open #{client.env["HTTP_LAST_EVENT_ID"].inspect}\nline", event: "greeting", id: 7, retry: 1.5)
+      Gate.arrive(query) if query.include?("again") && client.env["HTTP_LAST_EVENT_ID"] == "7"
       case query
       when /close/ then client.close
       when /raise/ then raise "as intended"
@@ -97,6 +103,11 @@ class EventStreamTest < ServerTest
 
       env["rack.upgrade"] = Feed
       [200, { "x-greeting" => "hi", "set-cookie" => %w[a=1 b=2], "content-length" => "0", "Content-Encoding" => "gzip" }, []]
+    end
+
+    def page(env)
+      source = "/events?close&again&#{env["QUERY_STRING"]}"
+      [200, { "content-type" => "text/html" }, ["<script>new EventSource(#{source.dump})</script>"]]
     end
 
     def headers(env)
@@ -270,6 +281,20 @@ class EventStreamTest < ServerTest
   def test_event_streams_can_be_turned_off
     server = serve_events(:threaded, event_streams: false)
     Client.open(server.port) { |client| assert_equal "no: nil", client.get("/events", headers: ACCEPT).body }
+  end
+
+  def test_a_browser_comes_again_with_the_id_of_the_last_event
+    skip "no chromium is installed" unless BROWSER
+    server = serve_events(:ractor)
+    at = gate
+    page = Process.spawn(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--user-data-dir=#{directory}",
+                         "--remote-debugging-port=0", "http://127.0.0.1:#{server.port}/page?#{at.query}", out: File::NULL, err: File::NULL, pgroup: true)
+    eventually("it comes again", seconds: 60) { at.arrived? }
+  ensure
+    if page
+      Process.kill(:KILL, -page)
+      Process.wait(page)
+    end
   end
 
   test "curl reads a stream" do |mode|
