@@ -14,8 +14,22 @@ class MonitoringTest < ServerTest
   RULES_TEST = File.join(__dir__, "support/prometheus_rules_test.yml")
   PAGE = File.expand_path("../../docs/control.md", __dir__)
 
-  # The metrics of a server, with TLS if this build has it.
+  # The metrics of a server, with TLS if this build has it, and those that only several processes have.
   def families
+    of_one_process.merge(of_processes)
+  end
+
+  def of_processes
+    File.write(File.join(directory, "config.ru"), "run ->(env) { [200, {}, []] }\n")
+    control = File.join(directory, "control")
+    @child = Child.kino("-m", "threaded", "-w", "1", "-t", "1", "--processes", "2", "--control-bind", "unix://#{control}", chdir: directory)
+    text = Client.open(control) { |client| client.get("/metrics").body }
+    @child.signal("TERM")
+    assert_equal 0, @child.status
+    text.scan(/^# TYPE (\S+) (\S+)$/).to_h
+  end
+
+  def of_one_process
     server = serve(Apps::Basic.new, :threaded, control_bind: "127.0.0.1:0", tls: [Identity.new("localhost").write(directory)])
     port = server.control_urls.first[/\d+\z/].to_i
     text = Client.open(port) { |client| client.get("/metrics", headers: { "Host" => "localhost" }).body }
