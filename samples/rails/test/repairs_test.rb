@@ -21,9 +21,11 @@ class RepairsTest < ChildTest
       repair.apply
       p [before, needed, KinoRails::Probe.error { #{use} }]
     PROGRAM
-    assert_match expected_error, before
-    assert needed, "the repair says that it is not needed"
     assert_nil after
+    assert_equal !before.nil?, needed, "whether it is needed, and whether it says so"
+    skip "what is loaded does not need it any more" if before.nil?
+
+    assert_match expected_error, before
   end
 
   def test_methods_of_renderers_can_be_called
@@ -102,7 +104,7 @@ class RepairsTest < ChildTest
   end
 
   def test_digests_fail_without_it
-    assert_repairs "OpenSSLMethods", 'OpenSSL::Digest::SHA256.hexdigest("a")', "", /un-shareable Proc/, "openssl"
+    assert_repairs "OpenSSLMethods", 'OpenSSL::Digest::SHA256.hexdigest("a"); OpenSSL::Cipher::AES256.new', "", /un-shareable Proc/, "openssl"
   end
 
   def test_uploads_can_be_written

@@ -11,11 +11,23 @@ module KinoRails
       KEY_BITS = %w[128 192 256].freeze
 
       def self.needed?
-        defined?(OpenSSL::Digest::SHA256) && Probe.fails? { OpenSSL::Digest::SHA256.hexdigest("probe") } ? true : false
+        defined?(OpenSSL::Digest::SHA256) ? digests_fail? || ciphers_fail? : false
       end
 
+      def self.digests_fail? = Probe.fails? { OpenSSL::Digest::SHA256.hexdigest("probe") }
+
+      def self.ciphers_fail? = Probe.fails? { OpenSSL::Cipher::AES256.new }
+
       def self.apply
+        apply_to_digests if digests_fail?
+        apply_to_ciphers if ciphers_fail?
+      end
+
+      def self.apply_to_digests
         DIGESTS.each { |name| digest(OpenSSL::Digest.const_get(name), name) if OpenSSL::Digest.const_defined?(name, false) }
+      end
+
+      def self.apply_to_ciphers
         CIPHERS.each { |name| cipher(OpenSSL::Cipher.const_get(name), name) if OpenSSL::Cipher.const_defined?(name, false) }
         KEY_BITS.each { |bits| aes(OpenSSL::Cipher.const_get("AES#{bits}"), bits) }
       end
@@ -39,7 +51,7 @@ module KinoRails
           def initialize(mode = "CBC") = super("aes-#{bits}-\#{mode}".downcase)
         RUBY
       end
-      private_class_method :digest, :cipher, :aes
+      private_class_method :digests_fail?, :ciphers_fail?, :apply_to_digests, :apply_to_ciphers, :digest, :cipher, :aes
     end
   end
 end
