@@ -22,3 +22,28 @@ class ChildTest < Minitest::Test
 
   def child_values(...) = eval(child(...)) # what p has written
 end
+
+# A test of repairs.
+class RepairTest < ChildTest
+  def setup
+    need_ractors
+  end
+
+  # +ruby+ defines the stand-in and, in +use+, is what a Ractor does with it.
+  def assert_repairs(repair, use, ruby, expected_error, *libraries)
+    before, needed, after = child_values(<<~PROGRAM, *libraries.map { |library| "-r#{library}" })
+      #{ruby}
+      require "kino/rails/repairs"
+      repair = KinoRails::Repairs::#{repair}
+      before = KinoRails::Probe.error { #{use} }
+      needed = repair.needed?
+      repair.apply
+      p [before, needed, KinoRails::Probe.error { #{use} }]
+    PROGRAM
+    assert_nil after
+    assert_equal !before.nil?, needed, "whether it is needed, and whether it says so"
+    skip "what is loaded does not need it any more" if before.nil?
+
+    assert_match expected_error, before
+  end
+end
