@@ -31,7 +31,7 @@ set(kino_gem_directory "${PROJECT_BINARY_DIR}/gem")
 
 # The content of both gems.
 install(DIRECTORY "${kino_gem_server}/lib" "${kino_gem_server}/exe" "${kino_gem_server}/examples"
-    "${kino_gem_server}/deploy" "${kino_gem_server}/monitoring"
+    "${kino_gem_server}/deploy" "${kino_gem_server}/monitoring" "${kino_gem_server}/sig"
   DESTINATION . USE_SOURCE_PERMISSIONS COMPONENT kino_gem EXCLUDE_FROM_ALL
   PATTERN version.rb EXCLUDE)
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_SOURCE_DIR}/CHANGELOG.md" "${kino_gem_server}/README.md"

@@ -7,6 +7,7 @@ module Kino
   # An unknown option, or a value out of range; several, if several were found.
   class ConfigError < Error
     # Raises an error with all of these messages, if there are any.
+    # @api private
     def self.raise_all(messages)
       return if messages.empty?
       raise self, messages.first if messages.size == 1

@@ -62,10 +62,12 @@ module Kino
         { "stdout" => $stdout, "stderr" => $stderr }[name]
       end
 
+      # Nil unless it is a file.
       def filename
         name unless dev || LogDestination.daemon?(name)
       end
 
+      # Whether it is a terminal.
       def tty?
         dev.is_a?(IO) && dev.tty?
       end
