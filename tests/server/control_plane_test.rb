@@ -224,6 +224,53 @@ class ControlPlaneTest < ServerTest
     assert_operator Float(metrics["kino_gc_allocated_objects_total"]), :>, 1000
   end
 
+  class Routed < Apps::Basic
+    def call(env)
+      env["kino.route"] = env["PATH_INFO"].sub(/\d+/, ":id") unless env["PATH_INFO"] == "/unknown"
+      raise "the app's fault" if env["PATH_INFO"] == "/fail"
+
+      Apps.text("x", env["PATH_INFO"].start_with?("/missing") ? 404 : 200)
+    end
+  end
+
+  covers :route_metrics
+  test "/metrics has times by route and class, for a limited number of routes" do |mode|
+    server = serve_with_control(Routed.new, mode, route_metrics: 4)
+    paths = ["/users/1", "/users/2", "/missing/1", "/fail", "/unknown", %(/a"b\\c), "/later1x", "/latest1x"]
+    Client.open(server.port) do |client|
+      paths.each { |path| client.send_raw("GET #{path} HTTP/1.1\r\nHost: x\r\n\r\n").read_response }
+    end
+    expected = { %(route="/users/:id",class="2xx") => "2", %(route="/missing/:id",class="4xx") => "1", %(route="/fail",class="5xx") => "1",
+                 'route="/a\"b\\\\c",class="2xx"' => "1", %(route="other",class="2xx") => "2" }
+    routes = {}
+    eventually("all have ended") do
+      routes = metrics_of(server).select { |name,| name.start_with?("kino_route_duration_seconds_count") }
+      routes.sum { |_, count| count.to_i } == 7
+    end
+    assert_equal(expected, routes.transform_keys { |name| name[/\{(.*)\}/, 1] })
+  end
+
+  test "frameworks name their routes", modes: [:threaded] do |mode|
+    names = { "/rails" => ["action_dispatch.route_uri_pattern", "/users/:id(.:format)"], "/sinatra" => ["sinatra.route", "GET /users/:id"] }
+    app = lambda do |env|
+      key, route = names.fetch(env["PATH_INFO"])
+      env[key] = route
+      [200, { "content-type" => "text/plain" }, ["x"]]
+    end
+    server = start_server(app, mode: mode, workers: 1, control_bind: "127.0.0.1:0", route_metrics: 10)
+    Client.open(server.port) { |client| names.each_key { |path| client.get(path) } }
+    eventually("both are counted") do
+      metrics = metrics_of(server)
+      names.values.all? { |_, route| metrics[%(kino_route_duration_seconds_count{route="#{route}",class="2xx"})] == "1" }
+    end
+  end
+
+  test "without route_metrics, routes cost nothing", modes: [:threaded] do |mode|
+    server = serve_with_control(Routed.new, mode)
+    Client.open(server.port) { |client| client.get("/users/1") }
+    refute(metrics_of(server).any? { |name,| name.start_with?("kino_route") })
+  end
+
   # The access log and the metrics observe the same requests.
   test "the access log is written beside the metrics", modes: [:threaded] do |mode|
     file = File.join(directory, "access.log")

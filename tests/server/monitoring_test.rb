@@ -30,7 +30,7 @@ class MonitoringTest < ServerTest
   end
 
   def of_one_process
-    server = serve(Apps::Basic.new, :threaded, control_bind: "127.0.0.1:0", tls: [Identity.new("localhost").write(directory)])
+    server = serve(Apps::Basic.new, :threaded, control_bind: "127.0.0.1:0", route_metrics: 1, tls: [Identity.new("localhost").write(directory)])
     port = server.control_urls.first[/\d+\z/].to_i
     text = Client.open(port) { |client| client.get("/metrics", headers: { "Host" => "localhost" }).body }
     text.scan(/^# TYPE (\S+) (\S+)$/).to_h

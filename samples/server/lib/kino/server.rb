@@ -22,6 +22,7 @@ require_relative "pubsub"
 require_relative "processes"
 require_relative "config/settings"
 require_relative "app/runner"
+require_relative "workers/route_label"
 require_relative "workers/supervisor"
 
 module Kino
@@ -44,7 +45,7 @@ module Kino
       new(app, **options).run
     end
 
-    # +processes+: how many #run uses.
+    # +mode+: :ractor or :threaded. +addresses+: those that it listens on. +processes+: how many #run uses.
     attr_reader :mode, :settings, :addresses, :processes
 
     # +options+ are those of Kino::Options, or a Kino::Settings as +settings+, and hooks (Kino::Hooks). Raises ConfigError for
@@ -70,6 +71,7 @@ module Kino
     end
 
     # What the log says about the mode and the numbers of workers. A server with several processes says it when it runs.
+    # @api private
     def log_remarks
       @remarks.each { |sentence| Log.line(sentence) }
     end
@@ -103,11 +105,14 @@ module Kino
     end
 
     # Likewise, in one of several processes.
+    # @api private
     def serve_as(member)
       @runner = member
       member.run
     end
 
+    # Runs the hooks of this name, if there are any.
+    # @api private
     def run_hook(name, *arguments)
       @hooks&.run(name, *arguments)
     end
@@ -173,6 +178,7 @@ module Kino
       addresses.first&.url
     end
 
+    # URLs of all addresses.
     def urls
       addresses.map(&:url)
     end
@@ -185,22 +191,26 @@ module Kino
     end
 
     # Where the processes of this server listen, and answer operators.
+    # @api private
     def serves_at(addresses, control_addresses)
       @addresses = addresses
       @control_addresses = control_addresses
     end
 
+    # Whether it has started and has not begun to stop.
     def running?
       @state == :running
     end
 
     # Lets a start in another Thread fail with StartCancelled; may be called in the trap of a signal.
+    # @api private
     def cancel_start
       @cancelled = true
       @supervisor&.cancel
     end
 
     # Copies of the listening sockets, for another process.
+    # @api private
     def listening_sockets
       @lock.synchronize do
         raise Error, "this server does not accept connections" unless @state == :running
@@ -212,6 +222,7 @@ module Kino
 
     # Another process serves the addresses from now on: the files of Unix sockets are its own, and the pidfile, which this
     # one must not even lock, since the other may remove it at the same time.
+    # @api private
     def leave_addresses
       @pid_file = nil
       @listeners.leave_files
@@ -228,6 +239,7 @@ module Kino
     end
 
     # A server without an address of its own listens on those that its process has inherited.
+    # @api private
     def addresses_to_bind(inherited = nil)
       tls = !settings[:tls].nil?
       return inherited.claim_all(tls: tls) if inherited && %i[bind port].all? { |name| settings.source(name) == :default }
@@ -261,7 +273,7 @@ module Kino
       PubSub.start(settings[:pubsub])
       @pubsub = true
       Encodings.load_all if mode == :ractor
-      specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, @app, @hooks&.of_workers)
+      specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, RouteLabel.around(@app, settings, mode), @hooks&.of_workers)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
       @supervisor = Supervisor.new(@id, specs, room, &@hooks&.at_worker_exit)
       @supervisor.cancel if @cancelled

@@ -66,6 +66,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("early_hints", of.early_hints);
   visit("access_log", of.access_log);
   visit("control", of.control);
+  visit("route_metrics", of.route_metrics, 0);
   visit("websockets", of.websockets);
   visit("event_streams", of.event_streams);
   visit("max_websocket_message_size", of.websocket_limits.max_message_size, 1);

@@ -32,6 +32,7 @@ struct config {
   bool early_hints = false;  // over HTTP/1.1, too
   std::optional<access_log_settings> access_log;
   std::optional<control_settings> control;
+  std::size_t route_metrics = 0;
 };
 
 /// Reads `hash`; missing settings keep their defaults. Throws ruby_error, and std::invalid_argument

@@ -12,6 +12,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace kino::server::native {
 
@@ -72,6 +73,13 @@ VALUE hijack(gvl const& held, VALUE, VALUE id, VALUE slot) {
   return kino::to_ruby(held, descriptor);
 }
 
+// Says that the request of the slot belongs to a route.
+VALUE label(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE route) {
+  std::string_view const name = kino::bytes_of(held, route);
+  if (servers::pin const at = running().find(id_of(held, id))) at->label(slot_of(held, slot), name);
+  return Qnil;
+}
+
 VALUE early_hints(gvl const& held, VALUE, VALUE id, VALUE slot, VALUE headers) {
   servers::pin const from = server_of(held, id);
   send_early_hints(held, from->busy_context_at(slot_of(held, slot)), headers);
@@ -116,6 +124,7 @@ void define_workers(VALUE native) {
   kino::define_function<forked>(native, "forked?");
   kino::define_function<take>(native, "take");
   kino::define_function<answer_and_take>(native, "answer_and_take");
+  kino::define_function<label>(native, "label");
   kino::define_function<stream>(native, "stream");
   kino::define_function<hijack>(native, "hijack");
   kino::define_function<set_rack_hijack>(native, "rack_hijack=");

@@ -42,7 +42,7 @@ options observed(config const& settings, std::shared_ptr<request_metrics> const&
 
 server::server(gvl const& held, config const& settings, rack_env& environments)
     : environments_(environments),
-      metrics_(settings.control ? std::make_shared<request_metrics>() : nullptr),
+      metrics_(settings.control ? std::make_shared<request_metrics>(settings.route_metrics) : nullptr),
       websocket_settings_(settings.websocket_limits),
       offers_{settings.websockets, settings.event_streams},
       events_(2 * settings.slots + 8),
@@ -182,6 +182,11 @@ server::worker& server::worker_at(std::size_t slot) {
 }
 
 worker_context& server::context_at(std::size_t slot) { return worker_at(slot).context; }
+
+void server::label(std::size_t slot, std::string_view route) {
+  worker_context& at = context_at(slot);
+  if (at.reply && metrics_ && metrics_->routes()) exchange::of(at.reply).label(metrics_->routes()->find(route));
+}
 
 worker_context& server::busy_context_at(std::size_t slot) {
   worker_context& at = context_at(slot);

@@ -27,6 +27,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kino::server {
@@ -94,6 +96,8 @@ public:
   [[nodiscard]] worker_context& context_at(std::size_t slot);
   /// The worker_context of a worker that has a request to answer. Throws kino::raise.
   [[nodiscard]] worker_context& busy_context_at(std::size_t slot);
+  /// Counts the request of the slot, if it has one, for a route.
+  void label(std::size_t slot, std::string_view route);
   /// Ends the request of a joined worker, or the event, and waits for its next one; returns the environment of a request,
   /// what take_websocket_event returns, or nil.
   [[nodiscard]] VALUE take(gvl const& held, std::size_t slot);
@@ -124,6 +128,7 @@ public:
   [[nodiscard]] server_phase phase() const noexcept override { return phase_.load(std::memory_order_relaxed); }  // see phase_
   [[nodiscard]] server_statistics statistics() const override;
   void add_requests_to(request_totals& sums) const noexcept override { metrics_->add_to(sums); }
+  [[nodiscard]] route_table const* routes() const noexcept override { return std::as_const(*metrics_).routes(); }
   [[nodiscard]] current_requests::view request_of(std::size_t worker) const override { return current_.of(worker); }
   /// What the control plane asks Ruby. There is one if its settings are given.
   [[nodiscard]] inquiries& control_questions();

@@ -30,6 +30,8 @@ public:
   [[nodiscard]] virtual server_phase phase() const noexcept = 0;
   [[nodiscard]] virtual server_statistics statistics() const = 0;
   virtual void add_requests_to(request_totals& sums) const noexcept = 0;
+  /// The times by route; null if there are none.
+  [[nodiscard]] virtual route_table const* routes() const noexcept { return nullptr; }
   [[nodiscard]] virtual current_requests::view request_of(std::size_t worker) const = 0;
 
 protected:

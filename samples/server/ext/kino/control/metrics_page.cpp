@@ -80,6 +80,27 @@ void write_exchanges(kino::metrics_text& to, request_totals const& sums) {
   }
 }
 
+// What an application has chosen, inside quotation marks.
+std::string escaped(std::string_view value) {
+  std::string text;
+  for (char const c : value) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text;
+}
+
+void write_routes(kino::metrics_text& to, route_table const& routes) {
+  constexpr std::string_view name = "kino_route_duration_seconds";
+  to.family(name, "Time from the first byte of a request until its response was sent, by route and class of its status.", "histogram");
+  routes.for_each([&to](route_times const& route) {
+    for (std::size_t i = 0; i != route.total.size(); ++i) {
+      if (route.total[i].count() == 0) continue;
+      to.histogram_samples(name, label("route", escaped(route.pattern)) + "," + label("class", status_classes[i]), route.total[i]);
+    }
+  });
+}
+
 void write_tls(kino::metrics_text& to, tls_statistics const& tls) {
   to.counter("kino_tls_handshakes_total", "Complete TLS handshakes.", tls.handshakes);
   to.counter("kino_tls_resumptions_total", "Complete TLS handshakes that resumed a session.", tls.resumed);
@@ -158,6 +179,7 @@ std::string metrics_page(control_source const& source, control_settings const& f
   write_workers(to, facts, now);
   write_counts(to, now);
   write_exchanges(to, sums);
+  if (route_table const* const routes = source.routes()) write_routes(to, *routes);
   if (now.tls) write_tls(to, *now.tls);
   write_ruby(to, ruby);
   to.finish();

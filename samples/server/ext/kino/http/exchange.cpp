@@ -34,7 +34,7 @@ void exchange::report(exchange_end how) noexcept {
   if (!observed()) return;
   clock::time_point const taken{clock::duration(taken_at_.load(std::memory_order_relaxed))};  // see begin
   pool_.observer_->ended({*this, how, sent_.status, received_.load(std::memory_order_relaxed), sent_.body_bytes,
-                          started_at_, ready_at_, taken, sent_.answered, clock::now()});
+                          started_at_, ready_at_, taken, sent_.answered, clock::now(), label_.load(std::memory_order_acquire)});
 }
 
 // relaxed: only this thread writes it.
@@ -137,6 +137,7 @@ void exchange::released() noexcept {
   sent_ = {};
   started_at_ = {};
   taken_at_.store(0, std::memory_order_relaxed);  // as ...
+  label_.store(nullptr, std::memory_order_relaxed);
   received_.store(0, std::memory_order_relaxed);  // ... all of it, `recycle` publishes these
   ready_at_ = {};
   begun_.store(false);

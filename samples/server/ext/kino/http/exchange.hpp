@@ -86,6 +86,10 @@ public:
   /// Claims the request so that no worker begins it any more. False if one has.
   [[nodiscard]] bool withdraw() noexcept { return !begun_.exchange(true); }
 
+  /// Says what the exchange belongs to; before the response is sent. `what` must live as long as the observer. An exchange that
+  /// the server ends at the same moment may be reported without it.
+  void label(exchange_label& what) noexcept { label_.store(&what, std::memory_order_release); }
+
   /// The response, to be described before its first part is sent. It belongs to the request's worker, also after
   /// another thread has ended the request.
   [[nodiscard]] response_head& response() { return response_; }
@@ -200,6 +204,7 @@ private:
   clock::time_point ready_at_{};  // guarded by the protocol's lock until it is handed over
   clock::time_point started_at_{};           // if observed
   std::atomic<clock::rep> taken_at_{0};      // likewise
+  std::atomic<exchange_label*> label_{nullptr};  // written by the worker; release and acquire: what it points to
   std::atomic<std::uint64_t> received_{0};   // bytes of the body; written by the I/O thread
   exchange* next_ = nullptr;
 

@@ -22,6 +22,12 @@ enum class exchange_end : std::uint8_t {
   refused,       ///< The request was malformed or exceeded a limit; the response says so.
 };
 
+/// What an application has said that an exchange belongs to. Observers derive from it, and know what they have made.
+struct exchange_label {
+protected:
+  ~exchange_label() = default;
+};
+
 /// What is known of an exchange at its end. Times that were not reached are zero.
 struct exchange_report {
   exchange const& subject;       ///< Its request and the two ends of its connection. Not its response.
@@ -34,6 +40,7 @@ struct exchange_report {
   clock::time_point taken;       ///< A worker took it.
   clock::time_point answered;    ///< The response began.
   clock::time_point ended;
+  exchange_label* label = nullptr;  ///< Null if the application has said nothing.
 };
 
 /// An observer is told of each exchange once: when the system has taken all of its response, or when none will be

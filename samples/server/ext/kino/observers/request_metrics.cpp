@@ -32,6 +32,7 @@ void request_metrics::ended(exchange_report const& report) noexcept {
   to.request_bytes.add(report.request_bytes);
   to.response_bytes.add(report.response_bytes);
   to.total[class_of(report.status)].record(report.ended - report.started);
+  if (report.label) static_cast<route_times*>(report.label)->total[class_of(report.status)].record(report.ended - report.started);
   if (report.ready == never) return;
   bool const taken = report.taken != never;
   // One that no worker took has waited until its response, or its end.

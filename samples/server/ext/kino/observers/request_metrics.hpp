@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "http/observer.hpp"
+#include "observers/route_table.hpp"
 
 #include <kino/stats.hpp>
 
@@ -12,12 +12,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace kino::server {
 
-/// The classes of exchanges by the status of their response. A client takes an unknown status for one of class 5xx.
-inline constexpr std::array<std::string_view, 6> status_classes{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 /// What statistics call each exchange_end.
 inline constexpr std::array<std::string_view, 6> exchange_end_names{"complete",  "disconnected", "cut",
                                                                     "expired",   "abandoned",    "refused"};
@@ -42,9 +41,16 @@ struct request_totals {
 /// Throws:  std::bad_alloc, from the constructor.
 class request_metrics final : public observer {
 public:
-  request_metrics() : copies_(std::make_unique<copy[]>(copies)) {}
+  /// `routes`: the number of routes that have times of their own; 0: there are no times of routes.
+  explicit request_metrics(std::size_t routes = 0) : copies_(std::make_unique<copy[]>(copies)) {
+    if (routes != 0) routes_.emplace(routes);
+  }
 
   void ended(exchange_report const& report) noexcept override;
+
+  /// Those by route, null without; labels of exchanges must be theirs.
+  [[nodiscard]] route_table* routes() noexcept { return routes_ ? &*routes_ : nullptr; }
+  [[nodiscard]] route_table const* routes() const noexcept { return routes_ ? &*routes_ : nullptr; }
 
   /// Adds up what has been recorded so far. The parts of one exchange may not all be in it yet.
   void add_to(request_totals& sums) const noexcept;
@@ -64,6 +70,7 @@ private:
   [[nodiscard]] copy& mine() noexcept;
 
   std::unique_ptr<copy[]> const copies_;
+  std::optional<route_table> routes_;
 };
 
 }  // namespace kino::server

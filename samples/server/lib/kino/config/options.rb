@@ -153,6 +153,9 @@ module Kino
       Option.new(:control_token, SecretType.new, nil, group: :control, native: false, default_text: "none", example: "@/etc/kino.token",
                  help: "what clients of the control plane must send as Authorization: Bearer; required for addresses that other " \
                        "machines can reach; as a flag, other users see it in the list of processes"),
+      Option.new(:route_metrics, :integer, 0, group: :control, range: 0..10_000,
+                 help: "number of routes that have a histogram of their own in /metrics; those that come later share one; an app " \
+                       "says in env[\"kino.route\"] which route it has taken, Rails and Sinatra say it by themselves; 0: none"),
       Option.new(:pidfile, :path, nil, group: :process, native: false, example: "tmp/server.pid", default_text: "none",
                  help: "file for the pid while the server runs; the file of a running process is not replaced"),
       Option.new(:drain_delay, :seconds, 0.0, group: :process, range: 0..3600, native: false,
