@@ -17,7 +17,7 @@
 namespace simulation_test {
 
 /// What a handler does with a request.
-enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered };
+enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered, tunneled };
 
 /// One request and the expected response.
 struct conversation {
@@ -54,6 +54,12 @@ inline received next_answer(std::string_view& bytes, bool head_only, bool at_end
     std::string_view const head = bytes.substr(0, end + 2);
     received taken{std::atoi(head.data() + sizeof "HTTP/1.1"), false, {}, {}};
     std::string_view rest = bytes.substr(end + 4);
+    if (taken.status == 101) {  // What follows is the tunnel's, until the connection ends.
+      taken.complete = at_end;
+      taken.body = rest;
+      bytes = {};
+      return taken;
+    }
     if (taken.status < 200) {
       bytes = rest;
       continue;
@@ -136,6 +142,20 @@ inline conversation make_request(stress::dice& chance, std::string& wire, std::s
     if (has_body) wire += "Content-Length: " + std::to_string(made.sent_body.size()) + "\r\n";
     wire += "\r\n" + made.sent_body;
   }
+  return made;
+}
+
+/// Appends a request for a tunnel, and what the client sends through it.
+inline conversation make_tunnel(stress::dice& chance, std::string& wire, std::size_t client, std::size_t number) {
+  conversation made;
+  made.how = manner::tunneled;
+  made.wanted_status = 101;
+  made.last = true;
+  made.sent_body = pattern(some_length(chance), client + number);
+  made.wanted_body = pattern(some_length(chance), client * 3 + number);
+  wire += "GET /" + std::to_string(client) + "/" + std::to_string(number) + " HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+  made.end = wire.size();
+  wire += made.sent_body;
   return made;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Whole connections without sockets or threads: one thread plays clients, the I/O thread and workers, in an order that
-// a seed chooses, over transports that do as little as they may.
+// a seed chooses, over transports that do as little as they may. Some end in a tunnel, which carries bytes both ways.
 //
 // A run of one seed: SEED=4711 unit_server_simulation. More of them: SEEDS=100000 unit_server_simulation.
 
@@ -134,10 +134,17 @@ private:
       made.requests.back().end = made.wire.size();
       answers += made.requests.back().wanted_body.size();
     }
+    std::size_t const number_of_last = made.requests.size();
+    bool const tunnels = chance_.once_in(4) && !made.requests.back().last && number_of_last + 1 < http_.settings().connection.max_keep_alive;
+    if (tunnels) {
+      made.requests.push_back(make_tunnel(chance_, made.wire, number, number_of_last));
+      answers += made.requests.back().wanted_body.size();
+    }
     auto link = std::make_shared<memory_link>(context(), chance_, faults, some_room(made.wire.size()), some_room(answers));
     auto events = link->make_readiness();
     made.carrier = make_wire(std::move(link));
     made.leaves_at = made.wire.size();
+    if (tunnels) made.how = departure::half_closes;  // Otherwise it does not end.
     if (chance_.once_in(4)) {
       made.how = chance_.once_in(2) ? departure::half_closes : departure::resets;
       if (chance_.once_in(2)) made.leaves_at = chance_.below(static_cast<std::uint32_t>(made.wire.size()));
@@ -199,7 +206,9 @@ private:
       return true;
     }
     if (mine->asleep != sleeping::no) return is_awake(exchange::of(mine->reply), mine->asleep);
-    if (!mine->body_read && mine->about->how != manner::unread) {
+    if (mine->about->how == manner::tunneled) {
+      if (!tunnel_on(*mine)) mine.reset();
+    } else if (!mine->body_read && mine->about->how != manner::unread) {
       read(*mine);
     } else if (!answer_on(*mine)) {
       mine.reset();
@@ -212,8 +221,9 @@ private:
     std::string part(some_of(in_hand.streamed() ? 4096 : mine.about->sent_body.size()), '\0');
     auto const got = in_hand.read(part.data(), part.size());
     mine.body.append(part, 0, got.length);
-    server::field_section const* const trailers = in_hand.received_trailers();
-    if ((trailers != nullptr) != (got.what == server::body_pipe::state::complete)) fail("trailers before the end of a body, or none after it");
+    bool const tunneled = mine.about->how == manner::tunneled;
+    server::field_section const* const trailers = tunneled ? nullptr : in_hand.received_trailers();
+    if (!tunneled && (trailers != nullptr) != (got.what == server::body_pipe::state::complete)) fail("trailers before the end of a body, or none after it");
     if (got.what == server::body_pipe::state::open) {
       if (got.length == 0 && in_hand.body().await()) mine.asleep = sleeping::for_body;
       return;
@@ -221,6 +231,12 @@ private:
     if (got.length != 0 && got.left != 0) return;
     mine.body_read = true;
     bool const whole = got.what == server::body_pipe::state::complete;
+    if (tunneled) {
+      std::size_t const sent = mine.from->sent - mine.about->end;
+      if (!mine.about->sent_body.starts_with(mine.body)) fail("other bytes came through a tunnel than were sent");
+      if (whole && !drained_ && mine.body.size() != sent) fail("a tunnel has lost bytes of the client");
+      return;
+    }
     if (whole ? mine.body != mine.about->sent_body : !mine.about->sent_body.starts_with(mine.body)) {
       fail("a body arrived as " + std::to_string(mine.body.size()) + " other bytes than the " +
            std::to_string(mine.about->sent_body.size()) + " sent");
@@ -228,6 +244,31 @@ private:
     if (!trailers) return;
     std::string const trailer(trailers->all().empty() ? "" : trailers->value(trailers->all().front()));
     if (trailer != mine.about->sent_trailer || trailers->all().size() > 1) fail("another trailer than the client sent");
+  }
+
+  // Reads and writes in any order. Returns whether there is more to do.
+  bool tunnel_on(job& mine) {
+    using result = server::response_writer::result;
+    std::string_view const body = mine.about->wanted_body;
+    if (!mine.writer) {
+      static_cast<void>(exchange::of(mine.reply).response().start_upgrade("echo"));
+      mine.writer = server::response_writer(mine.reply);
+      return mine.writer->flush() != result::gone;
+    }
+    bool const wrote_all = mine.written == body.size();
+    if (wrote_all && mine.body_read) return static_cast<void>(mine.writer->finish()), false;
+    if (!mine.body_read && (wrote_all || chance_.once_in(2))) return read(mine), true;
+    return write_on(mine, body);
+  }
+  bool write_on(job& mine, std::string_view body) {
+    using result = server::response_writer::result;
+    std::size_t const length = std::min(some_of(body.size()), body.size() - mine.written);
+    result const now = mine.writer->write(body.substr(mine.written, length));
+    mine.written += length;
+    if (now == result::gone) return static_cast<void>(mine.writer->finish()), false;
+    if (now == result::above_high_watermark && exchange::of(mine.reply).await_room()) mine.asleep = sleeping::for_room;
+    if (chance_.once_in(10)) exchange::of(mine.reply).flush();
+    return true;
   }
 
   // Returns whether there is more to do.
@@ -252,13 +293,7 @@ private:
       static_cast<void>(trailers.add("x-check", mine.about->wanted_trailer.empty() ? "dropped" : mine.about->wanted_trailer));
       return static_cast<void>(mine.writer->finish(&trailers)), false;
     }
-    std::size_t const length = std::min(some_of(body.size()), body.size() - mine.written);
-    result const now = mine.writer->write(body.substr(mine.written, length));
-    mine.written += length;
-    if (now == result::gone) return static_cast<void>(mine.writer->finish()), false;
-    if (now == result::above_high_watermark && exchange::of(mine.reply).await_room()) mine.asleep = sleeping::for_room;
-    if (chance_.once_in(10)) exchange::of(mine.reply).flush();
-    return true;
+    return write_on(mine, body);
   }
 
   void run_until_quiet() {
@@ -313,7 +348,7 @@ private:
         return fail(where.str() + (one.carrier->link().sees_end() ? "cut short" : "never arrived"));
       }
       if (got.status != about.wanted_status) return fail(where.str() + "another status");
-      if (got.status == 200 && got.body != (about.head_only ? "" : about.wanted_body)) return fail(where.str() + "another body");
+      if ((got.status == 200 || got.status == 101) && got.body != (about.head_only ? "" : about.wanted_body)) return fail(where.str() + "another body");
       if (got.trailer != about.wanted_trailer) return fail(where.str() + "another trailer");
       where.str("client " + std::to_string(number) + ": ");
       where.seekp(0, std::ios::end);

@@ -51,6 +51,12 @@ kino_add_simulation_mutant(end_of_a_half_closed_connection http1/http1_reading.c
 kino_add_simulation_mutant(input_that_was_taken_ahead net/connection.cpp
   [[    if (!std::exchange(read_due_, true)) wake();]] [[]])
 
+kino_add_simulation_mutant(beginning_of_a_tunnel http1/response_pipeline.cpp [[        add_pending(open_tunnel, then);]] [[]])
+kino_add_simulation_mutant(input_of_a_tunnel http1/http1_tunnel.cpp [[  host_.read_on();
+}]] [[}]])
+kino_add_simulation_mutant(end_of_a_tunnel http1/http1_reading.cpp [[    tunnel_->body().finish();
+]] [[]])
+
 if(nghttp2_FOUND)
   kino_add_simulation_mutant(room_for_the_writer http2/http2_protocol.cpp [[    one->departures().notify();
     one->drop_weak();
