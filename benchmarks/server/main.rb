@@ -9,7 +9,9 @@ end
 
 settings = Bench::Settings.parse(ARGV)
 installer = settings.installer
-peers = settings.servers.map { |name| Bench::Peers.all.fetch(name) }.select do |peer|
+used = settings.sections.map { |name| Bench::Sections::SERVERS[name] }
+used = used.all? ? used.flatten : settings.servers # only these are installed
+peers = (settings.servers & used).map { |name| Bench::Peers.all.fetch(name) }.select do |peer|
   problem = installer.problem_with(peer)
   settings.missing << "#{peer.label}: #{problem}" if problem
   !problem

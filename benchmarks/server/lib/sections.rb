@@ -4,6 +4,8 @@ module Bench
   # The sections of the report. Each method returns the matches of one section.
   class Sections
     NAMES = %w[closed open workers connections cores memory slow frameworks wrk tls h2 websocket grpc].freeze
+    # The servers of those sections that not every server is measured in.
+    SERVERS = { "tls" => Tls::SERVERS, "h2" => Http2::SERVERS, "websocket" => WebSockets::SERVERS, "grpc" => GRPC::SERVERS }.freeze
     # Separate programs, which print Markdown.
     PROGRAMS = %w[micro dispatch].freeze
 
