@@ -230,6 +230,34 @@ TEST_CASE("a client that does not read loses its connection") {
   CHECK(log.text().find("the client of an event stream does not read") != std::string::npos);
 }
 
+TEST_CASE("on a transport with faults, all events arrive, once and in order, and the stream ends") {
+  for (std::uint32_t seed = 1; seed != 400; ++seed) {
+    CAPTURE(seed);
+    stress::dice chance(seed);
+    talk_setup chosen = streaming(150 + chance.below(400));
+    chosen.settings.most_kept = 1'000'000;
+    chosen.faults = {chance.below(3), 2 * chance.below(3), 4 * chance.below(2), 0, 3 * chance.below(2)};
+    talk here(chosen, seed);
+    std::string expected, got;
+    std::size_t const count = chance.below(60);
+    for (std::size_t i = 0; i != count; ++i) {
+      std::string const data = std::to_string(i) + std::string(chance.below(90), 'x');
+      REQUIRE(write(here, data));
+      expected += *encode_event(data);
+      if (chance.once_in(3)) got += here.take_arrived();
+      if (chance.once_in(5)) static_cast<void>(here.events());
+    }
+    here.socket->close(server::close_code::normal);
+    for (int idle = 0; idle != 2000 && !here.sees_end(); ++idle) got += here.take_arrived();
+    got += here.take_arrived();
+    CHECK(here.sees_end());
+    CHECK(got == expected);
+    here.link->end();
+    std::string const last = here.events();
+    CHECK(last.ends_with("c"));
+  }
+}
+
 TEST_CASE("a stream that is closed while its client reads nothing ends within the grace") {
   talk here(streaming(500));
   while (here.socket->kept() == 0) REQUIRE(write(here, std::string(100, 'x')));
