@@ -162,6 +162,26 @@ class RestartTest < ServerTest
     eventually("the new process has ended") { !running?(pid) }
   end
 
+  # So does Ruby 3.1 with a signal that comes while Ruby itself starts.
+  def test_a_new_process_that_loses_the_signal_ends_with_the_old_one
+    File.write(File.join(directory, "config.ru"), <<~RUBY)
+      if File.exist?("slow")
+        trap("TERM") {}
+        File.write("deaf", "")
+        loop { sleep }
+      end
+      run ->(env) { [200, {}, [Process.pid.to_s]] }
+    RUBY
+    start
+    File.write(File.join(directory, "slow"), "")
+    @child.signal("USR2")
+    pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
+    eventually("the new process loads the app") { File.exist?(File.join(directory, "deaf")) }
+    @child.signal("TERM")
+    assert_equal 0, @child.status, @child.log
+    eventually("the new process has ended") { !running?(pid) }
+  end
+
   def running?(pid)
     File.read("/proc/#{pid}/stat")[/.*\) (\S)/, 1] != "Z"
   rescue SystemCallError

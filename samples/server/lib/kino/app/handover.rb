@@ -55,6 +55,11 @@ module Kino
       @successor&.cancel
     end
 
+    # To be called after #cancel, when this process has nothing else to do: returns when the new one has ended, or has become ready.
+    def end_cancelled
+      @successor&.end_cancelled
+    end
+
     private
 
     def refuse(sentence)

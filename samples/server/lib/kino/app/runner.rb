@@ -97,6 +97,7 @@ module Kino
       @services.stop
       # A new process already has the new connections.
       @server.shutdown(delay: @replaced ? 0 : @server.settings[:drain_delay]) if @server.running?
+      @handover.end_cancelled
     end
   end
 end

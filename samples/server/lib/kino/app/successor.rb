@@ -6,6 +6,8 @@ module Kino
   # The process that replaces this one without downtime: the same program, started again with the listening sockets of this
   # one. Both accept connections until this one stops.
   class Successor
+    CANCEL_SECONDS = 3
+
     attr_reader :pid
 
     # Starts it with +sockets+, IOs. Raises SystemCallError if it cannot be started.
@@ -43,6 +45,14 @@ module Kino
       Process.kill("TERM", @pid)
     rescue SystemCallError
       nil
+    end
+
+    # Kills it if it has neither become ready nor ended within CANCEL_SECONDS: the app may ignore the signal while it is loaded, and
+    # Ruby may lose one that arrives while Ruby itself starts.
+    def end_cancelled
+      Process.kill("KILL", @pid) unless IO.select([@reader], nil, nil, CANCEL_SECONDS)
+    rescue IOError, SystemCallError
+      nil # #await has seen what became of it.
     end
   end
 end

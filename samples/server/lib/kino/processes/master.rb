@@ -148,6 +148,7 @@ module Kino
         @crew.dismiss(@replaced ? "leave" : "stop", kill_time(delay))
         turn until @crew.empty?
         turn until @crew.close_desk
+        @handover.end_cancelled
         @crew.remove_files
       end
     end
