@@ -155,7 +155,7 @@ module Actors
 
     def settle(rest)
       case rest
-      in [] | [:hibernate] then nil
+      in [] then nil
       in [Numeric => seconds] then @idle_until = @context.now + seconds
       in [[:continue, what]] then act(@server.handle_continue(what))
       end
