@@ -9,6 +9,7 @@
 #include "../support/await.hpp"
 #include "../support/in_child.hpp"
 #include "../support/log_daemon.hpp"
+#include "../support/stress.hpp"
 
 #include <atomic>
 #include <chrono>
