@@ -45,12 +45,22 @@ class ProcessesTest < ServerTest
 
   # Those of the processes that serve.
   def pids(master = @child.pid)
-    File.read("/proc/#{master}/task/#{master}/children").split.map(&:to_i).grep_v(->(pid) { title(pid).start_with?("kino control") })
-  rescue SystemCallError
-    []
+    # The list in /proc/PID/task/PID/children lacks others while one of them ends.
+    all = Dir.children("/proc").grep(/\A\d+\z/).map(&:to_i).sort.select { |pid| parent(pid) == master }
+    all.reject { |pid| title(pid).start_with?("kino control") }
   end
 
-  def title(pid) = File.read("/proc/#{pid}/cmdline").delete("\0")
+  def parent(pid)
+    File.read("/proc/#{pid}/stat")[/.*\) \S (\d+)/, 1].to_i
+  rescue SystemCallError
+    nil # it has ended
+  end
+
+  def title(pid)
+    File.read("/proc/#{pid}/cmdline").delete("\0")
+  rescue SystemCallError
+    ""
+  end
 
   def running?(pid)
     File.read("/proc/#{pid}/stat")[/.*\) (\S)/, 1] != "Z"
