@@ -79,7 +79,7 @@ bool mailbox::wake_on_room(std::shared_ptr<mailbox> const& sender) {
 
 void mailbox::wake() noexcept {
   if (spot_) return spot_->notify();
-  if (!queued_.exchange(true)) static_cast<void>(home_->push(shared_from_this()));
+  if (!queued_.exchange(true)) home_->push(shared_from_this());
 }
 
 bool mailbox::finish(kino::shareable reason) noexcept {

@@ -78,9 +78,6 @@ VALUE answer(kino::gvl const& held, VALUE self, VALUE object) {
   kino::shareable kept = kept_objects->keep_copy(held, object);
   return kino::to_ruby(held, from_object::get(held, self).reply.answer(std::move(kept)));
 }
-VALUE is_ended(kino::gvl const& held, VALUE self) {
-  return kino::to_ruby(held, from_object::get(held, self).reply.ended());
-}
 
 VALUE kind_of(kino::gvl const& held, mailbox const& box, bool found) {
   return found ? kino::to_ruby(held, static_cast<int>(box.current()->kind)) : Qnil;
@@ -169,5 +166,4 @@ void define_messages(kino::gvl const& held, VALUE actors, VALUE native) {
   kino::define_method<value>(call_class, "value");
   from_class = from_object::define_class(held, actors, "From");
   kino::define_method<answer>(from_class, "answer");
-  kino::define_method<is_ended>(from_class, "ended?");
 }

@@ -118,7 +118,8 @@ VALUE start(kino::gvl const& held, VALUE, VALUE ref, VALUE plan) {
 VALUE push_plan(kino::gvl const& held, VALUE, VALUE queue, VALUE plan) {
   auto carrier = std::make_shared<mailbox>("", 1, nullptr);
   carrier->plan = kept_objects->keep(held, plan);
-  return kino::to_ruby(held, queue_object::get(held, queue).queue->push(std::move(carrier)));
+  queue_object::get(held, queue).queue->push(std::move(carrier));
+  return Qnil;
 }
 // What the next actor was started with, or its id if this is not its first turn. Waits for at most `seconds`, then nil.
 VALUE take(kino::gvl const& held, VALUE self, VALUE seconds) {
@@ -135,10 +136,6 @@ VALUE take(kino::gvl const& held, VALUE self, VALUE seconds) {
     kino::pin_waiting_thread(held);
     if (kino::park_until(held, queue->arrival(), until) == kino::park_result::timed_out) return Qnil;
   }
-}
-VALUE close(kino::gvl const& held, VALUE self) {
-  queue_object::get(held, self).queue->close();
-  return self;
 }
 
 }  // namespace
@@ -172,5 +169,4 @@ void define_refs(kino::gvl const& held, VALUE actors, VALUE native) {
   VALUE const queue_class = queue_object::define_class(held, actors, "RunQueue");
   kino::define_function<create_queue>(queue_class, "create");
   kino::define_method<take>(queue_class, "take");
-  kino::define_method<close>(queue_class, "close");
 }

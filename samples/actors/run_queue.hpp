@@ -24,12 +24,10 @@ public:
   run_queue& operator=(run_queue const&) = delete;
   ~run_queue();
 
-  /// Adds an actor, which must not be in a queue. Returns false if the worker has ended.
-  bool push(std::shared_ptr<mailbox> woken) noexcept;
+  /// Adds an actor, which must not be in a queue.
+  void push(std::shared_ptr<mailbox> woken) noexcept;
   /// The next actor; null if there is none.
   std::shared_ptr<mailbox> try_take() noexcept;
-  /// Refuses further actors. Those in the queue can still be taken.
-  void close() noexcept;
 
   /// The parker that is notified when the queue is no longer empty.
   [[nodiscard]] kino::parker& arrival() noexcept { return arrival_; }
@@ -39,7 +37,6 @@ private:
   kino::leaf_mutex mutex_;
   std::shared_ptr<mailbox> first_;
   mailbox* last_ = nullptr;
-  bool closed_ = false;
   kino::parker arrival_;
   kino::fork_mark const born_;
 };

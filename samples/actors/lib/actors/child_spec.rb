@@ -66,8 +66,6 @@ module Actors
       @times = []
     end
 
-    attr_reader :most
-
     def add(now)
       @times << now
       @times.shift while @times.first < now - @seconds

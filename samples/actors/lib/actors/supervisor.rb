@@ -11,7 +11,6 @@ module Actors
   class Supervisor < GenServer
     STRATEGIES = %i[one_for_one one_for_all rest_for_one].freeze
     REQUESTS = %i[which_children count_children start_child restart_child terminate_child delete_child].freeze
-    FLAGS = %i[strategy max_restarts max_seconds auto_shutdown].freeze
 
     # What the block of `start` calls.
     class Children
