@@ -10,14 +10,18 @@ module Actors
     def register(runtime, name, ref)
       return Registry[name.registry].register(name.name, ref: ref) if name.is_a?(Named) && name.registry
 
-      key = Shared.copy([:name, name], "the name")
-      present = runtime.entries.compute_if_absent(key) { ref }
-      until present == ref
-        raise Error, "#{present.inspect} has the name #{name.inspect} already" if present.alive?
+      owner = claim(runtime.entries, Shared.copy([:name, name], "the name"), ref)
+      raise Error, "#{owner.inspect} has the name #{name.inspect} already" unless owner == ref
+    end
 
-        runtime.entries.compare_and_set(key, present, ref)
-        present = runtime.entries[key]
+    # Gives the key to `ref` unless an actor that is alive has it. Returns the actor that has it then.
+    def claim(entries, key, ref)
+      present = entries.compute_if_absent(key) { ref }
+      until present == ref || present.alive?
+        entries.compare_and_set(key, present, ref)
+        present = entries[key]
       end
+      present
     end
 
     def find(runtime, name)

@@ -15,11 +15,9 @@ module Actors
       return present if present&.alive?
 
       started = ServerLoop.start(self, [], { isolation: Runtime::RACTORS ? :own : :thread, label: "timers" }, link: false)
-      chosen = present ? entries.compare_and_set(:timers, present, started) : entries.compute_if_absent(:timers) { started } == started
-      return started if chosen
-
-      started.stop
-      service(context)
+      chosen = Names.claim(entries, :timers, started)
+      started.stop unless chosen == started # another actor has started one meanwhile
+      chosen
     end
 
     def init
@@ -32,7 +30,9 @@ module Actors
       in [:after, number, time, ref, message, period]
         add(Timer.new(number, ref, message, period), time)
         answer = true
-      in [:cancel, number] then answer = !(entry = @entries.delete(number)).nil? && @table.remove(entry)
+      in [:cancel, number]
+        entry = @entries.delete(number)
+        answer = !entry.nil? && @table.remove(entry)
       end
       [:reply, answer, *pause]
     end
