@@ -41,6 +41,27 @@ module Actors
     end
   end
 
+  # The result of starting a child, as a supervisor answers: [:ok, reference] or [:error, reason].
+  module StartResult
+    module_function
+
+    # Of the block, which returns a reference or raises.
+    def of
+      [:ok, yield]
+    rescue Error => e
+      [:error, e.is_a?(Down) ? e.reason : e.message]
+    end
+
+    # The reference. Raises Down, with `id` as the actor, if the child has not started.
+    def fetch(result, id)
+      case result
+      in [:ok, ref] then ref
+      in [:error, reason] then raise Down.new(id, reason)
+      end
+    end
+  end
+  private_constant :StartResult
+
   # A child, for its supervisor. `ref` is nil if it does not run.
   Child = Struct.new(:spec, :ref, :restarts) do
     def id = spec.id

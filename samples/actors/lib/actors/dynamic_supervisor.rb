@@ -12,10 +12,7 @@ module Actors
 
       # Starts a child, with the arguments of `child` of a Supervisor, and returns its reference. Raises Down if it does not start.
       def start_child(supervisor, klass, *args, timeout: 5, **keywords)
-        case supervisor.call(:start_child, ChildSpec.of(klass, args, keywords), timeout: timeout)
-        in [:ok, ref] then ref
-        in [:error, reason] then raise Down.new(klass, reason)
-        end
+        StartResult.fetch(supervisor.call(:start_child, ChildSpec.of(klass, args, keywords), timeout: timeout), klass)
       end
 
       # Ends a child, and removes it. False if there is none with this reference.
@@ -47,11 +44,11 @@ module Actors
     def start_child(spec)
       return [:error, :max_children] if @limit && @children.size >= @limit
 
-      child = Child.new(spec, spec.start, 0)
-      @children[child.ref] = child
-      [:ok, child.ref]
-    rescue Error => e
-      [:error, e.is_a?(Down) ? e.reason : e.message]
+      StartResult.of do
+        child = Child.new(spec, spec.start, 0)
+        @children[child.ref] = child
+        child.ref
+      end
     end
 
     def terminate_child(ref)

@@ -33,11 +33,11 @@ module Actors
 
       # Adds a child after the others, and returns its reference.
       def start_child(supervisor, klass, *args, timeout: 5, **keywords)
-        result(klass, supervisor.call(:start_child, ChildSpec.of(klass, args, keywords), timeout: timeout))
+        StartResult.fetch(supervisor.call(:start_child, ChildSpec.of(klass, args, keywords), timeout: timeout), klass)
       end
 
       # Starts a child that does not run.
-      def restart_child(supervisor, id) = result(id, supervisor.call(:restart_child, id))
+      def restart_child(supervisor, id) = StartResult.fetch(supervisor.call(:restart_child, id), id)
       # Ends a child, which stays in the list. False if there is none with this id.
       def terminate_child(supervisor, id, timeout: nil) = supervisor.call(:terminate_child, id, timeout: timeout)
       # Removes a child that does not run. False if there is none with this id.
@@ -51,14 +51,7 @@ module Actors
           children.instance_exec(&block)
           args = [children.specs, *args]
         end
-        ServerLoop.start(self, args, { timeout: nil, label: keywords[:name]&.inspect }.compact.merge({ timeout: nil }, keywords), link: link)
-      end
-
-      def result(id, answer)
-        case answer
-        in [:ok, ref] then ref
-        in [:error, reason] then raise Down.new(id, reason)
-        end
+        ServerLoop.start(self, args, { timeout: nil, label: keywords[:name]&.inspect, **keywords }, link: link)
       end
     end
 
@@ -184,20 +177,18 @@ module Actors
     def do_start_child(spec)
       return [:error, :already_present] if find(spec.id)
 
-      ref = spec.start
-      @children << Child.new(spec, ref, 0)
-      [:ok, ref]
-    rescue Error => e
-      [:error, e.is_a?(Down) ? e.reason : e.message]
+      StartResult.of do
+        ref = spec.start
+        @children << Child.new(spec, ref, 0)
+        ref
+      end
     end
 
     def do_restart_child(id)
       child = find(id) or return [:error, :not_found]
       return [:error, :running] if child.ref
 
-      [:ok, child.ref = child.spec.start]
-    rescue Error => e
-      [:error, e.is_a?(Down) ? e.reason : e.message]
+      StartResult.of { child.ref = child.spec.start }
     end
 
     def do_terminate_child(id)
