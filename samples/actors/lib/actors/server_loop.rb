@@ -20,8 +20,7 @@ module Actors
       options = keywords.slice(*GenServer::OPTIONS)
       keywords = keywords.except(*GenServer::OPTIONS)
       name = options.delete(:name)
-      timeout = options.fetch(:timeout, 5)
-      options.delete(:timeout)
+      timeout = options.delete(:timeout) { 5 }
       context = Context.current
       started = nil
       ref = context.spawn(self, [klass, args, keywords], link: link, **options) do |created|

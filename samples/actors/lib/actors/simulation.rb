@@ -19,10 +19,8 @@ module Actors
     # Every actor waits, and no time-out will end it.
     class Stuck < Error; end
 
-    # The block of `run`.
-    class Main
-      def self.obeys_parent? = false
-
+    # The actor of the block of `run`.
+    class Main < Block
       def initialize(_context, simulation, block)
         @simulation = simulation
         @block = block
@@ -36,8 +34,6 @@ module Actors
         :ended
       end
 
-      def terminate(_reason); end
-      def details = nil
       def obey(_request); end
     end
 

@@ -46,8 +46,10 @@ module Actors
       # [:ok, value] and [:exit, reason]: in the order of the elements, or of completion (`ordered: false`). A task that takes
       # longer than `timeout` seconds raises CallTimeout, or is ended and yields [:exit, :timeout] (`on_timeout: :kill_task`).
       def async_stream(elements, max_concurrency: Native.usable_cpus, ordered: true, timeout: 5, on_timeout: :raise, **options, &block)
+        start = ->(element) { async(element, **options, &block) }
         Enumerator.new do |results|
-          Stream.new(elements, max_concurrency, ordered, timeout, on_timeout, options, block).each { |result| results << result }
+          stream = Stream.new(elements, start, most: max_concurrency, ordered: ordered, timeout: timeout, on_timeout: on_timeout)
+          stream.each { |result| results << result }
         end
       end
     end
@@ -105,15 +107,15 @@ module Actors
 
     # The tasks of `async_stream`.
     class Stream
-      def initialize(elements, most, ordered, timeout, on_timeout, options, block)
+      # `start` is called with an element, and returns its task.
+      def initialize(elements, start, most:, ordered:, timeout:, on_timeout:)
         @elements = elements.each
+        @start = start
         @most = most
         @ordered = ordered
         @timeout = timeout
         @on_timeout = on_timeout
-        @options = options
-        @block = block
-        @tasks = []
+        @tasks = [] # in the order of their start
         @context = Context.current
       end
 
@@ -122,7 +124,7 @@ module Actors
         until @tasks.empty?
           task = next_done
           @tasks.delete(task)
-          result = task.done? ? task.yield(timeout: 0) : late(task)
+          result = task.yield(timeout: 0) || late(task)
           start_some
           yield result
         end
@@ -139,16 +141,17 @@ module Actors
           rescue StopIteration
             return
           end
-          @tasks << Task.new([@block, element], link: true, **@options)
+          @tasks << @start.call(element)
         end
       end
 
       # Waits for the first task that is done or late: of all, or the oldest.
       def next_done
-        candidates = @ordered ? @tasks.first(1) : @tasks
-        first_end = @timeout && (candidates.map(&:since).min + @timeout)
-        @context.wait(first_end && [first_end - @context.now, 0].max) { candidates.find(&:done?) || Context::NONE }
-        candidates.find(&:done?) || candidates.min_by(&:since)
+        oldest = @tasks.first
+        candidates = @ordered ? [oldest] : @tasks
+        left = @timeout && [oldest.since + @timeout - @context.now, 0].max
+        done = @context.wait(left) { candidates.find(&:done?) || Context::NONE }
+        Context::NONE.equal?(done) ? oldest : done
       end
 
       def late(task)
@@ -158,7 +161,8 @@ module Actors
         [:exit, :timeout]
       end
     end
-    # Tasks that nobody awaits, and that may outlive the actor that starts them: children of a supervisor, which ends them with
+
+    # Tasks that are not awaited, and that may outlive the actor that starts them: children of a supervisor, which ends them with
     # itself. On Ruby 4.0; blocks use variables with shareable values only.
     #
     #   Actors::Task::Supervisor.start(name: :mails)
@@ -167,7 +171,7 @@ module Actors
       # A task as a child.
       module Job
         def self.start_link(block, *args, **options)
-          Context.current.spawn(Block, [block, *args], link: true, **options)
+          Actors.spawn_link(*args, **options, &block)
         end
       end
 

@@ -89,7 +89,6 @@ module Actors
     def run(plan)
       context = Context.new(plan, self)
       Thread.handle_interrupt(Object => :immediate) do
-        deadline = nil
         loop do
           deadline = context.turn
           break if context.ended?
