@@ -187,6 +187,12 @@ class ServicesTest < ActorsTest
     end
   end
 
+  def test_wrong_options_of_a_stream_are_explained
+    error = ->(**options) { assert_raises(ArgumentError) { Actors::Task.async_stream([1], **options) { 1 } }.message }
+    assert_equal "on_timeout: must be :raise or :kill_task, not :kill", error.(on_timeout: :kill)
+    assert_equal "max_concurrency: must be at least 1, not 0", error.(max_concurrency: 0)
+  end
+
   each_isolation "an_agent_keeps_a_value" do
     agent = Actors::Agent.start({ a: 1 }, isolation: @isolation)
     assert_equal 1, agent.call(:get, :[], :a)

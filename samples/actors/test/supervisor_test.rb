@@ -195,6 +195,7 @@ class SupervisorTest < ActorsTest
     assert_match(/significant/, error.(significant: true))
     assert_match(/no start_link/, assert_raises(ArgumentError) { Actors::Supervisor.start { child String } }.message)
     assert_match(/strategy/, assert_raises(Actors::Down) { Actors::Supervisor.start(strategy: :all) {} }.message)
+    assert_match(/auto_shutdown:/, assert_raises(Actors::Down) { Actors::Supervisor.start(auto_shutdown: :significant) {} }.message)
     me = Actors.current
     assert_match(/two children/, assert_raises(Actors::Down) { Actors::Supervisor.start { 2.times { child Worker, me, 1 } } }.message)
   end

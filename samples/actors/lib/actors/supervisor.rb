@@ -10,6 +10,7 @@ module Actors
   # A subclass calls `strategy` and `child` in its `init`.
   class Supervisor < GenServer
     STRATEGIES = %i[one_for_one one_for_all rest_for_one].freeze
+    AUTO_SHUTDOWNS = %i[never any_significant all_significant].freeze
     REQUESTS = %i[which_children count_children start_child restart_child terminate_child delete_child].freeze
 
     # What the block of `start` calls.
@@ -94,6 +95,9 @@ module Actors
     # Sets what happens if a child fails, and how often within `max_seconds` children may be started again.
     def strategy(name, max_restarts: 3, max_seconds: 5, auto_shutdown: :never)
       raise ArgumentError, "the strategy must be one of #{STRATEGIES.inspect}, not #{name.inspect}" unless STRATEGIES.include?(name)
+      unless AUTO_SHUTDOWNS.include?(auto_shutdown)
+        raise ArgumentError, "auto_shutdown: must be one of #{AUTO_SHUTDOWNS.inspect}, not #{auto_shutdown.inspect}"
+      end
 
       @strategy = name
       @intensity = Intensity.new(max_restarts, max_seconds)

@@ -46,6 +46,9 @@ module Actors
       # [:ok, value] and [:exit, reason]: in the order of the elements, or of completion (`ordered: false`). A task that takes
       # longer than `timeout` seconds raises CallTimeout, or is ended and yields [:exit, :timeout] (`on_timeout: :kill_task`).
       def async_stream(elements, max_concurrency: Native.usable_cpus, ordered: true, timeout: 5, on_timeout: :raise, **options, &block)
+        raise ArgumentError, "on_timeout: must be :raise or :kill_task, not #{on_timeout.inspect}" unless %i[raise kill_task].include?(on_timeout)
+        raise ArgumentError, "max_concurrency: must be at least 1, not #{max_concurrency}" unless max_concurrency >= 1
+
         start = ->(element) { async(element, **options, &block) }
         Enumerator.new do |results|
           stream = Stream.new(elements, start, most: max_concurrency, ordered: ordered, timeout: timeout, on_timeout: on_timeout)
