@@ -53,7 +53,7 @@ module Chaos
     end
   end
 
-  # Monitors everyone, and counts what it is told.
+  # Monitors every server and helper, and counts the ends that it is told.
   class Auditor < Actors::GenServer
     def init
       @downs = {} # of each monitor

@@ -21,7 +21,7 @@
 /// What one actor must be told when another one ends: a monitor, or one of the two halves of a link.
 struct relation {
   std::uint64_t number = 0;              // of the monitor or the link
-  std::shared_ptr<mailbox> told{};       // who is told
+  std::shared_ptr<mailbox> told{};       // the actor that is told
   std::unique_ptr<message> news{};       // allocated in advance: an end must not fail
   std::list<relation>::iterator twin{};  // of a link: the other half, in the list of `told`
   bool link = false;
@@ -29,7 +29,7 @@ struct relation {
 
 enum class delivery { delivered, full, dead };
 
-/// A mailbox receives an actor's messages, and knows whether the actor is alive and who must be told of its end.
+/// A mailbox receives an actor's messages, and knows whether the actor is alive and which actors must be told of its end.
 ///
 /// Messages are taken in the order of their arrival. What the runtime sends (the end of a monitored actor, a request to
 /// stop) goes ahead of all others and is never refused. Signals, which end an actor, are apart.
@@ -66,15 +66,15 @@ public:
   /// Ends the actor's wait, or its next one.
   void wake() noexcept;
 
-  /// Ends the actor; returns false if it is dead already. Its messages and unanswered calls are dropped, and all who monitor
-  /// it or are linked to it are told, exactly once. For the thread that runs the actor.
+  /// Ends the actor; returns false if it is dead already. Its messages and unanswered calls are dropped, and the actors that
+  /// monitor it or are linked to it are told, exactly once. For the thread that runs the actor.
   bool finish(kino::shareable reason) noexcept;
 
   /// Tells `watcher` when `watched` ends; at once if it is dead.
   static void watch(std::shared_ptr<mailbox> const& watched, std::shared_ptr<mailbox> const& watcher, std::uint64_t number);
   /// Ends a monitor of this actor. What was told before waits in the mailbox of the one that was told.
   void forget(std::uint64_t number) noexcept;
-  /// Number of those who will be told of its end.
+  /// Number of monitors and links that will tell of its end.
   [[nodiscard]] std::size_t relation_count() noexcept;
   /// Links the two, unless they are linked. Returns false if `other` is dead.
   static bool link(std::shared_ptr<mailbox> const& one, std::shared_ptr<mailbox> const& other, std::uint64_t number);

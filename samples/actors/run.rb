@@ -28,7 +28,7 @@ begin
 rescue Actors::Down => e
   puts "the caller learns of it: #{e.reason.message}"
 end
-puts "so does who monitors the actor: #{Actors.receive.first(2) == [:DOWN, watch]}"
+puts "so does an actor that monitors it: #{Actors.receive.first(2) == [:DOWN, watch]}"
 
 hours = Actors::Simulation.run(seed: 1) do
   night_watch = Actors.spawn { 8.times { |hour| Actors.sleep(3600); Actors.receive(timeout: 0) } }

@@ -57,7 +57,7 @@ module Actors
       @actor&.details
     end
 
-    # Tells all who wait for the actor's end.
+    # Ends the actor: its monitors, links and unanswered calls are told the reason.
     def finish(reason)
       @ended = true
       Native.finish(@ref, reason)

@@ -52,7 +52,7 @@ module Actors
     # Answers a request. Returns one of:
     #
     #   [:reply, answer]      the caller gets it
-    #   [:noreply]            someone calls GenServer.reply(from, answer) later
+    #   [:noreply]            the answer comes later, by GenServer.reply(from, answer) in any actor
     #   [:stop, reason, answer], [:stop, reason]
     #
     # The first two may have one more element: seconds, after which handle_info(:timeout) is called unless a message arrives

@@ -51,7 +51,7 @@ module Actors
       failure = Crash.of(e)
       raise
     ensure
-      # The actor will not run, and all who know of it must learn that.
+      # The actor will not run, and its monitors and links must tell so.
       Native.finish(ref, failure || :killed) if ref && !started
     end
 
