@@ -98,7 +98,7 @@ class PreparationTest < ChildTest
     assert_match(%r{\* GET /up in a Ractor was answered with 500\.}, remark)
   end
 
-  def test_who_has_not_asked_is_left_alone
+  def test_an_application_that_has_not_asked_is_left_alone
     assert_equal [[], :threaded], decision(<<~'RUBY')
       asked = []
       (class << KinoRails::Obstacles; self; end).define_method(:of) { |_| asked << 1; [] }

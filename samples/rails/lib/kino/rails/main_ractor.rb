@@ -3,10 +3,10 @@
 require "kino/errors"
 
 module Kino
-  # Runs blocks of other Ractors in the main Ractor, on a few Threads, which wait for each other no longer than these do. A
-  # block that runs there can use everything, such as Active Record.
+  # Runs blocks of other Ractors in the main Ractor, on a few Threads: a block that waits does not delay the next one while
+  # another Thread is free. A block that runs there can use everything, such as Active Record.
   module MainRactor
-    # Lets blocks come, in the main Ractor. They wait for #start, which a process that was forked meanwhile calls for itself.
+    # Accepts blocks from now on; for the main Ractor. They wait for #start, which each forked process calls for itself.
     def self.open
       const_set(:PORT, Ractor::Port.new) unless const_defined?(:PORT, false)
     end
@@ -28,7 +28,8 @@ module Kino
       deliver(reply, *outcome)
     end
 
-    # The caller's Ractor may have ended; a result or an error that cannot be copied is an error of its own.
+    # Sends the result or the error to the caller, unless its Ractor has ended. If that cannot be copied, sends an error that
+    # says so.
     def self.deliver(reply, success, result)
       reply << [success, result]
     rescue Ractor::ClosedError

@@ -5,7 +5,8 @@ require_relative "ruby"
 require_relative "unshareable"
 
 module KinoRails
-  # What keeps an application out of Ractors and its owner can change: one sentence for each, with the line to change.
+  # The reasons that keep an application out of Ractors and that its owner can remove: one sentence for each, with the line to
+  # change.
   module Obstacles
     # Caches without objects of their own.
     CACHES = %w[ActiveSupport::Cache::NullStore].freeze

@@ -13,13 +13,8 @@ module KinoRails
   # needed?     whether what is loaded needs it, found by trying
   # apply       which changes only what its name says
   module Repairs
-    # Makes a value shareable that is one of a class's or module's instance variables; returns whether it was not.
-    def self.share_variable(owner, name)
-      return false if Ractor.shareable?(owner.instance_variable_get(name))
-
-      Ractor.make_shareable(owner.instance_variable_get(name))
-      true
-    end
+    # Makes the value of an instance variable of a class or module shareable.
+    def self.share_variable(owner, name) = Ractor.make_shareable(owner.instance_variable_get(name))
 
     def self.apply(repairs) = repairs.each { |repair| repair.apply if repair.needed? }
 

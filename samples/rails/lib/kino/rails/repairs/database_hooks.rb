@@ -8,7 +8,7 @@ module KinoRails
       UPSTREAM = "https://github.com/rails/rails/pull/58306"
 
       def self.needed?
-        defined?(ActiveRecord::Base) && Probe.fails? { ActiveRecord::Base.connection_handler.each_connection_pool {} } ? true : false
+        defined?(ActiveRecord::Base) ? Probe.fails? { ActiveRecord::Base.connection_handler.each_connection_pool {} } : false
       end
 
       def self.apply = ActiveRecord::Base.singleton_class.prepend(InMainRactor)

@@ -11,19 +11,20 @@ module KinoRails
       NAMES = %i[MessagePackWithFallback MessagePackWithFallbackAllowMarshal].freeze
 
       def self.needed?
-        defined?(ActiveSupport::Messages::SerializerWithFallback) && !remembered.empty? ? true : false
+        defined?(ActiveSupport::Messages::SerializerWithFallback) ? undecided.any? : false
       end
 
-      def self.remembered
+      # The formats that have not remembered yet whether Message Pack is available.
+      def self.undecided
         NAMES.map { |name| ActiveSupport::Messages::SerializerWithFallback.const_get(name) }
              .select { |format| format.private_method_defined?(:available?) && !format.instance_variable_defined?(:@available) }
       end
-      private_class_method :remembered
+      private_class_method :undecided
 
       # Active Support complains on standard error when there is no Message Pack.
       def self.apply
         stderr, $stderr = $stderr, StringIO.new
-        remembered.each { |format| format.__send__(:available?) }
+        undecided.each { |format| format.__send__(:available?) }
       ensure
         $stderr = stderr
       end

@@ -2,8 +2,8 @@
 
 module KinoRails
   module Repairs
-    # Constants of Rails and of libraries below it that hold data nobody froze: Strings, Arrays, Hashes. Ractors read only
-    # frozen ones. Constants with other objects stay as they are.
+    # Constants of Rails and of libraries below it that hold unfrozen data: Strings, Arrays, Hashes. Ractors read only frozen
+    # data. Constants with other objects stay as they are.
     module PlainConstants
       UPSTREAM = "https://github.com/rails/rails/pull/57825"
       ROOTS = %i[AbstractController ActionController ActionDispatch ActionMailer ActionPack ActionView ActiveJob ActiveModel ActiveSupport

@@ -9,7 +9,7 @@ module KinoRails
       NAMES = %i[full_sanitizer link_sanitizer safe_list_sanitizer].freeze
 
       def self.needed?
-        defined?(ActionView::Base) && Probe.fails? { ActionView::Base.full_sanitizer.sanitize("<p>probe</p>") } ? true : false
+        defined?(ActionView::Base) ? Probe.fails? { ActionView::Base.full_sanitizer.sanitize("<p>probe</p>") } : false
       end
 
       def self.apply

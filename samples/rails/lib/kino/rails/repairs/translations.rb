@@ -10,7 +10,7 @@ module KinoRails
                     enforce_available_locales available_locales_initialized? interpolation_patterns].freeze
 
       def self.needed?
-        defined?(I18n) && Probe.fails? { I18n.t(:probe, default: "probe %{n}", n: 1) } ? true : false
+        defined?(I18n) ? Probe.fails? { I18n.t(:probe, default: "probe %{n}", n: 1) } : false
       end
 
       def self.apply
@@ -44,10 +44,9 @@ module KinoRails
         case value
         when Hash then value.to_h { |key, inner| [key, copy(inner)] }
         when Array then value.map { |inner| copy(inner) }
-        when Set then value.dup
+        when String, Set then value.dup
         when Pathname then value.to_s
         when Proc then Ractor.shareable_proc(&value)
-        when String then value.dup
         else value
         end
       end
