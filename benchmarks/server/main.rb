@@ -3,7 +3,7 @@
 # Measures servers and writes the results: see docs/benchmarking.md. benchmarks/run and benchmarks/server/run
 # build its dependencies and call it.
 
-%w[machine endpoint peer server_process generator streaming tls http2 websockets grpc row sections frameworks runner baseline settings report].each do |name|
+%w[machine endpoint peer server_process generator streaming tls http2 websockets grpc rails_app row wrk sections frameworks runner baseline settings report].each do |name|
   require_relative "lib/#{name}"
 end
 

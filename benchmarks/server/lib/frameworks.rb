@@ -10,7 +10,7 @@ module Bench
       endpoint = Endpoint::ALL.fetch("plaintext")
       [
         Framework.new(name: "roda", gems: "roda", wanted: ["roda"], rackup: File.join(Peers::HERE, "roda.ru"), endpoint: endpoint),
-        Framework.new(name: "rails", gems: "rails", wanted: ["railties", "actionpack"], rackup: File.join(Peers::HERE, "rails.ru"), endpoint: endpoint)
+        Framework.new(name: "rails", gems: RailsApp::GEMS, wanted: RailsApp::WANTED, rackup: RailsApp::RACKUP, endpoint: endpoint)
       ]
     end
 

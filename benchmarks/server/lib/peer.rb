@@ -22,12 +22,24 @@ module Bench
 
     module_function
 
-    def ours(name, label, mode)
-      Peer.new(name: name, label: label, command: lambda { |port, rackup, variant|
+    # +flags+ are its default for the sections in +only+.
+    def ours(name, label, mode, flags = [], only: nil)
+      Peer.new(name: name, label: label, only: only, command: lambda { |port, rackup, variant|
         workers = variant[:workers] ? ["-w", variant[:workers].to_s] : []
         tls = variant[:tls_port] ? ["-b", "https://127.0.0.1:#{variant[:tls_port]}", "--tls", Tls.option] : []
-        ["-W:no-experimental", "#{ROOT}/samples/server/exe/kino", "-b", "http://127.0.0.1:#{port}", *tls, "-m", variant[:mode] || mode, *workers, rackup]
+        ["-W:no-experimental", "#{ROOT}/samples/server/exe/kino", "-b", "http://127.0.0.1:#{port}", *tls, "-m", variant[:mode] || mode, *flags, *workers, rackup]
       })
+    end
+
+    # kino with as many Threads or Ractors as the other servers have for Rails.
+    def rails
+      cpus = Machine.server_cpu_count
+      flags = ["-t", "1", "-w"]
+      [
+        ours("kino-rails-threads", "kino, 1 process × 3 Threads", "threaded", [*flags, "3"], only: %w[rails]),
+        ours("kino-rails-processes", "kino, #{cpus} processes × 3 Threads", "threaded", [*flags, "3", "--processes", cpus.to_s], only: %w[rails]),
+        ours("kino-rails-ractors", "kino, #{cpus * 3} Ractors", "ractor", [*flags, (cpus * 3).to_s, "--rails"], only: %w[rails])
+      ]
     end
 
     def puma(name, label, threads, cluster: true)
@@ -103,7 +115,8 @@ module Bench
         }),
         Peer.new(name: "bare", label: "bare C++ server, no Ruby", native: true, command: lambda { |port, _rackup, _variant|
           [ENV.fetch("KINO_BENCH_NATIVE") + "/bare_server", port.to_s]
-        })
+        }),
+        *rails
       ]
     end
   end
@@ -123,6 +136,7 @@ module Bench
       return ("nginx is not installed" unless Nginx.installed?) if peer.name == "nginx"
       return WebSockets.problem_with_node(@directory) if peer.name == "node-ws"
       return GRPC.problem_with_python if peer.name == "grpc-python"
+      return RailsApp.problem_with_ractors if peer.name == "kino-rails-ractors"
       return unless peer.gem
 
       install(peer.gem, [peer.gem, "rack:~>3.0", *peer.helpers])

@@ -10,8 +10,6 @@ require_relative "targets"
 module Bench
   # Writes rows as results.json, results.md and charts.
   class Report
-    OURS = %w[kino kino-threaded].freeze
-
     def initialize(settings, peers, rows, others)
       @settings = settings
       @peers = peers
@@ -31,7 +29,7 @@ module Bench
     end
 
     def ours_failed?
-      @rows.any? { |row| OURS.include?(row[:server]) && row.failed }
+      @rows.any? { |row| row[:server].start_with?("kino") && row.failed }
     end
 
     private
@@ -43,7 +41,7 @@ module Bench
 
     def markdown
       parts = [heading, rates, details, open_loop, sweep("workers", "Rate against workers"), against_connections,
-               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, load_against_wrk, tls, h2, websocket, grpc, failures]
+               sweep("cores", "Rate against CPUs of the server"), memory, slow, frameworks, rails, load_against_wrk, tls, h2, websocket, grpc, failures]
       parts << Targets.new(@rows).table
       @others.each { |name, text| parts << "## benchmarks/#{name}\n\n#{text.strip}" }
       "#{parts.compact.join("\n\n")}\n"
@@ -137,6 +135,21 @@ module Bench
       names = rows.map { |row| row[:framework] }.uniq
       table("Hello, World! with frameworks, requests per second (kino and Kino choose the mode)", ["server", *names], by_server(rows).map do |peer, own|
         [peer.label, *names.map { |name| rate_cell(own.find { |row| row[:framework] == name }) }]
+      end)
+    end
+
+    def rails
+      rows = of("rails")
+      names = rows.map { |row| row[:endpoint] }.compact.uniq
+      header = names.flat_map { |name| ["/#{name}, requests/s", "server CPU", "p99 at 80 %"] }
+      table("Rails#{" (checkouts of KINO_RAILS)" if RailsApp.checkouts.any?}: a document and a page", ["server", *header, "memory (PSS)", "notes"], by_server(rows).map do |peer, own|
+        memory = own.find { |row| row[:kind] == :memory }
+        cells = names.flat_map do |name|
+          closed, open = [1.0, 0.8].map { |share| own.find { |row| row[:endpoint] == name && row[:share] == share } }
+          [rate_cell(closed), *cells(closed, 1) { |row| ["#{Numbers.whole(row.median(:cpu_us_per_request))} µs"] },
+           *cells(open, 1) { |row| [Numbers.duration(row.median(:latency_us, :p99))] }]
+        end
+        [RailsApp.label(peer), *cells, *cells(memory, 1) { |row| ["#{row.median(:pss_mb).round} MB"] }, own.flat_map(&:notes).uniq { |note| note[/\A\D+/] }.join("; ")]
       end)
     end
 

@@ -3,9 +3,9 @@
 module Bench
   # The sections of the report. Each method returns the matches of one section.
   class Sections
-    NAMES = %w[closed open workers connections cores memory slow frameworks wrk tls h2 websocket grpc].freeze
+    NAMES = %w[closed open workers connections cores memory slow frameworks rails wrk tls h2 websocket grpc].freeze
     # The servers of those sections that not every server is measured in.
-    SERVERS = { "tls" => Tls::SERVERS, "h2" => Http2::SERVERS, "websocket" => WebSockets::SERVERS, "grpc" => GRPC::SERVERS }.freeze
+    SERVERS = { "tls" => Tls::SERVERS, "h2" => Http2::SERVERS, "websocket" => WebSockets::SERVERS, "grpc" => GRPC::SERVERS, "rails" => RailsApp::SERVERS }.freeze
     # Separate programs, which print Markdown.
     PROGRAMS = %w[micro dispatch].freeze
 
@@ -33,16 +33,7 @@ module Bench
     # shared machine may change within a minute.
     def open
       plaintext = Endpoint::ALL.fetch("plaintext")
-      [match(@peers.map do |peer|
-        best = load_row(peer, plaintext, section: "open", share: 1.0)
-        shares = [0.5, 0.8].map do |share|
-          Row.new(duration + @settings.warmup, best.key.merge(share: share)) do |server|
-            rate = best.results.last[:rate]
-            rate ? load(server, plaintext, rate: share * rate) : { failed: "no closed-loop rate to take a share of" }
-          end
-        end
-        block(peer, [best, *shares])
-      end)]
+      [match(@peers.map { |peer| block(peer, rates_of(peer, plaintext, section: "open", shares: [0.5, 0.8])) })]
     end
 
     def workers
@@ -171,7 +162,28 @@ module Bench
       end
     end
 
+    # A small document and a page of a Rails application, closed loop and at 80 % of that rate. Then the memory after both, one server
+    # at a time.
+    def rails
+      problem = RailsApp.problem(@settings.installer)
+      @settings.missing << "Rails: #{problem}" if problem
+      return [] if problem
+
+      peers = peers_of("rails", RailsApp::SERVERS)
+      alternating = peers.map { |peer| rails_block(peer, RailsApp::ENDPOINTS.flat_map { |endpoint| rates_of(peer, endpoint, section: "rails", shares: [0.8], first: RailsApp::WARMUP) }) }
+      alone = peers.map do |peer|
+        row = Row.new(2 * (duration + @settings.warmup), { section: "rails", server: peer.name, kind: :memory }) do |server|
+          results = RailsApp::ENDPOINTS.map { |endpoint| load(server, endpoint) }
+          results.find { |result| result[:failed] } || { pss_mb: server.pss.round(1) }
+        end
+        match([rails_block(peer, [row])], turns: 1)
+      end
+      [match(alternating), *alone]
+    end
+
     private
+
+    def rails_block(peer, rows) = Block.new(peer, RailsApp.options(peer), rows, "/json")
 
     def duration = @settings.seconds
 
@@ -208,14 +220,27 @@ module Bench
 
     def endpoints_of(peer) = peer.name == "bare" ? @settings.endpoints & ["plaintext"] : @settings.endpoints
 
-    def load_row(peer, endpoint, connections: @settings.connections, **key)
+    # +first+: seconds of load before the first measurement of a server, beside the warm-up.
+    def load_row(peer, endpoint, connections: @settings.connections, first: 0, **key)
       key = { section: nil, server: peer.name, endpoint: endpoint.name, connections: connections }.merge(key)
       Row.new(duration + @settings.warmup, key) do |server|
+        server.once(endpoint.name) { Generator.run(server.port, endpoint, connections: connections, seconds: first, warmup: 0) } if first.positive?
         result = load(server, endpoint, connections: connections)
         result[:notes] = [*result[:notes], *Streaming.note(server.port)] if endpoint.name == "stream" && !result[:failed]
         result[:pss_mb] = server.pss.round(1) if key[:section] == "memory"
         result
       end
+    end
+
+    # The closed-loop rate, and then shares of it at a constant rate.
+    def rates_of(peer, endpoint, shares:, **options)
+      best = load_row(peer, endpoint, share: 1.0, **options)
+      [best, *shares.map do |share|
+        Row.new(duration + @settings.warmup, best.key.merge(share: share)) do |server|
+          rate = best.results.last[:rate]
+          rate ? load(server, endpoint, rate: share * rate) : { failed: "no closed-loop rate to take a share of" }
+        end
+      end]
     end
 
     def load(server, endpoint, connections: @settings.connections, rate: nil)
@@ -254,21 +279,6 @@ module Bench
       sleep 0.5
       result = Generator.run(server.port, Endpoint::ALL.fetch("plaintext"), connections: 16, seconds: 4, warmup: 0.2, rate: 200)
       slow.value[:failed] ? { failed: "/slow: #{slow.value[:failed]}" } : result
-    end
-  end
-
-  # wrk, to verify our generator.
-  module Wrk
-    def self.run(port, path, connections:, seconds:, scheme: "http")
-      command = ["wrk", "-t1", "-c", connections.to_s, "-d", "#{seconds.ceil}s", "--latency", "#{scheme}://127.0.0.1:#{port}#{path}"]
-      output = IO.popen(Machine.pinned(Machine.load_cpus, command), err: File::NULL, &:read)
-      problem = output[/^\s*(Socket errors.*|Non-2xx.*)/, 1]
-      rate = output[%r{Requests/sec:\s+([\d.]+)}, 1]
-      return { failed: problem || "wrk printed no rate" } if problem || !rate
-
-      { rate: rate.to_f, requests: output[/(\d+) requests in/, 1].to_i }
-    rescue Errno::ENOENT
-      { failed: "wrk is not installed" }
     end
   end
 end

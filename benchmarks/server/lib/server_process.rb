@@ -13,12 +13,14 @@ module Bench
 
     attr_reader :port, :pid
 
-    def initialize(peer, installer:, rackup: File.join(Peers::HERE, "app.ru"), cpus: Machine.server_cpus, gems: nil, **variant)
+    def initialize(peer, installer:, rackup: File.join(Peers::HERE, "app.ru"), cpus: Machine.server_cpus, gems: nil, libraries: [], jit: Machine.jit?, **variant)
       @peer = peer
       @installer = installer
       @rackup = rackup
       @cpus = cpus
       @gems = gems
+      @libraries = libraries
+      @jit = jit
       @variant = variant
     end
 
@@ -48,6 +50,12 @@ module Bench
       gone = within(6) { gone? }
       signal(:KILL, -@pid) # workers that survive their master or ignore TERM
       Process.wait(@pid) unless gone
+    end
+
+    # Yields the first time that it is called with this name.
+    def once(name)
+      @done ||= {}
+      @done.fetch(name) { @done[name] = yield }
     end
 
     # Proportional memory of all processes, in MB.
@@ -93,13 +101,13 @@ module Bench
     end
 
     def environment
-      own = { "RUBYOPT" => (Machine.jit? ? "--yjit" : nil), "RACK_ENV" => "production", "BUNDLE_GEMFILE" => nil }
+      own = { "RUBYOPT" => (@jit ? "--yjit" : nil), "RACK_ENV" => "production", "BUNDLE_GEMFILE" => nil }
       gems = [@gems && @installer.home(@gems)].compact
       if @peer.gem
         home = @installer.home(@peer.gem)
-        own.merge("GEM_HOME" => home, "GEM_PATH" => [home, *gems].join(":"), "RUBYLIB" => nil)
+        own.merge("GEM_HOME" => home, "GEM_PATH" => [home, *gems].join(":"), "RUBYLIB" => @libraries.join(":"))
       else
-        own.merge("GEM_PATH" => [ENV["GEM_HOME"], *gems, Gem.default_dir].compact.join(":"), "RUBYLIB" => ENV.fetch("KINO_BENCH_RUBYLIB", nil))
+        own.merge("GEM_PATH" => [ENV["GEM_HOME"], *gems, Gem.default_dir].compact.join(":"), "RUBYLIB" => [*@libraries, *ENV.fetch("KINO_BENCH_RUBYLIB", nil)].join(":"))
       end
     end
 

@@ -29,6 +29,8 @@ module Bench
       parser.parse!(arguments)
       raise OptionParser::InvalidArgument, arguments.join(" ") if arguments.any?
 
+      @sections -= ["rails"] unless @rails
+
       @output ||= File.join(Peers::ROOT, "build", "benchmarks", "#{Time.now.strftime("%Y%m%d-%H%M%S")}-#{Machine.commit.tr(" ", "-")}-ruby-#{RUBY_VERSION}")
     rescue OptionParser::ParseError => e
       abort "#{e.message}; --help lists the options"
@@ -45,7 +47,10 @@ module Bench
       OptionParser.new do |options|
         options.banner = "Usage: benchmarks/run [options]"
         options.on("--quick", "one short round, which takes minutes; other options override its settings") { shorten }
-        options.on("--only LIST", Array, "sections: #{@sections.join(", ")}") { |list| @sections = known(list, Sections::NAMES + Sections::PROGRAMS) }
+        options.on("--only LIST", Array, "sections: #{@sections.join(", ")}") do |list|
+          @sections = known(list, Sections::NAMES + Sections::PROGRAMS)
+          @rails ||= list.include?("rails")
+        end
         options.on("--servers LIST", Array, "servers: #{Peers.all.keys.join(", ")}") { |list| @servers = known(list, Peers.all.keys) }
         options.on("--endpoints LIST", Array, "endpoints: #{@endpoints.join(", ")}") { |list| @endpoints = known(list.map { |path| path.delete_prefix("/") }, Endpoint::ALL.keys) }
         options.on("--rounds N", Integer, "number of rounds; each starts new servers (#{@rounds})") { |count| @rounds = count }
@@ -53,7 +58,7 @@ module Bench
         options.on("--seconds S", Float, "measured time per turn (#{@seconds})") { |value| @seconds = value }
         options.on("--warmup S", Float, "warm-up before each turn (#{@warmup})") { |value| @warmup = value }
         options.on("--connections N", Integer, "of the load generator (#{@connections})") { |count| @connections = count }
-        options.on("--rails", "measure a Rails application, too; installs Rails") { @rails = true }
+        options.on("--rails", "measure a Rails application, too (the section rails, and in frameworks); installs Rails") { @rails = true }
         options.on("--output DIR", "directory for the results (build/benchmarks/...)") { |path| @output = File.expand_path(path) }
       end
     end

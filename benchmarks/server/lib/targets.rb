@@ -10,7 +10,7 @@ module Bench
     end
 
     def table
-      lines = [*first_everywhere, *against_puma, *cpu, io, *many_workers, memory, overhead, open_loop, slow].compact
+      lines = [*first_everywhere, *against_puma, *cpu, io, *many_workers, memory, overhead, open_loop, slow, *rails].compact
       return if lines.empty?
 
       "## Targets\n\n| measure | target | reached | met |\n| --- | --- | --- | --- |\n" +
@@ -88,8 +88,7 @@ module Bench
     end
 
     def memory
-      ours, puma = %w[kino puma].map { |server| row("memory", server)&.median(:pss_mb) }
-      ["memory against Puma cluster at 8 workers", "≤ 20 %", Numbers.percent(ours / puma), ours <= puma / 5] if ours && puma
+      at_most("memory against Puma cluster at 8 workers", 0.2, *%w[kino puma].map { |server| row("memory", server) }) { |row| row.median(:pss_mb) }
     end
 
     def overhead
@@ -98,6 +97,24 @@ module Bench
 
     def open_loop = lower_p99("open", "p99 at 80 % load", share: 0.8)
     def slow = lower_p99("slow", "p99 of /plaintext during slow requests")
+
+    # Of kino's processes, against Puma's.
+    def rails
+      %w[json page].flat_map do |endpoint|
+        closed, open = [1.0, 0.8].map { |share| %w[kino-rails-processes puma].map { |server| row("rails", server, endpoint: endpoint, share: share) } }
+        what = "Rails, /#{endpoint}:"
+        [ratio("#{what} requests/s against Puma cluster", 1.1, *closed),
+         at_most("#{what} server CPU against Puma cluster", 1.0, *closed) { |row| row.median(:cpu_us_per_request) },
+         at_most("#{what} p99 at 80 % load against Puma cluster", 1.0, *open) { |row| row.median(:latency_us, :p99) }]
+      end + [at_most("Rails: memory against Puma cluster", 0.8, *%w[kino-rails-processes puma].map { |server| row("rails", server, kind: :memory) }) { |row| row.median(:pss_mb) }]
+    end
+
+    def at_most(what, wanted, ours, other)
+      return unless ours && other
+
+      reached = yield(ours).fdiv(yield(other))
+      [what, "≤ #{Numbers.percent(wanted)}", Numbers.percent(reached), reached <= wanted]
+    end
 
     def lower_p99(section, what, **key)
       ours = row(section, "kino", **key)&.median(:latency_us, :p99)
