@@ -46,18 +46,12 @@ module Kino
         @listener.name = "kino pubsub redis"
       end
 
-      # Raises RedisClient::Error; at most once for each delay, it tries to connect.
+      # Raises if the message is lost; at most once for each delay, it tries to connect.
       def publish(channel, data)
         raise Error, "Redis cannot be reached" if now < @retry_at
 
-        kind = data.encoding == Encoding::UTF_8 ? "t" : "b"
-        @client.call("PUBLISH", @prefix + channel.b, MARK + @name + kind + data.b)
+        send_out(channel, data)
         @delay = FIRST_DELAY
-      rescue RedisClient::Error
-        @client.close
-        @retry_at = now + @delay
-        @delay = [@delay * 2, LAST_DELAY].min
-        raise
       end
 
       def stop
@@ -69,11 +63,21 @@ module Kino
 
       def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
 
+      def send_out(channel, data)
+        kind = data.encoding == Encoding::UTF_8 ? "t" : "b"
+        @client.call("PUBLISH", @prefix + channel.b, MARK + @name + kind + data.b)
+      rescue StandardError # of redis-client, and of its parser if the server does not speak the protocol
+        @client.close
+        @retry_at = now + @delay
+        @delay = [@delay * 2, LAST_DELAY].min
+        raise
+      end
+
       def listen
         delay = FIRST_DELAY
         loop do
           hear { delay = FIRST_DELAY }
-        rescue RedisClient::Error, SystemCallError => e
+        rescue StandardError => e # likewise
           Log.line("pubsub: no messages of others arrive: #{ErrorReport.message_of(e)} (#{e.class})") if delay == FIRST_DELAY
           sleep(delay * rand(0.5..1.0)) # not all processes at once
           delay = [delay * 2, LAST_DELAY].min
@@ -85,7 +89,10 @@ module Kino
         connection = @config.new_client.pubsub
         connection.call("PSUBSCRIBE", "#{@prefix.gsub(/[\\*?\[\]]/) { |special| "\\#{special}" }}*")
         loop do
-          kind, _, channel, payload = connection.next_event(nil)
+          event = connection.next_event(nil)
+          raise event if event.is_a?(RedisClient::Error) # The user may not subscribe, perhaps.
+
+          kind, _, channel, payload = event
           yield if kind == "psubscribe"
           take(channel.b.delete_prefix(@prefix), payload.b) if kind == "pmessage"
         end

@@ -17,7 +17,8 @@ module Kino
     #
     # A frame is a byte for the kind, two lengths of 32 bits in network order, the channel, and the data.
     class Unix
-      SUFFIX = ".sock"
+      # Its name: the pid and what no other program would choose. Other files of the directory are not touched.
+      SOCKET = /\A\d+-\h{16}\.sock\z/.freeze
       KINDS = { "t" => Encoding::UTF_8, "b" => Encoding::BINARY }.freeze
       HEAD = "a1NN"
       HEAD_SIZE = 9
@@ -26,6 +27,8 @@ module Kino
       # How many seconds a process may take nothing before it misses messages, and how many it then misses them.
       PATIENCE = 1.0
       PAUSE = 5.0
+      # Seconds until it accepts connections again when the system has no room for them.
+      ROOM_PAUSE = 0.1
       # sun_path.
       LONGEST_PATH = 107
 
@@ -40,7 +43,7 @@ module Kino
         @slow = {}
         @readers = []
         @stopping = false
-        @path = File.join(@directory, "#{Process.pid}-#{SecureRandom.hex(8)}#{SUFFIX}")
+        @path = File.join(@directory, "#{Process.pid}-#{SecureRandom.hex(8)}.sock")
         listen
         @thread = Thread.new { accept }
         @thread.name = "kino pubsub unix"
@@ -73,7 +76,7 @@ module Kino
           raise ConfigError, "pubsub unix://#{@directory}: the directory must belong to the user of the server, and others must not " \
                              "be able to write to it (chmod 700)"
         end
-        return if File.join(@directory, "4294967295-#{"0" * 16}#{SUFFIX}.new").bytesize <= LONGEST_PATH
+        return if File.join(@directory, "4294967295-#{"0" * 16}.sock.new").bytesize <= LONGEST_PATH
 
         raise ConfigError, "pubsub unix://#{@directory}: the path is too long for Unix sockets; use a shorter one"
       end
@@ -86,7 +89,7 @@ module Kino
       end
 
       def paths
-        @found = Dir.children(@directory).select { |name| name.end_with?(SUFFIX) }.map { |name| File.join(@directory, name) } - [@path]
+        @found = Dir.children(@directory).grep(SOCKET).map { |name| File.join(@directory, name) } - [@path]
       end
 
       def frame_of(channel, data)
@@ -113,14 +116,14 @@ module Kino
           end
         end
         true
-      rescue Errno::EAGAIN # It accepts no connection.
-        give_up(path)
       rescue Errno::ECONNREFUSED # Its process has been killed.
         FileUtils.rm_f(path)
         true
       rescue Errno::ENOENT, Errno::EPIPE, Errno::ECONNRESET
         forget(path)
         true
+      rescue SystemCallError # It accepts no connection, or is no socket of a process.
+        give_up(path)
       end
 
       def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
@@ -146,13 +149,26 @@ module Kino
       end
 
       def accept
+        crowded = false
         loop do
-          client = @server.accept
-          @readers.select!(&:alive?)
-          @readers << Thread.new { read(client) }
+          problem = admit
+          Log.line("pubsub: messages of another process do not arrive for now: #{problem.message}") if problem && !crowded
+          sleep(ROOM_PAUSE) if problem
+          crowded = !problem.nil?
         end
-      rescue IOError, SystemCallError => e
+      rescue IOError => e
         Log.line("pubsub: this process receives no messages of others any more: #{e.message}") unless @stopping
+      end
+
+      # Waits for a connection. Returns the error if the system has no room for its descriptor or its Thread.
+      def admit
+        client = @server.accept
+        @readers.select!(&:alive?)
+        @readers << Thread.new { read(client) }
+        nil
+      rescue SystemCallError, ThreadError => e
+        client&.close
+        e
       end
 
       # Until the other side has ended, or sends what is no frame.
