@@ -93,7 +93,7 @@ std::string escaped(std::string_view value) {
 void write_routes(kino::metrics_text& to, route_table const& routes) {
   constexpr std::string_view name = "kino_route_duration_seconds";
   to.family(name, "Time from the first byte of a request until its response was sent, by route and class of its status.", "histogram");
-  routes.for_each([&to](route_times const& route) {
+  routes.for_each([&](route_times const& route) {
     for (std::size_t i = 0; i != route.total.size(); ++i) {
       if (route.total[i].count() == 0) continue;
       to.histogram_samples(name, label("route", escaped(route.pattern)) + "," + label("class", status_classes[i]), route.total[i]);
