@@ -182,6 +182,44 @@ class RestartTest < ServerTest
     eventually("the new process has ended") { !running?(pid) }
   end
 
+  # What the app forks while it is loaded keeps everything open that the process has.
+  def forks
+    'fork { sleep 0.01 until File.exist?("over") || !File.exist?("config.ru") }'
+  end
+
+  def test_a_new_process_is_ready_although_what_it_has_forked_keeps_its_pipe
+    %w[1 2].each do |number|
+      release("old")
+      start("--processes", number)
+      old = @child.pid
+      File.write(File.join(directory, "config.ru"), "#{forks}\nrun ->(env) { [200, {}, ['new']] }\n")
+      pid = restart
+      eventually("the old one ends") { !running?(old) }
+      assert_equal "new", get(@child.port)
+      File.write(File.join(directory, "over"), "")
+      finish(pid)
+      File.unlink(File.join(directory, "over"))
+    end
+  end
+
+  def test_a_new_process_has_failed_although_what_it_has_forked_keeps_its_pipe
+    %w[1 2].each do |number|
+      release("old")
+      start("--processes", number)
+      File.write(File.join(directory, "config.ru"), "#{forks}\nraise 'broken release'\n")
+      2.times do
+        from = @child.log.size
+        @child.signal("USR2")
+        eventually("it is told") { @child.read_more || @child.log[from..].match?(/ended with status 1 before it was ready/) }
+      end
+      assert_match(/\Aold /, get(@child.port))
+      File.write(File.join(directory, "over"), "")
+      @child.signal("TERM")
+      assert_equal 0, @child.status, @child.log
+      File.unlink(File.join(directory, "over"))
+    end
+  end
+
   def running?(pid)
     File.read("/proc/#{pid}/stat")[/.*\) (\S)/, 1] != "Z"
   rescue SystemCallError

@@ -79,7 +79,7 @@ module Kino
     def restart
       return unless @handover.start(status) { @server.listening_sockets }
 
-      Thread.new(@handover.successor) { |one| @signals.push(one.await ? :replaced : :restart_failed) }.name = "kino restart"
+      Thread.new(@handover.successor) { |one| @signals.push(one.await == :ready ? :replaced : :restart_failed) }.name = "kino restart"
     rescue ThreadError => e
       @handover.cancel
       @handover.cannot_start(e, status)

@@ -22,16 +22,26 @@ module Kino
       writer&.close
     end
 
-    # Readable when #await will not wait.
-    def io = @reader
+    # May be readable when #outcome changes; the end of the process changes it, too. Nil once nothing more is to be read.
+    def io = (@reader unless @reader.closed?)
 
-    # Returns when it is ready, or has ended: whether it is ready.
+    # :ready, :ended, or nil if it is still being started. Does not wait. What it has forked may keep the pipe open for longer than
+    # it lives, and it may close the pipe itself, so neither end is taken for the other.
+    def outcome
+      return :ready if told_ready?
+
+      _, @status = Process.wait2(@pid, Process::WNOHANG)
+      :ended if @status
+    end
+
+    # Waits for an outcome, on a Thread of the caller's.
     def await
-      ready = @reader.read == Launch::READY
-      _, @status = Process.wait2(@pid) unless ready
-      Process.detach(@pid) if ready
-      ready
+      outcomes = Thread::Queue.new
+      reading = Thread.new { outcomes << :ready if @reader.read(Launch::READY.bytesize) == Launch::READY }
+      Thread.new { outcomes << :ended if (@status = Process.wait2(@pid).last) }
+      outcomes.pop
     ensure
+      reading&.kill&.join
       @reader.close
     end
 
@@ -50,9 +60,20 @@ module Kino
     # Kills it if it has neither become ready nor ended within CANCEL_SECONDS: the app may ignore the signal while it is loaded, and
     # Ruby may lose one that arrives while Ruby itself starts.
     def end_cancelled
-      Process.kill("KILL", @pid) unless IO.select([@reader], nil, nil, CANCEL_SECONDS)
+      Process.kill("KILL", @pid) unless @status || IO.select([@reader], nil, nil, CANCEL_SECONDS)
     rescue IOError, SystemCallError
       nil # #await has seen what became of it.
+    end
+
+    private
+
+    def told_ready?
+      return false if @reader.closed?
+
+      text = @reader.read_nonblock(Launch::READY.bytesize, exception: false)
+      @reader.close unless text == :wait_readable
+      Process.detach(@pid) if text == Launch::READY
+      text == Launch::READY
     end
   end
 end

@@ -117,9 +117,8 @@ module Kino
       end
 
       def followed_successor
-        successor = @handover.successor
-        return unless successor && IO.select([successor.io], nil, nil, 0)
-        return @handover.failed(status) unless successor.await
+        outcome = @handover.successor&.outcome or return
+        return @handover.failed(status) if outcome == :ended
 
         @handover.done
         @crew.leave_addresses
