@@ -186,10 +186,45 @@ inline void expect_shareable(gvl const& held, VALUE object) {
                   "everything it refers to, or Ractor.make_shareable(object, copy: true), which freezes a copy");
 }
 
-/// `object`, or a deep, frozen copy of it if it is not shareable. Throws ruby_error if it cannot be copied.
+namespace detail {
+
+// Up to 4.0, Ruby copies an IO to a frozen one with a file descriptor of its own, which can do nothing. Finds the IO in what
+// programs pass: containers and objects, a few levels deep. May raise.
+inline void refuse_io(VALUE object, int depth) {
+  if (RB_SPECIAL_CONST_P(object) || RB_OBJ_SHAREABLE_P(object) || depth > 4) return;
+  switch (RB_BUILTIN_TYPE(object)) {
+    case T_FILE: rb_raise(rb_eTypeError, "an IO cannot be copied: %s", rb_obj_classname(object));
+    case T_ARRAY:
+      for (long i = 0; i < RARRAY_LEN(object); ++i) refuse_io(RARRAY_AREF(object, i), depth + 1);
+      break;
+    case T_HASH:
+      rb_hash_foreach(object, [](VALUE, VALUE value, VALUE level) {
+        refuse_io(value, FIX2INT(level));
+        return static_cast<int>(ST_CONTINUE);
+      }, INT2FIX(depth + 1));
+      break;
+    case T_STRUCT:
+      for (long i = 0; i < NUM2LONG(rb_struct_size(object)); ++i) refuse_io(rb_struct_aref(object, LONG2FIX(i)), depth + 1);
+      break;
+    case T_OBJECT:
+      rb_ivar_foreach(object, [](ID, VALUE value, st_data_t level) {
+        refuse_io(value, static_cast<int>(level));
+        return static_cast<int>(ST_CONTINUE);
+      }, static_cast<st_data_t>(depth + 1));
+      break;
+    default: break;
+  }
+}
+
+}  // namespace detail
+
+/// `object`, or a deep, frozen copy of it if it is not shareable. Throws ruby_error if it cannot be copied: a Thread, an IO.
 [[nodiscard]] inline VALUE shareable_copy(gvl const& held, VALUE object) {
   if (is_shareable(held, object)) return object;
-  return protect(held, [object] { return rb_ractor_make_shareable_copy(object); });
+  return protect(held, [object] {
+    detail::refuse_io(object, 0);
+    return rb_ractor_make_shareable_copy(object);
+  });
 }
 
 // --- implementation ---------------------------------------------------------

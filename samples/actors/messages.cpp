@@ -33,6 +33,8 @@ std::unique_ptr<message> make_message(kino::gvl const& held, message_kind kind, 
   return made;
 }
 
+VALUE copy(kino::gvl const& held, VALUE, VALUE object) { return kino::shareable_copy(held, object); }
+
 VALUE symbol(ID name) { return ID2SYM(name); }
 
 // true if it is delivered, nil if the mailbox is full, false if the actor is dead.
@@ -151,6 +153,7 @@ void define_messages(kino::gvl const& held, VALUE actors, VALUE native) {
     answered_id = rb_intern("answered");
     abandoned_id = rb_intern("abandoned");
   });
+  kino::define_function<copy>(native, "copy");
   kino::define_function<push>(native, "push");
   kino::define_function<push_ahead>(native, "push_ahead");
   kino::define_function<request>(native, "request");

@@ -87,6 +87,14 @@ class SharingTest < RubyTest
     assert_raises(StandardError) { Sharing.keep_copy(Thread.current) }
   end
 
+  # A frozen copy of an IO could do nothing, and hold a file descriptor.
+  def test_an_io_is_not_copied
+    holder = Object.new.tap { |object| object.instance_variable_set(:@log, [$stderr]) }
+    [$stdout, [1, $stdin], { log: $stderr }, Struct.new(:io).new($stdin), holder].each do |object|
+      assert_match(/an IO cannot be copied: IO|can't dump IO/, assert_raises(TypeError) { Sharing.keep_copy(object) }.message)
+    end
+  end
+
   def test_native_threads_pass_objects_between_ractors
     count = times(3000)
     before = alive

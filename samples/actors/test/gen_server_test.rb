@@ -168,7 +168,8 @@ class GenServerTest < ActorsTest
 
   each_isolation "a_wrong_result_is_explained" do
     server = start(Everything, Actors.current)
-    assert_match(/Everything#handle_call\(:wrong\) must return/, assert_raises(Actors::Down) { server.call(:wrong) }.reason.message)
+    assert_match(/Everything#handle_call \(.*gen_server_test.rb:\d+\) has returned :wrong. It must return \[:reply, answer\]/,
+                 assert_raises(Actors::Down) { server.call(:wrong) }.reason.message)
     server = start(Everything, Actors.current)
     assert_equal "2 === 1 does not return true", assert_raises(Actors::Down) { server.call(:pattern) }.reason.message[/2 ===.*/]
   end

@@ -6,11 +6,11 @@ module Actors
   # The actor of `Actors.spawn`: its one turn is the block.
   class Block
     def self.obeys_parent? = false
-    def self.default_label(args) = args.first.source_location.join(":")[/[^\/]*\z/]
+    def self.default_label((block)) = block ? block.source_location.join(":")[/[^\/]*\z/] : Shared.block(nil)
 
     # The arguments for an actor in another Ractor.
     def self.shareable_args((block, *args))
-      [Shared.block(block), *args.each_with_index.map { |each, index| Shared.copy(each, "argument #{index + 1}") }]
+      [Shared.block(block), *Shared.arguments(args)]
     end
 
     def initialize(_context, block, *args)

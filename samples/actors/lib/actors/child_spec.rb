@@ -15,7 +15,7 @@ module Actors
     end
 
     def check
-      raise ArgumentError, "#{klass} cannot be a child: it has no start_link" unless klass.respond_to?(:start_link)
+      raise ArgumentError, "#{klass.inspect} cannot be a child: it has no start_link; pass a class, such as a GenServer" unless klass.respond_to?(:start_link)
       unless %i[permanent transient temporary].include?(restart)
         raise ArgumentError, "restart: must be :permanent, :transient or :temporary, not #{restart.inspect}"
       end
@@ -43,20 +43,29 @@ module Actors
 
   # The result of starting a child, as a supervisor answers: [:ok, reference] or [:error, reason].
   module StartResult
+    REFUSALS = { not_found: "the supervisor has no child with this id", running: "it runs already",
+                 already_present: "another child has this id; choose one with id:",
+                 max_children: "the supervisor has as many children as max_children: allows" }.freeze
+
     module_function
 
-    # Of the block, which returns a reference or raises.
+    # Of the block, which returns a reference or raises. What a child raises must not end its supervisor.
     def of
       [:ok, yield]
-    rescue Error => e
-      [:error, e.is_a?(Down) ? e.reason : e.message]
+    rescue StandardError => e
+      [:error, reason_of(e)]
+    end
+
+    def reason_of(error)
+      error.is_a?(Down) ? error.reason : Crash.of(error)
     end
 
     # The reference. Raises Down, with `id` as the actor, if the child has not started.
     def fetch(result, id)
       case result
       in [:ok, ref] then ref
-      in [:error, reason] then raise Down.new(id, reason)
+      in [:error, reason] if REFUSALS.key?(reason) then raise Down.new(id, reason, "#{id.inspect} has not started: #{REFUSALS[reason]}")
+      in [:error, reason] then raise Down.not_started(id, reason)
       end
     end
   end
@@ -82,6 +91,9 @@ module Actors
   # Counts restarts: `exceeded?` once there were more than `most` within `seconds`.
   class Intensity
     def initialize(most, seconds)
+      raise ArgumentError, "max_restarts: must be a number of restarts, not #{most.inspect}" unless most.is_a?(Numeric)
+      raise ArgumentError, "max_seconds: must be a number of seconds, not #{seconds.inspect}" unless seconds.is_a?(Numeric)
+
       @most = most
       @seconds = seconds
       @times = []

@@ -75,7 +75,7 @@ module Actors
 
     # Waits until the block returns something other than NONE: at most `timeout` seconds, then returns NONE.
     def wait(timeout)
-      deadline = timeout && (now + timeout)
+      deadline = deadline_after(timeout)
       loop do
         obey_signals
         found = yield
@@ -84,6 +84,16 @@ module Actors
 
         suspend(deadline)
       end
+    end
+
+    # nil, if `seconds` is.
+    def deadline_after(seconds)
+      return unless seconds
+
+      deadline = now + seconds if seconds.is_a?(Numeric)
+      return deadline if deadline.is_a?(Float) && !deadline.nan?
+
+      raise ArgumentError, "#{seconds.inspect} is no number of seconds"
     end
 
     def pause(seconds)
@@ -101,33 +111,38 @@ module Actors
     end
 
     def call(ref, request, timeout)
-      raise ArgumentError, "#{ref.inspect} calls itself, and would wait for its own answer" if ref == @ref
+      raise ArgumentError, "#{ref.inspect} calls itself, and would wait for its own answer: call the method, or use cast" if ref == @ref
 
       interleave
-      started = now
+      deadline = deadline_after(timeout)
       call = Shared.named(request, "the request") { send_to(ref, timeout) { Native.request(ref, @ref, request, false) } }
-      raise CallTimeout.new(ref, request, timeout) if NONE.equal?(call)
+      raise CallTimeout.new(ref, "had room for #{Report.text(request)}", timeout) if NONE.equal?(call)
       raise Down.new(ref, ref.reason) unless call
 
-      await(ref, call, request, timeout, timeout && (timeout - (now - started)))
+      await(ref, call, timeout, deadline && (deadline - now)) { "answered #{Report.text(request)}" }
     end
 
     # As `call`, of the runtime: ahead of the messages that wait.
     def ask(ref, request, timeout)
+      ref = Ref.of(ref)
       call = Native.request(ref, @ref, request, true)
       raise Down.new(ref, ref.reason) unless call
 
-      await(ref, call, request, timeout)
+      await(ref, call, timeout) { "answered #{request.first.inspect}" }
     end
 
-    # The answer to a Call.
-    def await(ref, call, request, timeout, left = timeout)
+    # The answer to a Call. The block says what the actor has not done if there is none within `timeout` seconds, of which `left`
+    # are left.
+    def await(ref, call, timeout, left = timeout)
       case wait(left) { call.outcome || NONE }
       when :answered
         value = call.value
         value.is_a?(Failure) ? raise(value.to_error) : value
-      when :abandoned then raise Down.new(ref, ref.alive? ? :unanswered : ref.reason)
-      else raise CallTimeout.new(ref, request, timeout)
+      when :abandoned
+        raise Down.new(ref, ref.reason) unless ref.alive?
+
+        raise Down.new(ref, :unanswered, "#{ref.inspect} is alive, and will not answer: it has dropped the request")
+      else raise CallTimeout.new(ref, yield, timeout)
       end
     end
 
@@ -149,7 +164,7 @@ module Actors
       watch = monitor(ref)
       Native.push_ahead(ref, Kind::SYSTEM, [:stop, reason], nil)
       down = receive(timeout, ->(message) { message in [:DOWN, ^watch, _, _] })
-      raise CallTimeout.new(ref, :stop, timeout) unless down
+      raise CallTimeout.new(ref, "ended", timeout) unless down
 
       down[3]
     ensure
@@ -157,6 +172,7 @@ module Actors
     end
 
     def exit(ref, reason)
+      ref = Ref.of(ref)
       interleave
       Native.push_ahead(ref, Kind::EXIT, reason, @ref)
       obey_signals if ref == @ref
@@ -165,6 +181,7 @@ module Actors
     end
 
     def monitor(ref)
+      ref = Ref.of(ref)
       interleave
       watch = Native.next_number
       @monitors[watch] = ref
@@ -179,6 +196,7 @@ module Actors
     end
 
     def link(ref)
+      ref = Ref.of(ref)
       interleave
       return ref if ref == @ref || Native.link(@ref, ref, Native.next_number)
 
@@ -188,6 +206,7 @@ module Actors
     end
 
     def unlink(ref)
+      ref = Ref.of(ref)
       interleave
       Native.unlink(@ref, ref)
       @exits.reject! { |_, from, _| from == ref }

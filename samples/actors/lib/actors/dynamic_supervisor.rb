@@ -68,7 +68,7 @@ module Actors
         @intensity.add(Actors.now)
         Actors.exit(:shutdown) if @intensity.exceeded?
         return @children[child.start_again] = child
-      rescue Error
+      rescue StandardError
         next
       end
     end

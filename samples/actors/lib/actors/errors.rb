@@ -5,31 +5,38 @@
 module Actors
   class Error < StandardError; end
 
-  # The actor that was called has ended, before or during the call.
+  # The actor that was called has ended, before or during the call; or it has not started.
   class Down < Error
     attr_reader :actor, :reason
 
-    def initialize(actor, reason)
+    def initialize(actor, reason, text = nil)
       @actor = actor
       @reason = reason
-      super("#{actor.inspect} has ended: #{Actors.describe(reason)}")
+      super(text || "#{actor.inspect} has ended: #{Actors.describe(reason)}")
+    end
+
+    def self.not_started(actor, reason)
+      new(actor, reason, "#{actor.inspect} has not started: #{Actors.describe(reason)}")
     end
   end
 
-  # There was no answer in time. The actor may still handle the request; its answer then goes nowhere.
+  # The actor has not done in time what was asked of it. It may still do it; an answer then goes nowhere.
   class CallTimeout < Error
     attr_reader :actor
 
-    def initialize(actor, request, timeout)
+    # `done`: what it has not done, such as "answered :value".
+    def initialize(actor, done, seconds)
       @actor = actor
-      super("#{actor.inspect} has not answered #{request.inspect} within #{timeout} s")
+      waiting = actor.size
+      backlog = "; #{waiting} message#{"s" if waiting > 1} in its mailbox" if waiting.positive?
+      super("#{actor.inspect} has not #{done} within #{seconds} s#{backlog}")
     end
   end
 
   # The mailbox has no room (`full: :raise`).
   class MailboxFull < Error
     def initialize(actor)
-      super("the mailbox of #{actor.inspect} is full")
+      super("the mailbox of #{actor.inspect} is full (#{actor.size} messages): send less, or start the actor with a larger capacity:")
     end
   end
 
@@ -50,8 +57,10 @@ module Actors
     def brutal? = @brutal
   end
 
-  # The reason of an actor that an exception has ended.
+  # The reason of an actor that an exception has ended. The backtrace ends where the runtime called the actor's code.
   class Crash
+    LIBRARY = "#{File.dirname(__dir__)}/actors".freeze # begins the paths of the runtime's files
+
     attr_reader :error_class, :message, :backtrace
 
     def self.of(error)
@@ -60,8 +69,14 @@ module Actors
       rescue StandardError => e
         "(#{error.class}#message has raised #{e.class})"
       end
-      Ractor.make_shareable(new(error.class, message.dup, (error.backtrace || []).map(&:dup)))
+      Ractor.make_shareable(new(error.class, message.dup, without_runtime(error.backtrace || []).map(&:dup)))
     end
+
+    def self.without_runtime(backtrace)
+      last = backtrace.rindex { |line| !line.start_with?(LIBRARY) }
+      last ? backtrace[0..last] : backtrace
+    end
+    private_class_method :without_runtime
 
     def initialize(error_class, message, backtrace)
       @error_class = error_class
@@ -69,17 +84,26 @@ module Actors
       @backtrace = backtrace
     end
 
+    # The first line of the backtrace that is the program's own, or nil.
+    def place
+      backtrace.find { |line| !line.start_with?(LIBRARY) }
+    end
+
     def deconstruct_keys(_keys)
       { error_class: error_class, message: message, backtrace: backtrace }
     end
 
     def to_s
-      "#{error_class}: #{message}#{" (#{backtrace.first})" if backtrace.first}"
+      "#{error_class}: #{message}#{" (#{place})" if place}"
     end
     alias inspect to_s
   end
 
   def self.describe(reason)
-    reason.is_a?(Crash) ? reason.to_s : reason.inspect
+    case reason
+    in Crash then reason.to_s
+    in [:failed_to_start_child, id, why] then "its child #{id.inspect} has not started: #{describe(why)}"
+    else Report.text(reason)
+    end
   end
 end

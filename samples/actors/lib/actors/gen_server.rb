@@ -31,7 +31,7 @@ module Actors
 
       # Answers a call whose handle_call has returned [:noreply]. Any actor may do it. Returns whether the caller still waits.
       def reply(from, answer)
-        from.answer(answer)
+        Shared.named(answer, "the answer") { from.answer(answer) }
       end
 
       # Whether a request may call the method.
@@ -61,13 +61,13 @@ module Actors
       name, *args = request
       return [:reply, public_send(name, *args)] if self.class.request?(name)
 
-      [:reply, Failure.new(NoMethodError, "#{self.class} has no public method for the request #{request.inspect}").freeze]
+      [:reply, Failure.new(NoMethodError, "#{self.class} has no public method for the request #{Report.text(request)}").freeze]
     end
 
     # Handles a message that needs no answer. May return [:noreply, ...] or [:stop, reason] as above; other values mean nothing.
     def handle_cast(message)
       name, *args = message
-      raise NoMethodError, "#{self.class} has no public method for the message #{message.inspect}" unless self.class.request?(name)
+      raise NoMethodError, "#{self.class} has no public method for the message #{Report.text(message)}" unless self.class.request?(name)
 
       public_send(name, *args)
       nil
@@ -85,7 +85,7 @@ module Actors
     private
 
     def reply(from, answer)
-      from.answer(answer)
+      GenServer.reply(from, answer)
     end
 
     # Kernel#sleep would stop the other actors of the Ractor.

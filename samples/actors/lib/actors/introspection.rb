@@ -14,7 +14,7 @@ module Actors
   def tree(root = Context.current.runtime.entries[:root], timeout: 5)
     raise ArgumentError, "pass a supervisor: there is no Application" unless root
 
-    Tree.new(timeout).draw(root).join("\n")
+    Tree.new(timeout).draw(Ref.of(root)).join("\n")
   end
 
   # Draws a supervision tree.

@@ -11,7 +11,7 @@ module Actors
       return Registry[name.registry].register(name.name, ref: ref) if name.is_a?(Named) && name.registry
 
       owner = claim(runtime.entries, Shared.copy([:name, name], "the name"), ref)
-      raise Error, "#{owner.inspect} has the name #{name.inspect} already" unless owner == ref
+      raise Error, "#{owner.inspect} has the name #{name.inspect} already: choose another, or use Actors[#{name.inspect}]" unless owner == ref
     end
 
     # Gives the key to `ref` unless an actor that is alive has it. Returns the actor that has it then.
@@ -52,14 +52,19 @@ module Actors
 
     # As those of Ref; without an actor, the message goes nowhere.
     def cast(*message, full: :block) = whereis&.cast(*message, full: full) || false
+    def send_info(message, full: :block) = whereis&.send_info(message, full: full) || false
 
     def <<(message)
       whereis&.<<(message)
       self
     end
 
+    # Whether an actor has the name.
+    def alive? = !whereis.nil?
+
+    # The reference. Raises Down if no actor has the name.
     def ref
-      whereis || raise(Down.new(self, :noproc))
+      whereis || raise(Down.new(self, :noproc, "no actor has the #{@registry ? "key" : "name"} #{@name.inspect}#{" in the registry #{@registry.inspect}" if @registry}"))
     end
 
     def ==(other) = other.is_a?(Named) && other.name == name && other.registry == registry

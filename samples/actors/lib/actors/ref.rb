@@ -48,6 +48,15 @@ module Actors
       Context.current.stop(self, reason, timeout)
     end
 
+    # The reference that a function was given: an actor's own, or a name.
+    def self.of(object)
+      case object
+      when Ref then object
+      when Named then object.ref
+      else raise TypeError, "#{Report.text(object)} is no actor: pass a reference, or a name such as Actors[:name]"
+      end
+    end
+
     def ==(other)
       other.is_a?(Ref) && other.id == id
     end

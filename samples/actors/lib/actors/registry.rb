@@ -61,10 +61,16 @@ module Actors
 
     class << self
       # Starts a registry. `keys: :unique`: one actor to a key; `:duplicate`: any number.
-      def start(name:, keys: :unique, **options) = ServerLoop.start(Server, [name, keys], { name: [:registry, name], **options }, link: false)
-      def start_link(name:, keys: :unique, **options) = ServerLoop.start(Server, [name, keys], { name: [:registry, name], **options }, link: true)
+      def start(name:, keys: :unique, **options) = start_with(name, keys, options, false)
+      def start_link(name:, keys: :unique, **options) = start_with(name, keys, options, true)
       # The registry with this name. The object can be shared and kept.
       def [](name) = new(name)
+
+      private
+
+      def start_with(name, keys, options, link)
+        ServerLoop.start(Server, [name, keys], { name: [:registry, name], label: "registry #{name.inspect}", **options }, link: link)
+      end
     end
 
     attr_reader :name
@@ -76,15 +82,15 @@ module Actors
 
     # Gives this actor, or `ref`, the key. Raises Error if another actor has it (`:unique`). Returns true.
     def register(key, value = nil, ref: Actors.current)
-      owner = server.call(:register, key, value, ref)
-      raise Error, "#{owner.inspect} has the key #{key.inspect} already" unless owner == true
+      owner = server.call(:register, key, value, Ref.of(ref))
+      raise Error, "#{owner.inspect} has the key #{key.inspect} of the registry #{@name.inspect} already" unless owner == true
 
       true
     end
 
     # Takes the key from this actor, or from `ref`.
     def unregister(key, ref: Actors.current)
-      server.call(:unregister, key, ref)
+      server.call(:unregister, key, Ref.of(ref))
     end
 
     # [[reference, value], ...] of the actors that have the key.
@@ -117,10 +123,16 @@ module Actors
 
     private
 
-    def server = Actors[[:registry, @name]]
+    def server
+      Actors[[:registry, @name]].whereis || raise(missing)
+    end
 
     def map
-      Context.current.runtime.entries[[:registry, @name]] || raise(Error, "there is no registry #{@name.inspect}: start it with Actors::Registry.start(name: #{@name.inspect})")
+      Context.current.runtime.entries[[:registry, @name]] || raise(missing)
+    end
+
+    def missing
+      Error.new("there is no registry #{@name.inspect}: start it with Actors::Registry.start(name: #{@name.inspect})")
     end
   end
 end

@@ -11,14 +11,15 @@ module Actors
     def self.default_label(args) = args.first.name || "GenServer"
 
     def self.shareable_args((klass, args, keywords))
-      [klass, args.each_with_index.map { |each, index| Shared.copy(each, "argument #{index + 1} of init") }.freeze,
-       keywords.to_h { |name, each| [name, Shared.copy(each, "the argument #{name}: of init")] }.freeze]
+      [klass, Shared.arguments(args, " of init").freeze,
+       keywords.to_h { |name, each| [name, Shared.argument(each, "the argument #{name}: of init")] }.freeze]
     end
 
     # Starts a server of the class, and waits until it has started.
     def self.start(klass, args, keywords, link:)
       options = keywords.slice(*GenServer::OPTIONS)
       keywords = keywords.except(*GenServer::OPTIONS)
+      check_keywords(klass, args, keywords) unless keywords.empty?
       name = options.delete(:name)
       timeout = options.delete(:timeout) { 5 }
       context = Context.current
@@ -27,12 +28,26 @@ module Actors
         started = Native.request(created, context.ref, [:init], true)
         Names.register(context.runtime, name, created) if name
       end
-      context.await(ref, started, :init, timeout)
+      context.await(ref, started, timeout) { "started" }
       ref
     rescue CallTimeout
       context.exit(ref, :kill) if ref
       raise
+    rescue Down => e
+      raise e unless ref && e.actor == ref
+
+      raise Down.not_started(ref, e.reason), cause: nil
     end
+
+    # A misspelt option would be one argument too many.
+    def self.check_keywords(klass, args, keywords)
+      kinds = klass.instance_method(:init).parameters.map(&:first)
+      return if (kinds & %i[key keyreq keyrest rest]).any? || args.size < kinds.count { |kind| %i[req opt].include?(kind) }
+
+      raise ArgumentError, "#{klass}#init takes no #{keywords.keys.map { |name| "#{name}:" }.join(", ")}, and #{klass}.start has " \
+                           "only the options #{GenServer::OPTIONS.map { |name| "#{name}:" }.join(", ")}"
+    end
+    private_class_method :check_keywords
 
     def initialize(context, klass, args, keywords)
       @context = context
@@ -71,8 +86,10 @@ module Actors
 
     # For a crash report.
     def details
+      return ["init #{Report.text(@arguments.first)}", nil] if @arguments
+
       message = "#{@last_kind} #{Report.text(@last_message)}" if @last_kind
-      [message, @server && state]
+      [message, state]
     end
 
     private
@@ -81,13 +98,13 @@ module Actors
       Native.take(@ref) # the request of `start`, which was there before the actor
       starter = Native.from(@ref)
       args, keywords = @arguments
-      @arguments = nil
       server = @class.new
       prepared = server.start_up(*args, **keywords)
       stop(prepared[1]) if prepared in [:stop, _]
       @server = server
+      @arguments = nil
       starter.answer(:ok)
-      act(server.handle_continue(prepared[1])) if prepared in [:continue, _]
+      act(server.handle_continue(prepared[1]), :handle_continue) if prepared in [:continue, _]
     end
 
     # Handles one message; returns whether there was one.
@@ -106,7 +123,7 @@ module Actors
     def handle(kind)
       case kind
       when Kind::CALL then answer(Native.from(@ref), message(:call))
-      when Kind::CAST then act(@server.handle_cast(message(:cast)))
+      when Kind::CAST then act(@server.handle_cast(message(:cast)), :handle_cast)
       when Kind::INFO then act(@server.handle_info(message(:info)))
       when Kind::DOWN
         down = @context.read_down
@@ -127,37 +144,51 @@ module Actors
     end
 
     def answer(from, request)
-      case @server.handle_call(request, from)
-      in [:reply, value, *rest]
-        Shared.named(value, "the answer to #{request.inspect}") { from.answer(value) }
-        settle(rest)
-      in [:noreply, *rest] then settle(rest)
+      case result = @server.handle_call(request, from)
+      in [:reply, value] then send_answer(from, request, value)
+      in [:reply, value, after]
+        send_answer(from, request, value)
+        settle(after, :handle_call, result)
+      in [:noreply] then nil
+      in [:noreply, after] then settle(after, :handle_call, result)
       in [:stop, reason] then stop(reason)
       in [:stop, reason, value]
-        from.answer(value)
+        send_answer(from, request, value)
         stop(reason)
+      else wrong_result(:handle_call, result)
       end
-    rescue NoMatchingPatternError => e
-      raise e unless e.backtrace_locations&.first&.path == __FILE__
-
-      raise Error, "#{@class}#handle_call(#{request.inspect}) must return [:reply, answer], [:noreply] or [:stop, reason]"
     end
 
-    # What a callback without an answer has returned.
-    def act(result)
+    def send_answer(from, request, value)
+      Shared.named(value, "the answer to #{Report.text(request)}") { from.answer(value) }
+    end
+
+    # What the callback has returned; other values mean nothing.
+    def act(result, callback = :handle_info)
       case result
-      in [:noreply, *rest] then settle(rest)
+      in [:noreply, after] then settle(after, callback, result)
       in [:stop, reason] then stop(reason)
       else nil
       end
     end
 
-    def settle(rest)
-      case rest
-      in [] then nil
-      in [Numeric => seconds] then @idle_until = @context.now + seconds
-      in [[:continue, what]] then act(@server.handle_continue(what))
+    # The last element of a result.
+    def settle(after, callback, result)
+      case after
+      in Numeric then @idle_until = @context.deadline_after(after)
+      in [:continue, what] then act(@server.handle_continue(what), :handle_continue)
+      else wrong_result(callback, result)
       end
+    end
+
+    def wrong_result(callback, result)
+      allowed = if callback == :handle_call
+                  "[:reply, answer], [:noreply], [:stop, reason] or [:stop, reason, answer]; seconds or [:continue, x] may end the first two"
+                else
+                  "[:noreply, seconds], [:noreply, [:continue, x]] or [:stop, reason], or something else without a meaning"
+                end
+      place = @server.method(callback).source_location&.join(":")
+      raise Error, "#{@class}##{callback} (#{place}) has returned #{Report.text(result)}. It must return #{allowed}"
     end
 
     def forget_idleness

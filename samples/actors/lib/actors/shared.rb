@@ -7,14 +7,24 @@ module Actors
   module Shared
     module_function
 
-    # `object`, or a deep, frozen copy of it if it cannot be shared. `name` is what an error calls it.
-    def copy(object, name)
+    PASS_PARTS = "Pass what it is made from, or open it in the actor"
+
+    # `object`, or a deep, frozen copy of it if it cannot be shared. An error calls it `name`, and ends with `advice`.
+    def copy(object, name, advice = PASS_PARTS)
       return object if Ractor.shareable?(object)
 
-      Ractor.make_shareable(object, copy: true)
+      Native.copy(object)
     rescue StandardError => e
-      raise TypeError, "#{culprit(object, name) || name} cannot be passed to another actor (#{e.message}). Pass what it is " \
-                       "made from, or start the actor with isolation: :thread"
+      raise TypeError, "#{culprit(object, name) || name} cannot be passed to another actor (#{e.message}). #{advice}"
+    end
+
+    # The arguments that an actor is started with.
+    def arguments(args, owner = "")
+      args.each_with_index.map { |each, index| argument(each, "argument #{index + 1}#{owner}") }
+    end
+
+    def argument(object, name)
+      copy(object, name, "#{PASS_PARTS}, or start the actor with isolation: :thread")
     end
 
     # Calls the block, which passes `object` to another actor. If it cannot be copied, the error names its part.
@@ -27,6 +37,12 @@ module Actors
 
     # The block with Actors as self, for any Ractor.
     def block(block)
+      raise ArgumentError, "the block is missing: { ... } or &block" unless block
+
+      isolated(block)
+    end
+
+    def isolated(block)
       Ractor.respond_to?(:shareable_proc) ? Ractor.shareable_proc(self: Actors, &block) : Ractor.make_shareable(block)
     rescue ArgumentError, Ractor::Error => e
       raise e.class, "#{e.message}: the block of an actor can use variables with shareable values only. Pass values as " \
@@ -39,7 +55,7 @@ module Actors
 
       seen[object] = true
       parts(object, path).each { |part, name| (found = culprit(part, name, seen)) && (return found) }
-      Ractor.make_shareable(object, copy: true)
+      Native.copy(object)
       nil
     rescue StandardError
       "#{path} (#{object.class})"

@@ -121,10 +121,11 @@ module Actors
 
     # In order; if one fails, those before are ended, and so is this supervisor.
     def start_children(children)
-      children.each { |each| each.ref = each.spec.start }
-    rescue Error
+      starting = nil
+      children.each { |each| (starting = each).ref = each.spec.start }
+    rescue StandardError => e
       @children.reverse_each { |each| Shutdown.one(each) }
-      raise
+      Actors.exit([:failed_to_start_child, starting.id, StartResult.reason_of(e)])
     end
 
     def child_ended(child, reason)
@@ -167,7 +168,7 @@ module Actors
     def started?(child)
       child.start_again
       true
-    rescue Error
+    rescue StandardError
       false
     end
 

@@ -21,7 +21,8 @@ module Actors
       def turn
         Native.take(@context.ref) # the request, which was there before the actor
         from = Native.from(@context.ref)
-        finish(from, [:ok, Actors.instance_exec(*@args, &@block)])
+        result = Actors.instance_exec(*@args, &@block)
+        Shared.named(result, "the value of the task") { finish(from, [:ok, result]) }
       rescue StandardError, NotImplementedError => e
         finish(from, [:exit, Crash.of(e)])
       end
@@ -74,7 +75,7 @@ module Actors
       case yield_result(timeout)
       in [:ok, value] then value
       in [:exit, reason] then raise Down.new(@ref, reason)
-      in nil then raise CallTimeout.new(@ref, :await, timeout)
+      in nil then raise CallTimeout.new(@ref, "ended", timeout)
       end
     end
 
@@ -159,7 +160,7 @@ module Actors
 
       def late(task)
         task.shutdown
-        raise CallTimeout.new(task.ref, :async_stream, @timeout) unless @on_timeout == :kill_task
+        raise CallTimeout.new(task.ref, "ended", @timeout) unless @on_timeout == :kill_task
 
         [:exit, :timeout]
       end

@@ -57,24 +57,35 @@ module Actors
     end
 
     def fire(timer, now)
-      return unless timer.ref.alive?
+      ref, named = target(timer.ref)
+      return if !ref&.alive? && !named
 
-      if !timer.ref.send_info(timer.message, full: :drop) && timer.ref.alive?
+      if ref && !ref.send_info(timer.message, full: :drop) && ref.alive?
         add(timer, now + RETRY)
       elsif timer.period
         add(timer, now + timer.period)
       end
     end
+
+    # The actor, nil if none has the name; and whether it was given by its name.
+    def target(given)
+      given.is_a?(Named) ? [given.whereis, true] : [given, false]
+    rescue Error # its registry has ended
+      [nil, true]
+    end
   end
   private_constant :Timers
 
-  # Sends `message` to `ref` after `seconds`. Returns a number for `cancel_timer`.
+  # Sends `message` to `ref` after `seconds`: to the actor that has the name then, if it is one (`Actors[:name]`). Returns a number
+  # for `cancel_timer`.
   def send_after(seconds, ref, message)
     start_timer(seconds, ref, message, nil)
   end
 
-  # Sends `message` to `ref` every `seconds`, until it ends.
+  # Sends `message` to `ref` every `seconds`, until it ends; to a name, until `cancel_timer`.
   def interval(seconds, ref, message)
+    raise ArgumentError, "an interval must be longer than 0 s, not #{seconds.inspect}" unless seconds.is_a?(Numeric) && seconds > 0
+
     start_timer(seconds, ref, message, seconds)
   end
 
@@ -86,9 +97,11 @@ module Actors
   private
 
   def start_timer(seconds, ref, message, period)
+    Ref.of(ref) unless ref.is_a?(Named)
     context = Context.current
+    time = context.deadline_after(seconds) or raise ArgumentError, "a timer needs a number of seconds"
     number = Native.next_number
-    Timers.service(context).call(:after, number, context.now + seconds, ref, message, period)
+    Timers.service(context).call(:after, number, time, ref, message, period)
     number
   end
 end
