@@ -36,8 +36,9 @@ concept dispatchable =
 
 /// The outcome of a `take`.
 enum class [[nodiscard]] take_result {
-  taken,   ///< A request was taken.
-  closed,  ///< Closed and drained: the worker may leave.
+  taken,      ///< A request was taken.
+  closed,     ///< Closed and drained: the worker may leave.
+  dismissed,  ///< The worker was dismissed: it must leave; others take the requests.
 };
 
 /// Tag type: `close` abandons the queued requests.
@@ -68,7 +69,7 @@ inline constexpr discard_queued_t discard_queued{};
 /// create each Ractor after the previous one has joined. (On Ruby 3.4 and 4.0, pinning the only
 /// shared native thread while others wait to start can hang.)
 ///
-/// Threads:    any, for `submit`, `try_submit`, `close`, `abandon` and the observers; the Ruby
+/// Threads:    any, for `submit`, `try_submit`, `close`, `abandon`, `dismiss` and the observers; the Ruby
 ///             thread that joined, for a worker's members.
 /// GVL:        needed by functions that take `held`; `take` releases it only to wait.
 /// Blocks:     `take` and `take_batch`, until there is work and a permit; `submit`.
@@ -148,7 +149,7 @@ public:
   ///  1. If the worker may run, takes an available request without releasing the GVL. (Without
   ///     permits, after a slice, other threads of its Ractor get the GVL first.)
   ///  2. Otherwise releases the GVL and the permit, and sleeps until it is this worker's turn, the
-  ///     dispatcher is closed and drained, or Ruby interrupts.
+  ///     dispatcher is closed and drained, the worker is dismissed, or Ruby interrupts.
   ///  3. Reacquires the GVL.
   ///  4. Runs a pending interrupt; throws ruby_error if it raises or unwinds. Otherwise continues
   ///     with 1.
@@ -163,7 +164,8 @@ public:
   take_result take_batch(gvl const& held, worker& self, Output out, std::size_t most,
                          std::size_t& count) {
     bool const taken = core_.take(held, self, out, std::min(most, batch_limit), count);
-    return taken ? take_result::taken : take_result::closed;
+    if (taken) return take_result::taken;
+    return core_.pool().dismissed(self) ? take_result::dismissed : take_result::closed;
   }
 
   /// Answers `current` with `answer` and replaces it with the next request: one crossing of the
@@ -175,7 +177,8 @@ public:
     return take(held, self, current);
   }
 
-  /// Joins, calls `handle(request)` for every request until the dispatcher is closed, and leaves.
+  /// Joins, calls `handle(request)` for every request until the dispatcher is closed or the worker is dismissed, and
+  /// leaves.
   ///
   /// If `handle` or an interrupt throws, `serve` leaves and propagates the exception. A request
   /// that `handle` neither answers nor keeps is abandoned when `handle` returns.
@@ -205,6 +208,9 @@ public:
   /// Abandons the requests in flight of worker `who`; returns how many, 0 if it has left. `slots()`
   /// and `worker::id` provide ids.
   std::size_t abandon(worker_id who) noexcept { return core_.pool().abandon(who); }
+  /// Lets worker `who` end between two requests: its next `take` returns `dismissed`, and so does one that waits. The
+  /// requests that it has are not affected. Returns false if it has left.
+  bool dismiss(worker_id who) noexcept { return core_.pool().dismiss(who); }
   /// Marks worker `who` as stuck, or removes the mark; returns false if it has left.
   bool quarantine(worker_id who, bool on) { return core_.pool().quarantine(who, on); }
 

@@ -209,6 +209,9 @@ VALUE abandon(kino::gvl const& held, VALUE self, VALUE index, VALUE generation) 
   return SIZET2NUM(
       dispatcher_of(held, self).abandon({FIX2ULONG(index), FIX2ULONG(generation)}));
 }
+VALUE dismiss(kino::gvl const& held, VALUE self, VALUE index, VALUE generation) {
+  return truth(dispatcher_of(held, self).dismiss({FIX2ULONG(index), FIX2ULONG(generation)}));
+}
 VALUE quarantine(kino::gvl const& held, VALUE self, VALUE index, VALUE generation) {
   return truth(
       dispatcher_of(held, self).quarantine({FIX2ULONG(index), FIX2ULONG(generation)}, true));
@@ -268,6 +271,7 @@ VALUE join(kino::gvl const& held, VALUE self) {
   return worker_object::wrap(held, worker_class, std::move(made));
 }
 VALUE taken(kino::take_result result, long number) {
+  if (result == kino::take_result::dismissed) return Qfalse;
   return result == kino::take_result::taken ? LONG2FIX(number) : Qnil;
 }
 VALUE worker_take(kino::gvl const& held, VALUE self) {
@@ -412,6 +416,7 @@ KINO_EXTENSION(dispatching) {
   kino::define_method<close_it>(dispatcher, "close");
   kino::define_method<close_and_discard>(dispatcher, "close_and_discard");
   kino::define_method<abandon>(dispatcher, "abandon");
+  kino::define_method<dismiss>(dispatcher, "dismiss");
   kino::define_method<quarantine>(dispatcher, "quarantine");
   kino::define_method<queued>(dispatcher, "queued");
   kino::define_method<dropped>(dispatcher, "dropped");

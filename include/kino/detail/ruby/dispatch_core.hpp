@@ -68,7 +68,7 @@ public:
     return discard_if_unattended();
   }
 
-  /// Waits for a request, and takes up to `most`; sets `count`. Returns false if there will be none.
+  /// Waits for a request, and takes up to `most`; sets `count`. Returns false if there will be none, or none for `self`.
   template <class Output>
   [[nodiscard]] bool take(gvl const& held, pool_member& self, Output out, std::size_t most, std::size_t& count);
 
@@ -106,6 +106,10 @@ bool dispatch_core<Request>::take(gvl const& held, pool_member& self, Output out
   pool_.finish(self);
   pool_.share_gvl(held, self);
   for (;;) {
+    if (pool_.dismissed(self)) {
+      pool_.retire(self);
+      return false;
+    }
     bool const may_run = pool_.may_run(self);
     // A drained queue concerns every worker, with or without a permit.
     if (!may_run && !queue_.channel().drained()) {

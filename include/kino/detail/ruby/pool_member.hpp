@@ -67,6 +67,9 @@ private:
   // everywhere: a thread looks only for itself, and finds only what it has written itself.
   atomic<VALUE> thread_{0};
   atomic<pthread_t> native_thread_{};  // that of thread_, and meaningless without one; relaxed like it
+  // Set by a supervisor under the mutex, with the generation that it means; its worker reads it without. relaxed: a
+  // worker that sleeps is interrupted after it is set, and the parker's mutex orders the two.
+  atomic<bool> dismissed_{false};
   worker_pool* of_ = nullptr;
   pool_member* next_ = nullptr;  // of memberships
 };

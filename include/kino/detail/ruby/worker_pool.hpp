@@ -105,6 +105,12 @@ public:
 
   /// Abandons the requests in flight of `who`; returns how many.
   std::size_t abandon(worker_id who) noexcept;
+  /// Lets `who` take no more requests, and wakes it if it waits for one; returns false if it has left.
+  bool dismiss(worker_id who) noexcept;
+  /// Whether `self` was dismissed.
+  [[nodiscard]] bool dismissed(pool_member const& self) const noexcept {
+    return self.dismissed_.load(std::memory_order_relaxed);  // see there
+  }
   /// Marks `who` as stuck, or removes the mark; returns false if it has left.
   bool quarantine(worker_id who, bool on) { return slots_.quarantine(who, on); }
 
@@ -201,6 +207,7 @@ inline pool_member& worker_pool::join(gvl const& held) {
   {
     lock guard(self.tenancy_);
     self.generation_ = slots_.view_of(index).workers;
+    self.dismissed_.store(false, std::memory_order_relaxed);
   }
   std::uint32_t seen = attendance_.load(std::memory_order_relaxed);  // the exchange decides
   while (!attendance_.compare_exchange_weak(seen, (seen + 1) | attended,
@@ -250,6 +257,17 @@ inline std::size_t worker_pool::abandon(worker_id who) noexcept {
   return ended;
 }
 
+inline bool worker_pool::dismiss(worker_id who) noexcept {
+  if (who.index >= slots_.size() || born_.forked()) return false;
+  pool_member& member = members_[who.index];
+  // A successor joins under this lock, so neither the mark nor the interruption can reach it.
+  lock guard(member.tenancy_);
+  if (member.generation_ != who.generation || !slots_.view_of(who.index).occupied) return false;
+  member.dismissed_.store(true, std::memory_order_relaxed);
+  member.permit().interrupt();
+  return true;
+}
+
 inline void worker_pool::wait_for_turn(gvl const& held, pool_member& self) {
   run_permits::permit& permit = self.permit();
   auto result = run_permits::waited::interrupted;
@@ -257,6 +275,7 @@ inline void worker_pool::wait_for_turn(gvl const& held, pool_member& self) {
   auto work = [&]() noexcept { result = permits_.wait(permit, look); };
   auto unblock = [&]() noexcept { permit.interrupt(); };
   permit.clear_interruption();
+  if (dismissed(self)) return;  // That may have been the interruption.
   // An earlier interrupt that Thread.handle_interrupt defers with `:on_blocking` is delivered here.
   held.check_interrupts();
   bool const waited = try_without_gvl(held, work, unblock);
