@@ -102,7 +102,7 @@ class SupervisionTest < ServerTest
     left = 1
     join = Kino::Native.method(:join)
     log = logged do
-      stubbed(Kino::Native, :join, proc { |id| (left -= 1) >= 0 ? Thread.current.kill : join.call(id) }) do
+      stubbed(Kino::Native, :join, proc { |*all| (left -= 1) >= 0 ? Thread.current.kill : join.call(*all) }) do
         assert_healthy(serve(Apps::Basic.new, mode))
       end
     end

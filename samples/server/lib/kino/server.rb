@@ -61,7 +61,7 @@ module Kino
       hooks = { **hooks, after_boot: [*Hooks.list(hooks[:after_boot]), decision.after_boot] } if decision.after_boot
       @hooks = Hooks.of(hooks, @settings.hooks, @mode)
       @processes = Processes.number(@settings, @mode)
-      @remarks = [decision.remark, Topology.settle(@settings, @mode, @processes)].compact
+      @remarks = [decision.remark, *Topology.settle(@settings, @mode, @processes)].compact
       log_remarks unless @processes > 1
       @settings.settle(:log_requests) { AccessLog.wanted?(@settings) }
       @addresses = []
@@ -275,7 +275,7 @@ module Kino
       Encodings.load_all if mode == :ractor
       specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, RouteLabel.around(@app, settings, mode), @hooks&.of_workers)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
-      @supervisor = Supervisor.new(@id, specs, room, &@hooks&.at_worker_exit)
+      @supervisor = Supervisor.new(@id, specs, Topology.units(settings, mode), room, &@hooks&.at_worker_exit)
       @supervisor.cancel if @cancelled
       @supervisor.start
       Native.start(@id)
@@ -319,7 +319,8 @@ module Kino
     def native_config(wanted)
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             control: @control&.to_native(mode),
-                            slots: settings[:workers] * settings[:threads] + SPARE_SLOTS)
+                            slots: settings[:workers] * settings[:threads] + Topology.recycled_at_once(settings, mode) + SPARE_SLOTS,
+                            units: Topology.units(settings, mode), recycles: mode == :ractor)
     end
 
     def stop_on_a_thread(timeout, delay)

@@ -61,6 +61,10 @@ void each_setting(config& of, Visitor&& visit) {
   visit("queue_target", of.queue_target);
   visit("request_timeout", of.request_timeout);
   visit("slots", of.slots, 1);
+  visit("units", of.units, 1);
+  visit("recycles", of.recycles);
+  visit("max_requests", of.max_requests, 0);
+  visit("max_requests_jitter", of.max_requests_jitter, 0);
   visit("concurrency", of.concurrency, 0);
   visit("run_permits", of.run_permits);
   visit("early_hints", of.early_hints);

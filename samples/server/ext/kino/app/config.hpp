@@ -24,6 +24,10 @@ struct config {
   clock::duration queue_target{};     // zero: no load is shed
   clock::duration request_timeout{};  // zero: none
   std::size_t slots = 64;
+  std::size_t units = 64;  // see worker_recycler, as are the next three
+  bool recycles = false;
+  std::uint64_t max_requests = 0;
+  std::uint64_t max_requests_jitter = 0;
   std::uint32_t concurrency = 0;
   bool run_permits = true;
   bool websockets = true;  // native ones

@@ -27,20 +27,31 @@ VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
         return rb_ary_new_from_args(2, symbol("worker_joined"), LONG2FIX(next->slot));
       case event::kind::worker_exited:
         return rb_ary_new_from_args(
-            3, symbol("worker_exited"), LONG2FIX(next->slot),
+            4, symbol("worker_exited"), LONG2FIX(next->slot),
             next->reason.empty() ? Qnil
                                  : rb_utf8_str_new(next->reason.data(),
-                                                   static_cast<long>(next->reason.size())));
+                                                   static_cast<long>(next->reason.size())),
+            next->dismissed ? Qtrue : Qfalse);
+      case event::kind::unit_due: return rb_ary_new_from_args(2, symbol("unit_due"), LONG2FIX(next->slot));
       case event::kind::room_asked: return rb_ary_new_from_args(1, symbol("room_asked"));
       default: return rb_ary_new_from_args(1, symbol("nothing"));
     }
   });
 }
 
-VALUE publish(gvl const& held, VALUE, VALUE id, VALUE alive, VALUE respawns) {
+VALUE publish(gvl const& held, VALUE, VALUE id, VALUE alive, VALUE respawns, VALUE recycled) {
   auto const now = kino::from_ruby<std::size_t>(held, alive);
-  auto const replaced = kino::from_ruby<std::uint64_t>(held, respawns);
-  if (servers::pin const at = running().find(id_of(held, id))) at->publish(now, replaced);  // else it has just stopped
+  auto const died = kino::from_ruby<std::uint64_t>(held, respawns);
+  auto const planned = kino::from_ruby<std::uint64_t>(held, recycled);
+  if (servers::pin const at = running().find(id_of(held, id))) at->publish(now, died, planned);  // else it has just stopped
+  return Qnil;
+}
+
+VALUE replace(gvl const& held, VALUE, VALUE id, VALUE due, VALUE successor, VALUE workers) {
+  auto const former = kino::from_ruby<std::size_t>(held, due);
+  auto const next = kino::from_ruby<std::size_t>(held, successor);
+  auto const count = kino::from_ruby<std::size_t>(held, workers);
+  if (servers::pin const at = running().find(id_of(held, id))) at->replace(former, next, count);
   return Qnil;
 }
 
@@ -79,6 +90,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "websockets", ULL2NUM(now.websockets));
     set(all, "websocket_events", ULL2NUM(now.websocket_events));
     set(all, "respawns", ULL2NUM(now.respawns));
+    set(all, "recycled", ULL2NUM(now.recycled));
     set(all, "alive", ULL2NUM(now.alive));
     if (now.tls) set(all, "tls", tls_hash(*now.tls));
     VALUE const waited = rb_hash_new();
@@ -107,6 +119,7 @@ void define_supervision(VALUE native) {
   kino::define_function<next_event>(native, "next_event");
   kino::define_function<call<&server::ask_for_room>>(native, "ask_for_room");
   kino::define_function<publish>(native, "publish");
+  kino::define_function<replace>(native, "replace");
   kino::define_function<stats>(native, "stats");
 }
 

@@ -18,8 +18,8 @@ namespace kino::server::native {
 
 namespace {
 
-VALUE join(gvl const& held, VALUE, VALUE id) {
-  return kino::to_ruby(held, server_of(held, id)->join(held));
+VALUE join(gvl const& held, VALUE, VALUE id, VALUE unit) {
+  return kino::to_ruby(held, server_of(held, id)->join(held, kino::from_ruby<std::size_t>(held, unit)));
 }
 
 // A negative slot: the worker could not join, and has none.

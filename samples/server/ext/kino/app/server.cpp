@@ -57,7 +57,8 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
       current_(settings.control ? settings.slots : 0),
       deadline_(http_.first_thread(), settings.queue_timeout),
       response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots),
-      shedder_(settings.queue_target) {
+      shedder_(settings.queue_target),
+      recycler_({settings.recycles ? settings.max_requests : 0, settings.max_requests_jitter}, settings.slots, settings.units) {
   if (settings.run_permits) flush_on_suspend::enable();
   for (worker& each : workers_) each.context.early_hints = settings.early_hints;
   if (settings.control) control_ = std::make_unique<control_plane>(*settings.control, static_cast<control_source&>(*this));
@@ -153,11 +154,14 @@ void server::stop(gvl const& held) {
   stopped_ = true;
 }
 
-std::size_t server::join(gvl const& held) {
+std::size_t server::join(gvl const& held, std::size_t unit) {
+  recycler_.expect(unit);
   queue::worker& joined = queue_.join(held);
   wake_exactly();
   joined_.fetch_add(1);
   workers_[joined.index()].joined = &joined;
+  workers_[joined.index()].dismissed = false;
+  recycler_.joined(joined.id(), unit);
   current_.joined(joined.index());
   post({event::kind::worker_joined, static_cast<long>(joined.index()), {}});
   return joined.index();
@@ -165,12 +169,14 @@ std::size_t server::join(gvl const& held) {
 
 void server::leave(gvl const& held, std::size_t slot, std::optional<std::string> reason) {
   worker& leaving = worker_at(slot);
+  bool const dismissed = leaving.dismissed && !reason;
   queue::worker& gone = *std::exchange(leaving.joined, nullptr);
   leaving.context.let_go();
   response_deadline_.forget(slot);
   current_.ended(slot);
+  recycler_.left(slot);
   queue_.leave(held, gone);
-  post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or("")});
+  post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or(""), dismissed});
   joined_.fetch_sub(1);
 }
 
@@ -210,6 +216,13 @@ bool server::sheds(exchange& next) noexcept {
   return true;
 }
 
+// Tells the supervisor of a unit that is due, and dismisses workers that have a successor.
+void server::recycle(std::size_t slot) {
+  worker_recycler::advice const advice = recycler_.take(slot);
+  if (advice.due) post({event::kind::unit_due, static_cast<long>(*advice.due), {}});
+  for (kino::worker_id const former : advice.to_be_dismissed) queue_.dismiss(former);
+}
+
 VALUE server::take(gvl const& held, std::size_t slot) {
   worker& taking = worker_at(slot);
   worker_context& at = taking.context;
@@ -217,10 +230,15 @@ VALUE server::take(gvl const& held, std::size_t slot) {
   at.turn.finish();
   response_deadline_.forget(slot);
   current_.ended(slot);
+  if (recycler_.enabled()) recycle(slot);
   for (;;) {
     at.let_go();
     job next;
-    if (queue_.take(held, *taking.joined, next) == kino::take_result::closed) return Qnil;
+    kino::take_result const result = queue_.take(held, *taking.joined, next);
+    if (result != kino::take_result::taken) {
+      taking.dismissed = result == kino::take_result::dismissed;
+      return Qnil;
+    }
     next.place.give_up();
     if (next.turn) {
       VALUE const event = take_event(held, at, std::move(next.turn));
@@ -236,6 +254,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
     if (!taken.client_gone()) {
       response_deadline_.watch(slot, taken);
       current_.began(slot, taken.head(), taken.ready_at());
+      recycler_.took(slot);
       at.number.next();
       at.counted = false;
       at.count_wait(clock::now() - taken.ready_at());
@@ -246,7 +265,7 @@ VALUE server::take(gvl const& held, std::size_t slot) {
 }
 
 void server::refused_worker(std::optional<std::string> reason) noexcept {
-  post({event::kind::worker_exited, -1, std::move(reason).value_or("")});
+  post({event::kind::worker_exited, -1, std::move(reason).value_or(""), false});
 }
 
 void server::ask_for_room() noexcept {
@@ -302,6 +321,7 @@ server_statistics server::statistics() const {
   all.overflow = waiting_.size();
   all.refused = refused_.total();
   all.respawns = respawns_.load(std::memory_order_relaxed);
+  all.recycled = recycled_.load(std::memory_order_relaxed);
   all.alive = alive_.load(std::memory_order_relaxed);
   all.connections = http_.connections();
   all.websockets = websockets_;

@@ -8,6 +8,7 @@
 #include "admission/load_shedder.hpp"
 #include "admission/queue_deadline.hpp"
 #include "admission/response_deadline.hpp"
+#include "admission/worker_recycler.hpp"
 #include "app/config.hpp"
 #include "control/control_plane.hpp"
 #include "net/http_server.hpp"
@@ -35,10 +36,11 @@ namespace kino::server {
 
 /// An event for the supervisor.
 struct event {
-  enum class kind { none, worker_joined, worker_exited, room_asked };
+  enum class kind { none, worker_joined, worker_exited, room_asked, unit_due };
   kind what = kind::none;
-  long slot = 0;       // of a worker
-  std::string reason;  // of an exit; empty: a normal exit
+  long slot = 0;           // of a worker; or a unit: see worker_recycler
+  std::string reason;      // of an exit; empty: a normal exit
+  bool dismissed = false;  // an exit as planned: it had been dismissed
 };
 
 /// The request type of the dispatcher; a turn has no reply.
@@ -90,7 +92,8 @@ public:
 
   // --- workers ---
 
-  [[nodiscard]] std::size_t join(gvl const& held);
+  /// `unit`: what this worker is a part of; see worker_recycler.
+  [[nodiscard]] std::size_t join(gvl const& held, std::size_t unit);
   void leave(gvl const& held, std::size_t slot, std::optional<std::string> reason);
   /// The worker_context of a joined worker. Throws std::invalid_argument.
   [[nodiscard]] worker_context& context_at(std::size_t slot);
@@ -99,7 +102,7 @@ public:
   /// Counts the request of the slot, if it has one, for a route.
   void label(std::size_t slot, std::string_view route);
   /// Ends the request of a joined worker, or the event, and waits for its next one; returns the environment of a request,
-  /// what take_websocket_event returns, or nil.
+  /// what take_websocket_event returns, or nil if the worker must leave.
   [[nodiscard]] VALUE take(gvl const& held, std::size_t slot);
 
   /// Makes a WebSocket of the connection of a worker's request: see upgrade_to_websocket.
@@ -115,10 +118,13 @@ public:
   // --- supervision ---
 
   /// What the supervisor knows, for the statistics.
-  void publish(std::size_t alive, std::uint64_t respawns) noexcept {
+  void publish(std::size_t alive, std::uint64_t respawns, std::uint64_t recycled) noexcept {
     alive_.store(alive, std::memory_order_relaxed);
     respawns_.store(respawns, std::memory_order_relaxed);
+    recycled_.store(recycled, std::memory_order_relaxed);
   }
+  /// The supervisor starts unit `successor`, with so many workers, for the one that is due.
+  void replace(std::size_t due, std::size_t successor, std::size_t workers) noexcept { recycler_.replace(due, successor, workers); }
 
   /// Reports frequent collections of a worker, once until the supervisor has taken the event.
   void ask_for_room() noexcept;
@@ -138,10 +144,12 @@ private:
   struct worker {
     queue::worker* joined = nullptr;  // null: none
     worker_context context;
+    bool dismissed = false;  // as it was told
   };
 
   [[nodiscard]] worker& worker_at(std::size_t slot);
   void post(event&& happened) noexcept;
+  void recycle(std::size_t slot);
   void handle(exchange::reply&& reply) noexcept override;
   [[nodiscard]] admission_queue::fate offer(work& any);
   [[nodiscard]] bool sheds(exchange& next) noexcept;
@@ -171,7 +179,7 @@ private:
   upgrade_offers const offers_;
   kino::condition quiet_;
   // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
-  // previous one, and each worker joins and leaves once.
+  // previous one, each worker joins and leaves once, and at most one unit is due.
   kino::channel<event> events_;
   std::atomic<bool> room_asked_{false};
   http_server http_;
@@ -182,10 +190,12 @@ private:
   queue_deadline deadline_;
   response_deadline response_deadline_;
   load_shedder shedder_;
+  worker_recycler recycler_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
   // What the supervisor has published; relaxed: statistics.
   std::atomic<std::uint64_t> respawns_{0};
+  std::atomic<std::uint64_t> recycled_{0};
   std::atomic<std::size_t> alive_{0};
   std::atomic<server_phase> phase_{server_phase::starting};  // relaxed: a fact to tell, which orders nothing
   std::unique_ptr<control_plane> control_;

@@ -51,7 +51,8 @@ void write_workers(kino::metrics_text& to, control_settings const& facts, server
   to.gauge("kino_workers_busy", "Workers that have a request.", static_cast<double>(busy));
   to.gauge("kino_worker_longest_request_seconds", "Age of the oldest request that a worker has; 0 if there is none.",
            std::chrono::duration<double>(longest).count());
-  to.counter("kino_worker_respawns_total", "Workers that have ended and were replaced.", now.respawns);
+  to.counter("kino_worker_respawns_total", "Workers that have died and were replaced.", now.respawns);
+  to.counter("kino_workers_recycled_total", "Workers that were replaced after max_requests.", now.recycled);
 }
 
 void write_counts(kino::metrics_text& to, server_statistics const& now) {

@@ -29,6 +29,7 @@ struct server_statistics {
   std::uint64_t client_gone;  ///< before a worker began
   std::uint64_t refused;      ///< invalid requests: 4xx of the parser
   std::uint64_t respawns;     ///< workers that replace one that ended
+  std::uint64_t recycled;     ///< workers that were replaced after max_requests
   std::size_t alive;          ///< workers that the supervisor knows to be there
   std::size_t connections;
   std::size_t websockets;  // open, or with events that have not been handled

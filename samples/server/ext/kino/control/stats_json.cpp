@@ -42,7 +42,7 @@ std::string stats_json(server_statistics const& now, control_settings const& fac
   }
   to.end_array();
   to.pair("mode", facts.mode).pair("workers", facts.workers).pair("threads", facts.threads);
-  to.pair("respawns", now.respawns).pair("alive", now.alive);
+  to.pair("respawns", now.respawns).pair("recycled", now.recycled).pair("alive", now.alive);
   to.end_object();
   text += '\n';
   return text;

@@ -65,6 +65,12 @@ module Kino
       Option.new(:process_timeout, :seconds, 60.0, group: :workers, range: 0.5..86_400, native: false,
                  help: "time in which a process of several must give a sign of life (then it is killed and replaced): none of its " \
                        "Ruby threads runs, because one keeps the GVL; waiting handlers do not matter"),
+      Option.new(:max_requests, :integer, 0, group: :workers, range: 0..1_000_000_000,
+                 help: "number of requests after which a worker Ractor is replaced, with its Threads, between two requests and one after " \
+                       "the other; its successor serves before it leaves; 0: never; no effect in threaded mode, where a new Thread would free nothing"),
+      Option.new(:max_requests_jitter, :integer, nil, group: :workers, range: 0..1_000_000_000, example: 100,
+                 default_text: "a tenth of max_requests",
+                 help: "up to so many requests are added to max_requests, at random for each Ractor"),
       Option.new(:concurrency, :integer, nil, group: :workers, range: 1..1024, example: 4,
                  default_text: "usable CPUs (threaded: 1)",
                  help: "maximum number of running handlers; a blocked handler frees its slot"),

@@ -44,7 +44,7 @@ module Kino
         raise_exception_on_sigterm: "after TERM, kino ends with status 0",
         mutate_stdout_and_stderr_to_sync_on_write: "a native thread writes the log",
         clean_thread_locals: "set what a request needs at its beginning",
-        reaping_time: "workers exist from the start to the end", auto_trim_time: "workers exist from the start to the end",
+        reaping_time: "workers exist until they are replaced", auto_trim_time: "workers exist until they are replaced",
         allow_underscore_headers: "field names with underscores are accepted where they cannot be mistaken for others",
         quiet: "kino logs no requests unless log_requests is set",
         debug: "the log has the reason of each refused request"

@@ -46,6 +46,17 @@ module Kino
         | USR2 (restart) | a restart without downtime, and without dropped connections: docs/operations.md |
         | USR1 (phased restart) | with `processes`, replaces them one after the other, with the app that is loaded; a new release needs USR2. Without: logs statistics |
 
+        ## Gems that replace workers
+
+        Remove them: they look for Puma's or Unicorn's processes, and end what they take for one.
+
+        | gem | kino |
+        | --- | --- |
+        | `puma_worker_killer` with `rolling_restart_frequency` | with `processes`, a timer that sends USR1 to the master: docs/operations.md |
+        | `puma_worker_killer` with `ram` and `percent_usage` | `MemoryMax=` of systemd or the container's limit; the Ractors of a process share its memory, so none can be measured |
+        | `unicorn-worker-killer` with `MaxRequests` | in mode ractor, `max_requests` and `max_requests_jitter`; in mode threaded, USR1 with `processes` |
+        | `unicorn-worker-killer` with `Oom` | as for `ram` above |
+
         ## Directives
 
         | Puma | kino |

@@ -7,8 +7,10 @@ require_relative "../app/log"
 
 module Kino
   # Keeps a worker for every spec: starts workers one by one, each after the one before has joined (several new
-  # Ractors that pin their threads at once can hang Ruby), and replaces those that die. Runs on a Thread of its
-  # own, which waits natively for the server's events. If an app ends that Thread, another one replaces it.
+  # Ractors that pin their threads at once can hang Ruby), and replaces those that die. When a unit has served its
+  # number of requests, it starts a successor, and the unit leaves as soon as that one serves; native code plans one
+  # such replacement after another (worker_recycler.hpp). Runs on a Thread of its own, which waits natively for the server's
+  # events. If an app ends that Thread, another one replaces it.
   class Supervisor
     # Consecutive failures after which a start continues with the existing workers, or fails if there are none.
     START_ATTEMPTS = 4
@@ -29,8 +31,8 @@ module Kino
     end
 
     # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
-    # The block is called with the slot of each worker that has ended, and a WorkerDied or nil, on this object's Thread.
-    def initialize(id, specs, room = nil, &exit_hook)
+    # +units+: how many numbers specs can have. The block is called with the slot of each worker that has ended, and a WorkerDied or nil, on this object's Thread.
+    def initialize(id, specs, units, room = nil, &exit_hook)
       @id = id
       @exit_hook = exit_hook
       @room = room
@@ -42,6 +44,9 @@ module Kino
       @news = Thread::Queue.new
       # Includes the one whose worker is starting.
       @vacant = specs.dup
+      @free_numbers = (0...units).to_a - specs.map(&:number)
+      # The number of a unit that waits for a free one.
+      @due = nil
       # By slot. A slot is free a moment before its worker's end is reported, so in that moment the next worker
       # can already be in it.
       @running_specs = Hash.new { |hash, slot| hash[slot] = [] }
@@ -50,6 +55,7 @@ module Kino
       @delay = 0
       @refusals = 0
       @respawns = 0
+      @recycled = 0
       @booted = false
       @closing = false
       @ended = false
@@ -157,7 +163,8 @@ module Kino
     def handle(kind, *details)
       case kind
       when :worker_joined then joined(details[0])
-      when :worker_exited then exited(details[0], WorkerEnd.unpack(details[1]))
+      when :worker_exited then exited(details[0], WorkerEnd.unpack(details[1]), details[2])
+      when :unit_due then recycle(details[0])
       when :room_asked then @room&.asked
       when :nothing then refused("it did not report for #{JOIN_SECONDS} s")
       end
@@ -181,19 +188,21 @@ module Kino
 
     # The spec has no worker: it could not be created, or no slot was free.
     def refused(reason)
-      name = nil
+      spec = nil
       alive, closing = @lock.synchronize do
-        name = @joining&.name
+        spec = @joining
+        @vacant.delete(spec) if spec&.replaced?
         @joining = nil
         @vacant.rotate!
         @changed.broadcast
         [@alive, @closing]
       end
       return if closing
+      return departed(spec) if spec&.replaced?
 
       @refusals += 1
       @delay = @backoff.after_refusal
-      Log.line("#{name || "a worker"} could not start (#{reason}); trying again in #{@delay} s")
+      Log.line("#{spec&.name || "a worker"} could not start (#{reason}); trying again in #{@delay} s")
       settle_for(alive, reason) if @refusals >= START_ATTEMPTS && !@booted
     end
 
@@ -226,7 +235,8 @@ module Kino
       all = @lock.synchronize do
         # If none is starting, this is one that was no longer awaited.
         spec = @joining || @vacant.first
-        @vacant.delete_at(@vacant.index(spec)) if spec
+        place = @vacant.index(spec)
+        @vacant.delete_at(place) if place
         @running_specs[slot].push(spec)
         @alive += 1
         @joining = nil
@@ -240,8 +250,35 @@ module Kino
       @news.push(:ready)
     end
 
-    # The error is nil after a regular end.
-    def exited(slot, error)
+    # A unit has served its number of requests.
+    def recycle(number)
+      closing = @lock.synchronize do
+        @due = number if @free_numbers.empty?
+        @closing
+      end
+      return if closing || @due
+
+      former = @specs.find { |spec| spec.number == number }
+      successor = former.successor(@free_numbers.shift)
+      Native.replace(@id, number, successor.number, @specs.count(former))
+      @specs.map! { |spec| spec.equal?(former) ? successor : spec }
+      # One that is just starting leaves later.
+      @vacant.reject! { |spec| spec.equal?(former) && !spec.equal?(@joining) }
+      @vacant.concat(@specs.select { |spec| spec.equal?(successor) })
+    end
+
+    # A worker of a unit that has a successor has ended.
+    def departed(spec)
+      return if @running_specs.each_value.any? { |specs| specs.include?(spec) } || @joining.equal?(spec)
+
+      spec.dismiss
+      @free_numbers.push(spec.number)
+      waiting, @due = @due, nil
+      recycle(waiting) if waiting
+    end
+
+    # The error is nil after a regular end; +planned+: the worker was dismissed.
+    def exited(slot, error, planned)
       reason = error&.message || "no reason given"
       return refused(reason) if slot == Worker::NO_SLOT
 
@@ -255,16 +292,22 @@ module Kino
       @exit_hook&.call(slot, error)
       return publish if closing
 
+      departed(spec) if spec&.replaced?
+      if planned
+        @recycled += 1
+        return publish
+      end
+
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1
       publish
-      @vacant.push(spec) if spec
+      @vacant.push(spec) if spec && !spec.replaced?
       Log.line("worker #{slot} ended (#{reason}); another one replaces it")
     end
 
     # For the statistics, which are read without Ruby.
     def publish
-      Native.publish(@id, @alive, @respawns)
+      Native.publish(@id, @alive, @respawns, @recycled)
     end
 
     def now

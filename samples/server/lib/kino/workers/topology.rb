@@ -15,8 +15,8 @@ module Kino
     # Of each worker in :threaded mode.
     THREADS = 3
 
-    # The numbers of workers, Threads and running handlers that +settings+ do not say, for each of so many +processes+. Returns a
-    # sentence for the log, or nil.
+    # The numbers of workers, Threads and running handlers that +settings+ do not say, for each of so many +processes+. Returns
+    # sentences for the log, and nils.
     def self.settle(settings, mode, processes = 1)
       cpus = Native.available_parallelism
       ractor = mode == :ractor
@@ -25,7 +25,8 @@ module Kino
       settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
       settings.settle(:threads) { ractor ? 1 : THREADS }
       settings.settle(:concurrency) { ractor ? [cpus / processes, 1].max : 1 }
-      remark
+      settings.settle(:max_requests_jitter) { settings[:max_requests] / 10 }
+      [remark, *(no_recycling(settings[:max_requests]) unless ractor || settings[:max_requests].zero?)]
     end
 
     # No more Threads than Active Record has connections, unless +settings+ say so.
@@ -49,7 +50,22 @@ module Kino
       "#{threads} Threads share the #{pool.size} connections of Active Record's pool #{pool.name}: a request that gets none in time " \
         "fails; enlarge the pool in config/database.yml to #{threads}, or lower workers x threads to #{pool.size}"
     end
-    private_class_method :settle_for_pool, :too_many
+
+    def self.no_recycling(requests)
+      "max_requests #{requests} has no effect in mode threaded: what an app keeps in memory belongs to its process, and a new Thread frees " \
+        "none of it; set processes, and replace them one after the other with kill -USR1"
+    end
+    private_class_method :settle_for_pool, :too_many, :no_recycling
+
+    # How many units a server needs: those of its specs, and one that replaces another.
+    def self.units(settings, mode)
+      (mode == :threaded ? settings[:workers] * settings[:threads] : settings[:workers]) + 1
+    end
+
+    # The workers that a unit has, if units are recycled; else 0.
+    def self.recycled_at_once(settings, mode)
+      mode == :threaded || settings[:max_requests].zero? ? 0 : settings[:threads]
+    end
 
     # All specs of a server, in starting order.
     def self.specs(mode, workers, threads, id, app, hooks = nil)
@@ -69,15 +85,27 @@ module Kino
       Warning[:experimental] = previous
     end
 
-    # What all specs have in common.
+    # What all specs have in common. A spec is a unit: what the native server counts requests for, and what is replaced at once.
     class Spec
-      attr_reader :name
+      attr_reader :name, :number
 
       def initialize(id, app, number, hooks)
         @hooks = hooks
         @id = id
         @app = app
+        @number = number
         @name = "kino worker #{number}"
+      end
+
+      # A spec of the same kind that takes the place of this one.
+      def successor(number)
+        @replaced = true
+        self.class.new(@id, @app, number, @hooks)
+      end
+
+      # Whether its workers leave as soon as its successor serves, and are not replaced themselves.
+      def replaced?
+        @replaced
       end
 
       # Kills a worker that did not leave in time; false if Ruby cannot. It cannot interrupt another Ractor; only
@@ -93,9 +121,9 @@ module Kino
     # A worker that is a Thread of the main Ractor.
     class ThreadSpec < Spec
       def start
-        @thread = Thread.new(@id, @app, @name, @hooks) do |id, app, name, hooks|
+        @thread = Thread.new(@id, @app, @name, @number, @hooks) do |id, app, name, number, hooks|
           Thread.current.report_on_exception = false
-          Worker.run(id, app, name, hooks)
+          Worker.run(id, app, name, number, hooks)
         end
       end
 
@@ -108,7 +136,9 @@ module Kino
     # A worker in its own Ractor.
     class RactorSpec < Spec
       def start
-        Topology.ractor(@id, @app, @hooks, name: @name) { |id, app, hooks| Worker.run(id, app, Ractor.current.name, hooks) }
+        Topology.ractor(@id, @app, @number, @hooks, name: @name) do |id, app, number, hooks|
+          Worker.run(id, app, Ractor.current.name, number, hooks)
+        end
       end
     end
 
@@ -135,7 +165,7 @@ module Kino
       private
 
       def found
-        Topology.ractor(@id, @app, @hooks, name: @name) do |id, app, hooks|
+        Topology.ractor(@id, @app, @number, @hooks, name: @name) do |id, app, number, hooks|
           # A worker pins its native thread. If that was the only one of all Ractors, Ruby creates another one for a
           # new thread, but not to wake this one.
           Native.pin_thread
@@ -143,7 +173,7 @@ module Kino
             begin
               Thread.new do
                 Thread.current.report_on_exception = false
-                Worker.run(id, app, Ractor.current.name, hooks)
+                Worker.run(id, app, Ractor.current.name, number, hooks)
               end
             rescue ThreadError => e
               # Otherwise it would end the Ractor and its other workers.

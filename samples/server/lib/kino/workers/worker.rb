@@ -21,15 +21,15 @@ module Kino
     # The reason that #run reports if the thread is killed without an exception.
     ENDED = "its thread was ended (Thread#kill or Thread.exit)"
 
-    # Serves until the server is closed and drained, or until an exception other than a StandardError ends
-    # this worker. In each case, and also if it cannot join, Native.leave notifies the server immediately; its
+    # Serves until the server is closed and drained or dismisses this worker, or until an exception other than a StandardError
+    # ends it. In each case, and also if it cannot join, Native.leave notifies the server immediately; its
     # supervisor waits for that. `name` is the thread's name in `ps -T` and `top -H`, set before the join, which
-    # pins the thread to its native thread.
-    def self.run(id, app, name, hooks = nil)
+    # pins the thread to its native thread; `unit` is the number of its spec.
+    def self.run(id, app, name, unit, hooks = nil)
       slot = nil
       reason = ENDED
       Thread.current.name = name
-      slot = Native.join(id)
+      slot = Native.join(id, unit)
       hooks&.booted(slot)
       serve(id, slot, app, hooks)
       reason = nil
