@@ -7,6 +7,10 @@
 
 namespace {
 
+relation& move_relation(relation_map& from, relation_map::iterator which, relation_map& to) noexcept {
+  return to.insert(to.end(), from.extract(which))->second;
+}
+
 // Relations are few and their changes short; one mutex makes the end of two linked actors at the same time simple.
 kino::leaf_mutex& relations_mutex() {
   static kino::leaf_mutex mutex;
@@ -110,14 +114,14 @@ bool mailbox::finish(kino::shareable reason) noexcept {
 // In portions, so that others need not wait for long. A relation is in the list until it is told.
 void mailbox::tell_relations() noexcept {
   for (;;) {
-    std::list<relation> told;  // destroyed without the mutex
+    relation_map told;         // destroyed without the mutex
+    relation_map other_halves;
     {
       std::lock_guard guard(relations_mutex());
       for (int i = 0; i < 64 && !relations_.empty(); ++i) {
-        auto const each = relations_.begin();
-        told.splice(told.end(), relations_, each);
-        if (each->link) told.splice(told.end(), each->told->relations_, each->twin);
-        static_cast<void>(each->told->push_ahead(each->news));
+        relation& each = move_relation(relations_, relations_.begin(), told);
+        if (each.link) move_relation(each.told->relations_, each.told->relations_.find(told.rbegin()->first), other_halves);
+        static_cast<void>(each.told->push_ahead(each.news));
       }
     }
     if (told.empty()) return;
@@ -130,38 +134,34 @@ void mailbox::watch(std::shared_ptr<mailbox> const& watched, std::shared_ptr<mai
   news->kind = message_kind::down;
   news->watch = number;
   news->about = watched;
-  std::list<relation> added;
-  added.emplace_back();
-  added.front().number = number;
-  added.front().told = watcher;
-  added.front().news = std::move(news);
+  relation_map added;
+  relation& monitor = added[number];
+  monitor.told = watcher;
+  monitor.news = std::move(news);
   {
     std::lock_guard guard(relations_mutex());
-    // An end that is not seen here finds the relation in the list.
-    if (!watched->dead()) return watched->relations_.splice(watched->relations_.end(), added);
+    // An end that is not seen here finds the relation in the map.
+    if (!watched->dead()) return static_cast<void>(move_relation(added, added.begin(), watched->relations_));
   }
-  static_cast<void>(watcher->push_ahead(added.front().news));
+  static_cast<void>(watcher->push_ahead(monitor.news));
 }
 
 bool mailbox::link(std::shared_ptr<mailbox> const& one, std::shared_ptr<mailbox> const& other, std::uint64_t number) {
   one->born_.expect_same_process("actor");
-  std::list<relation> halves[2];
+  relation_map halves[2];
   std::shared_ptr<mailbox> const* ends[] = {&one, &other};
   for (int i = 0; i < 2; ++i) {
-    relation& half = halves[i].emplace_back();
-    half.number = number;
+    relation& half = halves[i][number];
     half.link = true;
     half.told = *ends[1 - i];
     half.news = std::make_unique<message>();
     half.news->kind = message_kind::exit;
     half.news->about = *ends[i];
   }
-  halves[0].front().twin = halves[1].begin();
-  halves[1].front().twin = halves[0].begin();
   std::lock_guard guard(relations_mutex());
   if (other->dead()) return false;
-  if (one->linked_half(*other) != other->relations_.end()) return true;
-  for (int i = 0; i < 2; ++i) (*ends[i])->relations_.splice((*ends[i])->relations_.end(), halves[i]);
+  if (one->link_with(*other)) return true;
+  for (int i = 0; i < 2; ++i) move_relation(halves[i], halves[i].begin(), (*ends[i])->relations_);
   return true;
 }
 
@@ -171,21 +171,20 @@ std::size_t mailbox::relation_count() noexcept {
 }
 
 void mailbox::forget(std::uint64_t number) noexcept {
-  std::list<relation> forgotten;  // destroyed without the mutex
+  relation_map forgotten;  // destroyed without the mutex
   std::lock_guard guard(relations_mutex());
-  auto const found = std::find_if(relations_.begin(), relations_.end(), [&](relation const& each) { return each.number == number; });
-  if (found != relations_.end()) forgotten.splice(forgotten.end(), relations_, found);
+  auto const found = relations_.find(number);
+  if (found != relations_.end()) move_relation(relations_, found, forgotten);
 }
 
 void mailbox::unlink(mailbox& other) noexcept {
-  std::list<relation> halves;  // destroyed without the mutexes
+  relation_map halves[2];  // destroyed without the mutexes
   message_list signals;
   message_list dropped;
   std::lock_guard guard(relations_mutex());
-  auto const found = linked_half(other);
-  if (found != other.relations_.end()) {
-    halves.splice(halves.end(), relations_, found->twin);
-    halves.splice(halves.end(), other.relations_, found);
+  if (std::uint64_t const number = link_with(other)) {
+    move_relation(relations_, relations_.find(number), halves[0]);
+    move_relation(other.relations_, other.relations_.find(number), halves[1]);
   }
   std::lock_guard own(mutex_);
   signals_.move_to(signals);
@@ -195,10 +194,15 @@ void mailbox::unlink(mailbox& other) noexcept {
   }
 }
 
-// The half that tells this actor of the end of `other`. With the mutex of the relations.
-std::list<relation>::iterator mailbox::linked_half(mailbox& other) noexcept {
-  return std::find_if(other.relations_.begin(), other.relations_.end(),
-                      [&](relation const& each) { return each.link && each.told.get() == this; });
+// The number of the link between the two; 0 if there is none. With the mutex of the relations. Searches the fewer relations: an
+// actor may have many links, the one at the other end of each has few.
+std::uint64_t mailbox::link_with(mailbox& other) noexcept {
+  bool const own = relations_.size() < other.relations_.size();
+  mailbox const* const wanted = own ? &other : this;
+  for (auto const& [number, each] : own ? relations_ : other.relations_) {
+    if (each.link && each.told.get() == wanted) return number;
+  }
+  return 0;
 }
 
 void mailbox::make_current(std::unique_ptr<message> taken) noexcept {

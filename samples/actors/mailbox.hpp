@@ -12,7 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,12 +20,14 @@
 
 /// What one actor must be told when another one ends: a monitor, or one of the two halves of a link.
 struct relation {
-  std::uint64_t number = 0;              // of the monitor or the link
-  std::shared_ptr<mailbox> told{};       // the actor that is told
-  std::unique_ptr<message> news{};       // allocated in advance: an end must not fail
-  std::list<relation>::iterator twin{};  // of a link: the other half, in the list of `told`
+  std::shared_ptr<mailbox> told{};  // the actor that is told
+  std::unique_ptr<message> news{};  // allocated in advance: an end must not fail
   bool link = false;
 };
+
+/// Relations by the number of the monitor or the link; both halves of a link have its number. To move one from one map to
+/// another allocates nothing.
+using relation_map = std::map<std::uint64_t, relation>;
 
 enum class delivery { delivered, full, dead };
 
@@ -47,6 +49,8 @@ public:
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   [[nodiscard]] std::string const& label() const noexcept { return label_; }
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }  // pairs with finish
+  /// Whether the actor has begun to end: what has failed in it may still be cleaned up, and calls that it drops end with it.
+  [[nodiscard]] bool ending() const noexcept { return ending_; }
   /// Why it has ended; only if it is dead.
   [[nodiscard]] kino::shareable const& reason() const noexcept { return reason_; }
   /// Number of messages that wait.
@@ -81,6 +85,8 @@ public:
 
   // --- for the thread that runs the actor ---
 
+  /// Before anything that could let the collector destroy a reply_right, which its caller is told as abandoned.
+  void begin_end() noexcept { ending_ = true; }
   /// Ends the link with `other`, and removes its signal if it has arrived.
   void unlink(mailbox& other) noexcept;
 
@@ -106,7 +112,7 @@ private:
   friend run_queue;
   void make_current(std::unique_ptr<message> taken) noexcept;
   void tell_relations() noexcept;
-  std::list<relation>::iterator linked_half(mailbox& other) noexcept;
+  std::uint64_t link_with(mailbox& other) noexcept;
   static std::atomic<std::uint64_t>& last_id() noexcept;
 
   std::uint64_t const id_ = ++last_id();
@@ -125,8 +131,9 @@ private:
   std::vector<std::shared_ptr<mailbox>> senders_;  // that wait for room
   kino::shareable reason_;
   std::atomic<bool> dead_{false};
+  std::atomic<bool> ending_{false};
 
-  std::list<relation> relations_;  // under the mutex of all relations
+  relation_map relations_;  // under the mutex of all relations
 
   // Of the thread that runs the actor.
   message* current_ = nullptr;

@@ -59,6 +59,12 @@ VALUE finish(kino::gvl const& held, VALUE, VALUE ref, VALUE reason) {
   return kino::to_ruby(held, box_of(held, ref)->finish(std::move(why)));
 }
 
+VALUE begin_end(kino::gvl const& held, VALUE, VALUE ref) {
+  box_of(held, ref)->begin_end();
+  return Qnil;
+}
+VALUE is_ending(kino::gvl const& held, VALUE, VALUE ref) { return kino::to_ruby(held, box_of(held, ref)->ending()); }
+
 VALUE next_number(kino::gvl const& held, VALUE) {
   static std::atomic<std::uint64_t> last{0};
   return kino::to_ruby(held, ++last);
@@ -154,6 +160,8 @@ void define_refs(kino::gvl const& held, VALUE actors, VALUE native) {
   kino::define_method<arrived>(ref_class, "arrived");
   kino::define_function<create>(native, "create");
   kino::define_function<finish>(native, "finish");
+  kino::define_function<begin_end>(native, "begin_end");
+  kino::define_function<is_ending>(native, "ending?");
   kino::define_function<next_number>(native, "next_number");
   kino::define_function<usable_cpus>(native, "usable_cpus");
   kino::define_function<watch>(native, "watch");

@@ -166,6 +166,25 @@ class GenServerTest < ActorsTest
     assert_nil Actors.receive(timeout: 0) { |message| message in [:terminated, _] }
   end
 
+  # The collector takes the right to answer before the server has ended.
+  class Collecting < StandardError
+    def message = GC.start && "collected"
+  end
+
+  class Failing < Actors::GenServer
+    def handle_call(_request, from) = fail_with(from)
+    def fail_with(_from) = raise(Collecting)
+  end
+
+  each_isolation "a_failed_call_has_the_reason_even_if_its_request_is_collected_first" do
+    20.times do
+      reason = assert_raises(Actors::Down) { start(Failing).call(:value) }.reason
+      assert_equal "GenServerTest::Collecting", reason.respond_to?(:error_class) ? reason.error_class.name : reason
+      actor = spawn { receive => [:call, _, _]; raise Collecting }
+      assert_equal "GenServerTest::Collecting", assert_raises(Actors::Down) { actor.call(1) }.reason.error_class.name
+    end
+  end
+
   each_isolation "a_wrong_result_is_explained" do
     server = start(Everything, Actors.current)
     assert_match(/Everything#handle_call \(.*gen_server_test.rb:\d+\) has returned :wrong. It must return \[:reply, answer\]/,
@@ -174,7 +193,7 @@ class GenServerTest < ActorsTest
     assert_equal "2 === 1 does not return true", assert_raises(Actors::Down) { server.call(:pattern) }.reason.message[/2 ===.*/]
   end
 
-  class Failing < Actors::GenServer
+  class Unstarted < Actors::GenServer
     def init(how) = how == :stop ? [:stop, :bad_start] : raise("bad start")
   end
 
@@ -183,8 +202,8 @@ class GenServerTest < ActorsTest
   end
 
   each_isolation "a_server_that_does_not_start_is_an_error" do
-    assert_equal :bad_start, assert_raises(Actors::Down) { start(Failing, :stop) }.reason
-    assert_equal "bad start", assert_raises(Actors::Down) { start(Failing, :raise) }.reason.message
+    assert_equal :bad_start, assert_raises(Actors::Down) { start(Unstarted, :stop) }.reason
+    assert_equal "bad start", assert_raises(Actors::Down) { start(Unstarted, :raise) }.reason.message
     assert_raises(Actors::CallTimeout) { start(Slow, timeout: 0.01) }
     assert_raises(Actors::Down) { start(Counter, 1, 2, 3) }
   end

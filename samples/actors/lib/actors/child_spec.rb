@@ -72,13 +72,22 @@ module Actors
   private_constant :StartResult
 
   # A child, for its supervisor. `ref` is nil if it does not run.
-  Child = Struct.new(:spec, :ref, :restarts) do
+  class Child
+    attr_reader :spec, :restarts
+    attr_accessor :ref
+
+    def initialize(spec, ref)
+      @spec = spec
+      @ref = ref
+      @restarts = 0
+    end
+
     def id = spec.id
     def info = [spec.id, ref, spec.type, restarts]
 
     def start_again
-      self.restarts += 1
-      self.ref = spec.start
+      @restarts += 1
+      @ref = spec.start
     end
 
     def listed = ChildInfo.new(spec.id, ref, spec.type).freeze
@@ -115,27 +124,45 @@ module Actors
 
     # Ends the children at the same time, each in its own time, and waits for them.
     def all(children)
-      waiting = children.select(&:ref).map do |child|
-        watch = Actors.monitor(child.ref)
-        Actors.exit(child.ref, child.spec.shutdown == :brutal_kill ? :kill : :shutdown)
-        [child, watch, Actors.now]
+      waiting = children.select(&:ref).to_h { |child| [tell_to_end(child), Ending.new(child, Actors.now)] }
+      until waiting.empty?
+        limit = waiting.each_value.filter_map(&:limit).min
+        match = ->(message) { message in [:DOWN, Integer => watch, _, _] and waiting.key?(watch) }
+        if (down = Actors.receive(timeout: limit && [limit - Actors.now, 0].max, &match))
+          waiting.delete(down[1]).child.ref = nil
+        else
+          waiting.each_value { |ending| ending.kill_if_late(Actors.now) }
+        end
       end
-      waiting.each { |child, watch, since| await(child, watch, since) }
     end
 
     def one(child)
       all([child])
     end
 
-    def await(child, watch, since)
-      limit = child.spec.shutdown
-      left = [since + limit - Actors.now, 0].max if limit.is_a?(Numeric)
-      down = ->(message) { message in [:DOWN, ^watch, _, _] }
-      unless Actors.receive(timeout: left, &down)
-        Actors.exit(child.ref, :kill)
-        Actors.receive(&down)
+    # Returns the monitor. The end of the child is no failure, so it is not linked any more.
+    def tell_to_end(child)
+      watch = Actors.monitor(child.ref)
+      Actors.unlink(child.ref)
+      Actors.exit(child.ref, child.spec.shutdown == :brutal_kill ? :kill : :shutdown)
+      watch
+    end
+
+    # A child that has been told to end; `limit` is the time until which it may.
+    class Ending
+      attr_reader :child, :limit
+
+      def initialize(child, now)
+        @child = child
+        @limit = now + child.spec.shutdown if child.spec.shutdown.is_a?(Numeric)
       end
-      child.ref = nil
+
+      def kill_if_late(now)
+        return unless @limit && now >= @limit
+
+        @limit = nil
+        Actors.exit(child.ref, :kill)
+      end
     end
   end
 end

@@ -43,9 +43,11 @@ module Actors
       reason = again == :ended ? :normal : nil
       again
     rescue Exit => e
+      Native.begin_end(@ref)
       reason = e.brutal? ? e.reason : conclude(e.reason)
       nil
     rescue Exception => e # any exception is the reason of the end
+      Native.begin_end(@ref)
       reason = conclude(crash(e))
       nil
     ensure
@@ -59,6 +61,7 @@ module Actors
 
     # Ends the actor: its monitors, links and unanswered calls are told the reason.
     def finish(reason)
+      Names.release(@runtime, @plan.name, @ref) if @plan.name && !@ended
       @ended = true
       Native.finish(@ref, reason)
     end
@@ -102,9 +105,9 @@ module Actors
     end
 
     # Starts an actor. The block is called with its reference before it runs.
-    def spawn(behaviour, args, link: false, isolation: nil, capacity: 1024, label: nil, &created)
+    def spawn(behaviour, args, link: false, isolation: nil, capacity: 1024, label: nil, name: nil, &created)
       interleave
-      @runtime.spawn(behaviour, args, isolation: isolation, capacity: capacity, label: label, parent: @ref) do |ref|
+      @runtime.spawn(behaviour, args, isolation: isolation, capacity: capacity, label: label, parent: @ref, name: name) do |ref|
         created&.call(ref)
         Native.link(@ref, ref, Native.next_number) if link
       end
@@ -139,11 +142,20 @@ module Actors
         value = call.value
         value.is_a?(Failure) ? raise(value.to_error) : value
       when :abandoned
+        await_end(ref, left) if Native.ending?(ref)
         raise Down.new(ref, ref.reason) unless ref.alive?
 
         raise Down.new(ref, :unanswered, "#{ref.inspect} is alive, and will not answer: it has dropped the request")
       else raise CallTimeout.new(ref, yield, timeout)
       end
+    end
+
+    # The collector may take the right to answer from an actor that an exception is about to end.
+    def await_end(ref, timeout)
+      watch = monitor(ref)
+      receive(timeout, ->(message) { message in [:DOWN, ^watch, _, _] })
+    ensure
+      demonitor(watch)
     end
 
     # Whether the message is delivered.

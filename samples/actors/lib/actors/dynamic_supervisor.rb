@@ -45,7 +45,7 @@ module Actors
       return [:error, :max_children] if @limit && @children.size >= @limit
 
       StartResult.of do
-        child = Child.new(spec, spec.start, 0)
+        child = Child.new(spec, spec.start)
         @children[child.ref] = child
         child.ref
       end

@@ -8,7 +8,7 @@ module Actors
     module_function
 
     def register(runtime, name, ref)
-      return Registry[name.registry].register(name.name, ref: ref) if name.is_a?(Named) && name.registry
+      return Registry[name.registry].register(name.name, ref: ref) if name.is_a?(Named)
 
       owner = claim(runtime.entries, Shared.copy([:name, name], "the name"), ref)
       raise Error, "#{owner.inspect} has the name #{name.inspect} already: choose another, or use Actors[#{name.inspect}]" unless owner == ref
@@ -22,6 +22,12 @@ module Actors
         present = entries[key]
       end
       present
+    end
+
+    # An actor that ends gives its name back before it has ended: no other actor can have it then.
+    def release(runtime, name, ref)
+      key = [:name, name].freeze
+      runtime.entries.delete(key) if runtime.entries[key] == ref
     end
 
     def find(runtime, name)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: MIT
 
 module Actors
-  # What is needed to start an actor.
-  Plan = Struct.new(:ref, :runtime, :behaviour, :args, :parent) do
+  # What is needed to start an actor. `name` is the one that it gives back when it ends, or nil.
+  Plan = Struct.new(:ref, :runtime, :behaviour, :args, :parent, :name) do
     # For code that is no actor.
     def self.visitor
       new(Native.create("outside of actors", 1 << 31, nil), Actors::REAL, Block, [], nil).freeze
@@ -32,7 +32,7 @@ module Actors
     end
 
     # Creates an actor, yields its reference, and then starts it.
-    def spawn(behaviour, args, isolation:, capacity:, label:, parent:)
+    def spawn(behaviour, args, isolation:, capacity:, label:, parent:, name: nil)
       started = false
       isolation = check(isolation || (RACTORS ? :shared : :thread))
       args = behaviour.shareable_args(args) unless isolation == :thread && main?
@@ -40,7 +40,7 @@ module Actors
       ref = Native.create(label || behaviour.default_label(args), capacity, queue)
       yield ref
       host_threads if main?
-      plan = Plan.new(ref, self, behaviour, args.freeze, parent).freeze
+      plan = Plan.new(ref, self, behaviour, args.freeze, parent, name && Shared.copy(name, "the name")).freeze
       # With interrupts deferred: an actor whose Thread is killed before it runs must be finished, too.
       Thread.handle_interrupt(Object => :never) do
         start(isolation, plan)
@@ -52,6 +52,7 @@ module Actors
       raise
     ensure
       # The actor will not run, and its monitors and links must tell so.
+      Names.release(self, name, ref) if name && ref && !started
       Native.finish(ref, failure || :killed) if ref && !started
     end
 

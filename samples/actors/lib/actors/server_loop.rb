@@ -21,10 +21,11 @@ module Actors
       keywords = keywords.except(*GenServer::OPTIONS)
       check_keywords(klass, args, keywords) unless keywords.empty?
       name = options.delete(:name)
+      name = name.name if name.is_a?(Named) && !name.registry
       timeout = options.delete(:timeout) { 5 }
       context = Context.current
       started = nil
-      ref = context.spawn(self, [klass, args, keywords], link: link, **options) do |created|
+      ref = context.spawn(self, [klass, args, keywords], link: link, name: (name unless name.is_a?(Named)), **options) do |created|
         started = Native.request(created, context.ref, [:init], true)
         Names.register(context.runtime, name, created) if name
       end

@@ -67,10 +67,10 @@ module Actors
     end
 
     # As Runtime#spawn.
-    def spawn(behaviour, args, capacity:, label:, parent: nil, **)
+    def spawn(behaviour, args, capacity:, label:, parent: nil, name: nil, **)
       ref = Native.create(label || behaviour.default_label(args), capacity, @queue)
       yield ref
-      @plans[ref.id] = Plan.new(ref, self, behaviour, args, parent).freeze
+      @plans[ref.id] = Plan.new(ref, self, behaviour, args, parent, name).freeze
       Native.wake(ref)
       ref
     rescue Exception => e # as in Runtime

@@ -112,7 +112,7 @@ module Actors
     def add(spec)
       raise ArgumentError, "two children have the id #{spec.id.inspect}: choose another with id:" if find(spec.id)
 
-      @children << Child.new(spec, nil, 0)
+      @children << Child.new(spec, nil)
     end
 
     def find(id)
@@ -184,7 +184,7 @@ module Actors
 
       StartResult.of do
         ref = spec.start
-        @children << Child.new(spec, ref, 0)
+        @children << Child.new(spec, ref)
         ref
       end
     end

@@ -25,16 +25,16 @@ module Actors
       @entries = {}
     end
 
+    def handle_cast(request)
+      request => [:after, number, time, ref, message, period]
+      add(Timer.new(number, ref, message, period), time)
+      [:noreply, *pause]
+    end
+
     def handle_call(request, _from)
-      case request
-      in [:after, number, time, ref, message, period]
-        add(Timer.new(number, ref, message, period), time)
-        answer = true
-      in [:cancel, number]
-        entry = @entries.delete(number)
-        answer = !entry.nil? && @table.remove(entry)
-      end
-      [:reply, answer, *pause]
+      request => [:cancel, number]
+      entry = @entries.delete(number)
+      [:reply, !entry.nil? && @table.remove(entry), *pause]
     end
 
     def handle_info(_message)
@@ -101,7 +101,9 @@ module Actors
     context = Context.current
     time = context.deadline_after(seconds) or raise ArgumentError, "a timer needs a number of seconds"
     number = Native.next_number
-    Timers.service(context).call(:after, number, time, ref, message, period)
+    service = Timers.service(context)
+    # No call: a timer is set in the order of the mailbox, before the request to cancel it that its number makes possible.
+    service.cast(:after, number, time, ref, message, period) or raise Down.new(service, service.reason)
     number
   end
 end
