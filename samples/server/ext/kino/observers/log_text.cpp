@@ -2,6 +2,8 @@
 
 #include "observers/log_text.hpp"
 
+#include "base/utf8.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -69,29 +71,6 @@ void append_unit(line_buffer& out, std::uint32_t unit) {
   out.append({text, sizeof text});
 }
 
-struct character {
-  std::uint32_t code;
-  std::size_t length;  // in bytes
-};
-
-// The first character of UTF-8; U+FFFD and one byte if it is invalid: too long, a surrogate or beyond Unicode.
-character first_character(std::string_view bytes) {
-  static constexpr character invalid{0xfffd, 1};
-  auto const lead = static_cast<unsigned char>(bytes[0]);
-  if (lead < 0x80) return {lead, 1};
-  std::size_t const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || bytes.size() < length) return invalid;
-  std::uint32_t code = lead & (0xff >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    auto const next = static_cast<unsigned char>(bytes[i]);
-    if ((next & 0xc0) != 0x80) return invalid;
-    code = code << 6 | (next & 0x3f);
-  }
-  static constexpr std::uint32_t least[] = {0x80, 0x800, 0x10000};
-  if (code < least[length - 2] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return invalid;
-  return {code, length};
-}
-
 // A text that changes once a second, kept by each thread.
 struct second_text {
   std::time_t second = -1;
@@ -127,14 +106,14 @@ void append_json_escaped(line_buffer& out, std::string_view bytes) {
       out += rest[0];
       return std::size_t{1};
     }
-    character const next = first_character(rest);
+    utf8_character const next = first_character(rest);
     if (next.code < 0x10000) {
       append_unit(out, next.code);
     } else {
       append_unit(out, 0xd800 + ((next.code - 0x10000) >> 10));
       append_unit(out, 0xdc00 + ((next.code - 0x10000) & 0x3ff));
     }
-    return next.length;
+    return next.size;
   });
 }
 
