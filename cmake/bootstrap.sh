@@ -148,6 +148,7 @@ want_protocols() {
   want android-libboringssl-dev android/openssl/base.h
   want libnghttp2-dev nghttp2/nghttp2.h
   want libwslay-dev wslay/wslay.h
+  want zlib1g-dev zlib.h
 }
 
 # need_gems 'name:requirement'...: installs missing gems into a separate GEM_HOME.

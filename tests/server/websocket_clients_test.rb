@@ -6,7 +6,7 @@ require "open3"
 require_relative "support/server_test"
 
 # WebSockets with the clients of others: Node's own, its package ws, and the gems faye-websocket and async-websocket. Each has
-# the same conversation with the native server: a text, bytes, a message of many frames, and an end. faye-websocket
+# the same conversation with the native server: a text, bytes, a message of many frames, and an end; ws compresses. faye-websocket
 # is also a server, on a hijacked connection.
 class WebSocketClientsTest < ServerTest
   TEXT = "héllo"
@@ -47,13 +47,14 @@ class WebSocketClientsTest < ServerTest
       () => client.send('0123456789'.repeat(Number(large))),
       () => client.close(1000, 'bye'),
     ];
-    client.onopen = () => seen.push(client.protocol);
+    let extensions;
+    client.onopen = () => { seen.push(client.protocol); extensions = client.extensions; };
     client.onmessage = ({ data }) => {
       seen.push(typeof data === 'string' ? data : [...new Uint8Array(data)]);
       send.shift()();
     };
     client.onerror = (event) => { console.log(JSON.stringify({ error: String(event.message ?? event.error) })); process.exit(1); };
-    client.onclose = ({ code, wasClean }) => console.log(JSON.stringify({ seen, code, wasClean }));
+    client.onclose = ({ code, wasClean }) => console.log(JSON.stringify({ seen, code, wasClean, extensions }));
     setTimeout(() => process.exit(1), #{LIMIT * 1000}).unref();
   JS
 
@@ -88,6 +89,7 @@ class WebSocketClientsTest < ServerTest
     assert_equal SEEN, brief(said["seen"] || [said["error"]])
     assert_equal [1000, true], said.values_at("code", "wasClean")
     assert_healthy(server)
+    said["extensions"]
   end
 
   test "Node's own client" do |mode|
@@ -97,7 +99,8 @@ class WebSocketClientsTest < ServerTest
 
   test "Node's package ws" do |mode|
     node_with("require('ws')") or skip "Node's package ws is not installed (npm install ws, and NODE_PATH)"
-    assert_node_talks("ws", [], mode)
+    extensions = assert_node_talks("ws", [], mode)
+    assert_equal Kino::Native.settings({}).fetch(:websocket_compression), extensions.include?("permessage-deflate")
   end
 
   # Its connections live in EventMachine's thread. Returns what the client has seen.

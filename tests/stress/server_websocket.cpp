@@ -152,7 +152,7 @@ TEST_CASE("WebSockets that many threads use") {
     writers.emplace_back([&, i] {
       stress::dice chance(100 + i);
       while (!done) {
-        if (chance.once_in(3)) static_cast<void>(echo.hub().publish("all", opcode::text, "*published").send());
+        if (chance.once_in(3)) static_cast<void>(echo.hub().publish("all", opcode::text).send("*published"));
         std::this_thread::yield();
         auto const one = echo.some(chance);
         if (!one) continue;

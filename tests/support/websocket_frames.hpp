@@ -45,7 +45,8 @@ inline std::string close_frame(unsigned status, std::string_view reason = {}) {
 /// A frame from the server.
 struct received {
   int opcode = -1;
-  std::string payload;
+  std::string payload = {};
+  bool compressed = false;
   /// Of a close frame; 1005: none.
   [[nodiscard]] unsigned status() const {
     if (payload.size() < 2) return 1005;
@@ -54,7 +55,8 @@ struct received {
 };
 
 /// Takes the first whole frame out of `bytes`. Empty if there is none; opcode -2 if it is not a valid frame of a server.
-inline std::optional<received> take_frame(std::string& bytes) {
+/// `compression`: messages may be compressed.
+inline std::optional<received> take_frame(std::string& bytes, bool compression = false) {
   if (bytes.size() < 2) return {};
   auto const at = [&](std::size_t i) { return static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])); };
   std::size_t head = 2;
@@ -63,9 +65,11 @@ inline std::optional<received> take_frame(std::string& bytes) {
   if (bytes.size() < head + width) return {};
   if (width != 0) length = 0;
   for (std::size_t i = 0; i != width; ++i) length = length << 8 | at(head++);
-  if ((at(0) & 0xf0) != 0x80 || (at(1) & 0x80) != 0) return received{-2, bytes};
+  bool const compressed = (at(0) & 0x40) != 0;
+  bool const may = compression && (at(0) & 0xf) < closing;
+  if ((at(0) & 0xb0) != 0x80 || (compressed && !may) || (at(1) & 0x80) != 0) return received{-2, bytes};
   if (bytes.size() - head < length) return {};
-  received made{static_cast<int>(at(0) & 0xf), bytes.substr(head, length)};
+  received made{static_cast<int>(at(0) & 0xf), bytes.substr(head, length), compressed};
   bytes.erase(0, head + length);
   return made;
 }

@@ -109,7 +109,7 @@ public:
   received next_frame() {
     settle();
     arrived += link->receive(SIZE_MAX);
-    return take_frame(arrived).value_or(received{});
+    return take_frame(arrived, server::compresses(setup_.settings.speaks)).value_or(received{});
   }
   [[nodiscard]] bool sees_end() {
     settle();

@@ -28,7 +28,7 @@ namespace {
 
 // Sends, and returns how many took it.
 std::size_t publish(channel_hub const& hub, std::string_view channel, std::string_view data) {
-  return hub.publish(channel, opcode::text, data).send();
+  return hub.publish(channel, opcode::text).send(data);
 }
 
 // By recursion, which is slow and evident.

@@ -306,10 +306,10 @@ TEST_CASE("what is published reaches streams and WebSockets, each in its form; s
   talk socket;
   CHECK(hub.subscribe(stream.socket, "news", server::channel_hub::match::name));
   CHECK(hub.subscribe(socket.socket, "news", server::channel_hub::match::name));
-  CHECK(hub.publish("news", server::opcode::text, "a\nb").send() == 2);
+  CHECK(hub.publish("news", server::opcode::text).send("a\nb") == 2);
   CHECK(stream.take_arrived() == "data: a\ndata: b\n\n");
   CHECK(socket.next_frame().payload == "a\nb");
-  CHECK(hub.publish("news", server::opcode::binary, "x").send() == 1);
+  CHECK(hub.publish("news", server::opcode::binary).send("x") == 1);
   CHECK(stream.take_arrived().empty());
   CHECK(socket.next_frame().payload == "x");
 }

@@ -27,9 +27,9 @@ public:
   std::string seen;
   bool fails = false;
 
-  void on_message(bool text, std::string_view data) override {
+  void on_message(server::websocket_message const& one) override {
     if (fails) throw std::runtime_error("no");
-    seen.append(text ? "t" : "b").append(data).append(";");
+    seen.append(one.compressed ? "z" : "").append(one.text ? "t" : "b").append(one.data).append(";");
   }
   void on_ping(std::string_view data) override { seen.append("p").append(data).append(";"); }
   void on_close(std::uint16_t status) override { seen.append("c").append(std::to_string(status)).append(";"); }
@@ -37,22 +37,23 @@ public:
 };
 
 // What a reader makes of these bytes, which come `step` at a time.
-std::string read(std::string_view bytes, std::size_t step) {
+std::string read(std::string_view bytes, std::size_t step, bool compression = false) {
   record found;
-  server::websocket_reader reader(found, longest);
+  server::websocket_reader reader(found, longest, compression);
   for (; !bytes.empty(); bytes.remove_prefix(std::min(step, bytes.size()))) reader.receive(bytes.substr(0, step));
   return found.seen;
 }
 
 // ... in whatever pieces.
-std::string read(std::string const& bytes) {
-  std::string const whole = read(bytes, bytes.size() + 1);
+std::string read_pieces(std::string const& bytes, bool compression) {
+  std::string const whole = read(bytes, bytes.size() + 1, compression);
   for (std::size_t const step : {1, 2, 3, 7, 4096}) {
     CAPTURE(step);
-    CHECK(read(bytes, step) == whole);
+    CHECK(read(bytes, step, compression) == whole);
   }
   return whole;
 }
+std::string read(std::string const& bytes) { return read_pieces(bytes, false); }
 
 }  // namespace
 
@@ -102,6 +103,22 @@ TEST_CASE("frames that break a rule") {
   CHECK(read(frame(text, "a", {.width = 8})) == "!1002;");
 }
 
+TEST_CASE("with compression, the first frame of a message may say that it is compressed") {
+  auto const read_both = [](std::string const& bytes) { return read_pieces(bytes, true); };
+  CHECK(read_both(frame(text, "\xff", {.reserved = 4}) + frame(text, "a")) == "zt\xff;ta;");
+  CHECK(read_both(frame(binary, "a", {.last = false, .reserved = 4}) + frame(ping) + frame(continuation, "b") + frame(binary, "c")) ==
+        "p;zbab;bc;");
+  CHECK(read_both(frame(text, "a", {.last = false}) + frame(continuation, "b", {.reserved = 4})) == "!1002;");
+  CHECK(read_both(frame(text, "a", {.last = false}) + frame(continuation, "\xff")) == "!1007;");
+  for (int const opcode : {closing, ping, pong}) CHECK(read_both(frame(opcode, "", {.reserved = 4})) == "!1002;");
+  for (unsigned const reserved : {1U, 2U, 3U, 5U, 6U, 7U}) CHECK(read_both(frame(text, "a", {.reserved = reserved})) == "!1002;");
+  CHECK(read_both(frame(text, std::string(longest + 1, 'x'))) == "!1009;");
+  CHECK(read_both(frame(text, std::string(longest + 1, 'x'), {.reserved = 4})) == "zt" + std::string(longest + 1, 'x') + ";");
+  CHECK(read_both(frame(text, "a", {.reserved = 4, .length = 2 * longest})) == "!1009;");
+  // A reader takes the session of another, which had no compression.
+  CHECK(read(frame(text, "a", {.reserved = 4})) == "!1002;");
+}
+
 TEST_CASE("frames with lengths that no message can have are refused") {
   CHECK(read(frame(text, "a", {.length = longest + 1})) == "!1009;");
   CHECK(read(frame(binary, "a", {.length = 0x7fff'ffff'ffff'ffff})) == "!1009;");
@@ -129,8 +146,8 @@ TEST_CASE("close frames") {
 
 TEST_CASE("a reader has memory only for what is incomplete") {
   record found;
-  server::websocket_reader one(found, longest);
-  server::websocket_reader other(found, longest);
+  server::websocket_reader one(found, longest, false);
+  server::websocket_reader other(found, longest, false);
   std::string const message = frame(text, "message");
   for (std::size_t cut = 1; cut != message.size(); ++cut) {
     CAPTURE(cut);
@@ -151,7 +168,7 @@ TEST_CASE("a reader has memory only for what is incomplete") {
 
 TEST_CASE("what the sink throws ends the reader") {
   record found;
-  server::websocket_reader reader(found, longest);
+  server::websocket_reader reader(found, longest, false);
   found.fails = true;
   CHECK_THROWS_AS(reader.receive(frame(text, "a") + frame(text, "b")), std::runtime_error);
   found.fails = false;
@@ -161,7 +178,7 @@ TEST_CASE("what the sink throws ends the reader") {
 
 TEST_CASE("a million pings in one fragmented message leave nothing behind") {
   record found;
-  server::websocket_reader reader(found, longest);
+  server::websocket_reader reader(found, longest, false);
   reader.receive(frame(text, "a", {.last = false}));
   std::string flood;
   for (int i = 0; i != 1000; ++i) flood += frame(ping, std::string(125, 'x'));

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "zlib"
+
 require_relative "client"
 
 # A minimal client of WebSockets: it sends the given frames unchanged and is strict in what it accepts.
@@ -9,8 +11,13 @@ class WebSocketClient
   HEADERS = { "Connection" => "Upgrade", "Upgrade" => "websocket", "Sec-WebSocket-Version" => "13", "Sec-WebSocket-Key" => KEY }.freeze
   TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
-  # +kind+ is an opcode; #status that of a close frame.
+  # The end of a compressed message, which is not sent (RFC 7692, 7.2.1).
+  MESSAGE_END = "\x00\x00\xff\xff".b
+
+  # +kind+ is an opcode; #status that of a close frame; #size the number of bytes in which its data was sent.
   Frame = Struct.new(:kind, :data) do
+    attr_accessor :size
+
     def status
       data.empty? ? 1005 : data.unpack1("n")
     end
@@ -29,9 +36,10 @@ class WebSocketClient
     end
   end
 
-  # Connects, and does the handshake; #response is that of the server.
-  def initialize(port, path = "/", headers: {}, host: "127.0.0.1")
+  # Connects, and does the handshake; #response is that of the server. +compression+ is what to offer.
+  def initialize(port, path = "/", headers: {}, host: "127.0.0.1", compression: nil)
     @http = Client.new(port, host)
+    headers = { "Sec-WebSocket-Extensions" => compression, **headers }
     @http.send_request("GET", path, headers: HEADERS.merge(headers).compact)
     @response = @http.read_head
     return unless open?
@@ -43,10 +51,15 @@ class WebSocketClient
     @response.status == 101
   end
 
-  def self.frame(kind, data = "", last: true, mask: "\x12\x34\xff\x00".b)
-    data = data.b
+  # Whether the server has accepted compression.
+  def compression?
+    @response["sec-websocket-extensions"]&.start_with?("permessage-deflate") || false
+  end
+
+  def self.frame(kind, data = "", last: true, mask: "\x12\x34\xff\x00".b, compressed: false)
+    data = compressed ? compress(data) : data.b
     length = data.bytesize
-    head = [(last ? 0x80 : 0) | kind].pack("C")
+    head = [(last ? 0x80 : 0) | (compressed ? 0x40 : 0) | kind].pack("C")
     head << (if length < 126 then [0x80 | length].pack("C")
              elsif length < 65_536 then [0x80 | 126, length].pack("Cn")
              else [0x80 | 127, length].pack("CQ>")
@@ -55,13 +68,17 @@ class WebSocketClient
     head << mask << data.bytes.zip(masks.bytes).map { |byte, key| byte ^ key }.pack("C*")
   end
 
+  def self.compress(data)
+    Zlib::Deflate.new(Zlib::BEST_COMPRESSION, -Zlib::MAX_WBITS).deflate(data, Zlib::SYNC_FLUSH).delete_suffix(MESSAGE_END)
+  end
+
   def send_frame(...)
     @http.send_raw(self.class.frame(...))
     self
   end
 
-  def send_text(data)
-    send_frame(TEXT, data)
+  def send_text(data, **how)
+    send_frame(TEXT, data, **how)
   end
 
   def send_close(status = 1000)
@@ -71,14 +88,18 @@ class WebSocketClient
   # The next frame; pings are answered, and not returned.
   def read_frame
     first, second = @http.read_exactly(2).unpack("CC")
-    raise Client::Malformed, "frame #{first.to_s(16)} #{second.to_s(16)}" unless first & 0xf0 == 0x80 && second < 128
+    compressed = first & 0x40 != 0
+    valid = first & 0xb0 == 0x80 && second < 128 && (!compressed || (compression? && first & 0xf < CLOSE))
+    raise Client::Malformed, "frame #{first.to_s(16)} #{second.to_s(16)}" unless valid
 
     length = case second
              when 126 then @http.read_exactly(2).unpack1("n")
              when 127 then @http.read_exactly(8).unpack1("Q>")
              else second
              end
-    Frame.new(first & 0xf, @http.read_exactly(length))
+    data = @http.read_exactly(length)
+    data = Zlib::Inflate.new(-Zlib::MAX_WBITS).inflate(data + MESSAGE_END) if compressed
+    Frame.new(first & 0xf, data).tap { |frame| frame.size = length }
   end
 
   # The data of the next message.

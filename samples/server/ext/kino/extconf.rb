@@ -26,5 +26,6 @@ else # then without HTTP/2
   $srcs.reject! { |path| File.basename(File.dirname(path)) == "http2" }
 end
 $defs.push("-DKINO_WSLAY") if have_library("wslay", "wslay_event_context_server_init", "wslay/wslay.h") # else without native WebSockets
+$defs.push("-DKINO_ZLIB") if have_library("z", "inflate", "zlib.h") # else without their compression
 $VPATH.concat($srcs.map { |path| File.dirname(path) }.uniq)
 create_makefile("kino_native")

@@ -4,6 +4,7 @@
 
 #include "app/settings_reader.hpp"
 #include "net/http_server.hpp"
+#include "websocket/compression.hpp"
 #include "websocket/websocket_reader.hpp"
 
 #include <kino/convert.hpp>
@@ -72,6 +73,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("control", of.control);
   visit("route_metrics", of.route_metrics, 0);
   visit("websockets", of.websockets);
+  visit("websocket_compression", of.websocket_limits.compression);
   visit("event_streams", of.event_streams);
   visit("max_websocket_message_size", of.websocket_limits.max_message_size, 1);
   visit("max_websocket_pending", of.websocket_limits.most_kept, 1);
@@ -191,6 +193,7 @@ config read_config(gvl const& held, VALUE hash) {
   refuse_unknown(held, from, known);
   made.http.http2 &= built(from, "http2", http_server::has_http2(), "nghttp2 (Debian: libnghttp2-dev)");
   made.websockets &= built(from, "websockets", websocket_reader::available(), "wslay (Debian: libwslay-dev)");
+  made.websocket_limits.compression &= built(from, "websocket_compression", has_compression(), "zlib (Debian: zlib1g-dev)");
   if (made.http.proxy_protocol && made.http.trusted_proxies.empty()) {
     throw std::invalid_argument("kino: proxy_protocol true: trusted_proxies must say from which addresses its header is accepted");
   }

@@ -39,8 +39,10 @@ channel_hub& channels() {
 
 channel_hub::match match_of(VALUE pattern) { return RTEST(pattern) ? channel_hub::match::pattern : channel_hub::match::name; }
 
-// Publishing to so many takes less time than to give the GVL up.
-constexpr std::size_t few = 8;
+// The same bytes, which no other thread can change.
+VALUE frozen(gvl const& held, VALUE string) {
+  return kino::protect(held, [string] { return rb_str_new_frozen(string); });
+}
 
 opcode opcode_of(gvl const& held, VALUE string) {
   bool text = false;
@@ -61,15 +63,28 @@ std::string_view event_field(gvl const& held, char const* name, VALUE value) {
 }  // namespace
 
 std::size_t publish(gvl const& held, VALUE channel, VALUE data, bool outwards) {
-  std::string_view const bytes = kino::bytes_of(held, data);
+  std::size_t const size = kino::bytes_of(held, data).size();
   opcode const kind = opcode_of(held, data);
-  channel_hub::publication const made = channels().publish(kino::bytes_of(held, channel), kind, bytes);
-  if (outwards) outbox::of_process().add(kino::bytes_of(held, channel), bytes, kind == opcode::text);
+  channel_hub::publication made = channels().publish(kino::bytes_of(held, channel), kind);
+  bool const takes_long = made.takes_long(size);
+  if (takes_long) {
+    channel = frozen(held, channel);
+    data = frozen(held, data);
+  }
+  std::string_view const name = kino::bytes_of(held, channel);
+  std::string_view const bytes = kino::bytes_of(held, data);
+  std::size_t taken = 0;
+  auto const send = [&] {
+    taken = made.send(bytes);
+    if (outwards) outbox::of_process().add(name, bytes, kind == opcode::text);
+  };
+  if (takes_long) {
+    kino::without_gvl(held, send, kino::uninterruptible);
+  } else {
+    send();
+  }
   RB_GC_GUARD(channel);
   RB_GC_GUARD(data);
-  if (made.size() <= few) return made.send();
-  std::size_t taken = 0;
-  kino::without_gvl(held, [&] { taken = made.send(); }, kino::uninterruptible);
   return taken;
 }
 
@@ -95,8 +110,16 @@ VALUE rack_websocket::make(gvl const& held, std::shared_ptr<websocket> const& of
 
 VALUE rack_websocket::write(gvl const& held, VALUE self, VALUE data) {
   websocket& to = socket_of(held, self);
-  std::string_view const bytes = kino::bytes_of(held, data);
-  bool const accepted = to.write(opcode_of(held, data), bytes);
+  opcode const kind = opcode_of(held, data);
+  bool accepted = false;
+  if (to.takes_long_to_write(kino::bytes_of(held, data).size())) {
+    data = frozen(held, data);
+    std::string_view const bytes = kino::bytes_of(held, data);
+    kino::without_gvl(held, [&] { accepted = to.write(kind, bytes); }, kino::uninterruptible);
+  } else {
+    accepted = to.write(kind, kino::bytes_of(held, data));
+  }
+  RB_GC_GUARD(self);
   RB_GC_GUARD(data);
   return kino::to_ruby(held, accepted);
 }

@@ -5,6 +5,7 @@
 #include "http/upgrade.hpp"
 #include "rack/rack_response.hpp"
 #include "rack/rack_websocket.hpp"
+#include "websocket/compression.hpp"
 #include "websocket/handshake.hpp"
 
 #include <kino/convert.hpp>
@@ -109,10 +110,14 @@ int upgrade_to_websocket(gvl const& held, worker_context& at, VALUE headers, web
                          websocket::settings const& settings, websocket_scheduler& turns) {
   exchange& asked = exchange::of(at.reply);
   if (int const problem = handshake_problem(asked.head())) return problem;
-  std::shared_ptr<upgrade> const next = make_websocket(held, application, settings, turns);
+  std::optional<compression_terms> const terms = settings.compression ? accept_compression(asked.head()) : std::nullopt;
+  websocket::settings chosen = settings;
+  if (terms) chosen.speaks = terms->speaks;
+  std::shared_ptr<upgrade> const next = make_websocket(held, application, chosen, turns);
   response_head& head = describe_upgrade(held, asked, "websocket", headers);
   accept_key const accepted = accept_key_for(asked.head());
   static_cast<void>(head.add("sec-websocket-accept", {accepted.data(), accepted.size()}));
+  if (terms) static_cast<void>(head.add("sec-websocket-extensions", terms->field));
   at.count_served();
   at.reply.answer({.head = &head, .end = true, .upgrade = &next});
   return 0;
@@ -134,7 +139,12 @@ void begin_event_stream(gvl const& held, worker_context& at, VALUE headers, webs
 
 VALUE take_websocket_event(gvl const& held, worker_context& at) {
   std::shared_ptr<websocket> const from = at.turn.of();
-  websocket_event const event = at.turn.take();
+  websocket_event event;
+  if (at.turn.takes_long()) {
+    kino::without_gvl(held, [&] { event = at.turn.take(); }, kino::uninterruptible);
+  } else {
+    event = at.turn.take();
+  }
   auto const* const called = std::find_if(callbacks.begin(), callbacks.end(), [&](auto const& each) { return each.first == event.what; });
   if (called == callbacks.end()) return Qnil;
   handler_of& application = handler_of::of(*from);

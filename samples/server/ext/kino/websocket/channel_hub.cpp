@@ -2,6 +2,7 @@
 
 #include "websocket/channel_hub.hpp"
 
+#include "websocket/compression.hpp"
 #include "websocket/event_stream.hpp"
 #include "websocket/websocket.hpp"
 
@@ -32,22 +33,25 @@ bool matches_pattern(std::string_view pattern, std::string_view name) noexcept {
   return pattern.find_first_not_of('*', p) == pattern.npos;
 }
 
-std::size_t channel_hub::publication::send() const noexcept {
+std::size_t channel_hub::publication::send(std::string_view data) {
+  for (std::size_t i = 0; i != dialects; ++i) {
+    auto const one = static_cast<dialect>(i);
+    if (wanted_[i]) forms_[i] = one == dialect::events ? encode_event(data) : encode_message(kind_, data, one);
+  }
   return static_cast<std::size_t>(std::count_if(
       to_.begin(), to_.end(), [this](auto const& each) { return each->write(forms_[static_cast<std::size_t>(each->speaks())]); }));
 }
 
-void channel_hub::publication::add(std::shared_ptr<websocket>&& open, opcode kind) {
-  if (open->speaks() == dialect::events && kind != opcode::text) return;
+bool channel_hub::publication::takes_long(std::size_t size) const {
+  constexpr std::size_t few = 8;
+  return to_.size() > few || std::any_of(to_.begin(), to_.end(), [size](auto const& each) { return each->takes_long_to_write(size); });
+}
+
+void channel_hub::publication::add(std::shared_ptr<websocket>&& open) {
+  if (open->speaks() == dialect::events && kind_ != opcode::text) return;
   bool& wanted = wanted_[static_cast<std::size_t>(open->speaks())];
   to_.push_back(std::move(open));
   wanted = true;
-}
-
-void channel_hub::publication::encode(opcode kind, std::string_view data) {
-  auto const form = [this](dialect one) -> shared_frame& { return forms_[static_cast<std::size_t>(one)]; };
-  if (wanted_[static_cast<std::size_t>(dialect::frames)]) form(dialect::frames) = encode_frame(kind, data);
-  if (wanted_[static_cast<std::size_t>(dialect::events)]) form(dialect::events) = encode_event(data);
 }
 
 bool channel_hub::subscribe(std::shared_ptr<websocket> const& who, std::string_view channel, match how) {
@@ -102,13 +106,13 @@ void channel_hub::forget(websocket const& gone) noexcept {
   subscriptions_.erase(own);
 }
 
-channel_hub::publication channel_hub::publish(std::string_view channel, opcode kind, std::string_view data) const {
-  publication made;
+channel_hub::publication channel_hub::publish(std::string_view channel, opcode kind) const {
+  publication made(kind);
   {
     std::lock_guard guard(mutex_);
-    auto const add = [&made, kind](members const& subscribed) {
+    auto const add = [&made](members const& subscribed) {
       for (auto const& [_, member] : subscribed) {
-        if (auto open = member.lock()) made.add(std::move(open), kind);
+        if (auto open = member.lock()) made.add(std::move(open));
       }
     };
     if (auto const found = named_.find(channel); found != named_.end()) {
@@ -119,7 +123,6 @@ channel_hub::publication channel_hub::publish(std::string_view channel, opcode k
       if (matches_pattern(pattern, channel)) add(subscribed);
     }
   }
-  made.encode(kind, data);
   return made;
 }
 

@@ -26,7 +26,7 @@ class websocket;
 
 /// A channel_hub knows which WebSockets have subscribed to which channels, by name or by a pattern.
 ///
-/// A message is encoded once for each dialect, and each subscriber is written to by the thread that publishes, like by any other writer: a
+/// A message is encoded once for each dialect, compressed for those that have that, and each subscriber is written to by the thread that publishes, like by any other writer: a
 /// subscriber that is too slow loses its connection (websocket::settings::most_kept), and delays no other. One with
 /// several subscriptions that fit gets the message several times. What one thread publishes comes in that order. Event
 /// streams get text only.
@@ -41,16 +41,17 @@ public:
   /// A message on its way to those who had subscribed when it was made.
   class publication {
   public:
-    /// The number of subscriptions that fit.
-    [[nodiscard]] std::size_t size() const { return to_.size(); }
+    /// Whether to encode and send `size` bytes takes so long that a caller should not hold a lock: the GVL.
+    [[nodiscard]] bool takes_long(std::size_t size) const;
     /// Sends it. Returns the number of connections that took it.
-    std::size_t send() const noexcept;
+    std::size_t send(std::string_view data);
 
   private:
     friend class channel_hub;
-    void add(std::shared_ptr<websocket>&& open, opcode kind);
-    void encode(opcode kind, std::string_view data);
+    explicit publication(opcode kind) : kind_(kind) {}
+    void add(std::shared_ptr<websocket>&& open);
 
+    opcode const kind_;
     std::array<bool, dialects> wanted_{};
     std::array<shared_frame, dialects> forms_;
     std::vector<std::shared_ptr<websocket>> to_;
@@ -65,7 +66,8 @@ public:
   bool subscribe(std::shared_ptr<websocket> const& who, std::string_view channel, match how);
   /// Returns whether it was subscribed.
   bool unsubscribe(websocket const& who, std::string_view channel, match how) noexcept;
-  [[nodiscard]] publication publish(std::string_view channel, opcode kind, std::string_view data) const;
+  /// A message of this kind to all who have subscribed to `channel`, which the caller then sends.
+  [[nodiscard]] publication publish(std::string_view channel, opcode kind) const;
 
   /// The number of different channels and patterns; may be stale on return.
   [[nodiscard]] std::size_t channels() const noexcept;

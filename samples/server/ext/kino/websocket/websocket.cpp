@@ -5,6 +5,7 @@
 #include "http/rejection.hpp"
 #include "http/response.hpp"
 #include "websocket/channel_hub.hpp"
+#include "websocket/compression.hpp"
 #include "websocket/event_stream_protocol.hpp"
 #include "websocket/websocket_protocol.hpp"
 
@@ -33,12 +34,20 @@ void websocket::run(deferred& then) noexcept {
 // --- the application ----------------------------------------------------------------
 
 bool websocket::write(opcode kind, std::string_view data) noexcept {
+  if (compresses(speaks()) && data.size() >= least_compressed) {
+    try {
+      return write(encode_message(kind, data, speaks()));
+    } catch (std::bad_alloc const&) {  // Then it is not compressed.
+    }
+  }
   frame_head const head(kind, data.size());
   std::array<iovec, 2> const pieces{piece(head.bytes()), piece(data)};
   bool accepted = false;
   locked([&](deferred& then) { accepted = put({pieces.data(), data.empty() ? 1U : 2U}, nullptr, true, then); });
   return accepted;
 }
+
+bool websocket::takes_long_to_write(std::size_t size) const { return compresses(speaks()) && size >= long_to_compress; }
 
 bool websocket::write(shared_frame const& message) noexcept {
   iovec const all = piece(*message);
@@ -104,12 +113,16 @@ void websocket::lose(deferred& then, char const* why) noexcept {
   if (std::exchange(lost_, true)) return;
   stage_ = stage::ending;
   drop_kept();
-  if (why && host_) {
-    if (!then.wake) host_->hold();
-    then.wake = host_;
-    then.lost = why;
-  }
+  if (why) report(why, then);
   ask(hang_up, then);
+}
+
+// Why the connection ends, for the log.
+void websocket::report(char const* why, deferred& then) noexcept {
+  if (!host_) return;
+  if (!then.wake) host_->hold();
+  then.wake = host_;
+  then.lost = why;
 }
 
 bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept {

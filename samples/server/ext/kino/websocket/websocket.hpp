@@ -74,6 +74,9 @@ private:
 /// It ends when either side has said so and the other has answered, within `close_grace`; when the client breaks a rule,
 /// answers no ping or leaves; or with the server. Then the `close` event comes, after all messages.
 ///
+/// Compressed messages wait as they are. The turn that takes one decompresses it, and closes the connection if it is invalid or
+/// too long: neither costs the I/O thread anything, and the limit of what waits is one of what was sent.
+///
 /// An event stream is one, too, whose client sends nothing: it has no `message` events, and is closed without a handshake.
 ///
 /// Threads: any, unless stated otherwise. One leaf mutex guards it all, the transport included.
@@ -83,6 +86,7 @@ class websocket final : public upgrade, public std::enable_shared_from_this<webs
 public:
   struct settings {
     dialect speaks = dialect::frames;
+    bool compression = true;  ///< Whether to accept a client's offer of it. For whoever decides what it speaks.
     std::size_t max_message_size = 1024 * 1024;
     std::size_t most_unhandled = 256 * 1024;
     std::size_t most_kept = 4 * 1024 * 1024;
@@ -108,11 +112,13 @@ public:
   [[nodiscard]] companion* with() const { return companion_.get(); }
   /// The form in which the client gets messages.
   [[nodiscard]] dialect speaks() const { return settings_.speaks; }
-  /// Sends a message in frames, or keeps it for the client. False if the connection is closing or closed, or is closed now
-  /// because it cannot be kept.
+  /// Sends a message in frames, compressed if the dialect has that, or keeps it for the client. False if the connection is
+  /// closing or closed, or is closed now because it cannot be kept.
   bool write(opcode kind, std::string_view data) noexcept;
   /// Likewise, encoded in the dialect of the client.
   bool write(shared_frame const& message) noexcept;
+  /// Whether `write` of so many bytes computes for so long that a caller should not hold a lock: the GVL.
+  [[nodiscard]] bool takes_long_to_write(std::size_t size) const;
   /// Begins to close the connection: nothing more is written, and no further message is handled. An event stream has no place
   /// for the status.
   void close(std::uint16_t status) noexcept;
@@ -158,6 +164,7 @@ private:
   /// A message that waits for its turn.
   struct unhandled_message {
     bool text;
+    bool compressed;
     std::string data;
 
     /// Bytes, with its place in a list.
@@ -190,8 +197,19 @@ private:
   void schedule(deferred& then) noexcept;
   [[nodiscard]] bool has_event() const noexcept;
 
+  // What a close_code with which a client is refused says, for the log.
+  [[nodiscard]] static char const* describe(std::uint16_t violation);
+  void report(char const* why, deferred& then) noexcept;
+  void refuse(std::uint16_t violation, char const* why) noexcept;
+
   // For turns.
+  struct taken_event {
+    websocket_event event;
+    bool compressed = false;
+  };
   [[nodiscard]] websocket_event take_event() noexcept;
+  [[nodiscard]] taken_event take_next() noexcept;
+  [[nodiscard]] std::size_t next_compressed() const noexcept;
   void finish_turn() noexcept;
   void abandon_turn() noexcept;
   void discard_turns() noexcept;

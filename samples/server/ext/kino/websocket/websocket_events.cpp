@@ -4,6 +4,10 @@
 
 #include "websocket/websocket.hpp"
 
+#include "base/utf8.hpp"
+#include "websocket/compression.hpp"
+
+#include <new>
 #include <utility>
 
 namespace kino::server {
@@ -39,9 +43,56 @@ void websocket::drop_unhandled() noexcept {
 
 // --- turns --------------------------------------------------------------------------
 
+char const* websocket::describe(std::uint16_t violation) {
+  switch (violation) {
+    case close_code::message_too_big: return "a WebSocket message is longer than max_websocket_message_size";
+    case close_code::invalid_data: return "a text message of a WebSocket is not UTF-8";
+    default: return "the client of a WebSocket has sent an invalid frame";
+  }
+}
+
+// The client has sent what breaks a rule, and gets no further message handled.
+void websocket::refuse(std::uint16_t violation, char const* why) noexcept {
+  locked([&](deferred& then) {
+    drop_unhandled();
+    if (stage_ > stage::closing) return;
+    report(why, then);
+    begin_close(violation, stage::ending, then);
+  });
+}
+
 websocket_event websocket::take_event() noexcept {
+  for (;;) {
+    taken_event taken = take_next();
+    if (!taken.compressed) return std::move(taken.event);
+    try {
+      std::string data;
+      std::uint16_t const refused = decompress_message(taken.event.data, settings_.max_message_size, data);
+      if (refused == close_code::invalid_data) {
+        refuse(refused, "a message of a WebSocket cannot be decompressed");
+      } else if (refused != 0) {
+        refuse(refused, describe(refused));
+      } else if (taken.event.text && !is_utf8(data)) {
+        refuse(close_code::invalid_data, describe(close_code::invalid_data));
+      } else {
+        taken.event.data = std::move(data);
+        return std::move(taken.event);
+      }
+    } catch (std::bad_alloc const&) {
+      refuse(close_code::internal_error, "there is no memory to decompress a message of a WebSocket");
+    }
+  }
+}
+
+std::size_t websocket::next_compressed() const noexcept {
+  std::lock_guard guard(mutex_);
+  return unhandled_.empty() || !unhandled_.front().compressed ? 0 : unhandled_.front().data.size();
+}
+
+websocket::taken_event websocket::take_next() noexcept {
   using kind = websocket_event::kind;
-  websocket_event taken;
+  taken_event next;
+  websocket_event& taken = next.event;
   locked([&](deferred& then) {
     if (std::exchange(open_due_, false)) {
       taken.what = kind::open;
@@ -49,6 +100,7 @@ websocket_event websocket::take_event() noexcept {
       taken.what = kind::drained;
     } else if (!unhandled_.empty()) {
       unhandled_bytes_ -= unhandled_.front().size();
+      next.compressed = unhandled_.front().compressed;
       taken = {kind::message, unhandled_.front().text, std::move(unhandled_.front().data)};
       unhandled_.pop_front();
     } else if (std::exchange(shutdown_due_, false)) {
@@ -62,7 +114,7 @@ websocket_event websocket::take_event() noexcept {
       ask(read_on, then);
     }
   });
-  return taken;
+  return next;
 }
 
 void websocket::finish_turn() noexcept {

@@ -11,24 +11,12 @@
 
 namespace kino::server {
 
-namespace {
-
-char const* reason(std::uint16_t violation) {
-  switch (violation) {
-    case close_code::message_too_big: return "a WebSocket message is longer than max_websocket_message_size";
-    case close_code::invalid_text: return "a text message of a WebSocket is not UTF-8";
-    default: return "the client of a WebSocket has sent an invalid frame";
-  }
-}
-
-}  // namespace
-
 websocket_protocol::websocket_protocol(std::shared_ptr<websocket> of, protocol_context const& shared, protocol::host& connection,
                                        transport& to)
-    : push_protocol(std::move(of), shared, connection, to), reader_(*this, of_->settings_.max_message_size) {}
+    : push_protocol(std::move(of), shared, connection, to), reader_(*this, of_->settings_.max_message_size, compresses(of_->speaks())) {}
 
-void websocket_protocol::on_message(bool text, std::string_view data) {
-  found_.push_back({text, std::string(data)});
+void websocket_protocol::on_message(websocket_message const& one) {
+  found_.push_back({one.text, one.compressed, std::string(one.data)});
 }
 
 void websocket_protocol::on_ping(std::string_view data) {
@@ -50,7 +38,7 @@ void websocket_protocol::take(std::string_view bytes) {
     reading_ = !of_->paused_ && expects_input();
   });
   if (failed) std::rethrow_exception(failed);
-  if (violation_) log_rejection(host_.peer(), {0, reason(*violation_)});
+  if (violation_) log_rejection(host_.peer(), {0, websocket::describe(*violation_)});
 }
 
 // Hands over what was found, with the lock.

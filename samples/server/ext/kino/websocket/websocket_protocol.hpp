@@ -35,7 +35,7 @@ private:
   [[nodiscard]] clock::time_point check_client(clock::time_point now, websocket::deferred& then) override;
 
   // websocket_reader::sink
-  void on_message(bool text, std::string_view data) override;
+  void on_message(websocket_message const& one) override;
   void on_ping(std::string_view data) override;
   void on_close(std::uint16_t status) override { close_received_ = status; }
   void on_violation(std::uint16_t status) override { violation_ = status; }

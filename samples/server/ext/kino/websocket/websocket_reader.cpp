@@ -2,6 +2,7 @@
 
 #include "websocket/websocket_reader.hpp"
 
+#include "websocket/compression.hpp"
 #include "websocket/frame.hpp"
 
 #include <algorithm>
@@ -40,7 +41,8 @@ public:
   bool receive(websocket_reader& of, std::string_view bytes) {
     reader_ = &of;
     input_ = bytes;
-    wslay_event_config_set_max_recv_msg_length(context_, of.longest_);
+    wslay_event_config_set_max_recv_msg_length(context_, of.compression_ ? most_compressed(of.longest_) : of.longest_);
+    wslay_event_config_set_allowed_rsv_bits(context_, of.compression_ ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE);
     int const result = wslay_event_recv(context_);
     reader_ = nullptr;
     if (failed_) std::rethrow_exception(std::exchange(failed_, nullptr));
@@ -98,8 +100,9 @@ private:
                 static_cast<std::int64_t>(frame->payload_length);
     me.control_ = is_control(frame->opcode);
     if (me.control_) return;
-    me.in_message_ = true;
-    if (frame->payload_length > me.reader_->longest_ - me.message_.size()) {
+    if (!std::exchange(me.in_message_, true)) me.compressed_ = wslay_get_rsv1(frame->rsv) != 0;
+    std::size_t const longest = me.compressed_ ? most_compressed(me.reader_->longest_) : me.reader_->longest_;
+    if (frame->payload_length > longest - me.message_.size()) {
       me.violation_ = close_code::message_too_big;
       wslay_event_shutdown_read(context);
     }
@@ -136,7 +139,7 @@ private:
         case WSLAY_PONG: return;
         default:
           me.in_message_ = false;
-          to.on_message(message->opcode == WSLAY_TEXT_FRAME, me.message_.view());
+          to.on_message({message->opcode == WSLAY_TEXT_FRAME, me.compressed_, me.message_.view()});
           me.message_.clear(kept);
       }
     });
@@ -152,6 +155,7 @@ private:
   std::int64_t frame_ = 0;       // the length of the current one
   bool control_ = false;         // what the current one is
   bool in_message_ = false;
+  bool compressed_ = false;      // the message is
   bool closed_ = false;
   std::uint16_t violation_ = 0;
   std::exception_ptr failed_;
@@ -183,7 +187,8 @@ void websocket_reader::receive(std::string_view) {
 
 #endif
 
-websocket_reader::websocket_reader(sink& to, std::size_t longest) : sink_(to), longest_(longest) {}
+websocket_reader::websocket_reader(sink& to, std::size_t longest, bool compression)
+    : sink_(to), longest_(longest), compression_(compression) {}
 
 websocket_reader::~websocket_reader() = default;
 

@@ -13,6 +13,13 @@
 
 namespace kino::server {
 
+/// A message from a client.
+struct websocket_message {
+  bool text;
+  bool compressed;  ///< Text is then not known to be UTF-8.
+  std::string_view data;
+};
+
 /// A websocket_reader takes the frames of one client apart, with wslay: masks, fragments, the order of frames, UTF-8.
 ///
 /// It has memory for what is incomplete, and none otherwise: a connection between two messages costs nothing here.
@@ -27,7 +34,7 @@ public:
   class sink {
   public:
     /// A message is complete. The views of all calls are valid during them.
-    virtual void on_message(bool text, std::string_view data) = 0;
+    virtual void on_message(websocket_message const& one) = 0;
     virtual void on_ping(std::string_view data) = 0;
     /// The client closes; `status` is close_code::none if it gave none.
     virtual void on_close(std::uint16_t status) = 0;
@@ -41,8 +48,9 @@ public:
   /// Whether the server was built with wslay. Without it, nothing else may be called.
   [[nodiscard]] static bool available() noexcept;
 
-  /// Messages of more than `longest` bytes break a rule.
-  websocket_reader(sink& to, std::size_t longest);
+  /// Messages of more than `longest` bytes break a rule. `compression`: there may be compressed ones, of up to
+  /// most_compressed(longest) bytes.
+  websocket_reader(sink& to, std::size_t longest, bool compression);
   websocket_reader(websocket_reader const&) = delete;
   ~websocket_reader();
 
@@ -59,7 +67,9 @@ private:
   };
 
   sink& sink_;
-  [[maybe_unused]] std::size_t const longest_;  // without wslay
+  // Not used without wslay.
+  [[maybe_unused]] std::size_t const longest_;
+  [[maybe_unused]] bool const compression_;
   std::unique_ptr<session, deleter> session_;
   bool ended_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include "websocket/websocket_turn.hpp"
 
+#include "websocket/compression.hpp"
 #include "websocket/websocket.hpp"
 
 namespace kino::server {
@@ -9,6 +10,8 @@ namespace kino::server {
 websocket_turn::~websocket_turn() {
   if (auto const dropped = std::exchange(of_, nullptr)) dropped->abandon_turn();
 }
+
+bool websocket_turn::takes_long() const noexcept { return of_->next_compressed() >= long_to_decompress; }
 
 websocket_event websocket_turn::take() noexcept { return of_->take_event(); }
 

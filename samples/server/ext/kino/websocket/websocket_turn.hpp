@@ -33,7 +33,9 @@ public:
   [[nodiscard]] explicit operator bool() const { return of_ != nullptr; }
   [[nodiscard]] std::shared_ptr<websocket> const& of() const { return of_; }
 
-  /// Takes the event. Once.
+  /// Whether `take` computes for so long that a caller should not hold a lock: the GVL.
+  [[nodiscard]] bool takes_long() const noexcept;
+  /// Takes the event, decompressed if it is a compressed message. Once.
   [[nodiscard]] websocket_event take() noexcept;
   /// The event has been handled. The turn is then empty.
   void finish() noexcept;

@@ -102,6 +102,10 @@ module Kino
       Option.new(:websockets, :boolean, nil, group: :connections, example: true,
                  default_text: "true if the server was built with wslay",
                  help: "offer WebSockets to the app, as env[\"rack.upgrade?\"]"),
+      Option.new(:websocket_compression, :boolean, nil, group: :connections, example: true,
+                 default_text: "true if the server was built with zlib",
+                 help: "compress messages of 1 KiB and more to clients of WebSockets that offer it (permessage-deflate), and " \
+                       "let them compress theirs"),
       Option.new(:event_streams, :boolean, true, group: :connections,
                  help: "offer event streams (server-sent events) to the app, as env[\"rack.upgrade?\"], if a client asks for one"),
       Option.new(:max_websocket_message_size, :bytes, 1 << 20, group: :connections, range: 1..(1 << 30),

@@ -178,6 +178,10 @@ module Kino
     end
 
     def self.check_protocol(env, headers)
+      if headers.any? { |name, _| name.to_s.casecmp?("sec-websocket-extensions") }
+        raise ArgumentError, "the response has sec-websocket-extensions, which are the server's: see the option websocket_compression"
+      end
+
       _, chosen = headers.find { |name, _| name.to_s.casecmp?("sec-websocket-protocol") }
       return if chosen.nil? || env.fetch("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(/\s*,\s*/).include?(chosen)
 
