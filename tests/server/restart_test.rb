@@ -182,6 +182,41 @@ class RestartTest < ServerTest
     eventually("the new process has ended") { !running?(pid) }
   end
 
+  # kino with the sockets of a process +pid+, for which the test stands in. Yields the pipe on which it says that it is ready.
+  def replace(pid, pipe: nil)
+    release("new")
+    socket = TCPServer.new("127.0.0.1", 0)
+    reader, writer = IO.pipe
+    replaces = [pid, 7, (pipe || writer).stat.ino, 8].join(":")
+    @child = Child.new([RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-p", "0", "-m", "threaded", "-w", "1"],
+                       env: { Kino::Launch::REPLACES => replaces }, chdir: directory, 7 => writer, 8 => socket)
+    writer.close
+    @child.await_banner
+    yield socket.addr[1], reader
+  ensure
+    [socket, reader].each { |io| io&.close }
+  end
+
+  def test_a_process_has_the_sockets_although_the_one_that_it_replaces_has_been_killed
+    gone = Process.spawn("true")
+    Process.wait(gone)
+    replace(gone) do |port, pipe|
+      assert_equal port, @child.port
+      assert_equal Kino::Launch::READY, pipe.read
+      assert_equal "new #{@child.pid}", get(port)
+    end
+  end
+
+  def test_what_is_meant_for_another_process_is_left_alone
+    other, = pipes = IO.pipe
+    replace(Process.pid, pipe: other) do |port, _|
+      refute_equal port, @child.port
+      assert_equal "new #{@child.pid}", get(@child.port)
+    end
+  ensure
+    pipes&.each(&:close)
+  end
+
   # What the app forks while it is loaded keeps everything open that the process has.
   def forks
     'fork { sleep 0.01 until File.exist?("over") || !File.exist?("config.ru") }'

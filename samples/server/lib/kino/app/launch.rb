@@ -6,7 +6,7 @@ module Kino
   # How this process was started: its command, environment and directory, so the same program can be started again, and what
   # it has inherited. To be asked for first before the app is loaded, which may change all of it.
   class Launch
-    # Names the process that this one replaces, a pipe to it, and its sockets: "PID:PIPE:SOCKET,SOCKET".
+    # Names the process that this one replaces, a pipe to it, the inode of that pipe, and its sockets: "PID:PIPE:INODE:SOCKET,SOCKET".
     REPLACES = "_KINO_REPLACES"
     READY = "ready"
     # What systemd sets for the one process that it starts; see sd_listen_fds(3) and sd_watchdog_enabled(3).
@@ -27,6 +27,9 @@ module Kino
       @directory = File.identical?(ENV.fetch("PWD", ""), ".") ? ENV.fetch("PWD") : Dir.pwd
       @sockets = from_predecessor || from_systemd
     end
+
+    # The value of REPLACES for a process that this one starts.
+    def self.replacing(pipe, sockets) = [Process.pid, pipe.fileno, pipe.stat.ino, sockets.map(&:fileno).join(",")].join(":")
 
     # Starts the program again. +variables+ are added to its environment. Returns its pid; raises SystemCallError.
     def again(variables, descriptors)
@@ -69,14 +72,22 @@ module Kino
     end
 
     def from_predecessor
-      pid, pipe, sockets = ENV.delete(REPLACES)&.match(/\A(\d+):(\d+):([\d,]*)\z/)&.captures
-      # It may be meant for the process that has started this one.
-      return unless pid.to_i == Process.ppid
+      pid, pipe, inode, sockets = ENV.delete(REPLACES)&.match(/\A(\d+):(\d+):(\d+):([\d,]*)\z/)&.captures
+      @pipe = pipe_at(pipe.to_i, inode.to_i) if pid
+      return unless @pipe
 
-      @predecessor = pid.to_i
-      @pipe = IO.for_fd(pipe.to_i)
       @pipe.close_on_exec = true
+      @predecessor = pid.to_i
       inherited(sockets.split(",").map(&:to_i), removes_files: true)
+    end
+
+    # The variable may be meant for the process that has started this one; that one has the pipe for itself. The predecessor
+    # need not be the parent any more: it may have been killed.
+    def pipe_at(descriptor, inode)
+      pipe = IO.for_fd(descriptor, autoclose: false)
+      IO.for_fd(descriptor, "w") if pipe.stat.pipe? && pipe.stat.ino == inode
+    rescue SystemCallError
+      nil
     end
 
     def from_systemd

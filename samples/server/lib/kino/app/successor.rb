@@ -13,8 +13,7 @@ module Kino
     # Starts it with +sockets+, IOs. Raises SystemCallError if it cannot be started.
     def initialize(launch, sockets)
       @reader, writer = IO.pipe
-      replaces = [Process.pid, writer.fileno, sockets.map(&:fileno).join(",")].join(":")
-      @pid = launch.again({ Launch::REPLACES => replaces }, [writer, *sockets])
+      @pid = launch.again({ Launch::REPLACES => Launch.replacing(writer, sockets) }, [writer, *sockets])
     rescue SystemCallError
       @reader.close
       raise
