@@ -284,8 +284,11 @@ class ProcessesTest < ServerTest
     assert_match(/ended with status 7 before it was ready; it is replaced in 0\.1 s/, output)
   end
 
+  # A directory for temporary files, which is empty at the end of these tests.
+  def temporary = File.join(directory, "tmp").tap { |path| Dir.mkdir(path) unless File.exist?(path) }
+
   def test_the_processes_end_with_the_master_when_their_requests_are_answered
-    start
+    start "--control-bind", "unix://#{directory}/control", env: { "TMPDIR" => temporary }
     held = hold_in_each("gate")
     @others = held.keys
     @child.signal("KILL")
@@ -295,18 +298,20 @@ class ProcessesTest < ServerTest
     release("gate")
     held.each { |pid, clients| clients.each { |client| assert_equal pid.to_s, client.read_response.body } }
     eventually("they have ended") { held.keys.none? { |pid| running?(pid) } }
+    eventually("nothing is left of them") { Dir.empty?(temporary) }
   ensure
     held&.each_value { |clients| clients.each(&:close) }
   end
 
   def test_the_second_signal_ends_all_at_once
-    start
+    start "--control-bind", "unix://#{directory}/control", env: { "TMPDIR" => temporary }
     held = hold_in_each("gate")
     @child.signal("TERM")
     eventually("they refuse connections") { refused? }
     @child.signal("INT")
     assert_equal 1, @child.status, @child.log
     eventually("they have ended") { held.keys.none? { |pid| running?(pid) } }
+    assert_empty Dir.children(temporary)
   ensure
     held&.each_value { |clients| clients.each(&:close) }
   end

@@ -95,7 +95,14 @@ module Kino
         require "tmpdir"
         directory = Dir.mktmpdir("kino", Dir.tmpdir.bytesize > 40 ? "/tmp" : nil)
         settings.settle(:pubsub) { "unix://#{directory}" }
-        directory
+        @meeting = directory
+      end
+
+      # In a process whose master has been killed, when it has stopped: the last one removes the directory.
+      def leave_meeting
+        Dir.rmdir(@meeting) if @meeting
+      rescue SystemCallError
+        nil # others are there
       end
 
       private

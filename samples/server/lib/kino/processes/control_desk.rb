@@ -75,8 +75,11 @@ module Kino
 
       def remove_files
         @sockets.remove_files
-        FileUtils.rm_rf(@directory)
+        remove_directory
       end
+
+      # In a trap, too.
+      def remove_directory = FileUtils.rm_rf(@directory)
 
       # In a process that does not answer operators.
       def close = @sockets.close

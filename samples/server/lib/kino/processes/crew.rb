@@ -122,6 +122,7 @@ module Kino
       # In a trap, too.
       def kill_all
         all.each(&:kill)
+        @desk&.remove_directory
       end
 
       # Asks the process for operators to end, when the others have. Returns whether it has ended.

@@ -27,7 +27,7 @@ module Kino
         @handover = Handover.new(@services)
         @signals = Signals.new(SIGNALS)
         @crew = Crew.new(server) { @signals.forget }
-        @signals.on_force = -> { @crew.kill_all }
+        @signals.on_force = method(:end_at_once)
       end
 
       # Returns when a signal has stopped all processes. Raises Error if they cannot be started.
@@ -47,7 +47,7 @@ module Kino
         @signals.stopping!
         stop
         @signals.restore
-        FileUtils.remove_entry(@meeting, true) if @meeting
+        remove_meeting
         Log.without_thread(false)
       end
 
@@ -55,6 +55,16 @@ module Kino
       def stop_soon = @signals.push(:stop)
 
       private
+
+      # In a trap.
+      def end_at_once
+        @crew.kill_all
+        remove_meeting
+      end
+
+      def remove_meeting
+        FileUtils.remove_entry(@meeting, true) if @meeting
+      end
 
       def started
         @crew.show_complete

@@ -3,6 +3,7 @@
 require_relative "../app/log"
 require_relative "../app/periodic"
 require_relative "../app/signals"
+require_relative "../pubsub"
 require_relative "child"
 require_relative "orders"
 
@@ -38,6 +39,7 @@ module Kino
         nil
       ensure
         @server.shutdown(delay: @delay || 0)
+        PubSub.leave_meeting if @orphaned
       end
 
       # As a TERM does; may be called from any Thread.
@@ -59,6 +61,7 @@ module Kino
 
       # On the Thread of the orders.
       def obey(order)
+        @orphaned = order == Orders::ORPHANED
         @server.cancel_start if %i[stop leave orphaned].include?(order)
         @signals.push(order)
       end
