@@ -41,6 +41,45 @@ class MainRactorTest < ChildTest
     RUBY
   end
 
+  # More of them than there are Threads, so that one which is lost is missed.
+  def test_a_caller_gets_an_answer_whatever_its_block_does
+    assert_equal [*%w[ended ended KeyError copied copied copied Evil Evil SystemExit LocalJumpError copied Timeout::Error] * 3, 42], main(<<~'RUBY', 6)
+      require "timeout"
+      GATE = Thread::Queue.new
+      class Evil < StandardError
+        def message = raise("no")
+        def initialize(*) = @thread = Thread.current
+      end
+      def answer(block)
+        Ractor.new(block) do |called|
+          called.call
+        rescue Exception => e
+          case e.message
+          when /has ended its Thread/ then "ended"
+          when /cannot be copied/ then "copied"
+          when /\AEvil/ then "Evil"
+          else e.class.name
+          end
+        end.value
+      end
+      blocks = [
+        Ractor.shareable_proc { Kino.main { Thread.exit } },
+        Ractor.shareable_proc { Kino.main { Thread.current.kill } },
+        Ractor.shareable_proc { Kino.main { {}.fetch(:a) } },
+        Ractor.shareable_proc { Kino.main { proc {} } },
+        Ractor.shareable_proc { Kino.main { BasicObject.new } },
+        Ractor.shareable_proc { Kino.main { Thread.current } },
+        Ractor.shareable_proc { Kino.main { raise Evil } },
+        Ractor.shareable_proc { Kino.main { raise Evil.new } },
+        Ractor.shareable_proc { Kino.main { exit } },
+        Ractor.shareable_proc { Kino.main { break 5 } },
+        Ractor.shareable_proc { Kino.main { Enumerator.new { |to| to << 1 }.tap(&:next) } },
+        Ractor.shareable_proc { Timeout.timeout(0.01) { Kino.main { GATE.pop } } }
+      ]
+      p (blocks * 3).map { |block| answer(block) } + [Ractor.new { Kino.main { 42 } }.value]
+    RUBY
+  end
+
   # Each of the two waits for the other, so one Thread would never finish.
   def test_blocks_run_at_the_same_time
     assert_equal [1, 2], main(<<~'RUBY')

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "kino/app/error_report"
 require "kino/errors"
 
 module Kino
@@ -15,28 +16,47 @@ module Kino
     def self.start(threads, around = nil)
       open
       work = Thread::Queue.new
-      Thread.new { loop { work << PORT.receive } }.name = "kino main"
-      threads.times { |n| Thread.new { loop { answer(*work.pop, around) } }.name = "kino main #{n}" }
+      threads.times { serve(work, around) }
+      Thread.new { loop { (message = PORT.receive) ? work << message : serve(work, around) } }.name = "kino main"
     end
 
+    # A Thread that runs blocks. One of them may end it, with Thread.exit; the receiving Thread then starts another one.
+    def self.serve(work, around)
+      Thread.new do
+        loop { answer(*work.pop, around) }
+      ensure
+        PORT << nil
+      end.name = "kino main block"
+    end
+
+    # The caller gets an answer whatever the block does.
     def self.answer(block, reply, around)
+      outcome = [false, Error.new("a block of Kino.main has ended its Thread")]
       outcome = begin
         [true, around ? around.call(&block) : block.call]
       rescue Exception => e # the caller's Ractor raises it
         [false, e]
       end
+    ensure
       deliver(reply, *outcome)
     end
 
-    # Sends the result or the error to the caller, unless its Ractor has ended. If that cannot be copied, sends an error that
+    # Sends the result or the error to the caller, unless that has ended or given up. If it cannot be copied, sends an error that
     # says so.
     def self.deliver(reply, success, result)
       reply << [success, result]
     rescue Ractor::ClosedError
       nil
-    rescue StandardError => e
-      copied = "a block of Kino.main returned #{result.class}, which cannot be copied to another Ractor: #{e.message}"
-      reply << [false, Error.new(success ? copied : "#{result.class}: #{result.message}")]
+    rescue StandardError, SystemStackError, NoMemoryError => e
+      refuse(reply, success, result, e)
+    end
+
+    def self.refuse(reply, success, result, error)
+      name = Kernel.instance_method(:class).bind_call(result) # a BasicObject has none
+      copied = "a block of Kino.main returned #{name}, which cannot be copied to another Ractor: #{ErrorReport.message_of(error)}"
+      reply << [false, Error.new(success ? copied : "#{name}: #{ErrorReport.message_of(result)}")]
+    rescue Ractor::ClosedError
+      nil
     end
 
     def self.run(block)
@@ -45,10 +65,11 @@ module Kino
       reply = Ractor::Port.new
       PORT << [block, reply]
       success, result = reply.receive
-      reply.close
       success ? result : raise(result)
+    ensure
+      reply&.close # The caller may have been interrupted, by a Timeout perhaps.
     end
-    private_class_method :answer, :deliver
+    private_class_method :serve, :answer, :deliver, :refuse
   end
 
   # Runs the block in the main Ractor and returns a copy of its result; what it raises is raised here. In the main Ractor, and
