@@ -34,6 +34,7 @@ class ProcessesTest < ServerTest
 
   # Ends whatever a failed test has left.
   def teardown
+    @clients&.each(&:close)
     left = @child && !@child.instance_variable_get(:@status) ? [@child.pid, *pids] : []
     (left | (@others || [])).each do |pid|
       Process.kill("KILL", pid)
@@ -152,6 +153,48 @@ class ProcessesTest < ServerTest
       stop
       File.unlink(File.join(directory, "hooks"))
     end
+  end
+
+  # How many of so many connections opened at once each process has, by pid; they stay open.
+  def connect_at_once(count)
+    opened = Array.new(count) { Client.new(@child.port) }
+    (@clients ||= []).concat(opened)
+    opened.map { |client| client.get("/").body.to_i }.tally
+  end
+
+  # The kernel gives most of them to one process.
+  def test_connections_that_come_at_once_are_shared_equally
+    [2, 4].each do |count|
+      start "--processes", count.to_s
+      shares = connect_at_once(64)
+      assert_equal pids.sort, shares.keys.sort
+      assert_operator shares.values.max, :<=, 1.5 * 64 / count, shares
+      stop
+    end
+  end
+
+  def test_a_process_with_fewer_connections_gets_the_next_ones
+    start
+    connect_at_once(32)
+    first, second = pids
+    Process.kill("KILL", second)
+    @child.await_line(/process \d \(pid \d+\) is ready/)
+    shares = connect_at_once(32)
+    assert_operator shares.fetch((pids - [first]).first), :>, shares.fetch(first, 0)
+    stop
+  end
+
+  # Although it has the fewest.
+  def test_a_process_that_is_stuck_keeps_no_connection_waiting
+    start
+    connect_at_once(32)
+    stuck, other = pids
+    Process.kill("STOP", stuck)
+    clients = Array.new(200) { Client.new(@child.port).send_request("GET", "/") }
+    @clients.concat(clients)
+    assert_equal [other] * 200, clients.map { |client| client.read_response.body.to_i }
+    Process.kill("CONT", stuck)
+    stop
   end
 
   def test_a_crash_takes_only_the_requests_of_its_process

@@ -266,7 +266,7 @@ module Kino
       @certificates = Certificates.new(settings[:tls]) if settings[:tls]
       AccessLog.check(settings)
       create_pid_file unless predecessor || part
-      @id = Native.create(native_config(wanted))
+      @id = Native.create({ **native_config(wanted), share_place: part&.place })
       open_control_plane unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open

@@ -59,6 +59,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
       response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots),
       shedder_(settings.queue_target),
       recycler_({settings.recycles ? settings.max_requests : 0, settings.max_requests_jitter}, settings.slots, settings.units) {
+  http_.share_with_others(settings.share);
   if (settings.run_permits) flush_on_suspend::enable();
   for (worker& each : workers_) each.context.early_hints = settings.early_hints;
   if (settings.control) control_ = std::make_unique<control_plane>(*settings.control, static_cast<control_source&>(*this));

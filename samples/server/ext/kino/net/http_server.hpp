@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "base/connection_shares.hpp"
 #include "base/options.hpp"
 #include "http/exchange.hpp"
 #include "http/forwarded.hpp"
@@ -45,6 +46,8 @@ public:
   /// Beyond max_connections, the oldest connection is closed for a new one, which otherwise waits. For servers with short
   /// requests, and one I/O thread. Before `start`.
   void displace_oldest() noexcept { displaces_oldest_ = true; }
+  /// Other processes accept from the same sockets, and this one takes its share. Before `start`.
+  void share_with_others(connection_share const& own) noexcept { share_ = own; }
   /// What encrypts connections; null without options::tls.
   [[nodiscard]] tls_acceptor* tls() const { return tls_.get(); }
   /// The bound addresses.
@@ -95,6 +98,7 @@ public:
   [[nodiscard]] std::atomic<bool> const& drains() const { return draining_; }
   [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool closing() const { return closing_.load(std::memory_order_relaxed); }
+  [[nodiscard]] connection_share const& share() const { return share_; }
   /// Counts a connection that is about to be accepted; false if there are too many, and the
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
@@ -145,6 +149,7 @@ private:
   std::atomic<bool> closing_{false};
   bool running_ = false;
   bool displaces_oldest_ = false;
+  connection_share share_;
 };
 
 }  // namespace kino::server

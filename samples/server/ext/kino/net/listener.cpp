@@ -181,7 +181,7 @@ void listener::stop(bool alone) noexcept {
   // Clients in the kernel's queue believe that they are connected, and closing the socket would reset them. This thread may be
   // preempted before it closes the socket, for long enough to let many of them in.
   if (alone && waiting_) refuse_new_connections(socket_.native_handle(), !where_.local());
-  if (waiting_ && !failing_) accept();
+  if ((waiting_ || turns_.waits()) && !failing_) accept();
   asio::error_code ignored;
   pause_.clear();
   socket_.close(ignored);
@@ -202,6 +202,7 @@ void listener::wait() noexcept {
 
 void listener::accept() noexcept {
   for (;;) {
+    if (leaves_next()) return pause_.set(clock::now() + accept_turns::turn);
     // What is beyond the limit waits in the kernel's backlog.
     if (!http_.admit()) return http_.make_room();
     sockaddr_storage from{};
@@ -218,6 +219,14 @@ void listener::accept() noexcept {
     if (!stopping_) back_off(error);
     return;
   }
+}
+
+// Whether another process should have the next connection, because it has fewer.
+bool listener::leaves_next() noexcept {
+  connection_share const& share = http_.share();
+  if (!stopping_ && share.ahead()) return turns_.leaves_next(share.connections(), clock::now());
+  turns_.level();
+  return false;
 }
 
 void listener::take_over(int socket, sockaddr_storage const& from) noexcept {
@@ -264,6 +273,7 @@ void listener::back_off(int error) noexcept {
 void listener::go_on() noexcept {
   if (!socket_.is_open()) return;
   static_cast<void>(spare_.refill());
+  if (turns_.waits()) turns_.over(http_.share().connections(), clock::now());
   accept();
 }
 

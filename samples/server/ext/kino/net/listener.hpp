@@ -6,6 +6,7 @@
 
 #include "base/deadline.hpp"
 #include "http/endpoint.hpp"
+#include "net/accept_turns.hpp"
 #include "net/handler_memory.hpp"
 #include "net/socket_calls.hpp"
 
@@ -23,6 +24,9 @@ class io_thread;
 ///
 /// Errors while accepting are logged, and accepting is retried later; they never end the process. If
 /// the process has no descriptor left, clients get 503 through a reserved one.
+///
+/// While another process that accepts from the same socket has fewer connections, it leaves the next one to that process, if
+/// that does not take long: see connection_shares and accept_turns.
 ///
 /// The caller must remove the file of a Unix socket, before and after. The file has its mode and owner before
 /// a client can connect.
@@ -56,6 +60,7 @@ private:
   void fail(char const* doing, int error) const;
   void wait() noexcept;
   void accept() noexcept;
+  [[nodiscard]] bool leaves_next() noexcept;
   void take_over(int socket, sockaddr_storage const& from) noexcept;
   [[nodiscard]] bool turn_all_away() noexcept;
   void back_off(int error) noexcept;
@@ -70,6 +75,7 @@ private:
   spare_descriptor spare_;
   handler_memory wait_memory_;
   bool waiting_ = false;
+  accept_turns turns_;    // of this process and of others that accept from the same socket
   bool failing_ = false;  // an error has been logged and persists
   bool stopping_ = false;
 };

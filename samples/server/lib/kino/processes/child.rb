@@ -35,6 +35,9 @@ module Kino
 
       attr_reader :number, :pid
 
+      # Its place in the Places, if it serves.
+      attr_accessor :place
+
       # When it is to be ready; Infinity once it has been killed.
       attr_reader :start_by
 

@@ -10,6 +10,7 @@ require_relative "control_desk"
 require_relative "member"
 require_relative "part"
 require_relative "phased_restart"
+require_relative "places"
 require_relative "preload"
 require_relative "replacements"
 require_relative "sockets"
@@ -39,6 +40,7 @@ module Kino
         open(launch.take_sockets, launch.predecessor)
         remark = Preload.remark
         Log.line(remark) if remark
+        @places = Places.new(2 * count)
         Preload.settle_memory
         Process.setproctitle("kino master of #{count} processes (#{@server.urls.join(", ")})")
         # That of another program answers until this one is ready.
@@ -173,14 +175,19 @@ module Kino
 
       def fork_member(number)
         @server.run_hook(:before_fork, number)
+        place = @places.take
         child = Child.new(number, all, @settings[:process_start_timeout]) do |ends|
           begin_process("process #{number + 1} of #{count}")
           @desk&.close
-          part = Part.new(number: number, addresses: @sockets.addresses, ends: ends, control_path: @desk&.path(Process.pid))
+          part = Part.new(number: number, place: place, addresses: @sockets.addresses, ends: ends, control_path: @desk&.path(Process.pid))
           @server.serve_as(Member.new(@server, part))
         end
+        child.place = place
         @children << child
         child
+      rescue SystemCallError
+        @places.give_back(place) if place
+        raise
       end
 
       def fork_control
@@ -244,6 +251,7 @@ module Kino
       def ended(child, status)
         @desk.ended if child.number == ControlDesk::NUMBER
         @children.delete(child)
+        @places.give_back(child.place) if child.place
         child.forget
         return if @dismissed || @phases&.ended(child)
 
