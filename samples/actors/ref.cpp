@@ -113,12 +113,12 @@ VALUE wake_on_room(kino::gvl const& held, VALUE, VALUE ref, VALUE sender) {
 VALUE create_queue(kino::gvl const& held, VALUE klass) {
   return queue_object::wrap_shareable(held, klass, std::make_unique<queue_holder>());
 }
-// Gives an actor's first turn to its worker, with what the worker needs to know.
+// Gives an actor's first turn to its worker, with what the worker needs to know. Returns true.
 VALUE start(kino::gvl const& held, VALUE, VALUE ref, VALUE plan) {
   auto const& box = box_of(held, ref);
   box->plan = kept_objects->keep(held, plan);
   box->wake();
-  return Qnil;
+  return Qtrue;
 }
 // The same for a queue of plans whose actors are run by threads of their own.
 VALUE push_plan(kino::gvl const& held, VALUE, VALUE queue, VALUE plan) {

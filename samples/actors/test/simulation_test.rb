@@ -4,6 +4,29 @@ require_relative "support"
 
 # Simulations, and what thousands of them show of messages, monitors and links.
 class SimulationTest < ActorsTest
+  # As Fiber.new, of a system that has no memory for more stacks.
+  NO_STACK = Object.new.tap { |fiber| def fiber.resume(_) = raise(FiberError, "can't allocate fiber stack") }
+
+  def test_an_actor_without_memory_for_its_stack_ends_alone
+    Actors::Simulation.run do
+      me = Actors.current
+      waiting = Actors.spawn { me << Actors.receive }
+      Actors.sleep(1)
+      Fiber.define_singleton_method(:new) { |&_| NO_STACK }
+      lost = Array.new(40) { Actors.spawn_monitor { Actors.receive } }.filter_map do |actor, watch|
+        Actors.receive(timeout: 1) { |message| message in [:DOWN, ^watch, ^actor, Actors::Crash(message: /stack/)] }
+      end
+      Fiber.singleton_class.remove_method(:new)
+      refute_empty lost
+      assert_match(/too many actors wait.*vm.max_map_count/, lost.first[3].message)
+      waiting << :alive
+      assert_equal :alive, Actors.receive
+      assert_equal 1, Actors::Task.async { 1 }.await
+    end
+  ensure
+    Fiber.singleton_class.remove_method(:new) if Fiber.singleton_methods(false).include?(:new)
+  end
+
   def test_seeds_choose_orders
     orders = Array.new(200) do |seed|
       Actors::Simulation.run(seed: seed) do

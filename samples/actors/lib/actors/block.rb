@@ -6,7 +6,10 @@ module Actors
   # The actor of `Actors.spawn`: its one turn is the block.
   class Block
     def self.obeys_parent? = false
-    def self.default_label((block)) = block ? block.source_location.join(":")[/[^\/]*\z/] : Shared.block(nil)
+    def self.default_label((block))
+      path, line = (block || Shared.block(nil)).source_location
+      "#{File.basename(path)}:#{line}"
+    end
 
     # The arguments for an actor in another Ractor.
     def self.shareable_args((block, *args))

@@ -66,6 +66,11 @@ module Actors
       Native.finish(@ref, reason)
     end
 
+    # Ends an actor that cannot run.
+    def fail(error)
+      finish(crash(error))
+    end
+
     # Between two effects on other actors.
     def interleave
       @home.interleave(self)

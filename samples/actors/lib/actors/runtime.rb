@@ -41,10 +41,14 @@ module Actors
       yield ref
       host_threads if main?
       plan = Plan.new(ref, self, behaviour, args.freeze, parent, name && Shared.copy(name, "the name")).freeze
-      # With interrupts deferred: an actor whose Thread is killed before it runs must be finished, too.
-      Thread.handle_interrupt(Object => :never) do
-        start(isolation, plan)
-        started = true
+      if isolation == :shared
+        started = Native.start(ref, plan)
+      else
+        # With interrupts deferred: an actor whose Thread is killed before it runs must be finished, too.
+        Thread.handle_interrupt(Object => :never) do
+          start(isolation, plan)
+          started = true
+        end
       end
       ref
     rescue Exception => e
@@ -98,7 +102,6 @@ module Actors
 
     def start(isolation, plan)
       case isolation
-      when :shared then Native.start(plan.ref, plan)
       when :own then Runtime.silently { Ractor.new(plan) { |own| Parking.run(own) } }
       else main? ? Threads.start(plan) : Native.push_plan(@entries.fetch(:threads), plan)
       end
@@ -116,6 +119,8 @@ module Actors
       return queues unless queues.equal?(own)
 
       own.each { |queue| Runtime.silently { Ractor.new(self, queue) { |runtime, taken| runtime.work(taken) } } }
+      HeapReserve.add
+      queues
     end
 
     # A Thread that starts and kills Threads for other Ractors.

@@ -62,13 +62,24 @@ module Actors
       @timetable.remove(context.alarm) if context.alarm
       context.alarm = nil
       fiber = context.fiber || @fibers.pop || Fiber.new { |first| run_turns(first) }
-      deadline = fiber.resume(context)
+      begin
+        deadline = fiber.resume(context)
+      rescue FiberError => e # an actor's own errors do not come here
+        return without_stack(context, e)
+      end
       @fibers << fiber if !context.fiber && @fibers.size < SPARE_FIBERS
       if context.ended?
         @actors.delete(context.ref.id)
       elsif deadline
         context.alarm = @timetable.add(deadline, context)
       end
+    end
+
+    # The system has no memory for another stack: that ends one actor, not all of this worker.
+    def without_stack(context, error)
+      @actors.delete(context.ref.id)
+      context.fail(FiberError.new("#{error.message}: too many actors wait in the middle of a block or method. A GenServer that is idle " \
+                                  "needs no stack; on Linux, the setting vm.max_map_count limits their number"))
     end
 
     # The life of a fiber.
