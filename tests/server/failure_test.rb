@@ -156,6 +156,6 @@ class FailureTest < ServerTest
       eventually("500 respawns and 4 workers") { server.stats.values_at(:respawns, :alive) == [500, 4] }
     end
     assert_healthy(server)
-    assert_operator server.stats[:worker_status].size, :<=, 4 + Kino::Server::SPARE_SLOTS, "every death took a slot"
+    assert_operator server.stats[:worker_status].size, :<=, 4 + Kino::Topology::SPARE_SLOTS, "every death took a slot"
   end
 end

@@ -84,15 +84,15 @@ class SupervisionTest < ServerTest
   test "a worker for which there is no slot does not block the start" do |mode|
     log = logged do
       # One slot fewer than workers.
-      original = Kino::Server::SPARE_SLOTS
-      Kino::Server.send(:remove_const, :SPARE_SLOTS)
-      Kino::Server.const_set(:SPARE_SLOTS, -1)
+      original = Kino::Topology::SPARE_SLOTS
+      Kino::Topology.send(:remove_const, :SPARE_SLOTS)
+      Kino::Topology.const_set(:SPARE_SLOTS, -1)
       begin
         server = serve(Apps::Basic.new, mode, workers: 3)
         assert_healthy(server, workers: 2)
       ensure
-        Kino::Server.send(:remove_const, :SPARE_SLOTS)
-        Kino::Server.const_set(:SPARE_SLOTS, original)
+        Kino::Topology.send(:remove_const, :SPARE_SLOTS)
+        Kino::Topology.const_set(:SPARE_SLOTS, original)
       end
     end
     assert_match(/could not start \(ThreadError: kino: all 2 worker slots are taken/, log)

@@ -27,7 +27,7 @@ struct crew {
     present[slot] = true;
   }
   void leave(std::size_t slot) {
-    recycler.left(slot);
+    recycler.left({slot, generations[slot]});
     present[slot] = false;
   }
   // A worker asks for a request and gets one, unless it is dismissed.

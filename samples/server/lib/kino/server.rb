@@ -34,7 +34,6 @@ module Kino
   #   server.shutdown    # returns when everything accepted has been answered
   class Server
     EMBEDDED_DEFAULTS = { port: 0 }.freeze
-    SPARE_SLOTS = 2
     # How long workers may take to exit once no request is left, and how long after they have been aborted at the
     # end of shutdown_timeout.
     DEPARTURE_SECONDS = 5
@@ -319,7 +318,7 @@ module Kino
     def native_config(wanted)
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             control: @control&.to_native(mode),
-                            slots: settings[:workers] * settings[:threads] + Topology.recycled_at_once(settings, mode) + SPARE_SLOTS,
+                            slots: Topology.slots(settings, mode),
                             units: Topology.units(settings, mode), recycles: mode == :ractor)
     end
 

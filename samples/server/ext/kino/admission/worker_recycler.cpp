@@ -29,12 +29,13 @@ void worker_recycler::joined(kino::worker_id worker, std::size_t number) noexcep
   places_[worker.index] = {.unit = number, .worker = worker, .present = true, .serves = false};
 }
 
-void worker_recycler::left(std::size_t slot) noexcept {
+void worker_recycler::left(kino::worker_id worker) noexcept {
   if (!enabled()) return;
   std::lock_guard guard(mutex_);
-  if (!places_[slot].present) return;
-  places_[slot].present = false;
-  --unit_of(slot).members;
+  place& former = places_[worker.index];
+  if (!former.present || former.worker != worker) return;
+  former.present = false;
+  --units_[former.unit].members;
   end_plan_if_over();
 }
 
@@ -46,7 +47,7 @@ worker_recycler::advice worker_recycler::take(std::size_t slot) {
   if (of.taken.load(std::memory_order_relaxed) < of.limit.load(std::memory_order_relaxed)) return given;
   if (busy_.exchange(true, std::memory_order_relaxed)) return given;
   std::lock_guard guard(mutex_);
-  if (of.leaving) {  // its successor already serves
+  if (of.leaving || !places_[slot].present) {  // It has a successor already.
     busy_.store(false, std::memory_order_relaxed);
   } else {
     given.due = places_[slot].unit;

@@ -48,8 +48,8 @@ public:
   void expect(std::size_t unit) const;
   /// A worker of this unit has joined. The first one makes it a new unit.
   void joined(kino::worker_id worker, std::size_t unit) noexcept;
-  /// The worker of this slot leaves; the slot is not free yet.
-  void left(std::size_t slot) noexcept;
+  /// This worker leaves or takes no more requests. It may be called twice, and late.
+  void left(kino::worker_id worker) noexcept;
   /// The worker of this slot has begun a request.
   void took(std::size_t slot) noexcept {
     if (enabled()) unit_of(slot).taken.fetch_add(1, std::memory_order_relaxed);  // a count, orders nothing

@@ -66,6 +66,8 @@ void each_setting(config& of, Visitor&& visit) {
   visit("recycles", of.recycles);
   visit("max_requests", of.max_requests, 0);
   visit("max_requests_jitter", of.max_requests_jitter, 0);
+  visit("quarantine_timeout", of.stuck.timeout);
+  visit("quarantine_max", of.stuck.most, 0);
   visit("concurrency", of.concurrency, 0);
   visit("run_permits", of.run_permits);
   visit("early_hints", of.early_hints);

@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "admission/quarantine.hpp"
 #include "base/connection_shares.hpp"
 #include "base/options.hpp"
 #include "control/control_settings.hpp"
@@ -29,6 +30,7 @@ struct config {
   bool recycles = false;
   std::uint64_t max_requests = 0;
   std::uint64_t max_requests_jitter = 0;
+  quarantine::settings stuck;  // how workers are found and what is done with them
   std::uint32_t concurrency = 0;
   bool run_permits = true;
   bool websockets = true;  // native ones

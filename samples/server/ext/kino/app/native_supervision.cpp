@@ -14,6 +14,12 @@ namespace kino::server::native {
 
 namespace {
 
+// [slot, generation]; nil for a worker that had no slot. Raises.
+VALUE array_of(kino::worker_id const& worker) {
+  if (worker.generation == 0) return Qnil;
+  return rb_ary_new_from_args(2, SIZET2NUM(worker.index), ULL2NUM(worker.generation));
+}
+
 // Waits for so many seconds at most; nil: without end.
 VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   std::optional<double> const timeout = seconds_of(held, seconds);
@@ -23,16 +29,16 @@ VALUE next_event(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   if (!next) return Qnil;
   return kino::protect(held, [&next] {
     switch (next->what) {
-      case event::kind::worker_joined:
-        return rb_ary_new_from_args(2, symbol("worker_joined"), LONG2FIX(next->slot));
+      case event::kind::worker_joined: return rb_ary_new_from_args(2, symbol("worker_joined"), array_of(next->worker));
+      case event::kind::worker_stuck: return rb_ary_new_from_args(2, symbol("worker_stuck"), array_of(next->worker));
       case event::kind::worker_exited:
         return rb_ary_new_from_args(
-            4, symbol("worker_exited"), LONG2FIX(next->slot),
+            4, symbol("worker_exited"), array_of(next->worker),
             next->reason.empty() ? Qnil
                                  : rb_utf8_str_new(next->reason.data(),
                                                    static_cast<long>(next->reason.size())),
             next->dismissed ? Qtrue : Qfalse);
-      case event::kind::unit_due: return rb_ary_new_from_args(2, symbol("unit_due"), LONG2FIX(next->slot));
+      case event::kind::unit_due: return rb_ary_new_from_args(2, symbol("unit_due"), SIZET2NUM(next->unit));
       case event::kind::room_asked: return rb_ary_new_from_args(1, symbol("room_asked"));
       default: return rb_ary_new_from_args(1, symbol("nothing"));
     }
@@ -91,6 +97,8 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
     set(all, "websocket_events", ULL2NUM(now.websocket_events));
     set(all, "respawns", ULL2NUM(now.respawns));
     set(all, "recycled", ULL2NUM(now.recycled));
+    set(all, "quarantined", ULL2NUM(now.quarantined));
+    set(all, "quarantines", ULL2NUM(now.quarantines));
     set(all, "alive", ULL2NUM(now.alive));
     if (now.tls) set(all, "tls", tls_hash(*now.tls));
     VALUE const waited = rb_hash_new();
@@ -107,6 +115,7 @@ VALUE stats(gvl const& held, VALUE, VALUE id) {
       set(worker, "served", ULL2NUM(one.served));
       set(worker, "in_flight", UINT2NUM(one.in_flight));
       set(worker, "busy_ms", LL2NUM(one.busy.count()));
+      set(worker, "quarantined", one.quarantined ? Qtrue : Qfalse);
     }
     set(all, "worker_status", workers);
     return all;

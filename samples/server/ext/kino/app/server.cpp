@@ -12,21 +12,9 @@
 #include <stdexcept>
 #include <utility>
 
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
-
 namespace kino::server {
 
 namespace {
-
-// A handler that sleeps or waits with a time limit is woken by the kernel up to 50 microseconds late, so that timers
-// may go off together. A hundredth of a wait of 5 ms is worth more here than a wake-up saved.
-void wake_exactly() {
-#ifdef __linux__
-  ::prctl(PR_SET_TIMERSLACK, 1UL);  // nanoseconds, of the calling thread
-#endif
-}
 
 // The options of the http_server, with what observes it.
 options observed(config const& settings, std::shared_ptr<request_metrics> const& metrics) {
@@ -45,7 +33,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
       metrics_(settings.control ? std::make_shared<request_metrics>(settings.route_metrics) : nullptr),
       websocket_settings_(settings.websocket_limits),
       offers_{settings.websockets, settings.event_streams},
-      events_(2 * settings.slots + 8),
+      events_(3 * settings.slots + 8),
       http_(observed(settings, metrics_), *this),
       waiting_(http_.first_thread(), settings.queue_timeout,
                [this](work& any) { return offer(any); }),
@@ -54,11 +42,13 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
                     .concurrency = settings.concurrency,
                     .permits = settings.run_permits}),
       workers_(settings.slots),
-      current_(settings.control ? settings.slots : 0),
+      current_(settings.control || settings.stuck.timeout != clock::duration::zero() ? settings.slots : 0),
       deadline_(http_.first_thread(), settings.queue_timeout),
       response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots),
       shedder_(settings.queue_target),
-      recycler_({settings.recycles ? settings.max_requests : 0, settings.max_requests_jitter}, settings.slots, settings.units) {
+      recycler_({settings.recycles ? settings.max_requests : 0, settings.max_requests_jitter}, settings.slots, settings.units),
+      quarantine_settings_(settings.stuck),
+      quarantine_(http_.first_thread(), settings.stuck, queue_.slots(), stuck_workers()) {
   http_.share_with_others(settings.share);
   if (settings.run_permits) flush_on_suspend::enable();
   for (worker& each : workers_) each.context.early_hints = settings.early_hints;
@@ -83,6 +73,7 @@ inquiries& server::control_questions() {
 
 void server::start() {
   http_.start();
+  quarantine_.start();
   phase_.store(server_phase::serving, std::memory_order_relaxed);
 }
 
@@ -155,32 +146,6 @@ void server::stop(gvl const& held) {
   stopped_ = true;
 }
 
-std::size_t server::join(gvl const& held, std::size_t unit) {
-  recycler_.expect(unit);
-  queue::worker& joined = queue_.join(held);
-  wake_exactly();
-  joined_.fetch_add(1);
-  workers_[joined.index()].joined = &joined;
-  workers_[joined.index()].dismissed = false;
-  recycler_.joined(joined.id(), unit);
-  current_.joined(joined.index());
-  post({event::kind::worker_joined, static_cast<long>(joined.index()), {}});
-  return joined.index();
-}
-
-void server::leave(gvl const& held, std::size_t slot, std::optional<std::string> reason) {
-  worker& leaving = worker_at(slot);
-  bool const dismissed = leaving.dismissed && !reason;
-  queue::worker& gone = *std::exchange(leaving.joined, nullptr);
-  leaving.context.let_go();
-  response_deadline_.forget(slot);
-  current_.ended(slot);
-  recycler_.left(slot);
-  queue_.leave(held, gone);
-  post({event::kind::worker_exited, static_cast<long>(slot), std::move(reason).value_or(""), dismissed});
-  joined_.fetch_sub(1);
-}
-
 server::worker& server::worker_at(std::size_t slot) {
   if (slot >= workers_.size() || !workers_[slot].joined) {
     throw std::invalid_argument("kino: no worker has joined as slot " + std::to_string(slot));
@@ -215,13 +180,6 @@ bool server::sheds(exchange& next) noexcept {
   if (!shedder_.refuses(now - next.ready_at(), now) || !next.withdraw()) return false;
   shed_.add();
   return true;
-}
-
-// Tells the supervisor of a unit that is due, and dismisses workers that have a successor.
-void server::recycle(std::size_t slot) {
-  worker_recycler::advice const advice = recycler_.take(slot);
-  if (advice.due) post({event::kind::unit_due, static_cast<long>(*advice.due), {}});
-  for (kino::worker_id const former : advice.to_be_dismissed) queue_.dismiss(former);
 }
 
 VALUE server::take(gvl const& held, std::size_t slot) {
@@ -266,11 +224,11 @@ VALUE server::take(gvl const& held, std::size_t slot) {
 }
 
 void server::refused_worker(std::optional<std::string> reason) noexcept {
-  post({event::kind::worker_exited, -1, std::move(reason).value_or(""), false});
+  post({.what = event::kind::worker_exited, .reason = std::move(reason).value_or("")});
 }
 
 void server::ask_for_room() noexcept {
-  if (!room_asked_.exchange(true)) post({event::kind::room_asked, 0, {}});
+  if (!room_asked_.exchange(true)) post({.what = event::kind::room_asked});
 }
 
 void server::post(event&& happened) noexcept {
@@ -323,6 +281,8 @@ server_statistics server::statistics() const {
   all.refused = refused_.total();
   all.respawns = respawns_.load(std::memory_order_relaxed);
   all.recycled = recycled_.load(std::memory_order_relaxed);
+  all.quarantined = quarantine_.size();
+  all.quarantines = quarantine_.total();
   all.alive = alive_.load(std::memory_order_relaxed);
   all.connections = http_.connections();
   all.websockets = websockets_;

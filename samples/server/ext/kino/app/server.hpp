@@ -6,6 +6,7 @@
 
 #include "admission/admission_queue.hpp"
 #include "admission/load_shedder.hpp"
+#include "admission/quarantine.hpp"
 #include "admission/queue_deadline.hpp"
 #include "admission/response_deadline.hpp"
 #include "admission/worker_recycler.hpp"
@@ -36,10 +37,11 @@ namespace kino::server {
 
 /// An event for the supervisor.
 struct event {
-  enum class kind { none, worker_joined, worker_exited, room_asked, unit_due };
+  enum class kind { none, worker_joined, worker_exited, worker_stuck, room_asked, unit_due };
   kind what = kind::none;
-  long slot = 0;           // of a worker; or a unit: see worker_recycler
-  std::string reason;      // of an exit; empty: a normal exit
+  kino::worker_id worker{};  // of the first three; of an exit without a join, no generation
+  std::size_t unit = 0;    // see worker_recycler
+  std::string reason{};    // of an exit; empty: a normal exit
   bool dismissed = false;  // an exit as planned: it had been dismissed
 };
 
@@ -131,7 +133,10 @@ public:
   /// Waits for an event, at most the given seconds (then `none`); nullopt once the server has stopped.
   [[nodiscard]] std::optional<event> next_event(gvl const& held, std::optional<double> seconds);
 
-  [[nodiscard]] server_phase phase() const noexcept override { return phase_.load(std::memory_order_relaxed); }  // see phase_
+  [[nodiscard]] server_phase phase() const noexcept override {
+    server_phase const now = phase_.load(std::memory_order_relaxed);  // see phase_
+    return now == server_phase::serving && quarantine_.exhausted() ? server_phase::stuck : now;
+  }
   [[nodiscard]] server_statistics statistics() const override;
   void add_requests_to(request_totals& sums) const noexcept override { metrics_->add_to(sums); }
   [[nodiscard]] route_table const* routes() const noexcept override { return std::as_const(*metrics_).routes(); }
@@ -150,6 +155,9 @@ private:
   [[nodiscard]] worker& worker_at(std::size_t slot);
   void post(event&& happened) noexcept;
   void recycle(std::size_t slot);
+  [[nodiscard]] quarantine::callbacks stuck_workers();
+  void put_aside(kino::worker_slots::view const& stuck, std::size_t aside) noexcept;
+  void say_stuck(kino::worker_slots::view const& stuck, std::string_view consequence) const;
   void handle(exchange::reply&& reply) noexcept override;
   [[nodiscard]] admission_queue::fate offer(work& any);
   [[nodiscard]] bool sheds(exchange& next) noexcept;
@@ -179,18 +187,20 @@ private:
   upgrade_offers const offers_;
   kino::condition quiet_;
   // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
-  // previous one, each worker joins and leaves once, and at most one unit is due.
+  // previous one, each worker joins, gets stuck and leaves once, and at most one unit is due.
   kino::channel<event> events_;
   std::atomic<bool> room_asked_{false};
   http_server http_;
   admission_queue waiting_;
   queue queue_;
   std::vector<worker> workers_;
-  current_requests current_;  // of no workers without a control plane
+  current_requests current_;  // of no workers if nothing asks for them
   queue_deadline deadline_;
   response_deadline response_deadline_;
   load_shedder shedder_;
   worker_recycler recycler_;
+  quarantine::settings const quarantine_settings_;
+  quarantine quarantine_;
   std::atomic<std::size_t> joined_{0};
   std::atomic<bool> stopped_{false};
   // What the supervisor has published; relaxed: statistics.

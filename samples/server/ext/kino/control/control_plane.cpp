@@ -64,6 +64,7 @@ content readiness_of(server_phase phase) {
   switch (phase) {
     case server_phase::starting: return {503, plain, "starting\n"};
     case server_phase::draining: return {503, plain, "draining\n"};
+    case server_phase::stuck: return {503, plain, "stuck\n"};
     case server_phase::serving: break;
   }
   return {200, plain, "ready\n"};

@@ -17,6 +17,7 @@ namespace kino::server {
 enum class server_phase : std::uint8_t {
   starting,  ///< Its workers are not ready yet.
   serving,
+  stuck,     ///< It accepts connections, but all its workers are stuck: see quarantine.
   draining,  ///< It accepts no more connections and finishes what it has.
 };
 

@@ -43,12 +43,14 @@ void write_workers(kino::metrics_text& to, control_settings const& facts, server
   std::size_t busy = 0;
   std::chrono::milliseconds longest{0};
   for (auto const& slot : now.slots) {
-    busy += slot.in_flight != 0;
+    busy += slot.in_flight != 0 && !slot.quarantined;
     longest = std::max(longest, slot.busy);
   }
   to.gauge("kino_workers_configured", "Workers that the server keeps.", static_cast<double>(facts.workers) * facts.threads);
   to.gauge("kino_workers_alive", "Workers that are there.", static_cast<double>(now.alive));
-  to.gauge("kino_workers_busy", "Workers that have a request.", static_cast<double>(busy));
+  to.gauge("kino_workers_quarantined", "Workers that are stuck and were put aside.", static_cast<double>(now.quarantined));
+  to.counter("kino_worker_quarantines_total", "How often a stuck worker was put aside.", now.quarantines);
+  to.gauge("kino_workers_busy", "Workers that have a request and were not put aside.", static_cast<double>(busy));
   to.gauge("kino_worker_longest_request_seconds", "Age of the oldest request that a worker has; 0 if there is none.",
            std::chrono::duration<double>(longest).count());
   to.counter("kino_worker_respawns_total", "Workers that have died and were replaced.", now.respawns);

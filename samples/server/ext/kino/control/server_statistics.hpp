@@ -30,7 +30,9 @@ struct server_statistics {
   std::uint64_t refused;      ///< invalid requests: 4xx of the parser
   std::uint64_t respawns;     ///< workers that replace one that ended
   std::uint64_t recycled;     ///< workers that were replaced after max_requests
-  std::size_t alive;          ///< workers that the supervisor knows to be there
+  std::size_t alive;          ///< workers that the supervisor knows to be there, without the next ones
+  std::size_t quarantined;    ///< workers that are stuck and were put aside
+  std::uint64_t quarantines;  ///< how often a worker was
   std::size_t connections;
   std::size_t websockets;  // open, or with events that have not been handled
   std::uint64_t websocket_events;

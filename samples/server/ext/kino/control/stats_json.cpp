@@ -20,7 +20,7 @@ void write(json_writer& to, tls_statistics const& tls) {
 
 void write(json_writer& to, kino::worker_slots::view const& slot) {
   to.begin_object().pair("index", slot.index).pair("occupied", slot.occupied).pair("served", slot.served);
-  to.pair("in_flight", slot.in_flight).pair("busy_ms", slot.busy.count()).end_object();
+  to.pair("in_flight", slot.in_flight).pair("busy_ms", slot.busy.count()).pair("quarantined", slot.quarantined).end_object();
 }
 
 }  // namespace
@@ -43,6 +43,7 @@ std::string stats_json(server_statistics const& now, control_settings const& fac
   to.end_array();
   to.pair("mode", facts.mode).pair("workers", facts.workers).pair("threads", facts.threads);
   to.pair("respawns", now.respawns).pair("recycled", now.recycled).pair("alive", now.alive);
+  to.pair("quarantined", now.quarantined).pair("quarantines", now.quarantines);
   to.end_object();
   text += '\n';
   return text;

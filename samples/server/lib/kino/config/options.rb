@@ -71,6 +71,12 @@ module Kino
       Option.new(:max_requests_jitter, :integer, nil, group: :workers, range: 0..1_000_000_000, example: 100,
                  default_text: "a tenth of max_requests",
                  help: "up to so many requests are added to max_requests, at random for each Ractor"),
+      Option.new(:quarantine_timeout, :seconds, nil, group: :workers, range: 0.1..86_400, default_text: "none", example: 120,
+                 help: "time that a worker may have one request, until its handler and the body of its response are done; then it is " \
+                       "stuck: another worker takes its place, and it ends when it returns; longer than the longest stream or download"),
+      Option.new(:quarantine_max, :integer, nil, group: :workers, range: 1..1024, example: 4, default_text: "a quarter of the workers, at least 1",
+                 help: "maximum number of stuck workers that others take the place of at a time; each keeps its thread, its memory and its " \
+                       "connections"),
       Option.new(:concurrency, :integer, nil, group: :workers, range: 1..1024, example: 4,
                  default_text: "usable CPUs (threaded: 1)",
                  help: "maximum number of running handlers; a blocked handler frees its slot"),

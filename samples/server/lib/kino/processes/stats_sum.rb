@@ -5,7 +5,7 @@ module Kino
     # Adds up the /stats of several processes, as parsed JSON. Counts stay when their process ends.
     class StatsSum
       # Numbers of the present moment; other numbers are counts.
-      OF_NOW = %w[queued overflow in_flight connections websockets workers alive].freeze
+      OF_NOW = %w[queued overflow in_flight connections websockets workers alive quarantined].freeze
       # The same in every process.
       SAME = %w[mode threads lanes batch].freeze
 

@@ -79,7 +79,7 @@ module Kino
         daemonize: "let systemd, or `nohup kino &`, run it in the background",
         idle_timeout: "kino runs until it is stopped",
         shutdown_debug: "kino logs no backtraces when it stops",
-        worker_timeout: "`process_timeout`, if `processes` is set; no timeout ends a handler, so give its calls timeouts of their own",
+        worker_timeout: "`process_timeout`, if `processes` is set; `quarantine_timeout` lets another worker take the place of a stuck one; no timeout ends a handler, so give its calls timeouts of their own",
         set_remote_address: "`trusted_proxies` says whose X-Forwarded-For, or PROXY protocol header (`proxy_protocol true`), decides REMOTE_ADDR",
         rack_url_scheme: "X-Forwarded-Proto of `trusted_proxies` decides it",
         supported_http_methods: "every method except CONNECT reaches the app; refuse others there",

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "backoff"
+require_relative "roster"
 require_relative "topology"
 require_relative "../errors"
 require_relative "../app/log"
@@ -9,7 +10,8 @@ module Kino
   # Keeps a worker for every spec: starts workers one by one, each after the one before has joined (several new
   # Ractors that pin their threads at once can hang Ruby), and replaces those that die. When a unit has served its
   # number of requests, it starts a successor, and the unit leaves as soon as that one serves; native code plans one
-  # such replacement after another (worker_recycler.hpp). Runs on a Thread of its own, which waits natively for the server's
+  # such replacement after another (worker_recycler.hpp). When native code has put a worker aside because it is
+  # stuck (quarantine.hpp), it starts another one. Runs on a Thread of its own, which waits natively for the server's
   # events. If an app ends that Thread, another one replaces it.
   class Supervisor
     # Consecutive failures after which a start continues with the existing workers, or fails if there are none.
@@ -31,12 +33,13 @@ module Kino
     end
 
     # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
-    # +units+: how many numbers specs can have. The block is called with the slot of each worker that has ended, and a WorkerDied or nil, on this object's Thread.
+    # +units+: how many numbers specs can have. The block is called with the slot of each worker that has ended, and a
+    # WorkerDied or nil, on this object's Thread.
     def initialize(id, specs, units, room = nil, &exit_hook)
       @id = id
       @exit_hook = exit_hook
       @room = room
-      @specs = specs
+      @roster = Roster.new(specs, units)
       @backoff = Backoff.new(specs.size * 2)
       @lock = Mutex.new
       @changed = ConditionVariable.new
@@ -44,14 +47,10 @@ module Kino
       @news = Thread::Queue.new
       # Includes the one whose worker is starting.
       @vacant = specs.dup
-      @free_numbers = (0...units).to_a - specs.map(&:number)
       # The number of a unit that waits for a free one.
       @due = nil
-      # By slot. A slot is free a moment before its worker's end is reported, so in that moment the next worker
-      # can already be in it.
-      @running_specs = Hash.new { |hash, slot| hash[slot] = [] }
-      @alive = 0
       @joining = nil
+      @join_deadline = nil
       @delay = 0
       @refusals = 0
       @respawns = 0
@@ -90,7 +89,7 @@ module Kino
     def await_departure(seconds)
       deadline = now + seconds
       @lock.synchronize do
-        until (@alive.zero? && @joining.nil?) || @ended
+        until (@roster.empty? && @joining.nil?) || @ended
           left = deadline - now
           return false if left <= 0
 
@@ -102,13 +101,13 @@ module Kino
 
     # Kills the remaining workers if Ruby can; returns whether there were any.
     def interrupt
-      @lock.synchronize { @running_specs.values.flatten }.map(&:interrupt).any?
+      @lock.synchronize { @roster.of_workers }.map(&:interrupt).any?
     end
 
     # Call after the native server has stopped, which ends the event loop.
     def join
       @lock.synchronize { @changed.wait(@lock) until @ended } if @thread
-      @specs.each(&:dismiss)
+      @roster.dismiss
     end
 
     private
@@ -153,7 +152,7 @@ module Kino
     # this Thread can be killed only before or after.
     def next_event
       Thread.handle_interrupt(Object => :never) do
-        patience = @joining && JOIN_SECONDS
+        patience = @joining && [@join_deadline - now, 0].max
         event = Thread.handle_interrupt(Object => :on_blocking) { Native.next_event(@id, patience) }
         handle(*event) if event
         !event.nil?
@@ -164,6 +163,7 @@ module Kino
       case kind
       when :worker_joined then joined(details[0])
       when :worker_exited then exited(details[0], WorkerEnd.unpack(details[1]), details[2])
+      when :worker_stuck then stuck(details[0])
       when :unit_due then recycle(details[0])
       when :room_asked then @room&.asked
       when :nothing then refused("it did not report for #{JOIN_SECONDS} s")
@@ -178,6 +178,7 @@ module Kino
         @delay = 0
         begin
           # First, so a started worker is awaited even if this Thread is killed here.
+          @join_deadline = now + JOIN_SECONDS
           @joining = @vacant.first
           @joining.start
         rescue StandardError => e
@@ -195,7 +196,7 @@ module Kino
         @joining = nil
         @vacant.rotate!
         @changed.broadcast
-        [@alive, @closing]
+        [@roster.size, @closing]
       end
       return if closing
       return departed(spec) if spec&.replaced?
@@ -211,7 +212,7 @@ module Kino
       return @news.push("no worker could be started: #{reason}") if alive.zero?
 
       @booted = true
-      Log.line("serving with #{alive} of #{@specs.size} workers; retrying the others")
+      Log.line("serving with #{alive} of #{@roster.wanted} workers; retrying the others")
       @news.push(:ready)
     end
 
@@ -229,7 +230,7 @@ module Kino
       false
     end
 
-    def joined(slot)
+    def joined(worker)
       @backoff.joined
       @refusals = 0
       all = @lock.synchronize do
@@ -237,11 +238,10 @@ module Kino
         spec = @joining || @vacant.first
         place = @vacant.index(spec)
         @vacant.delete_at(place) if place
-        @running_specs[slot].push(spec)
-        @alive += 1
+        @roster.joined(worker, spec)
         @joining = nil
         @changed.broadcast
-        @alive == @specs.size
+        @roster.size == @roster.wanted
       end
       publish
       return if @booted || !all
@@ -252,62 +252,69 @@ module Kino
 
     # A unit has served its number of requests.
     def recycle(number)
-      closing = @lock.synchronize do
-        @due = number if @free_numbers.empty?
-        @closing
-      end
-      return if closing || @due
+      closing, former, successors = @lock.synchronize { [@closing, *@roster.replace(number)] }
+      return if closing
+      return @due = number unless former
 
-      former = @specs.find { |spec| spec.number == number }
-      successor = former.successor(@free_numbers.shift)
-      Native.replace(@id, number, successor.number, @specs.count(former))
-      @specs.map! { |spec| spec.equal?(former) ? successor : spec }
+      Native.replace(@id, number, successors.first.number, successors.size)
       # One that is just starting leaves later.
       @vacant.reject! { |spec| spec.equal?(former) && !spec.equal?(@joining) }
-      @vacant.concat(@specs.select { |spec| spec.equal?(successor) })
+      @vacant.concat(successors)
     end
 
     # A worker of a unit that has a successor has ended.
     def departed(spec)
-      return if @running_specs.each_value.any? { |specs| specs.include?(spec) } || @joining.equal?(spec)
+      return if @joining.equal?(spec) || !@lock.synchronize { @roster.retire(spec) }
 
-      spec.dismiss
-      @free_numbers.push(spec.number)
       waiting, @due = @due, nil
       recycle(waiting) if waiting
     end
 
-    # The error is nil after a regular end; +planned+: the worker was dismissed.
-    def exited(slot, error, planned)
-      reason = error&.message || "no reason given"
-      return refused(reason) if slot == Worker::NO_SLOT
+    # A worker has been put aside, as the log says.
+    def stuck(worker)
+      spec, closing = @lock.synchronize { [@roster.put_aside(worker), @closing] }
+      return if spec.nil? || closing
 
-      spec = nil
-      closing = @lock.synchronize do
-        spec = @running_specs[slot].shift
-        @alive -= 1
+      publish
+      spec.report_place("worker #{worker.first}")
+      @vacant.push(spec.another) unless spec.replaced?
+    end
+
+    # The error is nil after a regular end; +planned+: the worker was dismissed.
+    def exited(worker, error, planned)
+      reason = error&.message || "no reason given"
+      return refused(reason) unless worker
+
+      spec, aside, closing = @lock.synchronize do
+        left = @roster.left(worker)
         @changed.broadcast
-        @closing
+        [*left, @closing]
       end
+      slot = worker.first
       @exit_hook&.call(slot, error)
       return publish if closing
 
       departed(spec) if spec&.replaced?
-      if planned
-        @recycled += 1
-        return publish
-      end
+      return Log.line("worker #{slot}, which was put aside, has returned and ended") if aside
 
+      if planned && spec.replaced?
+        @recycled += 1
+      else
+        died(slot, spec, reason)
+      end
+      publish
+    end
+
+    def died(slot, spec, reason)
       @delay = [@delay, @backoff.after_death(now)].max
       @respawns += 1
-      publish
-      @vacant.push(spec) if spec && !spec.replaced?
       Log.line("worker #{slot} ended (#{reason}); another one replaces it")
+      @vacant.push(spec) if spec && !spec.replaced?
     end
 
     # For the statistics, which are read without Ruby.
     def publish
-      Native.publish(@id, @alive, @respawns, @recycled)
+      Native.publish(@id, @roster.size, @respawns, @recycled)
     end
 
     def now

@@ -3,6 +3,8 @@
 require_relative "../native"
 require_relative "connection_pools"
 require_relative "worker"
+require_relative "../app/backtrace"
+require_relative "../app/log"
 
 module Kino
   # Creates workers in each topology. A spec says how one worker is made: #start creates a new worker for it and
@@ -14,6 +16,8 @@ module Kino
     MOST_DEFAULT_WORKERS = 128
     # Of each worker in :threaded mode.
     THREADS = 3
+    # A worker may join a moment before the one that it replaces has left its slot.
+    SPARE_SLOTS = 2
 
     # The numbers of workers, Threads and running handlers that +settings+ do not say, for each of so many +processes+. Returns
     # sentences for the log, and nils.
@@ -25,6 +29,7 @@ module Kino
       settings.settle(:workers) { (cpus * WORKERS_PER_CPU).clamp(least, MOST_DEFAULT_WORKERS) }
       settings.settle(:threads) { ractor ? 1 : THREADS }
       settings.settle(:concurrency) { ractor ? [cpus / processes, 1].max : 1 }
+      settings.settle(:quarantine_max) { [settings[:workers] * settings[:threads] / 4, 1].max }
       settings.settle(:max_requests_jitter) { settings[:max_requests] / 10 }
       [remark, *(no_recycling(settings[:max_requests]) unless ractor || settings[:max_requests].zero?)]
     end
@@ -57,15 +62,21 @@ module Kino
     end
     private_class_method :settle_for_pool, :too_many, :no_recycling
 
-    # How many units a server needs: those of its specs, and one that replaces another.
+    # How many units a server needs: those of its specs, one that replaces another, and those that are kept by stuck workers.
     def self.units(settings, mode)
-      (mode == :threaded ? settings[:workers] * settings[:threads] : settings[:workers]) + 1
+      (mode == :threaded ? settings[:workers] * settings[:threads] : settings[:workers]) + 1 + quarantined(settings)
     end
 
-    # The workers that a unit has, if units are recycled; else 0.
-    def self.recycled_at_once(settings, mode)
-      mode == :threaded || settings[:max_requests].zero? ? 0 : settings[:threads]
+    # How many workers there may be at a time.
+    def self.slots(settings, mode)
+      recycled = mode == :threaded || settings[:max_requests].zero? ? 0 : settings[:threads]
+      settings[:workers] * settings[:threads] + recycled + quarantined(settings) + SPARE_SLOTS
     end
+
+    def self.quarantined(settings)
+      settings[:quarantine_timeout] ? settings[:quarantine_max] : 0
+    end
+    private_class_method :quarantined
 
     # All specs of a server, in starting order.
     def self.specs(mode, workers, threads, id, app, hooks = nil)
@@ -108,6 +119,14 @@ module Kino
         @replaced
       end
 
+      # The spec of a worker that takes the place of one that is stuck.
+      def another
+        self
+      end
+
+      # Logs what the thread of +worker+, which is stuck, does. Ruby tells nothing about the Threads of other Ractors.
+      def report_place(worker); end
+
       # Kills a worker that did not leave in time; false if Ruby cannot. It cannot interrupt another Ractor; only
       # the end of the process ends that.
       def interrupt
@@ -125,6 +144,18 @@ module Kino
           Thread.current.report_on_exception = false
           Worker.run(id, app, name, number, hooks)
         end
+      end
+
+      # Both Threads may have to be interrupted.
+      def another
+        dup
+      end
+
+      def report_place(worker)
+        frames = @thread.backtrace or return
+        text = +"kino: #{worker} is at:\n"
+        Backtrace.append(text, frames)
+        Log.write(text)
       end
 
       def interrupt
