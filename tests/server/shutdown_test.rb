@@ -313,13 +313,11 @@ class ShutdownTest < ServerTest
   test "TERM ends a process whose server cannot start any worker" do |mode|
     process = child_program(<<~RUBY)
       require "kino"
-      class Never
-        def initialize(*) = nil
+      class Never < Kino::Topology::Spec
         def name = "the only worker"
         def start = raise(ThreadError, "no more of them")
-        def dismiss = nil
       end
-      Kino::Topology.define_singleton_method(:specs) { |*| [Never.new] }
+      Kino::Topology.define_singleton_method(:specs) { |*| [Never.new(nil, nil, 0, nil)] }
       Kino::Supervisor.send(:remove_const, :START_ATTEMPTS)
       Kino::Supervisor.const_set(:START_ATTEMPTS, 1_000_000)
       module App
