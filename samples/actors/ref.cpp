@@ -113,6 +113,7 @@ VALUE wake_on_room(kino::gvl const& held, VALUE, VALUE ref, VALUE sender) {
 VALUE create_queue(kino::gvl const& held, VALUE klass) {
   return queue_object::wrap_shareable(held, klass, std::make_unique<queue_holder>());
 }
+VALUE is_empty(kino::gvl const& held, VALUE self) { return kino::to_ruby(held, queue_object::get(held, self).queue->empty()); }
 // Gives an actor's first turn to its worker, with what the worker needs to know. Returns true.
 VALUE start(kino::gvl const& held, VALUE, VALUE ref, VALUE plan) {
   auto const& box = box_of(held, ref);
@@ -177,4 +178,5 @@ void define_refs(kino::gvl const& held, VALUE actors, VALUE native) {
   VALUE const queue_class = queue_object::define_class(held, actors, "RunQueue");
   kino::define_function<create_queue>(queue_class, "create");
   kino::define_method<take>(queue_class, "take");
+  kino::define_method<is_empty>(queue_class, "empty?");
 }

@@ -29,6 +29,11 @@ public:
   /// The next actor; null if there is none.
   std::shared_ptr<mailbox> try_take() noexcept;
 
+  [[nodiscard]] bool empty() noexcept {
+    std::lock_guard guard(mutex_);
+    return !first_;
+  }
+
   /// The parker that is notified when the queue is no longer empty.
   [[nodiscard]] kino::parker& arrival() noexcept { return arrival_; }
   [[nodiscard]] kino::fork_mark const& born() const noexcept { return born_; }

@@ -82,6 +82,12 @@ module Actors
     Context.current.pause(seconds)
   end
 
+  # Lets other actors of the same Ractor run, if this one has run for more than a slice of time. For the loops of shared actors that
+  # compute; costs little if it is called often.
+  def pass
+    Context.current.interleave
+  end
+
   # Sends [:DOWN, monitor, actor, reason] to this actor when `ref` ends, exactly once, and at once if it has ended. Returns
   # the monitor, an Integer.
   def monitor(ref)

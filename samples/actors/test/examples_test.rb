@@ -145,6 +145,7 @@ class ExamplesTest < ActorsTest
     assert_equal [%w[host], ["hello 3"]], Chat[3].call(:join, Actors.current).transpose
     Chat[3].call(:say, "guest", "hi")
     assert_equal [:said, 3, "guest", "hi"], receive
+    assert_equal 1, Chat[5].call(:size) # it has handled what was cast before
     member << [:heard, Actors.current]
     assert_equal [:heard, 3], receive
     Actors.exit(member, :kill)

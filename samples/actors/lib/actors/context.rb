@@ -76,6 +76,8 @@ module Actors
       @home.interleave(self)
     end
 
+    def slice_over? = @home.slice_over?
+
     # Waits until the actor is woken, or until `deadline`. It may be woken without a reason.
     def suspend(deadline)
       @home.suspend(self, deadline)

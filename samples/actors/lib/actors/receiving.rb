@@ -6,6 +6,7 @@ module Actors
   # Taking messages from the mailbox.
   class Context
     def receive(timeout, match)
+      interleave
       Native.search_again(@ref) if match
       message = wait(timeout) { match ? find_message(match) : next_message }
       NONE.equal?(message) ? nil : message

@@ -31,6 +31,14 @@ module Actors
       nil # what fails here must not change the reason of the end
     end
 
+    # A shared actor has run for long, and others of its Ractor have waited.
+    def long_turn(context, seconds)
+      return if context.runtime.entries[:crash_reports] == false
+
+      $stderr.puts("actors: #{context.ref.inspect} has run for #{seconds.round(2)} s while other actors of its Ractor waited: start it with " \
+                   "isolation: :own (if it computes) or :thread (if it waits for something else), or call Actors.pass in its loops")
+    end
+
     # `inspect` is the program's code: it may fail, too.
     def text(object)
       object.inspect.then { |text| text.size > LIMIT ? "#{text[0, LIMIT]}..." : text }

@@ -5,7 +5,7 @@
 module Actors
   # Runs a GenServer: takes its messages, and does what the callbacks return.
   class ServerLoop
-    TURN = 100 # messages, before another actor of the worker runs
+    TURN = 100 # messages, after which another actor of the worker runs, as after a slice of time
 
     def self.obeys_parent? = true
     def self.default_label(args) = args.first.name || "GenServer"
@@ -67,6 +67,7 @@ module Actors
           forget_idleness
           act(@server.handle_info(:timeout))
         end
+        break if @context.slice_over?
       end
       Native.wake(@ref)
       nil

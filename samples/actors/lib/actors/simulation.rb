@@ -89,6 +89,8 @@ module Actors
       run_actor(chosen.is_a?(Context) ? chosen : find(chosen))
     end
 
+    def slice_over? = false
+
     # Another actor may run here.
     def interleave(context)
       return if @random.rand(2).zero?

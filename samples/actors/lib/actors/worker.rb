@@ -5,8 +5,14 @@
 module Actors
   # Runs many actors in one thread: those that were woken, in turn. An actor that waits in the middle of its turn keeps the
   # fiber that it runs in; an idle one needs none.
+  #
+  # An actor gives way after a slice of time, when it next takes a message or does something with another actor. Ruby cannot
+  # interrupt one that computes; the worker tells of it afterwards.
   class Worker
     SPARE_FIBERS = 32
+    SLICE = 0.005 # seconds
+    STEPS = 16 # that an actor does between two looks at the clock
+    LONG = 1.0 # seconds without giving way, of which the program is told if others have waited
 
     def initialize(queue, clock)
       @queue = queue
@@ -14,6 +20,9 @@ module Actors
       @actors = {}
       @fibers = []
       @timetable = Timetable.new
+      @began = 0.0 # when the present actor was last resumed
+      @steps = 0
+      @told = [] # labels of actors that have run for long
     end
 
     # Runs actors until the thread is ended.
@@ -37,8 +46,17 @@ module Actors
       end
     end
 
-    # Where a simulation may let another actor run.
-    def interleave(_context); end
+    # Lets other actors run if the slice of this one is over: an actor calls it at each step.
+    def interleave(context)
+      return if ((@steps += 1) % STEPS).nonzero? || !slice_over?
+
+      Native.wake(context.ref)
+      suspend(context, nil)
+    end
+
+    def slice_over?
+      @clock.now - @began > SLICE
+    end
 
     # A Context waits.
     def suspend(context, deadline)
@@ -62,17 +80,28 @@ module Actors
       @timetable.remove(context.alarm) if context.alarm
       context.alarm = nil
       fiber = context.fiber || @fibers.pop || Fiber.new { |first| run_turns(first) }
+      @began = @clock.now
       begin
         deadline = fiber.resume(context)
       rescue FiberError => e # an actor's own errors do not come here
         return without_stack(context, e)
       end
+      tell_of_long_turn(context) if @clock.now - @began > LONG
       @fibers << fiber if !context.fiber && @fibers.size < SPARE_FIBERS
       if context.ended?
         @actors.delete(context.ref.id)
       elsif deadline
         context.alarm = @timetable.add(deadline, context)
       end
+    end
+
+    # Once for all actors of this worker with the same label.
+    def tell_of_long_turn(context)
+      label = context.ref.label
+      return if @queue.empty? || @told.include?(label) || @told.size > 100
+
+      @told << label
+      Report.long_turn(context, @clock.now - @began)
     end
 
     # The system has no memory for another stack: that ends one actor, not all of this worker.
@@ -112,6 +141,7 @@ module Actors
     end
 
     def interleave(_context); end
+    def slice_over? = false
 
     def suspend(context, deadline)
       Native.park(context.ref, deadline && [deadline - context.now, 0].max)
