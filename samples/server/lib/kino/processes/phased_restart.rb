@@ -41,9 +41,9 @@ module Kino
         give_up("cannot be started: #{e.message}")
       end
 
-      # If it has crashed, the new one may not be ready yet.
+      # If it has crashed, the new one may not be ready yet; it then takes the place of a crashed one, like any replacement.
       def old_ended
-        @old = nil
+        @old = @fresh = nil
         proceed
       end
 
