@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "json"
+require "open3"
 require "shellwords"
 
 require_relative "support/server_test"
@@ -279,6 +280,27 @@ class CliTest < ServerTest
     assert_match(/not today/, report["error"]["message"])
     assert_equal 2, kino("--check", "missing.ru").first
     assert_equal [1, "kino: --json needs --check\n"], kino("--json")
+  end
+
+  def test_check_has_exit_status_2_whatever_keeps_the_app_from_being_loaded
+    { "exit 0\n" => /ended the program with status 0/, "abort\n" => /ended the program with status 1/, "throw :x\n" => /uncaught throw/,
+      "def deep = deep\ndeep\n" => /stack level too deep/, "\0\xff\n".b => /raised while it was loaded/, "" => /missing run/ }.each do |text, message|
+      write("config.ru", text)
+      status, output = kino("--check")
+      assert_equal 2, status, text
+      assert_match message, output
+      status, output = kino("--check", "--json")
+      assert_equal [2, nil], [status, JSON.parse(output)["ractors"]], text
+    end
+  end
+
+  def test_what_the_app_writes_is_not_among_the_json
+    write("config.ru", "puts '{'\nsystem('echo', '{')\n#{HELLO}")
+    command = [{ "RUBYLIB" => Child.load_path }, RbConfig.ruby, KINO, "--check", "--json", "--check-path", "/"]
+    output, errors, status = Open3.capture3(*command, chdir: directory)
+    assert_predicate status, :success?, errors
+    assert JSON.parse(output)["ractors"]
+    assert_equal "{\n{\n", errors
   end
 
   def test_the_example_names_the_ractor_that_responded

@@ -18,23 +18,41 @@ module Kino
       end
 
       # The block loads the app. Remarks about other things than the app are shown before the report, not in JSON.
-      def run
-        app, *remarks = yield
-        report = Check.report(app, path: @path)
-        @out.puts(@json ? JSON.pretty_generate(report.to_h) : [*remarks, report.to_s].join("\n"))
-        report.ractors? ? 0 : 1
-      rescue Error => e
-        failure(e)
-        2
+      def run(&load)
+        status, text = @json ? aside { examine(&load) } : examine(&load)
+        (status == 2 && !@json ? @err : @out).puts(text)
+        status
       end
 
       private
 
-      def failure(error)
-        return @err.puts("kino: #{error.message}") unless @json
+      # The exit status, and what is said.
+      def examine
+        app, *remarks = yield
+        report = Check.report(app, path: @path)
+        [report.ractors? ? 0 : 1, @json ? JSON.pretty_generate(report.to_h) : [*remarks, report.to_s].join("\n")]
+      rescue SystemExit => e # An app that ends the program has not been checked.
+        failure(AppLoadError.new("the app ended the program with status #{e.status} while it was loaded"))
+      rescue Error => e
+        failure(e)
+      end
 
-        @out.puts(JSON.pretty_generate("schema" => Report::SCHEMA, "kino" => VERSION, "ruby" => RUBY_VERSION, "ractors" => nil,
-                                       "error" => { "class" => error.class.name, "message" => error.message.scrub("?") }))
+      def failure(error)
+        return [2, "kino: #{error.message}"] unless @json
+
+        [2, JSON.pretty_generate("schema" => Report::SCHEMA, "kino" => VERSION, "ruby" => RUBY_VERSION, "ractors" => nil,
+                                 "error" => { "class" => error.class.name, "message" => error.message.scrub("?") })]
+      end
+
+      # What the app writes to standard output goes to standard error, also from programs that it starts: JSON is alone there.
+      def aside
+        STDOUT.flush
+        saved = STDOUT.dup
+        STDOUT.reopen(STDERR)
+        yield
+      ensure
+        STDOUT.reopen(saved)
+        saved.close
       end
     end
   end
