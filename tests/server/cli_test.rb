@@ -142,6 +142,43 @@ class CliTest < ServerTest
     taken&.close
   end
 
+  def test_an_address_that_cannot_be_used_is_named_once_with_the_reason_and_advice
+    write("config.ru", HELLO)
+    {
+      "192.0.2.1:9" => "cannot listen on 192.0.2.1:9: Cannot assign requested address; no interface of this machine has it",
+      "unix:///no/such/directory/socket" =>
+        "cannot listen on unix:/no/such/directory/socket: No such file or directory; its directory must exist"
+    }.each do |address, sentence|
+      status, output = kino("-b", "127.0.0.1:0", "-b", address, "-m", "threaded", "-w", "1")
+      assert_equal [1, "kino: #{sentence}\n"], [status, output.lines.last], output
+    end
+    _, output = kino("-b", "no.such.host.invalid", "-m", "threaded")
+    assert_match(/^kino: cannot resolve no\.such\.host\.invalid:9292 \([^)]+\)$/, output)
+  end
+
+  # As root, and where net.ipv4.ip_unprivileged_port_start is lower, the system lets everyone use the port.
+  def test_advice_about_a_privileged_port
+    listeners = Kino::Listeners.new([Kino::Address.parse("127.0.0.1:80", 0)]) { raise Errno::EACCES, "kino: cannot listen on 127.0.0.1:80" }
+    error = assert_raises(Kino::BindError) { listeners.open }
+    assert_equal "cannot listen on 127.0.0.1:80: Permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port, " \
+                 "or let systemd open the socket (docs/operations.md)", error.message
+  end
+
+  def test_what_the_log_says_before_an_error_comes_before_it
+    write("config.ru", "run ->(env) { [200, {}, []] }\n")
+    status, output = kino("--pidfile", "no/such/file")
+    assert_equal 1, status
+    assert_match(/\Akino: the app cannot run in Ractors, [^\n]*\nkino: cannot use the pidfile no\/such\/file: [^\n]*\n\z/, output)
+  end
+
+  def test_a_missing_gem_beside_a_gemfile_needs_bundler
+    write("config.ru", "require 'no_such_gem'\n")
+    advice = /^There is a Gemfile in \S+; to use its gems, run `bundle exec kino`\.$/
+    refute_match(advice, kino.last)
+    write("Gemfile", "")
+    assert_match(advice, kino.last)
+  end
+
   def test_flags_override_variables_and_both_override_the_configuration_file
     write("config/kino.rb", "workers 2\nthreads 3\nmode :threaded\nrackup 'other.ru'\nkeep_alive_timeout '5m'\n")
     write("other.ru", HELLO)

@@ -41,6 +41,10 @@ class ConfigMistakesTest < Minitest::Test
       ["--max", "3"] => /--max is ambiguous; it could be --max-connections or /,
       ["--run-permits=no"] => /--run-permits takes no value, not no; write --run-permits or --no-run-permits/,
       ["--port"] => /--port needs a value: --port N$/, ["-C"] => /-C needs a value: -C FILE$/, ["--completion"] => /--completion SHELL$/,
+      # Not an abbreviation of --drain-delay.
+      ["-d"] => /unknown option -d; `kino --help` lists the options$/, ["-d", "5"] => /unknown option -d;/,
+      ["-t", "1:5"] => /--threads.*"1:5".*1 to 64; there is no minimum and maximum: write 5$/,
+      ["stats"] => /no rackup file stats in .*; did you mean `kino ctl stats`\?$/,
       ["--completion", "fish"] => /--completion fish: it takes bash or zsh/,
       ["-w", "0", "--prot", "-m", "fast"] => /3 mistakes.*^unknown option --prot; did you mean --port\?\n^--mode: .*\n^--workers: /m,
       ["-w", "many"] => /--workers.*"many".*integer, 1 to 1024/,
@@ -78,6 +82,12 @@ class ConfigMistakesTest < Minitest::Test
       "port = 3000\n" => "kino.rb:1: `port = ...` sets a local variable, not the option; write `port 3000`\n    1 | port = 3000\n      | ^^^^\n",
       "self.port = 3000\n" => "kino.rb:1: a value is not assigned; write `port VALUE`\n    1 | self.port = 3000\n      |      ^^^^\n",
       "workers 1, 2\n" => "kino.rb:1: workers takes one value, not 1, 2\n    1 | workers 1, 2\n",
+      "log_requests yes\n" => "kino.rb:1: unknown option yes; `kino --help` lists the options\n    1 | log_requests yes\n      |              ^^^\n",
+      "preload_app!\n" => "kino.rb:1: preload_app! is a directive of Puma, not of kino; it is not needed: the app is always loaded before `processes` are " \
+                          "forked\n    1 | preload_app!\n      | ^^^^^^^^^^^^\n",
+      "persistent_timeout 20\n" => "kino.rb:1: persistent_timeout is a directive of Puma, not of kino; its place is taken by `keep_alive_timeout`\n" \
+                                   "    1 | persistent_timeout 20\n      | ^^^^^^^^^^^^^^^^^^\n",
+      "on_booted { }\n" => "kino.rb:1: on_booted is a directive of Puma, not of kino; write `after_boot { ... }` in kino.rb\n    1 | on_booted { }\n      | ^^^^^^^^^\n",
       "workers\n" => "kino.rb:1: workers needs a value, such as `workers 64`\n    1 | workers\n",
       "\nport ENV.fetch('KINO_NO_SUCH_VARIABLE')\n" => "kino.rb:2: key not found: \"KINO_NO_SUCH_VARIABLE\" (KeyError)\n    2 | port ENV.fetch('KINO_NO_SUCH_VARIABLE')\n",
       "stream_body 'upload'\n" => "kino.rb:1: [\"upload\"] is not a valid value for stream_body; it takes one value or several, each a path like /upload or a content type like application/grpc\n    1 | stream_body 'upload'\n"

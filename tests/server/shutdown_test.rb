@@ -115,12 +115,15 @@ class ShutdownTest < ServerTest
     held.await(2)
     streaming.read_head
     assert_equal "first", streaming.read_chunk
-    stopping = Thread.new { server.shutdown(timeout: 0.1) }
-    response = waiting.read_response
-    assert_equal [500, true], [response.status, response.closes?]
-    assert_raises(EOFError, Errno::ECONNRESET) { streaming.read_chunk }
-    held.open
-    refute stopping.value, "two requests were aborted"
+    log = logged do
+      stopping = Thread.new { server.shutdown(timeout: 0.1) }
+      response = waiting.read_response
+      assert_equal [500, true], [response.status, response.closes?]
+      assert_raises(EOFError, Errno::ECONNRESET) { streaming.read_chunk }
+      held.open
+      refute stopping.value, "two requests were aborted"
+    end
+    assert_includes log, "kino: shutdown: not finished within 100 ms and aborted: requests 2, connections 2\n"
   ensure
     [waiting, streaming].compact.each(&:close)
   end
@@ -267,6 +270,23 @@ class ShutdownTest < ServerTest
     assert_equal 0, process.status, process.log
   ensure
     process&.finish
+  end
+
+  test "a stop says what it waits for, if there is something" do |mode|
+    process = child(mode, ["--shutdown-timeout", "50"])
+    Client.open(process.port) do |client|
+      file = arrive(client, "hold")
+      process.signal("TERM")
+      process.await_line(/^kino: stopping: 1 request has up to 50 s to finish; a second signal ends the process at once$/)
+      File.write(file, "")
+      assert_equal 200, client.read_response.status
+    end
+    assert_equal 0, process.status, process.log
+
+    process = child(mode, [])
+    process.signal("TERM")
+    assert_equal 0, process.status
+    refute_includes process.log, "stopping:"
   end
 
   %w[forever spin].each do |action|

@@ -37,6 +37,8 @@ module Kino
       @err.puts("kino: cannot write the output: #{e.message.sub(/ @ .*/, "")}")
       1
     rescue Error => e
+      # After what the log already has.
+      Log.flush if defined?(Log)
       @err.puts("kino: #{e.message.lines.map(&:chomp).join("\n")}")
       1
     end
@@ -124,11 +126,22 @@ module Kino
     def load_app
       set_environment
       require_relative "app/app_file"
+      refuse_verb(settings[:rackup])
       ENV["RAILS_IN_RACTORS"] = "1" if @line.rails # read by kino-rails while the app is loaded
       app = AppFile.load(settings[:rackup])
       return app unless @line.rails && !defined?(::KinoRails)
 
       raise ConfigError, "--rails needs the gem kino-rails: add it to the Gemfile, or require \"kino/rails\" after \"rails\""
+    end
+
+    # "kino stats" looks like "kino ctl stats".
+    def refuse_verb(name)
+      return if File.exist?(name)
+
+      require_relative "control/verbs"
+      return unless ControlVerbs::VERBS.key?(name)
+
+      raise ConfigError, "no rackup file #{name} in #{Dir.pwd}; did you mean `kino ctl #{name}`?"
     end
 
     # The variable is the operator's, so only a flag or another variable overrides it.

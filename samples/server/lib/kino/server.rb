@@ -336,7 +336,7 @@ module Kino
       Native.stop_accepting(@id)
       Native.begin_drain(@id)
       clean = Native.await_idle(@id, timeout)
-      Native.abort(@id) unless clean
+      abort_rest(timeout) unless clean
       @supervisor.closing
       Native.close(@id)
       clean = depart(clean) && clean
@@ -349,6 +349,13 @@ module Kino
       Log.flush if settings[:log_requests]
       @clean = clean ? true : false
       become(:stopped)
+    end
+
+    def abort_rest(timeout)
+      requests, connections = stats.then { |all| [all.values_at(:in_flight, :queued).sum, all[:connections]] }
+      Log.line("shutdown: not finished within #{Options.fetch(:shutdown_timeout).show(timeout)} and aborted: requests #{requests}, " \
+               "connections #{connections}")
+      Native.abort(@id)
     end
 
     def leave_pubsub

@@ -44,6 +44,7 @@ module Kino
       text = +"#{path} raised while it was loaded: #{described(error)}\n"
       append_frames(text, error)
       text << "  caused by #{described(error.cause)}\n" if error.cause
+      text << bundle_advice if error.is_a?(LoadError)
       text.chomp
     end
 
@@ -54,11 +55,18 @@ module Kino
       error.detailed_message(highlight: false)
     end
 
+    # A missing gem is often one of a Gemfile.
+    def self.bundle_advice
+      return "" if defined?(::Bundler) || !File.file?("Gemfile")
+
+      "There is a Gemfile in #{Dir.pwd}; to use its gems, run `bundle exec kino`.\n"
+    end
+
     def self.append_frames(text, error)
       frames = (error.backtrace || []) - caller
       last = frames.rindex { |frame| !Backtrace.library?(frame) }
       Backtrace.append(text, frames[0..last]) if last
     end
-    private_class_method :build, :failure, :described, :append_frames
+    private_class_method :build, :failure, :described, :bundle_advice, :append_frames
   end
 end

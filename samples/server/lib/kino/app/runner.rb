@@ -91,10 +91,22 @@ module Kino
       @replaced = true
     end
 
+    # A stop that takes longer than a moment would look like a hang.
+    def say_what_is_left
+      return unless @server.running?
+
+      left = @server.stats.values_at(:in_flight, :queued).sum
+      return if left.zero?
+
+      Log.line("stopping: #{left} #{left == 1 ? "request has" : "requests have"} up to #{Options.fetch(:shutdown_timeout).show(@server.settings[:shutdown_timeout])} " \
+               "to finish; a second signal ends the process at once")
+    end
+
     def stop
       @handover.cancel
       @services.stopping
       @services.stop
+      say_what_is_left
       # A new process already has the new connections.
       @server.shutdown(delay: @replaced ? 0 : @server.settings[:drain_delay]) if @server.running?
       @handover.end_cancelled

@@ -100,12 +100,30 @@ module Kino
         parser.separator("\nOther:")
         on(parser, CONFIG) { |path| @config = path }
         on(parser, RAILS) { @rails = true }
-        on(parser, FROM) { |path| @from = path }
-        COMMANDS.each { |command| on(parser, command) { |argument| @command, @argument = command.name, argument } }
-        check_path, json = MODIFIERS
+        COMMANDS.each do |command|
+          on(parser, command) { |argument| @command, @argument = command.name, argument }
+          add_modifiers(parser, command.name)
+        end
+        refuse_other_letters(parser)
+        parser.separator("\nThe configuration file can have hooks, too: --init lists them with all options.")
+      end
+    end
+
+    # Beside the command that they belong to.
+    def add_modifiers(parser, command)
+      check_path, json = MODIFIERS
+      case command
+      when :init then on(parser, FROM) { |path| @from = path }
+      when :check
         on(parser, check_path) { |target| @command, @check_path = :check, target }
         on(parser, json) { @json = true }
-        parser.separator("\nThe configuration file can have hooks, too: --init lists them with all options.")
+      end
+    end
+
+    # Otherwise -d would stand for the only long flag that begins with d.
+    def refuse_other_letters(parser)
+      [*"a".."z", *"A".."Z"].each do |letter|
+        parser.top.short[letter] ||= OptionParser::Switch::NoArgument.new { raise OptionParser::InvalidOption, "-#{letter}" }
       end
     end
 

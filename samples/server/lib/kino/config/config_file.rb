@@ -45,7 +45,8 @@ module Kino
       value = option.parse(given, line)
       @values[name] = option.repeatable? && @values.key?(name) ? @values[name].zip([value, line]).map { |both| both.inject(:+) } : [value, line]
     rescue ConfigError => e
-      @mistakes << e.message
+      # What a call of an unknown name returns is no further mistake.
+      @mistakes << e.message unless arguments.include?(nil) && mistaken?(line)
     end
 
     # Adds a hook: a block, or an object with #call.
@@ -63,14 +64,26 @@ module Kino
       option = name.to_s.delete_suffix("=").to_sym
       if option != name && Options.names.include?(option)
         @mistakes << "#{line}: a value is not assigned; write `#{option} VALUE`#{line.excerpt(option)}"
+      elsif (sentence = of_puma(name))
+        @mistakes << "#{line}: #{name} is a directive of Puma, not of kino; #{sentence}#{line.excerpt(name)}"
       else
         Options.fetch(name, line)
       end
+      nil
     rescue ConfigError => e
       @mistakes << e.message
+      nil
     end
 
     private
+
+    # What becomes of a directive of Puma's configuration files, or nil.
+    def of_puma(name)
+      require_relative "../puma_config/directives"
+      PumaConfig::Directives.sentence(name)
+    end
+
+    def mistaken?(line) = @mistakes.any? { |message| message.start_with?("#{line}:") }
 
     def read
       raise ConfigError, "#{path} is a directory, not a configuration file" if File.directory?(path)
@@ -106,7 +119,7 @@ module Kino
     def raised(error)
       frames = (error.backtrace_locations || []).select { |one| [one.absolute_path, one.path].include?(@full_path) }
       line = frames.first && line(frames.first.lineno)
-      unless line && @mistakes.any? { |message| message.start_with?("#{line}:") }
+      unless line && mistaken?(line)
         @mistakes << "#{line || path}: #{error.message.scrub("?").lines.first&.chomp} (#{error.class})#{line&.excerpt}"
       end
       last = frames.last&.lineno

@@ -34,8 +34,9 @@ module Kino
       def show(value)
         unit, size = STEPS.find { |_, seconds| value >= seconds && (value % seconds).zero? }
         return "#{(value / size).to_i} #{unit}" if unit
+        return "0 s" if value.zero?
 
-        value.zero? || value >= 1 ? "#{value} s" : "#{short(value * 1000)} ms"
+        value >= 1 ? "#{value} s" : "#{short(value * 1000)} ms"
       end
 
       def literal(value) = (value == value.to_i ? value.to_i : value).inspect
@@ -64,7 +65,7 @@ module Kino
 
       def accepted = "a size in bytes or like 64k, 50m, 1g, from #{range_text}"
 
-      def show(value) = in_unit(value) || (value.zero? ? "0" : "#{value} bytes")
+      def show(value) = in_unit(value) || (value.zero? ? "0" : "#{value} byte#{"s" unless value == 1}")
 
       def literal(value) = (in_unit(value) || value).inspect
 

@@ -25,6 +25,12 @@ module Kino
         when String then Integer(given, 10, exception: false)
         end
       end
+
+      # Puma's form of threads.
+      def suggestion(given)
+        most = given[/\A\d+[:,] ?(\d+)\z/, 1] if String === given && given.valid_encoding?
+        most ? "; there is no minimum and maximum: write #{most}" : ""
+      end
     end
 
     # One of some names.
@@ -92,7 +98,7 @@ module Kino
 
       def convert(given)
         text = given.to_path if defined?(Pathname) && Pathname === given
-        text = given if String === given
+        text = given if String === given && given.valid_encoding?
         text unless text.nil? || text.empty? || text.include?("\0")
       end
     end

@@ -7,6 +7,9 @@ require_relative "../native"
 module Kino
   # The addresses a server listens on, and the files of its Unix sockets.
   class Listeners
+    # Linux: net.ipv4.ip_unprivileged_port_start can lower it.
+    UNPRIVILEGED_PORT = 1024
+
     # The block binds +wanted+ and returns what it has bound; +option+ is the one to choose another address with.
     def initialize(wanted, option: "--port", &bind)
       @wanted = wanted
@@ -52,7 +55,7 @@ module Kino
 
     def explain(error)
       places = @wanted.map(&:url).join(", ")
-      return "cannot listen on #{places}: #{error.message}" unless error.is_a?(Errno::EADDRINUSE)
+      return native_sentence(error, places) unless error.is_a?(Errno::EADDRINUSE)
 
       require_relative "port_owner"
       taken = @wanted.lazy.filter_map { |address| (owner = PortOwner.describe(address)) && [address, owner] }.first
@@ -61,6 +64,29 @@ module Kino
 
       "cannot listen on #{places}: the address is in use (by a process of another user, perhaps); " \
         "choose another with #{@option}"
+    end
+
+    # The native code names the one of several addresses, as in "Permission denied - kino: cannot listen on 127.0.0.1:80".
+    def native_sentence(error, places)
+      reason, sentence = error.message.split(" - kino: ", 2)
+      return "cannot listen on #{places}: #{error.message}" unless sentence
+      return sentence if sentence.start_with?("cannot resolve")
+
+      "#{sentence}: #{reason}#{advice(error, sentence)}"
+    end
+
+    def advice(error, sentence)
+      port = sentence[/:(\d+)\z/, 1]
+      case error
+      when Errno::EADDRNOTAVAIL then "; no interface of this machine has it" if port
+      when Errno::ENOENT then "; its directory must exist" unless port
+      when Errno::EACCES
+        return "; its directory must be writable" unless port
+        return unless port.to_i < UNPRIVILEGED_PORT
+
+        "; ports below #{UNPRIVILEGED_PORT} need root or CAP_NET_BIND_SERVICE: choose another with #{@option}, or let systemd open the " \
+          "socket (docs/operations.md)"
+      end
     end
   end
 end

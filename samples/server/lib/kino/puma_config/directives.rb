@@ -97,7 +97,7 @@ module Kino
       # Calls that are not Puma's, and the sentence about them.
       OTHER = {
         at_exit: "it can stay as it is in config.ru",
-        trap: "kino handles INT, TERM, QUIT, HUP and USR1 itself; other signals can be trapped in config.ru",
+        trap: "kino handles INT, TERM, QUIT, HUP, USR1 and USR2 itself; other signals can be trapped in config.ru",
         require: "it could not be loaded here, so what depends on it is unknown",
         **%i[exit exit! abort exec fork spawn system sleep ` gets daemon].to_h { |name| [name, "it was not executed; kino.rb may do it, before the app is loaded"] }
       }.freeze
@@ -105,6 +105,14 @@ module Kino
       ALL = [TRANSLATED, NOT_NEEDED, INSTEAD].flat_map(&:keys).freeze
 
       def self.names = ALL
+
+      # What becomes of the directive +name+, or nil if Puma has none.
+      def self.sentence(name)
+        return "its place is taken by #{TRANSLATED[name]}" if TRANSLATED.key?(name)
+        return "it is not needed: #{NOT_NEEDED[name]}" if NOT_NEEDED.key?(name)
+
+        INSTEAD[name]
+      end
     end
   end
 end
