@@ -174,7 +174,7 @@ class ProxiesTest < ServerTest
 
   def test_no_request_fails_behind_haproxy_with_the_proxy_protocol_when_a_server_stops
     need("haproxy")
-    start_servers_behind(*DRAIN, "--proxy-protocol")
+    start_servers_behind(*DRAIN, "--proxy-protocol") # as ?proxy_protocol=true behind each address
     start_haproxy("haproxy_tcp.cfg", 8443)
     stop_servers_under_load(@ports[8443], *DRAIN, "--proxy-protocol")
   end

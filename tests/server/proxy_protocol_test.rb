@@ -80,9 +80,63 @@ class ProxyProtocolTest < ServerTest
     end
   end
 
+  test "an address says for itself whether its connections begin with a header" do |mode|
+    paths = Array.new(2) { |number| File.join(directory, number.to_s) }
+    binds = ["127.0.0.1?proxy_protocol=true", "127.0.0.1", "unix://#{paths[0]}?mode=0660&proxy_protocol=true", "unix://#{paths[1]}"]
+    server = serve(Apps::Basic.new, mode, bind: binds, trusted_proxies: "loopback")
+    marked, plain = server.addresses.filter_map(&:port)
+    assert_equal [0o660, "unix://#{paths[0]}"], [File.stat(paths[0]).mode & 0o777, server.urls[2]]
+    [marked, paths[0]].each do |place|
+      Client.open(place) { |client| assert_equal "192.0.2.1", client_seen(client.tap { client.send_raw(HEADER) }).first }
+      Client.open(place) { |client| assert_equal 400, client.get("/").status }
+    end
+    [plain, paths[1]].each do |place|
+      Client.open(place) { |client| assert_equal 200, client.get("/").status }
+      log = logged { Client.open(place) { |client| assert_equal 400, client.send_raw("#{HEADER}GET / HTTP/1.1\r\nHost: x\r\n\r\n").read_response.status } }
+      assert_includes log, "or the address has no proxy_protocol"
+    end
+  end
+
+  test "the option proxy_protocol is for the addresses that do not say" do |mode|
+    server = serve(Apps::Basic.new, mode, bind: ["127.0.0.1", "127.0.0.1:0?proxy_protocol=false"], proxy_protocol: true, trusted_proxies: "loopback")
+    marked, plain = server.addresses.map(&:port)
+    Client.open(marked) { |client| assert_equal 400, client.get("/").status }
+    Client.open(plain) { |client| assert_equal 200, client.get("/").status }
+  end
+
+  # The processes share the sockets that their master opens, and localhost is two addresses.
+  def test_an_address_says_so_with_several_processes_too
+    app = File.join(directory, "config.ru")
+    File.write(app, "run ->(env) { [200, {}, [env['REMOTE_ADDR']]] }")
+    child = Child.kino("-m", "threaded", "-w", "1", "--processes", "2", "-b", "localhost?proxy_protocol=true", "--trusted-proxies", "loopback", app)
+    Client.open(child.port) do |client|
+      client.send_raw(HEADER)
+      assert_equal "192.0.2.1", client.get("/").body
+    end
+    Client.open(child.port) { |client| assert_equal 400, client.get("/").status }
+    child.signal("TERM")
+    assert_equal 0, child.status, child.log
+  ensure
+    child&.finish
+  end
+
   test "proxy_protocol needs trusted_proxies" do |mode|
-    error = assert_raises(ArgumentError) { serve(Apps::Basic.new, mode, proxy_protocol: true) }
-    assert_match(/trusted_proxies must say/, error.message)
+    [{ proxy_protocol: true }, { bind: ["127.0.0.1", "127.0.0.1?proxy_protocol=true"] }].each do |options|
+      error = assert_raises(Kino::ConfigError) { serve(Apps::Basic.new, mode, **options) }
+      assert_match(%r{\Aproxy_protocol of http://127\.0\.0\.1:0: trusted_proxies must say}, error.message)
+    end
+  end
+
+  def test_what_an_address_cannot_say_is_refused
+    ["127.0.0.1?", "127.0.0.1?mode=0660", "127.0.0.1?proxy_protocol", "127.0.0.1?proxy_protocol=1", "unix://@name?mode=0660", "?proxy_protocol=true",
+     "127.0.0.1?proxy_protocol=true&proxy_protocol=true", "unix:///tmp/x?proxy_protocol=true?", "[::1]?a=b"].each do |text|
+      error = assert_raises(Kino::ConfigError, text) { Kino::Settings.new({ bind: text }) }
+      assert_match(/cannot listen on /, error.message)
+    end
+    error = assert_raises(Kino::ConfigError) { Kino::ControlPlane.address("127.0.0.1?proxy_protocol=true") }
+    assert_match(/the control plane does not speak the PROXY protocol/, error.message)
+    assert_equal ["::1", 80, true], Kino::Address.parse("::1?proxy_protocol=true", 80).then { |address| [address.host, address.port, address.proxy_protocol] }
+    assert_equal "@name", Kino::Address.parse("unix://@name?proxy_protocol=true", 80).path
   end
 
   def test_networks_are_checked

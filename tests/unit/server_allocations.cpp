@@ -124,7 +124,7 @@ TEST_CASE("whichever allocation fails, no request from a proxy is lost") {
   INFO(log);
   server::options settings = patient_settings();
   settings.trusted_proxies = {"127.0.0.1", "192.0.2.0/24"};
-  settings.proxy_protocol = true;
+  settings.binds.front().proxy_protocol = true;
   std::string const head = "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.name.that.is.long.enough\r\n"
                            "X-Forwarded-For: 2001:db8:1111:2222:3333:4444:5555:6666, 192.0.2.7\r\n\r\n";
   std::string const proxied = "PROXY TCP4 192.0.2.1 198.51.100.2 56789 443\r\n" + head;

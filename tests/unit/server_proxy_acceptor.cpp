@@ -24,7 +24,7 @@ constexpr std::string_view request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 server::options proxied_settings(std::vector<std::string> trusted = {"127.0.0.0/8"}) {
   server::options chosen = patient_settings();
-  chosen.proxy_protocol = true;
+  chosen.binds.front().proxy_protocol = true;
   chosen.trusted_proxies = std::move(trusted);
   return chosen;
 }
@@ -101,7 +101,7 @@ TEST_CASE("a client that is not trusted is served without a header, and gets 400
     CHECK(forging.read_response().status == 400);
   }
   std::string const lines = log.text();
-  std::string const reason = "400, the client sends the PROXY protocol and is not in trusted_proxies, or proxy_protocol is off";
+  std::string const reason = "400, the client sends the PROXY protocol and is not in trusted_proxies, or the address has no proxy_protocol";
   CHECK(lines.find(reason) != std::string::npos);
   CHECK(lines.find(reason) != lines.rfind(reason));
 }

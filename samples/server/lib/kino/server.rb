@@ -240,10 +240,12 @@ module Kino
     # A server without an address of its own listens on those that its process has inherited.
     # @api private
     def addresses_to_bind(inherited = nil)
-      tls = !settings[:tls].nil?
-      return inherited.claim_all(tls: tls) if inherited && %i[bind port].all? { |name| settings.source(name) == :default }
+      if inherited && %i[bind port].all? { |name| settings.source(name) == :default }
+        all = inherited.claim_all(tls: !settings[:tls].nil?, proxy_protocol: settings[:proxy_protocol])
+        return Address.believable(all, settings)
+      end
 
-      wanted = Address.all(settings[:bind], settings[:port], tls: tls).flat_map(&:to_bind)
+      wanted = Address.of(settings).flat_map(&:to_bind)
       inherited ? inherited.claim(wanted) : wanted
     end
 

@@ -49,7 +49,6 @@ void each_setting(config& of, Visitor&& visit) {
   visit("stream_body", of.http.stream_body);
   visit("trusted_proxies", of.http.trusted_proxies);
   visit("forwarded_headers", of.http.forwarded);
-  visit("proxy_protocol", of.http.proxy_protocol);
   visit("http2", of.http.http2);
   visit("max_concurrent_streams", each.max_concurrent_streams, 1);
   visit("tls", of.http.tls);
@@ -197,9 +196,6 @@ config read_config(gvl const& held, VALUE hash) {
   made.http.http2 &= built(from, "http2", http_server::has_http2(), "nghttp2 (Debian: libnghttp2-dev)");
   made.websockets &= built(from, "websockets", websocket_reader::available(), "wslay (Debian: libwslay-dev)");
   made.websocket_limits.compression &= built(from, "websocket_compression", has_compression(), "zlib (Debian: zlib1g-dev)");
-  if (made.http.proxy_protocol && made.http.trusted_proxies.empty()) {
-    throw std::invalid_argument("kino: proxy_protocol true: trusted_proxies must say from which addresses its header is accepted");
-  }
   // More streams than that would only fill the queue.
   std::uint32_t& streams = made.http.connection.max_concurrent_streams;
   streams = static_cast<std::uint32_t>(std::min<std::size_t>(streams, made.queue_depth));

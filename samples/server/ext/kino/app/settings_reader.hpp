@@ -146,6 +146,7 @@ private:
     one.read("port", made.port, 0, 65535);
     one.read("path", made.path);
     one.read("tls", made.tls);
+    one.read("proxy_protocol", made.proxy_protocol);
     one.read("mode", made.mode);
     one.read("user", made.user);
     one.read("group", made.group);

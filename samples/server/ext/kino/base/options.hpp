@@ -45,6 +45,8 @@ struct bind_address {
   std::optional<unsigned> group = std::nullopt;
   /// Whether its connections are encrypted; then options::tls is set.
   bool tls = false;
+  /// Whether connections of options::trusted_proxies begin with a header of the PROXY protocol, in front of TLS, too.
+  bool proxy_protocol = false;
   /// A descriptor of a socket that listens there already, which the listener duplicates; none: it opens one.
   std::optional<int> socket = std::nullopt;
 
@@ -164,8 +166,6 @@ struct options {
   std::vector<std::string> trusted_proxies;
   /// Those of their header fields that are believed.
   forwarded_headers forwarded = forwarded_headers::x_forwarded;
-  /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
-  bool proxy_protocol = false;
   /// Whether clients may speak HTTP/2; see http2_maker.
   bool http2 = true;
   /// Certificates for the addresses that speak TLS.

@@ -22,6 +22,8 @@ struct endpoint {
   std::string port;
   /// Of the server's side: whether the connection is encrypted.
   bool secure = false;
+  /// Of the server's side: whether connections of trusted proxies begin with a header of the PROXY protocol.
+  bool proxy_protocol = false;
   /// Of the client's side: whether it is a proxy whose word about its own clients counts; see options::trusted_proxies.
   bool trusted = false;
   /// Of the client's side: what is known of it once the first request has been read; null if clients are not asked.

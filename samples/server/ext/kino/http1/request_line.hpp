@@ -14,7 +14,7 @@ namespace kino::server {
 
 /// Why a header of the PROXY protocol is no request.
 inline constexpr rejection unexpected_proxy_header{
-    400, "the client sends the PROXY protocol and is not in trusted_proxies, or proxy_protocol is off"};
+    400, "the client sends the PROXY protocol and is not in trusted_proxies, or the address has no proxy_protocol"};
 
 /// A request_line is a method, a target and a version, as views into the line. Any token is a method, known or not.
 struct request_line {

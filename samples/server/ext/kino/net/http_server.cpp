@@ -41,7 +41,7 @@ http_server::http_server(options const& settings, request_handler& handler, prot
     tls_ = std::make_unique<tls_acceptor>(first_thread().deadlines(), *settings.tls, settings.handshake_timeout,
                                           protocols(static_cast<bool>(http2_)));
   }
-  if (settings.proxy_protocol) {
+  if (std::any_of(settings.binds.begin(), settings.binds.end(), [](bind_address const& one) { return one.proxy_protocol; })) {
     proxies_ = std::make_unique<proxy_acceptor>(*this, first_thread(), settings.connection.header_timeout);
     proxies_notice_.emplace(first_thread().notices(), [this] { follow_proxies(); });
   }
@@ -144,7 +144,7 @@ void http_server::connected(std::unique_ptr<transport> client, endpoint peer, en
 void http_server::accepted(int socket, endpoint peer, endpoint const& local) {
   std::unique_ptr<transport> client = plain_transport::own(socket);
   peer.trusted = trusts(peer);
-  if (proxies_ && peer.trusted) return proxies_->accept(std::move(client), std::move(peer), local);
+  if (local.proxy_protocol && peer.trusted) return proxies_->accept(std::move(client), std::move(peer), local);
   accepted(std::move(client), std::move(peer), local);
 }
 

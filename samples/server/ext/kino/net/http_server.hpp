@@ -110,7 +110,7 @@ public:
   /// admission is still the caller's.
   void connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local,
                  std::unique_ptr<readiness> events = nullptr);
-  /// Takes over an accepted socket likewise: waits for its PROXY protocol header if it must have one, encrypts it if `local` is
+  /// Takes over an accepted socket likewise: waits for its PROXY protocol header if `local` demands one, encrypts it if `local` is
   /// secure. The thread that accepts.
   void accepted(int socket, endpoint peer, endpoint const& local);
   /// Likewise, without such a header.
@@ -134,7 +134,7 @@ private:
   protocol::maker const http2_;
   std::vector<std::unique_ptr<io_thread>> threads_;
   std::unique_ptr<tls_acceptor> tls_;
-  std::unique_ptr<proxy_acceptor> proxies_;  // null without options::proxy_protocol
+  std::unique_ptr<proxy_acceptor> proxies_;  // null if no address has proxy_protocol
   std::vector<std::unique_ptr<listener>> listeners_;
   std::optional<notice> listeners_notice_;  // to start, resume or stop
   std::optional<notice> proxies_notice_;    // to drain or close

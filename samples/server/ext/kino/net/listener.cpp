@@ -121,6 +121,7 @@ void listener::bind_tcp() {
 void listener::find_address() {
   if (where_.local()) {
     local_ = {"localhost", "80"};
+    local_.proxy_protocol = where_.proxy_protocol;
     return;
   }
   int const socket = socket_.native_handle();
@@ -135,6 +136,7 @@ void listener::find_address() {
   if (bound.ss_family != AF_INET && bound.ss_family != AF_INET6) fail("use the socket for", EAFNOSUPPORT);
   local_ = text_of(bound);
   local_.secure = where_.tls;
+  local_.proxy_protocol = where_.proxy_protocol;
   where_.port = static_cast<std::uint16_t>(std::stoi(local_.port));
 }
 

@@ -27,7 +27,7 @@ module Kino
       Option.new(:bind, :addresses, "127.0.0.1", group: :listening, flag: "-b", native: false,
                  help: "address to listen on: host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660&user=NAME&group=NAME " \
                        "or unix://@name; with https:// or http:// in front, it speaks TLS or not, without them it does if tls is set; " \
-                       "may be repeated"),
+                       "?proxy_protocol=true or false behind it replaces the option of that name; may be repeated"),
       Option.new(:port, :integer, 9292, group: :listening, range: 0..65_535, flag: "-p", native: false,
                  help: "port for addresses without one; 0 lets the system choose (the default when embedded)"),
       Option.new(:reuse_port, :boolean, false, group: :listening,
@@ -39,9 +39,9 @@ module Kino
       Option.new(:forwarded_headers, :choice, :x_forwarded, group: :listening, range: %i[x_forwarded forwarded none],
                  help: "header fields of trusted_proxies that name the client: x_forwarded, the fields X-Forwarded-For, Proto, Host and Port; or " \
                        "forwarded, that of RFC 7239; others cannot send them then; without trusted_proxies, they reach the app and change nothing"),
-      Option.new(:proxy_protocol, :boolean, false, group: :listening,
+      Option.new(:proxy_protocol, :boolean, false, group: :listening, native: false,
                  help: "connections of trusted_proxies begin with a header of the PROXY protocol, version 1 or 2, also in front of TLS; " \
-                       "others have none"),
+                       "others have none; for the addresses of bind that do not say (?proxy_protocol=true or false)"),
       Option.new(:tls, TLSType.new, nil, group: :tls, default_text: "none", example: { cert: "server.pem", key: "server.key" },
                  help: "certificate (with those of its authorities) and private key, as files or PEM text; key may be left out if " \
                        "cert has both; ca=FILE and verify=peer or verify=force_peer ask clients for a certificate; may be " \

@@ -10,7 +10,7 @@ module Kino
   module SettingsReport
     # Mistakes that show only when all options are known. Raises ConfigError.
     def self.check(settings)
-      Address.all(settings[:bind], settings[:port], tls: !settings[:tls].nil?)
+      Address.of(settings)
       ControlPlane.for(settings)
       AppFile.check(settings[:rackup])
     end

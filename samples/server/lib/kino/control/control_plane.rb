@@ -41,6 +41,8 @@ module Kino
       address = Address.parse(text, DEFAULT_PORT)
       raise ConfigError, "control_bind #{text}: the control plane does not speak TLS; write it without https://" if address.tls
 
+      raise ConfigError, "control_bind #{text}: the control plane does not speak the PROXY protocol" if address.proxy_protocol
+
       address.file? && address.mode.nil? ? Address.new(path: address.path, mode: SOCKET_MODE, user: address.user, group: address.group) : address
     end
 

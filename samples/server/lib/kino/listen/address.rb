@@ -12,14 +12,27 @@ module Kino
     # those of this process.
     attr_reader :mode, :user, :group
 
-    # Whether its connections are encrypted.
-    attr_reader :tls
+    # Whether its connections are encrypted; whether those of trusted proxies begin with a header of the PROXY protocol.
+    attr_reader :tls, :proxy_protocol
 
     SCHEMES = { "http" => false, "tcp" => false, "https" => true, "ssl" => true }.freeze
 
-    # The addresses of +texts+; +tls+: whether there are certificates. Raises ConfigError.
-    def self.all(texts, port, tls:)
-      all = texts.map { |text| parse(text, port, tls: tls) }
+    # Those that the settings of a server ask for. Raises ConfigError.
+    def self.of(settings)
+      believable(all(settings[:bind], settings[:port], tls: !settings[:tls].nil?, proxy_protocol: settings[:proxy_protocol]), settings)
+    end
+
+    # +addresses+, if trusted_proxies says who may send the PROXY protocol to them. Raises ConfigError.
+    def self.believable(addresses, settings)
+      marked = addresses.find(&:proxy_protocol) unless settings[:trusted_proxies]
+      return addresses unless marked
+
+      raise ConfigError, "proxy_protocol of #{marked.url}: trusted_proxies must say from which addresses its header is accepted"
+    end
+
+    # The addresses of +texts+; +tls+: whether there are certificates; +proxy_protocol+ applies to those that do not say. Raises ConfigError.
+    def self.all(texts, port, tls:, proxy_protocol: false)
+      all = texts.map { |text| parse(text, port, tls: tls, proxy_protocol: proxy_protocol) }
       encrypted = all.find(&:tls)
       raise ConfigError, "cannot listen on #{encrypted.url} without a certificate; add --tls cert=FILE,key=FILE" if encrypted && !tls
       raise ConfigError, "tls is set, but no address speaks TLS; write https://HOST:PORT" if tls && !encrypted
@@ -27,38 +40,51 @@ module Kino
       all
     end
 
-    # Parses an argument of --bind; +port+ applies to addresses without one, +tls+ to those that do not say.
-    def self.parse(text, port, tls: false)
+    # Parses an argument of --bind; +port+ applies to addresses without one, +tls+ and +proxy_protocol+ to those that do not say.
+    def self.parse(text, port, tls: false, proxy_protocol: false)
       refuse(text) if text.match?(/[[:cntrl:]]/)
-      scheme, rest = text.match(%r{\A(?:(#{SCHEMES.keys.join("|")})://)?(.*)\z}m).captures
-      tls = SCHEMES.fetch(scheme, tls)
-      case text
-      when %r{\Aunix://(/[^?]+)(?:\?(.+))?\z} then new(path: $1, **of_file($2, text))
-      when %r{\Aunix://(@[^?\0]+)\z} then new(path: $1)
-      when /\A(?=.*:.*:)[0-9A-Fa-f:.]+\z/ then new(host: text, port: port, tls: tls)
-      else with_port(rest, port, tls, text)
+      place, description = text.match(/\A([^?]*)(?:\?(.*))?\z/).captures
+      scheme, rest = place.match(%r{\A(?:(#{SCHEMES.keys.join("|")})://)?(.*)\z}).captures
+      file = place.match?(%r{\Aunix:///.}) ? FILE_PARAMETERS : {}
+      parameters = { proxy_protocol: proxy_protocol, **parameters(description, text, file) }
+      case place
+      when %r{\Aunix://([/@].+)\z} then new(path: $1, **parameters)
+      when /\A(?=.*:.*:)[0-9A-Fa-f:.]+\z/ then new(host: place, port: port, tls: tls, **parameters)
+      else with_port(rest, port, text, tls: SCHEMES.fetch(scheme, tls), **parameters)
       end
     end
 
-    def self.with_port(rest, port, tls, text)
+    def self.with_port(rest, port, text, **parameters)
       case rest
       when %r{\A\d+/?\z}, "*", /\A\*:\d+\z/ then refuse(text)
       when %r{\A\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A([^:/\s\[\]]+)(?::(\d+))?/?\z}
-        new(host: $1, port: port_number($2, port, text), tls: tls)
-      when /[?&](cert|key|verify_mode|ca)=/ then refuse(text, "certificates are given with --tls cert=FILE,key=FILE")
+        new(host: $1, port: port_number($2, port, text), **parameters)
       else refuse(text)
       end
     end
 
-    FILE_PARTS = { "mode" => /\A0?[0-7]{3}\z/, "user" => /\A[\w.][\w.-]*\z/, "group" => /\A[\w.][\w.-]*\z/ }.freeze
+    # What an address may say about itself behind a question mark: always, and if it is the file of a Unix socket.
+    PARAMETERS = { "proxy_protocol" => /\A(?:true|false)\z/ }.freeze
+    FILE_PARAMETERS = { "mode" => /\A0?[0-7]{3}\z/, "user" => /\A[\w.][\w.-]*\z/, "group" => /\A[\w.][\w.-]*\z/ }.freeze
 
-    # The part of an address that describes the file of a Unix socket: mode=0660&user=NAME&group=NAME.
-    def self.of_file(description, text)
-      parts = description.to_s.split("&", -1).map { |part| part.split("=", 2) }
-      sound = parts.all? { |name, value| FILE_PARTS[name]&.match?(value.to_s) } && parts.map(&:first).uniq.size == parts.size
-      refuse(text) unless sound
+    # Those of a +description+ such as "mode=0660&user=NAME", by name.
+    def self.parameters(description, text, file)
+      return {} unless description
 
-      parts.to_h { |name, value| [name.to_sym, name == "mode" ? value.oct : value] }
+      refuse(text, "certificates are given with --tls cert=FILE,key=FILE") if description.match?(/(?:\A|&)(cert|key|verify_mode|ca)=/)
+      pairs = description.split("&", -1).map { |pair| pair.split("=", 2) }
+      known = PARAMETERS.merge(file)
+      refuse(text) unless !pairs.empty? && pairs.all? { |name, value| known[name]&.match?(value.to_s) } && pairs.map(&:first).uniq.size == pairs.size
+
+      pairs.to_h { |name, value| [name.to_sym, value_of(name, value)] }
+    end
+
+    def self.value_of(name, value)
+      case name
+      when "mode" then value.oct
+      when "proxy_protocol" then value == "true"
+      else value
+      end
     end
 
     # Other servers read some of these forms as an address of every interface, others as a loopback address. The user
@@ -69,7 +95,8 @@ module Kino
                    "it names a port and no host; write --port #{$1} for 127.0.0.1, or 0.0.0.0:#{$1} for every interface"
                  when "*" then "write 0.0.0.0 or [::] for every interface"
                  when %r{\A\.{0,2}/} then "for a Unix socket, write unix://#{File.expand_path(text)}"
-                 else "write host, host:port, [v6]:port, unix:///path, unix:///path?mode=0660&user=NAME&group=NAME or unix://@name"
+                 else "write host, host:port, [v6]:port, unix:///path or unix://@name, where ?proxy_protocol=true may follow, and " \
+                      "?mode=0660&user=NAME&group=NAME after a path"
                  end
       raise ConfigError, "cannot listen on #{text.inspect}: #{advice}"
     end
@@ -81,12 +108,13 @@ module Kino
       number
     end
 
-    private_class_method :with_port, :of_file
+    private_class_method :with_port, :parameters, :value_of
 
     # A listening socket that this process has inherited, or nil.
     attr_reader :socket
 
-    def initialize(host: nil, port: nil, path: nil, mode: nil, user: nil, group: nil, tls: false, socket: nil, removes_file: true)
+    def initialize(host: nil, port: nil, path: nil, mode: nil, user: nil, group: nil, tls: false, proxy_protocol: false, socket: nil,
+                   removes_file: true)
       @host = host
       @port = port
       @path = path
@@ -94,6 +122,7 @@ module Kino
       @user = user
       @group = group
       @tls = tls
+      @proxy_protocol = proxy_protocol
       @socket = socket
       @removes_file = removes_file
       freeze
@@ -129,18 +158,20 @@ module Kino
 
       # The second address needs the port that the system chooses for the first.
       number = port.zero? ? TCPServer.open(hosts.first, 0) { |socket| socket.addr[1] } : port
-      hosts.map { |one| Address.new(host: one, port: number, tls: tls) }
+      hosts.map { |one| Address.new(host: one, port: number, tls: tls, proxy_protocol: proxy_protocol) }
     end
 
     # This address, where +socket+, an IO, listens already; +removes_file+: whether a Unix socket's file is ours to remove.
     def with(socket, removes_file:)
-      Address.new(host: host, port: port, path: path, mode: mode, user: user, group: group, tls: tls, socket: socket, removes_file: removes_file)
+      Address.new(host: host, port: port, path: path, mode: mode, user: user, group: group, tls: tls, proxy_protocol: proxy_protocol,
+                  socket: socket, removes_file: removes_file)
     end
 
     # In the form that the native code takes.
     def to_native
       { host: host, port: port, path: path, mode: mode, user: number_of(user, :getpwnam, :uid, "user"),
-        group: number_of(group, :getgrnam, :gid, "group"), tls: tls, socket: socket&.fileno }.compact
+        group: number_of(group, :getgrnam, :gid, "group"), tls: tls, proxy_protocol: proxy_protocol,
+        socket: socket&.fileno }.compact
     end
 
     def url

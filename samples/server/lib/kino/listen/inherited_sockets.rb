@@ -31,8 +31,8 @@ module Kino
     end
 
     # The addresses of all sockets that have not been claimed, with TLS for TCP if +tls+.
-    def claim_all(tls:)
-      @left.shift(@left.size).map { |socket| address_of(socket, tls).with(socket, removes_file: @removes_files) }
+    def claim_all(tls:, proxy_protocol: false)
+      @left.shift(@left.size).map { |socket| address_of(socket, tls, proxy_protocol).with(socket, removes_file: @removes_files) }
     end
 
     # Closes the sockets that have not been claimed; yields a sentence about each.
@@ -58,11 +58,11 @@ module Kino
       raise BindError, "the inherited descriptor #{socket.fileno} is no listening stream socket; in a .socket unit, use ListenStream="
     end
 
-    def address_of(socket, tls)
+    def address_of(socket, tls, proxy_protocol = false)
       local = socket.local_address
-      return Address.new(path: path_of(local)) if local.unix?
+      return Address.new(path: path_of(local), proxy_protocol: proxy_protocol) if local.unix?
 
-      Address.new(host: local.ip_address, port: local.ip_port, tls: tls)
+      Address.new(host: local.ip_address, port: local.ip_port, tls: tls, proxy_protocol: proxy_protocol)
     end
 
     # A name in Linux's abstract namespace begins with a zero, and has no other end than that of the address.

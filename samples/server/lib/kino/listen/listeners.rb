@@ -24,9 +24,10 @@ module Kino
       # Only the files of Unix sockets need Ruby's socket library.
       require_relative "unix_socket" if @wanted.any?(&:file?)
       @wanted.each { |address| UnixSocket.reclaim(address.path) if address.file? && !address.socket }
-      bound = @bind.call.map do |host_or_path, port, tls, descriptor|
+      bound = @wanted.zip(@bind.call).map do |wanted, (host_or_path, port, tls, descriptor)|
         @descriptors << descriptor
-        port ? Address.new(host: host_or_path, port: port, tls: tls) : Address.new(path: host_or_path)
+        place = port ? { host: host_or_path, port: port, tls: tls } : { path: host_or_path }
+        Address.new(**place, proxy_protocol: wanted.proxy_protocol)
       end
       @files = @wanted.select(&:removes_file?).map { |address| UnixSocket.new(address.path) }
       bound
