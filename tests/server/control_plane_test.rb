@@ -233,6 +233,24 @@ class ControlPlaneTest < ServerTest
     end
   end
 
+  # While a Thread of the main Ractor spins, another that sleeps for a moment waits for the GVL each time.
+  test "/metrics has the waits for the GVL, where Ruby reports them" do |mode|
+    server = serve(Apps::Basic.new, mode, control_bind: "127.0.0.1:0")
+    seconds = -> { metrics_of(server)["kino_gvl_wait_duration_seconds_sum"]&.to_f }
+    if RUBY_VERSION < "3.2"
+      assert_nil seconds.call
+      next
+    end
+    spinning = true
+    spinner = Thread.new { nil while spinning }
+    sleeper = Thread.new { sleep(0.001) while spinning }
+    before = seconds.call
+    eventually("a second of waits has been measured") { seconds.call - before > 1 }
+  ensure
+    spinning = false
+    [spinner, sleeper].compact.each(&:join)
+  end
+
   covers :route_metrics
   test "/metrics has times by route and class, for a limited number of routes" do |mode|
     server = serve_with_control(Routed.new, mode, route_metrics: 4)

@@ -16,8 +16,11 @@ class MonitoringTest < ServerTest
 
   # The metrics of a server, with TLS if this build has it, and those that only several processes have.
   def families
-    of_one_process.merge(of_processes)
+    { **of_one_process, **of_processes, **of_newer_rubies }
   end
+
+  # That dashboard and page describe on any Ruby.
+  def of_newer_rubies = RUBY_VERSION < "3.2" ? { "kino_gvl_wait_duration_seconds" => "histogram" } : {}
 
   def of_processes
     File.write(File.join(directory, "config.ru"), "run ->(env) { [200, {}, []] }\n")

@@ -44,6 +44,11 @@ public:
     sums.ends[0] = 1;
     sums.response_bytes = 13;
   }
+  [[nodiscard]] bool add_gvl_waits_to(kino::latency_histogram& sums) const noexcept override {
+    if (measures_gvl) sums.record(std::chrono::milliseconds(3));
+    return measures_gvl;
+  }
+  bool measures_gvl = false;
 };
 
 class running_control_plane {
@@ -245,6 +250,16 @@ TEST_CASE("metrics have the server's numbers, those of requests and those of Rub
   }
   CHECK(text.find("unknown") == text.npos);
   CHECK(text.find("kino_gc_runs") == text.npos);
+}
+
+TEST_CASE("metrics have the waits for the GVL if they are measured") {
+  running_control_plane plane;
+  CHECK(metrics(plane, "").body.find("gvl") == std::string::npos);
+  plane.source.measures_gvl = true;
+  std::string const text = metrics(plane, "").body;
+  CHECK(has_line(text, "# TYPE kino_gvl_wait_duration_seconds histogram"));
+  CHECK(has_line(text, "kino_gvl_wait_duration_seconds_sum 0.003"));
+  CHECK(has_line(text, "kino_gvl_wait_duration_seconds_count 1"));
 }
 
 TEST_CASE("metrics are OpenMetrics for a client that reads it") {

@@ -52,6 +52,7 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
   http_.share_with_others(settings.share);
   if (settings.run_permits) flush_on_suspend::enable();
   for (worker& each : workers_) each.context.early_hints = settings.early_hints;
+  if (settings.control && !settings.control->collects) gvl_waits::enable(held);
   if (settings.control) control_ = std::make_unique<control_plane>(*settings.control, static_cast<control_source&>(*this));
 }
 

@@ -14,6 +14,7 @@
 #include "control/control_plane.hpp"
 #include "net/http_server.hpp"
 #include "net/tls_acceptor.hpp"
+#include "rack/gvl_waits.hpp"
 #include "rack/rack_env.hpp"
 #include "rack/rack_websocket.hpp"
 #include "rack/websocket_application.hpp"
@@ -140,6 +141,7 @@ public:
   [[nodiscard]] server_statistics statistics() const override;
   void add_requests_to(request_totals& sums) const noexcept override { metrics_->add_to(sums); }
   [[nodiscard]] route_table const* routes() const noexcept override { return std::as_const(*metrics_).routes(); }
+  [[nodiscard]] bool add_gvl_waits_to(kino::latency_histogram& sums) const noexcept override { return gvl_waits::add_to(sums); }
   [[nodiscard]] current_requests::view request_of(std::size_t worker) const override { return current_.of(worker); }
   /// What the control plane asks Ruby. There is one if its settings are given.
   [[nodiscard]] inquiries& control_questions();

@@ -8,6 +8,8 @@
 #include "control/server_statistics.hpp"
 #include "observers/request_metrics.hpp"
 
+#include <kino/stats.hpp>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -33,6 +35,8 @@ public:
   virtual void add_requests_to(request_totals& sums) const noexcept = 0;
   /// The times by route; null if there are none.
   [[nodiscard]] virtual route_table const* routes() const noexcept { return nullptr; }
+  /// Adds the waits of Ruby threads for the GVL; returns false if they are not measured.
+  [[nodiscard]] virtual bool add_gvl_waits_to(kino::latency_histogram&) const noexcept { return false; }
   [[nodiscard]] virtual current_requests::view request_of(std::size_t worker) const = 0;
 
 protected:

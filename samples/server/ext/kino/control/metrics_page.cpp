@@ -114,6 +114,12 @@ void write_tls(kino::metrics_text& to, tls_statistics const& tls) {
   }
 }
 
+void write_gvl(kino::metrics_text& to, control_source const& source) {
+  kino::latency_histogram waits;
+  if (!source.add_gvl_waits_to(waits)) return;
+  to.histogram("kino_gvl_wait_duration_seconds", "Time from when a Ruby thread could go on until it had the GVL of its Ractor.", waits);
+}
+
 struct ruby_metric {
   std::string_view name, help, type;
 };
@@ -184,6 +190,7 @@ std::string metrics_page(control_source const& source, control_settings const& f
   write_exchanges(to, sums);
   if (route_table const* const routes = source.routes()) write_routes(to, *routes);
   if (now.tls) write_tls(to, *now.tls);
+  write_gvl(to, source);
   write_ruby(to, ruby);
   to.finish();
   return to.str();
