@@ -17,7 +17,7 @@ Gem::Specification.new do |spec|
   spec.licenses = %w[MIT BSD-2-Clause BSL-1.0]
 
   spec.files = Dir.glob("{deploy,examples,exe,ext,include,lib,licenses,monitoring,share,sig,vendor}/**/*", base: __dir__)
-                  .select { |path| File.file?(File.join(__dir__, path)) } + %w[CHANGELOG.md LICENSE README.md]
+                  .select { |path| File.file?(File.join(__dir__, path)) } + %w[CHANGELOG.md LICENSE README.md kino.gemspec]
   spec.bindir = "exe"
   spec.executables = ["kino"]
 

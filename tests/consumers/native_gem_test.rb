@@ -28,6 +28,14 @@ class NativeGemTest < ConsumerTest
     assert_empty spec.extensions
   end
 
+  # As `gem "kino", path: "vendor/kino"` of a Gemfile reads it.
+  def test_unpacked_it_is_a_path_for_bundler
+    gem!("unpack", packed, "--target", sandbox("vendor"))
+    spec = Gem::Package.new(packed).spec
+    unpacked = Gem::Specification.load(File.join(sandbox("vendor"), spec.full_name, "kino.gemspec"))
+    %i[full_name executables bindir files required_ruby_version dependencies].each { |part| assert_equal spec.public_send(part), unpacked.public_send(part), part }
+  end
+
   def test_it_needs_only_the_runtime_libraries
     needed = run!("readelf", "-d", File.join(installed, "lib/kino_native.so")).scan(/NEEDED.*\[(.+)\]/).flatten
     refute_empty needed
