@@ -16,7 +16,7 @@ Gem::Specification.new do |spec|
   spec.authors = ["The kino authors"]
   spec.licenses = %w[MIT BSD-2-Clause BSL-1.0]
 
-  spec.files = Dir.glob("{deploy,examples,exe,ext,include,lib,licenses,monitoring,share,sig,vendor}/**/*", base: __dir__)
+  spec.files = Dir.glob("{deploy,docs,examples,exe,ext,include,lib,licenses,monitoring,share,sig,vendor}/**/*", base: __dir__)
                   .select { |path| File.file?(File.join(__dir__, path)) } + %w[CHANGELOG.md LICENSE README.md kino.gemspec]
   spec.bindir = "exe"
   spec.executables = ["kino"]

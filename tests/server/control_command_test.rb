@@ -43,6 +43,7 @@ class ControlCommandTest < ServerTest
       _, stats = control_here("stats")
       assert_match(/^in_flight +1$/, stats)
       assert_match(/^queue_time.count +1$/, stats)
+      assert_match(/^kino_requests_in_flight 1$/, control_here("metrics").last)
       assert_equal mode.to_s, JSON.parse(control_here("stats", "--json").last)["mode"]
       held.open
       client.read_response
@@ -54,6 +55,7 @@ class ControlCommandTest < ServerTest
     status, text = control_here("workers", "--backtraces")
     assert_equal DONE, status
     assert_match(/^kino worker 0 \(thread \d+, sleep\)$/, text)
+    assert_match(/^main \(thread \d+, \w+\)$/, text)
   end
 
   test "ready and stop: the server drains and its process ends", modes: [:threaded] do |_mode|

@@ -36,6 +36,14 @@ module InstalledGem
     reader.close
   end
 
+  def test_links_of_its_pages_lead_to_files_of_the_gem
+    pages = [File.join(installed, "README.md"), *Dir[File.join(installed, "docs/*.md")]]
+    assert_includes pages, File.join(installed, "docs/operations.md")
+    links = pages.flat_map { |page| File.read(page, encoding: "utf-8").scan(/\]\(([^)\s#]+)/).flatten.grep_v(/\A\w+:/).map { |target| File.join(File.dirname(page), target) } }
+    refute_empty links
+    assert_empty links.reject { |path| File.exist?(path) }
+  end
+
   def test_only_files_of_the_gem_are_loaded
     loaded = ruby!("-e", 'require "kino"; puts $LOADED_FEATURES.grep(/kino/)', env: gems).lines.map(&:chomp)
     refute_empty loaded.grep(/kino_native/)

@@ -6,6 +6,7 @@ require_relative "launch"
 require_relative "log"
 require_relative "service_manager"
 require_relative "signals"
+require_relative "stats_line"
 
 module Kino
   # Runs a server that owns its process: signals control it, systemd is told what it does, and USR2 replaces the process
@@ -68,7 +69,7 @@ module Kino
         case @signals.next
         when :stop then return
         when :reopen then reload
-        when :stats then Log.line("stats #{@server.stats}")
+        when :stats then Log.line("stats #{StatsLine.of(@server.stats)}")
         when :restart then restart
         when :restart_failed then @handover.failed(status)
         when :replaced then return replaced

@@ -26,7 +26,7 @@ module Kino
     # As JSON: the Threads of the main Ractor. Ruby tells nothing about those of others.
     def self.backtraces
       threads = Thread.list.map do |thread|
-        { name: text(thread.name), thread_id: id_of(thread), status: thread.status,
+        { name: text(thread.name || ("main" if thread == Thread.main)), thread_id: id_of(thread), status: thread.status,
           backtrace: (thread.backtrace || []).first(MOST_FRAMES).map { |frame| text(frame) } }
       end
       JSON.generate(threads)

@@ -10,6 +10,7 @@ module Kino
     VERBS = {
       "stats" => Verb.new(path: "/stats", help: "print the statistics"),
       "workers" => Verb.new(path: "/workers", help: "print what each worker does; --backtraces adds those of the main Ractor's Threads"),
+      "metrics" => Verb.new(path: "/metrics", help: "print the metrics, as Prometheus reads them"),
       "ready" => Verb.new(path: "/ready", help: "status 0 if the server is ready, else 1"),
       "reload" => Verb.new(path: "/reload", post: true, help: "reopen log files and read certificates again, as HUP does"),
       "stop" => Verb.new(path: "/stop", post: true, help: "drain in-flight requests and stop, as TERM does"),

@@ -3,6 +3,7 @@
 require_relative "../app/log"
 require_relative "../app/periodic"
 require_relative "../app/signals"
+require_relative "../app/stats_line"
 require_relative "../pubsub"
 require_relative "child"
 require_relative "orders"
@@ -73,7 +74,7 @@ module Kino
           when :leave then return
           when :orphaned then return Log.line("the master process has ended; process #{Process.pid} answers what it has accepted, and ends")
           when :reopen then reload
-          when :stats then Log.line("stats of process #{Process.pid} #{@server.stats}")
+          when :stats then Log.line("stats of process #{Process.pid} #{StatsLine.of(@server.stats)}")
           end
         end
       end
