@@ -4,6 +4,7 @@ require "json"
 
 require_relative "support/census"
 require_relative "support/server_test"
+require_relative "support/websocket_client"
 
 # nginx and HAProxy in front of two servers, with the configurations in samples/server/deploy: a server that stops costs no request.
 #
@@ -177,6 +178,47 @@ class ProxiesTest < ServerTest
     start_servers_behind(*DRAIN, "--proxy-protocol") # as ?proxy_protocol=true behind each address
     start_haproxy("haproxy_tcp.cfg", 8443)
     stop_servers_under_load(@ports[8443], *DRAIN, "--proxy-protocol")
+  end
+
+  def start_websocket_servers
+    app = File.join(directory, "websocket.ru")
+    File.write(app, <<~RUBY)
+      module Echo
+        def self.on_message(client, data) = client.write(data)
+      end
+      run ->(env) { env["rack.upgrade"] = Echo if env["rack.upgrade?"]; [200, {}, ["plain"]] }
+    RUBY
+    [9292, 9294].each do |number|
+      (@servers_behind ||= {})[number] = Child.kino("-m", "threaded", "-w", "1", "-b", "127.0.0.1:#{@ports[number]}", "--control-bind",
+                                                    "127.0.0.1:#{@ports[number + 1]}", "--trusted-proxies", "loopback", app)
+    end
+  end
+
+  # Beside ordinary requests on the same connections.
+  def assert_websockets(port)
+    eventually("a server is known to be ready") { Client.open(port) { |client| client.get("/").body == "plain" } }
+    WebSocketClient.open(port) do |client|
+      assert_predicate client, :open?
+      %w[first second].each do |text|
+        client.send_text(text)
+        assert_equal text, client.read
+      end
+    end
+    Client.open(port) { |client| 2.times { assert_equal "plain", client.get("/").body } }
+  end
+
+  def test_nginx_passes_websockets
+    need("nginx")
+    start_websocket_servers
+    start_nginx
+    assert_websockets(@ports[8080])
+  end
+
+  def test_haproxy_passes_websockets
+    need("haproxy")
+    start_websocket_servers
+    start_haproxy("haproxy.cfg", 8080)
+    assert_websockets(@ports[8080])
   end
 
   def test_nginx_says_whose_request_it_is
