@@ -38,7 +38,7 @@ class ConfigMistakesTest < Minitest::Test
     write("no_app.ru", "run 5\n")
     {
       ["--wokers", "3"] => /unknown option --wokers; did you mean --workers\?$/,
-      ["--max", "3"] => /--max is ambiguous; it could be --max-connections or /,
+      ["--max", "3"] => /--max is ambiguous; it could be --max-\S+ or /,
       ["--run-permits=no"] => /--run-permits takes no value, not no; write --run-permits or --no-run-permits/,
       ["--port"] => /--port needs a value: --port N$/, ["-C"] => /-C needs a value: -C FILE$/, ["--completion"] => /--completion SHELL$/,
       # Not an abbreviation of --drain-delay.
@@ -66,6 +66,14 @@ class ConfigMistakesTest < Minitest::Test
       assert_match(message, output)
       refute_match(/\.rb:\d+:in/, output, "a backtrace for #{arguments.inspect}")
     end
+  end
+
+  def test_check_config_checks_the_fields_of_the_access_log
+    write("config.ru", "run ->(_) { [200, {}, []] }\n")
+    assert_equal 0, kino("--check-config", "--access-log-format", "$status $http_x_id").first
+    status, output = kino("--check-config", "--access-log-format", "$status $remote_adr")
+    assert_equal 1, status
+    assert_match(/\Akino: the access log format has the unknown field \$remote_adr; fields are .*\$remote_addr/, output)
   end
 
   def test_init_does_not_put_a_file_before_another_one

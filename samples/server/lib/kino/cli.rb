@@ -96,6 +96,7 @@ module Kino
     def check_config
       require_relative "config/report"
       SettingsReport.check(settings)
+      check_log_format
       check_certificates.each { |sentence| @out.puts(sentence) }
       @out.puts(settings.remarks.map { |sentence| "warning: #{sentence}" })
       @out.puts("The configuration is valid#{" (#{config_file.path})" if config_file}. The effective settings, with the sources of " \
@@ -106,6 +107,14 @@ module Kino
     def check
       require_relative "check/command"
       Check::Command.new(@out, @err, json: @line.json, path: @line.check_path).run { [load_app, *check_certificates] }
+    end
+
+    # The native server knows the fields.
+    def check_log_format
+      return unless settings[:access_log_format].include?("$")
+
+      require_relative "app/access_log"
+      AccessLog.check_format(settings[:access_log_format])
     end
 
     # Sentences.

@@ -35,6 +35,13 @@ module Kino
                          "#{advice(settings[:access_log])}"
     end
 
+    # Raises a ConfigError unless a line can be written so.
+    def self.check_format(format)
+      Native.check_access_log({ destination: LogDestination.complete("stdout"), format: format, sample: 1, color: false })
+    rescue ArgumentError => e
+      raise ConfigError, e.message
+    end
+
     def self.advice(place)
       return "choose another path with access_log, or stdout or stderr" unless LogDestination.daemon?(place)
 
