@@ -75,15 +75,15 @@ void on_thread_event(rb_event_flag_t event, rb_internal_thread_event_data_t cons
 }
 
 // May raise.
-VALUE make_key_of(VALUE) {
-  key = make_key();
+VALUE set_key(VALUE) {
+  if constexpr (kino::ruby_has_thread_storage) key = make_key();
   return Qnil;
 }
 
 bool hear_events() {
   if constexpr (kino::ruby_has_thread_storage) {
     int state = 0;
-    rb_protect(&make_key_of, Qnil, &state);
+    rb_protect(&set_key, Qnil, &state);
     if (state != 0) {
       rb_set_errinfo(Qnil);
       log_line("waits for the GVL are not measured: Ruby's threads have no storage left for it, or there are other Ractors already");
