@@ -17,6 +17,10 @@ char const* upgrade_obstacle(exchange const& asked) {
 
 char const* takeover_obstacle(exchange const& asked) {
   if (asked.head().version == http_version::http_2) return "the request came over HTTP/2, which shares its connection";
+  return body_upgrade_obstacle(asked);
+}
+
+char const* body_upgrade_obstacle(exchange const& asked) {
   if (asked.streamed()) return "the request's body is streamed (option stream_body) and may be incomplete";
   return nullptr;
 }

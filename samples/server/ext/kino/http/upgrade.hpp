@@ -28,6 +28,9 @@ class exchange;
 /// connection. Before, the handler asks `upgrade_obstacle` or `takeover_obstacle`; a response that has an obstacle ends the
 /// connection.
 ///
+/// With HTTP/2, only a head with a usual status may upgrade. The connection of the new protocol is then the request's stream, and
+/// its transport the body of the response.
+///
 /// Without an `upgrade`, a response with such a head may also go on in parts: they are sent as they are, and what the client
 /// sends arrives in exchange::body, which the first part opens. The exchange and its worker then last as long as the
 /// connection. When the server is being stopped, or the client ends its direction, the body ends. When the response has
@@ -70,5 +73,8 @@ public:
 [[nodiscard]] char const* upgrade_obstacle(exchange const& asked);
 /// Likewise, why the connection cannot be taken over: any HTTP/1 request will do whose body is complete.
 [[nodiscard]] char const* takeover_obstacle(exchange const& asked);
+/// Likewise, why another protocol cannot send the body of the response, with a usual status: as above, but with HTTP/2, too, where it
+/// has the stream.
+[[nodiscard]] char const* body_upgrade_obstacle(exchange const& asked);
 
 }  // namespace kino::server

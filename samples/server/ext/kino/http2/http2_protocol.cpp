@@ -64,7 +64,7 @@ void http2_protocol::run(deferred& then) noexcept {
     then.done = std::exchange(state.next_done, nullptr);
     one->departures().notify();  // Nothing more is sent; a notification too many does no harm.
     if (!state.handed_over) state.reply = {};
-    one->report(state.ended ? exchange_end::complete : exchange_end::disconnected);
+    if (!state.reported) one->report(state.ended ? exchange_end::complete : exchange_end::disconnected);
     one->drop_weak();
   }
 }
@@ -76,7 +76,24 @@ void http2_protocol::start(std::string_view received) {
   take(received);
 }
 
+// With the lock. They are served without another wake-up.
+http2_tunnel* http2_protocol::take_due_tunnels() noexcept {
+  pending_ &= ~static_cast<unsigned>(tunnels);
+  if (pending_ == nothing) then_->wake = false;
+  return std::exchange(due_tunnels_, nullptr);
+}
+
+void http2_protocol::serve(http2_tunnel* first) noexcept {
+  while (first) {
+    // It may be due again, in another list, as soon as it is served.
+    http2_tunnel* const one = std::exchange(first, first->next_due_);
+    one->serve();
+    one->drop();
+  }
+}
+
 void http2_protocol::take(std::string_view bytes) {
+  http2_tunnel* due = nullptr;
   locked([&] {
     if (closing_) return;
     if (char const* const wrong = session_.receive(bytes)) {
@@ -86,7 +103,9 @@ void http2_protocol::take(std::string_view bytes) {
     }
     if (in_header()) alarm_.set(http2_state::of(*streams_).begun_at + limits_.header_timeout);
     pump();
+    due = take_due_tunnels();
   });
+  serve(due);
 }
 
 bool http2_protocol::received(std::span<char> space, std::size_t length) {
@@ -98,6 +117,9 @@ void http2_protocol::drain() {
   locked([&] {
     if (std::exchange(announced_, true) || closing_) return;
     announced_at_ = clock::now();
+    for (exchange* one = streams_; one; one = http2_state::of(*one).next) {
+      if (http2_tunnel* const tunnel = http2_state::of(*one).tunnel) tunnel->note(http2_tunnel::drain);
+    }
     session_.announce_end();
     pump();
   });
@@ -138,13 +160,16 @@ void http2_protocol::end_for(std::uint32_t error, char const* why) {
 void http2_protocol::close() noexcept {
   reading_ = false;
   alarm_.stop();
+  http2_tunnel* due = nullptr;
   locked([&] {
     if (!std::exchange(open_, false)) return;
     bool const incomplete = streams_ != nullptr;
     closing_ = true;
     transport_.close(incomplete ? transport::ending::reset : transport::ending::orderly);
     detach_all();
+    due = take_due_tunnels();
   });
+  serve(due);
 }
 
 // --- what other threads ask for -----------------------------------------------------
@@ -157,15 +182,18 @@ void http2_protocol::ask(unsigned what) {
 
 void http2_protocol::attend() {
   unsigned pending = nothing;
+  http2_tunnel* due = nullptr;
   locked([&] {
     pending = std::exchange(pending_, nothing);
-    if ((pending & wait_readable) == 0) return;
-    // We may have read what the transport needs since it said so. Now nothing is read in between.
-    stalled_ = false;
-    pump();
-    pending = (pending & ~wait_readable) | std::exchange(pending_, nothing);
-    then_->wake = false;
+    if (pending & wait_readable) {
+      // We may have read what the transport needs since it said so. Now nothing is read in between.
+      stalled_ = false;
+      pump();
+      pending = (pending & ~wait_readable) | std::exchange(pending_, nothing);
+    }
+    due = take_due_tunnels();
   });
+  serve(due);
   if (pending & hang_up) return host_.close();
   if (pending & linger) {
     reading_ = false;

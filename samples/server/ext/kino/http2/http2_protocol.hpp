@@ -10,6 +10,7 @@
 #include "http2/abuse_budget.hpp"
 #include "http2/http2_session.hpp"
 #include "http2/http2_state.hpp"
+#include "http2/http2_tunnel.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -33,6 +34,8 @@ namespace kino::server {
 ///
 /// The thread that has a part of a response writes it to the transport itself. What the client does not take waits in
 /// the exchange's response_buffer, so a slow client occupies no worker and little memory.
+///
+/// A response that upgrades its stream makes an http2_tunnel of it; the stream keeps its exchange, which is reported at once.
 ///
 /// A client that causes much work without asking for any loses its connection, see abuse_budget.
 ///
@@ -72,6 +75,8 @@ public:
   void release() noexcept override { host_.drop(); }
 
 private:
+  friend class http2_tunnel;
+
   /// What only the I/O thread can do, as bits.
   enum operation : unsigned {
     nothing = 0,
@@ -80,6 +85,7 @@ private:
     watch = 4,
     linger = 8,
     hang_up = 16,
+    tunnels = 32,
   };
   /// What is done once the lock is given back: it calls the handler, or other threads.
   struct deferred {
@@ -117,6 +123,8 @@ private:
   template <class Work>
   void locked_or_fail(Work work) noexcept;
   void take(std::string_view bytes);
+  [[nodiscard]] http2_tunnel* take_due_tunnels() noexcept;
+  void serve(http2_tunnel* first) noexcept;
 
   // requests, with the lock
   void on_pseudo_field(exchange& to, std::string_view name, std::string_view value);
@@ -127,6 +135,7 @@ private:
 
   // responses, with the lock
   void begin_response(exchange& from, response_part const& part);
+  void begin_tunnel(exchange& from, response_part const& part);
   delivery transmit(exchange& from, response_part const& part, exchange_end how) noexcept;
   void reset(exchange& from, std::uint32_t error);
   void count_unsent(http2_state& of) noexcept;
@@ -143,6 +152,10 @@ private:
   void check_timeouts(clock::time_point now);
   [[nodiscard]] clock::time_point check_streams(clock::time_point now);
   [[nodiscard]] clock::time_point check_client(clock::time_point now, bool& lost);
+  // Whether there is anything to be sent that the client has to read in time. Tunnels have limits of their own.
+  [[nodiscard]] bool waits_for_client() const {
+    return unsent_streams_ != 0 || (stalled_ && (tunnel_count_ == 0 || tunnel_count_ != stream_count_));
+  }
   // Whether a header is being received. It belongs to the stream that came last.
   [[nodiscard]] bool in_header() const { return streams_ && http2_state::of(*streams_).stage == http2_state::stage::head; }
 
@@ -160,6 +173,8 @@ private:
   byte_buffer frames_;  // to be sent before anything else
   exchange* streams_ = nullptr;
   std::size_t stream_count_ = 0;
+  std::size_t tunnel_count_ = 0;    // those that are tunnels
+  http2_tunnel* due_tunnels_ = nullptr;  // which the I/O thread has to serve; one reference each
   std::size_t unanswered_ = 0;      // those whose response is not complete
   std::size_t unsent_streams_ = 0;  // those of which something waits for the client
   std::size_t gathered_ = 0;        // bytes of responses since the last attempt to send

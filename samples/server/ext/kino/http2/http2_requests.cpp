@@ -246,7 +246,13 @@ void http2_protocol::detach(exchange& gone, bool complete) {
   state.previous = state.next = nullptr;
   state.attached = state.writer_waits = false;
   --stream_count_;
-  if (!state.last) --unanswered_;
+  if (state.tunnel) {
+    --tunnel_count_;
+    state.tunnel->ended();
+    std::exchange(state.tunnel, nullptr)->drop();
+  } else if (!state.last) {
+    --unanswered_;
+  }
   count_unsent(state);
   idle_since_ = clock::now();
   state.next_done = std::exchange(then_->done, &gone);

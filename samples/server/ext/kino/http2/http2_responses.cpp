@@ -17,11 +17,18 @@ delivery http2_protocol::send(exchange& from, response_part const& part) noexcep
 
 delivery http2_protocol::transmit(exchange& from, response_part const& part, exchange_end how) noexcept {
   delivery result = delivery::gone;
+  bool tunnel = false;
   try {
     locked([&] {
       http2_state& state = http2_state::of(from);
-      if (!state.attached || closing_ || state.last) return;
+      if (!state.attached || closing_ || state.last || state.tunnel) return;
       if (!part.head && !state.begun) return reset(from, http2_error::internal);  // No response is made.
+      if (part.upgrade && part.head && part.end && !part.head->upgrades()) {
+        begin_tunnel(from, part);
+        tunnel = true;
+        result = delivery::taken;
+        return;
+      }
       if (part.upgrade || (part.head && part.head->upgrades())) {  // See upgrade_obstacle.
         from.note(0, 0, exchange_end::cut);
         return reset(from, http2_error::internal);
@@ -63,6 +70,7 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
       if (!state.attached || !state.out.above_high_watermark()) result = gathers ? delivery::gathered : delivery::taken;
       else result = delivery::above_high_watermark;
     });
+    if (tunnel) from.report(exchange_end::complete);
     return result;
   } catch (std::exception const&) {  // The response would lack these bytes.
     cut(from);
@@ -78,6 +86,23 @@ void http2_protocol::begin_response(exchange& from, response_part const& part) {
   bool const body = !part.end || has_trailers || (!state.length.bodiless() && length_of(part.data) != 0);
   session_.respond(from, state.stream, block.fields(), body);
   state.begun = true;
+}
+
+// The stream carries what the upgrade makes, from now on.
+void http2_protocol::begin_tunnel(exchange& from, response_part const& part) {
+  http2_state& state = http2_state::of(from);
+  auto* const made = new http2_tunnel(*this, from, *part.upgrade);
+  state.tunnel = made;  // counted
+  ++tunnel_count_;
+  --unanswered_;
+  state.length.begin(from.head(), part, false);
+  field_block const block(*part.head, state.length.stated());
+  session_.respond(from, state.stream, block.fields(), true);
+  state.begun = true;
+  from.note(part.head->status(), 0, exchange_end::complete);
+  state.reported = true;  // once the lock is given back
+  made->note(http2_tunnel::begin | (announced_ ? http2_tunnel::drain : 0U));
+  pump();
 }
 
 delivery http2_protocol::interim(exchange& from, response_head const& what) noexcept {
@@ -172,6 +197,7 @@ void http2_protocol::write_data(exchange& of, std::string_view frame_head, std::
     budget_.earn(length);
     count_unsent(state);
     if (state.out.empty()) budget_.exchanged();
+    if (state.out.empty() && state.tunnel) state.tunnel->sent();
   }
   state.progress = progress_ = coarse_now();
   if (state.writer_waits && state.out.make_room(overflow_)) {
@@ -197,7 +223,7 @@ void http2_protocol::on_response_end(exchange& to) {
 
 // After every change of `out`, and the end of the stream.
 void http2_protocol::count_unsent(http2_state& of) noexcept {
-  bool const waits = of.attached && !of.out.empty();
+  bool const waits = of.attached && !of.out.empty() && !of.tunnel;  // a tunnel has limits of its own
   unsent_streams_ += waits;
   unsent_streams_ -= std::exchange(of.unsent, waits);
 }
@@ -214,7 +240,7 @@ void http2_protocol::pump() {
     ask(hang_up);
     throw;
   }
-  if (!watched_ && (stalled_ || unsent_streams_ != 0)) {
+  if (!watched_ && waits_for_client()) {
     watched_ = true;
     sending_.start(clock::now());
     delivered_ = sent_;

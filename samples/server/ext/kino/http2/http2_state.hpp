@@ -18,6 +18,8 @@
 
 namespace kino::server {
 
+class http2_tunnel;
+
 /// The http2_state of an exchange is its stream: how much of the request has come, and of the response has gone.
 ///
 /// Threads: guarded by the lock of the http2_protocol, unless stated otherwise.
@@ -36,7 +38,7 @@ struct http2_state final : protocol_state {
     ready = handed_over = client_ended = refused = false;
     out.clear();
     trailers.clear(0);
-    begun = last = ended = unsent = waits_for_data = writer_waits = false;
+    begun = last = ended = unsent = waits_for_data = writer_waits = reported = false;
     // release: pairs with the acquire in begin_request, which then uses the place again.
     if (counted_in) counted_in->fetch_sub(1, std::memory_order_release);
     counted_in = nullptr;
@@ -96,6 +98,8 @@ struct http2_state final : protocol_state {
   // --- its place ---
 
   bool attached = false;           // the session has the stream
+  http2_tunnel* tunnel = nullptr;  // what it carries since its response; counted
+  bool reported = false;           // its exchange is, because it is a tunnel
   exchange* previous = nullptr;    // in the list of streams
   exchange* next = nullptr;
   exchange* next_done = nullptr;   // in lists of the thread that has the lock

@@ -69,7 +69,7 @@ clock::time_point http2_protocol::check_streams(clock::time_point now) {
     }
     // The end of a response waits for the client's window, too, when its body has gone.
     bool const waits = !state.out.empty() || (state.last && !state.ended);
-    if (!waits || stalled_) continue;
+    if (!waits || stalled_ || (state.tunnel && !state.last)) continue;
     // What was written last may be newer than what was sent last.
     clock::time_point since = std::max(state.progress, state.waits_since);
     // A stream that waits for the window of the connection has its turn behind others.
@@ -86,7 +86,7 @@ clock::time_point http2_protocol::check_streams(clock::time_point now) {
 
 // The connection as a whole: whether the client reads what is sent at all.
 clock::time_point http2_protocol::check_client(clock::time_point now, bool& lost) {
-  if (!stalled_ && unsent_streams_ == 0) {
+  if (!waits_for_client()) {
     watched_ = false;
     return clock::time_point::max();
   }

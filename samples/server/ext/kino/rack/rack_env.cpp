@@ -197,7 +197,7 @@ VALUE rack_env::filled(gvl const& held, worker_context& at, upgrade_offers offer
   if (head.asks_upgrade) rb_hash_aset(hash, key("rack.protocol"), protocols_of(fields));
   if (offered.websockets && asks_websocket(head)) {
     rb_hash_aset(hash, key("rack.upgrade?"), ID2SYM(rb_intern("websocket")));
-  } else if (offered.event_streams && asks_event_stream(head) && !takeover_obstacle(from)) {
+  } else if (offered.event_streams && asks_event_stream(head) && !body_upgrade_obstacle(from)) {
     rb_hash_aset(hash, key("rack.upgrade?"), ID2SYM(rb_intern("sse")));
   }
   rb_hash_aset(hash, key("rack.errors"), errors_);

@@ -126,7 +126,7 @@ int upgrade_to_websocket(gvl const& held, worker_context& at, VALUE headers, web
 void begin_event_stream(gvl const& held, worker_context& at, VALUE headers, websocket_application const& application,
                         websocket::settings const& settings, websocket_scheduler& turns) {
   exchange& asked = exchange::of(at.reply);
-  if (char const* const obstacle = takeover_obstacle(asked)) {
+  if (char const* const obstacle = body_upgrade_obstacle(asked)) {
     throw std::invalid_argument(std::string("kino: the response cannot be an event stream: ") + obstacle);
   }
   websocket::settings chosen = settings;
