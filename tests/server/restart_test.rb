@@ -182,6 +182,37 @@ class RestartTest < ServerTest
     eventually("the new process has ended") { !running?(pid) }
   end
 
+  # It loses the signal, and is ready before the old process has answered what it has.
+  def test_a_new_process_that_becomes_ready_after_all_ends_with_the_old_one
+    %w[1 2].each do |number|
+      release("old")
+      start("--processes", number)
+      held = Client.new(@child.port).send_request("GET", "/hold?#{File.join(directory, "gate")}")
+      eventually("the handler runs") { File.exist?(File.join(directory, "gate.arrived")) }
+      File.write(File.join(directory, "config.ru"), <<~RUBY)
+        trap("TERM") {}
+        File.write("deaf", "")
+        sleep 0.01 until File.exist?("stopping")
+        run ->(env) { [200, {}, ["new"]] }
+      RUBY
+      @child.signal("USR2")
+      pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
+      eventually("the new process loads the app") { File.exist?(File.join(directory, "deaf")) }
+      idle = Client.new(@child.port)
+      idle.get("/")
+      @child.signal("TERM")
+      eventually("the old one stops, and closes idle connections") { idle.socket.wait_readable(0) }
+      File.write(File.join(directory, "stopping"), "")
+      eventually("the new process has ended") { !running?(pid) }
+      File.write(File.join(directory, "gate"), "")
+      assert_match(/\Aold /, held.read_response.body)
+      assert_equal 0, @child.status, @child.log
+      %w[deaf stopping gate gate.arrived].each { |name| File.unlink(File.join(directory, name)) }
+    ensure
+      [held, idle].each { |client| client&.close }
+    end
+  end
+
   # kino with the sockets of a process +pid+, for which the test stands in. Yields the pipe on which it says that it is ready.
   def replace(pid, pipe: nil)
     release("new")

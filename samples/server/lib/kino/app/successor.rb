@@ -27,7 +27,7 @@ module Kino
     # :ready, :ended, or nil if it is still being started. Does not wait. What it has forked may keep the pipe open for longer than
     # it lives, and it may close the pipe itself, so neither end is taken for the other.
     def outcome
-      return :ready if told_ready?
+      return ready if told_ready?
 
       _, @status = Process.wait2(@pid, Process::WNOHANG)
       :ended if @status
@@ -38,7 +38,7 @@ module Kino
       outcomes = Thread::Queue.new
       reading = Thread.new { outcomes << :ready if @reader.read(Launch::READY.bytesize) == Launch::READY }
       Thread.new { outcomes << :ended if (@status = Process.wait2(@pid).last) }
-      outcomes.pop
+      outcomes.pop == :ready ? ready : :ended
     ensure
       reading&.kill&.join
       @reader.close
@@ -49,22 +49,32 @@ module Kino
       @status.exitstatus ? "status #{@status.exitstatus}" : "signal #{@status.termsig}"
     end
 
-    # Asks it to end.
+    # Asks it to end. The app may ignore the signal while it is loaded, and Ruby may lose one that arrives while Ruby itself starts;
+    # a process that becomes ready nevertheless is asked again.
     def cancel
-      Process.kill("TERM", @pid)
-    rescue SystemCallError
-      nil
+      @cancelled = true
+      signal("TERM")
     end
 
-    # Kills it if it has neither become ready nor ended within CANCEL_SECONDS: the app may ignore the signal while it is loaded, and
-    # Ruby may lose one that arrives while Ruby itself starts.
+    # Kills it if it has neither become ready nor ended within CANCEL_SECONDS.
     def end_cancelled
-      Process.kill("KILL", @pid) unless @status || IO.select([@reader], nil, nil, CANCEL_SECONDS)
-    rescue IOError, SystemCallError
+      signal(IO.select([@reader], nil, nil, CANCEL_SECONDS) ? "TERM" : "KILL") unless @status
+    rescue IOError
       nil # #await has seen what became of it.
     end
 
     private
+
+    def ready
+      signal("TERM") if @cancelled
+      :ready
+    end
+
+    def signal(name)
+      Process.kill(name, @pid)
+    rescue SystemCallError
+      nil
+    end
 
     def told_ready?
       return false if @reader.closed?
