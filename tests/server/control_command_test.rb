@@ -180,6 +180,49 @@ class ControlCommandTest < ServerTest
     assert_match(/^Usage: kino ctl/, control("--help").last)
   end
 
+  # Of other programs, and of a process that ends while it answers.
+  ANSWERS = ["", "\n", "SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"workers\":",
+             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 200 OK\r\nBad Header\r\n\r\n",
+             *["[]", "null", "{}", "\xff\xfe{", "<html>\e[31m"].map { |body| "HTTP/1.1 200 OK\r\nContent-Length: #{body.bytesize}\r\n\r\n#{body}" },
+             "HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n\e[31mred\n"].freeze
+
+  def test_whatever_answers_it_is_a_sentence
+    UNIXServer.open(@socket) do |server|
+      # In this process: it starts quickly.
+      %w[stats workers ready reload].each do |name|
+        ANSWERS.each do |answer|
+          answering = Thread.new { server.accept.tap { |client| client.readpartial(4096) && client.write(answer) }.close }
+          out, err = StringIO.new, StringIO.new
+          status = Kino::ControlCommand.new(["--control", "unix://#{@socket}", name], out: out, err: err).run
+          answering.join
+          assert_includes [DONE, NOT_SO, UNREACHABLE], status
+          refute_equal DONE, status, answer if %w[stats workers].include?(name)
+          refute_match(/\e/, out.string + err.string)
+          assert_operator (out.string + err.string).lines.size, :<=, 1, answer
+        end
+      end
+    end
+  end
+
+  def test_files_that_are_no_pidfiles_are_sentences
+    path = File.join(directory, "server.pid")
+    files = { path => ->(name) { File.mkfifo(name) }, "#{path}.control" => ->(name) { File.mkfifo(name) } }
+    contents = ["\xff\n".b, "\n", "redis://x\n", "x" * 100_000, "http://\e[31m\n", "unix:///#{"x" * 200}\n"]
+    files.each_with_index do |(name, make), index|
+      File.write(path, "#{Process.pid}\n") if index == 1
+      make.call(name)
+      status, text = control("--pidfile", path, "stats")
+      assert_equal [WRONG, 1], [status, text.lines.size], text
+      File.unlink(name)
+    end
+    contents.each do |content|
+      File.binwrite("#{path}.control", content)
+      status, text = control("--pidfile", path, "stats")
+      assert_includes [WRONG, UNREACHABLE], status
+      assert_equal 1, text.lines.size, text
+    end
+  end
+
   def test_a_stuck_ruby_is_told_of
     start_child("n = 3**2_000_000\nrun ->(_) { File.write(#{File.join(directory, "begun").inspect}, ''); 100_000.times { n * n }; [200, {}, []] }\n")
     client = Client.new(@child.port).send_request("GET", "/")

@@ -46,8 +46,10 @@ module Kino
       request.exec(io, "1.1", request.path)
       response = Net::HTTPResponse.read_new(io)
       response.reading_body(io, true) { response.body }
+      raise EOFError, "its answer ends too soon" if (response.content_length || 0) > response.body.to_s.bytesize
+
       response
-    rescue SystemCallError, SocketError, IOError, Timeout::Error, Net::ProtocolError, Net::HTTPBadResponse => e
+    rescue SystemCallError, SocketError, IOError, Timeout::Error, Net::ProtocolError, Net::HTTPBadResponse, Net::HTTPHeaderSyntaxError => e
       raise Unreachable, "no control plane answers at #{@address.url} (#{e.message.sub(/ - .*| @ .*/, "")}); " \
                          "is the server running, with this control_bind?"
     ensure
@@ -58,6 +60,8 @@ module Kino
       return UNIXSocket.new(@address.path.sub(/\A@/, "\0")) if @address.unix?
 
       Socket.tcp(@address.host, @address.port, connect_timeout: PATIENCE_SECONDS)
+    rescue ArgumentError => e # the name is longer than any
+      raise SocketError, e.message
     end
   end
 end

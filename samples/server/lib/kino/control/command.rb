@@ -103,15 +103,27 @@ module Kino
 
     def show(name, verb, response)
       succeeded = response.is_a?(Net::HTTPSuccess)
-      body = response.body.to_s.dup.force_encoding(Encoding::UTF_8)
+      body = response.body.to_s.dup.force_encoding(Encoding::UTF_8).scrub("?")
       if succeeded && Tables::OF.key?(name)
-        @out.puts(@given[:json] ? body : Tables.text(name, JSON.parse(body)))
+        text = Tables.text(name, data_of(body))
+        @out.puts(@given[:json] ? body : text)
       elsif @given[:json]
         @out.puts(JSON.generate(status: response.code.to_i, message: body.chomp))
       else
-        succeeded || verb.path == "/ready" ? @out.puts(body) : complain(body.chomp)
+        sentence = Tables.printable(body.chomp)
+        succeeded || verb.path == "/ready" ? @out.puts(sentence) : complain(sentence)
       end
       succeeded ? DONE : NOT_SO
+    end
+
+    # Raises ControlClient::Unreachable if it is nothing that a control plane says.
+    def data_of(body)
+      data = JSON.parse(body)
+      return data if data.is_a?(Hash) && (data.key?("workers") || data.key?("worker_status"))
+
+      raise JSON::ParserError
+    rescue JSON::ParserError
+      raise ControlClient::Unreachable, "what answers there is no control plane of kino, or one of another version"
     end
 
     def complain(sentence)

@@ -8,6 +8,8 @@ module Kino
   # control_bind or pidfile of the settings.
   module ControlAddress
     FOREIGN_WRITE = 0o022
+    # Of a file with a pid or an address, in bytes.
+    LONGEST_FILE = 4096
 
     # The address as a text. Raises ConfigError.
     def self.find(settings, address: nil, pidfile: nil)
@@ -27,9 +29,9 @@ module Kino
       pid = pid_in(path)
       raise ConfigError, "no server runs: #{path} names the process #{pid}, which has ended" unless PidFile.running?(pid)
 
-      File.open(PidFile.control_path(path), File::RDONLY | File::NOFOLLOW) do |file|
+      opened(PidFile.control_path(path), File::NOFOLLOW) do |file|
         refuse_foreign(file, pid)
-        return file.gets(chomp: true).to_s
+        return file.gets("\n", LONGEST_FILE, chomp: true).to_s.scrub("?")
       end
     rescue Errno::ENOENT
       raise ConfigError, "the server of #{path} (pid #{pid}) has no control plane; it needs control_bind"
@@ -38,12 +40,21 @@ module Kino
     end
 
     def self.pid_in(path)
-      text = File.read(path)
+      text = opened(path) { |file| file.read(LONGEST_FILE).to_s }
       raise ConfigError, "#{path} is no pidfile" unless text.match?(/\A[1-9]\d*\s*\z/)
 
       text.to_i
     rescue SystemCallError => e
       raise ConfigError, "no server runs, or it has another pidfile: cannot read #{path}: #{e.class.new.message}"
+    end
+
+    # Does not wait at a named pipe.
+    def self.opened(path, more = 0)
+      File.open(path, File::RDONLY | File::NONBLOCK | more) do |file|
+        raise ConfigError, "#{path} is no regular file" unless file.stat.file?
+
+        yield file
+      end
     end
 
     # The token is sent to the address, so a user who is neither the server's nor root must not have written it.
@@ -60,6 +71,6 @@ module Kino
     rescue SystemCallError
       nil
     end
-    private_class_method :by_pidfile, :pid_in, :refuse_foreign, :owner_of
+    private_class_method :by_pidfile, :pid_in, :opened, :refuse_foreign, :owner_of
   end
 end

@@ -60,6 +60,6 @@ module Kino
     end
 
     def self.printable(text) = text.gsub(/[^[:print:]]/, "?")
-    private_class_method :stats, :flatten, :workers, :processes, :aligned, :row, :backtraces, :printable
+    private_class_method :stats, :flatten, :workers, :processes, :aligned, :row, :backtraces
   end
 end
