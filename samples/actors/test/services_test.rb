@@ -128,6 +128,43 @@ class ServicesTest < ActorsTest
     assert_equal :shutdown, task.reason
   end
 
+  def test_tasks_without_a_link_are_awaited_and_end_nobody
+    skip "this Ruby cannot pass blocks to other actors" unless Actors::Runtime::RACTORS
+    top = Actors::Task::Supervisor.start
+    start = ->(*args, &work) { Actors::Task::Supervisor.async_nolink(top, *args, &work) }
+    assert_equal 42, start.(20) { |number| number * 2 + 2 }.await
+    assert_equal "no luck", assert_raises(Actors::Down) { start.() { raise "no luck" }.await }.reason.message
+    assert_equal "SystemExit", assert_raises(Actors::Down) { start.() { GC.start; Kernel.exit } .await }.reason.error_class.name
+    assert_raises(Actors::CallTimeout) { start.() { sleep(3600) }.await(timeout: 0.01) }
+    assert_equal [:exit, :killed], start.() { sleep(3600) }.shutdown
+    owner = Actors.spawn(top, Actors.current) do |supervisor, to|
+      task = Actors::Task::Supervisor.async_nolink(supervisor, to) { |receiver| receiver << current; receive }
+      task.await(timeout: nil)
+    end
+    task = receive
+    Actors.exit(owner, :kill)
+    await { !owner.alive? }
+    assert_predicate task, :alive?
+    waiting = start.() { sleep(3600) }
+    top.stop
+    assert_equal :shutdown, assert_raises(Actors::Down) { waiting.await }.reason
+    assert_equal :shutdown, task.reason
+    assert_nil Actors.receive(timeout: 0)
+  end
+
+  # Owners end at any time: their tasks go on, or never begin, and none stays.
+  def test_no_task_without_a_link_waits_for_an_owner_that_has_ended
+    skip "this Ruby cannot pass blocks to other actors" unless Actors::Runtime::RACTORS
+    simulate(300) do |_, random|
+      top = Actors::Task::Supervisor.start
+      owner = Actors.spawn { Actors::Task::Supervisor.async_nolink(top) { Actors.sleep(5) }.await; Actors.sleep(1) }
+      Actors.sleep(random.rand(8)) if random.rand(3).zero?
+      Actors.exit(owner, :kill)
+      Actors.sleep(100)
+      assert_equal 0, Actors::DynamicSupervisor.count_children(top)
+    end
+  end
+
   each_isolation "tasks_leave_no_messages" do
     Actors.trap_exit
     [-> { 1 }, -> { raise "no luck" }].each do |work|

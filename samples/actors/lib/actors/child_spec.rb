@@ -97,8 +97,28 @@ module Actors
   # A child as `which_children` lists it.
   ChildInfo = Struct.new(:id, :ref, :type)
 
+  # What supervisors do.
+  module Restarts
+    private
+
+    # Returns the reference.
+    def start_child_again(child)
+      ref = child.start_again
+      Telemetry.emit(Context.current.runtime, :restart, ref, id: child.id, restarts: child.restarts)
+      ref
+    end
+
+    def give_up
+      Telemetry.emit(Context.current.runtime, :give_up, Actors.current, max_restarts: @intensity.most)
+      Actors.exit(:shutdown)
+    end
+  end
+  private_constant :Restarts
+
   # Counts restarts: `exceeded?` once there were more than `most` within `seconds`.
   class Intensity
+    attr_reader :most
+
     def initialize(most, seconds)
       raise ArgumentError, "max_restarts: must be a number of restarts, not #{most.inspect}" unless most.is_a?(Numeric)
       raise ArgumentError, "max_seconds: must be a number of seconds, not #{seconds.inspect}" unless seconds.is_a?(Numeric)

@@ -38,7 +38,7 @@ module Actors
     def turn
       Thread.current[KEY] = self
       reason = :killed # unless something else ends the turn
-      @actor ||= @plan.behaviour.new(self, *@plan.args)
+      @actor ||= create_actor
       again = @actor.turn
       reason = again == :ended ? :normal : nil
       again
@@ -54,6 +54,11 @@ module Actors
       finish(reason) if reason
     end
 
+    def create_actor
+      Telemetry.emit(@runtime, :start, @ref)
+      @plan.behaviour.new(self, *@plan.args)
+    end
+
     # For a crash report: the last message and the state, as text, or nil.
     def details
       @actor&.details
@@ -63,7 +68,7 @@ module Actors
     def finish(reason)
       Names.release(@runtime, @plan.name, @ref) if @plan.name && !@ended
       @ended = true
-      Native.finish(@ref, reason)
+      Telemetry.emit(@runtime, :end, @ref, reason: reason) if Native.finish(@ref, reason)
     end
 
     # Ends an actor that cannot run.
@@ -126,7 +131,7 @@ module Actors
       interleave
       deadline = deadline_after(timeout)
       call = Shared.named(request, "the request") { send_to(ref, timeout) { Native.request(ref, @ref, request, false) } }
-      raise CallTimeout.new(ref, "had room for #{Report.text(request)}", timeout) if NONE.equal?(call)
+      timed_out(ref, "had room for #{Report.text(request)}", timeout) if NONE.equal?(call)
       raise Down.new(ref, ref.reason) unless call
 
       await(ref, call, timeout, deadline && (deadline - now)) { "answered #{Report.text(request)}" }
@@ -153,7 +158,7 @@ module Actors
         raise Down.new(ref, ref.reason) unless ref.alive?
 
         raise Down.new(ref, :unanswered, "#{ref.inspect} is alive, and will not answer: it has dropped the request")
-      else raise CallTimeout.new(ref, yield, timeout)
+      else timed_out(ref, yield, timeout)
       end
     end
 
@@ -173,6 +178,7 @@ module Actors
         raise ArgumentError, "full: must be :block, :drop or :raise, not #{full.inspect}" unless %i[drop raise].include?(full)
 
         sent = Native.push(ref, kind, message)
+        Telemetry.emit(@runtime, :mailbox_full, ref, size: ref.size) if sent.nil?
         raise MailboxFull.new(ref) if sent.nil? && full == :raise
 
         sent || false
@@ -248,6 +254,11 @@ module Actors
     end
 
     private
+
+    def timed_out(ref, done, seconds)
+      Telemetry.emit(@runtime, :call_timeout, ref, seconds: seconds)
+      raise CallTimeout.new(ref, done, seconds)
+    end
 
     # Repeats the block, which sends something, while the mailbox is full.
     def send_to(ref, timeout)

@@ -5,6 +5,8 @@
 module Actors
   # Supervises children that come and go, any number of one kind or another. Each is started again for itself.
   class DynamicSupervisor < GenServer
+    include Restarts
+
     class << self
       # Keyword arguments besides those of GenServer.start: `max_children:`, `max_restarts:` (3), `max_seconds:` (5).
       def start(**keywords) = ServerLoop.start(self, [], { timeout: nil, **keywords }, link: false)
@@ -66,8 +68,8 @@ module Actors
     def restart(child)
       loop do
         @intensity.add(Actors.now)
-        Actors.exit(:shutdown) if @intensity.exceeded?
-        return @children[child.start_again] = child
+        give_up if @intensity.exceeded?
+        return @children[start_child_again(child)] = child
       rescue StandardError
         next
       end

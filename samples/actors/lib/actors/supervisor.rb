@@ -9,6 +9,8 @@ module Actors
   #
   # A subclass calls `strategy` and `child` in its `init`.
   class Supervisor < GenServer
+    include Restarts
+
     STRATEGIES = %i[one_for_one one_for_all rest_for_one].freeze
     AUTO_SHUTDOWNS = %i[never any_significant all_significant].freeze
     REQUESTS = %i[which_children count_children start_child restart_child terminate_child delete_child].freeze
@@ -149,7 +151,7 @@ module Actors
     def restart(child)
       loop do
         @intensity.add(Actors.now)
-        Actors.exit(:shutdown) if @intensity.exceeded?
+        give_up if @intensity.exceeded?
         affected = affected_by(child)
         affected.reverse_each { |each| Shutdown.one(each) }
         @children.reject! { |each| affected.include?(each) && !each.equal?(child) && each.spec.restart == :temporary }
@@ -166,7 +168,7 @@ module Actors
     end
 
     def started?(child)
-      child.start_again
+      start_child_again(child)
       true
     rescue StandardError
       false

@@ -20,14 +20,17 @@ module Actors
 
       def turn
         Native.take(@context.ref) # the request, which was there before the actor
-        from = Native.from(@context.ref)
+        run(Native.from(@context.ref))
+      end
+
+      private
+
+      def run(from)
         result = Actors.instance_exec(*@args, &@block)
         Shared.named(result, "the value of the task") { finish(from, [:ok, result]) }
       rescue StandardError, NotImplementedError => e
         finish(from, [:exit, Crash.of(e)])
       end
-
-      private
 
       # The owner hears of the end from the answer, and only from it.
       def finish(from, result)
@@ -40,7 +43,10 @@ module Actors
     class << self
       # Starts a task. Options are those of Actors.spawn.
       def async(*args, **options, &block)
-        new([block, *args], link: true, **options)
+        context = Context.current
+        call = nil
+        ref = context.spawn(Body, [block, *args], link: true, **options) { |created| call = Native.request(created, context.ref, [:run], true) }
+        new(context, ref, call)
       end
 
       # Calls the block with each element in a task, at most `max_concurrency` at the same time, and returns an Enumerator of
@@ -60,13 +66,12 @@ module Actors
 
     attr_reader :ref
 
-    def initialize(args, **options)
-      @context = Context.current
-      @call = nil
-      @ref = @context.spawn(Body, args, **options) do |created|
-        @call = Native.request(created, @context.ref, [:run], true)
-      end
-      @since = @context.now
+    # `call` has the result as its answer. See Task.async and Task::Supervisor.async_nolink.
+    def initialize(context, ref, call)
+      @context = context
+      @ref = ref
+      @call = call
+      @since = context.now
     end
 
     # The block's value. Raises Down if it has failed, and CallTimeout after `timeout` seconds (nil: never); the task then
@@ -105,7 +110,9 @@ module Actors
     def yield_result(timeout)
       case @context.wait(timeout) { @call.outcome || Context::NONE }
       when :answered then @call.value
-      when :abandoned then [:exit, @ref.reason]
+      when :abandoned
+        @context.await_end(@ref, nil) if Native.ending?(@ref)
+        [:exit, @ref.reason]
       end
     end
 
@@ -166,30 +173,6 @@ module Actors
       end
     end
 
-    # Tasks that are not awaited, and that may outlive the actor that starts them: children of a supervisor, which ends them with
-    # itself. On Ruby 4.0; blocks use variables with shareable values only.
-    #
-    #   Actors::Task::Supervisor.start(name: :mails)
-    #   Actors::Task::Supervisor.start_child(Actors[:mails], "ada") { |name| deliver_to(name) }
-    module Supervisor
-      # A task as a child.
-      module Job
-        def self.start_link(block, *args, **options)
-          Actors.spawn_link(*args, **options, &block)
-        end
-      end
-
-      module_function
-
-      def start(**options) = DynamicSupervisor.start(**options)
-      def start_link(**options) = DynamicSupervisor.start_link(**options)
-
-      # Starts a task, and returns its reference. `restart: :transient` starts one that fails again.
-      def start_child(supervisor, *args, restart: :temporary, **options, &block)
-        DynamicSupervisor.start_child(supervisor, Job, Shared.block(block), *args, restart: restart, **options)
-      end
-    end
-
-    private_constant :Stream, :Body
+    private_constant :Stream
   end
 end

@@ -95,13 +95,17 @@ module Actors
       end
     end
 
-    # Once for all actors of this worker with the same label.
+    # On standard error once for all actors of this worker with the same label.
     def tell_of_long_turn(context)
       label = context.ref.label
-      return if @queue.empty? || @told.include?(label) || @told.size > 100
+      return if @queue.empty?
+
+      seconds = @clock.now - @began
+      Telemetry.emit(context.runtime, :long_turn, context.ref, seconds: seconds)
+      return if @told.include?(label) || @told.size > 100
 
       @told << label
-      Report.long_turn(context, @clock.now - @began)
+      Report.long_turn(context, seconds)
     end
 
     # The system has no memory for another stack: that ends one actor, not all of this worker.
