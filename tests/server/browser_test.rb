@@ -2,13 +2,13 @@
 
 require "json"
 
+require_relative "support/browser"
 require_relative "support/tls"
 
-# A browser, without a screen: a page that talks to the server over TLS, with HTTP/2, and reports what it got.
+# A browser: a page that talks to the server over TLS, with HTTP/2, and reports what it got.
 class BrowserTest < TLSServerTest
-  BROWSER = %w[chromium chromium-browser google-chrome].find do |name|
-    ENV["PATH"].split(File::PATH_SEPARATOR).any? { |directory| File.executable?(File.join(directory, name)) }
-  end
+  include Browser
+
   TOGETHER = 10 # more than a browser opens connections to one host
 
   PAGE = <<~HTML
@@ -80,13 +80,13 @@ class BrowserTest < TLSServerTest
 
   def setup
     super
-    skip "there is no Chromium" unless BROWSER
+    need_browser
   end
 
   def test_concurrent_requests_an_upload_and_an_aborted_response
     app = App.new
     server = start_server(app, mode: :threaded, workers: TOGETHER + 2, threads: 1, tls: @identity.write(directory))
-    browse("#{server.url}/page")
+    browse("#{server.url}/page", "--ignore-certificate-errors")
     report = app.reports.pop
     assert_nil report[:error]
     assert_equal Array.new(TOGETHER, &:to_s), report[:together]
@@ -96,22 +96,6 @@ class BrowserTest < TLSServerTest
     assert_equal %w[h2], report[:protocols]
     assert_equal Errno::EPIPE, app.ends.pop
     assert_healthy_over_tls(server)
-  end
-
-  def teardown
-    if @browser
-      Process.kill(:KILL, -@browser) # and its processes
-      Process.wait(@browser)
-    end
-    super
-  end
-
-  def browse(url)
-    home = File.join(directory, "browser")
-    @browser = Process.spawn({ "HOME" => home }, BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                             "--disable-dev-shm-usage", "--disable-background-networking", "--ignore-certificate-errors",
-                             "--user-data-dir=#{home}", url,
-                             pgroup: true, in: File::NULL, %i[out err] => File::NULL)
   end
 
   def assert_healthy_over_tls(server)

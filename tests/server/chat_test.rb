@@ -1,20 +1,17 @@
 # frozen_string_literal: true
 
 require "json"
-require "open3"
 require "rack"
 
+require_relative "support/browser"
 require_relative "support/server_test"
 require_relative "support/websocket_client"
 
-# examples/chat in Ractors, with the Ruby client, and with its page in a browser (Debian: chromium).
+# examples/chat in Ractors, with the Ruby client, and with its page in a browser.
 class ChatTest < ServerTest
+  include Browser
+
   EXAMPLE = File.join(Child::ROOT, "examples/chat/config.ru")
-  BROWSER = %w[chromium chromium-browser google-chrome].find do |command|
-    Open3.capture2e(command, "--version").last.success?
-  rescue Errno::ENOENT
-    false
-  end
 
   def setup
     super
@@ -58,19 +55,13 @@ class ChatTest < ServerTest
   end
 
   def test_the_page_works_in_a_browser
-    skip "no chromium is installed" unless BROWSER
+    need_browser
     bob = join("bob", "lobby")
     read(bob)
-    page = Process.spawn(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                         "--user-data-dir=#{directory}", "--remote-debugging-port=0", "http://127.0.0.1:#{@child.port}/?name=ann",
-                         out: File::NULL, err: File::NULL, pgroup: true)
+    browse("http://127.0.0.1:#{@child.port}/?name=ann")
     assert IO.select([bob.http.socket], nil, nil, 60), "the browser has not come"
     assert_equal({ "joined" => "ann" }, read(bob))
   ensure
     bob&.close
-    if page
-      Process.kill(:KILL, -page)
-      Process.wait(page)
-    end
   end
 end

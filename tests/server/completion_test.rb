@@ -5,12 +5,13 @@ require "open3"
 require "timeout"
 require "tmpdir"
 
+require_relative "support/programs"
 require "kino/config/completion"
 
 # The completion scripts, as bash and zsh run them.
 class CompletionTest < Minitest::Test
   LIMIT = 60
-  ZSH = ENV["PATH"].split(":").any? { |directory| File.executable?(File.join(directory, "zsh")) }
+  ZSH = Programs.find("zsh")
 
   def setup
     @directory = Dir.mktmpdir("kino")

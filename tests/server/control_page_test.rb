@@ -2,23 +2,25 @@
 
 require "open3"
 
+require_relative "support/browser"
 require_relative "support/server_test"
 
-# The page of the control plane in a browser without a window.
+# The page of the control plane in a browser.
 class ControlPageTest < ServerTest
-  BROWSERS = %w[chromium chromium-browser google-chrome].freeze
+  include Browser
+
   # Of the browser's own clock, which stands still while it waits for a server.
   MILLISECONDS = 8000
 
-  def browser
-    BROWSERS.find { |name| system("command -v #{name} > /dev/null") } || skip("there is no browser (Debian: chromium)")
+  def setup
+    super
+    need_browser
   end
 
   # The document after a while, as HTML.
   def document(url)
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-               "--user-data-dir=#{File.join(directory, "profile")}", "--virtual-time-budget=#{MILLISECONDS}", "--dump-dom", url]
-    output, errors, status = Open3.capture3({ "HOME" => directory }, "timeout", "60", *command)
+    environment, *command = browser("--virtual-time-budget=#{MILLISECONDS}", "--dump-dom", url)
+    output, errors, status = Open3.capture3(environment, "timeout", "60", *command)
     assert_predicate status, :success?, errors
     output.force_encoding(Encoding::UTF_8)
   end

@@ -3,17 +3,14 @@
 require "open3"
 require "rack"
 
+require_relative "support/browser"
 require_relative "support/server_test"
-require_relative "support/websocket_client"
 
 # Event streams, whose handlers are called by workers.
 class EventStreamTest < ServerTest
+  include Browser
+
   ACCEPT = { "Accept" => "text/event-stream" }.freeze
-  BROWSER = %w[chromium chromium-browser google-chrome].find do |command|
-    Open3.capture2e(command, "--version").last.success?
-  rescue Errno::ENOENT
-    false
-  end
 
   # Reads events as an EventSource does.
   class Source
@@ -284,17 +281,11 @@ class EventStreamTest < ServerTest
   end
 
   def test_a_browser_comes_again_with_the_id_of_the_last_event
-    skip "no chromium is installed" unless BROWSER
+    need_browser
     server = serve_events(:ractor)
     at = gate
-    page = Process.spawn(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--user-data-dir=#{directory}",
-                         "--remote-debugging-port=0", "http://127.0.0.1:#{server.port}/page?#{at.query}", out: File::NULL, err: File::NULL, pgroup: true)
+    browse("#{server.url}/page?#{at.query}")
     eventually("it comes again", seconds: 60) { at.arrived? }
-  ensure
-    if page
-      Process.kill(:KILL, -page)
-      Process.wait(page)
-    end
   end
 
   test "curl reads a stream" do |mode|

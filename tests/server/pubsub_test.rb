@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "support/programs"
 require_relative "support/server_test"
 require_relative "support/websocket_client"
 
@@ -228,14 +229,14 @@ class PubSubTest < ServerTest
   # --- Redis ---
 
   def start_redis
-    skip "no redis-server is installed (Debian: redis-server)" unless Child_in_path.call("redis-server")
+    program = Programs.find("redis-server") or skip "no redis-server is installed (Debian: redis-server)"
     begin
       require "redis-client"
     rescue LoadError
       skip "the gem redis-client is not installed"
     end
     @redis_path = File.join(directory, "redis.sock")
-    @redis = Process.spawn("redis-server", "--port", "0", "--unixsocket", @redis_path, "--save", "", "--appendonly", "no", "--dir", directory,
+    @redis = Process.spawn(program, "--port", "0", "--unixsocket", @redis_path, "--save", "", "--appendonly", "no", "--dir", directory,
                            out: File::NULL, err: File::NULL)
     eventually("redis answers") { File.socket?(@redis_path) && redis("PING") == "PONG" }
   end
@@ -256,8 +257,6 @@ class PubSubTest < ServerTest
     Process.wait(@redis)
     @redis = nil
   end
-
-  Child_in_path = ->(name) { ENV.fetch("PATH").split(":").any? { |folder| File.executable?(File.join(folder, name)) } }
 
   # A process with the engine for the Redis of this test, set in its configuration file.
   def redis_child

@@ -2,13 +2,12 @@
 
 require "json"
 
+require_relative "support/browser"
 require_relative "support/server_test"
 
-# A Rails application whose page talks to Action Cable and to Turbo, in a browser (Debian: chromium).
+# A Rails application whose page talks to Action Cable and to Turbo, in a browser.
 class RailsBrowserTest < ServerTest
-  BROWSER = %w[chromium chromium-browser google-chrome].find do |name|
-    ENV["PATH"].split(File::PATH_SEPARATOR).any? { |directory| File.executable?(File.join(directory, name)) }
-  end
+  include Browser
 
   # Reports when its stream is connected, and the messages once there are two: one of another client, which comes over Action
   # Cable, and that of its own form, whose response is a Turbo Stream.
@@ -81,7 +80,7 @@ class RailsBrowserTest < ServerTest
 
   def setup
     super
-    skip "there is no Chromium" unless BROWSER
+    need_browser
     begin
       require "logger"
       require "rails"
@@ -96,19 +95,8 @@ class RailsBrowserTest < ServerTest
   end
 
   def teardown
-    if @browser
-      Process.kill(:KILL, -@browser) # and its processes
-      Process.wait(@browser)
-    end
-    ActionCable.server.restart if defined?(ActionCable::Server)
     super
-  end
-
-  def browse(url)
-    home = File.join(directory, "browser")
-    @browser = Process.spawn({ "HOME" => home }, BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                             "--disable-dev-shm-usage", "--disable-background-networking", "--user-data-dir=#{home}", url,
-                             pgroup: true, in: File::NULL, %i[out err] => File::NULL)
+    ActionCable.server.restart if defined?(ActionCable::Server)
   end
 
   def test_a_page_gets_turbo_streams_over_action_cable_and_as_responses

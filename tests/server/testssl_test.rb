@@ -3,12 +3,13 @@
 require "json"
 require "open3"
 
+require_relative "support/programs"
 require_relative "support/tls"
 
 # testssl.sh (Debian: testssl.sh) finds nothing above LOW in the protocols, ciphers and extensions that the server offers, and
 # none of the attacks that it knows. It takes a minute or two, so it runs only if KINO_TESTSSL is set.
 class TestsslTest < Minitest::Test
-  COMMAND = %w[testssl testssl.sh].find { |name| ENV["PATH"].split(File::PATH_SEPARATOR).any? { |directory| File.executable?(File.join(directory, name)) } }
+  COMMAND = Programs.find("testssl", "testssl.sh")
   # Protocols, ciphers, forward secrecy, the server's preferences and defaults, vulnerabilities.
   CHECKS = %w[-p -s -f -P -S -U].freeze
   ACCEPTED = %w[OK INFO LOW].freeze
