@@ -3,6 +3,7 @@
 require "json"
 
 require_relative "support/census"
+require_relative "support/programs"
 require_relative "support/server_test"
 require_relative "support/websocket_client"
 
@@ -47,20 +48,18 @@ class ProxiesTest < ServerTest
     super
   end
 
+  # The path of a program; the test is skipped without it.
   def need(program)
-    return if system("which", program, out: File::NULL, err: File::NULL) || File.executable?("/usr/sbin/#{program}")
-
-    skip "#{program} is missing (Debian: #{program})"
+    Programs.find(program) || skip("#{program} is missing (Debian: #{program})")
   end
 
   # Starts the server whose ports the configuration has as +number+ and the next one.
-  def start_server_behind(number, *arguments)
+  def start_server_behind(number, *arguments, app: File.join(__dir__, "support/counting.ru"))
     child = Child.kino("-m", "threaded", "-w", "2", "-b", "127.0.0.1:#{@ports[number]}", "--control-bind", "127.0.0.1:#{@ports[number + 1]}",
-                       "--trusted-proxies", "loopback", *arguments, File.join(__dir__, "support/counting.ru"))
-    logs = child.follow
+                       "--trusted-proxies", "loopback", *arguments, app)
+    child.follow
     (@servers_behind ||= {})[number] = child
     eventually("it is ready") { Client.open(@ports[number + 1]) { |client| client.get("/ready").status } == 200 }
-    logs
   end
 
   def start_proxy(command, ready)
@@ -78,7 +77,6 @@ class ProxiesTest < ServerTest
   end
 
   def start_nginx
-    need("nginx")
     site = File.join(directory, "app.conf")
     File.write(site, @ports.in(File.read(File.join(DEPLOY, "nginx.conf"))))
     main = File.join(directory, "nginx.conf")
@@ -91,14 +89,13 @@ class ProxiesTest < ServerTest
       events {}
       http { access_log off; #{temporary} include #{site}; }
     CONFIGURATION
-    start_proxy(["nginx", "-c", main, "-p", directory], @ports[8080])
+    start_proxy([need("nginx"), "-c", main, "-p", directory], @ports[8080])
   end
 
   def start_haproxy(name, port)
-    need("haproxy")
     path = File.join(directory, name)
     File.write(path, @ports.in(File.read(File.join(DEPLOY, name))))
-    start_proxy(["haproxy", "-f", path], @ports[port])
+    start_proxy([need("haproxy"), "-f", path], @ports[port])
   end
 
   # Stops one server after the other, and starts it again, while requests go through the proxy.
@@ -147,14 +144,11 @@ class ProxiesTest < ServerTest
   def start_env_servers(*arguments)
     app = File.join(directory, "env.ru")
     File.write(app, "run ->(env) { [200, {}, [env.select { |_, value| value.is_a?(String) }.map { |pair| pair.join('=') }.join(\"\\n\")]] }")
-    [9292, 9294].each do |number|
-      (@servers_behind ||= {})[number] = Child.kino("-m", "threaded", "-w", "1", "-b", "127.0.0.1:#{@ports[number]}", "--control-bind",
-                                                    "127.0.0.1:#{@ports[number + 1]}", "--trusted-proxies", "loopback", *arguments, app)
-    end
+    start_servers_behind(*arguments, app: app)
   end
 
-  def start_servers_behind(*arguments)
-    [9292, 9294].each { |number| start_server_behind(number, *arguments) }
+  def start_servers_behind(*arguments, **rest)
+    [9292, 9294].each { |number| start_server_behind(number, *arguments, **rest) }
   end
 
   def test_no_request_fails_behind_nginx_when_a_server_stops
