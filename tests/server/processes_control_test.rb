@@ -2,6 +2,7 @@
 
 require "json"
 
+require_relative "support/process_table"
 require_relative "support/server_test"
 require "kino/processes/metrics_sum"
 require "kino/processes/phased_restart"
@@ -10,6 +11,8 @@ require "kino/processes/stats_sum"
 
 # The control plane of several processes tells the sums of all, and what is done with a process that ends.
 class ProcessesControlTest < ServerTest
+  include ProcessTable
+
   APP = <<~RUBY
     app = lambda do |env|
       sleep 0.005 until File.exist?("go") if env["PATH_INFO"] == "/hold"
@@ -26,13 +29,7 @@ class ProcessesControlTest < ServerTest
   end
 
   def teardown
-    if @child && !@child.instance_variable_get(:@status)
-      pids.each do |pid|
-        Process.kill("KILL", pid)
-      rescue Errno::ESRCH
-        nil
-      end
-    end
+    kill(children_of(@child.pid)) if @child && !@child.ended?
     super
   end
 
@@ -41,9 +38,6 @@ class ProcessesControlTest < ServerTest
     assert_equal 0, @child.status, @child.log
     refute_path_exists control
   end
-
-  # Also that of the control process.
-  def pids = File.read("/proc/#{@child.pid}/task/#{@child.pid}/children").split.map(&:to_i)
 
   def ask(path, method: "GET", headers: {})
     Client.open(control) { |client| client.request(method, path, headers: headers) }
@@ -159,7 +153,7 @@ class ProcessesControlTest < ServerTest
 
   def test_a_control_process_that_ends_is_replaced_and_knows_the_state
     start
-    own = pids.find { |pid| File.read("/proc/#{pid}/cmdline").start_with?("kino control process of 2") }
+    own = children_of(@child.pid).find { |pid| title_of(pid).start_with?("kino control process of 2") }
     Process.kill("KILL", own)
     @child.await_line(/the control process \(pid #{own}\) ended with signal 9 \(KILL\)/)
     eventually("it answers") { ask("/ready").status == 200 }
@@ -174,7 +168,7 @@ class ProcessesControlTest < ServerTest
     requests(3)
     @child.signal("USR2")
     fresh = Integer(@child.await_line(/the new process \(pid (\d+)\) is ready/)[1])
-    eventually("the old one has ended") { !File.exist?("/proc/#{@child.pid}/cmdline") || File.read("/proc/#{@child.pid}/cmdline").empty? }
+    eventually("the old one has ended") { !running?(@child.pid) }
     assert_equal 0, stats["served"]
     eventually("it is ready") { ask("/ready").status == 200 }
     Process.kill("TERM", fresh)

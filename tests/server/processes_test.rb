@@ -1,10 +1,12 @@
 # frozen_string_literal: true
 
+require_relative "support/process_table"
 require_relative "support/server_test"
-require_relative "support/load"
 
 # Several processes serve one app: who answers, and what happens when one of them ends, hangs, or is replaced.
 class ProcessesTest < ServerTest
+  include ProcessTable
+
   APP = <<~RUBY
     app = lambda do |env|
       name = env["QUERY_STRING"]
@@ -29,44 +31,20 @@ class ProcessesTest < ServerTest
     members = pids(pid)
     Process.kill(name, pid)
     assert_equal 0, @child.status, @child.log if pid == @child.pid
-    eventually("no process is left") { [pid, *members].none? { |one| running?(one) } }
+    assert_end [pid, *members]
   end
 
   # Ends whatever a failed test has left.
   def teardown
     @clients&.each(&:close)
-    left = @child && !@child.instance_variable_get(:@status) ? [@child.pid, *pids] : []
-    (left | (@others || [])).each do |pid|
-      Process.kill("KILL", pid)
-    rescue Errno::ESRCH
-      nil
-    end
+    kill([@child.pid, *pids]) if @child && !@child.ended?
+    kill(@others || [])
     super
   end
 
   # Those of the processes that serve.
   def pids(master = @child.pid)
-    # The list in /proc/PID/task/PID/children lacks others while one of them ends.
-    all = Dir.children("/proc").grep(/\A\d+\z/).map(&:to_i).sort.select { |pid| parent(pid) == master }
-    all.reject { |pid| title(pid).start_with?("kino control") }
-  end
-
-  def parent(pid)
-    File.read("/proc/#{pid}/stat")[/.*\) \S (\d+)/, 1].to_i
-  rescue SystemCallError
-    nil # it has ended
-  end
-
-  def title(pid)
-    File.read("/proc/#{pid}/cmdline").delete("\0")
-  rescue SystemCallError
-    ""
-  end
-
-  def running?(pid)
-    File.read("/proc/#{pid}/stat")[/.*\) (\S)/, 1] != "Z"
-  rescue SystemCallError
-    false
+    children_of(master).reject { |pid| title_of(pid).start_with?("kino control") }
   end
 
   def refused?
@@ -87,21 +65,31 @@ class ProcessesTest < ServerTest
   end
 
   # Clients with a request that is held, at least one in each process: by pid. The processes need a worker for each client.
-  def hold_in_each(name)
+  def hold_in_each
     held = Hash.new { |all, pid| all[pid] = [] }
     until (pids - held.keys).empty?
-      before = arrived(name)
-      client = Client.new(@child.port).send_request("GET", "/hold?#{File.join(directory, name)}")
-      eventually("it has arrived") { arrived(name) != before }
-      held[(arrived(name) - before).first[/\.(\d+)\./, 1].to_i] << client
+      before = arrived
+      client = Client.new(@child.port).send_request("GET", "/hold?#{File.join(directory, "gate")}")
+      (@clients ||= []) << client
+      new = []
+      eventually("it has arrived") { (new = arrived - before).any? }
+      held[new.first[/\.(\d+)\./, 1].to_i] << client
     end
     held
   end
 
   # A file for each request that is held.
-  def arrived(name) = Dir.children(directory).grep(/\A#{name}\.\d+\./)
+  def arrived = Dir.children(directory).grep(/\Agate\.\d+\./)
 
-  def release(name) = File.write(File.join(directory, name), "")
+  # Lets the held requests go on; those of these processes are answered.
+  def assert_answered(held)
+    File.write(File.join(directory, "gate"), "")
+    held.each { |pid, clients| clients.each { |client| assert_equal pid.to_s, client.read_response.body } }
+  end
+
+  def assert_end(members)
+    eventually("they have ended") { members.none? { |pid| running?(pid) } }
+  end
 
   covers :processes
   def test_each_process_serves_and_the_master_does_not
@@ -111,8 +99,8 @@ class ProcessesTest < ServerTest
     assert_served_by members
     assert_equal "#{@child.pid}\n", File.read(File.join(directory, "server.pid"))
     assert_match(/, in each of 2 processes$/, @child.log)
-    assert_match(/\Akino master of 2 processes \(http:/, title(@child.pid))
-    assert_equal ["kino process 1 of 2", "kino process 2 of 2"], members.map { |pid| title(pid)[/\A[^(]+(?= \()/] }.sort
+    assert_match(/\Akino master of 2 processes \(http:/, title_of(@child.pid))
+    assert_equal ["kino process 1 of 2", "kino process 2 of 2"], members.map { |pid| title_of(pid)[/\A[^(]+(?= \()/] }.sort
     threads = Dir["/proc/#{@child.pid}/task/*/comm"].map { |file| File.read(file).chomp }
     assert_empty threads.grep(/kino/), "the master has native threads"
     stop
@@ -199,19 +187,16 @@ class ProcessesTest < ServerTest
 
   def test_a_crash_takes_only_the_requests_of_its_process
     start
-    held = hold_in_each("gate")
+    held = hold_in_each
     victim, survivor = held.keys
     Process.kill("KILL", victim)
     held[victim].each { |client| assert_raises(EOFError, Errno::ECONNRESET) { client.read_response } }
     @child.await_line(/process \d \(pid #{victim}\) ended with signal 9 \(KILL\); it is replaced/)
     @child.await_line(/process \d \(pid \d+\) is ready/)
-    release("gate")
-    held[survivor].each { |client| assert_equal survivor.to_s, client.read_response.body }
+    assert_answered held.slice(survivor)
     assert_equal 2, pids.size
     assert_served_by pids
     stop
-  ensure
-    held&.each_value { |clients| clients.each(&:close) }
   end
 
   # Under load: a connection is lost only with the process that had accepted it.
@@ -332,44 +317,35 @@ class ProcessesTest < ServerTest
 
   def test_the_processes_end_with_the_master_when_their_requests_are_answered
     start "--control-bind", "unix://#{directory}/control", env: { "TMPDIR" => temporary }
-    held = hold_in_each("gate")
+    held = hold_in_each
     @others = held.keys
     @child.signal("KILL")
-    assert_equal "SIGKILL", Timeout.timeout(Child::WAIT) { Process.wait2(@child.pid).last.termsig.then { |number| "SIG#{Signal.signame(number)}" } }
-    @child.instance_variable_set(:@status, "SIGKILL")
+    assert_equal "SIGKILL", @child.wait
     assert_equal 2, @child.await_line(/the master process has ended.*the master process has ended/m)[0].scan("the master").size
-    release("gate")
-    held.each { |pid, clients| clients.each { |client| assert_equal pid.to_s, client.read_response.body } }
-    eventually("they have ended") { held.keys.none? { |pid| running?(pid) } }
+    assert_answered held
+    assert_end held.keys
     eventually("nothing is left of them") { Dir.empty?(temporary) }
-  ensure
-    held&.each_value { |clients| clients.each(&:close) }
   end
 
   def test_the_second_signal_ends_all_at_once
     start "--control-bind", "unix://#{directory}/control", env: { "TMPDIR" => temporary }
-    held = hold_in_each("gate")
+    held = hold_in_each
     @child.signal("TERM")
     eventually("they refuse connections") { refused? }
     @child.signal("INT")
     assert_equal 1, @child.status, @child.log
-    eventually("they have ended") { held.keys.none? { |pid| running?(pid) } }
+    assert_end held.keys
     assert_empty Dir.children(temporary)
-  ensure
-    held&.each_value { |clients| clients.each(&:close) }
   end
 
   def test_a_stop_answers_what_has_arrived_and_refuses_further_connections
     start
-    held = hold_in_each("gate")
+    held = hold_in_each
     @child.signal("TERM")
     eventually("they refuse connections") { refused? }
-    release("gate")
-    held.each { |pid, clients| clients.each { |client| assert_equal pid.to_s, client.read_response.body } }
+    assert_answered held
     assert_equal 0, @child.status, @child.log
-    eventually("they have ended") { held.keys.none? { |pid| running?(pid) } }
-  ensure
-    held&.each_value { |clients| clients.each(&:close) }
+    assert_end held.keys
   end
 
   # Four clients that repeat the block while another one runs. Returns what the block has returned.
@@ -433,7 +409,7 @@ class ProcessesTest < ServerTest
       @child.signal("USR2")
       fresh = Integer(@child.await_line(/the new process \(pid (\d+)\) is ready/)[1])
       @others = [fresh, *pids(fresh)]
-      eventually("the old program has ended") { before.none? { |pid| running?(pid) } }
+      assert_end before
     end
     refute_empty answers
     assert_equal "#{fresh}\n", File.read(File.join(directory, "server.pid"))

@@ -1,10 +1,13 @@
 # frozen_string_literal: true
 
+require_relative "support/process_table"
 require_relative "support/server_test"
 require "kino/app/launch"
 
 # Restart without downtime: USR2 starts the program again, with the sockets, and the old process stops when the new one is ready.
 class RestartTest < ServerTest
+  include ProcessTable
+
   APP = <<~RUBY
     app = lambda do |env|
       case env["PATH_INFO"]
@@ -27,11 +30,7 @@ class RestartTest < ServerTest
   end
 
   def teardown
-    @pids&.each do |pid|
-      Process.kill("KILL", pid)
-    rescue Errno::ESRCH
-      nil
-    end
+    kill(@pids || [])
     super
   end
 
@@ -145,21 +144,33 @@ class RestartTest < ServerTest
     successor(from)
   end
 
+  # Restarts, with an app that never gets ready if there is a file "slow"; returns the pid of the new process.
+  def restart_slowly
+    File.write(File.join(directory, "slow"), "")
+    @child.signal("USR2")
+    pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
+    (@pids ||= []) << pid
+    pid
+  end
+
+  def assert_both_end(pid)
+    @child.signal("TERM")
+    assert_equal 0, @child.status, @child.log
+    eventually("the new process has ended") { !running?(pid) }
+    @pids.delete(pid)
+  end
+
   def test_a_second_signal_is_told_of_the_first_and_the_end_is_for_both
     File.write(File.join(directory, "config.ru"), <<~RUBY)
       sleep if File.exist?("slow")
       run ->(env) { [200, {}, [Process.pid.to_s]] }
     RUBY
     start
-    File.write(File.join(directory, "slow"), "")
-    @child.signal("USR2")
-    pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
+    pid = restart_slowly
     @child.signal("USR2")
     @child.await_line(/restart: the new process \(pid #{pid}\) is being started already/)
     assert_equal @child.pid.to_s, get(@child.port)
-    @child.signal("TERM")
-    assert_equal 0, @child.status, @child.log
-    eventually("the new process has ended") { !running?(pid) }
+    assert_both_end(pid)
   end
 
   # So does Ruby 3.1 with a signal that comes while Ruby itself starts.
@@ -173,13 +184,9 @@ class RestartTest < ServerTest
       run ->(env) { [200, {}, [Process.pid.to_s]] }
     RUBY
     start
-    File.write(File.join(directory, "slow"), "")
-    @child.signal("USR2")
-    pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
+    pid = restart_slowly
     eventually("the new process loads the app") { File.exist?(File.join(directory, "deaf")) }
-    @child.signal("TERM")
-    assert_equal 0, @child.status, @child.log
-    eventually("the new process has ended") { !running?(pid) }
+    assert_both_end(pid)
   end
 
   # It loses the signal, and is ready before the old process has answered what it has.
@@ -284,12 +291,6 @@ class RestartTest < ServerTest
       assert_equal 0, @child.status, @child.log
       File.unlink(File.join(directory, "over"))
     end
-  end
-
-  def running?(pid)
-    File.read("/proc/#{pid}/stat")[/.*\) (\S)/, 1] != "Z"
-  rescue SystemCallError
-    false
   end
 
   def test_the_control_plane_goes_with_the_server

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "support/process_table"
 require_relative "support/server_test"
 require "kino/control/client"
 require "socket"
@@ -7,6 +8,8 @@ require "kino/listen/inherited_sockets"
 
 # What systemd gives a service and wants to know of it, with the test in its place: listening sockets, messages, the watchdog.
 class SystemdTest < ServerTest
+  include ProcessTable
+
   def setup
     super
     File.write(File.join(directory, "config.ru"), "run ->(env) { [200, {}, [Process.pid.to_s]] }\n")
@@ -116,7 +119,7 @@ class SystemdTest < ServerTest
     assert_equal tcp.addr[1], @child.port
     assert_match(/\Alistening on http:.* with 2 processes\z/, told(socket, "READY")["STATUS"])
     2.times { assert told(socket, "WATCHDOG") }
-    assert_includes File.read("/proc/#{@child.pid}/task/#{@child.pid}/children").split, get(@child.port)
+    assert_includes children_of(@child.pid), get(@child.port).to_i
     @child.signal("TERM")
     assert told(socket, "STOPPING")
     assert_equal 0, @child.status, @child.log

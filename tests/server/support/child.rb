@@ -84,22 +84,29 @@ class Child
     Process.kill(name, @pid)
   end
 
-  # Waits for the process to end; returns its exit status, or the name of the signal that ended it.
+  # Waits for the process to end, and reads the rest of its log; returns its exit status, or the name of the signal that ended it.
   def status
-    @status ||= Timeout.timeout(WAIT) do
+    @status ||= Timeout.timeout(WAIT) { wait.tap { @log << @reader.read } }
+  end
+
+  # Likewise, but leaves the log to the processes that it has started, which may go on.
+  def wait
+    @ended ||= Timeout.timeout(WAIT) do
       _, status = Process.wait2(@pid)
-      @log << @reader.read
       status.exitstatus || "SIG#{Signal.signame(status.termsig)}"
     end
   end
 
+  # Whether #wait or #status has returned.
+  def ended? = !@ended.nil?
+
   # Kills the process if it is still running, and closes the pipe.
   def finish
-    return if @status
+    return if ended?
 
     Process.kill("KILL", @pid)
     Process.wait(@pid)
-    @status = "SIGKILL"
+    @ended = @status = "SIGKILL"
   rescue Errno::ESRCH, Errno::ECHILD
     nil
   ensure

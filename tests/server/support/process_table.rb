@@ -1,0 +1,44 @@
+# frozen_string_literal: true
+
+# What /proc says of other processes. One that has ended has no title, no parent and no children.
+module ProcessTable
+  # By their age, unless the numbers of processes have begun again.
+  def children_of(pid)
+    # The list in /proc/PID/task/PID/children lacks others while one of them ends.
+    Dir.children("/proc").grep(/\A\d+\z/).map(&:to_i).sort.select { |one| parent_of(one) == pid }
+  end
+
+  def parent_of(pid)
+    state_of(pid)&.[](1).to_i
+  end
+
+  def title_of(pid)
+    File.read("/proc/#{pid}/cmdline").delete("\0")
+  rescue SystemCallError
+    ""
+  end
+
+  # A process that has ended and that its parent has not waited for does not run.
+  def running?(pid)
+    state = state_of(pid)
+    !state.nil? && state.first != "Z"
+  end
+
+  # Ends what a failed test has left.
+  def kill(pids)
+    pids.each do |pid|
+      Process.kill("KILL", pid)
+    rescue Errno::ESRCH
+      nil
+    end
+  end
+
+  private
+
+  # The state, the parent and further numbers, after the name, which may contain anything. Nil: there is no such process.
+  def state_of(pid)
+    File.read("/proc/#{pid}/stat").rpartition(") ").last.split
+  rescue SystemCallError
+    nil
+  end
+end
