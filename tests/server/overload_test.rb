@@ -68,18 +68,16 @@ class OverloadTest < ServerTest
     stuck&.close
   end
 
-  # The request_timeout of another server tells that more than two intervals, of 0.4 s each, have passed.
+  # More than two intervals, of 0.4 s each, pass.
   covers :queue_target, :shed
   test "requests that have waited in a queue that stays long get 503, and later ones are served" do |mode|
-    clock = serve(Apps::Basic.new, mode, workers: 1, request_timeout: 1)
     server = serve(Apps::Basic.new, mode, workers: 1, queue_target: 0.02, queue_timeout: 3600)
     held = gate
-    ticks = gate
     first = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
     held.await
     late = Array.new(5) { Client.new(server.port).send_request("GET", "/") }
     eventually("they wait") { server.stats[:queued] == 5 }
-    Client.open(clock.port) { |other| assert_equal 504, other.get("/hold?#{ticks.query}").status }
+    let_time_pass(mode, 1)
     held.open
     assert_equal "held", first.read_response.body
     late.each do |client|
@@ -88,24 +86,20 @@ class OverloadTest < ServerTest
     end
     assert_equal [5, 5, 0], server.stats.values_at(:shed, :rejected, :queued)
     assert_healthy(server)
-    ticks.open
   ensure
     [first, *late].compact.each(&:close)
   end
 
   test "without queue_target, no load is shed", modes: [:threaded] do |mode|
-    clock = serve(Apps::Basic.new, mode, workers: 1, request_timeout: 0.2)
     server = serve(Apps::Basic.new, mode, workers: 1, queue_timeout: 3600)
     held = gate
-    ticks = gate
     first = Client.new(server.port).send_request("GET", "/hold?#{held.query}")
     held.await
     late = Array.new(5) { Client.new(server.port).send_request("GET", "/") }
-    Client.open(clock.port) { |other| assert_equal 504, other.get("/hold?#{ticks.query}").status }
+    let_time_pass(mode, 0.2)
     held.open
     [first, *late].each { |client| assert_equal 200, client.read_response.status }
     assert_equal 0, server.stats[:shed]
-    ticks.open
   ensure
     [first, *late].compact.each(&:close)
   end

@@ -76,6 +76,15 @@ class ServerTest < Minitest::Test
     pass
   end
 
+  # Returns when a request to another server has reached a request_timeout of so many seconds. Then so much time has passed for
+  # all servers of this process, too: deadlines of theirs that began before and are not longer are over.
+  def let_time_pass(mode, seconds)
+    server = serve(Apps::Basic.new, mode, workers: 1, request_timeout: seconds)
+    held = gate
+    Client.open(server.port) { |client| assert_equal 504, client.get("/hold?#{held.query}").status }
+    held.open
+  end
+
   # No request is in flight or queued, all workers are alive, and the next request is served.
   def assert_healthy(server, workers: nil)
     workers ||= server.settings[:workers] * server.settings[:threads]
