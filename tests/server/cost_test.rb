@@ -2,11 +2,14 @@
 
 require "tempfile"
 
+require_relative "support/http2_frames"
 require_relative "support/server_test"
 
 # The cost of a request: system calls and allocations of the server's native code, and Ruby objects. Counts do not depend
 # on the load of the machine. If a change lowers a count, lower the limit here.
 class CostTest < ServerTest
+  include HTTP2Frames
+
   COUNTER = ENV["KINO_COST_COUNTER"]
   APP = File.join(__dir__, "support/cost.ru")
   KINDS = %i[recv sendmsg epoll_ctl epoll_wait timerfd_settime wake_up allocation].freeze
@@ -122,7 +125,7 @@ class CostTest < ServerTest
     skip "Ruby #{RUBY_VERSION} has no thread events" if RUBY_VERSION < "3.2"
     start(mode)
     Client.open(@child.port) do |client|
-      client.send_raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n#{frame(4, 0, 0)}")
+      client.send_raw(preface)
       streams = (1..).step(2).each_slice(100)
       costs = Array.new(RUNS / 10) do
         before = counts
@@ -135,10 +138,6 @@ class CostTest < ServerTest
   end
 
   private
-
-  def frame(type, flags, stream, payload = "")
-    [payload.bytesize].pack("N").byteslice(1, 3) + [type, flags, stream, payload].pack("CCNa*")
-  end
 
   # Reads until so many streams have ended.
   def read_frames(client, ends)

@@ -1,10 +1,13 @@
 # frozen_string_literal: true
 
+require_relative "support/http2_frames"
 require_relative "support/server_test"
 
 # env["kino.request"]: deadlines, cancellation and queue time, during a request and after it.
 class KinoRequestTest < ServerTest
-  # Its handlers write what they see to a file, because nobody may get their responses.
+  include HTTP2Frames
+
+  # Its handlers write what they see to a file, because their clients may have gone.
   class App < Apps::Router
     def index(_env) = Apps.text("hello")
 
@@ -103,12 +106,6 @@ class KinoRequestTest < ServerTest
   def path = File.join(directory, "notes")
   def notes = File.exist?(path) ? File.readlines(path, chomp: true) : []
 
-  # A client that the server can only see as gone: its end is a reset.
-  def leave(client)
-    client.socket.setsockopt(Socket::SOL_SOCKET, Socket::SO_LINGER, [1, 0].pack("ii"))
-    client.close
-  end
-
   test "a handler that has extended its deadline may take longer, and others may not" do |mode|
     server = serve(App.new, mode, workers: 3, lint: false, request_timeout: 1)
     extended = gate
@@ -147,7 +144,7 @@ class KinoRequestTest < ServerTest
     client.send_request("GET", "/watched?file=#{path}&#{held.query}")
     held.await
     assert_equal ["registered true"], notes
-    leave(client)
+    client.reset
     eventually("the call") { notes.size == 2 }
     assert_equal "cancelled true kino on_cancel", notes.last
     held.pass
@@ -158,41 +155,34 @@ class KinoRequestTest < ServerTest
     assert_equal 4, notes.size
   end
 
-  # A client may end its side together with its request. The request_timeout of another server tells that time has passed.
+  # A client may end its side together with its request.
   test "a client that closes while its handler works has given up" do |mode|
-    clock = serve(App.new, mode, workers: 1, lint: false, request_timeout: 0.2)
     server = serve(App.new, mode, workers: 1, lint: false)
     held = gate
-    ticks = gate
     client = Client.new(server.port)
     client.send_request("GET", "/watched?file=#{path}&#{held.query}")
     held.await
-    Client.open(clock.port) { |other| assert_equal 504, other.get("/hold?#{ticks.query}").status }
+    let_time_pass(mode, 0.2)
     client.close
     eventually("the call") { notes.last == "cancelled true kino on_cancel" }
     held.open
-    ticks.open
   end
 
   # A stream of HTTP/2: its request, and later its end.
   test "a stream that its client resets is cancelled" do |mode|
     server = serve(App.new, mode, workers: 1, lint: false)
-    skip "built without HTTP/2" unless server.settings[:http2] != false && Kino::Native.settings({})[:http2]
+    skip "the server is built without nghttp2" unless Kino::Native.settings({}).fetch(:http2)
     held = gate
     target = "/watched?file=#{path}&#{held.query}"
     block = [0x82, 0x86, 0x44].pack("C*") + length_of(target) + target + [0x41, 1].pack("CC") + "x"
     Client.open(server.port) do |client|
-      client.send_raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n#{frame(4, 0, 0)}#{frame(1, 5, 1, block)}")
+      client.send_raw(preface + frame(1, 5, 1, block))
       held.await
       client.send_raw(frame(3, 0, 1, [8].pack("N")))
       eventually("the call") { notes.last == "cancelled true kino on_cancel" }
       held.open
       eventually("the handler ends") { server.stats[:in_flight].zero? }
     end
-  end
-
-  def frame(type, flags, stream, payload = "")
-    [payload.bytesize].pack("N").byteslice(1, 3) + [type, flags, stream].pack("CCN") + payload.b
   end
 
   # An integer of HPACK with a prefix of 7 bits.
@@ -219,7 +209,7 @@ class KinoRequestTest < ServerTest
       held = gate
       client = Client.new(server.port).send_request("GET", "/failing?#{held.query}")
       held.await
-      leave(client)
+      client.reset
       held.await # the block
       held.open
       assert_healthy(server)

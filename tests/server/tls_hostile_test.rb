@@ -1,9 +1,12 @@
 # frozen_string_literal: true
 
+require_relative "support/http2_frames"
 require_relative "support/tls"
 
 # Clients that speak something else than TLS, or not enough of it. A canary is served all the while.
 class TLSHostileTest < TLSServerTest
+  include HTTP2Frames
+
   def failed(server)
     tls_stats(server)[:failed]
   end
@@ -62,7 +65,6 @@ class TLSHostileTest < TLSServerTest
 
   def test_a_client_that_speaks_another_protocol_than_it_has_agreed_on_gets_no_response
     server = serve_tls
-    preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n#{[0].pack("N").byteslice(1, 3)}#{[4, 0, 0].pack("CCN")}"
     { "h2" => "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "http/1.1" => preface }.each do |agreed, bytes|
       client = TLSClient.new(server.port, alpn_protocols: [agreed])
       client.send_raw(bytes)
