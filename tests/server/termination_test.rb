@@ -12,24 +12,16 @@ class TerminationTest < ServerTest
   WARM = 500
   TERMS = Integer(ENV.fetch("KINO_TERMS", "4"))
 
-  def teardown
-    super
-    @log&.join
-  end
-
   def end_under_load(mode, local)
     calls = File.join(directory, "calls")
     socket = File.join(directory, "socket")
     binds = local ? ["-b", "127.0.0.1", "-b", "unix://#{socket}"] : []
     @child = Child.kino("-m", mode.to_s, "-w", "2", *binds, File.join(__dir__, "support/counting.ru"))
-    @log = @child.follow
+    @child.follow
     census = Census.new(connections: CONNECTIONS, path: "/?#{calls}") { local ? UNIXSocket.new(socket) : TCPSocket.new("127.0.0.1", @child.port) }
-    told = false
-    census.run do
-      @child.signal("TERM") if !told && census.answered >= WARM
-      told ||= census.answered >= WARM
-      false
-    end
+    census.run { census.answered >= WARM }
+    @child.signal("TERM")
+    census.run { false }
     assert_equal 0, @child.status, @child.log
     assert_empty census.losses
     assert_equal [200], census.statuses.keys
