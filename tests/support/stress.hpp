@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include "sanitizers.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -19,23 +21,11 @@
 #include <thread>
 #include <vector>
 
-#if defined(__SANITIZE_THREAD__)
-#define KINO_TEST_SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define KINO_TEST_SLOW 1
-#endif
-#endif
-
 namespace stress {
 
 /// The amount of work for this build: `full`, or a fifth of it under ThreadSanitizer.
 constexpr std::uint32_t scaled(std::uint32_t full) {
-#ifdef KINO_TEST_SLOW
-  return full / 5;
-#else
-  return full;
-#endif
+  return under_thread_sanitizer ? full / 5 : full;
 }
 
 /// A cheap random number generator with a fixed seed, for one thread.

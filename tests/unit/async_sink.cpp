@@ -6,7 +6,7 @@
 
 #include "../support/await.hpp"
 #include "../support/in_child.hpp"
-#include "../support/stress.hpp"
+#include "../support/sanitizers.hpp"
 
 #include <array>
 #include <chrono>
@@ -366,9 +366,9 @@ TEST_CASE("the error about a path that cannot be opened contains the path") {
                        std::system_error);
 }
 
-// ThreadSanitizer does not support threads in the forked child of a process with threads.
-#ifndef KINO_TEST_SLOW
-TEST_CASE("a sink works in a forked child and does not write its parent's lines") {
+// ThreadSanitizer does not support threads in the forked child of a process with threads, so this test and the next are skipped.
+TEST_CASE("a sink works in a forked child and does not write its parent's lines" *
+          doctest::skip(under_thread_sanitizer)) {
   temporary_directory const where;
   pipe_ends const ends;
   ends.fill();
@@ -385,7 +385,8 @@ TEST_CASE("a sink works in a forked child and does not write its parent's lines"
   CHECK(ends.read_until("parent's\n").ends_with("xthe parent's\n"));
 }
 
-TEST_CASE("if no thread can be created, callers write lines themselves if that does not block") {
+TEST_CASE("if no thread can be created, callers write lines themselves if that does not block" *
+          doctest::skip(under_thread_sanitizer)) {
   temporary_directory const where;
   REQUIRE(::chmod(where.path.c_str(), 0777) == 0);
   CHECK(in_child([&] {
@@ -403,4 +404,3 @@ TEST_CASE("if no thread can be created, callers write lines themselves if that d
   }));
   CHECK(content(where.log()) == "one\n");
 }
-#endif

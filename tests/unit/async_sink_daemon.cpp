@@ -9,7 +9,7 @@
 #include "../support/await.hpp"
 #include "../support/in_child.hpp"
 #include "../support/log_daemon.hpp"
-#include "../support/stress.hpp"
+#include "../support/sanitizers.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -125,8 +125,7 @@ TEST_CASE("a socket that nothing has bound is refused with its path") {
 }
 
 // ThreadSanitizer does not support threads in the forked child of a process with threads.
-#ifndef KINO_TEST_SLOW
-TEST_CASE("a forked child connects by itself") {
+TEST_CASE("a forked child connects by itself" * doctest::skip(under_thread_sanitizer)) {
   log_daemon daemon;
   async_sink sink(async_sink::daemon{daemon.path()});
   CHECK(sink.write("parent\n"));
@@ -136,4 +135,3 @@ TEST_CASE("a forked child connects by itself") {
   CHECK(sink.write("parent again\n"));
   CHECK(daemon.receive() == "parent again");
 }
-#endif
