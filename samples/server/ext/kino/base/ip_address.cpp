@@ -2,9 +2,10 @@
 
 #include "base/ip_address.hpp"
 
+#include "base/parse_number.hpp"
+
 #include <algorithm>
 #include <arpa/inet.h>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <stdexcept>
@@ -76,15 +77,11 @@ void ip_networks::add(std::string_view cidr) {
   std::optional<ip_address> const address = ip_address::parse(cidr.substr(0, slash));
   bool const four = address && address->is_v4() && cidr.find(':') == cidr.npos;
   unsigned const most = four ? 32 : 128;
-  unsigned prefix = most;
-  bool sound = address.has_value();
-  if (slash != cidr.size()) {
-    char const* const end = cidr.data() + cidr.size();
-    auto const got = std::from_chars(cidr.data() + slash + 1, end, prefix);
-    sound = sound && got.ec == std::errc() && got.ptr == end && prefix <= most;
+  auto const prefix = slash == cidr.size() ? most : parse_number<unsigned>(cidr.substr(slash + 1));
+  if (!address || !prefix || *prefix > most) {
+    throw std::invalid_argument("kino: " + std::string(cidr) + " is no address and no network in CIDR notation");
   }
-  if (!sound) throw std::invalid_argument("kino: " + std::string(cidr) + " is no address and no network in CIDR notation");
-  networks_.push_back({*address, four ? prefix + 96 : prefix});
+  networks_.push_back({*address, four ? *prefix + 96 : *prefix});
 }
 
 bool ip_networks::contain(ip_address const& address) const noexcept {

@@ -2,7 +2,8 @@
 
 #include "base/system_log.hpp"
 
-#include <charconv>
+#include "base/parse_number.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -18,24 +19,22 @@ namespace {
 
 // Fits into the send buffer of a socket, by default 208 KiB.
 constexpr std::size_t longest_line = 64 << 10;
-constexpr int level_info = 6;
-constexpr int levels = 8;
-constexpr int facilities = 24;
+constexpr unsigned level_info = 6;
+constexpr unsigned levels = 8;
+constexpr unsigned facilities = 24;
 
 struct sender {
-  int facility = 0;
+  unsigned facility = 0;
   std::string tag;
 };
 
 sender read_sender(std::string_view destination) {
   constexpr std::string_view facility = "?facility=", tag = "&tag=";
-  std::size_t const first = destination.find(facility), second = destination.find(tag);
-  sender made;
-  if (first != destination.npos && second != destination.npos) {
-    char const* const end = destination.data() + second;
-    auto const [read, error] = std::from_chars(destination.data() + first + facility.size(), end, made.facility);
-    made.tag = destination.substr(second + tag.size());
-    if (error == std::errc() && read == end && made.facility >= 0 && made.facility < facilities) return made;
+  std::size_t const first = destination.find(facility), second = destination.find(tag, first);
+  if (second != destination.npos) {
+    std::size_t const digits = first + facility.size();
+    auto const number = parse_number<unsigned>(destination.substr(digits, second - digits));
+    if (number && *number < facilities) return {*number, std::string(destination.substr(second + tag.size()))};
   }
   throw std::invalid_argument("kino: " + std::string(destination) + " has no valid facility and tag");
 }
@@ -48,7 +47,7 @@ void append_syslog(std::string& to, sender const& from, std::string_view line) {
   ::localtime_r(&now, &t);
   char head[64];
   // By hand: strftime speaks the process's language.
-  int const length = std::snprintf(head, sizeof head, "<%d>%s %2d %02d:%02d:%02d ", from.facility * levels + level_info,
+  int const length = std::snprintf(head, sizeof head, "<%u>%s %2d %02d:%02d:%02d ", from.facility * levels + level_info,
                                    months[t.tm_mon], t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
   to.append(head, static_cast<std::size_t>(length)).append(from.tag);
   to.append("[").append(std::to_string(::getpid())).append("]: ").append(line);

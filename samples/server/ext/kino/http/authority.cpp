@@ -2,12 +2,13 @@
 
 #include "http/authority.hpp"
 
+#include "base/parse_number.hpp"
 #include "http/grammar.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <sys/socket.h>
 
 namespace kino::server {
@@ -61,11 +62,7 @@ std::optional<authority> authority::parse(std::string_view text) {
   port.remove_prefix(1);
   if (port.empty()) return made;
   while (port.size() > 1 && port.front() == '0') port.remove_prefix(1);
-  unsigned number = 0;
-  auto const [stop, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (error != std::errc() || stop != port.data() + port.size() || number > 65535) {
-    return std::nullopt;
-  }
+  if (!parse_number<std::uint16_t>(port)) return std::nullopt;
   made.port = port;
   return made;
 }

@@ -2,11 +2,11 @@
 
 #include "http/forwarded.hpp"
 
+#include "base/parse_number.hpp"
 #include "http/authority.hpp"
 #include "http/field_list.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <utility>
 
@@ -89,11 +89,7 @@ struct node {
   std::string_view port;
 };
 
-bool is_port(std::string_view text) {
-  std::uint16_t port = 0;
-  auto const got = std::from_chars(text.data(), text.data() + text.size(), port);
-  return !text.empty() && got.ec == std::errc() && got.ptr == text.data() + text.size();
-}
+bool is_port(std::string_view text) { return parse_number<std::uint16_t>(text).has_value(); }
 
 // 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1] or [2001:db8::1]:80.
 std::optional<node> parse_node(std::string_view text) {

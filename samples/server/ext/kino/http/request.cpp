@@ -3,10 +3,10 @@
 #include "http/request.hpp"
 
 #include "base/options.hpp"
+#include "base/parse_number.hpp"
 #include "http/field_list.hpp"
 #include "http/trailers.hpp"
 
-#include <charconv>
 #include <utility>
 
 namespace kino::server {
@@ -109,13 +109,10 @@ rejection request::check_expectations(std::string_view list) {
 rejection request::check_length(field_section::field const& field) {
   if (content_length) return {400, "Content-Length occurs twice"};
   std::string_view const digits = fields_.value(field);
-  std::uint64_t number = 0;
-  auto const [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  auto const number = parse_number<std::uint64_t>(digits);
   // The sign bit stays free: the number also travels as a signed one.
-  if (error != std::errc() || stop != digits.data() + digits.size() || number >> 63) {
-    return {400, "Content-Length is not a number"};
-  }
-  content_length = number;
+  if (!number || *number >> 63) return {400, "Content-Length is not a number"};
+  content_length = *number;
   return {};
 }
 

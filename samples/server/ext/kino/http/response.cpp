@@ -3,12 +3,12 @@
 #include "http/response.hpp"
 
 #include "base/options.hpp"
+#include "base/parse_number.hpp"
 #include "http/field_list.hpp"
 #include "http/grammar.hpp"
 #include "http/trailers.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace kino::server {
@@ -93,10 +93,8 @@ response_head::problem response_head::add(std::string_view name, std::string_vie
   switch (note(name, value)) {
     case treatment::drop: return problem::none;
     case treatment::length: {
-      std::uint64_t number = 0;
-      auto const [stop, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-      if (error != std::errc() || stop != value.data() + value.size()) return problem::bad_length;
-      return set_length(number) == problem::none ? problem::none : problem::bad_length;
+      auto const number = parse_number<std::uint64_t>(value);
+      return number && set_length(*number) == problem::none ? problem::none : problem::bad_length;
     }
     case treatment::keep: break;
   }

@@ -3,9 +3,9 @@
 #include "net/proxy_header.hpp"
 
 #include "base/ip_address.hpp"
+#include "base/parse_number.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -28,9 +28,7 @@ std::string_view next_word(std::string_view& line) {
 }
 
 bool is_port(std::string_view text) {
-  std::uint16_t port = 0;
-  auto const got = std::from_chars(text.data(), text.data() + text.size(), port);
-  return got.ec == std::errc() && got.ptr == text.data() + text.size() && (text.size() == 1 || text.front() != '0');
+  return parse_number<std::uint16_t>(text) && (text.size() == 1 || text.front() != '0');
 }
 
 bool is_address(std::string_view text, bool six) {
