@@ -30,7 +30,8 @@ bool same_prefix(std::array<std::uint8_t, 16> const& one, std::array<std::uint8_
 
 std::optional<ip_address> ip_address::parse(std::string_view text) noexcept {
   char copy[INET6_ADDRSTRLEN] = "";
-  if (text.size() >= sizeof copy || text.find('\0') != text.npos) return std::nullopt;
+  // Some systems' inet_pton takes a zone, too.
+  if (text.size() >= sizeof copy || text.find_first_of(std::string_view("\0%", 2)) != text.npos) return std::nullopt;
   text.copy(copy, text.size());
   std::uint8_t bytes[16];
   if (::inet_pton(AF_INET, copy, bytes) == 1) return v4(bytes);

@@ -2,28 +2,19 @@
 
 #include "http/authority.hpp"
 
+#include "base/ip_address.hpp"
 #include "base/parse_number.hpp"
 #include "http/grammar.hpp"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <cstddef>
 #include <cstdint>
-#include <sys/socket.h>
 
 namespace kino::server {
 
 namespace {
 
-bool is_ipv6(std::string_view text) {
-  char terminated[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof terminated) return false;
-  // Only these: some systems' inet_pton takes a zone, too.
-  if (!std::all_of(text.begin(), text.end(), grammar::in_ipv6)) return false;
-  terminated[text.copy(terminated, text.size())] = '\0';
-  in6_addr address;
-  return ::inet_pton(AF_INET6, terminated, &address) == 1;
-}
+bool is_ipv6(std::string_view text) { return text.find(':') != text.npos && ip_address::parse(text); }
 
 // "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )
 bool is_future_address(std::string_view text) {

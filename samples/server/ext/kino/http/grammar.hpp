@@ -70,8 +70,6 @@ constexpr bool is_hex_digit(char c) {
 }
 /// Whether `c` is allowed unencoded in the name of a host (RFC 3986, reg-name).
 constexpr bool in_name(char c) { return tables::name[static_cast<unsigned char>(c)]; }
-/// Whether `c` is allowed in an IPv6 address.
-constexpr bool in_ipv6(char c) { return c == ':' || c == '.' || is_hex_digit(c); }
 /// Whether `c` is allowed in a request target: see request_line.
 constexpr bool in_target(char c) { return tables::target[static_cast<unsigned char>(c)]; }
 /// Whether `text` consists of characters in `allowed` and percent signs followed by two hexadecimal

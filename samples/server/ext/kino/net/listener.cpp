@@ -2,6 +2,7 @@
 
 #include "net/listener.hpp"
 
+#include "base/ip_address.hpp"
 #include "base/log.hpp"
 #include "net/descriptor_readiness.hpp"
 #include "net/http_server.hpp"
@@ -12,6 +13,7 @@
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <netdb.h>
@@ -29,20 +31,14 @@ namespace kino::server {
 namespace {
 
 endpoint text_of(sockaddr_storage const& from) {
-  char text[INET6_ADDRSTRLEN] = "";
   if (from.ss_family == AF_INET) {
     auto const& v4 = reinterpret_cast<sockaddr_in const&>(from);
-    ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-    return {text, std::to_string(ntohs(v4.sin_port))};
+    auto const* const bytes = reinterpret_cast<std::uint8_t const*>(&v4.sin_addr);
+    return {ip_address::v4(bytes).text(), std::to_string(ntohs(v4.sin_port))};
   }
   if (from.ss_family == AF_INET6) {
     auto const& v6 = reinterpret_cast<sockaddr_in6 const&>(from);
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-      ::inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, text, sizeof text);
-    } else {
-      ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-    }
-    return {text, std::to_string(ntohs(v6.sin6_port))};
+    return {ip_address::v6(v6.sin6_addr.s6_addr).text(), std::to_string(ntohs(v6.sin6_port))};
   }
   return {"127.0.0.1", ""};  // Over a Unix socket the client is on this machine.
 }
