@@ -271,7 +271,10 @@ TEST_CASE("metrics are OpenMetrics for a client that reads it") {
   std::string const open = metrics(plane, "", "application/openmetrics-text;version=1.0.0," + prometheus).body;
   CHECK(has_line(open, "# TYPE kino_requests_served counter"));
   CHECK(open.ends_with("\n# EOF\n"));
-  CHECK(!metrics(plane, "", "application/openmetrics-text;q=0").body.ends_with("# EOF\n"));
+  CHECK(metrics(plane, "", "application/openmetrics-text; version=1.0.0; q=0.01").body.ends_with("# EOF\n"));
+  for (std::string_view const refused : {"application/openmetrics-text;q=0", "application/openmetrics-text; version=1.0.0; Q=0.0"}) {
+    CHECK(!metrics(plane, "", refused).body.ends_with("# EOF\n"));
+  }
 }
 
 TEST_CASE("without an answer of Ruby, the metrics say so and have all else") {

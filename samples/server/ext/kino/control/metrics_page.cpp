@@ -2,7 +2,7 @@
 
 #include "control/metrics_page.hpp"
 
-#include "http/field_list.hpp"
+#include "http/accept.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -163,13 +163,7 @@ void write_ruby(kino::metrics_text& to, std::optional<std::string> const& ruby) 
 
 // Prometheus lists what it can read, with its preference as q; a client that can read OpenMetrics gets it.
 format metrics_format(std::string_view accept) noexcept {
-  bool wanted = false;
-  for_each_element(accept, [&wanted](std::string_view range) {
-    std::string_view type = range.substr(0, range.find(';'));
-    while (type.ends_with(' ')) type.remove_suffix(1);
-    wanted |= equal_ignoring_case(type, open_metrics_type) && range.find("q=0;") == range.npos && !range.ends_with("q=0");
-  });
-  return wanted ? format::open_metrics : format::prometheus;
+  return names_media_type(accept, open_metrics_type) ? format::open_metrics : format::prometheus;
 }
 
 std::string_view metrics_type(format written) noexcept {

@@ -2,6 +2,7 @@
 
 #include "websocket/event_stream.hpp"
 
+#include "http/accept.hpp"
 #include "http/field_list.hpp"
 
 #include <algorithm>
@@ -13,26 +14,6 @@
 namespace kino::server {
 
 namespace {
-
-// Whether a weight says that its type is not acceptable: "q=0", perhaps with zeros behind a point.
-bool refuses(std::string_view parameter) {
-  parameter = trimmed(parameter);
-  return parameter.size() >= 3 && equal_ignoring_case(parameter.substr(0, 2), "q=") &&
-         parameter.find_first_not_of("0.", 2) == parameter.npos;
-}
-
-// Whether a media range of Accept is an event stream.
-bool names_event_stream(std::string_view range) {
-  std::size_t const end = std::min(range.find(';'), range.size());
-  if (!equal_ignoring_case(trimmed(range.substr(0, end)), "text/event-stream")) return false;
-  for (range.remove_prefix(end); !range.empty();) {
-    range.remove_prefix(1);
-    std::size_t const next = std::min(range.find(';'), range.size());
-    if (refuses(range.substr(0, next))) return false;
-    range.remove_prefix(next);
-  }
-  return true;
-}
 
 // Calls visit(line) for each line; there is one more than there are line breaks.
 template <class Visit>
@@ -54,8 +35,7 @@ bool asks_event_stream(request const& asked) {
   field_section const& fields = asked.fields();
   bool found = false;
   for (auto const& one : fields.all()) {
-    if (!equal_ignoring_case(fields.name(one), "accept")) continue;
-    for_each_element(fields.value(one), [&](std::string_view range) { found |= names_event_stream(range); });
+    found |= equal_ignoring_case(fields.name(one), "accept") && names_media_type(fields.value(one), "text/event-stream");
   }
   return found;
 }
