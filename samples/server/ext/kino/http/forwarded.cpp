@@ -7,6 +7,7 @@
 #include "http/field_list.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 

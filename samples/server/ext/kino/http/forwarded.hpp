@@ -9,7 +9,6 @@
 #include "http/endpoint.hpp"
 #include "http/field_section.hpp"
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,7 +52,6 @@ public:
 private:
   void read_x_forwarded(field_section const& fields, ip_networks const& trusted);
   void read_forwarded(field_section const& fields, ip_networks const& trusted);
-  void believe(std::string_view node, std::size_t start);
   void use_scheme(std::string_view scheme);
 
   endpoint client_;

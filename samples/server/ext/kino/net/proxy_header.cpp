@@ -47,7 +47,7 @@ proxy_header::result proxy_header::read(std::string_view bytes) noexcept {
       std::size_t const skipped = std::min(awaited_, bytes.size() - taken);
       taken += skipped;
       awaited_ -= skipped;
-      what = skip_from(phase::rest);
+      what = skip_rest();
     } else {
       what = take(bytes[taken++]);
     }
@@ -69,7 +69,7 @@ proxy_header::state proxy_header::take(char byte) noexcept {
     case phase::head: return length_ == v2_head ? end_head() : state::incomplete;
     case phase::addresses: {
       --awaited_;
-      return length_ == v2_head + 2 * address_length_ + 4 ? skip_from(phase::rest) : state::incomplete;
+      return length_ == v2_head + 2 * address_length_ + 4 ? skip_rest() : state::incomplete;
     }
     case phase::rest:
     case phase::done: break;
@@ -111,19 +111,19 @@ proxy_header::state proxy_header::end_head() noexcept {
   if (version != 2) return invalid("its version is neither 1 nor 2");
   if (command > 1) return invalid("its command is neither LOCAL nor PROXY");
   if (family > 3 || kind > 2) return invalid("its family or transport is unknown");
-  if (command == 0) return skip_from(phase::rest);
+  if (command == 0) return skip_rest();
   // By family: none, two addresses and ports of IPv4, of IPv6, and two paths.
   constexpr std::size_t needed[] = {0, 12, 36, 216};
   if (awaited_ < needed[family]) return invalid("it is too short for its addresses");
   constexpr unsigned stream = 1;
-  if (kind != stream || family == 0 || family == 3) return skip_from(phase::rest);
+  if (kind != stream || family == 0 || family == 3) return skip_rest();
   address_length_ = family == 1 ? 4 : 16;
   phase_ = phase::addresses;
   return state::incomplete;
 }
 
-proxy_header::state proxy_header::skip_from(phase next) noexcept {
-  phase_ = awaited_ == 0 ? phase::done : next;
+proxy_header::state proxy_header::skip_rest() noexcept {
+  phase_ = awaited_ == 0 ? phase::done : phase::rest;
   return awaited_ == 0 ? state::complete : state::incomplete;
 }
 

@@ -43,7 +43,7 @@ private:
   [[nodiscard]] state begin() noexcept;
   [[nodiscard]] state end_line(std::string_view line) noexcept;
   [[nodiscard]] state end_head() noexcept;
-  [[nodiscard]] state skip_from(phase next) noexcept;
+  [[nodiscard]] state skip_rest() noexcept;
   [[nodiscard]] state invalid(char const* why) noexcept;
 
   // A line of version 1 with its end; more than the addresses of version 2 take that are looked at.
