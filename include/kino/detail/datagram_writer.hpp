@@ -66,9 +66,8 @@ public:
     std::memcpy(address.sun_path, target_.path.data(), target_.path.size());
     struct stat there {};
     if (::stat(target_.path.c_str(), &there) != 0) return errno;
-    int const fresh = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+    int const fresh = open_socket();
     if (fresh < 0) return errno;
-    ::fcntl(fresh, F_SETFD, FD_CLOEXEC);
     if (::connect(fresh, reinterpret_cast<sockaddr const*>(&address), sizeof address) != 0) {
       int const error = errno;
       ::close(fresh);
@@ -109,6 +108,17 @@ public:
 private:
   struct unconnected {};
   datagram_writer(unconnected, datagram_target target) : target_(std::move(target)) {}
+
+#ifdef SOCK_CLOEXEC
+  static int open_socket() noexcept { return ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+#else
+  // A program that another thread starts between the two calls inherits the socket; this cannot be avoided here.
+  static int open_socket() noexcept {
+    int const fresh = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (fresh >= 0) ::fcntl(fresh, F_SETFD, FD_CLOEXEC);
+    return fresh;
+  }
+#endif
 
   datagram_target target_;
   int descriptor_ = -1;
