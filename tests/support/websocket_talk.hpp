@@ -147,16 +147,25 @@ public:
     turn.finish();
     return taken;
   }
+  /// The only turn that is due, unfinished.
+  server::websocket_turn take_turn() {
+    REQUIRE(turns.size() == 1);
+    server::websocket_turn turn = std::move(turns.front());
+    turns.clear();
+    return turn;
+  }
   /// Drops the turns that are due, unfinished; others may then be.
   void drop_turns() { std::exchange(turns, {}).clear(); }
-  /// All events that are due, one letter each: o, m and the text of the message, d, s, c.
-  std::string events() {
+  /// All events that are due, one letter each: o, m and the text of the message, d, s, c. Calls `on_message` with each message.
+  std::string events(std::function<void(server::websocket_event const&)> const& on_message = nullptr) {
     std::string all;
     for (;;) {
       server::websocket_event const one = next_event();
       if (one.what == server::websocket_event::kind::none) return all;
       all += ".omdsc"[static_cast<int>(one.what)];
-      if (one.what == server::websocket_event::kind::message) all += one.data + ";";
+      if (one.what != server::websocket_event::kind::message) continue;
+      all += one.data + ";";
+      if (on_message) on_message(one);
     }
   }
 

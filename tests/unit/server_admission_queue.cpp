@@ -283,8 +283,7 @@ TEST_CASE("requests and turns of WebSockets go in alternately, each in order") {
   });
   for (std::size_t i = 0; i != 4; ++i) {
     queue->enter(exchange::reply(tickets[i]));
-    queue->enter(std::move(sockets[i].turns.front()));
-    sockets[i].turns.clear();
+    queue->enter(sockets[i].take_turn());
   }
   CHECK(queue->size() == 4);
   for (int i = 0; i != 8; ++i) {
@@ -303,8 +302,7 @@ TEST_CASE("a turn has no deadline, and is discarded when the queue closes") {
   {
     room_test room(std::chrono::milliseconds(0), [&](server::work& any) { return behind.offer(any); });
     room->enter(exchange::reply(request));
-    room->enter(std::move(socket.turns.front()));
-    socket.turns.clear();
+    room->enter(socket.take_turn());
     room.ring();
     CHECK(request.expired());
     CHECK(socket.socket->open());

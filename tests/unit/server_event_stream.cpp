@@ -274,9 +274,7 @@ TEST_CASE("a server that drains lets the application say goodbye, and ends the s
   CHECK(here.events() == "o");
   here.http.begin_drain();
   here.settle();
-  REQUIRE(here.turns.size() == 1);
-  auto turn = std::move(here.turns.front());
-  here.turns.clear();
+  auto turn = here.take_turn();
   CHECK(turn.take().what == server::websocket_event::kind::shutdown);
   CHECK(write(here, "goodbye"));
   turn.finish();

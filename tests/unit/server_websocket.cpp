@@ -289,9 +289,7 @@ TEST_CASE("a connection that is closed while reading has stopped ends with the c
 TEST_CASE("one event at a time, and the next one after it") {
   talk here;
   here.send(frame(text, "1") + frame(text, "2"));
-  REQUIRE(here.turns.size() == 1);
-  auto turn = std::move(here.turns.front());
-  here.turns.clear();
+  auto turn = here.take_turn();
   CHECK(turn.take().what == server::websocket_event::kind::open);
   here.send(frame(text, "3"));
   CHECK(here.turns.empty());
@@ -324,9 +322,7 @@ TEST_CASE("a server that drains lets the application say goodbye") {
   CHECK(here.events() == "o");
   here.http.begin_drain();
   here.settle();
-  REQUIRE(here.turns.size() == 1);
-  auto turn = std::move(here.turns.front());
-  here.turns.clear();
+  auto turn = here.take_turn();
   CHECK(turn.take().what == server::websocket_event::kind::shutdown);
   CHECK(here.socket->write(opcode::text, "goodbye"));
   turn.finish();
