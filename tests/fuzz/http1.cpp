@@ -105,7 +105,7 @@ std::string outcome(std::string_view bytes, std::size_t step, bool streams) {
     auto const got = simulation_test::next_answer(rest, bodiless, true);
     handler.seen.append(" ").append(std::to_string(got.status));
     if (got.status != 200) {
-      // Of the server itself. The response to a request with the method HEAD has no body, which nobody knows here.
+      // Of the server itself. If the request had the method HEAD, which the handler has not seen, it has no body.
       if (!got.complete) break;
       continue;
     }

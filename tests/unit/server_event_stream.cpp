@@ -125,7 +125,7 @@ TEST_CASE("whatever the data is, it arrives as one event") {
   }
 }
 
-TEST_CASE("who asks for an event stream") {
+TEST_CASE("requests that ask for an event stream, and others") {
   CHECK(server::asks_event_stream(asking("text/event-stream")));
   CHECK(server::asks_event_stream(asking("application/json, Text/Event-Stream ;q=0.5, */*")));
   CHECK(server::asks_event_stream(asking("text/event-stream; charset=utf-8; q=1")));

@@ -25,7 +25,7 @@ public:
   explicit load_shedder(clock::duration target) noexcept : target_(target) {}
 
   [[nodiscard]] bool enabled() const noexcept { return target_ != clock::duration::zero(); }
-  /// A request leaves the queue at `now`, in which it has waited so long. Returns whether it should be refused.
+  /// A request leaves the queue at `now`, after it has waited there for `waited`. Returns whether it should be refused.
   [[nodiscard]] bool refuses(clock::duration waited, clock::time_point now) noexcept;
 
 private:
@@ -34,7 +34,7 @@ private:
   clock::duration const target_;
   kino::leaf_mutex mutex_;
   clock::time_point end_{};     // of the current interval
-  clock::duration least_{};     // the shortest time in it
+  clock::duration least_{};     // the shortest wait in it
   bool overloaded_ = false;
 };
 

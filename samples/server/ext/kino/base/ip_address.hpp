@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// ip_address and ip_networks: which machine a text names, and which networks it belongs to.
+// ip_address and ip_networks: addresses of IPv4 and IPv6, and whether networks contain them.
 
 #pragma once
 
@@ -25,7 +25,7 @@ public:
   [[nodiscard]] static ip_address v6(std::uint8_t const* sixteen) noexcept;
 
   [[nodiscard]] bool is_v4() const noexcept;
-  /// As others write it (RFC 5952). Throws std::bad_alloc.
+  /// As text, in the form of RFC 5952. Throws std::bad_alloc.
   [[nodiscard]] std::string text() const;
   /// Its bytes; those of IPv4 as the last four behind ::ffff.
   [[nodiscard]] std::array<std::uint8_t, 16> const& bytes() const noexcept { return bytes_; }

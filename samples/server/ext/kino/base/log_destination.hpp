@@ -12,8 +12,9 @@
 
 namespace kino::server {
 
-/// The sink for "stdout", "stderr", a daemon (see find_system_log) or the file at a path; the first call for a destination makes it. Writers that share
-/// a destination thus share a sink, so their lines keep their order and stay whole. "stderr" is `log()`.
+/// The sink for "stdout", "stderr", a daemon (see find_system_log) or the file at a path; the first call for a destination
+/// makes it. Writers that share a destination thus share a sink, so their lines keep their order and stay whole. "stderr" is
+/// `log()`.
 ///
 /// A sink is never destroyed, as the threads of a server that has been stopped may still write to it. Lines that a
 /// destination does not take are reported in `log()`.

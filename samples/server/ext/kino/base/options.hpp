@@ -162,9 +162,9 @@ struct options {
   std::shared_ptr<temporary_files const> files;
   /// Is told of every exchange at its end; may be null.
   std::shared_ptr<observer> observes;
-  /// The networks of proxies that are believed when they say for whom they ask; see ip_networks.
+  /// The networks of the proxies that are trusted to name their clients; see ip_networks.
   std::vector<std::string> trusted_proxies;
-  /// Those of their header fields that are believed.
+  /// The header fields in which trusted proxies name them.
   forwarded_headers forwarded = forwarded_headers::x_forwarded;
   /// Whether clients may speak HTTP/2; see http2_maker.
   bool http2 = true;

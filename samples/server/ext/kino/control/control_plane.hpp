@@ -44,8 +44,8 @@ public:
   /// Binds the addresses; returns them.
   [[nodiscard]] std::vector<bind_address> listen();
   void start() { http_.start(); }
-  /// Another process, which is ready, answers from now on. What has reached this one is told so, whatever its own server does, for it
-  /// has asked for the service. Any thread.
+  /// Another process, which is ready, answers from now on. A probe asks for the service, not for this process: one that still
+  /// reaches this process is told that the service is ready, even while its own server drains. Any thread.
   void leave() {
     left_.store(true, std::memory_order_relaxed);  // seen at the latest with the next request; nothing depends on it
     http_.announce_drain();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// cancellation: tells a handler that nobody will get its response any more.
+// cancellation: tells a handler that its response can no longer reach the client.
 
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace kino::server {
 
-/// A cancellation is the state of a request's handling, seen from those who work for the handler: it goes on, it is in vain,
-/// or the handler has finished. It changes once, so a thread that waits for the change learns of exactly one of the two.
+/// A cancellation is the state of a request's handling, for threads that work for the handler: it is pending, cancelled, or
+/// finished. It changes once, so a thread that waits for the change learns of exactly one of the two.
 ///
 /// Threads: any; `reset` while no other thread can reach it.
 /// Blocks:  never; `cancel` and `finish` hold a leaf lock while they wake threads that wait.

@@ -24,7 +24,7 @@ struct endpoint {
   bool secure = false;
   /// Of the server's side: whether connections of trusted proxies begin with a header of the PROXY protocol.
   bool proxy_protocol = false;
-  /// Of the client's side: whether it is a proxy whose word about its own clients counts; see options::trusted_proxies.
+  /// Of the client's side: whether it is a proxy that is trusted to name its own clients; see options::trusted_proxies.
   bool trusted = false;
   /// Of the client's side: what is known of it once the first request has been read; null if clients are not asked.
   std::shared_ptr<client_certificate const> certificate = nullptr;

@@ -86,8 +86,8 @@ public:
   /// Claims the request so that no worker begins it any more. False if one has.
   [[nodiscard]] bool withdraw() noexcept { return !begun_.exchange(true); }
 
-  /// Says what the exchange belongs to; before the response is sent. `what` must live as long as the observer. An exchange that
-  /// the server ends at the same moment may be reported without it.
+  /// Labels the exchange, before the response is sent. `what` must live as long as the observer. An exchange that the server ends
+  /// at the same moment may be reported without it.
   void label(exchange_label& what) noexcept { label_.store(&what, std::memory_order_release); }
 
   /// The response, to be described before its first part is sent. It belongs to the request's worker, also after

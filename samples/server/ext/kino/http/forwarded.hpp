@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// forwarded_origin: who has sent a request, as the proxies in front of the server say it.
+// forwarded_origin: the client of a request, according to the proxies in front of the server.
 
 #pragma once
 

@@ -22,7 +22,8 @@ enum class exchange_end : std::uint8_t {
   refused,       ///< The request was malformed or exceeded a limit; the response says so.
 };
 
-/// What an application has said that an exchange belongs to. Observers derive from it, and know what they have made.
+/// What an application says that an exchange belongs to, such as a route. An observer derives its own class from it, and gets
+/// back only objects of that class.
 struct exchange_label {
 protected:
   ~exchange_label() = default;
@@ -40,7 +41,7 @@ struct exchange_report {
   clock::time_point taken;       ///< A worker took it.
   clock::time_point answered;    ///< The response began.
   clock::time_point ended;
-  exchange_label* label = nullptr;  ///< Null if the application has said nothing.
+  exchange_label* label = nullptr;  ///< Null if the application has given none.
 };
 
 /// An observer is told of each exchange once: when the system has taken all of its response, or when none will be

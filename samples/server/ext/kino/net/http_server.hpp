@@ -115,7 +115,7 @@ public:
   void accepted(int socket, endpoint peer, endpoint const& local);
   /// Likewise, without such a header.
   void accepted(std::unique_ptr<transport> client, endpoint peer, endpoint const& local);
-  /// Whether the client is a proxy whose word about its own clients counts.
+  /// Whether the client is a proxy that is trusted to name its own clients.
   [[nodiscard]] bool trusts(endpoint const& client) const noexcept;
   /// Counts what may become an active connection.
   void enter_live() noexcept { live_.fetch_add(1, std::memory_order_relaxed); }  // the decrement in leave_live decides

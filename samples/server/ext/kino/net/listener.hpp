@@ -41,7 +41,7 @@ public:
   /// The bound address; port 0 is replaced by the port that the system chose, and `socket` is this listener's descriptor,
   /// which is open until `stop`.
   [[nodiscard]] bind_address const& where() const { return where_; }
-  /// Whether the socket was given to the constructor: whoever has given it may have it still.
+  /// Whether the socket was given to the constructor: the process that has passed it on may still have it.
   [[nodiscard]] bool was_given() const { return given_; }
 
   /// Starts accepting, also again after it stopped because of too many connections.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// proxy_header: reads the header of the PROXY protocol, with which a proxy says whose connection it forwards.
+// proxy_header: reads the header of the PROXY protocol, in which a proxy names the client whose connection it forwards.
 
 #pragma once
 
@@ -51,7 +51,7 @@ private:
   std::size_t length_ = 0;
   phase phase_ = phase::beginning;
   std::size_t awaited_ = 0;  // version 2: bytes of the header still to come
-  std::size_t address_length_ = 0;  // version 2: 4 or 16; 0: the header names nobody
+  std::size_t address_length_ = 0;  // version 2: 4 or 16; 0: the header names no client
   bool text_client_ = false;        // version 1 names one
   char const* why_ = "";
 };

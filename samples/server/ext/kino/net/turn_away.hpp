@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// turn_away: the end of a connection that never becomes one of the server's.
+// turn_away: refuses a client with a response, before its connection becomes one of the server's.
 
 #pragma once
 

@@ -48,7 +48,7 @@ public:
 
   void ended(exchange_report const& report) noexcept override;
 
-  /// Those by route, null without; labels of exchanges must be theirs.
+  /// The times by route; null if there are none. Labels of exchanges must be route_times of this table.
   [[nodiscard]] route_table* routes() noexcept { return routes_ ? &*routes_ : nullptr; }
   [[nodiscard]] route_table const* routes() const noexcept { return routes_ ? &*routes_ : nullptr; }
 

@@ -50,9 +50,8 @@ private:
   std::shared_ptr<websocket> of_;
 };
 
-/// Sends `data` to all who have subscribed to `channel`, without the GVL if that takes long. Returns how many took it. In UTF-8
-/// or US-ASCII, and valid, it is text.
-/// `outwards`: it goes to the outbox, too.
+/// Sends `data` to all subscribers of `channel`, without the GVL if that takes long. Returns how many took it. In UTF-8 or
+/// US-ASCII, and valid, it is text. `outwards`: it goes to the outbox, too.
 [[nodiscard]] std::size_t publish(gvl const& held, VALUE channel, VALUE data, bool outwards);
 
 /// Waits for the next message in the outbox: [channel, data], or nil once that is closed.

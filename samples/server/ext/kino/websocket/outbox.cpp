@@ -28,7 +28,7 @@ bool outbox::queue::add(std::string_view channel, std::string_view data, bool te
   {
     std::lock_guard guard(mutex_);
     std::size_t const size = channel.size() + data.size();
-    if (closed_) return true;  // Nobody is to get it.
+    if (closed_) return true;  // There is no receiver.
     if (messages_.size() == most_messages || bytes_ + size > most_bytes) return false;
     messages_.push_back(std::move(made));
     bytes_ += size;

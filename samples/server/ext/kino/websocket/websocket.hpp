@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// An open WebSocket or event stream, as those see it that write to it and that handle what it receives.
+// An open WebSocket or event stream: what the application writes to it, and the events that it handles.
 
 #pragma once
 
