@@ -8,7 +8,10 @@
 #include "admission/queue_deadline.hpp"
 #include "net/http_server.hpp"
 
+#include "await.hpp"
 #include "http_server_test.hpp"
+
+#include <doctest/doctest.h>
 
 #include <atomic>
 #include <chrono>
@@ -126,6 +129,28 @@ inline void serve_or_drop(exchange::reply const& each) {
     serve(each);
   } catch (std::bad_alloc const&) {  // the dropped request gets 500
   }
+}
+
+/// Runs `converse(port)` against one server after the other: of the n-th one, the n-th allocation fails. Each must then pass
+/// `check_service(port)` and have no connection left, and all of them leave no descriptor open. Returns the n of the first
+/// server that made fewer than n allocations.
+template <class Converse, class CheckService>
+std::uint32_t fail_each_allocation(server::options const& settings, Converse converse, CheckService check_service) {
+  int const before = http_server_test::open_descriptors();
+  std::uint32_t allocations = 0;
+  for (std::uint32_t n = 1; allocations == 0; ++n) {
+    CAPTURE(n);
+    queueing_handler requests(std::chrono::hours(1), settings);
+    http_server_test::serving_threads const serving(requests, 1, serve_or_drop);
+    fail_at(n);
+    converse(requests.port());
+    if (end_shortage()) allocations = n;
+    check_service(requests.port());
+    await([&] { return requests.http().connections() == 0; });
+    CHECK(requests.http().live() == 0);
+  }
+  CHECK(http_server_test::open_descriptors() == before);
+  return allocations;
 }
 
 }  // namespace allocation_test

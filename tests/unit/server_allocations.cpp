@@ -98,23 +98,13 @@ TEST_CASE("whichever allocation fails, no request is lost and the server continu
   captured_log log;
   INFO(log);
   auto const all = conversations();
-  int const before = open_descriptors();
-  std::uint32_t allocations = 0;
-  for (std::uint32_t n = 1; allocations == 0; ++n) {
-    CAPTURE(n);
-    queueing_handler requests;
-    serving_threads const serving(requests, 1, serve_or_drop);
-    fail_at(n);
-    CHECK(converse(requests.port(), all) == 0);
-    if (end_shortage()) allocations = n;
-    client asking(requests.port());
-    REQUIRE(asking.send(post("still here")));
-    CHECK(asking.read_response().body == "still here");
-    asking.close();
-    await([&] { return requests.http().connections() == 0; });
-    CHECK(requests.http().live() == 0);
-  }
-  CHECK(open_descriptors() == before);
+  std::uint32_t const allocations = fail_each_allocation(
+      patient_settings(), [&](std::uint16_t port) { CHECK(converse(port, all) == 0); },
+      [](std::uint16_t port) {
+        client asking(port);
+        REQUIRE(asking.send(post("still here")));
+        CHECK(asking.read_response().body == "still here");
+      });
   CHECK(allocations > 20);  // the server's allocations have been failed
 }
 
@@ -129,23 +119,13 @@ TEST_CASE("whichever allocation fails, no request from a proxy is lost") {
                            "X-Forwarded-For: 2001:db8:1111:2222:3333:4444:5555:6666, 192.0.2.7\r\n\r\n";
   std::string const proxied = "PROXY TCP4 192.0.2.1 198.51.100.2 56789 443\r\n" + head;
   std::vector<std::vector<message>> const all(2, {{proxied, ""}, {head, ""}});
-  int const before = open_descriptors();
-  std::uint32_t allocations = 0;
-  for (std::uint32_t n = 1; allocations == 0; ++n) {
-    CAPTURE(n);
-    queueing_handler requests(std::chrono::hours(1), settings);
-    serving_threads const serving(requests, 1, serve_or_drop);
-    fail_at(n);
-    CHECK(converse(requests.port(), all) == 0);
-    if (end_shortage()) allocations = n;
-    client asking(requests.port());
-    REQUIRE(asking.send(proxied));
-    CHECK(asking.read_response().status == 200);
-    asking.close();
-    await([&] { return requests.http().connections() == 0; });
-    CHECK(requests.http().live() == 0);
-  }
-  CHECK(open_descriptors() == before);
+  std::uint32_t const allocations = fail_each_allocation(
+      settings, [&](std::uint16_t port) { CHECK(converse(port, all) == 0); },
+      [&](std::uint16_t port) {
+        client asking(port);
+        REQUIRE(asking.send(proxied));
+        CHECK(asking.read_response().status == 200);
+      });
   CHECK(allocations > 10);
 }
 

@@ -20,7 +20,6 @@
 #include <vector>
 
 using namespace allocation_test;
-using http_server_test::open_descriptors;
 using http_server_test::serving_threads;
 
 #ifdef KINO_TEST_WRAPS_MALLOC
@@ -95,20 +94,9 @@ TEST_CASE("whichever allocation fails, every stream gets a response or an end, a
   exempt = true;
   captured_log log;
   INFO(log);
-  int const before = open_descriptors();
-  std::uint32_t allocations = 0;
-  for (std::uint32_t n = 1; allocations == 0; ++n) {
-    CAPTURE(n);
-    queueing_handler requests;
-    serving_threads const serving(requests, 1, serve_or_drop);
-    fail_at(n);
-    CHECK(converse(requests.port()) == "");
-    if (end_shortage()) allocations = n;
-    REQUIRE(serves(requests.port()));
-    await([&] { return requests.http().connections() == 0; });
-    CHECK(requests.http().live() == 0);
-  }
-  CHECK(open_descriptors() == before);
+  std::uint32_t const allocations = fail_each_allocation(
+      http_server_test::patient_settings(), [](std::uint16_t port) { CHECK(converse(port) == ""); },
+      [](std::uint16_t port) { REQUIRE(serves(port)); });
   CHECK(allocations > 50);
 #ifdef KINO_TEST_WRAPS_MALLOC
   CHECK(used);
