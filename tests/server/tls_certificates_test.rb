@@ -101,7 +101,7 @@ class TLSCertificatesTest < TLSServerTest
   def test_a_changed_file_is_noticed_and_an_unchanged_one_is_not_read_again
     certificates = Kino::Certificates.new([@identity.write(directory)])
     server = serve_tls(tls: [@identity.write(directory)])
-    id = server.instance_variable_get(:@id)
+    id = server.instance_variable_get(:@backend).id
     certificates.load
     assert_empty(logged { certificates.check(id) })
     renewed = Identity.new("renewed.example")
