@@ -5,7 +5,7 @@ require "rack"
 
 require "kino/check"
 
-# Rack's own middleware: who does what the check says can serve requests in a Ractor.
+# Rack's own middleware: with the fixes that the check names, it serves requests in a Ractor.
 class CheckRackTest < Minitest::Test
   class Hello
     def call(_env) = [200, { "content-type" => "text/plain" }, ["hello"]]

@@ -4,7 +4,7 @@ require "json"
 
 require_relative "support/server_test"
 
-# The control plane of a server: it answers whatever the workers do, and only those who may ask.
+# The control plane of a server: it answers whatever the workers do, and only clients with access.
 class ControlPlaneTest < ServerTest
   TOKEN = "tests-only-0123456789"
   LOCAL = { "Host" => "localhost" }.freeze

@@ -93,7 +93,7 @@ class EventStreamTest < ServerTest
     end
   end
 
-  # Offers events to those who ask for them.
+  # Offers events to requests that ask for them.
   class App < Apps::Basic
     def events(env)
       return Apps.text("no: #{env["rack.upgrade?"].inspect}") unless env["rack.upgrade?"]

@@ -45,7 +45,7 @@ class HijackTest < ServerTest
       [200, {}, []]
     end
 
-    # What the server says to those who cannot have it.
+    # The error that other Threads than the one of the handler get.
     def from_thread(env)
       Apps.text(Thread.new { env["rack.hijack"].call rescue "#{$!.class}: #{$!.message}" }.value)
     end

@@ -3,7 +3,7 @@
 require_relative "support/process_table"
 require_relative "support/server_test"
 
-# Several processes serve one app: who answers, and what happens when one of them ends, hangs, or is replaced.
+# Several processes serve one app: which of them answers, and what happens when one ends, hangs, or is replaced.
 class ProcessesTest < ServerTest
   include ProcessTable
 

@@ -335,7 +335,7 @@ class WebSocketTest < ServerTest
     http.close
   end
 
-  test "what is published reaches those who have subscribed" do |mode|
+  test "what is published reaches the subscribers" do |mode|
     server = serve_sockets(mode, workers: 4)
     news = Array.new(20) { connect(server, "/talks?news") }
     weather, both, all = ["weather", "news&weather", "*"].map { |query| connect(server, "/talks?#{query}") }

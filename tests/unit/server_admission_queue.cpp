@@ -215,7 +215,7 @@ TEST_CASE("a request that cannot be queued for lack of memory expires, and the n
   CHECK(room->size() == 0);
 }
 
-TEST_CASE("closing expires who waits, who is being offered, and who comes later") {
+TEST_CASE("closing expires requests that wait, that are being offered, and that come later") {
   std::atomic<int> offers{0};
   std::atomic<bool> go_on{false};
   std::deque<ticket> tickets(3);

@@ -132,7 +132,7 @@ TEST_CASE("a streamed body that waits for its turn stops reading, and its worker
   for (char const* each : {"0", "1", "2"}) CHECK(asking.read_response().body == each);
 }
 
-TEST_CASE("a streamed body that nobody reads does not stop the request behind it") {
+TEST_CASE("a streamed body that its handler does not read does not stop the request behind it") {
   desk requests;
   running_http_server http(requests, streaming_settings());
   client asking(http.port());
@@ -201,7 +201,7 @@ TEST_CASE("a handler that answers at once answers all that was read ahead") {
   }
 }
 
-TEST_CASE("answers that nobody reads keep one answer and a buffer for each connection") {
+TEST_CASE("answers that clients do not read keep one answer and a buffer for each connection") {
   constexpr std::size_t connections = 20;
   std::string const large(2'000'000, 'x');
   desk requests;

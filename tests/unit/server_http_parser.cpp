@@ -306,7 +306,7 @@ TEST_CASE("nothing of a request that was cut off is left to the next one") {
   }
 }
 
-TEST_CASE("a rejection by whoever is told of the head ends the parsing") {
+TEST_CASE("a rejection by on_head ends the parsing") {
   struct refusing final : parsing {
     rejection on_head() override { return {413, "too much", 1, 2}; }
   } p;

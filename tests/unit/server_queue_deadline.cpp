@@ -72,7 +72,7 @@ constexpr std::string_view get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 }  // namespace
 
-TEST_CASE("requests that nobody takes are answered 503, and cannot be begun any more") {
+TEST_CASE("requests that no worker takes are answered 503, and cannot be begun any more") {
   deadline_desk here(20ms);
   std::vector<client> clients;
   for (int i = 0; i < 20; ++i) {

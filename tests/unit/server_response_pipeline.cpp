@@ -298,7 +298,7 @@ TEST_CASE("a writer that waits for room is told of room, and of the end") {
   CHECK(here.deliver(0, "more", false) == delivery::gone);
 }
 
-TEST_CASE("small pieces gather until somebody flushes, there are many, or the answer ends") {
+TEST_CASE("small pieces gather until a flush, until there are many, or until the answer ends") {
   line here(2);
   here.attach_all();
   CHECK(here.deliver(0, "a", false, true, true) == delivery::taken);
@@ -352,7 +352,7 @@ TEST_CASE("close_after_last answers what is in line, and then ends") {
   CHECK(here.out.take_pending() == response_pipeline::linger);
 }
 
-TEST_CASE("with nobody in line close_after_last ends at once, and end_after makes the last the last") {
+TEST_CASE("close_after_last ends an empty pipeline at once, and end_after makes its request the last") {
   {
     line here(1);
     here.out.close_after_last();

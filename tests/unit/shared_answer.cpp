@@ -22,7 +22,7 @@ std::size_t waiting(kino::shared_answer<int> const& answer) { return waiting(ans
 
 }  // namespace
 
-TEST_CASE("all who wait get the one answer") {
+TEST_CASE("all waiting threads get the one answer") {
   auto [answer, respond] = kino::make_shared_response<int>();
   std::atomic<int> sum{0};
   std::vector<std::thread> threads;
@@ -76,7 +76,7 @@ TEST_CASE("a forked child answers and drops what another thread was changing") {
   }));
 }
 
-TEST_CASE("an answer races with those who come and go") {
+TEST_CASE("an answer races with threads that begin and stop waiting") {
   for (int round = 0; round < 2000; ++round) {
     auto [answer, respond] = kino::make_shared_response<int>();
     std::thread waiter([mine = answer] { CHECK(mine.wait().value() == 1); });

@@ -24,7 +24,7 @@ admission_queue::fate admission_queue::offer_to_queue(work& any) noexcept {
 
 void admission_queue::enter(exchange::reply&& reply) noexcept {
   work entering{std::move(reply), {}};
-  if (count_.load(std::memory_order_relaxed) == 0) {  // a stale count only changes who is first
+  if (count_.load(std::memory_order_relaxed) == 0) {  // a stale count only changes which entry is first
     fate const offered = offer_to_queue(entering);
     if (offered == fate::accepted) return;
     if (offered == fate::closed) {

@@ -43,7 +43,7 @@ bool equal_in_constant_time(std::string_view given, std::string_view secret) noe
 bool is_loopback_name(std::string_view host) noexcept {
   if (equal_ignoring_case(host, "localhost") || host == "[::1]") return true;
   if (!host.starts_with("127.")) return false;
-  // A name such as 127.0.0.1.example could be anybody's.
+  // A name such as 127.0.0.1.example can belong to any machine.
   return host.find_first_not_of("0123456789.") == host.npos;
 }
 

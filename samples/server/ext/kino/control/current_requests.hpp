@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The request that each worker has now, for those who look from outside.
+// The request that each worker has now, for the control plane.
 
 #pragma once
 

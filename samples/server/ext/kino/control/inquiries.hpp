@@ -29,7 +29,7 @@ struct inquiry {
 };
 
 /// An inquiries passes questions to a Ruby thread and its answers back. Ruby may be busy with anything, such as a thread that
-/// keeps the GVL: who asks gets no answer then, after a bounded time, and the answer that comes later is dropped.
+/// keeps the GVL: then `ask` reports that there is no answer, after a bounded time, and drops the answer that comes later.
 ///
 /// Threads: `ask` and the functions that it is given: the thread of `home`; `questions` and `answer`: any; `close`: any, once
 ///          `home` has stopped.

@@ -12,7 +12,7 @@ bool exchange::inherited() const { return pool_.born_.forked(); }
 
 bool exchange::begin() noexcept {
   if (begun_.exchange(true)) return false;
-  // relaxed: who asks has learnt of it from this thread, through a lock.
+  // relaxed: a thread that asks has learnt of it from this one, through a lock.
   taken_.store(true, std::memory_order_relaxed);
   // relaxed: a number to look at; the response, which comes later, carries it.
   if (observed()) taken_at_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);

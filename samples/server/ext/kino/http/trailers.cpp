@@ -16,7 +16,7 @@ constexpr std::string_view needed_before[] = {
     // Routing.
     "forwarded", "host", "max-forwards", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
     "x-forwarded-proto", "x-real-ip",
-    // Authentication, and who the client is.
+    // Authentication, and the identity of the client.
     "authorization", "cookie", "origin", "proxy-authenticate", "proxy-authorization", "referer", "set-cookie",
     "www-authenticate",
     // Controls and conditions.

@@ -31,7 +31,7 @@ constexpr std::size_t large_read = 64 * 1024;
 // The body of a request that its worker reads: what read_body needs to know of Ruby.
 class arriving_body {
 public:
-  /// Who else could touch the memory that the body is read to while the GVL is released.
+  /// Whether other threads can touch the memory that the body is read to while the GVL is released.
   enum class destination { shared, own };
 
   arriving_body(gvl const& held, exchange& from, destination to)

@@ -38,7 +38,7 @@ class websocket;
 /// Throws:  std::bad_alloc, from what is not noexcept; then nothing has changed, and nothing was sent.
 class channel_hub {
 public:
-  /// A message on its way to those who had subscribed when it was made.
+  /// A message on its way to the clients that had subscribed when it was made.
   class publication {
   public:
     /// Whether to encode and send `size` bytes takes so long that a caller should not hold a lock: the GVL.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The events of WebSockets as work: who may handle the next one, and in which order.
+// The events of WebSockets as work: one worker at a time handles those of a connection, in order.
 
 #pragma once
 

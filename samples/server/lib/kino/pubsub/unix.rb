@@ -12,8 +12,8 @@ module Kino
     # The engine for several processes of one machine: each has a Unix socket in the same directory, and sends what it publishes
     # to every other one it finds there. No process is needed by the others, and a new one is found with the next message.
     #
-    # The directory belongs to one user: it is created with mode 0700, and one that others may write to is refused, since who can
-    # create a socket there can publish and listen.
+    # The directory belongs to one user: it is created with mode 0700, and one that others may write to is refused, since a user
+    # that can create a socket there can publish and listen.
     #
     # A frame is a byte for the kind, two lengths of 32 bits in network order, the channel, and the data.
     class Unix
@@ -81,7 +81,7 @@ module Kino
         raise ConfigError, "pubsub unix://#{@directory}: the path is too long for Unix sockets; use a shorter one"
       end
 
-      # Whoever finds it under its final name can connect.
+      # It gets its final name when it listens, so a process that finds that name can connect.
       def listen
         @server = UNIXServer.new("#{@path}.new")
         @server.listen(128)
