@@ -59,10 +59,42 @@ class ThreadNameTest < ServerTest
       server = serve(NativeThreadId, how == :threaded ? :threaded : :ractor, threads: threads, lint: false)
       client = Client.new(server.port)
       handlers = Array.new(20) { client.get("/").body }
-      handlers.uniq.each { |id| assert_match(/\Akino worker [01]\z/, File.read("/proc/self/task/#{id}/comm").chomp) }
+      handlers.uniq.each { |id| assert_match(/\Akino worker [0-3]\z/, File.read("/proc/self/task/#{id}/comm").chomp) }
       assert_includes names, "kino supervisor"
     ensure
       client&.close
+    end
+
+    define_method("test_workers_and_their_replacements_are_named_by_their_slots_in_#{how}") do
+      skip "this Ruby's Ractors share native threads" if how != :threaded && SHARED_THREADS
+      record = File.join(directory, "names")
+      server = serve(Mortal, how == :threaded ? :threaded : :ractor, threads: threads, lint: false, after_worker_boot: Record.new(record))
+      started = server.stats[:alive]
+      logged do
+        4.times do
+          Client.open(server.port) { |client| assert_equal 500, client.get("/").status }
+          started += 1
+          eventually("the replacement") { File.readlines(record).size == started }
+        end
+      end
+      File.readlines(record, chomp: true).each { |line| assert_match(/\A(\d+) kino worker \1\z/, line) }
+    end
+  end
+
+  # Ends its worker.
+  module Mortal
+    def self.call(_env) = raise(NotImplementedError, "the end of this worker")
+  end
+
+  # Records the slot of each worker, and the name of its native thread.
+  class Record
+    def initialize(path)
+      @path = path.dup.freeze
+      freeze
+    end
+
+    def call(slot)
+      File.write(@path, "#{slot} #{File.read("/proc/self/task/#{Thread.current.native_thread_id}/comm")}", mode: "a")
     end
   end
 end

@@ -3,6 +3,7 @@
 // What the machine and this Ruby can do.
 
 #include "app/native.hpp"
+#include "base/thread_name.hpp"
 
 #include <kino/convert.hpp>
 #include <kino/extension.hpp>
@@ -11,6 +12,7 @@
 #include <kino/wait.hpp>
 
 #include <chrono>
+#include <string>
 
 namespace kino::server::native {
 
@@ -32,6 +34,13 @@ VALUE pin_thread(gvl const& held, VALUE) {
   return Qnil;
 }
 
+// Ruby does this itself, when a Thread gets a name, except for pinned ones.
+VALUE name_native_thread(gvl const& held, VALUE, VALUE name) {
+  auto const text = kino::from_ruby<std::string>(held, name);
+  if (kino::ruby_pins_threads) name_this_thread(text.c_str());
+  return Qnil;
+}
+
 VALUE features(gvl const& held, VALUE) {
   return kino::protect(held, [] {
     VALUE const all = rb_hash_new();
@@ -48,6 +57,7 @@ void define_machine(VALUE native) {
   kino::define_function<available_parallelism>(native, "available_parallelism");
   kino::define_function<sleep_exactly>(native, "sleep");
   kino::define_function<pin_thread>(native, "pin_thread");
+  kino::define_function<name_native_thread>(native, "name_native_thread");
   kino::define_function<features>(native, "features");
 }
 

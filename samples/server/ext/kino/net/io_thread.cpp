@@ -3,6 +3,7 @@
 #include "net/io_thread.hpp"
 
 #include "base/log.hpp"
+#include "base/thread_name.hpp"
 #include "net/connection.hpp"
 #include "net/descriptor_readiness.hpp"
 #include "net/http_server.hpp"
@@ -10,22 +11,7 @@
 #include <exception>
 #include <utility>
 
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
-
 namespace kino::server {
-
-namespace {
-
-// What `ps -T` and `top -H` call this thread; it starts with its creator's name.
-void name_this_thread() noexcept {
-#ifdef __linux__
-  ::prctl(PR_SET_NAME, "kino I/O");
-#endif
-}
-
-}  // namespace
 
 io_thread::io_thread(http_server& http)
     : http_(http),
@@ -47,7 +33,7 @@ void io_thread::start() {
 }
 
 void io_thread::run() noexcept {
-  name_this_thread();
+  name_this_thread("kino I/O");
   for (;;) {
     try {
       context_.run();

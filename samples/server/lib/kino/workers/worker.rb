@@ -23,13 +23,14 @@ module Kino
 
     # Serves until the server is closed and drained or dismisses this worker, or until an exception other than a StandardError
     # ends it. In each case, and also if it cannot join, Native.leave notifies the server immediately; its
-    # supervisor waits for that. `name` is the thread's name in `ps -T` and `top -H`, set before the join, which
-    # pins the thread to its native thread; `unit` is the number of its spec.
+    # supervisor waits for that. `name` is the thread's name until it has joined; then that is the number of its slot, also
+    # in `ps -T` and `top -H`. `unit` is the number of its spec.
     def self.run(id, app, name, unit, hooks = nil)
       slot = nil
       reason = ENDED
       Thread.current.name = name
       slot = Native.join(id, unit)
+      name_thread("kino worker #{slot}")
       hooks&.booted(slot)
       serve(id, slot, app, hooks)
       reason = nil
@@ -39,6 +40,11 @@ module Kino
       Log.error("worker #{slot} died", e) if slot && !Native.gone?(id)
     ensure
       leave(id, slot, reason)
+    end
+
+    def self.name_thread(name)
+      Thread.current.name = name
+      Native.name_native_thread(name)
     end
 
     def self.leave(id, slot, reason)
