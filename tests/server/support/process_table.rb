@@ -2,10 +2,12 @@
 
 # What /proc says of other processes. One that has ended has no title, no parent and no children.
 module ProcessTable
-  # By their age, unless the numbers of processes have begun again.
+  # By their age, unless the numbers of processes have begun again. All that are there at one moment: one may end, and another
+  # one come, while /proc is read, so it is read until two readings agree.
   def children_of(pid)
-    # The list in /proc/PID/task/PID/children lacks others while one of them ends.
-    Dir.children("/proc").grep(/\A\d+\z/).map(&:to_i).sort.select { |one| parent_of(one) == pid }
+    children, former = read_children_of(pid), nil
+    former, children = children, read_children_of(pid) until children == former
+    children
   end
 
   def parent_of(pid)
@@ -34,6 +36,11 @@ module ProcessTable
   end
 
   private
+
+  # The list in /proc/PID/task/PID/children lacks others while one of them ends.
+  def read_children_of(pid)
+    Dir.children("/proc").grep(/\A\d+\z/).map(&:to_i).sort.select { |one| parent_of(one) == pid }
+  end
 
   # The state, the parent and further numbers, after the name, which may contain anything. Nil: there is no such process.
   def state_of(pid)
