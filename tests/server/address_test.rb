@@ -55,6 +55,27 @@ class AddressTest < ServerTest
     end
   end
 
+  PIECES = %w[http:// https:// tcp:// ssl:// unix:// unix:///tmp/x unix://@n 127.0.0.1 [::1] ::1 localhost :80 : 80 ? & = / @ * % . ?proxy_protocol=true
+              proxy_protocol=true proxy_protocol=false mode=0660 user=a group=b].push("é", "\0", "\n", " ").freeze
+
+  # What is behind a question mark describes the address, and is no part of a host or path.
+  def test_any_text_is_an_address_or_a_mistake
+    random = Random.new(seed = Integer(ENV.fetch("SEED", Random.new_seed)))
+    outcomes = Hash.new(0)
+    5000.times do
+      text = Array.new(random.rand(1..5)) { PIECES.sample(random: random) }.join
+      address = Kino::Address.parse(text, 80)
+      outcomes[:address] += 1
+      place, description = text.split("?", 2)
+      assert_equal description.to_s.include?("proxy_protocol=true"), address.proxy_protocol, "SEED=#{seed}: #{text.inspect}"
+      assert_includes place, address.host || address.path, "SEED=#{seed}: #{text.inspect}"
+      refute_match(/[&=]/, address.host, "SEED=#{seed}: #{text.inspect}") if address.host
+    rescue Kino::ConfigError
+      outcomes[:mistake] += 1
+    end
+    assert_equal 2, outcomes.size
+  end
+
   covers :reuse_port
   def test_with_reuse_port_several_servers_listen_on_one_address
     first = serve(Apps::Basic.new, :threaded, workers: 1, reuse_port: true)

@@ -57,7 +57,7 @@ module Kino
     def self.with_port(rest, port, text, **parameters)
       case rest
       when %r{\A\d+/?\z}, "*", /\A\*:\d+\z/ then refuse(text)
-      when %r{\A\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A([^:/\s\[\]]+)(?::(\d+))?/?\z}
+      when %r{\A\[([0-9A-Za-z:.%]+)\](?::(\d+))?/?\z}, %r{\A([^:/\s\[\]?&=]+)(?::(\d+))?/?\z}
         new(host: $1, port: port_number($2, port, text), **parameters)
       else refuse(text)
       end
@@ -94,7 +94,7 @@ module Kino
                  when %r{\A(?:\w+://)?(?:\*?:)?(\d+)/?\z}
                    "it names a port and no host; write --port #{$1} for 127.0.0.1, or 0.0.0.0:#{$1} for every interface"
                  when "*" then "write 0.0.0.0 or [::] for every interface"
-                 when %r{\A\.{0,2}/} then "for a Unix socket, write unix://#{File.expand_path(text)}"
+                 when %r{\A\.{0,2}/[^\0]*\z} then "for a Unix socket, write unix://#{File.expand_path(text)}"
                  else "write host, host:port, [v6]:port, unix:///path or unix://@name, where ?proxy_protocol=true may follow, and " \
                       "?mode=0660&user=NAME&group=NAME after a path"
                  end
