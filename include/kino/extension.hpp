@@ -19,7 +19,8 @@
 /// Ruby calls the body when it requires `name`, with `gvl const& held` in scope. The macro exports
 /// exactly `Init_name`, marks the extension as Ractor-safe before any method is defined, and
 /// converts C++ exceptions to Ruby ones. By using it you assert that the methods are Ractor-safe:
-/// they keep their shared state in kino's classes or in their own atomics and locks.
+/// they keep their shared state in kino's classes or in their own atomics and locks. In a Ruby of
+/// another version than the one that the extension was compiled for, it raises LoadError.
 ///
 /// Example (needs Ruby):
 ///
@@ -48,7 +49,15 @@ using arguments = std::span<VALUE const>;
 
 namespace detail {
 
+// Ruby compares the ABI only of its development versions; others would crash in the first function that has changed.
+inline void refuse_another_ruby() {
+  if (ruby_api_version[0] == RUBY_API_VERSION_MAJOR && ruby_api_version[1] == RUBY_API_VERSION_MINOR) return;
+  rb_raise(rb_eLoadError, "this extension was compiled for Ruby %d.%d, and cannot be loaded by Ruby %d.%d: compile it again",
+           RUBY_API_VERSION_MAJOR, RUBY_API_VERSION_MINOR, ruby_api_version[0], ruby_api_version[1]);
+}
+
 inline void start_extension(void (*body)(gvl const&)) {
+  refuse_another_ruby();
   rb_ext_ractor_safe(true);
   // relaxed, all: only the value itself is published, and no thread of ours exists yet.
   gvl_probe.store(&holds_gvl, std::memory_order_relaxed);

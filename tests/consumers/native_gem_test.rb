@@ -10,8 +10,8 @@ class NativeGemTest < ConsumerTest
   include GemHome
   include InstalledGem
 
-  # libgcc_s and the loader belong to the runtime, libm and libpthread to libc.
-  RUNTIME = /\A(lib(c|m|pthread|stdc\+\+|gcc_s)|ld-linux[\w-]*)\.so/
+  # libgcc_s and the loader belong to the runtime, libm and libpthread to libc; without libz, RubyGems could not install it.
+  RUNTIME = /\A(lib(c|m|pthread|stdc\+\+|gcc_s|z)|ld-linux[\w-]*)\.so/
 
   def packed = native_gem
 

@@ -26,6 +26,7 @@ extern "C" bool rb_ractor_shareable_p_continue(VALUE object);
 #include <ruby/encoding.h>
 #include <ruby/ractor.h>
 #include <ruby/thread.h>
+#include <ruby/version.h>
 #include <ruby/vm.h>
 
 // ruby.h defines names of the C library as macros; C++ code after it must not see them.
