@@ -9,9 +9,10 @@ class VersionsTest < RubyTest
   GEMS = %w[kino_one kino_two kino_next].freeze
   DIRECTORY = $LOAD_PATH.find { |path| File.exist?(File.join(path, "kino_one.#{RbConfig::CONFIG["DLEXT"]}")) }
   BUILD = File.expand_path("../../..", DIRECTORY)
-  # Libraries called lib<name> are not extensions; tests preload them. Nor is kino_tls, which the server loads itself.
+  # Libraries called lib<name> are not extensions; tests preload them. Nor is kino_tls, which the server loads itself. No Ruby loads
+  # other_ruby.
   TLS, EXTENSIONS = Dir.glob(File.join(BUILD, "{tests,samples}/**/*.#{RbConfig::CONFIG["DLEXT"]}"))
-                       .reject { |path| File.basename(path).start_with?("lib") }
+                       .reject { |path| File.basename(path).start_with?("lib", "other_ruby.") }
                        .partition { |path| File.basename(path, ".*") == "kino_tls" }.map(&:freeze)
   # What linkers add, and what Ruby looks for.
   OTHERS = %w[init fini edata end bss_start _bss_start ruby_abi_version].freeze
