@@ -62,7 +62,6 @@ class WebSocketCompressionTest < ServerTest
     eventually("the WebSocket is forgotten") { server.stats[:websockets].zero? }
   end
 
-  covers :websocket_compression
   test "a client that offers it gets long messages compressed, and may compress its own" do |mode|
     server = serve_echo(mode)
     client = connect(server)
@@ -75,6 +74,7 @@ class WebSocketCompressionTest < ServerTest
     assert_healthy server
   end
 
+  covers :websocket_compression
   test "other clients, and servers that do not want it, do without" do |mode|
     client = connect(serve_echo(mode), compression: nil)
     assert_nil client.response["sec-websocket-extensions"]
