@@ -189,14 +189,14 @@ class ControlCommandTest < ServerTest
   def test_whatever_answers_it_is_a_sentence
     UNIXServer.open(@socket) do |server|
       # In this process: it starts quickly.
-      %w[stats workers ready reload].each do |name|
+      %w[stats workers metrics ready reload].each do |name|
         ANSWERS.each do |answer|
           answering = Thread.new { server.accept.tap { |client| client.readpartial(4096) && client.write(answer) }.close }
           out, err = StringIO.new, StringIO.new
           status = Kino::ControlCommand.new(["--control", "unix://#{@socket}", name], out: out, err: err).run
           answering.join
           assert_includes [DONE, NOT_SO, UNREACHABLE], status
-          refute_equal DONE, status, answer if %w[stats workers].include?(name)
+          refute_equal DONE, status, answer if %w[stats workers metrics].include?(name)
           refute_match(/\e/, out.string + err.string)
           assert_operator (out.string + err.string).lines.size, :<=, 1, answer
         end

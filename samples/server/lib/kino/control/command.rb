@@ -19,6 +19,7 @@ module Kino
     DONE, NOT_SO, UNREACHABLE, WRONG = 0, 1, 2, 3
 
     VERBS = ControlVerbs::VERBS
+    FOREIGN = "what answers there is no control plane of kino, or one of another version"
 
     INTRODUCTION = <<~TEXT
       Usage: kino ctl [options] COMMAND
@@ -109,11 +110,20 @@ module Kino
         @out.puts(@given[:json] ? body : text)
       elsif @given[:json]
         @out.puts(JSON.generate(status: response.code.to_i, message: body.chomp))
+      elsif succeeded && verb.path == "/metrics"
+        @out.puts(metrics_of(body))
       else
         sentence = Tables.printable(body.chomp)
         succeeded || verb.path == "/ready" ? @out.puts(sentence) : complain(sentence)
       end
       succeeded ? DONE : NOT_SO
+    end
+
+    # Raises ControlClient::Unreachable likewise.
+    def metrics_of(body)
+      return body.lines(chomp: true).map { |line| Tables.printable(line) } if body.start_with?("# HELP kino_")
+
+      raise ControlClient::Unreachable, FOREIGN
     end
 
     # Raises ControlClient::Unreachable if it is nothing that a control plane says.
@@ -123,7 +133,7 @@ module Kino
 
       raise JSON::ParserError
     rescue JSON::ParserError
-      raise ControlClient::Unreachable, "what answers there is no control plane of kino, or one of another version"
+      raise ControlClient::Unreachable, FOREIGN
     end
 
     def complain(sentence)
