@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Some of what actors.rb measures, in Elixir: elixir benchmarks/actors/echo.exs
+# What peers.rb measures, in Elixir: elixir benchmarks/actors/echo.exs [SECONDS]
 
 defmodule Echo do
   use GenServer
@@ -20,27 +20,29 @@ defmodule Client do
   end
 end
 
+{seconds, _} = Float.parse(List.first(System.argv()) || "1")
 {:ok, server} = GenServer.start(Echo, nil)
 clock = fn -> :erlang.monotonic_time(:microsecond) end
 me = self()
 
 calls = fn callers ->
-  limit = clock.() + 1_000_000
+  limit = clock.() + round(seconds * 1.0e6)
   for _ <- 1..callers, do: spawn(fn -> send(me, Client.run(server, limit, 0)) end)
-  Enum.sum(for _ <- 1..callers, do: receive(do: (count -> count)))
+  round(Enum.sum(for _ <- 1..callers, do: receive(do: (count -> count))) / seconds)
 end
 
 calls.(1)
-IO.puts("call and answer, one caller: #{calls.(1)}/s")
-IO.puts("calls, 64 callers: #{calls.(64)}/s")
+IO.puts("call: #{calls.(1)}")
+IO.puts("calls: #{calls.(64)}")
 
 start = clock.()
 for number <- 1..200_000, do: GenServer.cast(server, number)
 GenServer.call(server, :done)
-IO.puts("casts: #{round(200_000 / ((clock.() - start) / 1.0e6))}/s")
+IO.puts("casts: #{round(200_000 / ((clock.() - start) / 1.0e6))}")
 
 before = :erlang.memory(:total)
 start = clock.()
 for _ <- 1..100_000, do: {:ok, _} = GenServer.start(Echo, nil)
-seconds = (clock.() - start) / 1.0e6
-IO.puts("servers: #{round(100_000 / seconds)}/s, #{round((:erlang.memory(:total) - before) / 100_000)} bytes each")
+took = (clock.() - start) / 1.0e6
+IO.puts("starts: #{round(100_000 / took)}")
+IO.puts("bytes of each: #{round((:erlang.memory(:total) - before) / 100_000)}")
