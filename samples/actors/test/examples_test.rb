@@ -6,6 +6,7 @@ require_relative "../examples/quiz"
 require_relative "../examples/quiz/page"
 require_relative "../examples/chat"
 require_relative "../examples/calculator"
+require_relative "../examples/recipes"
 
 class ExamplesTest < ActorsTest
   def setup
@@ -164,6 +165,64 @@ class ExamplesTest < ActorsTest
     await { Actors[:calculator].whereis }
     assert_equal "= 3", Actors[:calculator].call("3")
     refute_equal first, Actors[:calculator].whereis
+    top.stop
+  end
+
+  class Worker < Actors::GenServer
+    def work(seconds) = Actors.sleep(seconds)
+    def fail = raise("at work")
+  end
+
+  # Callers wait, give up, fail or are killed, and workers fail: each worker is free again at the end, and no two callers have it.
+  def test_a_pool_has_all_its_workers_again
+    simulate(200) do |_, random|
+      pool = Recipes::Pool.start(3, Worker)
+      lent = []
+      callers = Array.new(12) do |number|
+        own = Random.new(random.seed * 100 + number)
+        Actors.spawn do
+          Recipes::Pool.with(pool, timeout: own.rand(1..20)) do |worker|
+            raise "lent twice" if lent.include?(worker)
+
+            lent << worker
+            worker.call(own.rand(4).zero? ? [:fail] : [:work, own.rand(5)])
+          ensure
+            lent.delete(worker)
+          end
+        rescue Actors::Error
+          nil # gave up, or the worker has failed
+        end
+      end
+      watches = callers.map { |each| Actors.monitor(each) }
+      Actors.sleep(random.rand(10))
+      callers.sample(2, random: random).each { |each| Actors.exit(each, :kill) }
+      reasons = watches.map { |watch| receive { |message| message in [:DOWN, ^watch, _, _] }[3] }
+      assert_empty reasons - %i[normal killed noproc]
+      Actors.sleep(100)
+      assert_equal 3, pool.call(:free)
+    end
+  end
+
+  def test_a_limiter_lets_through_what_it_may
+    Actors::Simulation.run do
+      limiter = Recipes::Limiter.start(10, 5)
+      late = Array.new(25) { Actors.spawn_monitor { limiter.call(:pass, timeout: nil) } }
+      late.each { |_, watch| receive { |message| message in [:DOWN, ^watch, _, :normal] } }
+      assert_in_delta 2.0, Actors.now, 0.1
+      assert_raises(Actors::CallTimeout) { 3.times { limiter.call(:pass, timeout: 0.001) } }
+      Actors.sleep(100)
+      start = Actors.now
+      6.times { limiter.call(:pass) }
+      assert_in_delta 0.1, Actors.now - start, 0.1
+    end
+  end
+
+  def test_topics_reach_their_subscribers
+    top = Actors::Supervisor.start { child Recipes::Topics, id: :topics }
+    Recipes::Topics.subscribe("news")
+    Recipes::Topics.publish("sport", 1)
+    Recipes::Topics.publish("news", 2)
+    assert_equal ["news", 2], receive
     top.stop
   end
 end
