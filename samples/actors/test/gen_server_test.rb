@@ -234,6 +234,40 @@ class GenServerTest < ActorsTest
     Actors[name].stop
   end
 
+  # A name is awaited by several actors, and an actor gets it at any time: each gets that actor.
+  def test_names_are_awaited
+    simulate(300) do |_, random|
+      Actors::Registry.start(name: :awaited)
+      names = [Actors[:awaited], Actors::Registry[:awaited]["key"]]
+      waiting = Array.new(4) do |number|
+        Actors.spawn_monitor { Actors.sleep(random.rand(3)); names[number % 2].await(timeout: 100).call(:value) }
+      end
+      names.each do |name|
+        Actors.spawn do
+          Actors.sleep(random.rand(5))
+          server = Counter.start(name: name)
+          Actors.sleep(50)
+          server.stop
+        end
+      end
+      waiting.each { |actor, watch| assert_equal [:DOWN, watch, actor, :normal], receive { |message| message in [:DOWN, ^watch, _, _] } }
+      assert_match(/no actor has got the name :nobody within 3 s/, assert_raises(Actors::Down) { Actors[:nobody].await(timeout: 3) }.message)
+      assert_empty Actors::Context.current.runtime.entries[:waiting]
+    end
+  end
+
+  each_isolation "a_restart_is_awaited" do
+    isolation = @isolation
+    top = Actors::Supervisor.start(isolation: isolation, max_restarts: 100) { child Counter, name: [:restarted, isolation], isolation: isolation }
+    name = Actors[[:restarted, isolation]]
+    20.times do
+      first = name.await
+      assert_raises(Actors::Down) { name.call(:fail, "no luck") }
+      refute_equal first, name.await
+    end
+    top.stop
+  end
+
   # Calls with time limits, answers, and the callee's death, in every order: a call has exactly one outcome, and it is right.
   def test_races_of_answer_time_out_and_death
     simulate(500) do |_, random|

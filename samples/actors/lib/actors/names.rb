@@ -11,6 +11,7 @@ module Actors
       return Registry[name.registry].register(name.name, ref: ref) if name.is_a?(Named)
 
       owner = claim(runtime.entries, Shared.copy([:name, name], "the name"), ref)
+      wake_waiting(runtime.entries) if owner == ref
       raise Error, "#{owner.inspect} has the name #{name.inspect} already: choose another, or use Actors[#{name.inspect}]" unless owner == ref
     end
 
@@ -22,6 +23,28 @@ module Actors
         present = entries[key]
       end
       present
+    end
+
+    # Calls the block whenever an actor has got a name, until it returns something other than NONE: for at most `timeout` seconds.
+    def wait(context, timeout, &block)
+      entries = context.runtime.entries
+      change_waiting(entries) { |refs| refs + [context.ref] }
+      context.wait(timeout, &block)
+    ensure
+      change_waiting(entries) { |refs| refs - [context.ref] }
+    end
+
+    # Those that wait for any name: few, and seldom.
+    def wake_waiting(entries)
+      entries[:waiting]&.each { |ref| Native.wake(ref) }
+    end
+
+    def change_waiting(entries)
+      entries.compute_if_absent(:waiting) { [].freeze }
+      loop do
+        before = entries[:waiting]
+        return if entries.compare_and_set(:waiting, before, Ractor.make_shareable(yield(before)))
+      end
     end
 
     # An actor that ends gives its name back before it has ended: no other actor can have it then.
@@ -69,14 +92,28 @@ module Actors
     def alive? = !whereis.nil?
 
     # The reference. Raises Down if no actor has the name.
-    def ref
-      whereis || raise(Down.new(self, :noproc, "no actor has the #{@registry ? "key" : "name"} #{@name.inspect}#{" in the registry #{@registry.inspect}" if @registry}"))
+    def ref = whereis || raise(missing)
+
+    # The reference, once an actor has the name: after a restart, for instance. Raises Down if none has within `timeout` seconds
+    # (nil: never).
+    def await(timeout: 5)
+      found = whereis || Names.wait(Context.current, timeout) { whereis || Context::NONE }
+      raise missing(" within #{timeout} s") if Context::NONE.equal?(found)
+
+      found
     end
 
     def ==(other) = other.is_a?(Named) && other.name == name && other.registry == registry
     alias eql? ==
     def hash = [Named, name, registry].hash
     def inspect = "#<Actor named #{name.inspect}>"
+
+    private
+
+    def missing(time = nil)
+      place = " in the registry #{@registry.inspect}" if @registry
+      Down.new(self, :noproc, "no actor has #{"got " if time}the #{@registry ? "key" : "name"} #{@name.inspect}#{place}#{time}")
+    end
   end
 
   # The actor with this name, whichever it is when it is called.

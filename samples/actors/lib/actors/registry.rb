@@ -30,6 +30,7 @@ module Actors
         @watches[ref] ||= Actors.monitor(ref)
         @keys[ref] |= [key]
         @map[key] = Ractor.make_shareable(entries.reject { |each, _| each == ref && @unique } << [ref, value].freeze)
+        Names.wake_waiting(Context.current.runtime.entries)
         true
       end
 
