@@ -39,8 +39,8 @@ module Actors
       chosen.each do |handler|
         handler.code.call(event)
       rescue StandardError => e
-        remove(runtime, handler)
-        $stderr.puts("actors: a handler of #{handler.names.join(", ")} has raised, and is not called any more: #{Crash.of(e)}")
+        remove(runtime, handler) and
+          $stderr.puts("actors: a handler of #{handler.names.join(", ")} has raised, and is not called any more: #{Crash.of(e)}")
       end
     ensure
       Thread.current[KEY] = nil if chosen && !chosen.empty?
@@ -50,15 +50,18 @@ module Actors
       change(runtime) { |handlers| handlers + [handler] }
     end
 
+    # Returns whether it was there.
     def remove(runtime, handler)
       change(runtime) { |handlers| handlers.reject { |each| each.equal?(handler) } }
     end
 
+    # Returns whether the block's list is another one.
     def change(runtime)
       runtime.entries.compute_if_absent(:telemetry) { [].freeze }
       loop do
         before = runtime.entries[:telemetry]
-        return if runtime.entries.compare_and_set(:telemetry, before, Ractor.make_shareable(yield(before)))
+        after = Ractor.make_shareable(yield(before))
+        return before != after if runtime.entries.compare_and_set(:telemetry, before, after)
       end
     end
   end
