@@ -82,11 +82,13 @@ class TelemetryTest < ActorsTest
 
   def test_a_handler_that_raises_is_not_called_again
     errors = capture_io do
-      @handlers << Actors.on_event(:end, handler: Ractor.make_shareable(Broken.new))
-      seen = collect(:end)
-      2.times { Actors.spawn(isolation: :thread) { 1 }.then { |actor| Actors.monitor(actor) && receive } }
-      await { seen.all.size.positive? }
-      await { $stderr.string.end_with?("\n") }
+      Actors::Simulation.run do
+        Actors.on_event(:end, handler: Ractor.make_shareable(Broken.new))
+        seen = collect(:end)
+        3.times { Actors.spawn { 1 } }
+        Actors.sleep(1)
+        assert_equal 3, seen.all.size
+      end
     end.last
     assert_match(/\Aactors: a handler of end has raised, and is not called any more: RuntimeError: handler \(.*\n\z/, errors)
   end
