@@ -38,9 +38,11 @@ module Kino
       @previous.clear
     end
 
-    # In a forked process: signals are its own.
+    # In a forked process, which will trap signals itself: until then they do nothing, since one that is sent to all processes, such
+    # as HUP, must not end those that have just begun.
     def forget
-      restore
+      @previous.each { |name, handler| name == "CHLD" ? Signal.trap(name, handler || "DEFAULT") : Signal.trap(name) { nil } }
+      @previous.clear
       [@reader, @writer].each { |io| io&.close }
     end
 
