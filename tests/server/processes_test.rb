@@ -303,6 +303,21 @@ class ProcessesTest < ServerTest
     stop
   end
 
+  # Before they have traps of their own, where the master names them.
+  def test_signals_do_not_end_processes_that_have_just_begun
+    start "--control-bind", "unix://#{directory}/control", config: <<~RUBY
+      Process.singleton_class.prepend(Module.new do
+        def setproctitle(title)
+          super
+          %i[HUP USR1 USR2 INT QUIT CHLD].each { |name| kill(name, pid) } unless title.start_with?("kino master")
+        end
+      end)
+    RUBY
+    refute_match(/ended with/, @child.log)
+    assert_served_by pids
+    stop
+  end
+
   def test_a_master_whose_processes_cannot_start_gives_up
     File.write(File.join(directory, "config.ru"), APP)
     File.write(File.join(directory, "kino.rb"), "after_fork { exit!(7) }\n")
@@ -325,6 +340,24 @@ class ProcessesTest < ServerTest
     assert_answered held
     assert_end held.keys
     eventually("nothing is left of them") { Dir.empty?(temporary) }
+  end
+
+  def test_a_control_process_that_starts_when_the_master_is_killed_ends
+    start "--control-bind", "unix://#{directory}/control", env: { "TMPDIR" => temporary }, config: <<~RUBY
+      Process.singleton_class.prepend(Module.new do
+        def setproctitle(title)
+          super
+          sleep 0.01 until !title.start_with?("kino control") || File.exist?("go")
+        end
+      end)
+    RUBY
+    @others = pids
+    @child.signal("KILL")
+    @child.await_line(/the master process has ended.*the master process has ended/m)
+    File.write(File.join(directory, "go"), "")
+    eventually("nothing is left of it") { Dir.empty?(temporary) }
+    @child.read_to_end
+    refute_match(/EPIPE/, @child.log)
   end
 
   def test_the_second_signal_ends_all_at_once

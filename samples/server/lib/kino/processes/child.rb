@@ -11,7 +11,14 @@ module Kino
       ALIVE = "alive"
 
       # What the new process has of the pipes.
-      Ends = Struct.new(:orders, :report)
+      Ends = Struct.new(:orders, :report) do
+        # A master that has ended hears nothing; the end of the orders tells of that.
+        def tell(line)
+          report.write(line)
+        rescue Errno::EPIPE
+          nil
+        end
+      end
 
       # Forks. The block runs in the new process with Ends, and its end is that of the process. +siblings+: the Children of this
       # master, whose pipes the new process must not keep open. +seconds+: the time in which it must become ready.

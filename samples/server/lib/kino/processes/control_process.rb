@@ -41,7 +41,7 @@ module Kino
         @plane.open(@id)
         Asked.new(@id, self).start
         Orders.new(@ends.orders) { |order| @signals.push(order) }
-        @ends.report.write(Child::READY)
+        @ends.tell(Child::READY)
         follow
       ensure
         Native.stop(@id) if @id
@@ -52,7 +52,7 @@ module Kino
 
       # Passes on what an operator wants.
       def tell_master(word)
-        @ends.report.write("#{word}\n")
+        @ends.tell("#{word}\n")
       end
 
       # For Inquiries.

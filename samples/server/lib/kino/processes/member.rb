@@ -33,7 +33,7 @@ module Kino
         @server.start(@part)
         # The server has descriptors of its own; with these, the sockets would stay open when it stops accepting.
         @part.addresses.each { |address| address.socket.close }
-        @part.ends.report.write(Child::READY)
+        @part.ends.tell(Child::READY)
         @signs = Periodic.new("kino signs of life", @server.settings[:process_timeout] / SIGNS) { show_life }
         follow
       rescue StartCancelled
