@@ -342,7 +342,7 @@ class ProcessesTest < ServerTest
     eventually("nothing is left of them") { Dir.empty?(temporary) }
   end
 
-  def test_a_control_process_that_starts_when_the_master_is_killed_ends
+  def test_nothing_is_left_if_the_control_process_starts_when_the_master_is_killed
     start "--control-bind", "unix://#{directory}/control", env: { "TMPDIR" => temporary }, config: <<~RUBY
       Process.singleton_class.prepend(Module.new do
         def setproctitle(title)
@@ -351,6 +351,8 @@ class ProcessesTest < ServerTest
         end
       end)
     RUBY
+    Process.kill("KILL", pids.first) # It leaves its socket.
+    @child.await_line(/process \d \(pid \d+\) is ready/)
     @others = pids
     @child.signal("KILL")
     @child.await_line(/the master process has ended.*the master process has ended/m)

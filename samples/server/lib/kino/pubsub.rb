@@ -1,7 +1,10 @@
 # frozen_string_literal: true
 
+require "fileutils"
+
 require_relative "app/error_report"
 require_relative "app/log"
+require_relative "app/pid_file"
 require_relative "errors"
 require_relative "native"
 
@@ -100,7 +103,11 @@ module Kino
 
       # In a process whose master has been killed, when it has stopped: the last one removes the directory.
       def leave_meeting
-        Dir.rmdir(@meeting) if @meeting
+        return unless @meeting
+
+        # A process that was killed has left its socket, whose name begins with its pid.
+        Dir.each_child(@meeting) { |name| FileUtils.rm_f(File.join(@meeting, name)) unless PidFile.running?(name.to_i) }
+        Dir.rmdir(@meeting)
       rescue SystemCallError
         nil # others are there
       end
