@@ -68,14 +68,25 @@ class PumaConfigTest < Minitest::Test
     made = translate(RAILS)
     assert_equal [[4, :translated], [6, :instead], [7, :translated], [8, :translated], [9, :translated], [10, :translated], [11, :not_needed], [13, :instead],
                   [17, :instead], [18, :skipped]], made.entries.map { |one| [one.line, one.kind] }
-    assert_equal ['threads ENV.fetch("RAILS_MAX_THREADS") { 5 }', 'port ENV.fetch("PORT") { 3000 }', 'bind "0.0.0.0"',
-                  'environment ENV.fetch("RAILS_ENV") { "development" }', 'pidfile ENV.fetch("PIDFILE") { "tmp/pids/server.pid" }', 'workers [Integer(ENV.fetch("WEB_CONCURRENCY", 2)), 1].max'],
+    assert_equal ['workers ENV.fetch("RAILS_MAX_THREADS") { 5 }', 'threads 1', 'port ENV.fetch("PORT") { 3000 }', 'bind "0.0.0.0"',
+                  'environment ENV.fetch("RAILS_ENV") { "development" }', 'pidfile ENV.fetch("PIDFILE") { "tmp/pids/server.pid" }', 'processes [Integer(ENV.fetch("WEB_CONCURRENCY", 2)), 1].max'],
                  made.entries.flat_map(&:code)
     assert_includes made.report, "puma.rb:7: port ENV.fetch(\"PORT\") { 3000 }\n  translated: port ENV.fetch(\"PORT\") { 3000 }\n  translated: bind \"0.0.0.0\"\n"
     assert_includes made.report, "RAILS_MAX_THREADS (not set)"
     assert_includes made.report, "5 translated, 3 do this instead, 1 not needed, 1 not evaluated. Read the 3 that are left to you."
     ENV["PORT"] = "4000"
-    assert_equal [4000, 5, 2, ["0.0.0.0"]], settings(RAILS).then { |found| %i[port threads workers bind].map { |name| found[name] } }
+    assert_equal [4000, 5, 1, 2, ["0.0.0.0"]], settings(RAILS).then { |found| %i[port workers threads processes bind].map { |name| found[name] } }
+  end
+
+  def test_workers_of_rails_stay_processes
+    assert_equal ["workers 3", "threads 1", "processes 2"], code("threads 1, 3\nworkers 2\nRails.env\n").first(3)
+    assert_equal ["processes :auto"], code("workers :auto\nplugin :solid_queue if ENV['RAILS_ENV']\n").first(1)
+    assert_equal ["workers 3", "threads 1"], code("workers 0\nthreads 1, 3\nRails.env\n").first(2)
+    assert_equal ["workers 2"], code("workers 2 # of Rails\n").first(1)
+    File.write(File.join(@directory, "application.rb"), "")
+    File.write(File.join(@directory, "puma.rb"), "workers 2\n")
+    assert_equal ["processes 2"], Kino::PumaConfig::Translation.of_file(File.join(@directory, "puma.rb")).entries.flat_map(&:code).first(1)
+    Dir.chdir(@directory) { assert_equal ["processes 2"], Kino::PumaConfig::Translation.of_file("puma.rb").entries.flat_map(&:code).first(1) }
   end
 
   def test_single_mode_becomes_workers_of_one_thread

@@ -23,6 +23,7 @@ module Kino
         @default_host = "0.0.0.0"
         @threads = recorded.reverse.find { |one| one.is_a?(Call) && one.name == :threads }
         @workers = recorded.reverse.find { |one| one.is_a?(Call) && one.name == :workers }
+        @rails = source.of_rails? || File.exist?(File.expand_path("../application.rb", path))
         @listens = false
         @plain = recorded.any? { |one| one.is_a?(Call) && tls?(one) }
         @entries = []
@@ -170,32 +171,46 @@ module Kino
 
       # --- workers ---
 
-      PROCESSES = "they are Ractors, or groups of Threads, of one process; as with Puma, there are workers × threads handlers. An app that " \
-                  "needs Threads and computes much is faster in `processes` of that number"
+      ONE_PROCESS = "they are Ractors, or groups of Threads, of one process; as with Puma, there are workers × threads handlers. An app that " \
+                 "needs Threads and computes much is faster in `processes` of that number"
+      PROCESSES = "as with Puma, processes that share what the master has loaded: Rails computes in one Thread of a process at a time. " \
+                  "Connections that initializers open are those of each process: see before_fork and after_fork. To try Ractors, see kino-rails"
 
+      # Those of Rails stay processes.
       def on_workers(call, expressions)
         return entry(call.line, :not_needed, "a later line replaces it") unless call.equal?(@workers)
+
+        name, text = @rails ? [:processes, PROCESSES] : [:workers, ONE_PROCESS]
         written = expressions.first && (expressions.first.match?(/\AInteger\(|\.to_i\z/) ? expressions.first : "Integer(#{expressions.first})")
-        return done(call, "workers [#{written}, 1].max", text: PROCESSES) if written && same?(written, call.arguments[0])
+        return done(call, "#{name} [#{written}, 1].max", text: text) if written && same?(written, call.arguments[0])
 
         number = call.arguments.fetch(0)
-        return entry(call.line, :not_needed, "kino chooses the number of workers by the CPUs") if number.to_s == "auto"
+        return workers_by_cpus(call) if number.to_s == "auto"
         return entry(call.line, :not_needed, "that is Puma's single mode; see threads") if Integer(number).zero?
 
-        done(call, set(:workers, Integer(number)), text: PROCESSES)
+        done(call, set(name, Integer(number)), text: text)
       end
 
-      # Puma's single mode becomes as many workers of one thread: they can run in parallel Ractors.
+      def workers_by_cpus(call)
+        return done(call, set(:processes, "auto"), text: PROCESSES) if @rails
+
+        entry(call.line, :not_needed, "kino chooses the number of workers by the CPUs")
+      end
+
+      # Puma's single mode, and each of the processes of Rails, becomes as many workers of one Thread: they can run in parallel Ractors.
       def on_threads(call, expressions)
         return entry(call.line, :not_needed, "a later line replaces it") unless call.equal?(@threads)
 
         most = call.arguments.fetch(-1)
         most = call.arguments[0].fetch(-1) if most.is_a?(Array)
-        return done(call, set(:threads, most, expressions.last), text: fewest(call)) if cluster?
+        return done(call, set(:threads, most, expressions.last), text: fewest(call)) if cluster? && !@rails
 
-        done(call, set(:workers, most, expressions.last), "threads 1",
-             text: "as many handlers at once as before; as workers of one Thread, they can run in parallel Ractors")
+        done(call, set(:workers, most, expressions.last), "threads 1", text: cluster? ? OF_EACH : OF_ONE)
       end
+
+      OF_ONE = "as many handlers at once as before; as workers of one Thread, they can run in parallel Ractors"
+      OF_EACH = "as many handlers at once as before, in each process; a request that finds no connection of Active Record's pool waits, so " \
+                "the pool needs as many"
 
       def cluster?
         return false unless @workers

@@ -27,6 +27,11 @@ module Kino
         @placed = Places.new(text).tap(&:parse).found
       end
 
+      # Whether it names Rails, or one of its variables of the environment.
+      def of_rails?
+        @tokens.any? { |token| token.type == :on_const ? %w[Rails ActiveRecord].include?(token.text) : token.type == :on_tstring_content && token.text.start_with?("RAILS_") }
+      end
+
       # The line, on one line and without its comment.
       def line(number)
         @tokens.select { |token| token.line == number && !%i[on_comment on_nl on_ignored_nl].include?(token.type) }
