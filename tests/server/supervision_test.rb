@@ -129,6 +129,46 @@ class SupervisionTest < ServerTest
     assert_match(/kino worker \d+ could not start \(it did not report for/, log)
   end
 
+  # Other events must not extend the time in which a worker has to report.
+  test "a worker that reports nothing is given up although others report", modes: [:threaded] do |mode|
+    left = 1
+    join = Kino::Native.method(:join)
+    disturber = nil
+    seconds = Kino::Supervisor::JOIN_SECONDS
+    Kino::Supervisor.send(:remove_const, :JOIN_SECONDS)
+    Kino::Supervisor.const_set(:JOIN_SECONDS, 0.5)
+    log = logged do
+      stubbed(Kino::Native, :join, proc do |id, *rest|
+        next join.call(id, *rest) if (left -= 1).negative?
+
+        disturber = Thread.new { loop { Kino::Native.ask_for_room(id) && sleep(0.01) } }
+        Thread.stop
+      end) { assert_healthy(serve(Apps::Basic.new, mode)) }
+    end
+    assert_match(/kino worker \d+ could not start \(it did not report for 0\.5 s\)/, log)
+  ensure
+    disturber&.kill&.join
+    Kino::Supervisor.send(:remove_const, :JOIN_SECONDS)
+    Kino::Supervisor.const_set(:JOIN_SECONDS, seconds)
+  end
+
+  test "a unit whose successor cannot start serves on, and is replaced later", modes: [:ractor] do |mode|
+    failures = 0
+    log = logged do
+      failing_starts(mode, -> { (failures -= 1) >= 0 }) do
+        server = serve(Apps::Basic.new, mode, workers: 1, max_requests: 2, max_requests_jitter: 0)
+        failures = 3
+        eventually("it is replaced") do
+          Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
+          server.stats[:recycled].positive?
+        end
+        assert_healthy(server)
+        assert_equal 0, server.stats[:respawns]
+      end
+    end
+    assert_equal 3, log.scan("could not start (Ractor::Error: no more of them)").size, log
+  end
+
   # Ends the supervisor's thread, which runs in the main Ractor.
   class SupervisorKiller < Apps::Basic
     def kill(_env)

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 using kino::server::worker_recycler;
@@ -96,7 +95,7 @@ TEST_CASE("one unit is replaced after the other") {
   CHECK(workers.serve(0).due == 0);
 }
 
-TEST_CASE("a unit whose workers have died is a new one, and its replacement needs nobody to be dismissed") {
+TEST_CASE("a unit whose workers have died is a new one, and its replacement dismisses no worker") {
   worker_recycler recycler({.max_requests = 2}, 2, 2);
   crew workers(recycler, 2);
   workers.join(0, 0);
@@ -162,7 +161,6 @@ TEST_CASE("in any order of events, at most one unit is replaced at a time and no
       vacant.insert(vacant.end(), threads, unit);
     }
     std::size_t spare = wanted;
-    std::optional<std::size_t> due;
     auto const count = [&](std::size_t unit) {
       std::size_t found = 0;
       for (std::size_t slot = 0; slot != slots; ++slot) found += workers.present[slot] && unit_of[slot] == unit;

@@ -21,7 +21,7 @@ namespace kino::server {
 /// another one takes its place, and it ends as soon as it returns. At most a number of workers is put aside at a time: each keeps
 /// its thread and memory, and if many are stuck, more of them will be.
 ///
-/// It costs requests nothing: it looks at the slots when the oldest request that it knows may be due, and at least once in the
+/// It costs requests nothing itself: it looks at the slots when the oldest request that it knows may be due, and at least once in the
 /// time limit.
 ///
 /// Threads: those of `home`, for the callbacks; any, for all else.

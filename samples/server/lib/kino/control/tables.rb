@@ -45,6 +45,7 @@ module Kino
       what = if request then "#{request["method"]} #{request["path"]}#{"..." if request["path_is_cut"]}"
              else worker["occupied"] ? "-" : "(no worker)"
              end
+      what += " (put aside)" if worker["quarantined"]
       # Of several processes, with the pid of its own.
       [[worker["pid"], worker["index"]].compact.join(":"), worker["thread_id"]&.to_s || "-", worker["served"].to_s, busy, printable(what)]
     end
