@@ -67,7 +67,7 @@ class DispatcherDismissalTest < DispatcherTest
 
   # Workers are dismissed at random moments and replaced, while requests arrive. Each is answered once, by whichever worker.
   test_with_workers "dismissals at any moment lose no request and leave no worker behind" do |kind|
-    seed = ENV.fetch("KINO_SEED", Random.new_seed % 10_000).to_i
+    seed = Integer(ENV.fetch("SEED", Random.new_seed % 10_000))
     random = Random.new(seed)
     make(slots: 6, concurrency: 2)
     public_send(kind, 3, "n * 2")
@@ -77,11 +77,11 @@ class DispatcherDismissalTest < DispatcherTest
       random.rand(0..40).times { answers << @dispatcher.submit(next_number += 1) }
       Thread.pass if random.rand(2).zero?
       chosen = ids.sample(random.rand(1..3), random: random)
-      chosen.each { |id| assert @dispatcher.dismiss(*id), "seed #{seed}" }
+      chosen.each { |id| assert @dispatcher.dismiss(*id), "SEED=#{seed}" }
       await { (ids & chosen).empty? }
       public_send(kind, chosen.size, "n * 2")
     end
-    assert_equal (1..next_number).map { |n| n * 2 }, answers.map(&:wait), "seed #{seed}"
-    assert_equal 3, occupied, "seed #{seed}"
+    assert_equal (1..next_number).map { |n| n * 2 }, answers.map(&:wait), "SEED=#{seed}"
+    assert_equal 3, occupied, "SEED=#{seed}"
   end
 end

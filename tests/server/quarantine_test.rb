@@ -3,6 +3,7 @@
 require "json"
 
 require_relative "support/server_test"
+require_relative "support/websocket_client"
 
 # Workers that are stuck in a request: others take their place, and they end when they return.
 class QuarantineTest < ServerTest
@@ -17,6 +18,24 @@ class QuarantineTest < ServerTest
 
     def die(_env)
       raise NoMemoryError, "as intended"
+    end
+
+    def socket(env)
+      env["rack.upgrade"] = Holds
+      [200, {}, []]
+    end
+
+    # The body is what takes long.
+    def stream(env)
+      query = env["QUERY_STRING"]
+      [200, {}, Enumerator.new { |out| out << "begun "; Gate.enter(query); out << "done" }]
+    end
+  end
+
+  module Holds
+    def self.on_message(client, data)
+      Gate.enter(data)
+      client.write("held")
     end
   end
 
@@ -146,20 +165,46 @@ class QuarantineTest < ServerTest
     end
   end
 
+  test "a worker that is stuck in the body of a response, or in an event of a WebSocket, is put aside, too" do |mode|
+    held = gate
+    log = logged do
+      server = serve(App.new, mode, workers: 1, quarantine_timeout: 0.2, quarantine_max: 2, lint: false)
+      body, = stick(server, held, "stream")
+      aside(server, 1)
+      socket = WebSocketClient.new(server.port, "/socket")
+      (@clients ||= []) << socket
+      socket.send_frame(WebSocketClient::TEXT, held.query)
+      held.await
+      aside(server, 2)
+      assert_healthy_beside(server)
+      held.open
+      assert_equal "begun done", body.read_response.body
+      assert_equal "held", socket.read_frame.data
+      aside(server, 0)
+      assert_healthy(server)
+    end
+    assert_match(%r{has had GET /stream for}, log)
+    assert_match(/has had an event of a WebSocket for/, log)
+  end
+
   test "a server with stuck workers stops" do |mode|
     held = gate
+    ractors = Ractor.count
     logged do
       server = serve_strictly(mode, workers: 1, quarantine_max: 2)
-      stick(server, held)
+      client, = stick(server, held)
       aside(server, 1)
       refute server.shutdown(timeout: 0)
+      assert_equal 500, client.read_response.status
+      held.open
+      eventually("it returns and ends") { Ractor.count == ractors }
     end
   end
 
   # Requests that echo their number, and others that stick to their worker or end it, in random order, while workers are also
   # replaced after max_requests.
   test "whatever happens to workers, every request is answered once and the number of workers is right" do |mode|
-    seed = Integer(ENV.fetch("KINO_SEED", Random.new_seed % 10_000))
+    seed = Integer(ENV.fetch("SEED", Random.new_seed % 10_000))
     random = Random.new(seed)
     held = gate
     stuck = []
@@ -171,25 +216,25 @@ class QuarantineTest < ServerTest
         case random.rand(20)
         when 0, 1 then stuck.concat(stick(server, held)) if stuck.size < 4
         when 2, 3
-          Client.open(server.port) { |client| assert_equal 500, client.get("/die").status, "seed #{seed}" }
+          Client.open(server.port) { |client| assert_equal 500, client.get("/die").status, "SEED=#{seed}" }
         when 4
           next if stuck.empty?
 
           held.pass # One of them returns.
           ready, = IO.select(stuck.map(&:socket), nil, nil, 20)
           client = stuck.delete(stuck.find { |one| ready.include?(one.socket) })
-          assert_equal "held", client.read_response.body, "seed #{seed}"
+          assert_equal "held", client.read_response.body, "SEED=#{seed}"
         when 5 then aside(server, stuck.size)
         else
           number += 1
           keeper.send_request("POST", "/echo", body: number.to_s)
-          assert_equal number.to_s, keeper.read_response.body, "seed #{seed}"
+          assert_equal number.to_s, keeper.read_response.body, "SEED=#{seed}"
         end
       end
       held.open
-      stuck.each { |client| assert_equal "held", client.read_response.body, "seed #{seed}" }
+      stuck.each { |client| assert_equal "held", client.read_response.body, "SEED=#{seed}" }
       keeper.close
-      eventually("only its workers are left, seed #{seed}") do
+      eventually("only its workers are left, SEED=#{seed}") do
         stats = server.stats
         [stats[:quarantined], stats[:alive], stats[:worker_status].count { |worker| worker[:occupied] }] == [0, 3, 3]
       end
