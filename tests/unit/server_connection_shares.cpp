@@ -35,7 +35,7 @@ TEST_CASE("a process is ahead while another one that accepts has fewer connectio
   CHECK_FALSE(shares.ahead(2));
 }
 
-TEST_CASE("the place of a process that has ended counts for nobody, and can be taken again") {
+TEST_CASE("the place of a process that has ended does not count, and can be taken again") {
   server::connection_shares shares(2);
   shares.accepts(0, true);
   shares.accepts(1, true);

@@ -89,7 +89,7 @@ private:
   kino::leaf_mutex mutex_;
   std::minstd_rand random_;
   std::optional<plan> plan_;
-  std::atomic<bool> busy_{false};  // a unit is due or being replaced; relaxed: the exchange decides who says so
+  std::atomic<bool> busy_{false};  // a unit is due or being replaced; relaxed: the exchange decides which thread reports it
 };
 
 }  // namespace kino::server

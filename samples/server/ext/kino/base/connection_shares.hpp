@@ -36,7 +36,7 @@ public:
   [[nodiscard]] bool ahead(std::size_t place) const noexcept;
 
 private:
-  // Every number stands alone: it says who should accept next, and nobody waits for it.
+  // Every number stands alone: it says which process should accept next, and no thread waits for it.
   static constexpr auto relaxed = std::memory_order_relaxed;
 
   struct alignas(64) share {  // a cache line

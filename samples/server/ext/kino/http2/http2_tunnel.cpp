@@ -19,7 +19,7 @@ http2_tunnel::http2_tunnel(http2_protocol& on, exchange& carries, std::shared_pt
 
 http2_tunnel::~http2_tunnel() = default;
 
-// relaxed: whoever holds one has a reference already.
+// relaxed: the thread that adds one holds a reference already.
 void http2_tunnel::hold() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
 
 void http2_tunnel::drop() noexcept {

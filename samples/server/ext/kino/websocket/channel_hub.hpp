@@ -66,7 +66,7 @@ public:
   bool subscribe(std::shared_ptr<websocket> const& who, std::string_view channel, match how);
   /// Returns whether it was subscribed.
   bool unsubscribe(websocket const& who, std::string_view channel, match how) noexcept;
-  /// A message of this kind to all who have subscribed to `channel`, which the caller then sends.
+  /// A message of this kind to all subscribers of `channel`, which the caller then sends.
   [[nodiscard]] publication publish(std::string_view channel, opcode kind) const;
 
   /// The number of different channels and patterns; may be stale on return.

@@ -86,7 +86,7 @@ class websocket final : public upgrade, public std::enable_shared_from_this<webs
 public:
   struct settings {
     dialect speaks = dialect::frames;
-    bool compression = true;  ///< Whether to accept a client's offer of it. For whoever decides what it speaks.
+    bool compression = true;  ///< Whether to accept a client's offer of it; read at the handshake.
     std::size_t max_message_size = 1024 * 1024;
     std::size_t most_unhandled = 256 * 1024;
     std::size_t most_kept = 4 * 1024 * 1024;
