@@ -119,16 +119,99 @@ class FileBodyTest < TLSServerTest
     assert_match(/has become shorter while it was sent/, log)
   end
 
-  def test_the_writer_waits_for_a_slow_client
+  def test_no_worker_waits_for_a_slow_client
     File.binwrite(@file, @text * 20)
     server = answer(max_response_temp_file: 0) { [200, {}, Body.new(@file)] }
     client = Client.new(server.port)
     client.send_request("GET", "/").read_head
-    assert_equal 1, server.stats[:in_flight]
+    eventually("the worker is free") { server.stats[:in_flight].zero? }
+    refute_empty open_files
     assert_equal Digest::SHA256.hexdigest(@text * 20), Digest::SHA256.hexdigest(client.read_exactly(@text.bytesize * 20))
-    eventually("it is over") { server.stats[:in_flight].zero? }
+    eventually("it is closed") { open_files.empty? }
+    assert_is_file client.get("/"), @text * 20
   ensure
     client&.close
+  end
+
+  # The descriptors of this process that lead to the file.
+  def open_files
+    Dir.children("/proc/self/fd").select do |number|
+      File.readlink("/proc/self/fd/#{number}").delete_suffix(" (deleted)") == @file
+    rescue SystemCallError
+      false # it has been closed
+    end
+  end
+
+  def test_a_file_is_closed_when_its_client_goes_away
+    File.binwrite(@file, @text * 20)
+    server = answer { [200, {}, Body.new(@file)] }
+    clients = Array.new(3) { Client.new(server.port).send_request("GET", "/") }
+    clients.each { |client| client.read_exactly(100_000) }
+    refute_empty open_files
+    clients.each(&:close)
+    eventually("it is closed") { open_files.empty? }
+    assert_healthy(server)
+  end
+
+  def test_a_file_that_is_replaced_is_sent_as_it_was
+    File.binwrite(@file, @text * 20)
+    server = answer { [200, {}, Body.new(@file)] }
+    client = Client.new(server.port)
+    client.send_request("GET", "/").read_head
+    File.binwrite("#{@file}.new", "other")
+    File.rename("#{@file}.new", @file)
+    assert_equal Digest::SHA256.hexdigest(@text * 20), Digest::SHA256.hexdigest(client.read_exactly(@text.bytesize * 20))
+    assert_is_file client.get("/"), "other"
+  ensure
+    client&.close
+  end
+
+  def test_what_is_no_regular_file_is_enumerated
+    File.mkfifo("#{@file}.pipe")
+    ["#{@file}.pipe", "/dev/zero"].each do |path|
+      server = answer { [200, { "content-length" => "10" }, Body.new(path)] }
+      assert_equal "enumerated", get(server).body, path
+    end
+  end
+
+  def test_a_server_that_stops_sends_the_rest
+    File.binwrite(@file, @text * 20)
+    server = answer { [200, {}, Body.new(@file)] }
+    client = Client.new(server.port)
+    client.send_request("GET", "/").read_head
+    stopping = Thread.new { server.shutdown(timeout: 20) }
+    assert_equal Digest::SHA256.hexdigest(@text * 20), Digest::SHA256.hexdigest(client.read_exactly(@text.bytesize * 20))
+    stopping.value
+  ensure
+    client&.close
+  end
+
+  # Files of lengths around those at which something else happens, read in pieces of any size, by clients that may leave.
+  def test_any_files_and_any_clients
+    seed = Integer(ENV.fetch("SEED", 11))
+    random = Random.new(seed)
+    text = @text * 2
+    edges = [1, 131_072, 262_144, 524_287, 524_288, 524_289, 786_432, 1_048_576, 3_000_017]
+    server = answer { [200, {}, File.open(@file).tap { |file| file.seek(@text.bytesize * 2 - @length) }] }
+    File.binwrite(@file, text)
+    client = nil
+    60.times do
+      client ||= Client.new(server.port)
+      @length = (edges.sample(random: random) + random.rand(-2..2)).clamp(1, text.bytesize)
+      if random.rand(8).zero?
+        assert_equal "", client.request("HEAD", "/").body
+        next
+      end
+      head = client.send_request("GET", "/").read_head
+      assert_equal @length.to_s, head["content-length"], "seed #{seed}"
+      rest = random.rand(6).zero? ? random.rand(@length) : @length
+      got = +""
+      got << client.read_exactly([1 + random.rand(200_000), rest - got.bytesize].min) while got.bytesize < rest
+      assert got == text.byteslice(-@length, rest), "#{rest} bytes of #{@length}, seed #{seed}"
+      client = client.close && nil if rest < @length
+    end
+    client&.close
+    eventually("all are closed") { open_files.empty? }
   end
 
   def test_ractors_send_files

@@ -5,6 +5,7 @@
 
 #include "http1/response_pipeline.hpp"
 
+#include "base/file_range.hpp"
 #include "net/plain_transport.hpp"
 
 #include "../support/broken_disk.hpp"
@@ -21,6 +22,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <string>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -111,6 +113,7 @@ private:
   static std::array<int, 2> sockets() {
     std::array<int, 2> both{};
     if (::socketpair(AF_UNIX, SOCK_STREAM, 0, both.data()) != 0) std::abort();
+    for (int const one : both) ::fcntl(one, F_SETFL, O_NONBLOCK);  // as those of connections
     return both;
   }
 
@@ -606,3 +609,100 @@ TEST_CASE("with any pieces, readers and disk errors, a response arrives whole an
     CHECK(here.lent() == 0);
   }
 }
+
+#ifdef __linux__
+
+namespace {
+
+// An unlinked file.
+class some_file {
+public:
+  explicit some_file(std::string_view content) : descriptor(::memfd_create("response", MFD_CLOEXEC)) {
+    REQUIRE(descriptor >= 0);
+    REQUIRE(::write(descriptor, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+  }
+  ~some_file() { ::close(descriptor); }
+  some_file(some_file const&) = delete;
+
+  int const descriptor;
+};
+
+bool is_open(int descriptor) { return ::fcntl(descriptor, F_GETFD) >= 0; }
+
+delivery deliver_file(line& here, std::size_t i, std::string_view head, server::file_range& rest) {
+  iovec const one = server::piece(head);
+  return here.out.deliver(here.at(i), {.pieces = {&one, 1}, .last = true, .keep_alive = true, .file = &rest});
+}
+
+}  // namespace
+
+TEST_CASE("the I/O thread sends a file behind what a worker has sent, and before the next response") {
+  std::string const content = numbered(0, 3'000'000);
+  some_file const file(content);
+  line here(2);
+  here.attach_all();
+  auto range = server::file_range::of(file.descriptor, 1'000'000, 1'500'000);
+  REQUIRE(range);
+  int const own = range->descriptor();
+  REQUIRE(deliver_file(here, 0, "head ", *range) == delivery::taken);
+  CHECK(range->empty());
+  CHECK(here.arrived() == "head ");
+  CHECK(here.wakes == 1);
+  CHECK(here.out.now().unsent == 1'500'000);
+  CHECK(here.out.now().stalled);
+  here.deliver(1, "next");
+  CHECK((here.all_arrived() == content.substr(1'000'000, 1'500'000) + "next"));
+  CHECK(here.out.now().waiting == 0);
+  here.replies.clear();
+  CHECK_FALSE(is_open(own));
+}
+
+TEST_CASE("a file that has become shorter ends the connection") {
+  some_file const file(numbered(0, 1'000'000));
+  line here(1);
+  here.attach_all();
+  auto range = server::file_range::of(file.descriptor, 0, 1'000'000);
+  REQUIRE(range);
+  static_cast<void>(deliver_file(here, 0, "", *range));
+  REQUIRE(::ftruncate(file.descriptor, 300'000) == 0);
+  std::string got;
+  for (int turn = 0; turn != 100 && !here.out.now().closing; ++turn) {
+    here.out.writable();
+    got += here.arrived();
+  }
+  CHECK(here.out.now().closing);
+  CHECK((here.out.take_pending() & response_pipeline::hang_up) != 0);
+  CHECK((got == numbered(0, 1'000'000).substr(0, 300'000)));
+}
+
+TEST_CASE("other connections have their turn while a file is sent to a client that takes it at once") {
+  some_file const file(numbered(0, 8 << 20));
+  line here(1);
+  here.attach_all();
+  auto range = server::file_range::of(file.descriptor, 0, 8 << 20);
+  REQUIRE(range);
+  static_cast<void>(deliver_file(here, 0, "", *range));
+  while (here.out.now().waiting != 0) {
+    auto const before = here.out.now().unsent;
+    static_cast<void>(here.out.take_pending());
+    here.out.writable();
+    REQUIRE(before - here.out.now().unsent <= 1 << 20);
+    static_cast<void>(here.arrived());
+  }
+}
+
+TEST_CASE("a file that is not sent is closed with its response") {
+  some_file const file(numbered(0, 1'000'000));
+  line here(1);
+  here.attach_all();
+  auto range = server::file_range::of(file.descriptor, 0, 1'000'000);
+  REQUIRE(range);
+  int const own = range->descriptor();
+  static_cast<void>(deliver_file(here, 0, "", *range));
+  CHECK(is_open(own));
+  here.out.close();
+  here.replies.clear();
+  CHECK_FALSE(is_open(own));
+}
+
+#endif

@@ -105,6 +105,10 @@ inline constexpr std::chrono::milliseconds gather_time{1};
 inline constexpr std::size_t read_size = 64 * 1024;
 /// ... and where a head is expected: the following body is better read directly into its buffer.
 inline constexpr std::size_t head_read_size = 8 * 1024;
+/// Smaller files are copied like other bodies: it costs less than handing them to the I/O thread.
+inline constexpr std::uint64_t least_file = 512 * 1024;
+/// Maximum number of bytes of a file that are sent, and perhaps read from the disk, at a time.
+inline constexpr std::size_t file_slice = 256 * 1024;
 /// Memory that an idle request object keeps for its next use, per buffer.
 inline constexpr std::size_t kept_capacity = 16 * 1024;
 /// HTTP/2: bytes of a request body, and of all bodies of a connection, that a client may send before the server has taken

@@ -16,7 +16,7 @@ namespace kino::server {
 struct io_result {
   enum class state : std::uint8_t {
     done,            ///< `bytes` were read or written; they may be fewer than there was room for.
-    end,             ///< Reading: the client sends no more.
+    end,             ///< Reading: the client sends no more. Sending a file: it ends here.
     wants_readable,  ///< Nothing was done: try again when the descriptor is readable ...
     wants_writable,  ///< ... or writable. An encrypted connection may have to read before it can write.
     failed,          ///< The connection is lost.
@@ -33,7 +33,7 @@ struct io_result {
 /// Threads: `read_some` by the I/O thread, without a lock; all else under the lock of the
 ///          response_pipeline, so a worker writes its response itself. A transport in which reading
 ///          and writing share state protects that itself.
-/// Blocks:  never.  Errors: results; nothing throws.
+/// Blocks:  never, except for `send_file`.  Errors: results; nothing throws.
 /// Lifetime: closed by `close` or the destructor. After `close` only the destructor is called.
 class transport {
 public:
@@ -51,6 +51,13 @@ public:
   [[nodiscard]] virtual bool has_input() const noexcept { return false; }
   /// Writes the beginning of `pieces`, which hold at least one byte. Those that are left come first in the next call.
   [[nodiscard]] virtual io_result write_some(std::span<iovec const> pieces) noexcept = 0;
+  /// Whether `send_file` can be used; always the same.
+  [[nodiscard]] virtual bool sends_files() const noexcept { return false; }
+  /// Writes the beginning of `length` bytes of a file; `end`: it has none there, or cannot be read. The I/O thread, since it may
+  /// have to wait for the disk.
+  [[nodiscard]] virtual io_result send_file(int /*file*/, std::uint64_t /*offset*/, std::size_t /*length*/) noexcept {
+    return {io_result::state::failed};
+  }
   /// Ends the stream to the client, which may still send.
   virtual void shutdown_write() noexcept = 0;
   virtual void close(ending how) noexcept = 0;

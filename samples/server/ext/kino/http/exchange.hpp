@@ -113,6 +113,8 @@ public:
   /// Ends the response so that the client sees that it is incomplete.
   void cut();
 
+  /// See response_sink::sends_files.
+  [[nodiscard]] bool sends_files() const { return !inherited() && sink_->sends_files(); }
   /// See response_sink::duplicate_socket.
   [[nodiscard]] int duplicate_socket() { return inherited() ? -1 : sink_->duplicate_socket(*this); }
 

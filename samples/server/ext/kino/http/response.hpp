@@ -18,6 +18,7 @@
 
 namespace kino::server {
 
+class file_range;
 class upgrade;
 
 /// A response_head is the status and the header fields of a response, independent of the version of HTTP.
@@ -128,6 +129,8 @@ struct response_part {
   bool end = false;     ///< Nothing follows: the response is complete.
   /// Small pieces may wait a moment for what follows, the end for other responses of the connection; see exchange::flush.
   bool gather = false;
+  /// With `end`: the rest of the body, or null. It is moved from when it is sent; only where exchange::sends_files.
+  file_range* file = nullptr;
   /// With `end`: the trailers, or null. They are dropped if the version of HTTP or the client does not take any.
   response_trailers const* trailers = nullptr;
   /// With `end`, in the first part: what the connection becomes. Valid until the call that takes the part returns.

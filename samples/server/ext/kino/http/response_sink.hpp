@@ -59,6 +59,9 @@ public:
   /// will be read before the response. Then the response should take the connection over: see upgrade.
   [[nodiscard]] virtual int duplicate_socket(exchange&) { return -1; }
 
+  /// Whether a part may have a file; always the same. See response_part.
+  [[nodiscard]] virtual bool sends_files() const noexcept { return false; }
+
   /// The two ends of the connection.
   [[nodiscard]] virtual endpoint const& peer() const = 0;
   [[nodiscard]] virtual endpoint const& local() const = 0;

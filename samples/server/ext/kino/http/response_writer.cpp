@@ -2,6 +2,8 @@
 
 #include "http/response_writer.hpp"
 
+#include "base/file_range.hpp"
+
 namespace kino::server {
 
 response_writer::response_writer(exchange::reply const& to)
@@ -35,6 +37,15 @@ response_writer::result response_writer::finish(response_trailers const* trailer
   }
   finished_ = true;
   return send({.end = true, .trailers = trailers});
+}
+
+response_writer::result response_writer::finish(file_range&& rest) {
+  if (bodiless_) return finish();
+  if (rest.size() > left_.value_or(0)) return result::too_long;
+  *left_ -= rest.size();
+  if (*left_ != 0) return finish();
+  finished_ = true;
+  return send({.end = true, .file = &rest});
 }
 
 void response_writer::abort() {

@@ -38,6 +38,8 @@ public:
   [[nodiscard]] result flush();
   /// Ends the response, with trailers unless `trailers` is null.
   [[nodiscard]] result finish(response_trailers const* trailers = nullptr);
+  /// Ends the response with a file, the rest of a body whose length is known; only if exchange::sends_files.
+  [[nodiscard]] result finish(file_range&& rest);
   /// Ends the response so that the client sees that it is incomplete. If the head has not been sent, the
   /// response is dropped.
   void abort();

@@ -82,6 +82,7 @@ public:
   void unanswered(exchange& from, kino::ending how) noexcept override;
   void resume_reading(exchange&) override { pipeline_.resume_reading(); }
   [[nodiscard]] bool client_gone(exchange const& from) override { return pipeline_.gave_up(from.ready_at()); }
+  [[nodiscard]] bool sends_files() const noexcept override { return pipeline_.sends_files(); }
   [[nodiscard]] int duplicate_socket(exchange& from) override {
     return http1_state::of(from).followed ? -1 : pipeline_.duplicate_socket(from);
   }

@@ -4,11 +4,13 @@
 
 #pragma once
 
+#include "base/file_range.hpp"
 #include "http/exchange.hpp"
 #include "http/response_buffer.hpp"
 #include "http1/response_encoder.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace kino::server {
@@ -24,6 +26,7 @@ struct http1_state final : protocol_state {
   void clear() noexcept override {
     encoded.clear();
     out.bytes.clear();
+    out.file.close();
     out.upgrade.reset();
     out.attached = out.last = out.writer_waits = false;
     out.keep_alive = true;
@@ -33,12 +36,16 @@ struct http1_state final : protocol_state {
   /// What goes out; guarded by the response_pipeline's lock.
   struct outgoing {
     response_buffer bytes;
+    file_range file;  // behind the bytes
     std::shared_ptr<kino::server::upgrade> upgrade;  // if last: what the connection becomes
     exchange::reply waiting;  // the request itself, ready to be handled, until its turn comes
     bool attached = false;
     bool last = false;
     bool keep_alive = true;
     bool writer_waits = false;
+
+    [[nodiscard]] bool empty() const { return bytes.empty() && file.empty(); }
+    [[nodiscard]] std::uint64_t size() const { return bytes.size() + file.size(); }
   };
 
   response_encoder::state encoded;  // for the thread that sends the response

@@ -26,6 +26,7 @@ struct response_bytes {
   std::string_view before = {};
   bool tunnel = false;      // what the client sends behind the request belongs to this exchange
   std::string_view after = {};
+  file_range* file = nullptr;  // if last: what follows all of these, and is moved from
   std::shared_ptr<kino::server::upgrade> const* upgrade = nullptr;  // if last: see response_part
   int status = 0;                // of the response that begins here, for the observer
   std::uint64_t body_bytes = 0;  // likewise, how many of the bytes are its body

@@ -2,6 +2,7 @@
 
 #include "http1/response_encoder.hpp"
 
+#include "base/file_range.hpp"
 #include "http/field_list.hpp"
 #include "http/http_date.hpp"
 
@@ -92,7 +93,7 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
     }
     return bytes;
   }
-  std::size_t const length = length_of(part.data);
+  std::size_t const length = length_of(part.data) + (part.file ? part.file->size() : 0);
   if (part.head) {
     bytes.status = part.head->status();
     bytes.tunnel = part.head->upgrades() && !part.end;
@@ -106,6 +107,7 @@ std::optional<response_bytes> response_encoder::encode(response_part const& part
     case framing::length:
       if (!state_.length.take(length, part.end)) return std::nullopt;
       bytes.pieces = part.data;
+      bytes.file = part.file;
       break;
     case framing::closing: bytes.pieces = part.data; break;
     case framing::chunked: return encode_chunk(part, length, bytes);

@@ -88,7 +88,7 @@ void response_pipeline::serve_next(deferred& then) {
   std::uint64_t unsent = 0;
   for (std::size_t place = 0; place != length_ && !closing_; ++place) {
     http1_state::outgoing& out = output_of(queued(place));
-    unsent += out.bytes.size();
+    unsent += out.size();
     if (out.last) continue;
     if (unsent < tuning::write_buffer && out.waiting) {
       then.next = std::move(out.waiting);
@@ -158,7 +158,7 @@ void response_pipeline::drop_queue(deferred& then) {
 int response_pipeline::duplicate_socket(exchange& from) {
   std::lock_guard guard(mutex_);
   http1_state::outgoing const& out = output_of(from);
-  if (!out.attached || closing_ || &front() != &from || !out.bytes.empty()) return -1;
+  if (!out.attached || closing_ || &front() != &from || !out.empty()) return -1;
   return transport_.duplicate();
 }
 
@@ -217,7 +217,7 @@ bool response_pipeline::gave_up(clock::time_point ready) {
 response_pipeline::status response_pipeline::now() {
   std::lock_guard guard(mutex_);
   std::uint64_t unsent = 0;
-  for (std::size_t place = 0; place != length_; ++place) unsent += output_of(queued(place)).bytes.size();
+  for (std::size_t place = 0; place != length_; ++place) unsent += output_of(queued(place)).size();
   std::uint64_t const in_kernel = stalled_ && open_ ? transport_.unacknowledged() : 0;
   return {length_, unsent, stalled_, closing_, since_, sent_ - std::min(sent_, in_kernel)};
 }

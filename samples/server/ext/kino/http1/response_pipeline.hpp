@@ -34,6 +34,8 @@ namespace kino::server {
 /// to the configured size, so its writer need not wait; the I/O thread sends it from there. If the
 /// file cannot be written, the writer waits.
 ///
+/// A file is sent by the I/O thread, which reads it: the disk may make it wait for each slice.
+///
 /// Small parts of a streamed response are gathered, because a system call costs more than producing
 /// such a part. They are sent together: when there are many, with the end of the response, when the
 /// writer's thread releases its GVL (flush_on_suspend.hpp), and otherwise by the I/O thread after
@@ -47,7 +49,7 @@ namespace kino::server {
 ///
 /// Threads: any. `attach`, `serve`, `recall`, `writable` and `close` by the I/O thread only.
 /// Blocks:  never for the client; a leaf lock is held around the non-blocking system call, and around reads
-///          and writes of the file.
+///          and writes of files.
 /// Callers hold a reference on the connection, if only through the exchange they pass. An exchange has an http1_state.
 class response_pipeline {
 public:
@@ -98,6 +100,8 @@ public:
   bool await_room(exchange& writer);
   /// See response_sink::duplicate_socket.
   [[nodiscard]] int duplicate_socket(exchange& from);
+  /// See response_sink::sends_files.
+  [[nodiscard]] bool sends_files() const noexcept { return transport_.sends_files(); }
   /// Makes the end of the connection visible as an error, now.
   void cut(exchange& from);
 
@@ -159,7 +163,10 @@ private:
   void keep(exchange& from, response_bytes const& bytes, std::size_t sent);
   [[nodiscard]] std::string_view first_of(http1_state::outgoing& out, deferred& then) noexcept;
   std::size_t send_pieces(std::span<iovec> pieces, deferred& then);
-  void pump(deferred& then);
+  /// `reads_files`: this is the I/O thread.
+  void pump(deferred& then, bool reads_files = false);
+  void stall(operation until, deferred& then);
+  [[nodiscard]] bool send_file(file_range& file, bool reads_files, deferred& then);
   void serve_next(deferred& then);
   void finish_front(deferred& then);
   void end_output(deferred& then);

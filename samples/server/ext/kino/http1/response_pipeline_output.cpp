@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t most_pieces = 64;
 // Pieces from a file that are sent before other connections are served.
 constexpr int most_refills = 16;
+constexpr int most_slices = 4;  // likewise
 
 // Calls `visit` with each piece, in order, until it returns false.
 template <class Visit>
@@ -55,6 +56,7 @@ void response_pipeline::take_over(exchange& from, response_bytes const& bytes, b
     if (bytes.last) {
       out.last = true;
       out.keep_alive = bytes.keep_alive;
+      if (bytes.file) out.file = std::move(*bytes.file);
       if (bytes.upgrade) out.upgrade = *bytes.upgrade;
     }
   } catch (std::bad_alloc const&) {
@@ -118,7 +120,7 @@ std::size_t response_pipeline::send_pieces(std::span<iovec> pieces, deferred& th
   return sent.bytes;
 }
 
-void response_pipeline::pump(deferred& then) {
+void response_pipeline::pump(deferred& then, bool reads_files) {
   int refills = 0;
   while (length_ != 0 && !stalled_ && !closing_) {
     http1_state::outgoing& out = output_of(front());
@@ -132,11 +134,12 @@ void response_pipeline::pump(deferred& then) {
       bool const all_sent = sent == next.size();
       out.bytes.consume(sent);
       if (sent != 0) since_ = coarse_now();
-      more = all_sent && !out.bytes.empty();
-      if (!all_sent || (more && ++refills == most_refills)) {
-        stalled_ = true;
-        add_pending(!all_sent && reads_first_ ? wait_readable : wait_writable, then);
-      }
+      more = all_sent && !out.empty();
+      if (!all_sent || (more && ++refills == most_refills)) stall(!all_sent && reads_first_ ? wait_readable : wait_writable, then);
+    } else if (!out.file.empty()) {
+      more = send_file(out.file, reads_files, then);
+      if (closing_) break;
+      if (more && ++refills == most_slices) stall(wait_writable, then);
     }
     if (out.writer_waits && out.bytes.make_room(overflow_)) {
       out.writer_waits = false;
@@ -144,9 +147,36 @@ void response_pipeline::pump(deferred& then) {
       then.roomy = &front();
     }
     if (more) continue;
-    if (!out.last || !out.bytes.empty()) break;
+    if (!out.last || !out.empty()) break;
     finish_front(then);
   }
+}
+
+// Nothing more is sent until the I/O thread calls `writable`.
+void response_pipeline::stall(operation until, deferred& then) {
+  stalled_ = true;
+  add_pending(until, then);
+}
+
+// Sends a slice; returns whether more can follow at once.
+bool response_pipeline::send_file(file_range& file, bool reads_files, deferred& then) {
+  if (!reads_files) {
+    stall(wait_writable, then);
+    return false;
+  }
+  auto const slice = static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), tuning::file_slice));
+  io_result const sent = transport_.send_file(file.descriptor(), file.offset(), slice);
+  if (sent.what == io_result::state::end) log_line("the file of a response cannot be read, or has become shorter while it was sent");
+  if (sent.failed() || sent.what == io_result::state::end) {
+    reset_ = closing_ = true;
+    add_pending(hang_up, then);
+    return false;
+  }
+  sent_ += sent.bytes;
+  file.consume(sent.bytes);
+  if (sent.bytes != 0) since_ = coarse_now();
+  if (!sent.done()) stall(wait_writable, then);
+  return sent.done() && !file.empty();
 }
 
 std::string_view response_pipeline::first_of(http1_state::outgoing& out, deferred& then) noexcept {
@@ -172,7 +202,7 @@ void response_pipeline::writable() {
   {
     std::lock_guard guard(mutex_);
     stalled_ = false;
-    pump(then);
+    pump(then, true);
     serve_next(then);
   }
   run(then);

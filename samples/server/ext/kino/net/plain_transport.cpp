@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #ifdef __linux__
 #include <linux/sockios.h>
+#include <sys/sendfile.h>
 #endif
 #include <unistd.h>
 #include <utility>
@@ -62,6 +63,19 @@ io_result plain_transport::write_some(std::span<iovec const> pieces) noexcept {
   if (sent >= 0) return {io_result::state::done, static_cast<std::size_t>(sent)};
   return failure(io_result::state::wants_writable);
 }
+
+#ifdef __linux__
+io_result plain_transport::send_file(int file, std::uint64_t offset, std::size_t length) noexcept {
+  auto at = static_cast<off_t>(offset);
+  ssize_t sent = 0;
+  do {
+    sent = ::sendfile(socket_, file, &at, length);  // the socket does not block
+  } while (sent < 0 && errno == EINTR);
+  if (sent > 0) return {io_result::state::done, static_cast<std::size_t>(sent)};
+  if (sent == 0 || errno == EIO || errno == EINVAL || errno == EOVERFLOW) return {io_result::state::end};
+  return failure(io_result::state::wants_writable);
+}
+#endif
 
 void plain_transport::shutdown_write() noexcept { ::shutdown(socket_, SHUT_WR); }
 

@@ -25,6 +25,10 @@ public:
 
   [[nodiscard]] io_result read_some(std::span<char> into) noexcept override;
   [[nodiscard]] io_result write_some(std::span<iovec const> pieces) noexcept override;
+#ifdef __linux__
+  [[nodiscard]] bool sends_files() const noexcept override { return true; }
+  [[nodiscard]] io_result send_file(int file, std::uint64_t offset, std::size_t length) noexcept override;
+#endif
   void shutdown_write() noexcept override;
   void close(ending how) noexcept override;
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept override;

@@ -2,6 +2,7 @@
 
 #include "rack/rack_stream.hpp"
 
+#include "rack/file_reading.hpp"
 #include "rack/flush_on_suspend.hpp"
 #include "rack/rack_input.hpp"
 #include "rack/rack_response.hpp"
@@ -16,8 +17,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <sys/uio.h>
-#include <unistd.h>
 #include <vector>
 
 namespace kino::server {
@@ -146,31 +145,6 @@ VALUE rack_stream::pour(gvl const& held, VALUE self, VALUE body) {
   return native::get(held, self).head_sent_ ? Qtrue : Qfalse;
 }
 
-namespace {
-
-// Reads a piece of a file: what is in the system's cache at once, everything else with the GVL released.
-std::size_t read_piece(gvl const& held, int descriptor, std::span<char> into, std::uint64_t offset) {
-  ssize_t got = -1;
-  int error = 0;
-#ifdef RWF_NOWAIT
-  iovec piece{into.data(), into.size()};
-  got = ::preadv2(descriptor, &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT);
-#endif
-  if (got <= 0) {
-    kino::without_gvl(held, [&] {
-      do {
-        got = ::pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset));
-      } while (got < 0 && errno == EINTR);
-      error = errno;
-    }, kino::uninterruptible);
-  }
-  if (got < 0) throw std::system_error(error, std::generic_category(), "kino: cannot read the file of a response");
-  if (got == 0) throw kino::raise(rb_eEOFError, "kino: the file of a response has become shorter while it was sent");
-  return static_cast<std::size_t>(got);
-}
-
-}  // namespace
-
 VALUE rack_stream::pour_file(gvl const& held, VALUE self, VALUE descriptor, VALUE offset, VALUE length) {
   rack_stream& me = native::get(held, self);
   auto const file = kino::from_ruby<int>(held, descriptor);
@@ -179,9 +153,10 @@ VALUE rack_stream::pour_file(gvl const& held, VALUE self, VALUE descriptor, VALU
   exchange& to = me.open_writer().to();
   exchange_hold const kept(to);
   single_writer const alone(me.writing_);
+  if (me.finish_with(held, file, at, left)) return self;
   std::vector<char> buffer(std::min<std::uint64_t>(left, slice));
   while (left != 0) {
-    std::size_t const got = read_piece(held, file, {buffer.data(), std::min<std::uint64_t>(left, buffer.size())}, at);
+    std::size_t const got = read_file(held, file, {buffer.data(), std::min<std::uint64_t>(left, buffer.size())}, at);
     at += got;
     left -= got;
     if (me.put({buffer.data(), got})) await_room(held, to);
@@ -201,6 +176,20 @@ VALUE rack_stream::flush(gvl const& held, VALUE self) {
   me.head_sent_ = writer.head_sent();
   check(what);
   return self;
+}
+
+// Ends the response with a file. False if another thread has to read the file.
+bool rack_stream::finish_with(gvl const& held, int file, std::uint64_t offset, std::uint64_t length) {
+  if (length < tuning::least_file || !open_writer().to().sends_files()) return false;
+  auto range = range_of(held, file, offset, length);
+  if (!range) return false;
+  response_writer& writer = open_writer();
+  tie_.at()->count_served();
+  result const what = writer.finish(std::move(*range));
+  flush_on_suspend::forget();
+  head_sent_ = writer.head_sent();
+  check(what);
+  return true;
 }
 
 void rack_stream::finish(worker_context& at, response_trailers const* trailers) {

@@ -50,6 +50,7 @@ private:
   [[nodiscard]] response_writer& open_writer() const;
   [[nodiscard]] worker_context& readable() const;
   void finish(worker_context& at, response_trailers const* trailers);
+  [[nodiscard]] bool finish_with(gvl const& held, int file, std::uint64_t offset, std::uint64_t length);
   bool put(std::string_view bytes);
   void put_all(gvl const& held, VALUE string);
 

@@ -2,7 +2,8 @@
 
 module Kino
   # The body of a response that is a file (Rack: to_path). Native code reads it: no String is made for a piece of it, and
-  # `each` of the body is not called. Usable in any Ractor.
+  # `each` of the body is not called. Over plain HTTP/1, the I/O thread sends large ones, and no worker waits for their clients.
+  # Usable in any Ractor.
   class FileBody
     LENGTH = "content-length"
     OTHERS = /\Atransfer-encoding\z/i.freeze
@@ -18,7 +19,7 @@ module Kino
 
         stated = value.to_s if name.to_s.casecmp?(LENGTH)
       end
-      file = File.open(body.to_path, "rb")
+      file = File.open(body.to_path, File::RDONLY | File::BINARY | File::NONBLOCK) # a named pipe would wait for a writer
       made = new(file, body.is_a?(IO) ? body.pos : 0)
       return made if made.length&.positive? && (stated.nil? || stated == made.length.to_s)
 
