@@ -143,7 +143,7 @@ TEST_CASE("statistics are JSON with the facts of the server") {
   running_control_plane plane;
   std::string const body = plane.ask("GET /stats").body;
   CHECK(body.find("\"served\":4711,") != body.npos);
-  CHECK(body.find("\"worker_status\":[{\"index\":0,\"occupied\":true,\"served\":4711,\"in_flight\":1,\"busy_ms\":12}],") != body.npos);
+  CHECK(body.find("\"worker_status\":[{\"index\":0,\"occupied\":true,\"served\":4711,\"in_flight\":1,\"busy_ms\":12,\"quarantined\":false}],") != body.npos);
   CHECK(body.find("\"mode\":\"ractor\",\"workers\":2,\"threads\":3,") != body.npos);
 }
 
