@@ -161,23 +161,13 @@ class ProcessesTest < ServerTest
     end
   end
 
-  def test_a_process_with_fewer_connections_gets_the_next_ones
-    start
-    connect_at_once(32)
-    first, second = pids
-    Process.kill("KILL", second)
-    @child.await_line(/process \d \(pid \d+\) is ready/)
-    shares = connect_at_once(32)
-    assert_operator shares.fetch((pids - [first]).first), :>, shares.fetch(first, 0)
-    stop
-  end
-
   # Although it has the fewest.
   def test_a_process_that_is_stuck_keeps_no_connection_waiting
     start
     connect_at_once(32)
     stuck, other = pids
     Process.kill("STOP", stuck)
+    eventually("all of its threads have stopped") { Dir["/proc/#{stuck}/task/*/stat"].all? { |file| File.read(file)[/.*\) (\S)/, 1] == "T" } }
     clients = Array.new(200) { Client.new(@child.port).send_request("GET", "/") }
     @clients.concat(clients)
     assert_equal [other] * 200, clients.map { |client| client.read_response.body.to_i }

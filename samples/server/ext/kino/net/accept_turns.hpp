@@ -23,7 +23,7 @@ class accept_turns {
 public:
   static constexpr std::chrono::milliseconds turn{1};
 
-  /// This process has no more than its share.
+  /// This process has no more than its share, or no connection is left for it.
   void level() noexcept;
   /// This process, which has so many connections, is ahead: whether it leaves the next connection to others until `over`.
   [[nodiscard]] bool leaves_next(std::uint32_t connections, clock::time_point now) noexcept;
@@ -36,7 +36,7 @@ private:
   bool waits_ = false;
   std::uint32_t had_ = 0;   // connections when the turn began
   std::size_t credit_ = 0;  // connections to accept although others have fewer
-  unsigned in_vain_ = 0;    // turns in a row after which others still have fewer
+  unsigned in_vain_ = 0;    // turns in a row after which a connection still waited
   std::chrono::milliseconds hurry_{0};
   clock::time_point hurry_until_{};
 };

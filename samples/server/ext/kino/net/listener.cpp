@@ -211,7 +211,10 @@ void listener::accept() noexcept {
     }
     int const error = errno;
     http_.connection_closed(false);  // takes the admission back
-    if (error == EAGAIN || error == EWOULDBLOCK) return wait();
+    if (error == EAGAIN || error == EWOULDBLOCK) {
+      turns_.level();  // the others have taken theirs
+      return wait();
+    }
     // These are the errors of one connection that is already gone.
     if (error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM) continue;
     if (!stopping_) back_off(error);
