@@ -1,7 +1,9 @@
 # frozen_string_literal: true
 
 require_relative "backoff"
+require_relative "process_end"
 require_relative "roster"
+require_relative "start_outcome"
 require_relative "topology"
 require_relative "../errors"
 require_relative "../app/log"
@@ -19,19 +21,6 @@ module Kino
     # The time after which a worker that has not reported is no longer awaited.
     JOIN_SECONDS = 30
 
-    class << self
-      # Whether the process is about to end; Ruby then kills every Thread, and new ones would delay it.
-      attr_reader :process_ends
-
-      # Whole programs run in at_exit, so this checks for the end that follows the current block.
-      def await_process_end
-        return if @process_ends == false
-
-        @process_ends = false
-        at_exit { @process_ends = true }
-      end
-    end
-
     # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
     # +units+: how many numbers specs can have. The block is called with the slot of each worker that has ended, and a
     # WorkerDied or nil, on this object's Thread.
@@ -43,8 +32,7 @@ module Kino
       @backoff = Backoff.new(specs.size * 2)
       @lock = Mutex.new
       @changed = ConditionVariable.new
-      # A Queue, because a signal's trap may push to it.
-      @news = Thread::Queue.new
+      @outcome = StartOutcome.new
       # Includes the one whose worker is starting.
       @vacant = specs.dup
       # The number of a unit that waits for a free one.
@@ -55,7 +43,6 @@ module Kino
       @refusals = 0
       @respawns = 0
       @recycled = 0
-      @booted = false
       @closing = false
       @ended = false
     end
@@ -63,19 +50,13 @@ module Kino
     # Returns when every worker has joined once. If no more can be started, returns with those that have joined
     # and keeps trying. Raises StartCancelled, or Error if there is no worker at all.
     def start
-      Supervisor.await_process_end
+      ProcessEnd.watch
       spawn
-      case (news = @news.pop)
-      when :ready then nil
-      when :cancelled then raise StartCancelled, "the server was stopped while its workers were starting"
-      else raise Error, news
-      end
+      @outcome.await
     end
 
     # Cancels a start in progress. May be called in the trap of a signal.
-    def cancel
-      @news.push(:cancelled)
-    end
+    def cancel = @outcome.cancel
 
     # Stops replacing workers that leave. Call before the native server is closed.
     def closing
@@ -128,7 +109,7 @@ module Kino
       Log.error("the supervisor's thread failed", e)
       @delay = @backoff.after_refusal
     ensure
-      over || Supervisor.process_ends ? ended : go_on
+      over || ProcessEnd.near? ? ended : go_on
     end
 
     # Called when the app or an error has killed this Thread: another one continues where it was.
@@ -145,7 +126,7 @@ module Kino
         @ended = true
         @changed.broadcast
       end
-      @news.push("the server was stopped while its workers were starting")
+      @outcome.fail("the server was stopped while its workers were starting")
     end
 
     # Waits for an event and handles it; returns false if there will be no more. A taken event is always handled:
@@ -204,16 +185,15 @@ module Kino
       @refusals += 1
       @delay = @backoff.after_refusal
       Log.line("#{spec&.name || "a worker"} could not start (#{reason}); trying again in #{@delay} s")
-      settle_for(alive, reason) if @refusals >= START_ATTEMPTS && !@booted
+      settle_for(alive, reason) if @refusals >= START_ATTEMPTS && !@outcome.ready?
     end
 
     # Ends a start that cannot get all its workers.
     def settle_for(alive, reason)
-      return @news.push("no worker could be started: #{reason}") if alive.zero?
+      return @outcome.fail("no worker could be started: #{reason}") if alive.zero?
 
-      @booted = true
       Log.line("serving with #{alive} of #{@roster.wanted} workers; retrying the others")
-      @news.push(:ready)
+      @outcome.ready
     end
 
     # Waits, at most until the server closes; returns true if there is still a vacant spec.
@@ -244,10 +224,7 @@ module Kino
         @roster.size == @roster.wanted
       end
       publish
-      return if @booted || !all
-
-      @booted = true
-      @news.push(:ready)
+      @outcome.ready if all && !@outcome.ready?
     end
 
     # A unit has served its number of requests.
@@ -317,8 +294,6 @@ module Kino
       Native.publish(@id, @roster.size, @respawns, @recycled)
     end
 
-    def now
-      Process.clock_gettime(Process::CLOCK_MONOTONIC)
-    end
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
   end
 end
