@@ -9,7 +9,7 @@
 #include "websocket/websocket.hpp"
 
 #include "../support/captured_log.hpp"
-#include "../support/http2_talk.hpp"
+#include "../support/http2_upgrade.hpp"
 #include "../support/simulation.hpp"
 
 #include <doctest/doctest.h>
@@ -18,7 +18,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,49 +25,15 @@
 
 namespace server = kino::server;
 using namespace std::chrono_literals;
+using http2_test::everything;
 using http2_test::talk;
+using http2_test::turns;
+using http2_test::upgrade_stream;
 using http_server_test::answer;
 using server::exchange;
 using server::opcode;
 
 namespace {
-
-// The turns of event streams, which the test takes.
-class turns final : public server::websocket_scheduler {
-public:
-  ~turns() { refuses = true; }
-
-  /// All events that are due, one letter each: o, d, s, c.
-  std::string events() {
-    std::string all;
-    while (!due.empty()) {
-      server::websocket_turn turn = std::move(due.front());
-      due.pop_front();
-      all += ".omdsc"[static_cast<int>(turn.take().what)];
-      turn.finish();
-    }
-    return all;
-  }
-
-  int open = 0;
-  bool refuses = false;
-  std::deque<server::websocket_turn> due;
-
-private:
-  void schedule(server::websocket_turn&& turn) noexcept override {
-    if (refuses) return turn.discard();
-    due.push_back(std::move(turn));
-  }
-  void begun() noexcept override { ++open; }
-  void over() noexcept override { --open; }
-};
-
-server::websocket_interest everything() {
-  server::websocket_interest all;
-  using kind = server::websocket_event::kind;
-  for (kind const one : {kind::open, kind::drained, kind::shutdown, kind::close}) all.add(one);
-  return all;
-}
 
 server::websocket::settings of_events() {
   server::websocket::settings chosen;
@@ -78,14 +43,7 @@ server::websocket::settings of_events() {
 
 // Answers the oldest request with an event stream.
 std::shared_ptr<server::websocket> stream_events(talk& here, turns& with, server::websocket::settings const& chosen = of_events()) {
-  auto made = std::make_shared<server::websocket>(chosen, everything(), with, nullptr);
-  auto const reply = here.take();
-  server::response_head& head = exchange::of(reply).response();
-  static_cast<void>(head.start(200));
-  static_cast<void>(head.add("content-type", "text/event-stream"));
-  std::shared_ptr<server::upgrade> const next = made;
-  reply.answer({.head = &head, .end = true, .upgrade = &next});
-  return made;
+  return upgrade_stream(here, with, chosen, "text/event-stream");
 }
 
 std::string event(std::string const& data) { return *server::encode_event(data); }

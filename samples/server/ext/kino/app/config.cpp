@@ -75,6 +75,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("control", of.control);
   visit("route_metrics", of.route_metrics, 0);
   visit("websockets", of.websockets);
+  visit("http2_websockets", each.http2_websockets);
   visit("websocket_compression", of.websocket_limits.compression);
   visit("event_streams", of.event_streams);
   visit("max_websocket_message_size", of.websocket_limits.max_message_size, 1);
@@ -195,6 +196,7 @@ config read_config(gvl const& held, VALUE hash) {
   refuse_unknown(held, from, known);
   made.http.http2 &= built(from, "http2", http_server::has_http2(), "nghttp2 (Debian: libnghttp2-dev)");
   made.websockets &= built(from, "websockets", websocket_reader::available(), "wslay (Debian: libwslay-dev)");
+  made.http.connection.http2_websockets &= made.websockets;
   made.websocket_limits.compression &= built(from, "websocket_compression", has_compression(), "zlib (Debian: zlib1g-dev)");
   // More streams than that would only fill the queue.
   std::uint32_t& streams = made.http.connection.max_concurrent_streams;

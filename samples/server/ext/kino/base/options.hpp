@@ -73,6 +73,8 @@ struct limits {
   /// Bytes of a streamed response that wait for its client in a file, beyond tuning::write_buffer in memory,
   /// before its writer must wait; 0: none.
   std::uint64_t max_response_temp_file = 0;
+  /// Whether clients of HTTP/2 may ask for WebSockets, by an extended CONNECT (RFC 8441).
+  bool http2_websockets = false;
   /// Minimum rates in bytes per second at which a client must send a request body, and read a
   /// response that waits for it; 0: no minimum. See minimum_rate.
   std::uint64_t min_body_rate = 240;

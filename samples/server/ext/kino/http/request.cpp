@@ -16,7 +16,7 @@ void request::clear() {
   trailers_.clear(0);
   version = http_version::http_1_1;
   keep_alive = true;
-  unknown_length = expects_continue = asks_upgrade = accepts_trailers = false;
+  unknown_length = expects_continue = asks_upgrade = extended_connect = accepts_trailers = false;
   content_length.reset();
   method_ = target_ = path_ = query_ = host_ = host_name_ = host_port_ = {};
 }

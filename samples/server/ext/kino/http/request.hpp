@@ -34,6 +34,7 @@ public:
   bool unknown_length = false;  ///< There is a body, and only its end tells its length.
   bool expects_continue = false;
   bool asks_upgrade = false;      ///< The client would like the connection to carry another protocol: see upgrade.
+  bool extended_connect = false;  ///< Likewise, with HTTP/2, its stream: a CONNECT for a WebSocket, which looks like a GET.
   bool accepts_trailers = false;  ///< The client has said that it reads trailers.
   std::optional<std::uint64_t> content_length;
 

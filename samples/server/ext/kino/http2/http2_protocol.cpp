@@ -16,7 +16,7 @@ http2_protocol::http2_protocol(protocol_context const& shared, protocol::host& c
       overflow_{shared.exchanges.spool(), limits_.max_response_temp_file},
       alarm_(shared.deadlines, connection, [this](clock::time_point now) { check_timeouts(now); }),
       session_(*this, {limits_.max_concurrent_streams, static_cast<std::uint32_t>(limits_.max_header_size),
-                       tuning::stream_window, tuning::connection_window}),
+                       tuning::stream_window, tuning::connection_window, limits_.http2_websockets}),
       sending_(limits_.min_response_rate, limits_.rate_grace, limits_.body_timeout),
       idle_since_(clock::now()) {}
 

@@ -79,8 +79,14 @@ void http2_protocol::on_pseudo_field(exchange& to, std::string_view name, std::s
   http2_state::span* const part = name == ":method"      ? &state.pseudo.method
                                   : name == ":path"      ? &state.pseudo.target
                                   : name == ":authority" ? &state.pseudo.authority
+                                  : name == ":protocol"  ? &state.pseudo.protocol
                                                          : nullptr;
   if (!part) return;
+  // HTTP/1 asks for a WebSocket by a GET, and so does this for those that look at the request.
+  if (part == &state.pseudo.method && value == "CONNECT") {
+    state.pseudo.connect = true;
+    if (limits_.http2_websockets) value = "GET";
+  }
   to.head().append_text(value);
   *part = span_of(to.head(), value.size());
 }
@@ -91,7 +97,11 @@ rejection http2_protocol::finish_head(exchange& to, bool end) {
   if (state.problem) return state.problem;
   std::string_view const method = text_of(head, state.pseudo.method);
   head.set_method(method);
-  if (method == "CONNECT") return {501, "CONNECT is not supported"};
+  if (state.pseudo.connect) {
+    head.extended_connect = limits_.http2_websockets && text_of(head, state.pseudo.protocol) == "websocket";
+    if (!head.extended_connect) return {501, "CONNECT is not supported"};
+    if (end) return {400, "the client asks for a WebSocket and has ended its stream"};
+  }
   if (state.pseudo.authority.length != 0) {
     std::string_view const text = text_of(head, state.pseudo.authority);
     auto const parsed = authority::parse(text);
@@ -103,6 +113,10 @@ rejection http2_protocol::finish_head(exchange& to, bool end) {
   head.set_target(target);
   if (auto bad = head.finish()) return bad;
   to.find_origin();
+  if (head.extended_connect) {
+    head.content_length.reset();
+    return {};
+  }
   head.unknown_length = !end && !head.content_length;
   if (!head.has_body()) return {};
   if (auto too_large = begin_body(to, shared_)) return too_large;
@@ -118,6 +132,10 @@ void http2_protocol::on_header_end(exchange& to, bool end) {
   state.client_ended = end;
   if (bad) return refuse(to, bad);
   if (end) return;
+  if (to.head().extended_connect) {
+    state.stage = http2_state::stage::tunnel;
+    return hand_over(to);
+  }
   state.receiving->start(clock::now());
   alarm_.set(state.receiving->due());
   if (to.head().expects_continue) {
@@ -140,6 +158,7 @@ void http2_protocol::on_malformed(exchange& of) {
 void http2_protocol::on_body(exchange& to, std::string_view bytes) {
   http2_state& state = http2_state::of(to);
   if (state.stage == http2_state::stage::complete) return session_.consume(state.stream, bytes.size());
+  if (state.stage == http2_state::stage::tunnel) return state.tunnel ? state.tunnel->received(bytes) : state.early.append(bytes);
   state.body_bytes += bytes.size();
   to.count_body(bytes.size());
   bool const too_large = state.body_bytes > limits_.max_body_size;
@@ -185,6 +204,10 @@ void http2_protocol::resume_reading(exchange& to) {
 void http2_protocol::on_request_end(exchange& to) {
   http2_state& state = http2_state::of(to);
   state.client_ended = true;
+  if (state.stage == http2_state::stage::tunnel) {
+    if (state.tunnel) state.tunnel->note(http2_tunnel::input_end);
+    return;
+  }
   if (state.stage == http2_state::stage::complete || state.stage == http2_state::stage::unwanted) return;
   rejection const bad = state.problem ? state.problem : to.head().finish_trailers();
   if (bad) return refuse(to, bad);

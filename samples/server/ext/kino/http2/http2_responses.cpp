@@ -19,6 +19,11 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
   delivery result = delivery::gone;
   bool tunnel = false;
   try {
+    // A success would say that there is a WebSocket now.
+    if (part.head && !part.upgrade && from.head().extended_connect && part.head->status() < 300) {
+      brief_response const none(501);
+      return transmit(from, none.whole(), how);
+    }
     locked([&] {
       http2_state& state = http2_state::of(from);
       if (!state.attached || closing_ || state.last || state.tunnel) return;
@@ -101,7 +106,9 @@ void http2_protocol::begin_tunnel(exchange& from, response_part const& part) {
   state.begun = true;
   from.note(part.head->status(), 0, exchange_end::complete);
   state.reported = true;  // once the lock is given back
-  made->note(http2_tunnel::begin | (announced_ ? http2_tunnel::drain : 0U));
+  made->input_.swap(state.early);
+  made->note(http2_tunnel::begin | (announced_ ? http2_tunnel::drain : 0U) |
+             (state.client_ended && from.head().extended_connect ? http2_tunnel::input_end : 0U));
   pump();
 }
 
@@ -217,6 +224,8 @@ void http2_protocol::on_response_end(exchange& to) {
   if (to.streamed() && state.stage != http2_state::stage::complete) to.body().fail({400, "the response is complete", 0, 0});
   state.stage = http2_state::stage::unwanted;
   state.unwanted_since = coarse_now();
+  state.unconsumed += state.early.size();
+  state.early.clear(0);
   if (state.unconsumed != 0) session_.consume(state.stream, std::exchange(state.unconsumed, 0));
   ask(watch);
 }

@@ -62,10 +62,11 @@ http2_session::http2_session(sink& to, settings const& told) : sink_(to) {
   nghttp2_option_set_stream_reset_rate_limit(fresh, UINT64_MAX, UINT64_MAX);
 #endif
   check(nghttp2_session_server_new2(&session_, callbacks::all(), this, fresh));
-  std::array<nghttp2_settings_entry, 2> const all{{{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, told.header_list_size},
-                                                  {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, told.stream_window}}};
+  std::array<nghttp2_settings_entry, 3> const all{{{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, told.header_list_size},
+                                                  {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, told.stream_window},
+                                                  {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}}};
   try {
-    check(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, all.data(), all.size()));
+    check(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, all.data(), told.extended_connect ? all.size() : 2));
     settings_ = with_limit(make_output(), told.concurrent_streams);
     check(nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
                                                 static_cast<std::int32_t>(told.connection_window)));

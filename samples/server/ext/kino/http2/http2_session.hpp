@@ -85,6 +85,7 @@ public:
     std::uint32_t header_list_size;
     std::uint32_t stream_window;
     std::uint32_t connection_window;
+    bool extended_connect;  ///< RFC 8441
   };
 
   /// A field of a header or of trailers.

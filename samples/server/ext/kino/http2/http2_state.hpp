@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "base/byte_buffer.hpp"
 #include "base/minimum_rate.hpp"
 #include "http/exchange.hpp"
 #include "http/rejection.hpp"
@@ -36,6 +37,7 @@ struct http2_state final : protocol_state {
     problem = {};
     unconsumed = 0;
     ready = handed_over = client_ended = refused = false;
+    early.clear(0);
     out.clear();
     trailers.clear(0);
     begun = last = ended = unsent = waits_for_data = writer_waits = reported = false;
@@ -55,6 +57,7 @@ struct http2_state final : protocol_state {
     body,      ///< Its body or trailers are; the client is waited for.
     paused,    ///< Likewise, but the reader of its body is waited for.
     complete,  ///< All of it has been received, or no more of it is wanted.
+    tunnel,    ///< It asks for another protocol: what follows is for that.
     unwanted,  ///< The response is complete, the body is not: it is received and dropped.
   };
 
@@ -65,7 +68,8 @@ struct http2_state final : protocol_state {
   bool ready = false;              // it will be handed over, or its refusal be sent, once the lock is given back
   bool handed_over = false;        // then the reply belongs to the thread that does that
   struct {
-    span method, target, authority;
+    span method, target, authority, protocol;
+    bool connect = false;
   } pseudo;
   enum stage stage = stage::head;
   std::size_t field_bytes = 0;
@@ -75,6 +79,7 @@ struct http2_state final : protocol_state {
   std::optional<minimum_rate> receiving;
   std::uint64_t body_bytes = 0;    // received
   std::size_t unconsumed = 0;      // bytes in the pipe for which the stream's window is still closed
+  byte_buffer early;               // what the client has sent for another protocol before that began
   bool client_ended = false;       // the client has sent all of it
   bool refused = false;            // the response says why
 

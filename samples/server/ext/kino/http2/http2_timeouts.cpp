@@ -65,6 +65,7 @@ clock::time_point http2_protocol::check_streams(clock::time_point now) {
         }
         continue;
       case http2_state::stage::paused:
+      case http2_state::stage::tunnel:
       case http2_state::stage::complete: break;
     }
     // The end of a response waits for the client's window, too, when its body has gone.

@@ -114,9 +114,12 @@ int upgrade_to_websocket(gvl const& held, worker_context& at, VALUE headers, web
   websocket::settings chosen = settings;
   if (terms) chosen.speaks = terms->speaks;
   std::shared_ptr<upgrade> const next = make_websocket(held, application, chosen, turns);
-  response_head& head = describe_upgrade(held, asked, "websocket", headers);
-  accept_key const accepted = accept_key_for(asked.head());
-  static_cast<void>(head.add("sec-websocket-accept", {accepted.data(), accepted.size()}));
+  bool const stream = asked.head().extended_connect;
+  response_head& head = stream ? describe_stream(held, asked, headers) : describe_upgrade(held, asked, "websocket", headers);
+  if (!stream) {
+    accept_key const accepted = accept_key_for(asked.head());
+    static_cast<void>(head.add("sec-websocket-accept", {accepted.data(), accepted.size()}));
+  }
   if (terms) static_cast<void>(head.add("sec-websocket-extensions", terms->field));
   at.count_served();
   at.reply.answer({.head = &head, .end = true, .upgrade = &next});

@@ -25,7 +25,8 @@ struct websocket_application {
 /// On the main Ractor, once, before anything else here is called.
 void define_websocket_application(gvl const& held);
 
-/// Answers the request of `at` so that its connection becomes a WebSocket, with these headers in the response. Returns 0,
+/// Answers the request of `at` so that its connection becomes a WebSocket, with these headers in the response, which have no
+/// length and no coding of the body. With HTTP/2, it is the request's stream that becomes one. Returns 0,
 /// or the status of the response that the client must get instead.
 ///
 /// Raises ArgumentError or TypeError if HTTP does not allow the response; the request then stays unanswered.

@@ -87,6 +87,7 @@ bool is_key(std::string_view text) {
 }  // namespace
 
 bool asks_websocket(request const& asked) {
+  if (asked.extended_connect) return true;
   if (!asked.asks_upgrade || asked.method() != "GET") return false;
   field_section const& fields = asked.fields();
   bool found = false;
@@ -99,7 +100,7 @@ bool asks_websocket(request const& asked) {
 
 int handshake_problem(request const& asked) {
   if (only_value(asked, "sec-websocket-version") != "13") return 426;
-  return is_key(only_value(asked, "sec-websocket-key")) ? 0 : 400;
+  return asked.extended_connect || is_key(only_value(asked, "sec-websocket-key")) ? 0 : 400;
 }
 
 accept_key accept_key_for(request const& asked) { return accept_key_for(only_value(asked, "sec-websocket-key")); }

@@ -11,12 +11,12 @@
 
 namespace kino::server {
 
-/// Whether the client asks for a WebSocket: GET, HTTP/1.1, and an upgrade to "websocket". The handshake may still be
-/// invalid.
+/// Whether the client asks for a WebSocket: GET, HTTP/1.1, and an upgrade to "websocket"; or, with HTTP/2, by an extended
+/// CONNECT (RFC 8441). The handshake may still be invalid.
 [[nodiscard]] bool asks_websocket(request const& asked);
 
-/// The status of the response to an invalid handshake: 426 for another version than 13, 400 without a valid key; 0 if it is
-/// valid.
+/// The status of the response to an invalid handshake: 426 for another version than 13, 400 without a valid key, which
+/// HTTP/2 does not need; 0 if it is valid.
 [[nodiscard]] int handshake_problem(request const& asked);
 
 /// The value of Sec-WebSocket-Accept.

@@ -108,6 +108,9 @@ module Kino
       Option.new(:websockets, :boolean, nil, group: :connections, example: true,
                  default_text: "true if the server was built with wslay",
                  help: "offer WebSockets to the app, as env[\"rack.upgrade?\"]"),
+      Option.new(:http2_websockets, :boolean, false, group: :connections,
+                 help: "offer WebSockets to clients of HTTP/2, too (extended CONNECT), for apps whose WebSockets are all the " \
+                       "server's: those on rack.hijack or rack.protocol need HTTP/1.1, which browsers then no longer use for them"),
       Option.new(:websocket_compression, :boolean, nil, group: :connections, example: true,
                  default_text: "true if the server was built with zlib",
                  help: "compress messages of 1 KiB and more to clients of WebSockets that offer it (permessage-deflate), and " \

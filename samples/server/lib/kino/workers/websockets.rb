@@ -90,7 +90,7 @@ module Kino
       400 => ["The Sec-WebSocket-Key is invalid.\n"],
       426 => ["This server speaks version 13 of the WebSocket protocol.\n"]
     })
-    # What the server decides about the body of an event stream.
+    # What the server decides about the body of an event stream, and a WebSocket has not.
     BODY_HEADERS = %w[content-length content-encoding transfer-encoding].freeze
     STREAM_HEADERS = Ractor.make_shareable({ "content-type" => "text/event-stream", "cache-control" => "no-cache" })
     PLAIN = [String, Symbol, Integer, Float, TrueClass, FalseClass, NilClass].freeze
@@ -109,6 +109,7 @@ module Kino
       check_protocol(env, headers)
       handler = env["rack.upgrade"]
       key = keep(handler)
+      headers = without_body(headers)
       problem = Native.upgrade(id, slot, headers, handler, key, pack(env))
       Response.close(body, env)
       unless problem == true
@@ -134,8 +135,14 @@ module Kino
       Native.take(id, slot)
     end
 
+    def self.without_body(headers)
+      return headers if headers.none? { |name, _| BODY_HEADERS.include?(name.to_s.downcase) }
+
+      headers.reject { |name, _| BODY_HEADERS.include?(name.to_s.downcase) }
+    end
+
     def self.stream_headers(headers)
-      own = headers.reject { |name, _| BODY_HEADERS.include?(name.to_s.downcase) }
+      own = without_body(headers)
       given = own.map { |name, _| name.to_s.downcase }
       STREAM_HEADERS.reject { |name, _| given.include?(name) }.merge(own)
     end
