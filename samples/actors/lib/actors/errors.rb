@@ -59,7 +59,9 @@ module Actors
 
   # The reason of an actor that an exception has ended. The backtrace ends where the runtime called the actor's code.
   class Crash
-    LIBRARY = "#{File.dirname(__dir__)}/actors".freeze # begins the paths of the runtime's files
+    # How the paths of the runtime's files begin, and of those methods of Ruby's that are written in Ruby.
+    RUNTIME = ["#{File.dirname(__dir__)}/actors".freeze, "<internal:"].freeze
+    private_constant :RUNTIME
 
     attr_reader :error_class, :message, :backtrace
 
@@ -73,7 +75,7 @@ module Actors
     end
 
     def self.without_runtime(backtrace)
-      last = backtrace.rindex { |line| !line.start_with?(LIBRARY) }
+      last = backtrace.rindex { |line| !line.start_with?(*RUNTIME) }
       last ? backtrace[0..last] : backtrace
     end
     private_class_method :without_runtime
@@ -86,7 +88,7 @@ module Actors
 
     # The first line of the backtrace that is the program's own, or nil.
     def place
-      backtrace.find { |line| !line.start_with?(LIBRARY) }
+      backtrace.find { |line| !line.start_with?(*RUNTIME) }
     end
 
     def deconstruct_keys(_keys)
