@@ -132,14 +132,15 @@ class MessagesTest < ActorsTest
 
   # Every message of every sender arrives once and in its order, through small mailboxes.
   each_isolation "nothing_is_lost_among_many" do
-    sink = spawn(Actors.current, capacity: 3) do |to|
-      seen = Hash.new { |all, key| all[key] = [] }
-      600.times { receive => [name, number]; seen[name] << number }
+    count = times(100)
+    sink = spawn(Actors.current, 6 * count, capacity: 3) do |to, wanted|
+      seen = Hash.new { |numbers, key| numbers[key] = [] }
+      wanted.times { receive => [name, number]; seen[name] << number }
       to << seen.to_a
     end
-    6.times { |name| spawn(sink, name) { |to, own| 100.times { |number| to << [own, number] } } }
+    6.times { |name| spawn(sink, name, count) { |to, own, last| last.times { |number| to << [own, number] } } }
     all = receive.to_h
     assert_equal 6, all.size
-    all.each_value { |numbers| assert_equal (0...100).to_a, numbers }
+    all.each_value { |numbers| assert_equal (0...count).to_a, numbers }
   end
 end

@@ -34,6 +34,9 @@ class ActorsTest < Minitest::Test
     GC.auto_compact = false if GC.respond_to?(:auto_compact=)
   end
 
+  # The number of repetitions: `many`, or few if each allocation is a collection.
+  def times(many) = GC.stress ? [many / 10, 3].max : many
+
   # Each test has a mailbox of its own.
   def run
     result = nil
