@@ -38,7 +38,7 @@ seen read(fields_of_test const& sent, forwarded_headers headers = forwarded_head
   REQUIRE(!fields.finish());
   server::forwarding_policy const policy{headers, server::ip_networks({"private"})};
   forwarded_origin origin;
-  origin.read(fields, endpoint{peer, "4711", false, policy.trusted.contain(peer)}, secure, policy);
+  origin.read(fields, endpoint{.address = peer, .port = "4711", .trusted = policy.trusted.contain(peer)}, secure, policy);
   std::string const& port = origin.client().port;
   bool const x = headers == forwarded_headers::x_forwarded;
   CHECK(text(origin.shown(x ? known_field::forwarded : known_field::x_forwarded_for)).empty());
