@@ -154,9 +154,14 @@ class ProcessesTest < ServerTest
   def test_connections_that_come_at_once_are_shared_equally
     [2, 4].each do |count|
       start "--processes", count.to_s
-      shares = connect_at_once(64)
-      assert_equal pids.sort, shares.keys.sort
-      assert_operator shares.values.max, :<=, 1.5 * 64 / count, shares
+      # Those that the system does not let run meanwhile get fewer; without sharing, eight times in a row do not happen.
+      equal = 0
+      eventually("each of #{count} processes has its share", seconds: 60) do
+        shares = connect_at_once(64)
+        @clients.each(&:close).clear
+        equal = shares.keys.sort == pids.sort && shares.values.max <= 1.25 * 64 / count ? equal + 1 : 0
+        equal == 8
+      end
       stop
     end
   end
