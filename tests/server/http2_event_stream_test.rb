@@ -1,17 +1,15 @@
 # frozen_string_literal: true
 
-require "json"
 require "open3"
 
+require_relative "support/browser"
+require_relative "support/http2_node"
 require_relative "support/tls"
 
 # Event streams over HTTP/2: each is a stream of a connection that has others.
 class HTTP2EventStreamTest < TLSServerTest
-  BROWSER = %w[chromium chromium-browser google-chrome].find do |command|
-    Open3.capture2e(command, "--version").last.success?
-  rescue Errno::ENOENT
-    false
-  end
+  include Browser
+  include HTTP2Node
 
   module Feed
     def self.on_open(client)
@@ -41,15 +39,9 @@ class HTTP2EventStreamTest < TLSServerTest
     end
   end
 
-  # One connection with so many event streams. Does what each line of its input says, and prints what comes as lines of JSON.
+  # Opens so many event streams.
   NODE = <<~JS
-    const [url, count] = process.argv.slice(1);
-    const say = (what) => console.log(JSON.stringify(what));
-    process.stdout.on('error', () => process.exit());
-    const connection = require('http2').connect(url, { rejectUnauthorized: false });
-    connection.on('error', (error) => say({ error: String(error) }));
-    const streams = [];
-    for (let i = 0; i < Number(count); ++i) {
+    for (let i = 0; i < Number(words[0]); ++i) {
       const stream = connection.request({ ':path': '/events', accept: 'text/event-stream' });
       stream.setEncoding('utf8');
       stream.on('response', (head) => say({ i, status: head[':status'], type: head['content-type'], length: head['content-length'] }));
@@ -58,7 +50,7 @@ class HTTP2EventStreamTest < TLSServerTest
       stream.on('close', () => say({ i, closed: stream.rstCode }));
       streams.push(stream);
     }
-    require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
+    const told = (line) => {
       const [what, i] = line.split(' ');
       if (what === 'reset') streams[i].close(8);
       if (what === 'get') {
@@ -67,32 +59,12 @@ class HTTP2EventStreamTest < TLSServerTest
         stream.on('data', (data) => body += data);
         stream.on('end', () => say({ body }));
       }
-    }).on('close', () => process.exit());
-    setTimeout(() => process.exit(1), #{LIMIT * 1000}).unref();
+    };
   JS
-
-  # The lines that a client prints, and what to tell it.
-  Talk = Struct.new(:input, :output) do
-    # All until those are there for which the block holds; returns these.
-    def take(count, &wanted)
-      found = []
-      found.concat([JSON.parse(output.gets || raise("Node has ended"))].select(&wanted)) while found.size < count
-      found
-    end
-  end
-
-  def with_node(url, count)
-    Open3.popen2("node", "-e", NODE, url, count.to_s) do |input, output, _|
-      yield Talk.new(input, output)
-      input.close
-    end
-  rescue Errno::ENOENT
-    skip "Node is not installed"
-  end
 
   test "streams share a connection with requests, and end one by one" do |mode|
     [serve(App.new, mode, lint: false), serve_tls(App.new, mode, lint: false)].each do |server|
-      with_node("#{server.url[/\Ahttps?/]}://127.0.0.1:#{server.port}", 30) do |node|
+      with_node(server, NODE, "30") do |node|
         heads = node.take(30) { |line| line["status"] }
         assert_equal [[200, "text/event-stream", nil]], heads.map { |line| line.values_at("status", "type", "length") }.uniq
         eventually("all have subscribed") { server.stats[:websocket_events] >= 30 }
@@ -125,7 +97,7 @@ class HTTP2EventStreamTest < TLSServerTest
 
   test "clients that vanish are forgotten" do |mode|
     server = serve(App.new, mode, lint: false)
-    with_node("http://127.0.0.1:#{server.port}", 20) do |node|
+    with_node(server, NODE, "20") do |node|
       node.take(20) { |line| line["status"] }
       eventually("all are open") { server.stats[:websockets] == 20 }
     end
@@ -134,17 +106,10 @@ class HTTP2EventStreamTest < TLSServerTest
   end
 
   def test_a_browser_comes_again_over_the_same_protocol
-    skip "no chromium is installed" unless BROWSER
+    need_browser
     server = serve_tls(App.new, :ractor, lint: false)
     at = gate
-    page = Process.spawn(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--ignore-certificate-errors",
-                         "--user-data-dir=#{directory}", "--remote-debugging-port=0", "https://127.0.0.1:#{server.port}/page?#{at.query}",
-                         out: File::NULL, err: File::NULL, pgroup: true)
+    browse("https://127.0.0.1:#{server.port}/page?#{at.query}", "--ignore-certificate-errors")
     eventually("it comes again", seconds: 60) { at.arrived? }
-  ensure
-    if page
-      Process.kill(:KILL, -page)
-      Process.wait(page)
-    end
   end
 end

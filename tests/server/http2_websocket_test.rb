@@ -1,17 +1,13 @@
 # frozen_string_literal: true
 
-require "json"
-require "open3"
-
+require_relative "support/browser"
+require_relative "support/http2_node"
 require_relative "support/tls"
 
 # WebSockets over HTTP/2: Node's client of HTTP/2 with frames of its own, and a browser.
 class HTTP2WebSocketTest < TLSServerTest
-  BROWSER = %w[chromium chromium-browser google-chrome].find do |command|
-    Open3.capture2e(command, "--version").last.success?
-  rescue Errno::ENOENT
-    false
-  end
+  include Browser
+  include HTTP2Node
 
   module Echo
     def self.on_open(client)
@@ -48,19 +44,14 @@ class HTTP2WebSocketTest < TLSServerTest
     end
   end
 
-  # One connection. Prints what comes as lines of JSON; each line of its input is a message: the number of a WebSocket, and what to send.
+  # Opens so many WebSockets. Each line of its input is a message: the number of a WebSocket, and what to send.
   NODE = <<~JS
-    const [url, count, query] = process.argv.slice(1);
-    const say = (what) => console.log(JSON.stringify(what));
-    process.stdout.on('error', () => process.exit());
-    const connection = require('http2').connect(url, { rejectUnauthorized: false });
-    connection.on('error', (error) => say({ error: String(error) }));
+    const [count, query] = words;
     const frame = (kind, data) => {
       const payload = Buffer.from(data);
       const head = payload.length < 126 ? [0x80 | kind, 0x80 | payload.length] : [0x80 | kind, 0xfe, payload.length >> 8, payload.length & 255];
       return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload]);
     };
-    const streams = [];
     const open = (i) => {
       const stream = connection.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/socket' + (query ?? ''), 'sec-websocket-version': '13' },
                                         { endStream: false });
@@ -87,40 +78,12 @@ class HTTP2WebSocketTest < TLSServerTest
       say({ offered: settings.enableConnectProtocol ?? false });
       if (settings.enableConnectProtocol) for (let i = 0; i < Number(count); ++i) open(i);
     });
-    require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
-      const [i, ...words] = line.split(' ');
-      if (words[0] === 'reset') streams[i].close(8);
-      else streams[i].write(frame(1, words.join(' ')));
-    }).on('close', () => process.exit());
-    setTimeout(() => process.exit(1), #{LIMIT * 1000}).unref();
+    const told = (line) => {
+      const [i, ...said] = line.split(' ');
+      if (said[0] === 'reset') streams[i].close(8);
+      else streams[i].write(frame(1, said.join(' ')));
+    };
   JS
-
-  # What a client prints, and what to tell it.
-  class Talk
-    attr_reader :input
-
-    def initialize(input, output)
-      @input = input
-      @output = output
-      @lines = []
-    end
-
-    # The first lines for which the block holds; others are kept.
-    def take(count, &wanted)
-      @lines << JSON.parse(@output.gets || raise("Node has ended")) while @lines.count(&wanted) < count
-      found, @lines = @lines.partition(&wanted)
-      found
-    end
-  end
-
-  def with_node(server, count, *query)
-    Open3.popen2("node", "-e", NODE, "#{server.url[/\Ahttps?/]}://127.0.0.1:#{server.port}", count.to_s, *query) do |input, output, _|
-      yield Talk.new(input, output)
-      input.close
-    end
-  rescue Errno::ENOENT
-    skip "Node is not installed"
-  end
 
   def setup
     super
@@ -130,7 +93,7 @@ class HTTP2WebSocketTest < TLSServerTest
   covers :http2_websockets
   test "WebSockets share a connection, and end one by one" do |mode|
     [serve(App.new, mode, lint: false, http2_websockets: true), serve_tls(App.new, mode, lint: false, http2_websockets: true)].each do |server|
-      with_node(server, 20) do |node|
+      with_node(server, NODE, "20") do |node|
         heads = node.take(20) { |line| line["status"] }
         assert_equal [[200, "hi", nil]], heads.map { |line| line.values_at("status", "greeting", "length") }.uniq
         assert_equal 20, node.take(20) { |line| line["data"] == "open HTTP/2 GET" }.map { |line| line["i"] }.uniq.size
@@ -151,28 +114,21 @@ class HTTP2WebSocketTest < TLSServerTest
   end
 
   test "an app may refuse, and a server that does not offer them does not say so" do |mode|
-    with_node(serve(App.new, mode, lint: false, http2_websockets: true), 1, "?refuse") do |node|
+    with_node(serve(App.new, mode, lint: false, http2_websockets: true), NODE, "1", "?refuse") do |node|
       assert_equal 403, node.take(1) { |line| line["status"] }.first["status"]
     end
     [{}, { http2_websockets: true, websockets: false }].each do |options|
-      with_node(serve(App.new, mode, lint: false, **options), 1) do |node|
+      with_node(serve(App.new, mode, lint: false, **options), NODE, "1") do |node|
         assert_equal false, node.take(1) { |line| line.key?("offered") }.first["offered"]
       end
     end
   end
 
   def test_a_browser_uses_the_connection_of_its_page
-    skip "no chromium is installed" unless BROWSER
+    need_browser
     server = serve_tls(App.new, :ractor, lint: false, http2_websockets: true)
     at = gate
-    page = Process.spawn(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--ignore-certificate-errors",
-                         "--user-data-dir=#{directory}", "--remote-debugging-port=0", "https://127.0.0.1:#{server.port}/page?#{at.query}",
-                         out: File::NULL, err: File::NULL, pgroup: true)
+    browse("https://127.0.0.1:#{server.port}/page?#{at.query}", "--ignore-certificate-errors")
     eventually("the WebSocket is open over HTTP/2", seconds: 60) { at.arrived? }
-  ensure
-    if page
-      Process.kill(:KILL, -page)
-      Process.wait(page)
-    end
   end
 end
