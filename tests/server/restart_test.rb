@@ -144,13 +144,18 @@ class RestartTest < ServerTest
     successor(from)
   end
 
-  # Restarts, with an app that never gets ready if there is a file "slow"; returns the pid of the new process.
-  def restart_slowly
-    File.write(File.join(directory, "slow"), "")
+  # Restarts; returns the pid of the new process, which has just been started.
+  def begin_restart
     @child.signal("USR2")
     pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
     (@pids ||= []) << pid
     pid
+  end
+
+  # Likewise, with an app that never gets ready if there is a file "slow".
+  def restart_slowly
+    File.write(File.join(directory, "slow"), "")
+    begin_restart
   end
 
   def assert_both_end(pid)
@@ -202,8 +207,7 @@ class RestartTest < ServerTest
         sleep 0.01 until File.exist?("stopping")
         run ->(env) { [200, {}, ["new"]] }
       RUBY
-      @child.signal("USR2")
-      pid = @child.await_line(/restart: starting the new process \(pid (\d+)\)/)[1].to_i
+      pid = begin_restart
       eventually("the new process loads the app") { File.exist?(File.join(directory, "deaf")) }
       idle = Client.new(@child.port)
       idle.get("/")
@@ -211,6 +215,7 @@ class RestartTest < ServerTest
       eventually("the old one stops, and closes idle connections") { idle.socket.wait_readable(0) }
       File.write(File.join(directory, "stopping"), "")
       eventually("the new process has ended") { !running?(pid) }
+      @pids.delete(pid)
       File.write(File.join(directory, "gate"), "")
       assert_match(/\Aold /, held.read_response.body)
       assert_equal 0, @child.status, @child.log

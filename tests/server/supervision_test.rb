@@ -13,6 +13,15 @@ class SupervisionTest < ServerTest
     object.singleton_class.silently_define(name, original)
   end
 
+  def with_constant(owner, name, value)
+    original = owner.send(:remove_const, name)
+    owner.const_set(name, value)
+    yield
+  ensure
+    owner.send(:remove_const, name)
+    owner.const_set(name, original)
+  end
+
   class ::Class
     def silently_define(name, body)
       verbose, $VERBOSE = $VERBOSE, nil
@@ -84,15 +93,9 @@ class SupervisionTest < ServerTest
   test "a worker for which there is no slot does not block the start" do |mode|
     log = logged do
       # One slot fewer than workers.
-      original = Kino::Topology::SPARE_SLOTS
-      Kino::Topology.send(:remove_const, :SPARE_SLOTS)
-      Kino::Topology.const_set(:SPARE_SLOTS, -1)
-      begin
+      with_constant(Kino::Topology, :SPARE_SLOTS, -1) do
         server = serve(Apps::Basic.new, mode, workers: 3)
         assert_healthy(server, workers: 2)
-      ensure
-        Kino::Topology.send(:remove_const, :SPARE_SLOTS)
-        Kino::Topology.const_set(:SPARE_SLOTS, original)
       end
     end
     assert_match(/could not start \(ThreadError: kino: all 2 worker slots are taken/, log)
@@ -134,22 +137,20 @@ class SupervisionTest < ServerTest
     left = 1
     join = Kino::Native.method(:join)
     disturber = nil
-    seconds = Kino::Supervisor::JOIN_SECONDS
-    Kino::Supervisor.send(:remove_const, :JOIN_SECONDS)
-    Kino::Supervisor.const_set(:JOIN_SECONDS, 0.5)
-    log = logged do
-      stubbed(Kino::Native, :join, proc do |id, *rest|
-        next join.call(id, *rest) if (left -= 1).negative?
+    lost = proc do |id, *rest|
+      next join.call(id, *rest) if (left -= 1).negative?
 
-        disturber = Thread.new { loop { Kino::Native.ask_for_room(id) && sleep(0.01) } }
-        Thread.stop
-      end) { assert_healthy(serve(Apps::Basic.new, mode)) }
+      disturber = Thread.new { loop { Kino::Native.ask_for_room(id) && sleep(0.01) } }
+      Thread.stop
+    end
+    log = logged do
+      with_constant(Kino::Supervisor, :JOIN_SECONDS, 0.5) do
+        stubbed(Kino::Native, :join, lost) { assert_healthy(serve(Apps::Basic.new, mode)) }
+      end
     end
     assert_match(/kino worker \d+ could not start \(it did not report for 0\.5 s\)/, log)
   ensure
     disturber&.kill&.join
-    Kino::Supervisor.send(:remove_const, :JOIN_SECONDS)
-    Kino::Supervisor.const_set(:JOIN_SECONDS, seconds)
   end
 
   test "a unit whose successor cannot start serves on, and is replaced later", modes: [:ractor] do |mode|
