@@ -182,10 +182,7 @@ class ProxiesTest < ServerTest
       end
       run ->(env) { env["rack.upgrade"] = Echo if env["rack.upgrade?"]; [200, {}, ["plain"]] }
     RUBY
-    [9292, 9294].each do |number|
-      (@servers_behind ||= {})[number] = Child.kino("-m", "threaded", "-w", "1", "-b", "127.0.0.1:#{@ports[number]}", "--control-bind",
-                                                    "127.0.0.1:#{@ports[number + 1]}", "--trusted-proxies", "loopback", app)
-    end
+    start_servers_behind(app: app)
   end
 
   # Beside ordinary requests on the same connections.
