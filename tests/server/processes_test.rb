@@ -172,7 +172,7 @@ class ProcessesTest < ServerTest
     connect_at_once(32)
     stuck, other = pids
     Process.kill("STOP", stuck)
-    eventually("all of its threads have stopped") { Dir["/proc/#{stuck}/task/*/stat"].all? { |file| File.read(file)[/.*\) (\S)/, 1] == "T" } }
+    eventually("all of its threads have stopped") { stopped?(stuck) }
     clients = Array.new(200) { Client.new(@child.port).send_request("GET", "/") }
     @clients.concat(clients)
     assert_equal [other] * 200, clients.map { |client| client.read_response.body.to_i }

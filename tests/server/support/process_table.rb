@@ -26,6 +26,12 @@ module ProcessTable
     !state.nil? && state.first != "Z"
   end
 
+  # Whether a signal has stopped all threads of a process.
+  def stopped?(pid)
+    threads = Dir.children("/proc/#{pid}/task")
+    threads.all? { |thread| state_of("#{pid}/task/#{thread}")&.first == "T" }
+  end
+
   # Ends what a failed test has left.
   def kill(pids)
     pids.each do |pid|
@@ -42,9 +48,9 @@ module ProcessTable
     Dir.children("/proc").grep(/\A\d+\z/).map(&:to_i).sort.select { |one| parent_of(one) == pid }
   end
 
-  # The state, the parent and further numbers, after the name, which may contain anything. Nil: there is no such process.
-  def state_of(pid)
-    File.read("/proc/#{pid}/stat").rpartition(") ").last.split
+  # The state, the parent and further numbers, after the name, which may contain anything. Nil: there is no such process or thread.
+  def state_of(place)
+    File.read("/proc/#{place}/stat").rpartition(") ").last.split
   rescue SystemCallError
     nil
   end
