@@ -17,34 +17,21 @@ module Actors
 
     # Gives the key to `ref` unless an actor that is alive has it. Returns the actor that has it then.
     def claim(entries, key, ref)
-      present = entries.compute_if_absent(key) { ref }
-      until present == ref || present.alive?
-        entries.compare_and_set(key, present, ref)
-        present = entries[key]
-      end
-      present
+      entries.update(key) { |present| present&.alive? ? present : ref }
     end
 
     # Calls the block whenever an actor has got a name, until it returns something other than NONE: for at most `timeout` seconds.
     def wait(context, timeout, &block)
       entries = context.runtime.entries
-      change_waiting(entries) { |refs| refs + [context.ref] }
+      entries.update(:waiting) { |refs| [*refs, context.ref].freeze }
       context.wait(timeout, &block)
     ensure
-      change_waiting(entries) { |refs| refs - [context.ref] }
+      entries.update(:waiting) { |refs| ([*refs] - [context.ref]).freeze }
     end
 
     # Those that wait for any name: few, and seldom.
     def wake_waiting(entries)
       entries[:waiting]&.each { |ref| Native.wake(ref) }
-    end
-
-    def change_waiting(entries)
-      entries.compute_if_absent(:waiting) { [].freeze }
-      loop do
-        before = entries[:waiting]
-        return if entries.compare_and_set(:waiting, before, Ractor.make_shareable(yield(before)))
-      end
     end
 
     # An actor that ends gives its name back before it has ended: no other actor can have it then.

@@ -47,22 +47,17 @@ module Actors
     end
 
     def add(runtime, handler)
-      change(runtime) { |handlers| handlers + [handler] }
+      runtime.entries.update(:telemetry) { |handlers| [*handlers, handler].freeze }
     end
 
     # Returns whether it was there.
     def remove(runtime, handler)
-      change(runtime) { |handlers| handlers.reject { |each| each.equal?(handler) } }
-    end
-
-    # Returns whether the block's list is another one.
-    def change(runtime)
-      runtime.entries.compute_if_absent(:telemetry) { [].freeze }
-      loop do
-        before = runtime.entries[:telemetry]
-        after = Ractor.make_shareable(yield(before))
-        return before != after if runtime.entries.compare_and_set(:telemetry, before, after)
+      before = nil
+      after = runtime.entries.update(:telemetry) do |handlers|
+        before = [*handlers]
+        before.reject { |each| each.equal?(handler) }.freeze
       end
+      after.size < before.size
     end
   end
 
