@@ -154,7 +154,7 @@ module Actors
         value = call.value
         value.is_a?(Failure) ? raise(value.to_error) : value
       when :abandoned
-        await_end(ref, left) if Native.ending?(ref)
+        await_end(ref, left) if Native.ending?(ref) # the collector may have taken its right to answer before
         raise Down.new(ref, ref.reason) unless ref.alive?
 
         raise Down.new(ref, :unanswered, "#{ref.inspect} is alive, and will not answer: it has dropped the request")
@@ -162,9 +162,10 @@ module Actors
       end
     end
 
-    # The collector may take the right to answer from an actor that an exception is about to end.
+    # Waits for the end of the actor, which the block, if any, asks for. Returns its :DOWN message, or nil after `timeout` seconds.
     def await_end(ref, timeout)
       watch = monitor(ref)
+      yield if block_given?
       receive(timeout, ->(message) { message in [:DOWN, ^watch, _, _] })
     ensure
       demonitor(watch)
@@ -186,14 +187,10 @@ module Actors
     end
 
     def stop(ref, reason, timeout)
-      watch = monitor(ref)
-      Native.push_ahead(ref, Kind::SYSTEM, [:stop, reason], nil)
-      down = receive(timeout, ->(message) { message in [:DOWN, ^watch, _, _] })
+      down = await_end(ref, timeout) { Native.push_ahead(ref, Kind::SYSTEM, [:stop, reason], nil) }
       raise CallTimeout.new(ref, "ended", timeout) unless down
 
       down[3]
-    ensure
-      demonitor(watch)
     end
 
     def exit(ref, reason)

@@ -111,7 +111,7 @@ module Actors
       case @context.wait(timeout) { @call.outcome || Context::NONE }
       when :answered then @call.value
       when :abandoned
-        @context.await_end(@ref, nil) if Native.ending?(@ref)
+        @context.await_end(@ref, nil) if Native.ending?(@ref) # as in Context#await
         [:exit, @ref.reason]
       end
     end
