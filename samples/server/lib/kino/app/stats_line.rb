@@ -11,9 +11,9 @@ module Kino
       flat(all).map { |name, value| "#{name}=#{value}" }.join(" ")
     end
 
+    # Pairs of a name and a value. The name of a nested value begins with those that contain it, as in "queue_time.count".
     def self.flat(stats, prefix = "")
       stats.flat_map { |name, value| value.is_a?(Hash) ? flat(value, "#{prefix}#{name}.") : [["#{prefix}#{name}", value]] }
     end
-    private_class_method :flat
   end
 end

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "../app/stats_line"
+
 module Kino
   # What `kino ctl` prints for people.
   module Tables
@@ -12,7 +14,7 @@ module Kino
     end
 
     def self.stats(data)
-      flat = flatten(data.reject { |_, value| value.is_a?(Array) })
+      flat = StatsLine.flat(data.reject { |_, value| value.is_a?(Array) })
       width = flat.map { |key, _| key.size }.max
       lines = flat.map { |key, value| "#{key.ljust(width)}  #{value}" }
       [*lines, *processes(data["process_status"] || [])].join("\n")
@@ -23,10 +25,6 @@ module Kino
 
       columns = all.first.keys
       ["", *aligned([columns, *all.map { |one| one.values_at(*columns).map(&:to_s) }])]
-    end
-
-    def self.flatten(data, prefix = "")
-      data.flat_map { |key, value| value.is_a?(Hash) ? flatten(value, "#{prefix}#{key}.") : [["#{prefix}#{key}", value]] }
     end
 
     def self.workers(data)
@@ -61,6 +59,6 @@ module Kino
     end
 
     def self.printable(text) = text.gsub(/[^[:print:]]/, "?")
-    private_class_method :stats, :flatten, :workers, :processes, :aligned, :row, :backtraces
+    private_class_method :stats, :workers, :processes, :aligned, :row, :backtraces
   end
 end
