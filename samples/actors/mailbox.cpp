@@ -111,7 +111,7 @@ bool mailbox::finish(kino::shareable reason) noexcept {
   return true;
 }
 
-// In portions, so that others need not wait for long. A relation is in the list until it is told.
+// In portions, so that others need not wait for long. A relation is in the map until it is told.
 void mailbox::tell_relations() noexcept {
   for (;;) {
     relation_map told;         // destroyed without the mutex
