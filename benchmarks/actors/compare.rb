@@ -24,10 +24,11 @@ module Compare
 
   module_function
 
+  def yjit? = defined?(RubyVM::YJIT) && RubyVM::YJIT.enabled?
+
   def commands
-    paths = $LOAD_PATH.map { |path| "-I#{path}" }
-    yjit = defined?(RubyVM::YJIT) && RubyVM::YJIT.enabled? ? ["--yjit"] : []
-    ruby = Peers::LIBRARIES.keys.to_h { |name| [name, [RbConfig.ruby, "-W0", *yjit, *paths, File.join(__dir__, "peers.rb"), name, SECONDS.to_s]] }
+    options = [*("--yjit" if yjit?), *$LOAD_PATH.map { |path| "-I#{path}" }]
+    ruby = Peers::LIBRARIES.keys.to_h { |name| [name, [RbConfig.ruby, "-W0", *options, File.join(__dir__, "peers.rb"), name, SECONDS.to_s]] }
     ruby.merge("Elixir" => ["elixir", File.join(__dir__, "echo.exs"), SECONDS.to_s])
   end
 
@@ -80,8 +81,7 @@ module Compare
   def setting
     commit = IO.popen(["git", "-C", __dir__, "rev-parse", "--short", "HEAD"], err: File::NULL, &:read).strip
     load = File.exist?("/proc/loadavg") ? File.read("/proc/loadavg").split.first : "unknown"
-    yjit = defined?(RubyVM::YJIT) && RubyVM::YJIT.enabled? ? "YJIT" : "no JIT"
-    "Commit #{commit}, Ruby #{RUBY_VERSION}, #{yjit}, #{ROUNDS} rounds of #{SECONDS.round(1)} s, load average before it #{load}."
+    "Commit #{commit}, Ruby #{RUBY_VERSION}, #{yjit? ? "YJIT" : "no JIT"}, #{ROUNDS} rounds of #{SECONDS.round(1)} s, load average before it #{load}."
   end
 end
 
