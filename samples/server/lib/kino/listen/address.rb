@@ -31,7 +31,7 @@ module Kino
     end
 
     # The addresses of +texts+; +tls+: whether there are certificates; +proxy_protocol+ applies to those that do not say. Raises ConfigError.
-    def self.all(texts, port, tls:, proxy_protocol: false)
+    def self.all(texts, port, tls:, proxy_protocol:)
       all = texts.map { |text| parse(text, port, tls: tls, proxy_protocol: proxy_protocol) }
       encrypted = all.find(&:tls)
       raise ConfigError, "cannot listen on #{encrypted.url} without a certificate; add --tls cert=FILE,key=FILE" if encrypted && !tls
@@ -108,7 +108,7 @@ module Kino
       number
     end
 
-    private_class_method :with_port, :parameters, :value_of
+    private_class_method :all, :with_port, :parameters, :value_of
 
     # A listening socket that this process has inherited, or nil.
     attr_reader :socket

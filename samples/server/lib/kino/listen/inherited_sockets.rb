@@ -30,15 +30,15 @@ module Kino
       end
     end
 
-    # The addresses of all sockets that have not been claimed, with TLS for TCP if +tls+.
-    def claim_all(tls:, proxy_protocol: false)
-      @left.shift(@left.size).map { |socket| address_of(socket, tls, proxy_protocol).with(socket, removes_file: @removes_files) }
+    # The addresses of all sockets that have not been claimed, with the PROXY protocol if +proxy_protocol+, and TLS for TCP if +tls+.
+    def claim_all(tls:, proxy_protocol:)
+      @left.shift(@left.size).map { |socket| address_of(socket, tls: tls, proxy_protocol: proxy_protocol).with(socket, removes_file: @removes_files) }
     end
 
     # Closes the sockets that have not been claimed; yields a sentence about each.
     def drop_others
       @left.each do |socket|
-        yield "the inherited socket #{address_of(socket, false)} is closed, because no address of this server is the same; without " \
+        yield "the inherited socket #{address_of(socket)} is closed, because no address of this server is the same; without " \
               "bind and port, it listens on every inherited socket"
       end
       @left.each(&:close)
@@ -58,7 +58,7 @@ module Kino
       raise BindError, "the inherited descriptor #{socket.fileno} is no listening stream socket; in a .socket unit, use ListenStream="
     end
 
-    def address_of(socket, tls, proxy_protocol = false)
+    def address_of(socket, tls: false, proxy_protocol: false)
       local = socket.local_address
       return Address.new(path: path_of(local), proxy_protocol: proxy_protocol) if local.unix?
 
