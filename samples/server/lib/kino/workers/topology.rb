@@ -31,7 +31,7 @@ module Kino
       settings.settle(:concurrency) { ractor ? [cpus / processes, 1].max : 1 }
       settings.settle(:quarantine_max) { [settings[:workers] * settings[:threads] / 4, 1].max }
       settings.settle(:max_requests_jitter) { settings[:max_requests] / 10 }
-      [remark, *(no_recycling(settings[:max_requests]) unless ractor || settings[:max_requests].zero?)]
+      [remark, (no_recycling(settings[:max_requests]) unless ractor || settings[:max_requests].zero?)]
     end
 
     # No more Threads than Active Record has connections, unless +settings+ say so.
