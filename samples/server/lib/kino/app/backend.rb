@@ -46,7 +46,7 @@ module Kino
       @certificates = Certificates.new(settings[:tls]) if settings[:tls]
       AccessLog.check(settings)
       create_pid_file unless predecessor || part
-      @id = Native.create({ **native_config(wanted), share_place: part&.place })
+      @id = Native.create(native_config(wanted, part&.place))
       open_control_plane unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = @listeners.open
@@ -140,11 +140,11 @@ module Kino
     def settings = @server.settings
     def mode = @server.mode
 
-    def native_config(wanted)
+    def native_config(wanted, share_place)
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             control: @control&.to_native(mode),
                             slots: Topology.slots(settings, mode),
-                            units: Topology.units(settings, mode), recycles: mode == :ractor)
+                            units: Topology.units(settings, mode), recycles: mode == :ractor, share_place: share_place)
     end
 
     def create_pid_file
