@@ -2,8 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# The same echo server with each library that compare.rb compares. A library has a server, and how it is called, told something,
-# and started.
+# The same echo server with each library that compare.rb compares.
 
 # An object for each library has
 #   server                              a new server

@@ -85,7 +85,7 @@ public:
 
   // --- for the thread that runs the actor ---
 
-  /// Before anything that could let the collector destroy a reply_right, which its caller is told as abandoned.
+  /// Call before anything that could let the collector destroy a reply_right: its caller is then told that it is abandoned.
   void begin_end() noexcept { ending_ = true; }
   /// Ends the link with `other`, and removes its signal if it has arrived.
   void unlink(mailbox& other) noexcept;

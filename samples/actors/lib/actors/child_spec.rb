@@ -97,7 +97,7 @@ module Actors
   # A child as `which_children` lists it.
   ChildInfo = Struct.new(:id, :ref, :type)
 
-  # What supervisors do.
+  # Restarts of both kinds of supervisors, with their events.
   module Restarts
     private
 

@@ -29,7 +29,7 @@ module Actors
       entries.update(:waiting) { |refs| ([*refs] - [context.ref]).freeze }
     end
 
-    # Those that wait for any name: few, and seldom.
+    # Wakes the actors that wait, for whichever name: they are few, and wait seldom.
     def wake_waiting(entries)
       entries[:waiting]&.each { |ref| Native.wake(ref) }
     end

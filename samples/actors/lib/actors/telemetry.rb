@@ -29,7 +29,7 @@ module Actors
       tell(runtime, handlers, name, actor, details) if handlers && !Thread.current[KEY]
     end
 
-    # What a handler does causes no events.
+    # Handlers are not told of events that they cause themselves.
     def tell(runtime, handlers, name, actor, details)
       chosen = handlers.select { |handler| handler.names.include?(name) }
       return if chosen.empty?

@@ -101,7 +101,7 @@ module Kino
         @meeting = directory
       end
 
-      # In a process whose master has been killed, when it has stopped: the last one removes the directory.
+      # For a process whose master has been killed, when its server has stopped: the last one removes the directory.
       def leave_meeting
         return unless @meeting
 

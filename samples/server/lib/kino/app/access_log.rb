@@ -35,7 +35,7 @@ module Kino
                          "#{advice(settings[:access_log])}"
     end
 
-    # Raises a ConfigError unless a line can be written so.
+    # Raises a ConfigError unless +format+ is valid.
     def self.check_format(format)
       Native.check_access_log({ destination: LogDestination.complete("stdout"), format: format, sample: 1, color: false })
     rescue ArgumentError => e

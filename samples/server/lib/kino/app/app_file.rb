@@ -55,7 +55,7 @@ module Kino
       error.detailed_message(highlight: false)
     end
 
-    # A missing gem is often one of a Gemfile.
+    # A library that is not found without Bundler is often a gem of the Gemfile.
     def self.bundle_advice
       return "" if defined?(::Bundler) || !File.file?("Gemfile")
 

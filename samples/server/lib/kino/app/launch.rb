@@ -81,8 +81,8 @@ module Kino
       inherited(sockets.split(",").map(&:to_i), removes_files: true)
     end
 
-    # The variable may be meant for the process that has started this one; that one has the pipe for itself. The predecessor
-    # need not be the parent any more: it may have been killed.
+    # The pipe to the predecessor, or nil. The variable may have been meant for the process that has started this one; then the
+    # descriptor is not that pipe. The pid of the parent proves nothing: the predecessor may have been killed.
     def pipe_at(descriptor, inode)
       pipe = IO.for_fd(descriptor, autoclose: false)
       IO.for_fd(descriptor, "w") if pipe.stat.pipe? && pipe.stat.ino == inode

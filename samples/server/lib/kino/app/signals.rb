@@ -38,8 +38,8 @@ module Kino
       @previous.clear
     end
 
-    # In a forked process, which will trap signals itself: until then they do nothing, since one that is sent to all processes, such
-    # as HUP, must not end those that have just begun.
+    # To be called in a forked process, which will trap signals itself. Until then, signals do nothing: one that is sent to all
+    # processes, such as HUP, must not end a process that has just started.
     def forget
       @previous.each { |name, handler| name == "CHLD" ? Signal.trap(name, handler || "DEFAULT") : Signal.trap(name) { nil } }
       @previous.clear

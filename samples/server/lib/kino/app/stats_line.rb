@@ -3,8 +3,8 @@
 module Kino
   # The statistics of a server as one line of the log.
   module StatsLine
-    # "queued=0 ... queue_time.count=3 ... busy=1 longest_ms=250": what Server#stats has, and of its workers how many have a
-    # request, and the age of the oldest one.
+    # "queued=0 ... queue_time.count=3 ... busy=1 longest_ms=250": Server#stats, with the number of workers that have a request
+    # and the age of the oldest request instead of the status of each worker.
     def self.of(stats)
       busy = stats[:worker_status].select { |worker| worker[:in_flight].positive? }
       all = stats.except(:worker_status).merge(busy: busy.size, longest_ms: busy.map { |worker| worker[:busy_ms] }.max || 0)

@@ -24,8 +24,8 @@ module Kino
     # May be readable when #outcome changes; the end of the process changes it, too. Nil once nothing more is to be read.
     def io = (@reader unless @reader.closed?)
 
-    # :ready, :ended, or nil if it is still being started. Does not wait. What it has forked may keep the pipe open for longer than
-    # it lives, and it may close the pipe itself, so neither end is taken for the other.
+    # :ready, :ended, or nil if it is still being started. Does not wait. The end of the pipe
+    # is not the end of the process: it may close the pipe itself, and its children may keep the pipe open when it has ended.
     def outcome
       return ready if told_ready?
 

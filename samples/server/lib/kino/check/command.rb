@@ -44,7 +44,7 @@ module Kino
                                  "error" => { "class" => error.class.name, "message" => error.message.scrub("?") })]
       end
 
-      # What the app writes to standard output goes to standard error, also from programs that it starts: JSON is alone there.
+      # Redirects the standard output of the app, and of programs that it starts, to standard error: only JSON belongs there.
       def aside
         STDOUT.flush
         saved = STDOUT.dup

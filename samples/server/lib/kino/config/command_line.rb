@@ -120,7 +120,7 @@ module Kino
       end
     end
 
-    # Otherwise -d would stand for the only long flag that begins with d.
+    # Otherwise OptionParser takes -d for an abbreviation of the only long flag that begins with d.
     def refuse_other_letters(parser)
       [*"a".."z", *"A".."Z"].each do |letter|
         parser.top.short[letter] ||= OptionParser::Switch::NoArgument.new { raise OptionParser::InvalidOption, "-#{letter}" }

@@ -45,7 +45,7 @@ module Kino
       value = option.parse(given, line)
       @values[name] = option.repeatable? && @values.key?(name) ? @values[name].zip([value, line]).map { |both| both.inject(:+) } : [value, line]
     rescue ConfigError => e
-      # What a call of an unknown name returns is no further mistake.
+      # An unknown name returns nil, and has been reported: as an argument, it is no further mistake.
       @mistakes << e.message unless arguments.include?(nil) && mistaken?(line)
     end
 

@@ -119,14 +119,14 @@ module Kino
       succeeded ? DONE : NOT_SO
     end
 
-    # Raises ControlClient::Unreachable likewise.
+    # The lines of /metrics. Raises ControlClient::Unreachable if no control plane of kino has answered.
     def metrics_of(body)
       return body.lines(chomp: true).map { |line| Tables.printable(line) } if body.start_with?("# HELP kino_")
 
       raise ControlClient::Unreachable, FOREIGN
     end
 
-    # Raises ControlClient::Unreachable if it is nothing that a control plane says.
+    # The parsed JSON of /stats or /workers. Raises ControlClient::Unreachable likewise.
     def data_of(body)
       data = JSON.parse(body)
       return data if data.is_a?(Hash) && (data.key?("workers") || data.key?("worker_status"))

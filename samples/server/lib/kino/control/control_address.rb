@@ -48,7 +48,7 @@ module Kino
       raise ConfigError, "no server runs, or it has another pidfile: cannot read #{path}: #{e.class.new.message}"
     end
 
-    # Does not wait at a named pipe.
+    # Yields the file, which must be a regular one: NONBLOCK, because to open a named pipe blocks until it has a writer.
     def self.opened(path, more = 0)
       File.open(path, File::RDONLY | File::NONBLOCK | more) do |file|
         raise ConfigError, "#{path} is no regular file" unless file.stat.file?

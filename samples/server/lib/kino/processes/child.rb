@@ -12,7 +12,7 @@ module Kino
 
       # What the new process has of the pipes.
       Ends = Struct.new(:orders, :report) do
-        # A master that has ended hears nothing; the end of the orders tells of that.
+        # Writes a line to the master. If the master has ended, does nothing: the end of the pipe of orders tells of that.
         def tell(line)
           report.write(line)
         rescue Errno::EPIPE

@@ -4,8 +4,8 @@ require_relative "../native"
 
 module Kino
   module Processes
-    # Places in the memory in which the processes see how many connections the others have, so that each accepts its share. One
-    # that leaves keeps its place beside the one that replaces it.
+    # Places in shared memory, one for each process: there it publishes its number of connections, so that all processes accept
+    # equal shares. A process that is leaving keeps its place while the one that replaces it has another.
     class Places
       def initialize(count)
         Native.share_connections(count)

@@ -19,7 +19,7 @@ module Kino
 
         stated = value.to_s if name.to_s.casecmp?(LENGTH)
       end
-      file = File.open(body.to_path, File::RDONLY | File::BINARY | File::NONBLOCK) # a named pipe would wait for a writer
+      file = File.open(body.to_path, File::RDONLY | File::BINARY | File::NONBLOCK) # else a named pipe blocks until it has a writer
       made = new(file, body.is_a?(IO) ? body.pos : 0)
       return made if made.length&.positive? && (stated.nil? || stated == made.length.to_s)
 

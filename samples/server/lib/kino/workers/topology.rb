@@ -96,7 +96,8 @@ module Kino
       Warning[:experimental] = previous
     end
 
-    # What all specs have in common. A spec is a unit: what the native server counts requests for, and what is replaced at once.
+    # What all specs have in common. A spec is a unit: the native server counts the requests of all its workers
+    # together, and they are replaced together.
     class Spec
       attr_reader :name, :number
 

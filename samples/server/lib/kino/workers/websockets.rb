@@ -90,7 +90,7 @@ module Kino
       400 => ["The Sec-WebSocket-Key is invalid.\n"],
       426 => ["This server speaks version 13 of the WebSocket protocol.\n"]
     })
-    # What the server decides about the body of an event stream, and a WebSocket has not.
+    # Fields that describe a body. The server sets those of an event stream; the answer to a WebSocket has no body.
     BODY_HEADERS = %w[content-length content-encoding transfer-encoding].freeze
     STREAM_HEADERS = Ractor.make_shareable({ "content-type" => "text/event-stream", "cache-control" => "no-cache" })
     PLAIN = [String, Symbol, Integer, Float, TrueClass, FalseClass, NilClass].freeze
