@@ -43,7 +43,7 @@ module Actors
           $stderr.puts("actors: a handler of #{handler.names.join(", ")} has raised, and is not called any more: #{Crash.of(e)}")
       end
     ensure
-      Thread.current[KEY] = nil if chosen && !chosen.empty?
+      Thread.current[KEY] = nil # as emit has found it
     end
 
     def add(runtime, handler)
