@@ -100,13 +100,14 @@ module Bench
 
     # Of kino's processes, against Puma's.
     def rails
+      both = ->(**key) { %w[kino-rails-processes puma].map { |server| row("rails", server, **key) } }
       %w[json page].flat_map do |endpoint|
-        closed, open = [1.0, 0.8].map { |share| %w[kino-rails-processes puma].map { |server| row("rails", server, endpoint: endpoint, share: share) } }
+        closed, open = [1.0, 0.8].map { |share| both.(endpoint: endpoint, share: share) }
         what = "Rails, /#{endpoint}:"
         [ratio("#{what} requests/s against Puma cluster", 1.1, *closed),
          at_most("#{what} server CPU against Puma cluster", 1.0, *closed) { |row| row.median(:cpu_us_per_request) },
          at_most("#{what} p99 at 80 % load against Puma cluster", 1.0, *open) { |row| row.median(:latency_us, :p99) }]
-      end + [at_most("Rails: memory against Puma cluster", 0.8, *%w[kino-rails-processes puma].map { |server| row("rails", server, kind: :memory) }) { |row| row.median(:pss_mb) }]
+      end + [at_most("Rails: memory against Puma cluster", 0.8, *both.(kind: :memory)) { |row| row.median(:pss_mb) }]
     end
 
     def at_most(what, wanted, ours, other)
