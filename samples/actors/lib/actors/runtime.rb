@@ -55,7 +55,7 @@ module Actors
       failure = Crash.of(e)
       raise
     ensure
-      # The actor will not run, and its monitors and links must tell so.
+      # The actor will not run, so it ends: that tells its monitors and links.
       Names.release(self, name, ref) if name && ref && !started
       Native.finish(ref, failure || :killed) if ref && !started
     end
