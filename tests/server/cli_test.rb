@@ -321,7 +321,8 @@ class CliTest < ServerTest
 
   def test_check_has_exit_status_2_whatever_keeps_the_app_from_being_loaded
     { "exit 0\n" => /ended the program with status 0/, "abort\n" => /ended the program with status 1/, "throw :x\n" => /uncaught throw/,
-      "def deep = deep\ndeep\n" => /stack level too deep/, "\0\xff\n".b => /raised while it was loaded/, "" => /missing run/ }.each do |text, message|
+      "def deep = deep\ndeep\n" => /stack level too deep/,
+      "raise NoMemoryError, 'as intended'\n" => /as intended/, "\0\xff\n".b => /raised while it was loaded/, "" => /missing run/ }.each do |text, message|
       write("config.ru", text)
       status, output = kino("--check")
       assert_equal 2, status, text

@@ -33,7 +33,7 @@ module Kino
       # Rack 2 also returns the options of the file's first line.
       app, = Rack::Builder.parse_file(path)
       app
-    rescue StandardError, ScriptError, SystemStackError => e
+    rescue StandardError, ScriptError, SystemStackError, NoMemoryError => e
       raise if e.is_a?(Error)
 
       raise AppLoadError, failure(path, e)
