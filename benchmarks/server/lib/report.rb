@@ -77,9 +77,14 @@ module Bench
     def rates
       rows = of("closed")
       names = rows.map { |row| row[:endpoint] }.uniq
-      table("Requests per second, closed loop", ["server", *names.map { |name| "/#{name}" }], by_server(rows).map do |peer, own|
-        [peer.label, *names.map { |name| rate_cell(own.find { |row| row[:endpoint] == name }) }]
+      table("Requests per second in a closed loop, and server CPU per request", ["server", *names.map { |name| "/#{name}" }], by_server(rows).map do |peer, own|
+        [peer.label, *names.map { |name| rate_and_cpu(own.find { |row| row[:endpoint] == name }) }]
       end)
+    end
+
+    # The CPU time depends less than the rate on what else the host does.
+    def rate_and_cpu(row)
+      [rate_cell(row), *("#{row.median(:cpu_us_per_request).round} µs" if row&.measured?)].join(", ")
     end
 
     def details
