@@ -77,7 +77,11 @@ class Child
 
   # Starts a Thread that reads the log to its end, so the pipe never fills up.
   def follow
-    @follower = Thread.new { @log << @reader.read }
+    @follower = Thread.new do
+      loop { @log << @reader.readpartial(65_536) }
+    rescue EOFError
+      nil
+    end
   end
 
   def signal(name)
@@ -86,7 +90,7 @@ class Child
 
   # Waits for the process to end, and reads the rest of its log; returns its exit status, or the name of the signal that ended it.
   def status
-    @status ||= Timeout.timeout(WAIT) { wait.tap { @log << @reader.read } }
+    @status ||= Timeout.timeout(WAIT) { wait.tap { @follower ? @follower.join : @log << @reader.read } }
   end
 
   # Likewise, but leaves the log to the processes that it has started, which may go on.
