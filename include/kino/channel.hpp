@@ -46,7 +46,8 @@ inline constexpr bool channel_value =
 
 /// A channel hands values from many producers to many consumers, FIFO per producer.
 ///
-/// Values of different producers are unordered. The capacity is exact: the channel holds at most
+/// Values of different producers are unordered, but none waits for ever while others are popped:
+/// consumers take from all producers in turn. The capacity is exact: the channel holds at most
 /// `capacity` values, and a push beyond that fails or waits (back-pressure). `close` refuses
 /// further pushes and lets consumers drain the remaining values. Values are stored in
 /// moodycamel's lock-free queue; kino implements waiting and waking: a push wakes a sleeping

@@ -75,7 +75,7 @@ inline constexpr discard_queued_t discard_queued{};
 /// Blocks:     `take` and `take_batch`, until there is work and a permit; `submit`.
 /// Interrupts: end a `take` with ruby_error; no taken request is lost.
 /// Throws:     see each member; std::bad_alloc.
-/// Order:      FIFO per submitting thread.
+/// Order:      FIFO per submitting thread; workers take from all these threads in turn.
 /// Fork:       a child cannot use its parent's dispatcher: submitting, joining and taking throw
 ///             std::runtime_error (RuntimeError in Ruby); `close` and `leave` do nothing.
 ///
