@@ -49,24 +49,9 @@ struct http2_session::callbacks {
       return 0;
     });
   }
-  static int tell(void* user, nuisance what) noexcept {
+  static int tell(void* user, nuisance what, std::size_t bytes = 0) noexcept {
     return self(user).guarded([&] {
-      self(user).sink_.on_nuisance(what);
-      return 0;
-    });
-  }
-
-  // nghttp2 drops headers on streams that have ended, and says nothing of it.
-  static int begin_frame(nghttp2_session* session, nghttp2_frame_hd const* head, void* user) {
-    http2_session& me = self(user);
-    std::int32_t const stream = head->stream_id;
-    if (head->type != NGHTTP2_HEADERS || stream > me.last_stream_ || nghttp2_session_find_stream(session, stream)) return 0;
-    return me.guarded([&] {
-      if (me.early_ends_.may_have(stream)) {
-        me.sink_.on_nuisance(nuisance::late_header);
-      } else {
-        me.sink_.on_stray_header();
-      }
+      self(user).sink_.on_nuisance(what, bytes);
       return 0;
     });
   }
@@ -101,25 +86,28 @@ struct http2_session::callbacks {
     return with(user, session, frame->hd.stream_id, [](sink& to, exchange& of) { to.on_malformed(of); });
   }
 
+  static int data_received(nghttp2_session* session, nghttp2_frame_hd const& head, std::size_t padding, void* user) {
+    bool const end = (head.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    std::size_t const useful = head.length - padding;
+    if (useful != 0) self(user).sink_.on_body_frame();
+    int const failed = useful == 0 && !end ? tell(user, nuisance::empty_data, padding)
+                       : padding > useful  ? tell(user, nuisance::padded_data, padding - useful)
+                                           : 0;
+    if (failed != 0 || !end) return failed;
+    return with(user, session, head.stream_id, [](sink& to, exchange& of) { to.on_request_end(of); });
+  }
+
   static int frame_received(nghttp2_session* session, nghttp2_frame const* frame, void* user) {
     bool const end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    bool const ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
         return with(user, session, frame->hd.stream_id, [&](sink& to, exchange& of) {
           if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) to.on_header_end(of, end);
           if (end) to.on_request_end(of);
         });
-      case NGHTTP2_DATA:
-        if (frame->hd.length != frame->data.padlen) {
-          self(user).sink_.on_body_frame();
-        } else if (!end) {
-          return tell(user, nuisance::empty_data);
-        }
-        if (!end) return 0;
-        return with(user, session, frame->hd.stream_id, [](sink& to, exchange& of) { to.on_request_end(of); });
+      case NGHTTP2_DATA: return data_received(session, frame->hd, frame->data.padlen, user);
       case NGHTTP2_PING:
-        if (!ack) return tell(user, nuisance::ping);
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) return 0;
         return self(user).guarded([&] {
           self(user).sink_.on_pong();
           return 0;
@@ -129,9 +117,6 @@ struct http2_session::callbacks {
           self(user).sink_.on_goaway();
           return 0;
         });
-      case NGHTTP2_SETTINGS: return ack ? 0 : tell(user, nuisance::settings);
-      case NGHTTP2_PRIORITY: return tell(user, nuisance::priority);
-      case NGHTTP2_WINDOW_UPDATE: return tell(user, nuisance::window_update);
       case NGHTTP2_RST_STREAM:
         self(user).reset_by_client_ = frame->hd.stream_id;
         if (!user_of(session, frame->hd.stream_id)) return tell(user, nuisance::reset);
@@ -150,7 +135,7 @@ struct http2_session::callbacks {
 
   static int stream_closed(nghttp2_session* session, std::int32_t stream, std::uint32_t error, void* user) {
     bool const by_client = nghttp2_session_get_stream_remote_close(session, stream) == 1 || self(user).reset_by_client_ == stream;
-    if (!by_client) self(user).early_ends_.add(stream);
+    if (!by_client) self(user).ended_early(stream);
     return with(user, session, stream, [&](sink& to, exchange& of) { to.on_stream_end(of, error); });
   }
 
@@ -209,7 +194,6 @@ struct http2_session::callbacks {
     static std::unique_ptr<nghttp2_session_callbacks, deleter> const made = [] {
       nghttp2_session_callbacks* fresh = nullptr;
       if (nghttp2_session_callbacks_new(&fresh) != 0) throw std::bad_alloc();
-      nghttp2_session_callbacks_set_on_begin_frame_callback(fresh, begin_frame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(fresh, begin_headers);
       nghttp2_session_callbacks_set_on_header_callback2(fresh, header);
       nghttp2_session_callbacks_set_on_invalid_header_callback2(fresh, invalid_header);

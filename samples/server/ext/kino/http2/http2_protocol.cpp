@@ -137,10 +137,10 @@ void http2_protocol::end_requests() {
 
 void http2_protocol::on_goaway() { ending_ = true; }
 
-void http2_protocol::on_nuisance(nuisance what) {
-  if (budget_.spend(what, coarse_now())) return;
+void http2_protocol::on_nuisance(nuisance what, std::size_t bytes) {
+  if (budget_.spend(what, bytes, coarse_now())) return;
   end_for(http2_error::enhance_your_calm,
-          "the client of an HTTP/2 connection causes too much work: resets, pings, settings or empty frames");
+          "the client of an HTTP/2 connection causes too much work: resets, or frames that are no part of a request");
 }
 
 void http2_protocol::on_stray_header() {

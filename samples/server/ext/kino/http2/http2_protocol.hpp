@@ -108,7 +108,7 @@ private:
   void on_request_end(exchange& to) override;
   void on_response_end(exchange& to) override;
   void on_stream_end(exchange& of, std::uint32_t error) override;
-  void on_nuisance(nuisance what) override;
+  void on_nuisance(nuisance what, std::size_t bytes) override;
   void on_stray_header() override;
   void on_pong() override;
   void on_goaway() override;

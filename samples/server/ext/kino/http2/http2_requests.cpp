@@ -24,7 +24,7 @@ exchange* http2_protocol::begin_request(std::int32_t stream) {
   if (closing_ || refusing_) return nullptr;
   // acquire: pairs with the release in http2_state::clear.
   if (stream_count_ + reset_in_handler_.load(std::memory_order_acquire) >= limits_.max_concurrent_streams) {
-    on_nuisance(nuisance::refused_stream);
+    on_nuisance(nuisance::refused_stream, 0);
     return nullptr;
   }
   exchange& fresh = shared_.exchanges.acquire(*this);
@@ -253,7 +253,7 @@ void http2_protocol::answer_refused(exchange& which) noexcept {
 
 // A response that is complete is no work in vain: the client only has no more to send of its request.
 void http2_protocol::on_reset(exchange& of) {
-  if (!http2_state::of(of).ended) on_nuisance(nuisance::reset);
+  if (!http2_state::of(of).ended) on_nuisance(nuisance::reset, 0);
 }
 
 void http2_protocol::on_stream_end(exchange& of, std::uint32_t) {

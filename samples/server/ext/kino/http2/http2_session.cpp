@@ -6,6 +6,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <new>
@@ -50,7 +51,7 @@ struct option_deleter {
 
 }  // namespace
 
-http2_session::http2_session(sink& to, settings const& told) : sink_(to) {
+http2_session::http2_session(sink& to, settings const& told) : sink_(to), connection_window_(told.connection_window) {
   nghttp2_option* fresh = nullptr;
   if (nghttp2_option_new(&fresh) != 0) throw std::bad_alloc();
   std::unique_ptr<nghttp2_option, option_deleter> const options(fresh);
@@ -93,11 +94,47 @@ void http2_session::check(int result) {
 // --- what comes in ------------------------------------------------------------------
 
 char const* http2_session::receive(std::string_view bytes) {
-  ssize_t const taken = nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size());
-  if (taken >= 0) return nullptr;
-  check(static_cast<int>(taken));
-  return taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "the client has agreed on HTTP/2 and does not begin with its preface"
-                                               : "the client of an HTTP/2 connection does not read what it asks for";
+  while (!bytes.empty() && !terminated_) {
+    std::string_view const part = frames_.next(bytes);
+    if (frames_.begins()) begin_frame(frames_.last_head());
+    ssize_t const taken = nghttp2_session_mem_recv(session_, bytes_of(part), part.size());
+    if (taken >= 0) continue;
+    check(static_cast<int>(taken));
+    return taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "the client has agreed on HTTP/2 and does not begin with its preface"
+                                                 : "the client of an HTTP/2 connection does not read what it asks for";
+  }
+  return nullptr;
+}
+
+// Every frame is a nuisance that is no part of a request. What is wrong with it is nghttp2's to say, but it does not say
+// which ones it ignores: those of unknown types, and most of what comes on streams that have ended.
+void http2_session::begin_frame(frame_walker::head const& head) {
+  bool const ended = head.stream <= last_stream_ && !nghttp2_session_find_stream(session_, head.stream);
+  switch (head.type) {
+    case NGHTTP2_DATA:
+      if (!ended) return;
+      if (head.length == 0 || head.length > on_their_way_) return sink_.on_nuisance(nuisance::stray_data, head.length);
+      on_their_way_ -= head.length;
+      return;
+    case NGHTTP2_HEADERS:
+      if (!ended) return;
+      return early_ends_.may_have(head.stream) ? sink_.on_nuisance(nuisance::late_header, head.length) : sink_.on_stray_header();
+    case NGHTTP2_RST_STREAM: return;  // see sink::on_reset
+    case NGHTTP2_PRIORITY: return sink_.on_nuisance(nuisance::priority, 0);  // of one length
+    case NGHTTP2_SETTINGS: return sink_.on_nuisance(nuisance::settings, head.length);
+    case NGHTTP2_PING: return sink_.on_nuisance(nuisance::ping, 0);
+    case NGHTTP2_GOAWAY: return sink_.on_nuisance(nuisance::goaway, head.length);
+    case NGHTTP2_WINDOW_UPDATE: return sink_.on_nuisance(nuisance::window_update, 0);
+    case NGHTTP2_CONTINUATION: return sink_.on_nuisance(nuisance::continuation, 0);  // the bytes are a header's
+    default: return sink_.on_nuisance(nuisance::unknown, head.length);
+  }
+}
+
+// What the stream's window admits may be on its way, for all streams together what the connection's does.
+void http2_session::ended_early(std::int32_t stream) {
+  early_ends_.add(stream);
+  auto const window = std::max(0, nghttp2_session_get_stream_local_window_size(session_, stream));
+  on_their_way_ = std::min(connection_window_, on_their_way_ + static_cast<std::size_t>(window));
 }
 
 void http2_session::consume(std::int32_t stream, std::size_t length) {
@@ -150,7 +187,10 @@ void http2_session::end_requests() {
   check(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0));
 }
 
-void http2_session::terminate(std::uint32_t error) { check(nghttp2_session_terminate_session(session_, error)); }
+void http2_session::terminate(std::uint32_t error) {
+  terminated_ = true;
+  check(nghttp2_session_terminate_session(session_, error));
+}
 
 std::string_view http2_session::next_output() {
   return std::exchange(settings_sent_, true) ? make_output() : settings_;

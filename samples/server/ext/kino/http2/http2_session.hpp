@@ -6,6 +6,7 @@
 
 #include "http2/abuse_budget.hpp"
 #include "http2/early_ends.hpp"
+#include "http2/frame_walker.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -62,7 +63,8 @@ public:
     virtual void on_response_end(exchange& to) = 0;
     /// The stream ends; the session forgets `of`. `error` is 0 if both sides are complete.
     virtual void on_stream_end(exchange& of, std::uint32_t error) = 0;
-    virtual void on_nuisance(nuisance what) = 0;
+    /// `bytes`: so many came for nothing.
+    virtual void on_nuisance(nuisance what, std::size_t bytes) = 0;
     /// The client sends a header on a stream that it has ended itself, or has passed over.
     virtual void on_stray_header() = 0;
     /// The client has answered a ping.
@@ -141,6 +143,8 @@ private:
   int guarded(Work work) noexcept;
   void check(int result);
   void rethrow();
+  void begin_frame(frame_walker::head const& head);
+  void ended_early(std::int32_t stream);
   [[nodiscard]] std::string_view make_output();
 
   sink& sink_;
@@ -149,7 +153,11 @@ private:
   int own_resets_ = 0;  // that have not been sent
   std::int32_t last_stream_ = 0;  // that the client has begun
   std::int32_t reset_by_client_ = 0;
+  frame_walker frames_;
   early_ends early_ends_;
+  std::size_t const connection_window_;
+  std::size_t on_their_way_ = 0;  // bytes of DATA that the client may have sent before it knew that their streams had ended
+  bool terminated_ = false;
   std::string settings_;  // the first frame that is sent
   bool settings_sent_ = false;
 };
