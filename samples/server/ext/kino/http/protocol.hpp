@@ -57,6 +57,8 @@ public:
 
     /// Reads on: `wants_input` may have become true.
     virtual void read_on() = 0;
+    /// Reads what has arrived, at once, if input is wanted. Calls the protocol, as an event of the transport does.
+    virtual void read_now() = 0;
     /// Calls `output_ready` once, when the transport is readable or writable, as its last write has said. If that
     /// write wants to be readable, the I/O thread must have made it itself, from where it calls this: what the
     /// transport needs may have been read since another thread's write.

@@ -30,6 +30,7 @@ public:
     set_for_ = when;
     deadline_.set(when);
   }
+  [[nodiscard]] bool stopped() const { return stopped_; }
   /// Never goes off any more: the connection may outlive the I/O thread.
   void stop() noexcept {
     stopped_ = true;

@@ -9,7 +9,13 @@
 namespace kino::server {
 
 void http1_protocol::check_timeouts(clock::time_point now) {
-  time_limit const next = next_limit(now);
+  time_limit next = next_limit(now);
+  if (next.of == phase::idle && next.due <= now) {
+    // This thread may have been busy, or not have run, since the client sent a request: what is there came in time.
+    host_.read_now();
+    if (alarm_.stopped()) return;
+    next = next_limit(now);
+  }
   if (next.due > now) return alarm_.set(next.due);
   too_late(next.of, now);
 }

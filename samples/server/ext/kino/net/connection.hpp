@@ -56,6 +56,7 @@ private:
   [[nodiscard]] endpoint const& peer() const override { return peer_; }
   [[nodiscard]] endpoint const& local() const override { return local_; }
   void read_on() override { wait_readable(); }
+  void read_now() override { readable(); }
   void await_output(io_result::state what) override;
   void linger() override;
   void become(std::unique_ptr<protocol> next, std::string_view received) override;

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+//
+// The end of idle connections, without sockets or threads: the test is the I/O thread, which may be late.
+
+#include "net/connection.hpp"
+
+#include "../support/http_server_test.hpp"
+#include "../support/memory_transport.hpp"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace server = kino::server;
+using namespace http_server_test;
+using memory_test::memory_link;
+
+namespace {
+
+constexpr std::string_view get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+// A server that answers each request at once, with one client.
+class late_server final : public server::request_handler {
+public:
+  late_server() {
+    REQUIRE(http.admit());
+    http.connected(link->make_transport(), {"192.0.2.1", "1"}, here_, link->make_readiness());
+    io();
+  }
+  ~late_server() {
+    http.close_connections();
+    io();
+  }
+
+  void io() {
+    while (http.first_thread().context().poll_one() != 0) {}
+    http.first_thread().context().restart();
+  }
+  // What has arrived is not announced before. The coarse clock must have moved since the deadline was set.
+  void reach_deadline() {
+    for (auto const before = server::coarse_now(); server::coarse_now() == before;) {}
+    http.first_thread().deadlines().run(http.first_thread().deadlines().next());
+  }
+  [[nodiscard]] std::string answers() {
+    io();
+    return link->receive(SIZE_MAX);
+  }
+
+private:
+  void handle(server::exchange::reply&& reply) noexcept override { answer(reply, "served"); }
+
+  stress::dice chance_{1};
+  server::endpoint const here_{"127.0.0.1", "80"};
+
+public:
+  server::http_server http{patient_settings(), *this};
+  std::shared_ptr<memory_link> const link =
+      std::make_shared<memory_link>(http.first_thread().context(), chance_, memory_test::faults{}, 1000, 1000);
+};
+
+}  // namespace
+
+TEST_CASE("a request that has arrived when the time of an idle connection ends is answered") {
+  late_server late;
+  SUBCASE("the first one, in a server that drains") {
+    late.http.begin_drain();
+    late.io();
+    static_cast<void>(late.link->send(get));
+    late.reach_deadline();
+    CHECK(late.answers().ends_with("served"));
+    CHECK(late.link->sees_end());
+  }
+  SUBCASE("a further one, in a server that drains") {
+    static_cast<void>(late.link->send(get));
+    CHECK(late.answers().ends_with("served"));
+    late.http.begin_drain();
+    late.io();
+    static_cast<void>(late.link->send(get));
+    late.reach_deadline();
+    CHECK(late.answers().ends_with("served"));
+    CHECK(late.link->sees_end());
+  }
+  SUBCASE("after keep_alive_timeout") {
+    static_cast<void>(late.link->send(get));
+    CHECK(late.answers().ends_with("served"));
+    static_cast<void>(late.link->send(get));
+    late.reach_deadline();
+    CHECK(late.answers().ends_with("served"));
+    CHECK(!late.link->sees_end());
+    late.reach_deadline();
+    CHECK(late.link->sees_end());
+  }
+  SUBCASE("the beginning of one, which has its own time") {
+    static_cast<void>(late.link->send(get.substr(0, 10)));
+    late.reach_deadline();
+    CHECK(late.answers().empty());
+    static_cast<void>(late.link->send(get.substr(10)));
+    CHECK(late.answers().ends_with("served"));
+  }
+  SUBCASE("the end of the client") {
+    late.link->end();
+    late.reach_deadline();
+    CHECK(late.answers().empty());
+    CHECK(late.link->closed());
+  }
+}
