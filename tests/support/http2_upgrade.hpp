@@ -6,8 +6,10 @@
 
 #include "http2_talk.hpp"
 
+#include "websocket/event_stream.hpp"
 #include "websocket/websocket.hpp"
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
@@ -66,5 +68,73 @@ inline std::shared_ptr<server::websocket> upgrade_stream(talk& here, turns& with
   reply.answer({.head = &head, .end = true, .upgrade = &next});
   return made;
 }
+
+/// The settings of a server that offers WebSockets over HTTP/2.
+inline kino::server::options offering_websockets() {
+  kino::server::options chosen = http_server_test::patient_settings();
+  chosen.connection.http2_websockets = true;
+  return chosen;
+}
+
+/// The header of a request for a WebSocket (RFC 8441).
+inline fields const websocket_request{{":method", "CONNECT"},         {":protocol", "websocket"}, {":scheme", "http"},
+                                      {":authority", "test.example"}, {":path", "/chat?room=1"},  {"sec-websocket-version", "13"}};
+
+inline server::websocket::settings of_events() {
+  server::websocket::settings chosen;
+  chosen.speaks = server::dialect::events;
+  return chosen;
+}
+
+/// Answers the oldest request with an event stream.
+inline std::shared_ptr<server::websocket> stream_events(talk& here, turns& with, server::websocket::settings const& chosen = of_events()) {
+  return upgrade_stream(here, with, chosen, "text/event-stream");
+}
+
+/// What a client gets of an event.
+inline std::string event(std::string const& data) { return *server::encode_event(data); }
+
+/// A server and its client with one stream, which carries something else.
+struct upgraded_talk {
+  struct reader {
+    std::uint32_t window = 65535;
+    bool reads = true;  ///< See client.
+  };
+
+  upgraded_talk(server::options settings, reader of) : here(std::move(settings), {}, 1, of.window, of.reads) {}
+
+  [[nodiscard]] stream& seen() { return here.peer.at(asked); }
+  void send(std::string const& bytes) {
+    here.peer.send_body(asked, bytes);
+    here.settle();
+  }
+
+  turns with;
+  talk here;
+  std::int32_t asked = 0;
+  std::shared_ptr<server::websocket> socket;
+};
+
+/// ... an event stream.
+struct event_stream_talk : upgraded_talk {
+  explicit event_stream_talk(reader of = {}, server::websocket::settings const& chosen = of_events())
+      : upgraded_talk(http_server_test::patient_settings(), of) {
+    asked = here.peer.request("GET", "/events");
+    here.settle();
+    socket = stream_events(here, with, chosen);
+    here.settle();
+  }
+};
+
+/// ... a WebSocket.
+struct websocket_stream_talk : upgraded_talk {
+  explicit websocket_stream_talk(reader of = {}, server::websocket::settings const& chosen = {})
+      : upgraded_talk(offering_websockets(), of) {
+    asked = here.peer.raw_request(websocket_request, true);
+    here.settle();
+    socket = upgrade_stream(here, with, chosen);
+    here.settle();
+  }
+};
 
 }  // namespace http2_test

@@ -77,7 +77,7 @@ private:
     begin = 1,        ///< The response is on its way.
     input = 2,        ///< The client has sent something.
     input_end = 4,    ///< ... all of it.
-    room = 8,         ///< What was written has gone.
+    room = 8,         ///< All that was written is on its way to the client: `write_some` takes bytes again.
     attention = 16,   ///< The protocol has asked for `attend`.
     late_flush = 32,  ///< ... for `flush_late`.
     drain = 64,       ///< The server is being stopped.
