@@ -150,10 +150,10 @@ class CliTest < ServerTest
         "cannot listen on unix:/no/such/directory/socket: No such file or directory; its directory must exist"
     }.each do |address, sentence|
       status, output = kino("-b", "127.0.0.1:0", "-b", address, "-m", "threaded", "-w", "1")
-      assert_equal [1, "kino: #{sentence}\n"], [status, output.lines.last], output
+      assert_equal [1, "kino: --bind: #{sentence}\n"], [status, output.lines.last], output
     end
     _, output = kino("-b", "no.such.host.invalid", "-m", "threaded")
-    assert_match(/^kino: cannot resolve no\.such\.host\.invalid:9292 \([^)]+\)$/, output)
+    assert_match(/^kino: --bind: cannot resolve no\.such\.host\.invalid:9292 \([^)]+\)$/, output)
   end
 
   # As root, and where net.ipv4.ip_unprivileged_port_start is lower, the system lets everyone use the port.
@@ -168,7 +168,7 @@ class CliTest < ServerTest
     write("config.ru", "run ->(env) { [200, {}, []] }\n")
     status, output = kino("--pidfile", "no/such/file")
     assert_equal 1, status
-    assert_match(/\Akino: the app cannot run in Ractors, [^\n]*\nkino: cannot use the pidfile no\/such\/file: [^\n]*\n\z/, output)
+    assert_match(/\Akino: the app cannot run in Ractors, [^\n]*\nkino: --pidfile: cannot use the pidfile no\/such\/file: [^\n]*\n\z/, output)
   end
 
   def test_a_missing_gem_beside_a_gemfile_needs_bundler
@@ -217,6 +217,7 @@ class CliTest < ServerTest
     assert_equal Kino::Template.text, text
     assert_equal 0, kino("--check-config").first
     # Every directive is valid as it stands, except those that name files.
+    %w[tmp log].each { |name| Dir.mkdir(File.join(directory, name)) }
     write("kino.rb", text.gsub(/^# (?=(#{Kino::Options.names.join("|")}) )(?!tls|control_token)/, ""))
     status, output = kino("--check-config")
     assert_equal 0, status, output

@@ -169,6 +169,23 @@ class ConnectionTest < ServerTest
     end
   end
 
+  test "a Unix socket at which too many clients wait is in use", modes: [:threaded] do |mode|
+    Dir.mktmpdir("kino") do |directory|
+      path = File.join(directory, "kino.sock")
+      stuck = UNIXServer.new(path).tap { |socket| socket.listen(0) }
+      waiting = []
+      begin
+        loop { (waiting << Socket.new(:UNIX, :STREAM)).last.connect_nonblock(Socket.sockaddr_un(path)) }
+      rescue Errno::EAGAIN
+        nil # a client that waited for room would wait for ever
+      end
+      error = assert_raises(Kino::BindError) { serve(Apps::Basic.new, mode, bind: "unix://#{path}") }
+      assert_match(/pid #{Process.pid}/, error.message)
+    ensure
+      [stuck, *waiting].compact.each(&:close)
+    end
+  end
+
   covers :bind
   test "every address of bind is served" do |mode|
     server = serve(Apps::Basic.new, mode, bind: ["127.0.0.1:0", "127.0.0.1:0"])

@@ -92,11 +92,11 @@ class ControlPlaneTest < ServerTest
     assert_equal [200, 401], [BEARER, LOCAL].map { |headers| ask(server, "/stats", headers: headers).status }
     File.chmod(0o640, file)
     error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_token: "@#{file}") }
-    assert_equal "other users can read #{file}, the file of control_token; chmod 600 it", error.message
+    assert_equal "keyword: control_token: other users can read #{file}; chmod 600 it", error.message
     File.chmod(0o600, file)
     File.write(file, "short")
     error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_token: "@#{file}") }
-    assert_match(/\A#{Regexp.escape(file)}, the file of control_token, has no valid token/, error.message)
+    assert_match(/\Akeyword: control_token: #{Regexp.escape(file)} has no valid token/, error.message)
   end
 
   test "the file of a Unix socket is its owner's alone, and goes with the server", modes: [:threaded] do |mode|
@@ -111,7 +111,7 @@ class ControlPlaneTest < ServerTest
   test "an address that other machines can reach is refused without a token", modes: [:threaded] do |mode|
     %w[0.0.0.0:9293 [::]:9293 192.0.2.1:9293 example.com:80].each do |address|
       error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_bind: address) }
-      assert_equal "control_bind http://#{address} can be reached from other machines, so it needs control_token " \
+      assert_equal "keyword: control_bind http://#{address} can be reached from other machines, so it needs control_token " \
                    "(or listen on 127.0.0.1 or unix:///path)", error.message
     end
     assert_equal 200, ask(serve_with_control(Apps::Basic.new, mode, control_bind: "0.0.0.0:0", control_token: TOKEN), "/live").status
@@ -120,7 +120,7 @@ class ControlPlaneTest < ServerTest
   # A name in Linux's abstract namespace has no permissions.
   test "an address without a file that every user can use is refused without a token", modes: [:threaded] do |mode|
     error = assert_raises(Kino::ConfigError) { serve_with_control(Apps::Basic.new, mode, control_bind: "unix://@kino-test") }
-    assert_equal "control_bind unix://@kino-test can be used by every user of this machine, so it needs control_token " \
+    assert_equal "keyword: control_bind unix://@kino-test can be used by every user of this machine, so it needs control_token " \
                  "(or listen on 127.0.0.1 or unix:///path)", error.message
   end
 
@@ -138,7 +138,7 @@ class ControlPlaneTest < ServerTest
   test "an address in use is named, with the option that chooses another", modes: [:threaded] do |mode|
     taken = serve_with_control
     error = assert_raises(Kino::BindError) { serve_with_control(Apps::Basic.new, mode, control_bind: "127.0.0.1:#{control_of(taken)}") }
-    assert_match(/\Acannot listen on .*choose another with --control-bind\z/, error.message)
+    assert_match(/\Akeyword: control_bind: cannot listen on .*choose another with --control-bind\z/, error.message)
   end
 
   test "/ready says draining while a request keeps the server from stopping" do |mode|

@@ -53,7 +53,7 @@ class PidFileTest < ServerTest
     @child = Child.kino("-w", "1", "-m", "threaded", "--pidfile", path, chdir: directory)
     status, output = Child.output(File.join(Child::ROOT, "exe/kino"), "-p", "0", "-m", "threaded", "--pidfile", path, chdir: directory)
     assert_equal 1, status
-    assert_match(/\Akino: cannot use the pidfile #{path}: it belongs to pid #{@child.pid} \(.+\), which is running; stop that, or choose another file\n\z/, output)
+    assert_match(/\Akino: --pidfile: cannot use the pidfile #{path}: it belongs to pid #{@child.pid} \(.+\), which is running; stop that, or choose another file\n\z/, output)
     assert_equal "#{@child.pid}\n", File.read(path)
     @child.signal("KILL")
     @child.status

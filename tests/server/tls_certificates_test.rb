@@ -17,7 +17,7 @@ class TLSCertificatesTest < TLSServerTest
     {
       { cert: good[:cert], key: other[:key] } => /the key \S+other\.key does not belong to the certificate \S+server\.pem/,
       old => /the certificate \S+old\.pem expired on /,
-      good.merge(cert: directory) => /#{directory} is a directory/,
+      good.merge(cert: directory) => /cannot read #{directory}: it is a directory/,
       good.merge(key: "/nowhere/x.key") => %r{there is no file /nowhere/x\.key},
       good.merge(cert: nonsense) => /nonsense\.pem has no certificate in PEM form/,
       good.merge(key: nonsense) => /nonsense\.pem has no private key in PEM form/,
@@ -32,7 +32,7 @@ class TLSCertificatesTest < TLSServerTest
       error = assert_raises(Kino::ConfigError) { Kino::Server.new(Apps::Basic.new, mode: :threaded, workers: 1, tls: tls).start }
       assert_match sentence, error.message
       assert_equal 1, error.message.lines.size
-      assert error.message.start_with?("tls: "), error.message
+      assert error.message.start_with?("keyword: tls: "), error.message
     end
   end
 
@@ -76,7 +76,7 @@ class TLSCertificatesTest < TLSServerTest
     assert_includes output, "The certificates can be used."
     assert_equal 0, status, output
     status, output = Child.output(KINO, "--check", "--tls", "cert=#{files[:cert]},key=#{files[:cert]}", APP)
-    assert_match(/^kino: tls: \S+server\.pem has no private key/, output)
+    assert_match(/^kino: --tls: \S+server\.pem has no private key/, output)
     assert_equal 2, status
   end
 
@@ -99,7 +99,7 @@ class TLSCertificatesTest < TLSServerTest
   end
 
   def test_a_changed_file_is_noticed_and_an_unchanged_one_is_not_read_again
-    certificates = Kino::Certificates.new([@identity.write(directory)])
+    certificates = Kino::Certificates.for(Kino::Settings.new({ tls: [@identity.write(directory)] }))
     server = serve_tls(tls: [@identity.write(directory)])
     id = server.instance_variable_get(:@backend).id
     certificates.load

@@ -96,8 +96,7 @@ module Kino
     def check_config
       require_relative "config/report"
       SettingsReport.check(settings)
-      check_log_format
-      check_certificates.each { |sentence| @out.puts(sentence) }
+      @out.puts("The certificates can be used.") if settings[:tls]
       @out.puts(settings.remarks.map { |sentence| "warning: #{sentence}" })
       @out.puts("The configuration is valid#{" (#{config_file.path})" if config_file}. The effective settings, with the sources of " \
                 "those that are not defaults:", SettingsReport.text(settings))
@@ -109,19 +108,12 @@ module Kino
       Check::Command.new(@out, @err, json: @line.json, path: @line.check_path).run { [load_app, *check_certificates] }
     end
 
-    # The native server knows the fields.
-    def check_log_format
-      return unless settings[:access_log_format].include?("$")
-
-      require_relative "app/access_log"
-      AccessLog.check_format(settings[:access_log_format])
-    end
-
     # Sentences.
     def check_certificates
-      tls = settings[:tls] or return []
+      return [] unless settings[:tls]
+
       require_relative "listen/certificates"
-      Certificates.new(tls).load
+      Certificates.for(settings).load
       ["The certificates can be used."]
     end
 
@@ -137,7 +129,7 @@ module Kino
       require_relative "app/app_file"
       refuse_verb(settings[:rackup])
       ENV["RAILS_IN_RACTORS"] = "1" if @line.rails # read by kino-rails while the app is loaded
-      app = AppFile.load(settings[:rackup])
+      app = AppFile.load(AppFile.of(settings))
       return app unless @line.rails && !defined?(::KinoRails)
 
       raise ConfigError, "--rails needs the gem kino-rails: add it to the Gemfile, or require \"kino/rails\" after \"rails\""

@@ -62,6 +62,10 @@ module Kino
           raise ConfigError, "pubsub #{address.inspect}: neither unix:///DIRECTORY nor redis://HOST:PORT; set another engine " \
                              "with Kino::PubSub.engine="
         end
+      rescue Error
+        raise
+      rescue StandardError => e # Without the address, which may have a password.
+        raise ConfigError, "pubsub: redis-client cannot use the address (#{e.class})"
       end
 
       # For a server, and for a process without one that wants to publish. Followed by .stop.

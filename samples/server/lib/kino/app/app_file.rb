@@ -6,6 +6,11 @@ require_relative "backtrace"
 module Kino
   # Loads the app of a rackup file.
   module AppFile
+    # The path that the option rackup has. Raises ConfigError unless there is such a file.
+    def self.of(settings)
+      settings.placed(:rackup) { settings[:rackup].tap { |path| check(path) } }
+    end
+
     # Raises ConfigError unless there is such a file.
     def self.check(path)
       if File.directory?(path)

@@ -43,20 +43,20 @@ module Kino
       @control = part ? ControlPlane.of_part(settings, part.control_path) : ControlPlane.for(settings, inherited)
       wanted = part ? part.addresses : @server.addresses_to_bind(inherited)
       inherited&.drop_others { |sentence| Log.line(sentence) }
-      @certificates = Certificates.new(settings[:tls]) if settings[:tls]
+      @certificates = Certificates.for(settings)
       AccessLog.check(settings)
-      create_pid_file unless predecessor || part
+      @pid_file = PidFile.for(settings) unless predecessor || part
       @id = Native.create(native_config(wanted, part&.place))
       open_control_plane unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
-      @addresses = @listeners.open
-      PubSub.start(settings[:pubsub])
+      @addresses = settings.placed(*Address::OPTIONS) { @listeners.open }
+      settings.placed(:pubsub) { PubSub.start(settings[:pubsub]) }
       @pubsub = true
       start_workers
       Native.start(@id)
       @certificates&.watch(@id)
       if predecessor # It answers, and has its file, until this process is ready.
-        create_pid_file
+        @pid_file = PidFile.for(settings)
         open_control_plane
       end
       inherited&.close
@@ -145,10 +145,6 @@ module Kino
                             control: @control&.to_native(mode),
                             slots: Topology.slots(settings, mode),
                             units: Topology.units(settings, mode), recycles: mode == :ractor, share_place: share_place)
-    end
-
-    def create_pid_file
-      @pid_file = PidFile.create(settings[:pidfile], replaces: Launch.of_this_process.predecessor) if settings[:pidfile]
     end
 
     def open_control_plane

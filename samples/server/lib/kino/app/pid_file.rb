@@ -3,7 +3,9 @@
 require "etc"
 require "fileutils"
 
+require_relative "../config/named_file"
 require_relative "../errors"
+require_relative "launch"
 
 module Kino
   # A file with the pid of this process, for as long as a server runs. The file of a process that is running is
@@ -12,6 +14,21 @@ module Kino
     # A process that began this much later than its file was written only has the same number; the clocks of files and
     # processes are not exact.
     TOLERANCE_SECONDS = 2
+
+    # That of the option pidfile, or nil. Raises PidFileError.
+    def self.for(settings)
+      path = settings[:pidfile] or return
+      settings.placed(:pidfile) { create(path, replaces: Launch.of_this_process.predecessor) }
+    end
+
+    # Raises a ConfigError if no file can be written there; does not create it.
+    def self.check_place(settings)
+      settings.placed(:pidfile) do
+        NamedFile.check_writable(settings[:pidfile])
+      rescue NamedFile::Unusable => e
+        raise ConfigError, "cannot use the pidfile #{settings[:pidfile]}: #{e.message}"
+      end
+    end
 
     # Writes the file. Raises PidFileError if another process has it, except the one with the pid +replaces+, or it cannot
     # be written.

@@ -35,7 +35,8 @@ module Kino
       ```
 
       `kino --check-config` starts no server and does not load the app. Its status is 1 if there is a mistake. Mistakes show their
-      place, the line, and what is probably meant; all of them are shown at once:
+      place, the line, and what is probably meant; all of them are shown at once. So are mistakes in what a value names: a file that cannot be
+      read or written, an unknown user.
 
       ```
       kino.rb:2: unknown option wokers; did you mean workers?

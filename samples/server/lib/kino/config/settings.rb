@@ -7,7 +7,8 @@ module Kino
   # The options of one server with the source of each. Flags and keywords override the environment, which
   # overrides the configuration file, which overrides defaults.
   class Settings
-    Setting = Struct.new(:value, :source)
+    # +place+: what messages about the value begin with; nil for a default, and for the argument, which needs none.
+    Setting = Struct.new(:value, :source, :place)
 
     # +given+: flags or keywords, by name; +given_as+ is what they are called, and +places+ yields the text before an
     # error about one. +file+: a ConfigFile or nil. +defaults+: replacements for the table's defaults (for example,
@@ -43,6 +44,15 @@ module Kino
       @settings.fetch(name).source
     end
 
+    # Runs the block. An error in it about the value of an option, which shows only when the value is used, says where the value
+    # is from: +names+ are the options that it may be about, and the first that has been set is meant.
+    def placed(*names)
+      yield
+    rescue ConfigError, BindError, PidFileError => e
+      name = names.find { |one| @settings.fetch(one).place } or raise
+      raise e.class, sentence(name, e.message), e.backtrace, cause: e.cause
+    end
+
     # Fills in defaults that depend on the machine or the mode; does not change given values.
     def settle(name)
       setting = @settings.fetch(name)
@@ -63,6 +73,15 @@ module Kino
 
     private
 
+    # The place, the name of the option unless the place is named like it, and +message+, which may have the name already.
+    def sentence(name, message)
+      option = Options.fetch(name)
+      place = @settings.fetch(name).place
+      return "#{place}: #{message.delete_prefix("#{name}: ")}" if [option.long_flag, option.env].include?(place)
+
+      "#{place}: #{"#{name}: " unless message.start_with?(name.to_s)}#{message}"
+    end
+
     def refuse_unknown(given, given_as, table)
       given.each_key do |name|
         table == Options::TABLE ? Options.fetch(name, given_as) : Options.of_server(name, given_as)
@@ -81,12 +100,14 @@ module Kino
     def resolve(option, given, given_as, file, defaults, env)
       name = option.name
       if given.key?(name) && !given[name].nil?
-        Setting.new(option.parse(given[name], @places.call(option)), option.argument? ? "argument" : given_as)
+        place = @places.call(option)
+        value = option.parse(given[name], place)
+        option.argument? ? Setting.new(value, "argument") : Setting.new(value, given_as, place)
       elsif env[option]
-        Setting.new(option.parse(env[option], option.env), option.env)
+        Setting.new(option.parse(env[option], option.env), option.env, option.env)
       elsif file&.values&.key?(name)
         value, line = file.values[name]
-        Setting.new(value, line.to_s)
+        Setting.new(value, line.to_s, line.to_s)
       else
         value = defaults.fetch(name, option.default)
         Setting.new(value.nil? ? nil : option.parse(value, "default"), :default)

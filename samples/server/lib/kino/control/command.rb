@@ -99,7 +99,7 @@ module Kino
     def client
       settings = Settings.new({}, file: ConfigFile.find(@given[:config]), table: Options::TABLE)
       address = ControlAddress.find(settings, address: @given[:control], pidfile: @given[:pidfile])
-      ControlClient.new(ControlPlane.address(address), ControlPlane.secret(settings[:control_token]))
+      ControlClient.new(ControlPlane.address(address), ControlPlane.secret(settings))
     end
 
     def show(name, verb, response)

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../app/pid_file"
+require_relative "../config/named_file"
 require_relative "../errors"
 
 module Kino
@@ -29,32 +30,23 @@ module Kino
       pid = pid_in(path)
       raise ConfigError, "no server runs: #{path} names the process #{pid}, which has ended" unless PidFile.running?(pid)
 
-      opened(PidFile.control_path(path), File::NOFOLLOW) do |file|
+      NamedFile.open(PidFile.control_path(path), File::NOFOLLOW) do |file|
         refuse_foreign(file, pid)
-        return file.gets("\n", LONGEST_FILE, chomp: true).to_s.scrub("?")
+        return file.gets("\n", LONGEST_FILE, chomp: true).to_s.force_encoding(Encoding::UTF_8).scrub("?")
       end
-    rescue Errno::ENOENT
-      raise ConfigError, "the server of #{path} (pid #{pid}) has no control plane; it needs control_bind"
-    rescue SystemCallError => e
-      raise ConfigError, "cannot read #{PidFile.control_path(path)}: #{e.class.new.message}"
+    rescue NamedFile::Unusable => e
+      raise ConfigError, "the server of #{path} (pid #{pid}) has no control plane; it needs control_bind" if Errno::ENOENT === e.cause
+
+      raise ConfigError, "cannot read #{PidFile.control_path(path)}: #{e.message}"
     end
 
     def self.pid_in(path)
-      text = opened(path) { |file| file.read(LONGEST_FILE).to_s }
+      text = NamedFile.read(path, LONGEST_FILE)
       raise ConfigError, "#{path} is no pidfile" unless text.match?(/\A[1-9]\d*\s*\z/)
 
       text.to_i
-    rescue SystemCallError => e
-      raise ConfigError, "no server runs, or it has another pidfile: cannot read #{path}: #{e.class.new.message}"
-    end
-
-    # Yields the file, which must be a regular one: NONBLOCK, because to open a named pipe blocks until it has a writer.
-    def self.opened(path, more = 0)
-      File.open(path, File::RDONLY | File::NONBLOCK | more) do |file|
-        raise ConfigError, "#{path} is no regular file" unless file.stat.file?
-
-        yield file
-      end
+    rescue NamedFile::Unusable => e
+      raise ConfigError, "no server runs, or it has another pidfile: cannot read #{path}: #{e.message}"
     end
 
     # The token is sent to the address, so a user who is neither the server's nor root must not have written it.
@@ -71,6 +63,6 @@ module Kino
     rescue SystemCallError
       nil
     end
-    private_class_method :by_pidfile, :pid_in, :opened, :refuse_foreign, :owner_of
+    private_class_method :by_pidfile, :pid_in, :refuse_foreign, :owner_of
   end
 end

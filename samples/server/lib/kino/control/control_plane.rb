@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../config/named_file"
 require_relative "../config/secret_type"
 require_relative "../errors"
 require_relative "../listen/address"
@@ -13,6 +14,8 @@ module Kino
     SOCKET_MODE = 0o600
     # Other users must not be able to read a file with the token.
     FORBIDDEN_MODE = 0o077
+    # Of such a file, in bytes.
+    LONGEST_FILE = 4096
 
     # nil without +control_bind+. +inherited+: InheritedSockets, or nil. Raises ConfigError.
     def self.for(settings, inherited = nil)
@@ -30,9 +33,10 @@ module Kino
 
     def initialize(settings, inherited, wanted = nil, token = nil)
       @settings = settings
-      @wanted = wanted || settings[:control_bind].map { |text| ControlPlane.address(text) }
-      @token = token || ControlPlane.secret(settings[:control_token])
-      refuse_open_addresses if @token.empty?
+      @wanted = wanted || settings.placed(:control_bind) { settings[:control_bind].map { |text| ControlPlane.address(text) } }
+      @token = token || ControlPlane.secret(settings)
+      settings.placed(:control_bind) { refuse_open_addresses } if @token.empty?
+      settings.placed(:control_bind) { @wanted.each(&:check_owner) }
       @to_bind = @wanted.flat_map(&:to_bind)
       @to_bind = inherited.claim(@to_bind) if inherited
     end
@@ -46,23 +50,26 @@ module Kino
       address.file? && address.mode.nil? ? Address.new(path: address.path, mode: SOCKET_MODE, user: address.user, group: address.group) : address
     end
 
-    # The secret that the option names; empty if there is none.
-    def self.secret(value)
+    # The secret that control_token is or names; empty if there is none. Raises ConfigError.
+    def self.secret(settings)
+      value = settings[:control_token]
       return value.to_s unless value && SecretType.file?(value)
 
-      path = value.delete_prefix("@")
-      secret = File.open(path) do |file|
-        mode = file.stat.mode
-        raise ConfigError, "other users can read #{path}, the file of control_token; chmod 600 it" unless (mode & FORBIDDEN_MODE).zero?
-
-        file.read(4096).to_s.strip
-      end
-      return secret if secret.match?(SecretType::SECRET)
-
-      raise ConfigError, "#{path}, the file of control_token, has no valid token; it takes #{SecretType.new.accepted.sub(/, or.*/, "")}"
-    rescue SystemCallError => e
-      raise ConfigError, "cannot read the file of control_token #{path}: #{e.class.new.message}"
+      settings.placed(:control_token) { secret_in(value.delete_prefix("@")) }
     end
+
+    def self.secret_in(path)
+      NamedFile.open(path) do |file|
+        raise ConfigError, "other users can read #{path}; chmod 600 it" unless (file.stat.mode & FORBIDDEN_MODE).zero?
+
+        secret = NamedFile.contents(file, LONGEST_FILE).strip
+        return secret if secret.match?(SecretType::SECRET)
+      end
+      raise ConfigError, "#{path} has no valid token; it takes #{SecretType.new.accepted.sub(/, or.*/, "")}"
+    rescue NamedFile::Unusable => e
+      raise ConfigError, "cannot read #{path}: #{e.message}"
+    end
+    private_class_method :secret_in
 
     # In the form that the native code takes. +mode+, +workers+ and +threads+ are those of the server. +collects+: whether it
     # adds up what other processes answer.
@@ -83,7 +90,7 @@ module Kino
     # Binds the addresses and answers what needs no Ruby.
     def open(id)
       @listeners = Listeners.new(@to_bind, option: "--control-bind") { Native.start_control(id) }
-      @addresses = @listeners.open
+      @addresses = @settings.placed(:control_bind) { @listeners.open }
     end
 
     def refuse_open_addresses

@@ -15,11 +15,17 @@ module Kino
     # Whether its connections are encrypted; whether those of trusted proxies begin with a header of the PROXY protocol.
     attr_reader :tls, :proxy_protocol
 
+    # The options that errors of the system about them may be about.
+    OPTIONS = %i[bind port].freeze
+
     SCHEMES = { "http" => false, "tcp" => false, "https" => true, "ssl" => true }.freeze
 
     # Those that the settings of a server ask for. Raises ConfigError.
     def self.of(settings)
-      believable(all(settings[:bind], settings[:port], tls: !settings[:tls].nil?, proxy_protocol: settings[:proxy_protocol]), settings)
+      settings.placed(*OPTIONS, :tls, :proxy_protocol) do
+        wanted = all(settings[:bind], settings[:port], tls: !settings[:tls].nil?, proxy_protocol: settings[:proxy_protocol])
+        believable(wanted.each(&:check_owner), settings)
+      end
     end
 
     # +addresses+, if trusted_proxies says who may send the PROXY protocol to them. Raises ConfigError.
@@ -169,10 +175,12 @@ module Kino
 
     # In the form that the native code takes.
     def to_native
-      { host: host, port: port, path: path, mode: mode, user: number_of(user, :getpwnam, :uid, "user"),
-        group: number_of(group, :getgrnam, :gid, "group"), tls: tls, proxy_protocol: proxy_protocol,
+      { host: host, port: port, path: path, mode: mode, **owner, tls: tls, proxy_protocol: proxy_protocol,
         socket: socket&.fileno }.compact
     end
+
+    # Raises ConfigError unless this system has the user and the group.
+    def check_owner = owner
 
     def url
       return "unix://#{path}" if unix?
@@ -183,6 +191,10 @@ module Kino
     alias to_s url
 
     private
+
+    def owner
+      { user: number_of(user, :getpwnam, :uid, "user"), group: number_of(group, :getgrnam, :gid, "group") }
+    end
 
     # The number that the system has for the name of a user or group.
     def number_of(name, find, number, kind)

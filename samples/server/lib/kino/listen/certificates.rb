@@ -2,6 +2,7 @@
 
 require_relative "../app/log"
 require_relative "../app/periodic"
+require_relative "../config/named_file"
 require_relative "../config/tls_type"
 require_relative "../errors"
 require_relative "../native"
@@ -10,18 +11,23 @@ module Kino
   # The certificates of a server: read from their files, checked, and read again when a file has changed.
   class Certificates
     CHECK_SECONDS = 60
+    # Of a file, in bytes; one with every public authority has less than 300 KiB.
+    LONGEST_FILE = 16 << 20
     VERIFY = { none: 0, peer: 1, force_peer: 2 }.freeze
 
-    # +entries+: the value of the option tls.
-    def initialize(entries)
-      @entries = entries
+    # Those of the option tls; nil without it.
+    def self.for(settings)
+      new(settings) if settings[:tls]
+    end
+
+    def initialize(settings)
+      @settings = settings
+      @entries = settings[:tls]
     end
 
     # In the form that the native code takes. Raises ConfigError with one sentence if they cannot be used.
     def load
-      read.tap { |native| Native.check_tls(native) }
-    rescue ArgumentError, RuntimeError => e
-      raise ConfigError, e.message.delete_prefix("kino: ")
+      @settings.placed(:tls) { checked }
     end
 
     # Uses what the files have now for new connections. If they cannot be used, the server keeps what it has.
@@ -49,6 +55,12 @@ module Kino
     end
 
     private
+
+    def checked
+      read.tap { |native| Native.check_tls(native) }
+    rescue ArgumentError, RuntimeError => e
+      raise ConfigError, e.message.delete_prefix("kino: ")
+    end
 
     def read
       @seen = fingerprint # before the files: a change in between is noticed later
@@ -82,13 +94,12 @@ module Kino
 
     def text(source)
       return source if TLSType.inline?(source)
-      raise ConfigError, "tls: #{source} is a directory, not a file in PEM form" if File.directory?(source)
 
-      File.binread(source)
-    rescue Errno::ENOENT
-      raise ConfigError, "tls: there is no file #{source}"
-    rescue SystemCallError => e
-      raise ConfigError, "tls: cannot read #{source}: #{e.message.sub(/ @ .*/, "")}"
+      NamedFile.read(source, LONGEST_FILE)
+    rescue NamedFile::Unusable => e
+      raise ConfigError, "tls: there is no file #{source}" if Errno::ENOENT === e.cause
+
+      raise ConfigError, "tls: cannot read #{source}: #{e.message}"
     end
 
     def name(source, kind)

@@ -13,16 +13,26 @@ module Kino
       stat = File.lstat(path)
       raise BindError, "cannot listen on unix://#{path}: the file exists and is not a socket" unless stat.socket?
 
-      begin
-        UNIXSocket.open(path).close
-      rescue Errno::ECONNREFUSED
-        File.unlink(path)
-        return
-      end
-      raise Errno::EADDRINUSE, path
+      raise Errno::EADDRINUSE, path if listened_at?(path)
+
+      File.unlink(path)
     rescue Errno::ENOENT
       nil
     end
+
+    # Never waits, as a connection to a server that is stuck would.
+    def self.listened_at?(path)
+      socket = Socket.new(:UNIX, :STREAM)
+      socket.connect_nonblock(Socket.sockaddr_un(path))
+      true
+    rescue Errno::EAGAIN # so many clients wait already
+      true
+    rescue Errno::ECONNREFUSED
+      false
+    ensure
+      socket&.close
+    end
+    private_class_method :listened_at?
 
     # Records a socket that is now being listened on.
     def initialize(path)

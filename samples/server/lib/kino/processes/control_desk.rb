@@ -26,7 +26,7 @@ module Kino
       def initialize(server, plane)
         @server = server
         @plane = plane
-        @sockets = Sockets.new(plane.to_bind, option: "--control-bind")
+        @sockets = server.settings.placed(:control_bind) { Sockets.new(plane.to_bind, option: "--control-bind") }
         plane.to_bind = @sockets.addresses
         @directory = Dir.mktmpdir("kino", Dir.tmpdir.size > LONGEST_DIRECTORY ? "/tmp" : Dir.tmpdir)
         @facts = [server.processes, 0]

@@ -149,19 +149,18 @@ module Kino
         @desk = ControlDesk.for(@server, inherited)
         wanted = @server.addresses_to_bind(inherited)
         inherited&.drop_others { |sentence| Log.line(sentence) }
-        Certificates.new(@settings[:tls]).load if @settings[:tls]
+        Certificates.for(@settings)&.load
         AccessLog.check(@settings)
         create_pid_file unless predecessor # It has its file until this process is ready.
-        @sockets = Sockets.new(wanted)
+        @sockets = @settings.placed(*Address::OPTIONS) { Sockets.new(wanted) }
         @server.serves_at(@sockets.addresses, @desk ? @desk.addresses : [])
         @pid_file&.lead_to(@server.control_urls)
         inherited&.close
       end
 
       def create_pid_file
-        path = @settings[:pidfile] or return
-        @pid_file = PidFile.create(path, replaces: Launch.of_this_process.predecessor)
-        @pid_file.lead_to(@server.control_urls)
+        @pid_file = PidFile.for(@settings)
+        @pid_file&.lead_to(@server.control_urls)
       end
 
       def all = [*@children, *@desk&.child]

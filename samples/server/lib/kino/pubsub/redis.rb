@@ -9,7 +9,7 @@ require_relative "../errors"
 begin
   require "redis-client"
 rescue LoadError
-  raise Kino::Error, "Kino::PubSub::Redis needs the gem redis-client: add it to the Gemfile, or run `gem install redis-client`"
+  raise Kino::ConfigError, "Kino::PubSub::Redis needs the gem redis-client: add it to the Gemfile, or run `gem install redis-client`"
 end
 
 module Kino

@@ -70,8 +70,7 @@ module Kino
       private
 
       def prepare_directory
-        FileUtils.mkdir_p(@directory, mode: 0o700)
-        status = File.stat(@directory)
+        status = create_directory
         if status.uid != Process.euid || (status.mode & 0o022).positive?
           raise ConfigError, "pubsub unix://#{@directory}: the directory must belong to the user of the server, and others must not " \
                              "be able to write to it (chmod 700)"
@@ -79,6 +78,13 @@ module Kino
         return if File.join(@directory, "4294967295-#{"0" * 16}.sock.new").bytesize <= LONGEST_PATH
 
         raise ConfigError, "pubsub unix://#{@directory}: the path is too long for Unix sockets; use a shorter one"
+      end
+
+      def create_directory
+        FileUtils.mkdir_p(@directory, mode: 0o700)
+        File.stat(@directory)
+      rescue SystemCallError => e
+        raise ConfigError, "pubsub unix://#{@directory}: cannot use the directory: #{e.class.new.message}"
       end
 
       # It gets its final name when it listens, so a process that finds that name can connect.
