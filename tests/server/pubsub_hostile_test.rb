@@ -21,7 +21,8 @@ class PubSubHostileTest < ServerTest
 
   def unix = Kino::PubSub::Unix.new(directory)
 
-  def socket_of_the_engine = Dir.glob("#{directory}/*.sock").first
+  def sockets = Dir.glob("#{directory}/*.sock")
+  def socket_of_the_engine = sockets.first
 
   def test_other_files_of_the_directory_stay_as_they_are
     received = listening(unix)
@@ -61,6 +62,29 @@ class PubSubHostileTest < ServerTest
     refute_path_exists name.call(5)
   ensure
     datagrams&.close
+  end
+
+  # As programs do that clean up /tmp.
+  def test_a_socket_that_is_removed_under_traffic_is_made_again_and_no_message_is_lost
+    inbox = listening(unix)
+    listening(sender = unix)
+    { "the sockets" => -> { FileUtils.rm(sockets) }, "the directory" => -> { FileUtils.rm_rf(directory) } }.each do |what, remove|
+      count = 0
+      stop = false
+      traffic = Thread.new { sender.publish("news", (count += 1).to_s) until stop }
+      assert_equal %w[news 1], inbox.pop
+      log = logged do
+        known = sockets.size
+        remove.call
+        eventually("each has a socket again, after #{what} had been removed") { sockets.size == known }
+      end
+      listening(newcomer = unix)
+      stop = true
+      traffic.join
+      newcomer.publish("news", (count += 1).to_s)
+      assert_match(/pubsub: something has removed the socket of this process/, log)
+      (2..count).each { |number| assert_equal ["news", number.to_s], inbox.pop }
+    end
   end
 
   # As many connections as the process has descriptors for.

@@ -4,6 +4,7 @@ require_relative "../config/options"
 require_relative "../control/control_plane"
 require_relative "../listen/certificates"
 require_relative "../listen/listeners"
+require_relative "../listen/socket_watch"
 require_relative "../native"
 require_relative "../pubsub"
 require_relative "../workers/encodings"
@@ -13,6 +14,7 @@ require_relative "../workers/supervisor"
 require_relative "access_log"
 require_relative "launch"
 require_relative "log"
+require_relative "periodic"
 require_relative "pid_file"
 
 module Kino
@@ -60,12 +62,14 @@ module Kino
         open_control_plane
       end
       inherited&.close
+      watch_sockets
     end
 
     # Undoes a start, which may have failed at any point.
     def abort_start
       @supervisor&.closing
       @certificates&.stop
+      @socket_watch&.stop
       if @id
         Native.close(@id)
         Native.stop(@id)
@@ -85,6 +89,7 @@ module Kino
     # As Server#shutdown.
     def stop(timeout, delay)
       @certificates&.stop
+      @socket_watch&.stop
       Native.announce_drain(@id)
       sleep(delay)
       Native.has_sockets_alone(@id) unless @shared
@@ -131,6 +136,7 @@ module Kino
     # As Server#leave_addresses.
     def leave_addresses
       @pid_file = nil
+      @socket_watch&.stop
       @listeners.leave_files
       @control&.leave(@id)
     end
@@ -150,6 +156,11 @@ module Kino
     def open_control_plane
       @control&.start(@id, @server)
       @pid_file&.lead_to(control_urls)
+    end
+
+    def watch_sockets
+      watch = SocketWatch.of([*@listeners.files, *@control&.files]) or return
+      @socket_watch = Periodic.new("kino sockets", SocketWatch::SECONDS) { watch.look }
     end
 
     def start_workers

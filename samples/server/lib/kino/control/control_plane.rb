@@ -110,6 +110,9 @@ module Kino
     # Copies of the listening sockets, for another process.
     def sockets = @listeners.sockets
 
+    # See Listeners.
+    def files = @listeners.files
+
     # Another process answers at the addresses now.
     def leave(id)
       Native.leave_control(id)

@@ -35,6 +35,9 @@ module Kino
       raise BindError, explain(e)
     end
 
+    # UnixSockets: those whose files this server removes.
+    attr_reader :files
+
     # Copies of the listening sockets, for another process. Only while the server accepts connections.
     def sockets
       @descriptors.map do |descriptor|

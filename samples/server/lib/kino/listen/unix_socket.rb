@@ -40,9 +40,25 @@ module Kino
       @inode = File.lstat(path).ino
     end
 
-    # Removes the file, unless it has been replaced by another one.
+    attr_reader :path
+
+    # Whether the file is there, and not another one.
+    def there?
+      File.lstat(@path).ino == @inode
+    rescue SystemCallError
+      false
+    end
+
+    # Sets the times of the file, unless it has been replaced.
+    def freshen
+      File.utime(nil, nil, @path) if there?
+    rescue SystemCallError
+      nil
+    end
+
+    # Removes the file, unless it has been replaced.
     def remove
-      File.unlink(@path) if File.lstat(@path).ino == @inode
+      File.unlink(@path) if there?
     rescue SystemCallError
       nil
     end

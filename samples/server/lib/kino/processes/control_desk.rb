@@ -71,6 +71,8 @@ module Kino
 
       def leave(kill_at) = @child&.leave("leave", kill_at)
 
+      def files = @sockets.files
+
       def leave_files = @sockets.leave_files
 
       def remove_files

@@ -5,6 +5,7 @@ require_relative "../app/launch"
 require_relative "../app/log"
 require_relative "../app/pid_file"
 require_relative "../listen/certificates"
+require_relative "../listen/socket_watch"
 require_relative "child"
 require_relative "control_desk"
 require_relative "member"
@@ -71,7 +72,7 @@ module Kino
       # When #follow must be called at the latest; nil: when something happens.
       def next_at
         limits = all.filter_map { |child| limit_of(child) }
-        [*limits, *(@replacements.next_at unless @dismissed)].reject { |time| time == Float::INFINITY }.min
+        [*limits, *(@look_at if @watch), *(@replacements.next_at unless @dismissed)].reject { |time| time == Float::INFINITY }.min
       end
 
       # Acts on what has happened to the processes. Yields what operators want, "reload" or "stop". Raises Error if they cannot be
@@ -84,6 +85,7 @@ module Kino
           status = child.reap
           ended(child, status) if status
         end
+        look_at_sockets if @watch
         @replacements.due(Child.now).each { |number| number == ControlDesk::NUMBER ? fork_control : start_member(number) } unless @dismissed
       end
 
@@ -105,6 +107,7 @@ module Kino
 
       # Another program serves the addresses now.
       def leave_addresses
+        @watch = nil
         @sockets.leave_files
         @desk&.leave_files
         # The new program answers operators.
@@ -115,6 +118,7 @@ module Kino
       # Asks all processes to end; connections are refused as soon as none accepts them.
       def dismiss(word, kill_at)
         @dismissed = true
+        @watch = nil
         show_phase
         @desk&.look
         @sockets&.close
@@ -156,6 +160,15 @@ module Kino
         @server.serves_at(@sockets.addresses, @desk ? @desk.addresses : [])
         @pid_file&.lead_to(@server.control_urls)
         inherited&.close
+        @watch = SocketWatch.of([*@sockets.files, *@desk&.files])
+        @look_at = Child.now + SocketWatch::SECONDS
+      end
+
+      def look_at_sockets
+        return if Child.now < @look_at
+
+        @watch.look
+        @look_at = Child.now + SocketWatch::SECONDS
       end
 
       def create_pid_file

@@ -29,6 +29,9 @@ module Kino
       # In a process that has sockets of its own, or does not accept.
       def close = @sockets.each(&:close)
 
+      # See Listeners.
+      def files = @listeners.files
+
       # Another program serves the addresses now.
       def leave_files = @listeners.leave_files
 

@@ -10,7 +10,9 @@ require_relative "../errors"
 module Kino
   module PubSub
     # The engine for several processes of one machine: each has a Unix socket in the same directory, and sends what it publishes
-    # to every other one it finds there. No process is needed by the others, and a new one is found with the next message.
+    # to every other one it finds there. No process is needed by the others, and a new one is found with the next message. A socket
+    # that a program has removed, perhaps because it is old, is made again; connections last, so no message is lost meanwhile between
+    # processes that have one.
     #
     # The directory belongs to one user: it is created with mode 0700, and one that others may write to is refused, since a user
     # that can create a socket there can publish and listen.
@@ -27,6 +29,8 @@ module Kino
       # How many seconds a process may take nothing before it misses messages, and how many it then misses them.
       PATIENCE = 1.0
       PAUSE = 5.0
+      # Seconds between two looks at whether its socket is still there.
+      LOOK = 1.0
       # Seconds until it accepts connections again when the system has no room for them.
       ROOM_PAUSE = 0.1
       # sun_path.
@@ -52,16 +56,17 @@ module Kino
       # Raises if a process could not be reached, after all others have been.
       def publish(channel, data)
         frame = frame_of(channel, data)
-        missed = paths.reject { |path| send_to(path, frame) }
-        (@peers.keys - @found).each { |path| forget(path) }
-        @slow.delete_if { |path, _| !@found.include?(path) }
+        found = paths
+        missed = (found | @peers.keys).reject { |path| send_to(path, frame) }
+        @slow.keep_if { |path, _| found.include?(path) }
         raise Error, "#{missed.size} process(es) in #{@directory} take no messages" if missed.any?
       end
 
       def stop
         @stopping = true
-        [@path, @path && "#{@path}.new"].compact.each { |path| FileUtils.rm_f(path) }
+        # Before its files, which it would make again.
         [@thread, *@readers].compact.each(&:kill).each { |thread| thread.join(1) }
+        [@path, @path && "#{@path}.new"].compact.each { |path| FileUtils.rm_f(path) }
         @server&.close
         @peers&.each_value(&:close)
         @peers = {}
@@ -89,13 +94,19 @@ module Kino
 
       # It gets its final name when it listens, so a process that finds that name can connect.
       def listen
-        @server = UNIXServer.new("#{@path}.new")
-        @server.listen(128)
+        FileUtils.rm_f("#{@path}.new")
+        server = UNIXServer.new("#{@path}.new")
+        server.listen(128)
+        @inode = File.lstat("#{@path}.new").ino
         File.rename("#{@path}.new", @path)
+        @server = server
       end
 
+      # Those of other processes.
       def paths
-        @found = Dir.children(@directory).grep(SOCKET).map { |name| File.join(@directory, name) } - [@path]
+        Dir.children(@directory).grep(SOCKET).map { |name| File.join(@directory, name) } - [@path]
+      rescue Errno::ENOENT # It has been removed; there are still connections.
+        []
       end
 
       def frame_of(channel, data)
@@ -157,6 +168,8 @@ module Kino
       def accept
         crowded = false
         loop do
+          next look unless @server.wait_readable(LOOK)
+
           problem = admit
           Log.line("pubsub: messages of another process do not arrive for now: #{problem.message}") if problem && !crowded
           sleep(ROOM_PAUSE) if problem
@@ -166,11 +179,44 @@ module Kino
         Log.line("pubsub: this process receives no messages of others any more: #{e.message}") unless @stopping
       end
 
-      # Waits for a connection. Returns the error if the system has no room for its descriptor or its Thread.
-      def admit
-        client = @server.accept
+      # Makes the socket again if it has been removed: processes that begin now would not find this one.
+      def look
+        return if there?
+
+        prepare_directory
+        old = @server
+        listen
+        take_over(old)
+        Log.line("pubsub: something has removed the socket of this process from #{@directory}; there is another one now")
+        @blocked = false
+      rescue SystemCallError, ThreadError, ConfigError => e
+        Log.line("pubsub: the socket of this process has been removed, and cannot be made again for now: #{e.message}") unless @blocked
+        @blocked = true
+      end
+
+      def there?
+        File.lstat(@path).ino == @inode
+      rescue SystemCallError
+        false
+      end
+
+      # Those that were connected when the file was removed.
+      def take_over(server)
+        serve(server.accept) while server.wait_readable(0)
+        server.close
+      end
+
+      def serve(client)
         @readers.select!(&:alive?)
         @readers << Thread.new { read(client) }
+      end
+
+      # Takes a connection that waits. Returns the error if the system has no room for its descriptor or its Thread.
+      def admit
+        client = @server.accept_nonblock(exception: false)
+        return if client == :wait_readable
+
+        serve(client)
         nil
       rescue SystemCallError, ThreadError => e
         client&.close
