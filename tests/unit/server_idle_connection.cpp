@@ -65,17 +65,14 @@ public:
 
 TEST_CASE("a request that has arrived when the time of an idle connection ends is answered") {
   late_server late;
-  SUBCASE("the first one, in a server that drains") {
-    late.http.begin_drain();
-    late.io();
-    static_cast<void>(late.link->send(get));
-    late.reach_deadline();
-    CHECK(late.answers().ends_with("served"));
-    CHECK(late.link->sees_end());
-  }
-  SUBCASE("a further one, in a server that drains") {
-    static_cast<void>(late.link->send(get));
-    CHECK(late.answers().ends_with("served"));
+  SUBCASE("in a server that drains") {
+    bool first = true;
+    SUBCASE("the first one") {}
+    SUBCASE("a further one") { first = false; }
+    if (!first) {
+      static_cast<void>(late.link->send(get));
+      CHECK(late.answers().ends_with("served"));
+    }
     late.http.begin_drain();
     late.io();
     static_cast<void>(late.link->send(get));
