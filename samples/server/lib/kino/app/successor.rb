@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "exit_text"
 require_relative "launch"
 
 module Kino
@@ -45,9 +46,7 @@ module Kino
     end
 
     # How it ended.
-    def ending
-      @status.exitstatus ? "status #{@status.exitstatus}" : "signal #{@status.termsig}"
-    end
+    def ending = ExitText.of(@status)
 
     # Asks it to end. The app may ignore the signal while it is loaded, and Ruby may lose one that arrives while Ruby itself starts;
     # a process that becomes ready nevertheless is asked again.

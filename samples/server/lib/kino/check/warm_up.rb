@@ -4,6 +4,7 @@ require "io/wait"
 require "stringio"
 
 require_relative "../app/backtrace"
+require_relative "../app/exit_text"
 require_relative "../workers/encodings"
 require_relative "cause_chain"
 
@@ -34,7 +35,7 @@ module Kino
         return Marshal.load(text) if text
 
         waiter = Process.detach(pid)
-        waiter.join([deadline - now, 0].max) ? { "ended" => ending(waiter.value) } : { "timeout" => timeout }
+        waiter.join([deadline - now, 0].max) ? { "ended" => ExitText.of(waiter.value) } : { "timeout" => timeout }
       ensure
         reader&.close
         reap(pid, waiter || Process.detach(pid)) if pid
@@ -77,10 +78,6 @@ module Kino
         nil
       end
 
-      def self.ending(status)
-        status.signaled? ? "signal #{status.termsig} (#{Signal.signame(status.termsig)})" : "status #{status.exitstatus}"
-      end
-
       def self.in_ractor(app, path)
         yield if block_given?
         Encodings.load_all
@@ -117,7 +114,7 @@ module Kino
           "REMOTE_ADDR" => "127.0.0.1", "rack.url_scheme" => "http", "rack.input" => StringIO.new(+"".b),
           "rack.errors" => $stderr }
       end
-      private_class_method :in_child, :now, :read, :answer, :reap, :ending, :in_ractor, :drain, :env
+      private_class_method :in_child, :now, :read, :answer, :reap, :in_ractor, :drain, :env
 
       attr_reader :path
 

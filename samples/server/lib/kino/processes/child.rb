@@ -20,8 +20,8 @@ module Kino
         end
       end
 
-      # Forks. The block runs in the new process with Ends, and its end is that of the process. +siblings+: the Children of this
-      # master, whose pipes the new process must not keep open. +seconds+: the time in which it must become ready.
+      # Forks. The block runs in the new process with Ends, and its end is that of the process. +number+: from 0, or
+      # ControlDesk::NUMBER. +siblings+: the Children of this master, whose pipes the new process must not keep open. +seconds+: the time in which it must become ready.
       def initialize(number, siblings, seconds)
         @number = number
         @report, report = IO.pipe
@@ -41,6 +41,12 @@ module Kino
       end
 
       attr_reader :number, :pid
+
+      # For sentences.
+      def name = serves? ? "process #{@number + 1} (pid #{@pid})" : "the control process (pid #{@pid})"
+
+      # Whether it answers requests of the app.
+      def serves? = @number.is_a?(Integer)
 
       # Its place in the Places, if it serves.
       attr_accessor :place

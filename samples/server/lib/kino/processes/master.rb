@@ -17,8 +17,6 @@ module Kino
     # It answers no request and has one Thread, which sleeps until something happens, so it can fork at any time.
     class Master
       SIGNALS = Signals::ACTIONS.merge("CHLD" => :wake, "USR1" => :restart_in_phases, "USR2" => :restart).freeze
-      # How much longer than shutdown_timeout an ending process may take before it is killed.
-      GRACE_SECONDS = 10
 
       def initialize(server, banner)
         @server = server
@@ -117,7 +115,7 @@ module Kino
 
       def restart_in_phases
         return if @stop
-        return Log.line("restart: the processes are being started, or replaced, already") unless @crew.restart_in_phases(&method(:kill_time))
+        return Log.line("restart: the processes are being started, or replaced, already") unless @crew.restart_in_phases
 
         Log.line("restart: replacing #{@server.processes} processes, one after the other")
       end
@@ -143,18 +141,12 @@ module Kino
         @next_sign = Child.now + @watchdog
       end
 
-      # When a process that is asked to end now is killed.
-      def kill_time(delay = 0)
-        Child.now + delay + @server.settings[:shutdown_timeout] + GRACE_SECONDS
-      end
-
       def stop
         @stop = true
         @handover.cancel
         @services.stopping
         # The processes of a new program already have the new connections.
-        delay = @replaced ? 0 : @server.settings[:drain_delay]
-        @crew.dismiss(@replaced ? "leave" : "stop", kill_time(delay))
+        @replaced ? @crew.dismiss("leave", 0) : @crew.dismiss("stop", @server.settings[:drain_delay])
         turn until @crew.empty?
         turn until @crew.close_desk
         @handover.end_cancelled
