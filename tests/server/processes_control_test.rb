@@ -5,7 +5,7 @@ require "json"
 require_relative "support/process_table"
 require_relative "support/server_test"
 require "kino/processes/metrics_sum"
-require "kino/processes/phased_restart"
+require "kino/processes/turnover"
 require "kino/processes/replacements"
 require "kino/processes/stats_sum"
 

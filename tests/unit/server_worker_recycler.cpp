@@ -113,6 +113,21 @@ TEST_CASE("a unit whose workers have died is a new one, and its replacement dism
   CHECK(workers.serve(0).due == 1);
 }
 
+TEST_CASE("the only unit counts on when its workers have died, and is due once") {
+  worker_recycler recycler({.max_requests = 3}, 2, 1);
+  crew workers(recycler, 2);
+  workers.join(0, 0);
+  CHECK(!workers.serve(0).due);
+  CHECK(!workers.serve(0).due);
+  workers.leave(0);
+  workers.join(1, 0);
+  CHECK(!workers.serve(1).due);
+  CHECK(workers.serve(1).due == 0);
+  workers.leave(1);
+  workers.join(0, 0);
+  for (int n = 0; n != 10; ++n) CHECK(!workers.serve(0).due);
+}
+
 TEST_CASE("there is no unit of a number out of range") {
   worker_recycler recycler({.max_requests = 2}, 2, 2);
   recycler.expect(1);

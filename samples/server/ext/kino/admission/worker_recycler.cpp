@@ -20,7 +20,8 @@ void worker_recycler::joined(kino::worker_id worker, std::size_t number) noexcep
   if (!enabled()) return;
   std::lock_guard guard(mutex_);
   unit& of = units_[number];
-  if (of.members++ == 0) {
+  bool const goes_on = units_.size() == 1 && of.limit.load(std::memory_order_relaxed) != 0;
+  if (of.members++ == 0 && !goes_on) {
     std::uniform_int_distribution<std::uint64_t> more(0, limits_.jitter);
     of.taken.store(0, std::memory_order_relaxed);
     of.limit.store(limits_.max_requests + more(random_), std::memory_order_relaxed);

@@ -18,10 +18,12 @@ namespace kino::server {
 
 /// A worker_recycler counts the requests of units, and plans the replacement of one unit after another.
 ///
-/// A unit is what is replaced at once: a Ractor with all its workers. The supervisor gives it a number. A unit that has taken
+/// A unit is what is replaced at once: a Ractor with all its workers, or the process. The supervisor gives it a number. A unit that has taken
 /// its number of requests is due. It serves on until its successor does, so that the server never has fewer workers; then its
 /// workers are to be dismissed. The next unit is due only when they have left: units that began together and are equally
 /// busy would otherwise leave together. Therefore, and because of the jitter, a unit may take more requests than the limit.
+///
+/// The only unit of a recycler is the process: it has no successor here, and counts on while it has no workers.
 ///
 /// Threads: `took` and `take`: each worker for its own slot; all else: any.
 /// Blocks:  never; `joined`, `left`, `replace` and, for a new worker, `take` hold a leaf lock for a few instructions.
@@ -46,7 +48,7 @@ public:
 
   /// Throws std::invalid_argument if there is no unit of this number.
   void expect(std::size_t unit) const;
-  /// A worker of this unit has joined. The first one makes it a new unit.
+  /// A worker of this unit has joined. The first one makes it a new unit, unless it is the only one.
   void joined(kino::worker_id worker, std::size_t unit) noexcept;
   /// This worker leaves or takes no more requests. It may be called twice, and late.
   void left(kino::worker_id worker) noexcept;

@@ -48,13 +48,13 @@ module Kino
       @certificates = Certificates.for(settings)
       AccessLog.check(settings)
       @pid_file = PidFile.for(settings) unless predecessor || part
-      @id = Native.create(native_config(wanted, part&.place))
+      @id = Native.create(native_config(wanted, part))
       open_control_plane unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = settings.placed(*Address::OPTIONS) { @listeners.open }
       settings.placed(:pubsub) { PubSub.start(settings[:pubsub]) }
       @pubsub = true
-      start_workers
+      start_workers(part)
       Native.start(@id)
       @certificates&.watch(@id)
       if predecessor # It answers, and has its file, until this process is ready.
@@ -146,11 +146,11 @@ module Kino
     def settings = @server.settings
     def mode = @server.mode
 
-    def native_config(wanted, share_place)
+    def native_config(wanted, part)
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             control: @control&.to_native(mode),
                             slots: Topology.slots(settings, mode),
-                            units: Topology.units(settings, mode), recycles: mode == :ractor, share_place: share_place)
+                            units: Topology.units(settings, mode), recycles: mode == :ractor || part, share_place: part&.place)
     end
 
     def open_control_plane
@@ -163,12 +163,12 @@ module Kino
       @socket_watch = Periodic.new("kino sockets", SocketWatch::SECONDS) { watch.look }
     end
 
-    def start_workers
+    def start_workers(part)
       Encodings.load_all if mode == :ractor
       app = RouteLabel.around(@app, settings, mode)
       specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, app, @hooks&.of_workers)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
-      @supervisor = Supervisor.new(@id, specs, Topology.units(settings, mode), room, &@hooks&.at_worker_exit)
+      @supervisor = Supervisor.new(@id, specs, Topology.units(settings, mode), room, process: (part if mode == :threaded), &@hooks&.at_worker_exit)
       @supervisor.cancel if @cancelled
       @supervisor.start
     end

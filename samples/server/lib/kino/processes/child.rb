@@ -4,24 +4,26 @@ module Kino
   module Processes
     # A process that the master has forked, as the master sees it: how far it is, and the pipes between the two.
     #
-    # The process writes READY when it serves, and then lines, of which ALIVE is a sign of life. The master writes orders, one a
+    # The process writes READY when it serves, and then lines: ALIVE as a sign of life, and DUE once it has served max_requests. The master writes orders, one a
     # line; the end of that pipe tells the process that the master has ended.
     class Child
-      READY = "ready\n"
+      READY = "ready"
       ALIVE = "alive"
+      DUE = "due"
 
       # What the new process has of the pipes.
       Ends = Struct.new(:orders, :report) do
-        # Writes a line to the master. If the master has ended, does nothing: the end of the pipe of orders tells of that.
-        def tell(line)
-          report.write(line)
+        # Writes a word to the master. If the master has ended, does nothing: the end of the pipe of orders tells of that.
+        def tell(word)
+          report.write("#{word}\n")
         rescue Errno::EPIPE
           nil
         end
       end
 
       # Forks. The block runs in the new process with Ends, and its end is that of the process. +number+: from 0, or
-      # ControlDesk::NUMBER. +siblings+: the Children of this master, whose pipes the new process must not keep open. +seconds+: the time in which it must become ready.
+      # ControlDesk::NUMBER. +siblings+: the Children of this master, whose pipes the new process must not keep open. +seconds+: the
+      # time in which it must become ready.
       def initialize(number, siblings, seconds)
         @number = number
         @report, report = IO.pipe
@@ -29,6 +31,7 @@ module Kino
         @began = Child.now
         @start_by = @began + seconds
         @state = :starting
+        @text = +""
         @words = []
         @silence = 0
         @pid = fork do
@@ -71,14 +74,17 @@ module Kino
         return @report.close && false unless text
 
         @silence = 0
-        became = starting? && text.start_with?(READY)
+        lines = (@text << text).slice!(/.*\n/m).to_s.split("\n")
+        became = starting? && lines.include?(READY)
         @state = :ready if became
-        @words = text.delete_prefix(became ? READY : "").split("\n") - [ALIVE]
+        @words.concat(lines - [READY, ALIVE])
         became
       end
 
-      # Lines that #hear has read, except signs of life.
+      # Lines that #hear has read, except signs of life. None before it is ready: what it tells then can wait.
       def take_words
+        return [] if starting?
+
         words, @words = @words, []
         words
       end

@@ -4,6 +4,7 @@ require "json"
 
 require_relative "../control/client"
 require_relative "../listen/address"
+require_relative "facts"
 require_relative "metrics_sum"
 require_relative "stats_sum"
 
@@ -20,12 +21,10 @@ module Kino
         @directory = directory
         @stats = StatsSum.new
         @metrics = MetricsSum.new
-        @configured = 0
-        @replaced = 0
+        @facts = Facts.new(0, 0, 0)
       end
 
-      # What the master knows: how many processes there should be, and how many have been replaced because they had ended.
-      attr_writer :configured, :replaced
+      attr_writer :facts
 
       # Before a process ends: what it has counted.
       def look
@@ -38,8 +37,8 @@ module Kino
         answers = ask("/stats")
         answers.each { |pid, text| @stats.update(pid, JSON.parse(text)) }
         pids = answers.keys
-        JSON.generate({ **@stats.sum(pids), "worker_status" => @stats.workers(pids), "processes" => @configured,
-                        "process_replacements" => @replaced, "process_status" => @stats.each_process(pids) }) << "\n"
+        JSON.generate({ **@stats.sum(pids), "worker_status" => @stats.workers(pids), **@facts.stats,
+                        "process_status" => @stats.each_process(pids) }) << "\n"
       end
 
       # For Prometheus; +type+: the media type of the wanted format.
@@ -47,7 +46,7 @@ module Kino
         answers = ask("/metrics", headers: { "Accept" => type })
         answers.each { |pid, text| @metrics.update(pid, text) }
         open_metrics = type.include?("openmetrics")
-        @metrics.text(answers.keys, own_metrics(answers.size, open_metrics ? "" : "_total"), open_metrics: open_metrics)
+        @metrics.text(answers.keys, @facts.metrics(answers.size, open_metrics: open_metrics), open_metrics: open_metrics)
       end
 
       # JSON.
@@ -73,16 +72,6 @@ module Kino
 
       def of_all(answers, key)
         answers.flat_map { |pid, answer| (answer[key] || []).map { |one| { "pid" => pid }.merge(one) } }
-      end
-
-      def own_metrics(answering, total)
-        [["kino_processes", "Processes that serve, as many as have answered.", "gauge", answering, ""],
-         ["kino_processes_configured", "Processes that the server keeps.", "gauge", @configured, ""],
-         ["kino_process_replacements", "Processes that have ended unasked and were replaced.", "counter", @replaced, "_total"]]
-          .flat_map do |name, help, type, value, ending|
-            family = ending.empty? ? name : "#{name}#{total}"
-            ["# HELP #{family} #{help}", "# TYPE #{family} #{type}", "#{name}#{ending} #{value}"]
-          end
       end
 
       # What each process answers, by its pid: all are asked at the same time. +refusals+: whether they count as answers.

@@ -5,6 +5,7 @@ require "tmpdir"
 
 require_relative "../control/control_plane"
 require_relative "child"
+require_relative "facts"
 require_relative "sockets"
 
 module Kino
@@ -29,7 +30,7 @@ module Kino
         @sockets = server.settings.placed(:control_bind) { Sockets.new(plane.to_bind, option: "--control-bind") }
         plane.to_bind = @sockets.addresses
         @directory = Dir.mktmpdir("kino", Dir.tmpdir.size > LONGEST_DIRECTORY ? "/tmp" : Dir.tmpdir)
-        @facts = [server.processes, 0]
+        @facts = Facts.new(server.processes, 0, 0)
         @orders = []
       end
 
@@ -59,10 +60,10 @@ module Kino
         @child = nil
       end
 
-      # "serving" or "draining", and the facts that the numbers do not tell.
-      def show(phase, configured, replaced)
-        @facts = [configured, replaced]
-        @orders = ["facts #{configured} #{replaced}", phase]
+      # "serving" or "draining", and Facts.
+      def show(phase, facts)
+        @facts = facts
+        @orders = ["facts #{facts}", phase]
         @orders.each { |word| @child&.order(word) }
       end
 

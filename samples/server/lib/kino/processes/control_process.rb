@@ -21,8 +21,7 @@ module Kino
       RELOAD = "reload"
       STOP = "stop"
 
-      # +plane+: a ControlPlane whose addresses have sockets. +directory+: where the processes answer. +facts+: how many there should
-      # be, and how many have been replaced.
+      # +plane+: a ControlPlane whose addresses have sockets. +directory+: where the processes answer. +facts+: Facts.
       def initialize(plane, mode, directory, ends, facts)
         @plane = plane
         @mode = mode
@@ -30,7 +29,7 @@ module Kino
         @ends = ends
         @collection = Collection.new(directory)
         @lock = Mutex.new # of @collection
-        note(*facts)
+        note(facts)
         @signals = Signals.new(ACTIONS)
       end
 
@@ -51,9 +50,7 @@ module Kino
       def collect(what, *arguments) = @lock.synchronize { @collection.public_send(what, *arguments) }
 
       # Passes on what an operator wants.
-      def tell_master(word)
-        @ends.tell("#{word}\n")
-      end
+      def tell_master(word) = @ends.tell(word)
 
       # For Inquiries.
       def request_stop = tell_master(STOP)
@@ -62,11 +59,11 @@ module Kino
 
       def follow
         loop do
-          order, *facts = @signals.next.to_s.split
+          order, facts = @signals.next.to_s.split(" ", 2)
           case order
           when "serving" then serve
           when "draining" then Native.announce_drain(@id)
-          when "facts" then note(*facts.map(&:to_i))
+          when "facts" then note(Facts.parse(facts))
           when "look" then collect(:look)
           when "leave" then return
           when "orphaned" then return FileUtils.rm_rf(@directory)
@@ -82,11 +79,8 @@ module Kino
         @serving = true
       end
 
-      def note(configured, replaced)
-        @lock.synchronize do
-          @collection.configured = configured
-          @collection.replaced = replaced
-        end
+      def note(facts)
+        @lock.synchronize { @collection.facts = facts }
       end
 
       # What the control plane asks.

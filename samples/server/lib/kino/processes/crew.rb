@@ -6,13 +6,14 @@ require_relative "../app/log"
 require_relative "addresses"
 require_relative "child"
 require_relative "control_desk"
+require_relative "facts"
 require_relative "member"
 require_relative "part"
-require_relative "phased_restart"
 require_relative "places"
 require_relative "preload"
 require_relative "replacements"
 require_relative "time_limits"
+require_relative "turnover"
 
 module Kino
   module Processes
@@ -31,6 +32,7 @@ module Kino
         @limits = TimeLimits.new(server.settings)
         @children = []
         @replacements = Replacements.new
+        @turnover = Turnover.new(method(:ask_to_leave), &method(:fork_member))
         @replaced = 0
       end
 
@@ -70,38 +72,33 @@ module Kino
       # When #follow must be called at the latest; nil: when something happens.
       def next_at
         limits = all.filter_map { |child| @limits.next_check(child) }
-        [*limits, *@addresses.next_look, *(@replacements.next_at unless @dismissed)].reject { |time| time == Float::INFINITY }.min
+        later = [*@addresses.next_look, *@replacements.next_at, *@turnover.next_at] unless @dismissed
+        [*limits, *later].reject { |time| time == Float::INFINITY }.min
       end
 
       # Acts on what has happened to the processes. Yields what operators want, "reload" or "stop". Raises Error if they cannot be
       # started.
-      def follow(&block)
+      def follow
         all.each do |child|
           became_ready(child) if child.io && child.hear
-          child.take_words.each(&block)
+          child.take_words.each { |word| word == Child::DUE ? recycle(child) : yield(word) }
           @limits.check(child)
           status = child.reap
           ended(child, status) if status
         end
+        return if @dismissed
+
         @addresses.look
-        @replacements.due(Child.now).each { |number| number == ControlDesk::NUMBER ? fork_control : start_member(number) } unless @dismissed
+        @replacements.due(Child.now).each { |number| number == ControlDesk::NUMBER ? fork_control : start_member(number) }
+        @turnover.follow
       end
 
       def order(word)
         @children.each { |child| child.order(word) }
       end
 
-      # Begins, unless processes are being started or replaced.
-      def restart_in_phases
-        return false unless complete? && (@phases.nil? || @phases.over?)
-
-        leave = lambda do |child|
-          desk&.look
-          child.leave("leave", @limits.end_at)
-        end
-        @phases = PhasedRestart.new(@children, leave, &method(:fork_member))
-        true
-      end
+      # Begins, unless processes are being started, or replaced for another restart.
+      def restart_in_phases = complete? && @turnover.restart(@children.select(&:ready?))
 
       # Another program serves the addresses now, and answers operators.
       def leave_addresses
@@ -140,6 +137,15 @@ module Kino
       def desk = @addresses.desk
 
       def all = [*@children, *desk&.child]
+
+      def ask_to_leave(child)
+        desk&.look
+        child.leave("leave", @limits.end_at)
+      end
+
+      def recycle(child)
+        @turnover.due(child) if child.ready? && !@dismissed
+      end
 
       # If the system has no room for another process now, it is tried again.
       def start_member(number)
@@ -189,12 +195,12 @@ module Kino
       end
 
       def show_phase
-        desk&.show(@dismissed ? "draining" : @was_complete ? "serving" : "starting", count, @replaced)
+        desk&.show(@dismissed ? "draining" : @was_complete ? "serving" : "starting", Facts.new(count, @replaced, @turnover.recycled))
       end
 
       def became_ready(child)
-        @phases&.ready(child)
-        Log.line("#{child.name} is ready") if @was_complete && child.serves?
+        Log.line("#{child.name} is ready") if @was_complete && child.serves? && !@turnover.recycles?(child)
+        @turnover.ready(child)
       end
 
       def ended(child, status)
@@ -202,7 +208,8 @@ module Kino
         @children.delete(child)
         @places.give_back(child.place) if child.place
         child.forget
-        return if @dismissed || @phases&.ended(child)
+        return if @dismissed
+        return show_phase if @turnover.ended(child)
 
         @replaced += 1
         show_phase

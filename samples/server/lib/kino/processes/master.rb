@@ -9,7 +9,6 @@ require_relative "../app/signals"
 require_relative "../pubsub"
 require_relative "child"
 require_relative "crew"
-require_relative "phased_restart"
 
 module Kino
   module Processes

@@ -55,7 +55,7 @@ module Kino
         | --- | --- |
         | `puma_worker_killer` with `rolling_restart_frequency` | with `processes`, a timer that sends USR1 to the master: docs/operations.md |
         | `puma_worker_killer` with `ram` and `percent_usage` | `MemoryMax=` of systemd or the container's limit; the Ractors of a process share its memory, so none can be measured |
-        | `unicorn-worker-killer` with `MaxRequests` | in mode ractor, `max_requests` and `max_requests_jitter`; in mode threaded, USR1 with `processes` |
+        | `unicorn-worker-killer` with `MaxRequests` | `max_requests` and `max_requests_jitter`; in mode threaded with `processes` |
         | `unicorn-worker-killer` with `Oom` | as for `ram` above |
 
         ## Directives

@@ -21,13 +21,14 @@ module Kino
     # The time after which a worker that has not reported is no longer awaited.
     JOIN_SECONDS = 30
 
-    # +room+ is notified when workers detect frequent collections; nil if more pages would not help.
-    # +units+: how many numbers specs can have. The block is called with the slot of each worker that has ended, and a
-    # WorkerDied or nil, on this object's Thread.
-    def initialize(id, specs, units, room = nil, &exit_hook)
+    # +room+ is notified when workers detect frequent collections; nil if more pages would not help. +units+: how many numbers
+    # specs can have. +process+ is told, by #due, that it is to be replaced as a whole; nil: units are. The block is called
+    # with the slot of each worker that has ended, and a WorkerDied or nil, on this object's Thread.
+    def initialize(id, specs, units, room = nil, process: nil, &exit_hook)
       @id = id
       @exit_hook = exit_hook
       @room = room
+      @process = process
       @roster = Roster.new(specs, units)
       @backoff = Backoff.new(specs.size * 2)
       @lock = Mutex.new
@@ -37,8 +38,7 @@ module Kino
       @vacant = specs.dup
       # The number of a unit that waits for a free one.
       @due = nil
-      @joining = nil
-      @join_deadline = nil
+      @joining = @join_deadline = nil
       @delay = 0
       @refusals = 0
       @respawns = 0
@@ -145,7 +145,7 @@ module Kino
       when :worker_joined then joined(details[0])
       when :worker_exited then exited(details[0], WorkerEnd.unpack(details[1]), details[2])
       when :worker_stuck then stuck(details[0])
-      when :unit_due then recycle(details[0])
+      when :unit_due then @process ? @process.due : recycle(details[0])
       when :room_asked then @room&.asked
       when :nothing then refused("it did not report for #{JOIN_SECONDS} s")
       end

@@ -18,6 +18,8 @@ module Kino
     THREADS = 3
     # A worker may join a moment before the one that it replaces has left its slot.
     SPARE_SLOTS = 2
+    # The unit of all Threads in :threaded mode: their process, which is replaced as a whole, if at all.
+    PROCESS = 0
 
     # The numbers of workers, Threads and running handlers that +settings+ do not say, for each of so many +processes+. Returns
     # sentences for the log, and nils.
@@ -31,7 +33,7 @@ module Kino
       settings.settle(:concurrency) { ractor ? [cpus / processes, 1].max : 1 }
       settings.settle(:quarantine_max) { [settings[:workers] * settings[:threads] / 4, 1].max }
       settings.settle(:max_requests_jitter) { settings[:max_requests] / 10 }
-      [remark, (no_recycling(settings[:max_requests]) unless ractor || settings[:max_requests].zero?)]
+      [remark, (no_recycling(settings[:max_requests]) unless ractor || processes > 1 || settings[:max_requests].zero?)]
     end
 
     # No more Threads than Active Record has connections, unless +settings+ say so.
@@ -58,13 +60,13 @@ module Kino
 
     def self.no_recycling(requests)
       "max_requests #{requests} has no effect in mode threaded: what an app keeps in memory belongs to its process, and a new Thread frees " \
-        "none of it; set processes, and replace them one after the other with kill -USR1"
+        "none of it; with several processes, it replaces the process"
     end
     private_class_method :settle_for_pool, :too_many, :no_recycling
 
     # How many units a server needs: those of its specs, one that replaces another, and those that are kept by stuck workers.
     def self.units(settings, mode)
-      (mode == :threaded ? settings[:workers] * settings[:threads] : settings[:workers]) + 1 + quarantined(settings)
+      mode == :threaded ? 1 : settings[:workers] + 1 + quarantined(settings)
     end
 
     # How many workers there may be at a time.
@@ -96,8 +98,8 @@ module Kino
       Warning[:experimental] = previous
     end
 
-    # What all specs have in common. A spec is a unit: the native server counts the requests of all its workers
-    # together, and they are replaced together.
+    # What all specs have in common. A spec of Ractors is a unit: the native server counts the requests of all its workers
+    # together, and they are replaced together. The specs of Threads are one unit, PROCESS.
     class Spec
       attr_reader :name, :number
 
@@ -141,9 +143,9 @@ module Kino
     # A worker that is a Thread of the main Ractor.
     class ThreadSpec < Spec
       def start
-        @thread = Thread.new(@id, @app, @name, @number, @hooks) do |id, app, name, number, hooks|
+        @thread = Thread.new(@id, @app, @name, @hooks) do |id, app, name, hooks|
           Thread.current.report_on_exception = false
-          Worker.run(id, app, name, number, hooks)
+          Worker.run(id, app, name, PROCESS, hooks)
         end
       end
 

@@ -24,7 +24,7 @@ module Kino
     # Serves until the server is closed and drained or dismisses this worker, or until an exception other than a StandardError
     # ends it. In each case, and also if it cannot join, Native.leave notifies the server immediately; its
     # supervisor waits for that. `name` is the thread's name until it has joined; then that is the number of its slot, also
-    # in `ps -T` and `top -H`. `unit` is the number of its spec.
+    # in `ps -T` and `top -H`. `unit`: see Topology::Spec.
     def self.run(id, app, name, unit, hooks = nil)
       slot = nil
       reason = ENDED
