@@ -133,6 +133,29 @@ class ProcessesControlTest < ServerTest
     client&.close
   end
 
+  def test_ready_says_stuck_while_no_process_has_a_worker_left
+    start "--quarantine-timeout", "0.2", "--quarantine-max", "1"
+    ready = -> { ask("/ready").then { |answer| [answer.status, answer.body] } }
+    eventually("it is ready") { ready.call == [200, "ready\n"] }
+    clients = []
+    # Two workers of each process, and one more that takes the place of the one that may be put aside.
+    eventually("no worker is left") do
+      clients << Client.new(@child.port).send_request("GET", "/hold") if clients.size < 6 + stats["queued"]
+      ready.call == [503, "stuck\n"]
+    end
+    assert_equal [2, 6, [3, 3]], stats.then { |now| [now["quarantined"], now["in_flight"], now["process_status"].map { |one| one["in_flight"] }] }
+    assert_match(/^kino_ready 0$/, ask("/metrics").body)
+    # A process that takes the place of one of them has workers.
+    Process.kill("KILL", stats["process_status"].first["pid"])
+    eventually("it is ready again") { ready.call == [200, "ready\n"] }
+    File.write(File.join(directory, "go"), "")
+    eventually("none is held") { stats["in_flight"].zero? }
+    assert_equal [200, "ready\n"], ready.call
+    stop
+  ensure
+    clients&.each(&:close)
+  end
+
   def test_operators_reach_all_processes
     start "--log-requests", "--access-log", "access.log"
     requests(1)
@@ -153,7 +176,7 @@ class ProcessesControlTest < ServerTest
 
   def test_a_control_process_that_ends_is_replaced_and_knows_the_state
     start
-    own = children_of(@child.pid).find { |pid| title_of(pid).start_with?("kino control process of 2") }
+    own = children_of(@child.pid).find { |pid| title_of(pid).start_with?("kino control process") }
     Process.kill("KILL", own)
     @child.await_line(/the control process \(pid #{own}\) ended with signal 9 \(KILL\)/)
     eventually("it answers") { ask("/ready").status == 200 }

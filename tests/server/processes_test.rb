@@ -100,7 +100,7 @@ class ProcessesTest < ServerTest
     assert_equal "#{@child.pid}\n", File.read(File.join(directory, "server.pid"))
     assert_match(/, in each of 2 processes$/, @child.log)
     assert_match(/\Akino master of 2 processes \(http:/, title_of(@child.pid))
-    assert_equal ["kino process 1 of 2", "kino process 2 of 2"], members.map { |pid| title_of(pid)[/\A[^(]+(?= \()/] }.sort
+    assert_equal ["kino process 1", "kino process 2"], members.map { |pid| title_of(pid)[/\A[^(]+(?= \()/] }.sort
     threads = Dir["/proc/#{@child.pid}/task/*/comm"].map { |file| File.read(file).chomp }
     assert_empty threads.grep(/kino/), "the master has native threads"
     stop

@@ -40,7 +40,8 @@ public:
                           return workers.quarantine(who, on);
                         },
                     .put_aside = [this](kino::worker_slots::view const& stuck, std::size_t) { aside.push_back(stuck.id()); },
-                    .full = [this](kino::worker_slots::view const&) { ++full; }}) {
+                    .full = [this](kino::worker_slots::view const&) { ++full; },
+                    .none_left = [this](bool now) { none_left.push_back(now); }}) {
   }
 
   std::size_t join() {
@@ -68,6 +69,7 @@ public:
   kino::worker_slots workers;
   std::vector<kino::worker_id> aside;
   int full = 0;
+  std::vector<bool> none_left;
   std::function<void()> before_mark;
 
 private:
@@ -181,8 +183,12 @@ TEST_CASE("the workers are exhausted when the maximum is put aside and all other
   all.workers.began(idle);
   while (all.workers.view_of(idle).busy < std::chrono::milliseconds(2)) {}
   CHECK(all.quarantine.exhausted());
+  all.pass(seconds(1));
+  CHECK(all.none_left == std::vector{true});
   all.workers.finished(idle);
   CHECK(!all.quarantine.exhausted());
+  all.pass(seconds(1));
+  CHECK(all.none_left == std::vector{true, false});
 }
 
 TEST_CASE("whatever workers do, only those that are stuck are put aside, each once, and no more than the maximum") {

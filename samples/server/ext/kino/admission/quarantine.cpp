@@ -10,6 +10,8 @@ namespace kino::server {
 
 namespace {
 
+constexpr std::chrono::milliseconds until_next_look{100};
+
 bool busy(kino::worker_slots::view const& worker) noexcept {
   return worker.occupied && !worker.quarantined && worker.in_flight != 0;
 }
@@ -40,11 +42,10 @@ std::size_t quarantine::size() const noexcept {
   return aside;
 }
 
-bool quarantine::exhausted() const noexcept {
+bool quarantine::exhausted(clock::time_point now) const noexcept {
   if (!enabled()) return false;
   std::size_t aside = 0;
   std::size_t stuck = 0;
-  clock::time_point const now = clock::now();
   for (std::size_t i = 0; i != slots_.size(); ++i) {
     auto const worker = slots_.view_of(i);
     if (!worker.occupied) continue;
@@ -94,6 +95,10 @@ void quarantine::look() noexcept {
   }
   if (refused && !full_) calls_.full(*refused);
   full_ = refused.has_value();
+  bool const none = exhausted(now);
+  if (none != std::exchange(none_left_, none)) calls_.none_left(none);
+  // The end of a request is not told here.
+  if (none) next = std::min(next, now + until_next_look);
   alarm_at_ = next;
   alarm_.set(next);
 }

@@ -22,7 +22,7 @@ namespace kino::server {
 /// its thread and memory, and if many are stuck, more of them will be.
 ///
 /// It costs requests nothing itself: it looks at the slots when the oldest request that it knows may be due, and at least once in the
-/// time limit.
+/// time limit; while no worker is left, ten times a second.
 ///
 /// Threads: those of `home`, for the callbacks; any, for all else.
 /// Lifetime: destroyed after `home` has stopped; outlived by `slots`.
@@ -41,6 +41,8 @@ public:
     std::function<void(kino::worker_slots::view const&, std::size_t)> put_aside;
     /// A worker is stuck, but no more may be put aside; called once until one may.
     std::function<void(kino::worker_slots::view const&)> full;
+    /// No worker is left, or there is one again: what `exhausted` returns has changed.
+    std::function<void(bool)> none_left;
   };
 
   quarantine(io_thread& home, settings chosen, kino::worker_slots const& slots, callbacks calls);
@@ -57,11 +59,12 @@ public:
   /// Number of workers that have been put aside so far.
   [[nodiscard]] std::uint64_t total() const noexcept { return total_.total(); }
   /// Whether no worker is left: as many as may be are put aside, and all others are stuck.
-  [[nodiscard]] bool exhausted() const noexcept;
+  [[nodiscard]] bool exhausted() const noexcept { return exhausted(clock::now()); }
 
 private:
   [[nodiscard]] clock::time_point due(kino::worker_slots::view const& worker) const noexcept;
   [[nodiscard]] bool admit(kino::worker_slots::view const& stuck, clock::time_point now) noexcept;
+  [[nodiscard]] bool exhausted(clock::time_point now) const noexcept;
   void look() noexcept;
 
   settings const settings_;
@@ -72,6 +75,7 @@ private:
   deadline alarm_;  // the I/O thread's, as is all that follows
   clock::time_point alarm_at_{};
   bool full_ = false;
+  bool none_left_ = false;
 };
 
 }  // namespace kino::server

@@ -70,7 +70,7 @@ void each_setting(config& of, Visitor&& visit) {
   visit("concurrency", of.concurrency, 0);
   visit("run_permits", of.run_permits);
   visit("early_hints", of.early_hints);
-  visit("share_place", of.share_place);
+  visit("place", of.place);
   visit("access_log", of.access_log);
   visit("control", of.control);
   visit("route_metrics", of.route_metrics, 0);

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "admission/quarantine.hpp"
-#include "base/connection_shares.hpp"
+#include "base/process_places.hpp"
 #include "base/options.hpp"
 #include "control/control_settings.hpp"
 #include "observers/access_log.hpp"
@@ -37,8 +37,9 @@ struct config {
   bool event_streams = true;
   websocket::settings websocket_limits = {};
   bool early_hints = false;  // over HTTP/1.1, too
-  std::optional<std::size_t> share_place;  // of one of several processes
-  connection_share share;                  // what Ruby cannot say of it
+  std::optional<std::size_t> place;    // of one of several processes
+  process_place process;               // what Ruby cannot say of it
+  process_places const* others = nullptr;  // those for which this one answers operators
   std::optional<access_log_settings> access_log;
   std::optional<control_settings> control;
   std::size_t route_metrics = 0;

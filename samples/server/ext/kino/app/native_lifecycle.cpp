@@ -4,7 +4,7 @@
 
 #include "app/config.hpp"
 #include "app/native.hpp"
-#include "base/connection_shares.hpp"
+#include "base/process_places.hpp"
 #include "net/tls_acceptor.hpp"
 
 #include <kino/convert.hpp>
@@ -17,28 +17,29 @@ namespace kino::server::native {
 namespace {
 
 // Of the processes that this one forks, or is forked with. Never deleted: I/O threads use it until the process has ended.
-connection_shares* shares = nullptr;
+process_places* places = nullptr;
 
 VALUE create(gvl const& held, VALUE, VALUE settings) {
   config made = read_config(held, settings);
-  if (made.share_place) {
-    if (!shares || *made.share_place >= shares->places()) throw std::invalid_argument("kino: there is no such share_place");
-    made.share = {shares, *made.share_place};
+  if (made.place) {
+    if (!places || *made.place >= places->size()) throw std::invalid_argument("kino: there is no such place");
+    made.process = {places, *made.place};
   }
+  if (made.control && made.control->collects) made.others = places;
   std::uint64_t const id = running().insert(held, made, environments());
   return kino::to_ruby(held, id);
 }
 
-// Before the processes that share their connections are forked: how many may exist at a time.
-VALUE share_connections(gvl const& held, VALUE, VALUE places) {
-  shares = new connection_shares(kino::from_ruby<std::size_t>(held, places));
+// Before the processes of a server are forked: how many may exist at a time.
+VALUE make_places(gvl const& held, VALUE, VALUE count) {
+  places = new process_places(kino::from_ruby<std::size_t>(held, count));
   return Qnil;
 }
 
 // The process with this place has ended.
-VALUE vacate_share(gvl const& held, VALUE, VALUE place) {
+VALUE vacate_place(gvl const& held, VALUE, VALUE place) {
   auto const at = kino::from_ruby<std::size_t>(held, place);
-  if (shares && at < shares->places()) shares->vacate(at);
+  if (places && at < places->size()) places->vacate(at);
   return Qnil;
 }
 
@@ -103,8 +104,8 @@ VALUE stop(gvl const& held, VALUE, VALUE id) {
 void define_lifecycle(VALUE native) {
   kino::define_function<create>(native, "create");
   kino::define_function<settings>(native, "settings");
-  kino::define_function<share_connections>(native, "share_connections");
-  kino::define_function<vacate_share>(native, "vacate_share");
+  kino::define_function<make_places>(native, "make_places");
+  kino::define_function<vacate_place>(native, "vacate_place");
   kino::define_function<listen_all>(native, "listen");
   kino::define_function<start_control>(native, "start_control");
   kino::define_function<call<&server::leave_control>>(native, "leave_control");

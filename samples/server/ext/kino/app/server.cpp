@@ -47,9 +47,10 @@ server::server(gvl const& held, config const& settings, rack_env& environments)
       response_deadline_(http_.first_thread(), settings.request_timeout, settings.slots),
       shedder_(settings.queue_target),
       recycler_({settings.recycles ? settings.max_requests : 0, settings.max_requests_jitter}, settings.slots, settings.units),
+      others_(settings.others),
       quarantine_settings_(settings.stuck),
       quarantine_(http_.first_thread(), settings.stuck, queue_.slots(), stuck_workers()) {
-  http_.share_with_others(settings.share);
+  http_.takes_place(settings.process);
   if (settings.run_permits) flush_on_suspend::enable();
   for (worker& each : workers_) each.context.early_hints = settings.early_hints;
   if (settings.control && !settings.control->collects) gvl_waits::enable(held);

@@ -136,7 +136,8 @@ public:
 
   [[nodiscard]] server_phase phase() const noexcept override {
     server_phase const now = phase_.load(std::memory_order_relaxed);  // see phase_
-    return now == server_phase::serving && quarantine_.exhausted() ? server_phase::stuck : now;
+    bool const stuck = others_ ? others_->all_stuck() : quarantine_.exhausted();
+    return now == server_phase::serving && stuck ? server_phase::stuck : now;
   }
   [[nodiscard]] server_statistics statistics() const override;
   void add_requests_to(request_totals& sums) const noexcept override { metrics_->add_to(sums); }
@@ -201,6 +202,7 @@ private:
   response_deadline response_deadline_;
   load_shedder shedder_;
   worker_recycler recycler_;
+  process_places const* const others_;  // null: operators ask for this process alone
   quarantine::settings const quarantine_settings_;
   quarantine quarantine_;
   std::atomic<std::size_t> joined_{0};

@@ -87,7 +87,8 @@ quarantine::callbacks server::stuck_workers() {
                 } catch (std::bad_alloc const&) {
                   log_line("quarantine_max is reached");
                 }
-              }};
+              },
+          .none_left = [this](bool now) { http_.place().stuck(now); }};
 }
 
 // It ends when it returns to take a request, and its unit does not wait for it. Its permit is not counted anyway: one that blocks

@@ -82,7 +82,7 @@ void http_server::follow_accepting() noexcept {
   bool const last_clients = last_clients_due_.exchange(false, std::memory_order_acquire);  // pairs with stop_accepting
   bool const accepting = accepting_.load(std::memory_order_relaxed);
   bool const alone = alone_.load(std::memory_order_relaxed);  // see has_sockets_alone
-  share_.accepts(accepting);
+  place_.accepts(accepting);
   for (auto const& one : listeners_) accepting ? one->start() : one->stop(alone && !one->was_given());
   if (tls_ && !accepting) tls_->stop();
   if (last_clients) leave_live();
@@ -120,7 +120,7 @@ bool http_server::admit() {
   // client was turned away.
   for (;;) {
     if (connections_.fetch_add(1) < settings_.connection.max_connections) {
-      share_.opened();
+      place_.opened();
       return true;
     }
     turned_away_.store(true);
@@ -159,7 +159,7 @@ bool http_server::trusts(endpoint const& client) const noexcept {
 
 void http_server::connection_closed(bool was_live) noexcept {
   if (was_live) leave_live();  // first: see connections
-  share_.closed();
+  place_.closed();
   connections_.fetch_sub(1);  // seq_cst, as is what follows: see admit
   if (turned_away_.exchange(false)) listeners_notice_->send();
 }

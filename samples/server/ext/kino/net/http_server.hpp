@@ -4,7 +4,7 @@
 
 #pragma once
 
-#include "base/connection_shares.hpp"
+#include "base/process_places.hpp"
 #include "base/options.hpp"
 #include "http/exchange.hpp"
 #include "http/forwarded.hpp"
@@ -47,7 +47,7 @@ public:
   /// requests, and one I/O thread. Before `start`.
   void displace_oldest() noexcept { displaces_oldest_ = true; }
   /// Other processes accept from the same sockets, and this one takes its share. Before `start`.
-  void share_with_others(connection_share const& own) noexcept { share_ = own; }
+  void takes_place(process_place const& own) noexcept { place_ = own; }
   /// What encrypts connections; null without options::tls.
   [[nodiscard]] tls_acceptor* tls() const { return tls_.get(); }
   /// The bound addresses.
@@ -98,7 +98,7 @@ public:
   [[nodiscard]] std::atomic<bool> const& drains() const { return draining_; }
   [[nodiscard]] bool draining() const { return draining_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool closing() const { return closing_.load(std::memory_order_relaxed); }
-  [[nodiscard]] connection_share const& share() const { return share_; }
+  [[nodiscard]] process_place const& place() const { return place_; }
   /// Counts a connection that is about to be accepted; false if there are too many, and the
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
@@ -149,7 +149,7 @@ private:
   std::atomic<bool> closing_{false};
   bool running_ = false;
   bool displaces_oldest_ = false;
-  connection_share share_;
+  process_place place_;
 };
 
 }  // namespace kino::server

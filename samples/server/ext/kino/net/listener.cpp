@@ -224,8 +224,8 @@ void listener::accept() noexcept {
 
 // Whether another process should have the next connection, because it has fewer.
 bool listener::leaves_next() noexcept {
-  connection_share const& share = http_.share();
-  if (!stopping_ && share.ahead()) return turns_.leaves_next(share.connections(), clock::now());
+  process_place const& place = http_.place();
+  if (!stopping_ && place.ahead()) return turns_.leaves_next(place.connections(), clock::now());
   turns_.level();
   return false;
 }
@@ -274,7 +274,7 @@ void listener::back_off(int error) noexcept {
 void listener::go_on() noexcept {
   if (!socket_.is_open()) return;
   static_cast<void>(spare_.refill());
-  if (turns_.waits()) turns_.over(http_.share().connections(), clock::now());
+  if (turns_.waits()) turns_.over(http_.place().connections(), clock::now());
   accept();
 }
 

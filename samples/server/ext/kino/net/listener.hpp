@@ -26,7 +26,7 @@ class io_thread;
 /// the process has no descriptor left, clients get 503 through a reserved one.
 ///
 /// While another process that accepts from the same socket has fewer connections, it leaves the next one to that process, if
-/// that does not take long: see connection_shares and accept_turns.
+/// that does not take long: see process_places and accept_turns.
 ///
 /// The caller must remove the file of a Unix socket, before and after. The file has its mode and owner before
 /// a client can connect.

@@ -150,7 +150,7 @@ module Kino
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             control: @control&.to_native(mode),
                             slots: Topology.slots(settings, mode),
-                            units: Topology.units(settings, mode), recycles: mode == :ractor || part, share_place: part&.place)
+                            units: Topology.units(settings, mode), recycles: mode == :ractor || part, place: part&.place)
     end
 
     def open_control_plane

@@ -12,10 +12,17 @@ module Kino
   # Runs a server that owns its process: signals control it, systemd is told what it does, and USR2 replaces the process
   # without downtime.
   class Runner
+    ALONE = "TTIN and TTOU add and remove processes, so they have no effect with one: start the server with processes 2 or more"
+
+    # With a terminal, the shell uses TTIN and TTOU to stop jobs in the background.
+    def self.signals
+      $stdin.tty? ? Signals::ACTIONS : Signals::ACTIONS.merge("TTIN" => :resize, "TTOU" => :resize)
+    end
+
     def initialize(server, banner)
       @server = server
       @banner = banner
-      @signals = Signals.new { server.cancel_start }
+      @signals = Signals.new(Runner.signals) { server.cancel_start }
       @services = ServiceManager.new
       @handover = Handover.new(@services)
     end
@@ -71,6 +78,7 @@ module Kino
         when :reopen then reload
         when :stats then Log.line("stats #{StatsLine.of(@server.stats)}")
         when :restart then restart
+        when :resize then Log.line(ALONE)
         when :restart_failed then @handover.failed(status)
         when :replaced then return replaced
         end

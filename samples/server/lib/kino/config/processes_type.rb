@@ -6,9 +6,10 @@ module Kino
   # A number of processes, or :auto.
   class ProcessesType < OptionTypes::Count
     AUTO = :auto
+    MOST = 256
 
     def initialize
-      super(range: 1..256)
+      super(range: 1..MOST)
     end
 
     def range_text = "#{super} or auto"

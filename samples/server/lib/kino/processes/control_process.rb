@@ -16,7 +16,7 @@ module Kino
     # neither a busy process nor its crash keeps operators from an answer.
     class ControlProcess
       # Only the master ends it: it tells that the others still drain.
-      ACTIONS = %w[INT TERM QUIT HUP USR1 USR2].to_h { |name| [name, :nothing] }.freeze
+      ACTIONS = %w[INT TERM QUIT HUP USR1 USR2 TTIN TTOU].to_h { |name| [name, :nothing] }.freeze
       # What the master is told.
       RELOAD = "reload"
       STOP = "stop"

@@ -3,6 +3,7 @@
 require_relative "../app/exit_text"
 require_relative "../app/launch"
 require_relative "../app/log"
+require_relative "../config/processes_type"
 require_relative "addresses"
 require_relative "child"
 require_relative "control_desk"
@@ -30,20 +31,25 @@ module Kino
         @in_new_process = in_new_process
         @addresses = Addresses.new(server)
         @limits = TimeLimits.new(server.settings)
+        @count = server.processes
         @children = []
+        @removed = [] # those that are to end, and of which the number has no process any more
         @replacements = Replacements.new
         @turnover = Turnover.new(method(:ask_to_leave), &method(:fork_member))
         @replaced = 0
       end
+
+      # How many processes there are to be that serve.
+      attr_reader :count
 
       # Opens the sockets and forks all processes. Raises Error.
       def assemble
         @addresses.open
         remark = Preload.remark
         Log.line(remark) if remark
-        @places = Places.new(2 * count)
+        @places = Places.new(2 * ProcessesType::MOST) # each, and one that replaces it
         Preload.settle_memory
-        Process.setproctitle("kino master of #{count} processes (#{@server.urls.join(", ")})")
+        show_count
         # That of another program answers until this one is ready.
         fork_control unless Launch.of_this_process.predecessor
         count.times { |number| start_member(number) }
@@ -97,6 +103,31 @@ module Kino
         @children.each { |child| child.order(word) }
       end
 
+      # Adds a process. Returns its number, or nil if there are as many as there may be.
+      def grow
+        return if count == ProcessesType::MOST
+
+        @count += 1
+        show_count
+        show_phase
+        start_member(count - 1)
+        count - 1
+      end
+
+      # Asks the process that was added last to end. Returns it, as a list that has its replacement, too; nil if it is the only one.
+      def shrink
+        return if count == 1
+
+        @count -= 1
+        show_count
+        show_phase
+        @replacements.cancel(count)
+        @turnover.drop(count)
+        gone = @children.select { |child| child.number == count && !@removed.include?(child) }
+        @removed.concat(gone)
+        gone.each { |child| ask_to_leave(child) unless child.leaving? }
+      end
+
       # Begins, unless processes are being started, or replaced for another restart.
       def restart_in_phases = complete? && @turnover.restart(@children.select(&:ready?))
 
@@ -132,8 +163,6 @@ module Kino
 
       private
 
-      def count = @server.processes
-
       def desk = @addresses.desk
 
       def all = [*@children, *desk&.child]
@@ -158,7 +187,7 @@ module Kino
         @server.run_hook(:before_fork, number)
         place = @places.take
         child = Child.new(number, all, @limits.start) do |ends|
-          begin_process("process #{number + 1} of #{count}")
+          begin_process("process #{number + 1}")
           desk&.close
           part = Part.new(number: number, place: place, addresses: @addresses.to_serve, ends: ends, control_path: desk&.path(Process.pid))
           @server.serve_as(Member.new(@server, part))
@@ -173,7 +202,7 @@ module Kino
 
       def fork_control
         desk&.start(all) do
-          begin_process("control process of #{count}")
+          begin_process("control process")
           @addresses.close_sockets
         end
       rescue SystemCallError => e
@@ -194,6 +223,8 @@ module Kino
         Process.setproctitle("kino #{title} (#{@server.urls.join(", ")})")
       end
 
+      def show_count = Process.setproctitle("kino master of #{count} process#{"es" if count > 1} (#{@server.urls.join(", ")})")
+
       def show_phase
         desk&.show(@dismissed ? "draining" : @was_complete ? "serving" : "starting", Facts.new(count, @replaced, @turnover.recycled))
       end
@@ -208,7 +239,7 @@ module Kino
         @children.delete(child)
         @places.give_back(child.place) if child.place
         child.forget
-        return if @dismissed
+        return if @dismissed || @removed.delete(child)
         return show_phase if @turnover.ended(child)
 
         @replaced += 1

@@ -15,7 +15,10 @@ module Kino
     # Runs a server in several processes: forks them, watches them, replaces those that end, and restarts and stops them together.
     # It answers no request and has one Thread, which sleeps until something happens, so it can fork at any time.
     class Master
-      SIGNALS = Signals::ACTIONS.merge("CHLD" => :wake, "USR1" => :restart_in_phases, "USR2" => :restart).freeze
+      SIGNALS = Signals::ACTIONS.merge("CHLD" => :wake, "USR1" => :restart_in_phases, "USR2" => :restart, "TTIN" => :grow, "TTOU" => :shrink).freeze
+
+      NOT_IN_RACTORS = "TTIN and TTOU have no effect in mode ractor: the handlers of each process compute on all CPUs already; change workers " \
+                       "or processes in the configuration, and restart with USR2"
 
       def initialize(server, banner)
         @server = server
@@ -75,7 +78,7 @@ module Kino
       end
 
       def status
-        "listening on #{@server.urls.join(", ")} with #{@server.processes} processes"
+        "listening on #{@server.urls.join(", ")} with #{@crew.count} process#{"es" if @crew.count > 1}"
       end
 
       # Sleeps until something happens, and acts.
@@ -102,6 +105,7 @@ module Kino
         when :reopen then reload
         when :restart_in_phases then restart_in_phases
         when :restart then restart unless @stop
+        when :grow, :shrink then resize(event) unless @stop
         end
       end
 
@@ -116,7 +120,29 @@ module Kino
         return if @stop
         return Log.line("restart: the processes are being started, or replaced, already") unless @crew.restart_in_phases
 
-        Log.line("restart: replacing #{@server.processes} processes, one after the other")
+        Log.line("restart: replacing #{@crew.count} process#{"es" if @crew.count > 1}, one after the other")
+      end
+
+      # TTIN and TTOU.
+      def resize(event)
+        return Log.line(NOT_IN_RACTORS) if @server.mode == :ractor
+
+        event == :grow ? grow : shrink
+        @services.ready(status)
+      end
+
+      def grow
+        added = @crew.grow
+        Log.line("processes: #{@crew.count}; #{added ? "process #{added + 1} is added" : "there may be no more"}")
+      end
+
+      def shrink
+        gone = @crew.shrink
+        what = if gone.nil? then "the last one stays"
+               elsif gone.empty? then "process #{@crew.count + 1}, which had ended, is not replaced"
+               else "#{gone.first.name} answers what it has, and ends"
+               end
+        Log.line("processes: #{@crew.count}; #{what}")
       end
 
       def restart

@@ -13,7 +13,7 @@ module Kino
     # A process that serves: the whole life of a forked process, with the server that the master has prepared. The master
     # decides about its end; a TERM or QUIT of its own only ends this process, and the master replaces it.
     class Member
-      ACTIONS = { "INT" => :nothing, "USR2" => :nothing, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
+      ACTIONS = { **%w[INT USR2 TTIN TTOU].to_h { |name| [name, :nothing] }, "TERM" => :stop, "QUIT" => :stop, "HUP" => :reopen, "USR1" => :stats }.freeze
 
       # How many there are in the time after which the master takes their absence for a hang.
       SIGNS = 4.0

@@ -8,15 +8,18 @@ module Kino
     # equal shares. A process that is leaving keeps its place while the one that replaces it has another.
     class Places
       def initialize(count)
-        Native.share_connections(count)
+        Native.make_places(count)
         @free = count.times.to_a
       end
 
       # Nil if there is none left; then the process accepts what it can get.
-      def take = @free.shift
+      def take
+        # The lowest: nobody looks at places beyond the highest one that has been used.
+        @free.delete(@free.min)
+      end
 
       def give_back(place)
-        Native.vacate_share(place)
+        Native.vacate_place(place)
         @free << place
       end
     end

@@ -22,6 +22,12 @@ module Kino
         delay
       end
 
+      # Process +number+ is no longer wanted.
+      def cancel(number)
+        @due.delete(number)
+        @quick_ends.delete(number)
+      end
+
       # How many times in a row it ended soon.
       def quick_ends(number) = @quick_ends[number]
 

@@ -50,6 +50,15 @@ module Kino
         proceed unless @old || @due.empty?
       end
 
+      # There will be no process +number+ any more.
+      def drop(number)
+        [@restart, @due].compact.each { |list| list.reject! { |child| child.number == number } }
+        return unless @old&.number == number
+
+        over
+        proceed
+      end
+
       def ready(child)
         @leave.call(@old) if child.equal?(@fresh) && !@old.leaving?
       end

@@ -97,7 +97,7 @@ module Kino
       # Calls that are not Puma's, and the sentence about them.
       OTHER = {
         at_exit: "it can stay as it is in config.ru",
-        trap: "kino handles INT, TERM, QUIT, HUP, USR1 and USR2 itself; other signals can be trapped in config.ru",
+        trap: "kino handles INT, TERM, QUIT, HUP, USR1, USR2, TTIN and TTOU itself; other signals can be trapped in config.ru",
         require: "it could not be loaded here, so what depends on it is unknown",
         **%i[exit exit! abort exec fork spawn system sleep ` gets daemon].to_h { |name| [name, "it was not executed; kino.rb may do it, before the app is loaded"] }
       }.freeze

@@ -45,7 +45,7 @@ module Kino
         | HUP | log files are opened again, certificates are read again |
         | USR2 (restart) | a restart without downtime, and without dropped connections: docs/operations.md |
         | USR1 (phased restart) | with `processes`, replaces them one after the other, with the app that is loaded; a new release needs USR2. Without: logs statistics |
-        | TTIN, TTOU (one worker more, one less) | change `processes` in kino.rb and send USR2: the new number starts without a dropped connection, and the next restart has it, too |
+        | TTIN, TTOU (one worker more, one less) | the same in mode threaded, with several `processes`; a restart (USR2) begins with the number of kino.rb |
 
         ## Gems that replace workers
 
