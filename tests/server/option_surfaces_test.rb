@@ -165,7 +165,7 @@ class OptionSurfacesTest < ServerTest
   # --- what an option does ---
 
   def native_settings(server)
-    Kino::Native.settings(server.instance_variable_get(:@backend).__send__(:native_config, server.addresses_to_bind, nil))
+    Kino::Native.settings(server.instance_variable_get(:@backend).__send__(:native_config, server.addresses_to_bind))
   end
 
   # What only Server#run reads; shutdown_test.rb and processes_test.rb show the effect.

@@ -39,6 +39,7 @@ module Kino
 
     # Returns when every worker is ready. If it raises, #abort_start must be called. +part+: see Server#start.
     def start(part)
+      @part = part
       Native.start_log
       inherited = Launch.of_this_process.take_sockets
       predecessor = Launch.of_this_process.predecessor
@@ -48,13 +49,13 @@ module Kino
       @certificates = Certificates.for(settings)
       AccessLog.check(settings)
       @pid_file = PidFile.for(settings) unless predecessor || part
-      @id = Native.create(native_config(wanted, part))
+      @id = Native.create(native_config(wanted))
       open_control_plane unless predecessor
       @listeners = Listeners.new(wanted) { Native.listen(@id) }
       @addresses = settings.placed(*Address::OPTIONS) { @listeners.open }
       settings.placed(:pubsub) { PubSub.start(settings[:pubsub]) }
       @pubsub = true
-      start_workers(part)
+      start_workers
       Native.start(@id)
       @certificates&.watch(@id)
       if predecessor # It answers, and has its file, until this process is ready.
@@ -102,6 +103,7 @@ module Kino
       depart(clean) && clean
     ensure
       @final_stats = stats
+      @part&.leave_counts
       Native.stop(@id)
       @supervisor.join
       leave_pubsub
@@ -146,11 +148,11 @@ module Kino
     def settings = @server.settings
     def mode = @server.mode
 
-    def native_config(wanted, part)
+    def native_config(wanted)
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),
                             control: @control&.to_native(mode),
                             slots: Topology.slots(settings, mode),
-                            units: Topology.units(settings, mode), recycles: mode == :ractor || part, place: part&.place)
+                            units: Topology.units(settings, mode), recycles: mode == :ractor || @part, place: @part&.place)
     end
 
     def open_control_plane
@@ -163,12 +165,12 @@ module Kino
       @socket_watch = Periodic.new("kino sockets", SocketWatch::SECONDS) { watch.look }
     end
 
-    def start_workers(part)
+    def start_workers
       Encodings.load_all if mode == :ractor
       app = RouteLabel.around(@app, settings, mode)
       specs = Topology.specs(mode, settings[:workers], settings[:threads], @id, app, @hooks&.of_workers)
       room = HeapReserve.for(@id, settings[:workers]) if mode == :ractor
-      @supervisor = Supervisor.new(@id, specs, Topology.units(settings, mode), room, process: (part if mode == :threaded), &@hooks&.at_worker_exit)
+      @supervisor = Supervisor.new(@id, specs, Topology.units(settings, mode), room, process: (@part if mode == :threaded), &@hooks&.at_worker_exit)
       @supervisor.cancel if @cancelled
       @supervisor.start
     end

@@ -6,12 +6,13 @@ require_relative "../control/client"
 require_relative "../listen/address"
 require_relative "facts"
 require_relative "metrics_sum"
+require_relative "records"
 require_relative "stats_sum"
 
 module Kino
   module Processes
     # Asks the processes of a server what they count, and adds it up. Each answers at a Unix socket with its pid as name, in a
-    # directory that only the server's user can enter. Used by one Thread.
+    # directory that only the server's user can enter. What they count is written down there, too. Used by one Thread.
     class Collection
       # Processes that have not answered by then are left out; the control plane waits for a second.
       PATIENCE_SECONDS = 0.7
@@ -19,34 +20,28 @@ module Kino
 
       def initialize(directory)
         @directory = directory
-        @stats = StatsSum.new
-        @metrics = MetricsSum.new
+        @records = Records.new(directory)
+        ended = @records.ended
+        @stats = StatsSum.new(ended.fetch("stats", {}))
+        @metrics = MetricsSum.new(ended.fetch("metrics", {}))
+        @records.pids.each { |pid| remember(pid) }
         @facts = Facts.new(0, 0, 0)
       end
 
       attr_writer :facts
 
-      # Before a process ends: what it has counted.
-      def look
-        ask("/stats").each { |pid, text| @stats.update(pid, JSON.parse(text)) }
-        ask("/metrics").each { |pid, text| @metrics.update(pid, text) }
-      end
-
       # JSON.
       def stats
-        answers = ask("/stats")
-        answers.each { |pid, text| @stats.update(pid, JSON.parse(text)) }
-        pids = answers.keys
+        pids = add("stats")
         JSON.generate({ **@stats.sum(pids), "worker_status" => @stats.workers(pids), **@facts.stats,
                         "process_status" => @stats.each_process(pids) }) << "\n"
       end
 
       # For Prometheus; +type+: the media type of the wanted format.
       def metrics(type)
-        answers = ask("/metrics", headers: { "Accept" => type })
-        answers.each { |pid, text| @metrics.update(pid, text) }
+        pids = add("metrics", headers: { "Accept" => type })
         open_metrics = type.include?("openmetrics")
-        @metrics.text(answers.keys, @facts.metrics(answers.size, open_metrics: open_metrics), open_metrics: open_metrics)
+        @metrics.text(pids, @facts.metrics(pids.size, open_metrics: open_metrics), open_metrics: open_metrics)
       end
 
       # JSON.
@@ -70,6 +65,28 @@ module Kino
 
       private
 
+      # Asks all, and returns the pids of those that have answered.
+      def add(kind, **rest)
+        answers = ask("/#{kind}", **rest)
+        answers.each do |pid, text|
+          update(kind, pid, text)
+          @records.see(pid, kind, text)
+        end
+        answers.keys
+      end
+
+      def update(kind, pid, text)
+        kind == "stats" ? @stats.update(pid, JSON.parse(text)) : @metrics.update(pid, text)
+      end
+
+      # What is written down of it, if this process does not know better.
+      def remember(pid)
+        { "stats" => @stats, "metrics" => @metrics }.each do |kind, sum|
+          text = @records.final(pid, kind) || (@records.seen(pid, kind) unless sum.keys.include?(pid))
+          update(kind, pid, text) if text
+        end
+      end
+
       def of_all(answers, key)
         answers.flat_map { |pid, answer| (answer[key] || []).map { |one| { "pid" => pid }.merge(one) } }
       end
@@ -78,7 +95,7 @@ module Kino
       def ask(path, headers: {}, method: "GET", refusals: false)
         deadline = now + PATIENCE_SECONDS
         pids = Dir.children(@directory).grep(SOCKET).map(&:to_i)
-        forget((@stats.keys | @metrics.keys) - pids)
+        forget((@stats.keys | @metrics.keys | @records.pids) - pids)
         asked = pids.map { |pid| [pid, Thread.new { request(pid, method, path, headers, refusals) }] }
         asked.each_with_object({}) do |(pid, thread), answers|
           answer = thread.join([deadline - now, 0].max) ? thread.value : thread.kill && nil
@@ -112,8 +129,15 @@ module Kino
         nil
       end
 
+      # They have ended: what they have counted stays.
       def forget(pids)
-        pids.each { |pid| [@stats, @metrics].each { |sum| sum.gone(pid) } }
+        return if pids.empty?
+
+        pids.each do |pid|
+          remember(pid)
+          [@stats, @metrics].each { |sum| sum.gone(pid) }
+        end
+        @records.fold({ "stats" => @stats.ended, "metrics" => @metrics.ended }, pids)
       end
 
       def place(pid) = File.join(@directory, pid.to_s)

@@ -67,9 +67,6 @@ module Kino
         @orders.each { |word| @child&.order(word) }
       end
 
-      # The counts of a process are collected before it ends.
-      def look = @child&.order("look")
-
       def leave(kill_at) = @child&.leave("leave", kill_at)
 
       def files = @sockets.files

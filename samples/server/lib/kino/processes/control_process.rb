@@ -64,7 +64,6 @@ module Kino
           when "serving" then serve
           when "draining" then Native.announce_drain(@id)
           when "facts" then note(Facts.parse(facts))
-          when "look" then collect(:look)
           when "leave" then return
           when "orphaned" then return FileUtils.rm_rf(@directory)
           end

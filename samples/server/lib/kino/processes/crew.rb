@@ -141,7 +141,6 @@ module Kino
       def dismiss(word, delay)
         @dismissed = true
         show_phase
-        desk&.look
         @addresses.close_sockets
         @children.each { |child| child.leave(word, @limits.end_at(delay)) }
       end
@@ -167,10 +166,7 @@ module Kino
 
       def all = [*@children, *desk&.child]
 
-      def ask_to_leave(child)
-        desk&.look
-        child.leave("leave", @limits.end_at)
-      end
+      def ask_to_leave(child) = child.leave("leave", @limits.end_at)
 
       def recycle(child)
         @turnover.due(child) if child.ready? && !@dismissed

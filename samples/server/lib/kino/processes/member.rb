@@ -62,7 +62,10 @@ module Kino
 
       # On the Thread of the orders.
       def obey(order)
-        @orphaned = order == Orders::ORPHANED
+        if order == Orders::ORPHANED
+          @orphaned = true
+          @part.control_path = nil # the control process removes the directory
+        end
         @server.cancel_start if %i[stop leave orphaned].include?(order)
         @signals.push(order)
       end

@@ -34,10 +34,13 @@ module Kino
 
       def self.number(text) = Integer(text, 10, exception: false) || text.to_f
 
-      def initialize
+      # +ended+: the counts of processes that have ended.
+      def initialize(ended = {})
         @last = {}
-        @gone = Hash.new(0)
+        @ended = Hash.new(0).merge!(ended)
       end
+
+      attr_reader :ended
 
       def keys = @last.keys
 
@@ -49,12 +52,12 @@ module Kino
       # The process has ended: its counts stay.
       def gone(key)
         families = @last.delete(key) or return
-        add_counts(@gone, families)
+        add_counts(@ended, families)
       end
 
       # The text of those that have told now, +fresh+; the counts of all others are in it. +more+: further lines.
       def text(fresh, more, open_metrics:)
-        rest = @last.each_with_object(@gone.dup) { |(key, families), counts| add_counts(counts, families) unless fresh.include?(key) }
+        rest = @last.each_with_object(@ended.dup) { |(key, families), counts| add_counts(counts, families) unless fresh.include?(key) }
         all = {}
         fresh.each { |key| @last.fetch(key).each { |name, family| all[name] = sum(all[name], family) } }
         lines = all.values.flat_map { |family| [*family.lines, *family.samples.map { |name, value| "#{name} #{family.growing? ? value + rest[name] : value}" }] }

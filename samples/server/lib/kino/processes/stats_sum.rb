@@ -9,10 +9,13 @@ module Kino
       # The same in every process.
       SAME = %w[mode threads lanes batch].freeze
 
-      def initialize
+      # +ended+: the sums of processes that have ended.
+      def initialize(ended = {})
         @last = {}
-        @gone = {}
+        @ended = ended
       end
+
+      attr_reader :ended
 
       def keys = @last.keys
 
@@ -22,13 +25,13 @@ module Kino
 
       def gone(key)
         stats = @last.delete(key) or return
-        @gone = add(@gone, counts(stats))
+        @ended = add(@ended, counts(stats))
       end
 
       # +fresh+: the keys that have told now; of the others, the counts are in the sum.
       def sum(fresh)
         now = @last.map { |key, stats| fresh.include?(key) ? stats.reject { |_, value| value.is_a?(Array) } : counts(stats) }
-        now.reduce(@gone) { |all, stats| add(all, stats) }
+        now.reduce(@ended) { |all, stats| add(all, stats) }
       end
 
       # The workers of all, each with the pid of its process.
