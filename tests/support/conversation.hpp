@@ -17,7 +17,7 @@
 namespace simulation_test {
 
 /// What a handler does with a request.
-enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered, tunneled };
+enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered, from_file, tunneled };
 
 /// One request and the expected response.
 struct conversation {
@@ -105,7 +105,7 @@ inline std::size_t some_length(stress::dice& chance) {
 inline conversation make_request(stress::dice& chance, std::string& wire, std::size_t client, std::size_t number,
                                  std::size_t max_keep_alive) {
   conversation made;
-  made.how = static_cast<manner>(chance.once_in(2) ? 0 : chance.below(5));
+  made.how = static_cast<manner>(chance.once_in(2) ? 0 : chance.below(6));
   if (made.how == manner::unanswered && !chance.once_in(5)) made.how = manner::unread;
   made.head_only = chance.once_in(8);
   bool const old = chance.once_in(20);

@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <utility>
 
 namespace memory_test {
@@ -52,6 +53,8 @@ public:
     to_client_.reserve(std::min<std::size_t>(to_client_room, 4096));  // a write must not fail for lack of memory
   }
 
+  /// The transport will send files, as a socket does. To be called before it is made.
+  void send_files() { sends_files_ = true; }
   [[nodiscard]] std::unique_ptr<server::transport> make_transport();
   [[nodiscard]] std::unique_ptr<readiness> make_readiness();
 
@@ -115,9 +118,8 @@ private:
     if (reset_ || ended_by_server_ || met(faults_.reset)) return lose();
     read_first_ = met(faults_.crossed);
     if (read_first_) return announce(), io_result{io_result::state::wants_readable};
-    std::size_t room = to_client_room_ - to_client_.size();
-    if (room == 0 || met(faults_.blocked)) return {io_result::state::wants_writable};
-    if (room > 1 && met(faults_.part)) room = std::min(room, part_of(room));
+    std::size_t const room = some_room();
+    if (room == 0) return {io_result::state::wants_writable};
     std::size_t length = 0;
     for (iovec const& piece : pieces) {
       std::size_t const some = std::min(piece.iov_len, room - length);
@@ -125,6 +127,24 @@ private:
       length += some;
     }
     return {io_result::state::done, length};
+  }
+  // Not crossed: only plain sockets send files.
+  io_result write_file(int file, std::uint64_t offset, std::size_t most) {
+    if (reset_ || ended_by_server_ || met(faults_.reset)) return lose();
+    std::size_t const room = some_room();
+    if (room == 0) return {io_result::state::wants_writable};
+    std::size_t const before = to_client_.size();
+    to_client_.resize(before + std::min(room, most));
+    ssize_t const got = ::pread(file, to_client_.data() + before, to_client_.size() - before, static_cast<off_t>(offset));
+    to_client_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got <= 0) return {io_result::state::end};
+    return {io_result::state::done, static_cast<std::size_t>(got)};
+  }
+  // 0: it is full, or does as if it were.
+  std::size_t some_room() {
+    std::size_t const room = to_client_room_ - to_client_.size();
+    if (room == 0 || met(faults_.blocked)) return 0;
+    return room > 1 && met(faults_.part) ? std::min(room, part_of(room)) : room;
   }
   io_result lose() {
     reset_ = true;
@@ -160,6 +180,7 @@ private:
   bool ended_by_server_ = false;
   bool reset_ = false;
   bool closed_ = false;
+  bool sends_files_ = false;
   bool read_first_ = false;   // the last write said that it wants to be readable
   bool write_first_ = false;  // the last read said that it wants to be writable
   std::array<std::unique_ptr<readiness::reference>, 2> waiting_;
@@ -172,6 +193,8 @@ public:
   io_result read_some(std::span<char> into) noexcept override { return link_->read(into); }
   bool has_input() const noexcept override { return !link_->ahead_.empty(); }
   io_result write_some(std::span<iovec const> pieces) noexcept override { return link_->write(pieces); }
+  bool sends_files() const noexcept override { return link_->sends_files_; }
+  io_result send_file(int file, std::uint64_t offset, std::size_t length) noexcept override { return link_->write_file(file, offset, length); }
   void shutdown_write() noexcept override { link_->ended_by_server_ = true; }
   void close(ending how) noexcept override {
     link_->closed_ = link_->ended_by_server_ = true;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // Whole connections without sockets or threads: one thread plays clients, the I/O thread and workers, in an order that
-// a seed chooses, over transports that do as little as they may. Some end in a tunnel, which carries bytes both ways.
+// a seed chooses, over transports that do as little as they may. Some answers are files, which the I/O thread sends. Some
+// connections end in a tunnel, which carries bytes both ways.
 //
 // A run of one seed: SEED=4711 unit_server_simulation. More of them: SEEDS=100000 unit_server_simulation.
 
+#include "base/file_range.hpp"
+#include "base/temporary_files.hpp"
 #include "net/io_thread.hpp"
 
 #include "../support/client_wire.hpp"
@@ -51,6 +54,7 @@ public:
     for (auto& each : weights_) each = 1 + chance_.below(8);
   }
   ~simulation() {
+    files_.close(file_);
     for (auto& each : workers_) each.reset();
     queue_.clear();
     http_.close_connections();
@@ -158,6 +162,7 @@ private:
 #ifdef KINO_TLS_LIBRARY
     if (encrypted_ != 0) return std::make_unique<encrypted_wire>(std::move(link), encrypted_);
 #endif
+    link->send_files();
     return std::make_unique<client_wire>(std::move(link));
   }
 
@@ -287,6 +292,10 @@ private:
       mine.writer = begin_answer(mine.reply, length);
       if (chance_.once_in(2)) return mine.writer->flush() != result::gone;
     }
+    if (mine.about->how == manner::from_file && exchange::of(mine.reply).sends_files() && mine.written != body.size() &&
+        (mine.written != 0 || chance_.once_in(2))) {
+      return end_with_file(mine, body.substr(mine.written)), false;
+    }
     if (mine.written == body.size()) {
       server::response_trailers& trailers = exchange::of(mine.reply).trailers();
       // The client has not asked for those of every answer.
@@ -294,6 +303,19 @@ private:
       return static_cast<void>(mine.writer->finish(&trailers)), false;
     }
     return write_on(mine, body);
+  }
+
+  // The rest of the body lies somewhere in a file.
+  void end_with_file(job& mine, std::string_view rest) {
+    std::string const before = pattern(chance_.below(100), 1);
+    for (std::string_view const part : {std::string_view(before), rest, std::string_view("behind it")}) {
+      REQUIRE(files_.write(file_, part.data(), part.size(), file_size_) == static_cast<ssize_t>(part.size()));
+      file_size_ += part.size();
+    }
+    auto const at = file_size_ - rest.size() - std::string_view("behind it").size();
+    auto range = server::file_range::of(file_, at, rest.size());
+    REQUIRE(range);
+    static_cast<void>(mine.writer->finish(std::move(*range)));
   }
 
   void run_until_quiet() {
@@ -382,6 +404,9 @@ private:
   asio::io_context& context() { return http_.first_thread().context(); }
 
   stress::dice chance_;
+  server::temporary_files const files_;
+  int const file_ = files_.open();  // of the bodies of answers
+  std::uint64_t file_size_ = 0;
   server::endpoint const here_{"127.0.0.1", "80"};
   server::http_server http_;
   std::size_t const worker_count_;

@@ -40,6 +40,11 @@ endforeach()
 kino_add_simulation_mutant(reading_resumed http1/response_pipeline.cpp [[    add_pending(read_on, then);]] [[]])
 kino_add_simulation_mutant(waiting_for_the_client http1/response_pipeline_output.cpp
   [[  add_pending(until, then);]] [[  static_cast<void>(until), static_cast<void>(then);]])
+kino_add_simulation_mutant(file_for_the_io_thread http1/response_pipeline_output.cpp [[  if (!reads_files) {
+    stall(wait_writable, then);]] [[  if (!reads_files) {
+    static_cast<void>(then);]])
+kino_add_simulation_mutant(room_for_more_of_a_file http1/response_pipeline_output.cpp
+  [[  if (!sent.done()) stall(wait_writable, then);]] [[]])
 kino_add_simulation_mutant(room_for_the_writer http1/response_pipeline.cpp
   [[    then.roomy->departures().notify();]] [[]])
 kino_add_simulation_mutant(end_for_the_writer http1/response_pipeline.cpp
