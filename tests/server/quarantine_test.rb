@@ -201,6 +201,37 @@ class QuarantineTest < ServerTest
     end
   end
 
+  # What a thread of the server and one of a worker report waits in a queue meanwhile.
+  test "a worker that is put aside and returns while the supervisor is busy has not died", modes: [:threaded] do |mode|
+    held = gate
+    ends = Thread::Queue.new
+    go_on = Thread::Queue.new
+    log = logged do
+      server = serve_strictly(mode, workers: 1, on_worker_exit: ->(*all) { ends << all && go_on.pop })
+      3.times do |past|
+        client, = stick(server, held)
+        aside(server, 1)
+        assert_healthy_beside(server)
+        held.pass
+        assert_equal "held", client.read_response.body
+        ends.pop # The supervisor is busy now.
+        client, = stick(server, held)
+        eventually("the second one is put aside") { server.stats[:quarantines] == 2 * past + 2 }
+        held.pass
+        assert_equal "held", client.read_response.body
+        aside(server, 0)
+        go_on << true << true
+        ends.pop
+        assert_healthy_beside(server)
+      end
+      assert_equal [0, 6, 0, 1], server.stats.values_at(:quarantined, :quarantines, :respawns, :alive)
+    end
+    assert_equal 6, log.scan(/which was put aside, has returned and ended/).size, log
+    refute_match(/ended \(/, log)
+  ensure
+    go_on&.close
+  end
+
   # Requests that echo their number, and others that stick to their worker or end it, in random order, while workers are also
   # replaced after max_requests.
   test "whatever happens to workers, every request is answered once and the number of workers is right" do |mode|

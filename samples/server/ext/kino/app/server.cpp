@@ -234,21 +234,23 @@ void server::ask_for_room() noexcept {
 }
 
 void server::post(event&& happened) noexcept {
-  try {
-    if (events_.try_push(std::move(happened)) != kino::push_result::full) return;
-  } catch (std::bad_alloc const&) {
-    // The supervisor stops waiting for a worker that does not report.
-  }
-  log_line("an event for the supervisor was lost; its worker count may be off by one");
+  // Otherwise the supervisor stops waiting for a worker that does not report.
+  if (!events_.post(std::move(happened))) log_line("an event for the supervisor was lost; its worker count may be off by one");
 }
 
 std::optional<event> server::next_event(gvl const& held, std::optional<double> seconds) {
   event next;
-  auto const result =
-      seconds ? kino::pop_for(held, events_, next, std::chrono::duration<double>(*seconds))
-              : kino::pop(held, events_, next);
-  if (result == kino::pop_result::timed_out) return event{};
-  if (result != kino::pop_result::popped) return std::nullopt;
+  pop_result popped = pop_result::empty;
+  auto const over = [&] {
+    popped = events_.try_pop(next);
+    return popped != pop_result::empty;
+  };
+  if (seconds) {
+    if (!kino::wait_for(held, events_.posted(), std::chrono::duration<double>(*seconds), over)) return event{};
+  } else {
+    kino::wait(held, events_.posted(), over);
+  }
+  if (popped == pop_result::closed) return std::nullopt;
   if (next.what == event::kind::room_asked) room_asked_.store(false);
   return next;
 }

@@ -9,6 +9,7 @@
 #include "admission/quarantine.hpp"
 #include "admission/queue_deadline.hpp"
 #include "admission/response_deadline.hpp"
+#include "admission/worker_events.hpp"
 #include "admission/worker_recycler.hpp"
 #include "app/config.hpp"
 #include "control/control_plane.hpp"
@@ -20,7 +21,6 @@
 #include "rack/websocket_application.hpp"
 #include "rack/worker_context.hpp"
 
-#include <kino/channel.hpp>
 #include <kino/condition.hpp>
 #include <kino/dispatcher.hpp>
 #include <kino/fork_mark.hpp>
@@ -35,16 +35,6 @@
 #include <vector>
 
 namespace kino::server {
-
-/// An event for the supervisor.
-struct event {
-  enum class kind { none, worker_joined, worker_exited, worker_stuck, room_asked, unit_due };
-  kind what = kind::none;
-  kino::worker_id worker{};  // of the first three; of an exit without a join, no generation
-  std::size_t unit = 0;    // see worker_recycler
-  std::string reason{};    // of an exit; empty: a normal exit
-  bool dismissed = false;  // an exit as planned: it had been dismissed
-};
 
 /// The request type of the dispatcher; a turn has no reply.
 struct job : work {
@@ -191,7 +181,7 @@ private:
   kino::condition quiet_;
   // Has room for all events between two reads of the supervisor: it starts a worker only after the events of the
   // previous one, each worker joins, gets stuck and leaves once, and at most one unit is due.
-  kino::channel<event> events_;
+  worker_events events_;
   std::atomic<bool> room_asked_{false};
   http_server http_;
   admission_queue waiting_;
