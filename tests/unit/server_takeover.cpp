@@ -6,6 +6,7 @@
 
 #include "net/http_server.hpp"
 
+#include "../support/application_socket.hpp"
 #include "../support/await.hpp"
 #include "../support/http_server_test.hpp"
 #include "../support/memory_transport.hpp"
@@ -13,64 +14,25 @@
 
 #include <doctest/doctest.h>
 
-#include <cerrno>
 #include <fcntl.h>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <sys/socket.h>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
 namespace server = kino::server;
 using namespace http_server_test;
 using memory_test::memory_link;
+using simulation_test::application_socket;
 using server::exchange;
 
 namespace {
 
 std::string const asking = "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: any\r\n\r\n";
 std::string const plain = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-
-// The application's end.
-class application_socket {
-public:
-  explicit application_socket(int socket) : socket_(socket) {}
-  application_socket(application_socket const&) = delete;
-  ~application_socket() { close(); }
-
-  void close() {
-    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
-  }
-  void end() { ::shutdown(socket_, SHUT_WR); }
-  // The number of bytes that were taken.
-  std::size_t send(std::string_view bytes) {
-    ssize_t const sent = ::send(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    return sent > 0 ? static_cast<std::size_t>(sent) : 0;
-  }
-  // What has arrived; sets `ended` at the end.
-  std::string receive(std::size_t most) {
-    std::string got(most, '\0');
-    ssize_t const length = ::recv(socket_, got.data(), most, MSG_DONTWAIT);
-    ended |= length == 0;
-    got.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
-    return got;
-  }
-  [[nodiscard]] bool is_unix() const {
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    return ::getsockname(socket_, reinterpret_cast<sockaddr*>(&name), &length) == 0 && name.ss_family == AF_UNIX;
-  }
-  [[nodiscard]] int descriptor() const { return socket_; }
-
-  bool ended = false;
-
-private:
-  int socket_;
-};
 
 // A server with one connection in memory; its first request is taken over. One thread does everything.
 class bench final : public server::request_handler {
@@ -253,6 +215,31 @@ TEST_CASE("a relay ends with a client that has left, and tells its application t
   CHECK(one.application->receive(3) == "abc");
   CHECK(one.application->receive(100).empty());
   CHECK(one.application->ended);
+}
+
+TEST_CASE("a relay ends with its application when the server stops, whatever the client does") {
+  bench one(1);
+  one.link->send(asking);
+  one.run();
+  one.application->send("bye");
+  SUBCASE("the application ends its direction after the stop") {
+    one.http().begin_drain();
+    one.run();
+    one.application->end();
+  }
+  SUBCASE("the application has ended its direction before") {
+    one.application->end();
+    one.run();
+    CHECK(one.http().live() == 1);
+    one.http().begin_drain();
+  }
+  one.run();
+  CHECK(one.link->receive(100) == "bye");
+  CHECK(one.link->sees_end());
+  CHECK(one.http().live() == 0);
+  one.link->end();
+  one.run();
+  CHECK(one.link->closed());
 }
 
 TEST_CASE("no silence ends a relay while both sides are open") {

@@ -133,7 +133,8 @@ void socket_relay::end_if_done() {
   if (!application_ended_ || !to_client_.empty()) return;
   if (!std::exchange(output_end_told_, true)) client_.shutdown_write();
   if (client_ended_ && to_application_.empty()) return host_.close();
-  if (application_gone_) {
+  // A server that stops takes nothing more from the client, so the end of the client would not be seen.
+  if (application_gone_ || (input_over_ && to_application_.empty())) {
     lingering_ = true;
     silence_.clear();
     return host_.linger();

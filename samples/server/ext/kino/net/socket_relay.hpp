@@ -26,7 +26,8 @@ namespace kino::server {
 /// its socket, the connection ends; if it has only ended its direction, the connection ends with the client, or when nothing
 /// has arrived for keep_alive_timeout. There are no other time limits.
 ///
-/// When the server is being stopped, the application sees the end of what the client sends.
+/// When the server is being stopped, the application sees the end of what the client sends, and the connection ends when the
+/// application has ended its direction.
 ///
 /// Threads: the I/O thread.
 class socket_relay final : public protocol, private readiness::waiter {
