@@ -17,7 +17,7 @@
 namespace simulation_test {
 
 /// What a handler does with a request.
-enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered, from_file, tunneled };
+enum class manner : std::uint32_t { whole, streamed, streamed_with_length, unread, unanswered, from_file, tunneled, taken_over };
 
 /// One request and the expected response.
 struct conversation {
@@ -145,10 +145,10 @@ inline conversation make_request(stress::dice& chance, std::string& wire, std::s
   return made;
 }
 
-/// Appends a request for a tunnel, and what the client sends through it.
+/// Appends a request for a tunnel or a takeover, and what the client sends behind it.
 inline conversation make_tunnel(stress::dice& chance, std::string& wire, std::size_t client, std::size_t number) {
   conversation made;
-  made.how = manner::tunneled;
+  made.how = chance.once_in(2) ? manner::tunneled : manner::taken_over;
   made.wanted_status = 101;
   made.last = true;
   made.sent_body = pattern(some_length(chance), client + number);

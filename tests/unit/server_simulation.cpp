@@ -2,14 +2,16 @@
 //
 // Whole connections without sockets or threads: one thread plays clients, the I/O thread and workers, in an order that
 // a seed chooses, over transports that do as little as they may. Some answers are files, which the I/O thread sends. Some
-// connections end in a tunnel, which carries bytes both ways.
+// connections end in a tunnel, which carries bytes both ways, and some are taken over by the application of their last request.
 //
 // A run of one seed: SEED=4711 unit_server_simulation. More of them: SEEDS=100000 unit_server_simulation.
 
 #include "base/file_range.hpp"
 #include "base/temporary_files.hpp"
 #include "net/io_thread.hpp"
+#include "net/takeover.hpp"
 
+#include "../support/application_socket.hpp"
 #include "../support/client_wire.hpp"
 #include "../support/conversation.hpp"
 #include "../support/http_server_test.hpp"
@@ -28,6 +30,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -77,7 +80,10 @@ private:
     for (std::size_t i = 0; i != clients_.size() && wrong_.empty(); ++i) check(clients_[i], i);
     if (!queue_.empty()) fail("a request waits for a worker");
     for (auto const& each : workers_) {
-      if (each) fail(each->asleep == sleeping::for_body ? "a worker waits for a body" : "a worker waits for room");
+      if (!each) continue;
+      fail(each->application                     ? "an application waits for its client"
+           : each->asleep == sleeping::for_body ? "a worker waits for a body"
+                                                : "a worker waits for room");
     }
     if (!wrong_.empty()) return wrong_;
     for (client_end& each : clients_) {
@@ -99,6 +105,7 @@ private:
     std::size_t leaves_at = 0;
     departure how = departure::stays;
     bool left = false;
+    std::size_t sent_before = 0;  // it left
     std::string got;
   };
 
@@ -112,6 +119,7 @@ private:
     std::optional<server::response_writer> writer;
     std::size_t written = 0;
     sleeping asleep = sleeping::no;
+    std::unique_ptr<taking_over> application;
   };
 
   template <class T, std::size_t count>
@@ -187,9 +195,13 @@ private:
       return moved;
     }
     if (one.left || one.how == departure::stays) return false;
-    one.left = true;
+    leave(one);
     one.how == departure::resets ? one.carrier->link().reset() : one.carrier->link().end();
     return true;
+  }
+  static void leave(client_end& one) {
+    one.left = true;
+    one.sent_before = one.sent;
   }
   bool receive(client_end& one) {
     if (one.carrier->link().sees_bytes()) {
@@ -198,7 +210,7 @@ private:
       return true;
     }
     if (one.left || !one.carrier->link().sees_end()) return false;
-    one.left = true;  // A client leaves once the server has.
+    leave(one);  // A client leaves once the server has.
     one.carrier->link().end();
     return true;
   }
@@ -211,7 +223,14 @@ private:
       return true;
     }
     if (mine->asleep != sleeping::no) return is_awake(exchange::of(mine->reply), mine->asleep);
-    if (mine->about->how == manner::tunneled) {
+    if (mine->application) {
+      bool const moved = mine->application->step(chance_, some_of(4096));
+      if (mine->application->over()) check_taken_over(*mine), mine.reset();
+      return moved;
+    }
+    if (mine->about->how == manner::taken_over) {
+      if (!take_over(*mine)) mine.reset();
+    } else if (mine->about->how == manner::tunneled) {
       if (!tunnel_on(*mine)) mine.reset();
     } else if (!mine->body_read && mine->about->how != manner::unread) {
       read(*mine);
@@ -249,6 +268,25 @@ private:
     if (!trailers) return;
     std::string const trailer(trailers->all().empty() ? "" : trailers->value(trailers->all().front()));
     if (trailer != mine.about->sent_trailer || trailers->all().size() > 1) fail("another trailer than the client sent");
+  }
+
+  // Returns whether the application has the connection.
+  bool take_over(job& mine) {
+    try {
+      int const socket = server::take_over_connection(mine.reply);
+      mine.reply = {};
+      std::string const response = "HTTP/1.1 101 Switching Protocols\r\n\r\n" + mine.about->wanted_body;
+      mine.application = std::make_unique<taking_over>(socket, response, chance_.once_in(4));
+    } catch (std::system_error const&) {
+      if (!mine.from->left) fail("a connection could not be taken over");
+    }
+    return mine.application != nullptr;
+  }
+  void check_taken_over(job const& mine) {
+    std::string const& got = mine.application->received();
+    if (!mine.about->sent_body.starts_with(got)) fail("an application got other bytes than its client sent");
+    bool const whole = mine.application->saw_end() && !drained_ && !mine.from->carrier->link().lost();
+    if (whole && mine.about->end + got.size() < mine.from->sent_before) fail("an application has lost bytes of its client");
   }
 
   // Reads and writes in any order. Returns whether there is more to do.
@@ -395,7 +433,7 @@ private:
     char* slash = nullptr;
     client_end& from = clients_[std::strtoul(target.c_str() + 1, &slash, 10)];
     conversation const& about = from.requests[std::strtoul(slash + 1, nullptr, 10)];
-    queue_.push_back({std::move(reply), &from, &about, {}, false, {}, 0, sleeping::no});
+    queue_.push_back({std::move(reply), &from, &about, {}, false, {}, 0, sleeping::no, nullptr});
   }
   int status_for(kino::ending, exchange&) noexcept override { return 500; }
   void refused(int) noexcept override {}

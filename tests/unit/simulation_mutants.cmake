@@ -62,6 +62,9 @@ kino_add_simulation_mutant(input_of_a_tunnel http1/http1_tunnel.cpp [[  host_.re
 kino_add_simulation_mutant(end_of_a_tunnel http1/http1_reading.cpp [[    tunnel_->body().finish();
 ]] [[]])
 
+kino_add_simulation_mutant(output_of_an_application net/socket_relay.cpp [[  client_waits_ = false;
+]] [[]])
+
 if(nghttp2_FOUND)
   kino_add_simulation_mutant(room_for_the_writer http2/http2_protocol.cpp [[    one->departures().notify();
     one->drop_weak();
