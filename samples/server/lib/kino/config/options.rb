@@ -66,9 +66,9 @@ module Kino
                  help: "time in which a process of several must give a sign of life (then it is killed and replaced): none of its " \
                        "Ruby threads runs, because one keeps the GVL; waiting handlers do not matter"),
       Option.new(:max_requests, :integer, 0, group: :workers, range: 0..1_000_000_000,
-                 help: "number of requests after which a worker Ractor is replaced, with its Threads, or in threaded mode the process, if there " \
-                       "are several; between two requests and one after the other; its successor serves before it leaves; 0: never; no effect " \
-                       "in threaded mode with one process, where a new Thread would free nothing"),
+                 help: "number of requests after which a worker Ractor is replaced, with its Threads; in threaded mode, with several " \
+                       "processes, a process; between two requests and one after the other; its successor serves before it leaves; 0: " \
+                       "never; no effect in threaded mode with one process, where a new Thread would free nothing"),
       Option.new(:max_requests_jitter, :integer, nil, group: :workers, range: 0..1_000_000_000, example: 100,
                  default_text: "a tenth of max_requests",
                  help: "up to so many requests are added to max_requests, at random for each Ractor or process"),
