@@ -98,7 +98,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("useless frames of any kinds, in any order, end the connection and keep nobody from being served") {
+TEST_CASE("a flood of useless frames, of any kinds in any order, ends its connection, and other clients are served") {
   captured_log const log;
   char const* const given = std::getenv("SEEDS");  // more of them: a long run
   std::uint32_t const seeds = given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : stress::scaled(100);

@@ -39,7 +39,8 @@ public:
     while (http.first_thread().context().poll_one() != 0) {}
     http.first_thread().context().restart();
   }
-  // What has arrived is not announced before. The coarse clock must have moved since the deadline was set.
+  // Runs the deadlines before the I/O thread polls its sockets, so it has not been told what has arrived. The coarse clock must
+  // tick first, because the deadline was set by it.
   void reach_deadline() {
     for (auto const before = server::coarse_now(); server::coarse_now() == before;) {}
     http.first_thread().deadlines().run(http.first_thread().deadlines().next());

@@ -59,7 +59,7 @@ TEST_CASE("what was posted before the end is still handed over") {
   CHECK(events.try_pop(next) == pop_result::closed);
 }
 
-TEST_CASE("whoever waits is woken by an event and by the end") {
+TEST_CASE("a waiting supervisor is woken by each event and by close") {
   worker_events events(1);
   std::size_t seen = 0;
   std::thread supervisor([&] {

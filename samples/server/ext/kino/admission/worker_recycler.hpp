@@ -18,9 +18,9 @@ namespace kino::server {
 
 /// A worker_recycler counts the requests of units, and plans the replacement of one unit after another.
 ///
-/// A unit is what is replaced at once: a Ractor with all its workers, or the process. The supervisor gives it a number. A unit that has taken
-/// its number of requests is due. It serves on until its successor does, so that the server never has fewer workers; then its
-/// workers are to be dismissed. The next unit is due only when they have left: units that began together and are equally
+/// A unit is what is replaced at once: a Ractor with all its workers, or the process. The supervisor gives it a number. A unit
+/// that has taken its number of requests is due. It serves on until its successor does, so that the server never has fewer
+/// workers; then its workers are to be dismissed. The next unit is due only when they have left: units that began together and are equally
 /// busy would otherwise leave together. Therefore, and because of the jitter, a unit may take more requests than the limit.
 ///
 /// The only unit of a recycler is the process: it has no successor here, and counts on while it has no workers.

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "admission/quarantine.hpp"
-#include "base/process_places.hpp"
 #include "base/options.hpp"
+#include "base/process_places.hpp"
 #include "control/control_settings.hpp"
 #include "observers/access_log.hpp"
 #include "websocket/websocket.hpp"

@@ -4,8 +4,8 @@
 
 #pragma once
 
-#include "base/process_places.hpp"
 #include "base/options.hpp"
+#include "base/process_places.hpp"
 #include "http/exchange.hpp"
 #include "http/forwarded.hpp"
 #include "http/protocol.hpp"

@@ -3,9 +3,9 @@
 require_relative "../app/log"
 
 module Kino
-  # The files of the Unix sockets that this process listens on. Programs that remove old files leave these, because they do not become
-  # old. The log says when one has been removed nevertheless: nobody can connect to its socket any more, which goes on as if
-  # nothing had happened, and no system call gives it another file.
+  # Watches the files of the Unix sockets that this process listens on. It renews their times, so that programs that remove old files
+  # leave them. If a file is removed nevertheless, it logs that: clients cannot connect any more, the listening socket reports no
+  # error, and no system call can give it a new file.
   class SocketWatch
     # How often to #look, and how often files become new.
     SECONDS = 10

@@ -4,8 +4,8 @@ module Kino
   module Processes
     # A process that the master has forked, as the master sees it: how far it is, and the pipes between the two.
     #
-    # The process writes READY when it serves, and then lines: ALIVE as a sign of life, and DUE once it has served max_requests. The master writes orders, one a
-    # line; the end of that pipe tells the process that the master has ended.
+    # The process writes READY when it serves, and then lines: ALIVE as a sign of life, and DUE once it has served max_requests. The
+    # master writes orders, one a line; the end of that pipe tells the process that the master has ended.
     class Child
       READY = "ready"
       ALIVE = "alive"
