@@ -32,7 +32,7 @@ module Kino
       settings.placed(:access_log) do
         Native.check_access_log(chosen)
       rescue SystemCallError => e
-        refuse(settings[:access_log], e.class.new.message)
+        refuse(settings[:access_log], NamedFile.reason(e))
       end
     end
 

@@ -19,7 +19,7 @@ module Kino
         yield file
       end
     rescue SystemCallError => e
-      raise Unusable, sentence(e)
+      raise Unusable, reason(e)
     end
 
     # Its bytes, at most +limit+. Raises Unusable.
@@ -38,16 +38,16 @@ module Kino
       kind = File.ftype(path) if File.exist?(path)
       place = kind ? path : File.dirname(path)
       raise Unusable, "it is a directory" if kind == "directory"
-      raise Unusable, sentence(Errno::ENOENT.new) unless File.exist?(place)
-      raise Unusable, sentence(Errno::EACCES.new) unless File.writable?(place)
+      raise Unusable, reason(Errno::ENOENT.new) unless File.exist?(place)
+      raise Unusable, reason(Errno::EACCES.new) unless File.writable?(place)
     end
 
     def self.refuse_others(stat)
       raise Unusable, "it is #{KINDS.fetch(stat.ftype, "of an unknown kind")}, not a regular file" unless stat.file?
     end
 
-    # Without the path, which Ruby adds.
-    def self.sentence(error) = error.class.new.message
-    private_class_method :refuse_others, :sentence
+    # What a SystemCallError says, without the path that Ruby adds.
+    def self.reason(error) = error.class.new.message
+    private_class_method :refuse_others
   end
 end

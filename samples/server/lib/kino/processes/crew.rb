@@ -42,6 +42,9 @@ module Kino
       # How many processes there are to be that serve.
       attr_reader :count
 
+      # For sentences.
+      def count_text = "#{count} process#{"es" if count > 1}"
+
       # Opens the sockets and forks all processes. Raises Error.
       def assemble
         @addresses.open
@@ -219,7 +222,7 @@ module Kino
         Process.setproctitle("kino #{title} (#{@server.urls.join(", ")})")
       end
 
-      def show_count = Process.setproctitle("kino master of #{count} process#{"es" if count > 1} (#{@server.urls.join(", ")})")
+      def show_count = Process.setproctitle("kino master of #{count_text} (#{@server.urls.join(", ")})")
 
       def show_phase
         desk&.show(@dismissed ? "draining" : @was_complete ? "serving" : "starting", Facts.new(count, @replaced, @turnover.recycled))

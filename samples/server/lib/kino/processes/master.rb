@@ -78,7 +78,7 @@ module Kino
       end
 
       def status
-        "listening on #{@server.urls.join(", ")} with #{@crew.count} process#{"es" if @crew.count > 1}"
+        "listening on #{@server.urls.join(", ")} with #{@crew.count_text}"
       end
 
       # Sleeps until something happens, and acts.
@@ -120,7 +120,7 @@ module Kino
         return if @stop
         return Log.line("restart: the processes are being started, or replaced, already") unless @crew.restart_in_phases
 
-        Log.line("restart: replacing #{@crew.count} process#{"es" if @crew.count > 1}, one after the other")
+        Log.line("restart: replacing #{@crew.count_text}, one after the other")
       end
 
       # TTIN and TTOU.

@@ -5,7 +5,9 @@ require "securerandom"
 require "socket"
 
 require_relative "../app/log"
+require_relative "../config/named_file"
 require_relative "../errors"
+require_relative "../listen/unix_socket"
 
 module Kino
   module PubSub
@@ -89,7 +91,7 @@ module Kino
         FileUtils.mkdir_p(@directory, mode: 0o700)
         File.stat(@directory)
       rescue SystemCallError => e
-        raise ConfigError, "pubsub unix://#{@directory}: cannot use the directory: #{e.class.new.message}"
+        raise ConfigError, "pubsub unix://#{@directory}: cannot use the directory: #{NamedFile.reason(e)}"
       end
 
       # It gets its final name when it listens, so a process that finds that name can connect.
@@ -97,8 +99,8 @@ module Kino
         FileUtils.rm_f("#{@path}.new")
         server = UNIXServer.new("#{@path}.new")
         server.listen(128)
-        @inode = File.lstat("#{@path}.new").ino
         File.rename("#{@path}.new", @path)
+        @file = UnixSocket.new(@path)
         @server = server
       end
 
@@ -181,7 +183,7 @@ module Kino
 
       # Makes the socket again if it has been removed: processes that begin now would not find this one.
       def look
-        return if there?
+        return if @file.there?
 
         prepare_directory
         old = @server
@@ -192,12 +194,6 @@ module Kino
       rescue SystemCallError, ThreadError, ConfigError => e
         Log.line("pubsub: the socket of this process has been removed, and cannot be made again for now: #{e.message}") unless @blocked
         @blocked = true
-      end
-
-      def there?
-        File.lstat(@path).ino == @inode
-      rescue SystemCallError
-        false
       end
 
       # Those that were connected when the file was removed.
