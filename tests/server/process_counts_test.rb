@@ -1,36 +1,20 @@
 # frozen_string_literal: true
 
-require "json"
-
-require_relative "support/process_table"
+require_relative "support/process_family"
 require_relative "support/server_test"
 require "kino/processes/collection"
 
 # What several processes have counted outlives them, and the process that adds it up.
 class ProcessCountsTest < ServerTest
-  include ProcessTable
-
-  APP = <<~RUBY
-    run ->(_env) { [200, { "content-type" => "text/plain" }, [Process.pid.to_s]] }
-  RUBY
-
-  def control = File.join(directory, "control.sock")
+  include ProcessFamily
 
   def start(*arguments)
-    File.write(File.join(directory, "config.ru"), APP)
     Dir.mkdir(File.join(directory, "tmp"))
-    @child = Child.kino("-m", "threaded", "-w", "2", "-t", "1", "--processes", "2", "--control-bind", "unix://#{control}", *arguments,
-                        chdir: directory, env: { "TMPDIR" => File.join(directory, "tmp") })
-  end
-
-  def teardown
-    kill([@child.pid, *children_of(@child.pid)]) if @child && !@child.ended?
-    super
+    start_family(APP, "--processes", "2", *arguments, env: { "TMPDIR" => File.join(directory, "tmp") })
   end
 
   def stop
-    @child.signal("TERM")
-    assert_equal 0, @child.status, @child.log
+    super
     assert_empty Dir.children(File.join(directory, "tmp"))
   end
 
@@ -49,9 +33,6 @@ class ProcessCountsTest < ServerTest
   def request(count)
     count.times { Client.open(@child.port) { |client| client.get("/") } }
   end
-
-  def control_pid = children_of(@child.pid).find { |pid| title_of(pid).start_with?("kino control") }
-  def members = children_of(@child.pid).select { |pid| title_of(pid).match?(/\Akino process/) }
 
   def kill_control
     own = control_pid
@@ -81,7 +62,7 @@ class ProcessCountsTest < ServerTest
   def test_what_nobody_has_asked_for_is_counted
     start
     request 30
-    kill([control_pid]) # Nobody adds up while processes are replaced.
+    kill([control_pid]) # No process collects counts during the restart.
     @child.signal("USR1")
     @child.await_line(/restart: all processes have been replaced/)
     eventually("all is counted") { served == 30 && served_of_metrics == 30 }

@@ -1,16 +1,14 @@
 # frozen_string_literal: true
 
-require "json"
-
 require_relative "support/census"
-require_relative "support/process_table"
+require_relative "support/process_family"
 require_relative "support/server_test"
 
 # TTIN adds a process, and TTOU removes one.
 class ProcessNumberTest < ServerTest
-  include ProcessTable
+  include ProcessFamily
 
-  APP = <<~RUBY
+  HOLDING_APP = <<~RUBY
     module App
       def self.call(env)
         sleep 0.005 until File.exist?("go") if env["PATH_INFO"] == "/hold"
@@ -20,34 +18,14 @@ class ProcessNumberTest < ServerTest
     run App
   RUBY
 
-  def control = File.join(directory, "control.sock")
-
   def start(*arguments, mode: "threaded", config: "")
-    File.write(File.join(directory, "config.ru"), APP)
     File.write(File.join(directory, "kino.rb"), config)
-    @child = Child.kino("-m", mode, "-w", "32", "-t", "1", "--control-bind", "unix://#{control}", *arguments, chdir: directory)
+    start_family(HOLDING_APP, *arguments, mode: mode, workers: 32)
   end
 
   def teardown
     @clients&.each(&:close)
-    kill([@child.pid, *children_of(@child.pid)]) if @child && !@child.ended?
     super
-  end
-
-  def stop
-    @child.signal("TERM")
-    assert_equal 0, @child.status, @child.log
-  end
-
-  # A busy machine may not answer in time.
-  def stats
-    response = Client.open(control) { |client| client.get("/stats") } until response&.status == 200
-    JSON.parse(response.body)
-  end
-
-  # Those that serve, by their numbers from 1.
-  def pids
-    children_of(@child.pid).to_h { |pid| [title_of(pid)[/\Akino process (\d+)/, 1].to_i, pid] }.reject { |number, _| number.zero? }
   end
 
   # Sends a signal, and waits for a new line of the log.
@@ -119,7 +97,7 @@ class ProcessNumberTest < ServerTest
     shrink 1
     grow 2 # While the former second one still has requests.
     assert running?(victim)
-    assert_equal 3, children_of(@child.pid).count { |pid| title_of(pid).match?(/\Akino process/) }
+    assert_equal 3, members.size
     File.write(File.join(directory, "go"), "")
     answers = @clients.map { |client| client.read_response.body.to_i }
     assert_includes answers, victim

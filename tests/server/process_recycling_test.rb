@@ -1,41 +1,16 @@
 # frozen_string_literal: true
 
-require "json"
-
 require_relative "support/census"
-require_relative "support/process_table"
+require_relative "support/process_family"
 require_relative "support/server_test"
 
 # In mode threaded, max_requests replaces one of several processes.
 class ProcessRecyclingTest < ServerTest
-  include ProcessTable
-
-  APP = <<~RUBY
-    run ->(_env) { [200, { "content-type" => "text/plain" }, [Process.pid.to_s]] }
-  RUBY
-
-  def control = File.join(directory, "control.sock")
+  include ProcessFamily
 
   def start(*arguments)
-    File.write(File.join(directory, "config.ru"), APP)
-    @child = Child.kino("-m", "threaded", "-w", "2", "-t", "1", "--control-bind", "unix://#{control}", *arguments, chdir: directory)
+    start_family(APP, *arguments)
     @child.follow
-  end
-
-  def teardown
-    kill([@child.pid, *children_of(@child.pid)]) if @child && !@child.ended?
-    super
-  end
-
-  # A busy machine may not answer in time.
-  def stats
-    response = Client.open(control) { |client| client.get("/stats") } until response&.status == 200
-    JSON.parse(response.body)
-  end
-
-  # Those that serve, by number.
-  def pids
-    children_of(@child.pid).to_h { |pid| [title_of(pid)[/\Akino process (\d+)/, 1].to_i, pid] }.reject { |number, _| number.zero? }
   end
 
   def census = Census.new(connections: 8, path: "/") { TCPSocket.new("127.0.0.1", @child.port) }
@@ -82,10 +57,5 @@ class ProcessRecyclingTest < ServerTest
     assert_equal({}, census.run { stats["served"] >= 100 }.finish.losses)
     stop
     assert_match(/max_requests 10 has no effect in mode threaded.*; with several processes, it replaces the process$/, @child.log)
-  end
-
-  def stop
-    @child.signal("TERM")
-    assert_equal 0, @child.status, @child.log
   end
 end

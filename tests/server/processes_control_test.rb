@@ -2,7 +2,7 @@
 
 require "json"
 
-require_relative "support/process_table"
+require_relative "support/process_family"
 require_relative "support/server_test"
 require "kino/processes/metrics_sum"
 require "kino/processes/turnover"
@@ -11,9 +11,9 @@ require "kino/processes/stats_sum"
 
 # The control plane of several processes tells the sums of all, and what is done with a process that ends.
 class ProcessesControlTest < ServerTest
-  include ProcessTable
+  include ProcessFamily
 
-  APP = <<~RUBY
+  HOLDING_APP = <<~RUBY
     app = lambda do |env|
       sleep 0.005 until File.exist?("go") if env["PATH_INFO"] == "/hold"
       [200, { "content-type" => "text/plain" }, [Process.pid.to_s]]
@@ -21,21 +21,12 @@ class ProcessesControlTest < ServerTest
     run app
   RUBY
 
-  def control = File.join(directory, "control.sock")
-
   def start(*arguments)
-    File.write(File.join(directory, "config.ru"), "require \"kino/logger\"\nLOGGER = Kino::Logger.new(File::NULL)\n#{APP}")
-    @child = Child.kino("-m", "threaded", "-w", "2", "-t", "1", "--processes", "2", "--control-bind", "unix://#{control}", *arguments, chdir: directory)
-  end
-
-  def teardown
-    kill(children_of(@child.pid)) if @child && !@child.ended?
-    super
+    start_family("require \"kino/logger\"\nLOGGER = Kino::Logger.new(File::NULL)\n#{HOLDING_APP}", "--processes", "2", *arguments)
   end
 
   def stop
-    @child.signal("TERM")
-    assert_equal 0, @child.status, @child.log
+    super
     refute_path_exists control
   end
 
@@ -176,7 +167,7 @@ class ProcessesControlTest < ServerTest
 
   def test_a_control_process_that_ends_is_replaced_and_knows_the_state
     start
-    own = children_of(@child.pid).find { |pid| title_of(pid).start_with?("kino control process") }
+    own = control_pid
     Process.kill("KILL", own)
     @child.await_line(/the control process \(pid #{own}\) ended with signal 9 \(KILL\)/)
     eventually("it answers") { ask("/ready").status == 200 }
