@@ -9,6 +9,9 @@ require_relative "version"
 module Kino
   # The kino command. It loads the native server only before it serves.
   class CLI
+    CERTIFICATES = "The certificates can be used."
+    private_constant :CERTIFICATES
+
     def self.start(arguments, **rest)
       return new(arguments, **rest).run unless arguments.first == "ctl"
 
@@ -96,7 +99,7 @@ module Kino
     def check_config
       require_relative "config/report"
       SettingsReport.check(settings)
-      @out.puts("The certificates can be used.") if settings[:tls]
+      @out.puts(CERTIFICATES) if settings[:tls]
       @out.puts(settings.remarks.map { |sentence| "warning: #{sentence}" })
       @out.puts("The configuration is valid#{" (#{config_file.path})" if config_file}. The effective settings, with the sources of " \
                 "those that are not defaults:", SettingsReport.text(settings))
@@ -114,7 +117,7 @@ module Kino
 
       require_relative "listen/certificates"
       Certificates.for(settings).load
-      ["The certificates can be used."]
+      [CERTIFICATES]
     end
 
     def serve
