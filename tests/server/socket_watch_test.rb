@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "support/server_test"
+require "kino/listen/socket_watch"
+require "kino/listen/unix_socket"
 
 # The files of Unix sockets while the server runs: what removes them, and what the log says then.
 class SocketWatchTest < ServerTest
