@@ -98,13 +98,14 @@ struct dispatching {
   static constexpr char const* ruby_name = "Dispatching::Dispatcher";
   static constexpr bool ruby_shareable = true;
   dispatching(kino::gvl const& held, kino::dispatcher<request>::options chosen)
-      : dispatcher(held, chosen) {}
-  kino::dispatcher<request> dispatcher;
+      : dispatcher(std::make_shared<kino::dispatcher<request>>(held, chosen)) {}
+  // Shared with native threads, which may still submit when Ruby destroys this object at the end of the process.
+  std::shared_ptr<kino::dispatcher<request>> dispatcher;
 };
 using dispatcher_object = kino::native_object<dispatching>;
 
 kino::dispatcher<request>& dispatcher_of(kino::gvl const& held, VALUE self) {
-  return dispatcher_object::get(held, self).dispatcher;
+  return *dispatcher_object::get(held, self).dispatcher;
 }
 
 VALUE make(kino::gvl const& held, VALUE klass, VALUE capacity, VALUE slots, VALUE concurrency,
@@ -151,11 +152,11 @@ VALUE submit_many(kino::gvl const& held, VALUE self, VALUE count, VALUE threads)
     shares[static_cast<std::size_t>(number) % shares.size()].push_back(
         {number, std::move(respond)});
   }
-  auto& dispatcher = dispatcher_of(held, self);
+  auto const dispatcher = dispatcher_object::get(held, self).dispatcher;
   for (auto& share : shares) {
-    made->askers.emplace_back([&dispatcher, share = std::move(share)]() mutable {
+    made->askers.emplace_back([dispatcher, share = std::move(share)]() mutable {
       for (request& each : share) {
-        if (dispatcher.submit(std::move(each), std::chrono::hours(1)) !=
+        if (dispatcher->submit(std::move(each), std::chrono::hours(1)) !=
             kino::push_result::pushed) {
           return;
         }

@@ -57,6 +57,10 @@ void destroy_elsewhere(T* object) noexcept {
 /// thread may hold while it calls Ruby. It must synchronise access to state outside the object
 /// (atomics, a responder, a shared_ptr).
 ///
+/// When the process ends, Ruby destroys all its objects, in any order, while native threads still
+/// run. A native thread that uses something of a T shares its ownership (std::shared_ptr), or
+/// belongs to the same T.
+///
 /// If T owns a native_thread, or if its destructor waits for anything else, define `static
 /// constexpr bool ruby_owns_threads = true`: a native thread then destroys the object while Ruby
 /// continues. The process does not wait for that thread when it ends. If no thread can be started,
