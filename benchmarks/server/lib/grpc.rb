@@ -5,7 +5,7 @@ module Bench
   module GRPC
     CONNECTIONS = 5
     STREAMS = 10
-    SERVERS = %w[kino kino-threaded grpc-gem grpc-python].freeze
+    SERVERS = %w[kino kino-threaded grpc-gem grpc-falcon grpc-python].freeze
     EXAMPLE = File.join(Peers::ROOT, "samples/server/examples/grpc.ru")
     PATH = "/example.Texts/Reverse"
     # A message is five bytes, and a protobuf with one field.

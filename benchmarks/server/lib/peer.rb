@@ -110,6 +110,9 @@ module Bench
         Peer.new(name: "grpc-gem", gem: "grpc", label: "the gem grpc's own server", only: %w[grpc], command: lambda { |port, _rackup, _variant|
           ["#{HERE}/grpc_server.rb", port.to_s]
         }),
+        Peer.new(name: "grpc-falcon", gem: "async-grpc", helpers: %w[falcon], label: "async-grpc in Falcon, #{cpus}", only: %w[grpc], command: lambda { |port, _rackup, _variant|
+          ["#{HERE}/grpc_falcon.rb", port.to_s, cpus.to_s]
+        }),
         Peer.new(name: "grpc-python", label: "Python's grpcio", native: true, only: %w[grpc], command: lambda { |port, _rackup, _variant|
           [GRPC::PYTHON, "#{HERE}/grpc_server.py", port.to_s]
         }),

@@ -184,8 +184,20 @@ module Bench
     def cpu(row) = "#{row.median(:cpu_us_per_request)} µs"
 
     def grpc
-      table("gRPC: a unary method, #{GRPC::CONNECTIONS} connections with #{GRPC::STREAMS} calls each", ["server", "calls/s", "server CPU per call"],
-            of("grpc").map { |row| [label(row[:server]), rate_cell(row), *cells(row, 1) { |one| [cpu(one)] }] })
+      rows = of("grpc")
+      return if rows.empty?
+
+      table("gRPC: a unary method, #{GRPC::CONNECTIONS} connections with #{GRPC::STREAMS} calls each",
+            ["server", "calls/s", "of #{label(rows[0][:server])}", "server CPU per call"], rows.map do |row|
+        ratio = row.measured? && rows[0].measured? ? ratio_cell(row, rows[0]) : ""
+        [label(row[:server]), rate_cell(row), ratio, *cells(row, 1) { |one| [cpu(one)] }]
+      end)
+    end
+
+    # The median of the ratios of single turns, with the lowest and the highest.
+    def ratio_cell(row, other)
+      ratios = row.ratios_to(other)
+      "#{Numbers.percent(Numbers.quantile(ratios, 0.5))} (#{ratios.minmax.map { |ratio| Numbers.percent(ratio) }.join(" to ")})"
     end
 
     # The kinds of a section, each beside the first one of the same server.

@@ -54,12 +54,14 @@ module Bench
     # The lower and the upper quartile: half of the turns are between them.
     def spread(*path) = [0.25, 0.75].map { |share| Numbers.quantile(all(*path), share) }
 
-    # The median of rate / other's rate in the same turn: a slowdown longer than a turn affects both.
-    def ratio_to(other)
+    # rate / other's rate of the same turn for each, sorted: a slowdown longer than a turn affects both.
+    def ratios_to(other)
       theirs = other.results.to_h { |result| [result[:turn], result[:rate]] }
       pairs = @results.map { |result| [result[:rate], theirs[result[:turn]]] }.select(&:all?)
-      Numbers.quantile(pairs.map { |own, their| own.fdiv(their) }.sort, 0.5)
+      pairs.map { |own, their| own.fdiv(their) }.sort
     end
+
+    def ratio_to(other) = Numbers.quantile(ratios_to(other), 0.5)
 
     def to_h = @key.merge(results: @results)
   end
