@@ -189,7 +189,7 @@ module Bench
 
       table("gRPC: a unary method, #{GRPC::CONNECTIONS} connections with #{GRPC::STREAMS} calls each",
             ["server", "calls/s", "of #{label(rows[0][:server])}", "server CPU per call"], rows.map do |row|
-        ratio = row.measured? && rows[0].measured? ? ratio_cell(row, rows[0]) : ""
+        ratio = row == rows[0] ? Numbers.percent(1) : row.measured? && rows[0].measured? ? ratio_cell(row, rows[0]) : ""
         [label(row[:server]), rate_cell(row), ratio, *cells(row, 1) { |one| [cpu(one)] }]
       end)
     end
