@@ -25,7 +25,7 @@ using http_server_test::patient_settings;
 namespace {
 
 // Makes useless frames of a few kinds, which are chosen by the seed. Stream 1 has a request that does not end, stream 3
-// was complete, and stream 5 was reset by the server.
+// was complete, stream 5 was reset by the server, and stream 7 has only a priority: a later one has begun.
 class useless_frames {
 public:
   useless_frames(attack& sender, std::uint32_t seed) : sender_(sender), chance_(seed) {
@@ -34,6 +34,8 @@ public:
     answer(sender.here.take(), "complete");
     sender.send(get_request(5, end_headers) + frame(data, 0, 5, std::string(2000, 'x')));
     sender.here.pass(std::chrono::seconds(10));
+    sender.send(frame(priority, 0, 7, number(0) + "\x10") + get_request(stream_));
+    answer(sender.here.take(), "later");
     do {
       for (kind which = kind::unknown; which != kind::end; which = next(which)) {
         if (chance_.once_in(4)) kinds.push_back(which);
@@ -43,7 +45,7 @@ public:
 
   enum class kind : std::uint8_t {
     unknown, empty_data, padding, padded_data, stray_data, priority, ping, pong, settings, window_update, goaway,
-    reset, late_header, request_reset, refused_header, end,
+    reset, late_header, request_reset, refused_header, passed_over_data, passed_over_header, end,
   };
   std::vector<kind> kinds;
 
@@ -65,10 +67,14 @@ public:
       case kind::late_header: return frame(headers, end_stream | end_headers, 5, get_header);
       case kind::request_reset: return fresh_request() + frame(rst_stream, 0, stream_, number(NGHTTP2_CANCEL));
       case kind::refused_header: return long_header();
+      case kind::passed_over_data: return frame(data, 0, 7, payload(16384));
+      case kind::passed_over_header: return frame(headers, end_stream | end_headers, 7, get_header);
       case kind::end: break;
     }
     return {};
   }
+
+  std::size_t place_in(std::string const& bytes) { return chance_.below(static_cast<std::uint32_t>(bytes.size())); }
 
 private:
   static kind next(kind which) { return static_cast<kind>(static_cast<std::uint8_t>(which) + 1); }
@@ -93,7 +99,7 @@ private:
 
   attack& sender_;
   stress::dice chance_;
-  std::uint32_t stream_ = 5;
+  std::uint32_t stream_ = 9;
 };
 
 }  // namespace
@@ -115,7 +121,9 @@ TEST_CASE("a flood of useless frames, of any kinds in any order, ends its connec
     while (!it.ended() && count < 30'000 && bytes < 10'000'000) {
       std::string many;
       for (int i = 0; i < 50; ++i) many += source.make();
-      it.send(many);
+      std::size_t const cut = source.place_in(many);  // perhaps in a frame
+      it.send(many.substr(0, cut));
+      it.send(many.substr(cut));
       count += 50;
       bytes += many.size();
     }
@@ -141,6 +149,40 @@ TEST_CASE("each kind of useless frame ends the connection alone") {
     int const took = it.send_until_ended(30'000, [&](std::uint32_t) { return source.make(); });
     CHECK(took < 15'000);
     CHECK(it.here.calls <= 120);
+  }
+}
+
+TEST_CASE("a client that does not read pays for frames on a stream that the server resets") {
+  captured_log const log;
+  std::string const wide_window = std::string("\0\4", 2) + number(1 << 20);
+  for (auto const& useless : {frame(data, 0, 3, std::string(16000, 'x')), frame(data, 0, 3), frame(headers, end_headers, 3, get_header)}) {
+    attack it;
+    it.send(frame(settings, 0, 0, wide_window) + frame(window_update, 0, 0, number(1 << 20)) + get_request(1) + get_request(3, end_headers));
+    it.reads = false;
+    answer(it.here.take(), std::string(300'000, 'x'));
+    it.send(frame(window_update, 0, 3, number(0x7fffffff)));  // more than a window can have
+    int const took = it.send_until_ended(10'000, [&](std::uint32_t) { return useless; });
+    CHECK(took < 1500);
+    CHECK(it.serves_others());
+  }
+}
+
+TEST_CASE("a client pays for what it sends on new streams after the server has begun to end the connection") {
+  captured_log const log;
+  for (bool const body : {false, true}) {
+    CAPTURE(body);
+    attack it;
+    it.goaways_end = false;
+    it.send(get_request(1));
+    it.here.http().begin_drain();
+    it.send(frame(ping, ack, 0, "12345678"));
+    if (body) it.send(get_request(3, end_headers));
+    int const took = it.send_until_ended(10'000, [&](std::uint32_t i) {
+      return body ? frame(data, 0, 3, std::string(16000, 'x')) : get_request(3 + 2 * i);
+    });
+    CHECK(took < 1500);
+    CHECK(it.here.calls == 1);
+    CHECK(it.serves_others());
   }
 }
 

@@ -26,8 +26,8 @@ enum class nuisance : std::uint8_t {
   unknown,          ///< A frame of a type that the server does not know.
   empty_data,       ///< DATA without a byte and without an end.
   padded_data,      ///< DATA that is padding for the most part.
-  stray_data,       ///< DATA on a stream that has ended, more than can have been on its way at that time.
-  late_header,      ///< It sends a header or trailers on a stream that the server has ended, which it may not know yet.
+  stray_data,       ///< DATA on a stream that has ended or is not served, more than can have been on its way.
+  late_header,      ///< A header or trailers on a stream that the server has ended, or does not serve any more.
 };
 
 /// An abuse_budget counts the nuisances of one connection. A client has a budget for a burst of them, which grows again

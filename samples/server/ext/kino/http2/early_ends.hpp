@@ -23,10 +23,9 @@ public:
     forgotten_ = std::max(forgotten_, place);
     place = stream;
   }
+  [[nodiscard]] bool remembers(std::int32_t stream) const { return std::find(last_.begin(), last_.end(), stream) != last_.end(); }
   /// Whether `stream` may be one of them.
-  [[nodiscard]] bool may_have(std::int32_t stream) const {
-    return stream <= forgotten_ || std::find(last_.begin(), last_.end(), stream) != last_.end();
-  }
+  [[nodiscard]] bool may_have(std::int32_t stream) const { return stream <= forgotten_ || remembers(stream); }
 
 private:
   std::array<std::int32_t, 16> last_{};  // 0: none

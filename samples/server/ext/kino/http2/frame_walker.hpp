@@ -12,8 +12,8 @@
 
 namespace kino::server {
 
-/// A frame_walker finds the frames in what a client sends, in whatever parts it comes. nghttp2 says nothing of frames that
-/// it ignores, such as those of unknown types, but they are read, too.
+/// A frame_walker finds the frames in what a client sends, in whatever parts it comes, also those of which nghttp2 says
+/// nothing.
 ///
 /// Threads: one at a time.
 class frame_walker {
@@ -21,49 +21,56 @@ public:
   struct head {
     std::size_t length = 0;  ///< of what follows the head
     std::uint8_t type = 0;
-    std::int32_t stream = 0;
   };
 
-  /// Takes a part of one frame from the beginning of `bytes`, which is not empty.
-  std::string_view next(std::string_view& bytes) {
-    std::size_t length = 0;
-    begins_ = false;
-    if (left_ == 0) {
-      length = std::min(bytes.size(), head_.size() - known_);
-      std::copy_n(bytes.begin(), length, head_.begin() + static_cast<std::ptrdiff_t>(known_));
-      known_ += length;
-      begins_ = known_ == head_.size();
-      if (begins_) {
-        left_ = number(0, 3);
-        known_ = 0;
-      }
+  /// Calls `visit` with the head of each frame that ends in `bytes`, which follow the bytes of the call before.
+  template <class Visit>
+  void walk(std::string_view bytes, Visit visit) {
+    if (preface_left_ != 0) preface_left_ -= take(bytes, preface_left_);
+    while (!bytes.empty()) {
+      if (left_ == 0 && !take_head(bytes)) return;
+      left_ -= take(bytes, left_);
+      if (left_ == 0) visit(head_);
     }
-    std::size_t const rest = std::min(bytes.size() - length, left_);
-    left_ -= rest;
-    std::string_view const part = bytes.substr(0, length + rest);
-    bytes.remove_prefix(part.size());
-    return part;
-  }
-  /// Whether the last part has completed the head of its frame.
-  [[nodiscard]] bool begins() const { return begins_; }
-  /// The head that was completed last.
-  [[nodiscard]] head last_head() const {
-    return {number(0, 3), static_cast<std::uint8_t>(number(3, 1)), static_cast<std::int32_t>(number(5, 4) & 0x7fffffff)};
   }
 
 private:
-  [[nodiscard]] std::size_t number(std::size_t place, std::size_t size) const {
-    std::size_t value = 0;
-    for (std::size_t i = place; i < place + size; ++i) value = value << 8 | static_cast<std::uint8_t>(head_[i]);
-    return value;
+  static constexpr std::size_t head_size = 9;
+
+  // Drops as many bytes as there are, at most `most`.
+  static std::size_t take(std::string_view& bytes, std::size_t most) {
+    std::size_t const length = std::min(bytes.size(), most);
+    bytes.remove_prefix(length);
+    return length;
+  }
+  static std::uint32_t number(char const* from) {
+    auto const byte = [&](std::size_t at) { return std::uint32_t{static_cast<std::uint8_t>(from[at])}; };
+    return byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
+  }
+  // Whether the head is complete.
+  bool take_head(std::string_view& bytes) {
+    char const* whole = bytes.data();
+    std::size_t length = head_size;
+    if (known_ != 0 || bytes.size() < head_size) {
+      length = std::min(bytes.size(), head_size - known_);
+      std::copy_n(bytes.begin(), length, part_.begin() + static_cast<std::ptrdiff_t>(known_));
+      known_ += length;
+      if (known_ == head_size) known_ = 0;
+      whole = part_.data();
+    }
+    bytes.remove_prefix(length);
+    if (known_ != 0) return false;
+    std::uint32_t const first = number(whole);
+    head_ = {first >> 8, static_cast<std::uint8_t>(first)};
+    left_ = head_.length;
+    return true;
   }
 
-  static constexpr std::size_t preface_size = 24;
-
-  std::array<char, 9> head_{};
-  std::size_t known_ = 0;            // bytes of a head that is not complete
-  std::size_t left_ = preface_size;  // until the next head
-  bool begins_ = false;
+  std::size_t preface_left_ = 24;
+  std::array<char, head_size> part_{};
+  std::size_t known_ = 0;  // bytes of a head that is not complete
+  head head_;
+  std::size_t left_ = 0;  // of the frame
 };
 
 }  // namespace kino::server

@@ -56,7 +56,22 @@ struct http2_session::callbacks {
     });
   }
 
+  // nghttp2 ignores a header on a stream that has ended. It is an error if the client knows of that end.
+  static int begin_frame(nghttp2_session* session, nghttp2_frame_hd const* head, void* user) {
+    http2_session& me = self(user);
+    std::int32_t const stream = head->stream_id;
+    if (head->type != NGHTTP2_HEADERS || stream > me.last_stream_ || nghttp2_session_find_stream(session, stream) ||
+        me.early_ends_.may_have(stream)) {
+      return 0;
+    }
+    return me.guarded([&] {
+      me.sink_.on_stray_header();
+      return 0;
+    });
+  }
+
   static int begin_headers(nghttp2_session* session, nghttp2_frame const* frame, void* user) {
+    self(user).count(NGHTTP2_HEADERS, frame->hd.length, -1);
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     return self(user).guarded([&] {
       std::int32_t const stream = self(user).last_stream_ = frame->hd.stream_id;
@@ -98,29 +113,35 @@ struct http2_session::callbacks {
   }
 
   static int frame_received(nghttp2_session* session, nghttp2_frame const* frame, void* user) {
-    bool const end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    switch (frame->hd.type) {
+    nghttp2_frame_hd const& head = frame->hd;
+    bool const end = (head.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (head.type != NGHTTP2_HEADERS) self(user).count(head.type, head.length, -1);
+    switch (head.type) {
       case NGHTTP2_HEADERS:
-        return with(user, session, frame->hd.stream_id, [&](sink& to, exchange& of) {
+        return with(user, session, head.stream_id, [&](sink& to, exchange& of) {
           if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) to.on_header_end(of, end);
           if (end) to.on_request_end(of);
         });
-      case NGHTTP2_DATA: return data_received(session, frame->hd, frame->data.padlen, user);
+      case NGHTTP2_DATA: return data_received(session, head, frame->data.padlen, user);
       case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) return 0;
         return self(user).guarded([&] {
-          self(user).sink_.on_pong();
+          self(user).sink_.on_nuisance(nuisance::ping, 0);
+          if ((head.flags & NGHTTP2_FLAG_ACK) != 0) self(user).sink_.on_pong();
           return 0;
         });
       case NGHTTP2_GOAWAY:
         return self(user).guarded([&] {
+          self(user).sink_.on_nuisance(nuisance::goaway, head.length);
           self(user).sink_.on_goaway();
           return 0;
         });
+      case NGHTTP2_SETTINGS: return tell(user, nuisance::settings, head.length);
+      case NGHTTP2_PRIORITY: return tell(user, nuisance::priority);
+      case NGHTTP2_WINDOW_UPDATE: return tell(user, nuisance::window_update);
       case NGHTTP2_RST_STREAM:
-        self(user).reset_by_client_ = frame->hd.stream_id;
-        if (!user_of(session, frame->hd.stream_id)) return tell(user, nuisance::reset);
-        return with(user, session, frame->hd.stream_id, [](sink& to, exchange& of) { to.on_reset(of); });
+        self(user).reset_by_client_ = head.stream_id;
+        if (!user_of(session, head.stream_id)) return tell(user, nuisance::reset);
+        return with(user, session, head.stream_id, [](sink& to, exchange& of) { to.on_reset(of); });
       default: return 0;
     }
   }
@@ -194,6 +215,7 @@ struct http2_session::callbacks {
     static std::unique_ptr<nghttp2_session_callbacks, deleter> const made = [] {
       nghttp2_session_callbacks* fresh = nullptr;
       if (nghttp2_session_callbacks_new(&fresh) != 0) throw std::bad_alloc();
+      nghttp2_session_callbacks_set_on_begin_frame_callback(fresh, begin_frame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(fresh, begin_headers);
       nghttp2_session_callbacks_set_on_header_callback2(fresh, header);
       nghttp2_session_callbacks_set_on_invalid_header_callback2(fresh, invalid_header);

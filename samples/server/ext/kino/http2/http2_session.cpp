@@ -94,47 +94,53 @@ void http2_session::check(int result) {
 // --- what comes in ------------------------------------------------------------------
 
 char const* http2_session::receive(std::string_view bytes) {
-  while (!bytes.empty() && !terminated_) {
-    std::string_view const part = frames_.next(bytes);
-    if (frames_.begins()) begin_frame(frames_.last_head());
-    ssize_t const taken = nghttp2_session_mem_recv(session_, bytes_of(part), part.size());
-    if (taken >= 0) continue;
+  if (terminated_) return nullptr;
+  frames_.walk(bytes, [this](frame_walker::head const& head) { count(head.type, head.length, +1); });
+  ssize_t const taken = nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size());
+  if (taken < 0) {
     check(static_cast<int>(taken));
     return taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "the client has agreed on HTTP/2 and does not begin with its preface"
                                                  : "the client of an HTTP/2 connection does not read what it asks for";
   }
+  charge_ignored();
   return nullptr;
 }
 
-// Every frame is a nuisance that is no part of a request. What is wrong with it is nghttp2's to say, but it does not say
-// which ones it ignores: those of unknown types, and most of what comes on streams that have ended.
-void http2_session::begin_frame(frame_walker::head const& head) {
-  bool const ended = head.stream <= last_stream_ && !nghttp2_session_find_stream(session_, head.stream);
-  switch (head.type) {
-    case NGHTTP2_DATA:
-      if (!ended) return;
-      if (head.length == 0 || head.length > on_their_way_) return sink_.on_nuisance(nuisance::stray_data, head.length);
-      on_their_way_ -= head.length;
-      return;
-    case NGHTTP2_HEADERS:
-      if (!ended) return;
-      return early_ends_.may_have(head.stream) ? sink_.on_nuisance(nuisance::late_header, head.length) : sink_.on_stray_header();
-    case NGHTTP2_RST_STREAM: return;  // see sink::on_reset
-    case NGHTTP2_PRIORITY: return sink_.on_nuisance(nuisance::priority, 0);  // of one length
-    case NGHTTP2_SETTINGS: return sink_.on_nuisance(nuisance::settings, head.length);
-    case NGHTTP2_PING: return sink_.on_nuisance(nuisance::ping, 0);
-    case NGHTTP2_GOAWAY: return sink_.on_nuisance(nuisance::goaway, head.length);
-    case NGHTTP2_WINDOW_UPDATE: return sink_.on_nuisance(nuisance::window_update, 0);
-    case NGHTTP2_CONTINUATION: return sink_.on_nuisance(nuisance::continuation, 0);  // the bytes are a header's
-    default: return sink_.on_nuisance(nuisance::unknown, head.length);
+void http2_session::count(std::uint8_t type, std::size_t length, int sign) {
+  untold& one = untold_[type == NGHTTP2_DATA && length == 0 ? empty_data : std::min<std::size_t>(type, unknown_type)];
+  one.frames += sign;
+  one.bytes += sign * static_cast<std::ptrdiff_t>(length);
+}
+
+// nghttp2 tells of the frames that it takes. It ignores those of unknown types, and most of what comes on streams that have
+// ended, are being reset or will not be served.
+void http2_session::charge_ignored() {
+  constexpr std::array<nuisance, kinds> costs{
+      nuisance::stray_data, nuisance::late_header, nuisance::priority, nuisance::reset, nuisance::settings, nuisance::unknown,
+      nuisance::ping, nuisance::goaway, nuisance::window_update, nuisance::continuation, nuisance::unknown, nuisance::stray_data};
+  for (std::size_t kind = 0; kind < kinds; ++kind) {
+    if (untold_[kind].frames <= 0) continue;
+    untold const ignored = std::exchange(untold_[kind], {});
+    auto bytes = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, ignored.bytes));
+    if (kind == NGHTTP2_CONTINUATION) bytes = 0;  // a header's; nghttp2 tells of that
+    if (kind == NGHTTP2_DATA) {
+      std::size_t const expected = std::min(bytes, on_their_way_);
+      on_their_way_ -= expected;
+      bytes -= expected;
+      if (bytes == 0) continue;
+    }
+    for (int i = 0; i < ignored.frames && !terminated_; ++i) sink_.on_nuisance(costs[kind], std::exchange(bytes, 0));
   }
 }
 
-// What the stream's window admits may be on its way, for all streams together what the connection's does.
+// What the stream's window admits may be on its way, and the rest of a frame; for all streams together what the connection's
+// window does.
 void http2_session::ended_early(std::int32_t stream) {
+  constexpr std::size_t largest_frame = 16'384;
+  if (early_ends_.remembers(stream)) return;
   early_ends_.add(stream);
   auto const window = std::max(0, nghttp2_session_get_stream_local_window_size(session_, stream));
-  on_their_way_ = std::min(connection_window_, on_their_way_ + static_cast<std::size_t>(window));
+  on_their_way_ = std::min(connection_window_, on_their_way_ + static_cast<std::size_t>(window) + largest_frame);
 }
 
 void http2_session::consume(std::int32_t stream, std::size_t length) {
@@ -174,7 +180,9 @@ void http2_session::resume(std::int32_t stream) { check(nghttp2_session_resume_d
 void http2_session::reset(std::int32_t stream, std::uint32_t error) {
   int const result = nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, error);
   check(result);
-  own_resets_ += result == 0;
+  if (result != 0) return;
+  ++own_resets_;
+  if (nghttp2_session_get_stream_remote_close(session_, stream) == 0) ended_early(stream);
 }
 
 void http2_session::announce_end() {
@@ -184,6 +192,7 @@ void http2_session::announce_end() {
 
 void http2_session::end_requests() {
   std::int32_t const last = nghttp2_session_get_last_proc_stream_id(session_);
+  on_their_way_ = connection_window_;  // on streams that will not be served
   check(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0));
 }
 

@@ -8,6 +8,7 @@
 #include "http2/early_ends.hpp"
 #include "http2/frame_walker.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -139,11 +140,23 @@ public:
 private:
   struct callbacks;
 
+  // A kind of frames is one of the types of RFC 9113, or one of these.
+  static constexpr std::size_t unknown_type = 10;
+  static constexpr std::size_t empty_data = 11;
+  static constexpr std::size_t kinds = 12;
+
+  // Frames of one kind that nghttp2 has been given, less those of which it has told.
+  struct untold {
+    int frames = 0;  // -1: it has told of one whose end has not come yet
+    std::ptrdiff_t bytes = 0;
+  };
+
   template <class Work>
   int guarded(Work work) noexcept;
   void check(int result);
   void rethrow();
-  void begin_frame(frame_walker::head const& head);
+  void count(std::uint8_t type, std::size_t length, int sign);
+  void charge_ignored();
   void ended_early(std::int32_t stream);
   [[nodiscard]] std::string_view make_output();
 
@@ -154,6 +167,7 @@ private:
   std::int32_t last_stream_ = 0;  // that the client has begun
   std::int32_t reset_by_client_ = 0;
   frame_walker frames_;
+  std::array<untold, kinds> untold_;  // by kind
   early_ends early_ends_;
   std::size_t const connection_window_;
   std::size_t on_their_way_ = 0;  // bytes of DATA that the client may have sent before it knew that their streams had ended
