@@ -16,6 +16,8 @@
 
 namespace kino::server {
 
+class log_values;
+
 /// A log_format turns the report of an exchange into one line.
 ///
 /// It is "common" or "combined" (the formats of Apache and nginx), "json", or a text with fields: "$status $target",
@@ -52,7 +54,7 @@ private:
   void parse_text(std::string_view text);
   void parse_json(std::string_view further);
   void add(std::string before, std::string_view name);
-  void append_field(line_buffer& line, piece const& next, exchange_report const& report,
+  void append_field(log_values& out, piece const& next, exchange_report const& report,
                     std::chrono::system_clock::time_point now) const;
 
   std::vector<piece> pieces_;

@@ -29,37 +29,40 @@ constexpr auto digit_pairs = [] {
 
 constexpr bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
 
-// Whether all eight bytes of `word` are plain.
-bool all_plain(std::uint64_t word) {
-  constexpr std::uint64_t ones = 0x0101010101010101;
-  constexpr std::uint64_t tops = 0x8080808080808080;
-  // The top bit of some byte, if one is zero; exact if none is.
-  auto const any_zero = [](std::uint64_t bytes) { return (bytes - ones) & ~bytes & tops; };
-  return ((word | (word - ones * 0x20) | any_zero(word ^ ones * 0x7f) | any_zero(word ^ ones * '"') | any_zero(word ^ ones * '\\')) & tops) == 0;
+// Sixteen bytes, which the compiler compares at once where the machine can.
+typedef unsigned char block __attribute__((vector_size(16)));
+
+bool all_plain(block bytes) {
+  auto const odd = (bytes < 0x20) | (bytes > 0x7e) | (bytes == '"') | (bytes == '\\');
+  std::uint64_t halves[2];
+  std::memcpy(halves, &odd, sizeof halves);
+  return (halves[0] | halves[1]) == 0;
 }
 
-// The number of leading bytes that are plain. Checks eight at a time, because user agents are long.
-std::size_t plain_prefix(std::string_view bytes) {
-  std::size_t at = 0;
-  for (std::uint64_t word = 0; bytes.size() - at >= sizeof word; at += sizeof word) {
-    std::memcpy(&word, bytes.data() + at, sizeof word);
-    if (!all_plain(word)) break;
+bool all_plain(std::string_view bytes) {
+  block next = block{} + ' ';
+  if (bytes.size() < sizeof next) {
+    std::memcpy(&next, bytes.data(), bytes.size());
+    return all_plain(next);
   }
-  // The last word of a longer text may overlap the one before.
-  if (bytes.size() > sizeof(std::uint64_t) && bytes.size() - at < sizeof(std::uint64_t)) {
-    std::uint64_t last = 0;
-    std::memcpy(&last, bytes.data() + bytes.size() - sizeof last, sizeof last);
-    if (all_plain(last)) return bytes.size();
+  for (std::size_t at = 0; bytes.size() - at > sizeof next; at += sizeof next) {
+    std::memcpy(&next, bytes.data() + at, sizeof next);
+    if (!all_plain(next)) return false;
   }
-  while (at < bytes.size() && is_plain(bytes[at])) ++at;
-  return at;
+  // The last block may overlap the one before.
+  std::memcpy(&next, bytes.data() + bytes.size() - sizeof next, sizeof next);
+  return all_plain(next);
 }
 
 // Appends plain bytes as they are; `escape` appends what begins with another byte, and returns its length.
 template <class Escape>
 void append_with(line_buffer& out, std::string_view bytes, Escape escape) {
+  if (all_plain(bytes)) [[likely]] {
+    out.append(bytes);
+    return;
+  }
   while (!bytes.empty()) {
-    std::size_t const plain = plain_prefix(bytes);
+    auto const plain = static_cast<std::size_t>(std::find_if_not(bytes.begin(), bytes.end(), is_plain) - bytes.begin());
     out.append(bytes.substr(0, plain));
     bytes.remove_prefix(plain);
     if (!bytes.empty()) bytes.remove_prefix(escape(bytes));
@@ -124,6 +127,10 @@ void append_json_escaped(std::string& out, std::string_view bytes) {
 }
 
 void append_number(line_buffer& out, std::uint64_t number) {
+  if (number < 10) {
+    out += digits[number];
+    return;
+  }
   constexpr std::size_t most_digits = 20;
   char* const first = out.room(most_digits);
   out.advance(static_cast<std::size_t>(std::to_chars(first, first + most_digits, number).ptr - first));
@@ -132,11 +139,12 @@ void append_number(line_buffer& out, std::uint64_t number) {
 void append_seconds(line_buffer& out, std::chrono::nanoseconds duration) {
   auto const micros = static_cast<std::uint64_t>(std::max<std::int64_t>(0, duration.count())) / 1000;
   append_number(out, micros / 1'000'000);
-  auto const rest = static_cast<std::size_t>(micros % 1'000'000);
+  auto const rest = static_cast<std::uint32_t>(micros % 1'000'000);
+  std::uint32_t const hundreds = rest / 100;
   char* const to = out.room(7);
   to[0] = '.';
-  std::memcpy(to + 1, &digit_pairs[2 * (rest / 10'000)], 2);
-  std::memcpy(to + 3, &digit_pairs[2 * (rest / 100 % 100)], 2);
+  std::memcpy(to + 1, &digit_pairs[2 * (hundreds / 100)], 2);
+  std::memcpy(to + 3, &digit_pairs[2 * (hundreds % 100)], 2);
   std::memcpy(to + 5, &digit_pairs[2 * (rest % 100)], 2);
   out.advance(7);
 }

@@ -49,7 +49,7 @@ void for_each_public_parameter_part(std::string_view parameters, Part part) {
 /// Likewise for a URL: its user information, and the parameters of its query and fragment.
 template <class Part>
 void for_each_public_url_part(std::string_view url, Part part) {
-  std::size_t const parameters = position_of(url, 0, [](char c) { return c == '?' || c == '#'; });
+  std::size_t const parameters = std::min({url.find('?'), url.find('#'), url.size()});
   std::string_view before = url.substr(0, parameters);
   if (std::size_t const scheme = before.find("://"); scheme != before.npos) {
     std::string_view const authority = before.substr(scheme + 3, before.find('/', scheme + 3) - (scheme + 3));
