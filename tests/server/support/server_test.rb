@@ -94,7 +94,7 @@ class ServerTest < Minitest::Test
     Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
   end
 
-  # Redirects this process's standard error, and with it the log of all Ractors, to a file while the block runs; returns
+  # Redirects this process's standard error, and with it the log of all Ractors, to a file, whose path the block gets; returns
   # the text.
   def logged
     require "tempfile"
@@ -103,7 +103,7 @@ class ServerTest < Minitest::Test
       begin
         Kino::Log.flush(LIMIT)
         $stderr.reopen(file)
-        yield
+        yield file.path
       ensure
         Kino::Log.flush(LIMIT)
         $stderr.reopen(saved)
