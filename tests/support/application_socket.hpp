@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -56,19 +57,24 @@ private:
   int socket_;
 };
 
-/// An application of the simulation: it sends a response and reads what the client sends, in any order. It closes its
-/// socket when it has done both or, if it is impatient, when it has sent.
+/// What an application does with a connection that it has taken over.
+enum class habit : std::uint32_t {
+  reads_and_sends,   ///< In any order. It closes its socket when it has done both.
+  closes_early,      ///< Likewise, but it closes its socket as soon as it has sent.
+  reads_to_the_end,  ///< It sends when it has seen the end of what the client sends, then closes its socket.
+};
+
+/// An application of the simulation: it sends a response and reads what the client sends.
 class taking_over {
 public:
-  taking_over(int socket, std::string_view response, bool impatient)
-      : socket_(socket), response_(response), impatient_(impatient) {}
+  taking_over(int socket, std::string_view response, habit way) : socket_(socket), response_(response), way_(way) {}
 
   /// Sends or receives at most `some` bytes. False if nothing could be done.
   bool step(stress::dice& chance, std::size_t some) {
     bool const reads = chance.once_in(2);
     bool const moved = reads ? receive(some) || send(some) : send(some) || receive(some);
     bool const sent_all = sent_ == response_.size();
-    if (socket_.gone || (sent_all && (socket_.ended || impatient_))) {
+    if (socket_.gone || (sent_all && (socket_.ended || way_ == habit::closes_early))) {
       over_ = true;
       socket_.close();
     }
@@ -81,10 +87,10 @@ public:
 
 private:
   bool send(std::size_t some) {
-    if (sent_ == response_.size()) return false;
+    if (sent_ == response_.size() || (way_ == habit::reads_to_the_end && !socket_.ended)) return false;
     std::size_t const length = socket_.send(std::string_view(response_).substr(sent_, some));
     sent_ += length;
-    if (sent_ == response_.size() && !impatient_) socket_.end();
+    if (sent_ == response_.size() && way_ != habit::closes_early) socket_.end();
     return length != 0;
   }
   bool receive(std::size_t some) {
@@ -96,7 +102,7 @@ private:
 
   application_socket socket_;
   std::string const response_;
-  bool const impatient_;
+  habit const way_;
   std::size_t sent_ = 0;
   std::string received_;
   bool over_ = false;

@@ -151,7 +151,9 @@ inline conversation make_tunnel(stress::dice& chance, std::string& wire, std::si
   made.how = chance.once_in(2) ? manner::tunneled : manner::taken_over;
   made.wanted_status = 101;
   made.last = true;
-  made.sent_body = pattern(some_length(chance), client + number);
+  // More than the buffers between the client and the application hold.
+  bool const much = made.how == manner::taken_over && chance.once_in(4);
+  made.sent_body = pattern(much ? 400'000 + chance.below(200'000) : some_length(chance), client + number);
   made.wanted_body = pattern(some_length(chance), client * 3 + number);
   wire += "GET /" + std::to_string(client) + "/" + std::to_string(number) + " HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
   made.end = wire.size();

@@ -276,7 +276,7 @@ private:
       int const socket = server::take_over_connection(mine.reply);
       mine.reply = {};
       std::string const response = "HTTP/1.1 101 Switching Protocols\r\n\r\n" + mine.about->wanted_body;
-      mine.application = std::make_unique<taking_over>(socket, response, chance_.once_in(4));
+      mine.application = std::make_unique<taking_over>(socket, response, one_of({habit::reads_and_sends, habit::closes_early, habit::reads_to_the_end}));
     } catch (std::system_error const&) {
       if (!mine.from->left) fail("a connection could not be taken over");
     }

@@ -64,6 +64,11 @@ kino_add_simulation_mutant(end_of_a_tunnel http1/http1_reading.cpp [[    tunnel_
 
 kino_add_simulation_mutant(output_of_an_application net/socket_relay.cpp [[  client_waits_ = false;
 ]] [[]])
+kino_add_simulation_mutant(input_of_an_application net/socket_relay.cpp [[  if (was_full && wants_input()) host_.read_on();]]
+  [[  static_cast<void>(was_full);]])
+kino_add_simulation_mutant(end_for_an_application net/socket_relay.cpp
+  [[  if (input_over_ && !std::exchange(input_end_told_, true)) application_->shutdown_write();
+]] [[]])
 
 if(nghttp2_FOUND)
   kino_add_simulation_mutant(room_for_the_writer http2/http2_protocol.cpp [[    one->departures().notify();
