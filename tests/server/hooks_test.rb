@@ -80,7 +80,7 @@ class HooksTest < ServerTest
     assert_equal [Kino::WorkerDied, "NotImplementedError", "NotImplementedError: the end of this worker"],
                  [error.class, error.error_class, error.message]
     assert_match(/\A#{__FILE__}:\d+:in /, error.backtrace.first)
-    eventually("the replacement") { server.stats[:alive] == 1 }
+    eventually("the replacement") { server.stats.values_at(:respawns, :alive) == [1, 1] }
     server.shutdown
     assert_equal [id, nil], ends.pop
   end

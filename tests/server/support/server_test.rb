@@ -94,16 +94,17 @@ class ServerTest < Minitest::Test
     Client.open(server.port) { |client| assert_equal 200, client.get("/").status }
   end
 
-  # Redirects this process's standard error, and with it the log of all Ractors, to a file, whose path the block gets; returns
-  # the text.
-  def logged
+  # Redirects this process's standard error, and with it the log of all Ractors, to a file while the block runs; returns
+  # the text. Waits until so many lines match +awaited+: what the block has seen may be logged a moment later.
+  def logged(awaited = nil, times: 1)
     require "tempfile"
     Tempfile.create("kino-log") do |file|
       saved = $stderr.dup
       begin
         Kino::Log.flush(LIMIT)
         $stderr.reopen(file)
-        yield file.path
+        yield
+        await_lines(file.path, awaited, times) if awaited
       ensure
         Kino::Log.flush(LIMIT)
         $stderr.reopen(saved)
@@ -111,6 +112,15 @@ class ServerTest < Minitest::Test
       end
       file.rewind
       file.read
+    end
+  end
+
+  private
+
+  def await_lines(path, pattern, times)
+    eventually("#{times} lines of the log match #{pattern.inspect}") do
+      Kino::Log.flush(LIMIT)
+      File.read(path).scan(pattern).size >= times
     end
   end
 end
