@@ -102,6 +102,14 @@ private:
   std::uint32_t stream_ = 9;
 };
 
+// Stream 3 waits for its body. The client reads no more, although it has a response of 300,000 bytes.
+void stop_reading(attack& it) {
+  std::string const wide_window = std::string("\0\4", 2) + number(1 << 20);
+  it.send(frame(settings, 0, 0, wide_window) + frame(window_update, 0, 0, number(1 << 20)) + get_request(1) + get_request(3, end_headers));
+  it.reads = false;
+  answer(it.here.take(), std::string(300'000, 'x'));
+}
+
 }  // namespace
 
 TEST_CASE("a flood of useless frames, of any kinds in any order, ends its connection, and other clients are served") {
@@ -154,12 +162,9 @@ TEST_CASE("each kind of useless frame ends the connection alone") {
 
 TEST_CASE("a client that does not read pays for frames on a stream that the server resets") {
   captured_log const log;
-  std::string const wide_window = std::string("\0\4", 2) + number(1 << 20);
   for (auto const& useless : {frame(data, 0, 3, std::string(16000, 'x')), frame(data, 0, 3), frame(headers, end_headers, 3, get_header)}) {
     attack it;
-    it.send(frame(settings, 0, 0, wide_window) + frame(window_update, 0, 0, number(1 << 20)) + get_request(1) + get_request(3, end_headers));
-    it.reads = false;
-    answer(it.here.take(), std::string(300'000, 'x'));
+    stop_reading(it);
     it.send(frame(window_update, 0, 3, number(0x7fffffff)));  // more than a window can have
     int const took = it.send_until_ended(10'000, [&](std::uint32_t) { return useless; });
     CHECK(took < 1500);
@@ -214,4 +219,42 @@ TEST_CASE("a client may have a body in small frames on its way when the server e
   }
   CHECK(!it.ended());
   CHECK(it.here.refusals == 20);
+}
+
+TEST_CASE("a client may have requests with bodies on their way when the server begins to end the connection") {
+  captured_log const log;
+  attack it;
+  it.goaways_end = false;
+  it.send(get_request(1));
+  it.here.http().begin_drain();
+  it.send(frame(ping, ack, 0, "12345678"));
+  for (std::uint32_t stream = 3; stream < 103; stream += 2) {
+    it.send(get_request(stream, end_headers) + frame(data, 0, stream, std::string(10'000, 'x')));
+    it.send(frame(data, 0, stream, std::string(10'000, 'x')) + frame(headers, end_stream | end_headers, stream));
+  }
+  CHECK(!it.ended());
+  CHECK(it.here.calls == 1);
+}
+
+TEST_CASE("a client may send the body of a stream that is refused, as long as it has not read that") {
+  server::options chosen = patient_settings();
+  chosen.connection.max_concurrent_streams = 2;
+  attack it(chosen);
+  stop_reading(it);
+  for (std::uint32_t stream = 5; stream < 205; stream += 2) {
+    it.send(get_request(stream, end_headers) + frame(data, end_stream, stream, std::string(15'000, 'x')));
+  }
+  CHECK(!it.ended());
+}
+
+TEST_CASE("a body may come in frames of one byte") {
+  attack it;
+  it.send(get_request(1, end_headers));
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += frame(data, 0, 1, "x");
+  for (int i = 0; i < 60; ++i) it.send(many);
+  it.send(frame(data, end_stream, 1));
+  CHECK(!it.ended());
+  REQUIRE(it.here.requests.size() == 1);
+  CHECK(server::exchange::of(it.here.requests.back()).collected().size() == 60'000);
 }
