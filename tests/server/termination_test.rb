@@ -5,18 +5,18 @@ require_relative "support/server_test"
 
 # TERM under load: every request that the server has accepted is answered, and both sides count the same number.
 #
-# KINO_TERMS=200 ends so many servers, half of them in each mode, and a quarter on Unix sockets.
+# KINO_TERMS=200 ends so many servers, half of them in each mode, and a quarter on Unix sockets; and half as many of two processes.
 class TerminationTest < ServerTest
   CONNECTIONS = 64
   # Answers before the signal: all connections have been used, many more than once.
   WARM = 500
   TERMS = Integer(ENV.fetch("KINO_TERMS", "4"))
 
-  def end_under_load(mode, local)
+  def end_under_load(mode, local, *arguments)
     calls = File.join(directory, "calls")
     socket = File.join(directory, "socket")
     binds = local ? ["-b", "127.0.0.1", "-b", "unix://#{socket}"] : []
-    @child = Child.kino("-m", mode.to_s, "-w", "2", *binds, File.join(__dir__, "support/counting.ru"))
+    @child = Child.kino("-m", mode.to_s, "-w", "2", *arguments, *binds, File.join(__dir__, "support/counting.ru"))
     @child.follow
     census = Census.new(connections: CONNECTIONS, path: "/?#{calls}") { local ? UNIXSocket.new(socket) : TCPSocket.new("127.0.0.1", @child.port) }
     census.run { census.answered >= WARM }
@@ -32,5 +32,9 @@ class TerminationTest < ServerTest
     mode = number.even? ? :ractor : :threaded
     local = number % 4 == 3
     define_method("test_#{mode}_#{local ? "unix" : "tcp"}_#{number}") { end_under_load(mode, local) }
+  end
+
+  (TERMS / 2).times do |number|
+    define_method("test_processes_#{number.even? ? "tcp" : "unix"}_#{number}") { end_under_load(:threaded, number.odd?, "--processes", "2") }
   end
 end

@@ -81,6 +81,11 @@ VALUE check_tls(gvl const& held, VALUE, VALUE settings) {
   return Qnil;
 }
 
+VALUE is_last_to_accept(gvl const& held, VALUE, VALUE id, VALUE given_too) {
+  server_of(held, id)->is_last_to_accept(RTEST(given_too));
+  return Qnil;
+}
+
 VALUE await_idle(gvl const& held, VALUE, VALUE id, VALUE seconds) {
   std::optional<clock::time_point> until;
   if (auto const timeout = seconds_of(held, seconds)) {
@@ -112,7 +117,7 @@ void define_lifecycle(VALUE native) {
   kino::define_function<renew_tls>(native, "renew_tls");
   kino::define_function<check_tls>(native, "check_tls");
   kino::define_function<call<&server::start>>(native, "start");
-  kino::define_function<call<&server::has_sockets_alone>>(native, "has_sockets_alone");
+  kino::define_function<is_last_to_accept>(native, "is_last_to_accept");
   kino::define_function<call<&server::stop_accepting>>(native, "stop_accepting");
   kino::define_function<call<&server::announce_drain>>(native, "announce_drain");
   kino::define_function<call<&server::begin_drain>>(native, "begin_drain");

@@ -70,7 +70,7 @@ public:
   /// The server is about to stop: responses say so, and the control plane's /ready.
   void announce_drain();
   void stop_accepting() { http_.stop_accepting(); }
-  void has_sockets_alone() { http_.has_sockets_alone(); }
+  void is_last_to_accept(bool given_too) { http_.is_last_to_accept(given_too); }
   void begin_drain() { http_.begin_drain(); }
   /// Waits until all accepted requests are answered and all events handled; returns false at `until`.
   [[nodiscard]] bool await_idle(gvl const& held, std::optional<clock::time_point> until);

@@ -81,9 +81,11 @@ void http_server::stop_accepting() noexcept {
 void http_server::follow_accepting() noexcept {
   bool const last_clients = last_clients_due_.exchange(false, std::memory_order_acquire);  // pairs with stop_accepting
   bool const accepting = accepting_.load(std::memory_order_relaxed);
-  bool const alone = alone_.load(std::memory_order_relaxed);  // see has_sockets_alone
+  accepted_last const last = last_to_accept_.load(std::memory_order_relaxed);  // see is_last_to_accept
   place_.accepts(accepting);
-  for (auto const& one : listeners_) accepting ? one->start() : one->stop(alone && !one->was_given());
+  for (auto const& one : listeners_) {
+    accepting ? one->start() : one->stop(one->was_given() ? last == accepted_last::all : last != accepted_last::none);
+  }
   if (tls_ && !accepting) tls_->stop();
   if (last_clients) leave_live();
 }

@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -53,9 +54,10 @@ public:
   /// The bound addresses.
   [[nodiscard]] std::vector<bind_address> addresses() const;
   void start();
-  /// No other process has the listening sockets: `stop_accepting` may change how they behave, so as to lose no connection. Before it.
-  void has_sockets_alone() noexcept {
-    alone_.store(true, std::memory_order_relaxed);  // `stop_accepting`, which is called later, carries it
+  /// No other process will accept from the listening sockets, except from those that were given to this one unless `given_too`:
+  /// `stop_accepting` may change how they behave, so as to lose no connection. Before it.
+  void is_last_to_accept(bool given_too) noexcept {
+    last_to_accept_.store(given_too ? accepted_last::all : accepted_last::own, std::memory_order_relaxed);  // `stop_accepting` carries it
   }
   /// Accepts the connections that wait in the backlog, and closes the listening sockets.
   void stop_accepting() noexcept;
@@ -143,7 +145,8 @@ private:
   std::atomic<std::size_t> live_{0};
   std::atomic<bool> turned_away_{false};
   std::atomic<bool> accepting_{false};
-  std::atomic<bool> alone_{false};
+  enum class accepted_last : std::uint8_t { none, own, all };
+  std::atomic<accepted_last> last_to_accept_{accepted_last::none};
   std::atomic<bool> last_clients_due_{false};
   std::atomic<bool> draining_{false};
   std::atomic<bool> closing_{false};

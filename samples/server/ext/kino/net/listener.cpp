@@ -174,11 +174,11 @@ void listener::set_permissions() {
   fail(what, error);
 }
 
-void listener::stop(bool alone) noexcept {
+void listener::stop(bool last) noexcept {
   stopping_ = true;
   // Clients in the kernel's queue believe that they are connected, and closing the socket would reset them. This thread may be
   // preempted before it closes the socket, for long enough to let many of them in.
-  if (alone && waiting_) refuse_new_connections(socket_.native_handle(), !where_.local());
+  if (last) refuse_new_connections(socket_.native_handle(), !where_.local());
   if ((waiting_ || turns_.waits()) && !failing_) accept();
   asio::error_code ignored;
   pause_.clear();

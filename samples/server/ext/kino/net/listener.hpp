@@ -46,9 +46,9 @@ public:
 
   /// Starts accepting, also again after it stopped because of too many connections.
   void start() noexcept;
-  /// Accepts the connections that wait, and closes the socket. `alone`: no other process has it, so that no connection comes
-  /// in between.
-  void stop(bool alone) noexcept;
+  /// Accepts the connections that wait, and closes the socket. `last`: no other process will accept from it, so no connection may
+  /// come in between.
+  void stop(bool last) noexcept;
 
 private:
   void own(int socket);

@@ -93,7 +93,7 @@ inline int accept_socket(int listening, sockaddr_storage& from) noexcept {
 #endif
 }
 
-/// Lets the system refuse or ignore new connections to `listening`, a socket that no other process uses, while those that it
+/// Lets the system refuse or ignore new connections to `listening`, a socket from which no process will accept them, while those that it
 /// has accepted can still be taken. A client that is ignored tries again after a second. Does nothing where the system cannot.
 inline void refuse_new_connections(int listening, bool tcp) noexcept {
 #if defined(__linux__) && !defined(KINO_ONLY_POSIX)

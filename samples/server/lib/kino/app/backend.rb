@@ -93,7 +93,7 @@ module Kino
       @socket_watch&.stop
       Native.announce_drain(@id)
       sleep(delay)
-      Native.has_sockets_alone(@id) unless @shared
+      Native.is_last_to_accept(@id, Launch.of_this_process.owns_sockets?) if last_to_accept?
       Native.stop_accepting(@id)
       Native.begin_drain(@id)
       clean = Native.await_idle(@id, timeout)
@@ -131,12 +131,12 @@ module Kino
 
     # Copies of the listening sockets, for another process.
     def listening_sockets
-      @shared = true
       [*@listeners.sockets, *@control&.sockets]
     end
 
     # As Server#leave_addresses.
     def leave_addresses
+      @replaced = true
       @pid_file = nil
       @socket_watch&.stop
       @listeners.leave_files
@@ -147,6 +147,9 @@ module Kino
 
     def settings = @server.settings
     def mode = @server.mode
+
+    # Whether neither a program that has replaced this one nor another process of its master accepts from its sockets once it stops.
+    def last_to_accept? = @part ? @part.last_to_accept : !@replaced
 
     def native_config(wanted)
       settings.native.merge(binds: wanted.map(&:to_native), tls: @certificates&.load, access_log: AccessLog.for(settings),

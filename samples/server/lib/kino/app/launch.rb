@@ -8,6 +8,8 @@ module Kino
   class Launch
     # Names the process that this one replaces, a pipe to it, the inode of that pipe, and its sockets: "PID:PIPE:INODE:SOCKET,SOCKET".
     REPLACES = "_KINO_REPLACES"
+    # Set beside it if no program keeps those sockets open but the two. (An older kino neither sets nor reads it.)
+    OWNS_SOCKETS = "_KINO_OWNS_SOCKETS"
     READY = "ready"
     # What systemd sets for the one process that it starts; see sd_listen_fds(3) and sd_watchdog_enabled(3).
     FIRST_DESCRIPTOR = 3
@@ -22,11 +24,16 @@ module Kino
 
     def initialize
       @command = read_command
-      @environment = ENV.to_h.except(REPLACES, *OF_ONE_PROCESS).freeze
+      @environment = ENV.to_h.except(REPLACES, OWNS_SOCKETS, *OF_ONE_PROCESS).freeze
       # As the user named it: a link on the way may lead to a new release at the next start.
       @directory = File.identical?(ENV.fetch("PWD", ""), ".") ? ENV.fetch("PWD") : Dir.pwd
+      owns = ENV.delete(OWNS_SOCKETS)
       @sockets = from_predecessor || from_systemd
+      @owns_sockets = @sockets.nil? || @predecessor && !owns.nil?
     end
+
+    # Whether no other program, such as systemd, keeps the inherited sockets open.
+    def owns_sockets? = @owns_sockets
 
     # The value of REPLACES for a process that this one starts.
     def self.replacing(pipe, sockets) = [Process.pid, pipe.fileno, pipe.stat.ino, sockets.map(&:fileno).join(",")].join(":")

@@ -14,7 +14,8 @@ module Kino
     # Starts it with +sockets+, IOs. Raises SystemCallError if it cannot be started.
     def initialize(launch, sockets)
       @reader, writer = IO.pipe
-      @pid = launch.again({ Launch::REPLACES => Launch.replacing(writer, sockets) }, [writer, *sockets])
+      @pid = launch.again({ Launch::REPLACES => Launch.replacing(writer, sockets), Launch::OWNS_SOCKETS => ("1" if launch.owns_sockets?) },
+                          [writer, *sockets])
     rescue SystemCallError
       @reader.close
       raise

@@ -66,6 +66,7 @@ module Kino
           @orphaned = true
           @part.control_path = nil # the control process removes the directory
         end
+        @part.last_to_accept = true if order == :stop
         @server.cancel_start if %i[stop leave orphaned].include?(order)
         @signals.push(order)
       end
