@@ -99,8 +99,8 @@ module Kino
       def meeting_for(settings)
         return if engine || settings[:pubsub]
 
-        require "tmpdir"
-        directory = Dir.mktmpdir("kino", Dir.tmpdir.bytesize > 40 ? "/tmp" : nil)
+        require_relative "app/temporary_directory"
+        directory = TemporaryDirectory.create(40)
         settings.settle(:pubsub) { "unix://#{directory}" }
         @meeting = directory
       end

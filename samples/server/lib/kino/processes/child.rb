@@ -100,7 +100,8 @@ module Kino
       # When #silent? is to be called next.
       def look_at(seconds) = (@looked_at || Child.now) + [seconds - @silence, seconds / 2].min
 
-      # Sends "stop", "leave" (a stop without drain_delay), or another word that its kind of process knows.
+      # Sends "stop" (to all of them: nobody accepts connections afterwards), "leave" (others do, so without drain_delay), or another
+      # word that its kind of process knows.
       def order(word)
         @orders.write_nonblock("#{word}\n")
       rescue SystemCallError
@@ -128,9 +129,12 @@ module Kino
 
       # Its Process::Status if it has ended, else nil.
       def reap
-        _, status = Process.wait2(@pid, Process::WNOHANG)
-        status
+        _, @status = Process.wait2(@pid, Process::WNOHANG) unless @status
+        @status
       end
+
+      # Somebody else has waited for it.
+      attr_writer :status
 
       # Closes this process's ends of the pipes.
       def forget

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 require "fileutils"
-require "tmpdir"
 
+require_relative "../app/temporary_directory"
 require_relative "../control/control_plane"
 require_relative "child"
 require_relative "facts"
@@ -29,7 +29,7 @@ module Kino
         @plane = plane
         @sockets = server.settings.placed(:control_bind) { Sockets.new(plane.to_bind, option: "--control-bind") }
         plane.to_bind = @sockets.addresses
-        @directory = Dir.mktmpdir("kino", Dir.tmpdir.size > LONGEST_DIRECTORY ? "/tmp" : Dir.tmpdir)
+        @directory = TemporaryDirectory.create(LONGEST_DIRECTORY)
         @facts = Facts.new(server.processes, 0, 0)
         @orders = []
       end

@@ -85,6 +85,16 @@ module Kino
         [*limits, *later].reject { |time| time == Float::INFINITY }.min
       end
 
+      # As process 1 of a container, the master becomes the parent of what others have started and not waited for. The system keeps
+      # such a process when it has ended, until its parent waits.
+      def reap_adopted
+        while (pid, status = Process.wait2(-1, Process::WNOHANG))
+          all.find { |child| child.pid == pid }&.status = status
+        end
+      rescue Errno::ECHILD
+        nil # no process is left
+      end
+
       # Acts on what has happened to the processes. Yields what operators want, "reload" or "stop". Raises Error if they cannot be
       # started.
       def follow

@@ -88,6 +88,7 @@ module Kino
         while (event = @signals.next_nonblock)
           act(event)
         end
+        @crew.reap_adopted if Process.pid == 1
         @crew.follow { |word| word == "stop" ? @stop = true : reload }
         followed_successor
         show_life
