@@ -40,6 +40,7 @@ class DeployTest < ServerTest
     assert_equal "FROM", names.first
     command = JSON.parse(docker.last.delete_prefix("CMD "))
     assert_equal %w[bundle exec kino], command
+    assert_match(/\AUSER [1-9]\d*\z/, docker.grep(/\AUSER/).last, "runAsNonRoot needs a number")
     variables = docker.grep(/\AENV/).flat_map { |line| line.scan(/(\w+)=(\S+)/) }.to_h
     assert_equal ["0.0.0.0:9292"], settings(variables.slice("KINO_BIND"))[:bind]
     assert_includes docker, "EXPOSE 9292"
@@ -47,7 +48,7 @@ class DeployTest < ServerTest
 
   def test_a_pod_has_time_to_drain
     all = settings(env)
-    assert_operator pod.fetch("terminationGracePeriodSeconds"), :>=, all[:drain_delay] + all[:shutdown_timeout] + 10
+    assert_operator pod.fetch("terminationGracePeriodSeconds"), :>, all[:drain_delay] + all[:shutdown_timeout] + 10
     probe = container.fetch("readinessProbe")
     assert_operator all[:drain_delay], :>=, 2 * probe.fetch("periodSeconds") * probe.fetch("failureThreshold")
   end
@@ -74,6 +75,12 @@ class DeployTest < ServerTest
       assert_equal 200, Client.open(File.join(directory, "control")) { |client| client.get(path).status }, path
     end
     assert_equal 401, Client.open(File.join(directory, "control")) { |client| client.get("/stats").status }
+  end
+
+  # https://kubernetes.io/docs/concepts/security/pod-security-standards/
+  def test_a_pod_fits_the_restricted_policy
+    assert_equal({ "runAsNonRoot" => true, "readOnlyRootFilesystem" => true, "allowPrivilegeEscalation" => false,
+                   "capabilities" => { "drop" => ["ALL"] }, "seccompProfile" => { "type" => "RuntimeDefault" } }, container.fetch("securityContext"))
   end
 
   def test_the_page_names_the_files_and_options_that_there_are
