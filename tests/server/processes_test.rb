@@ -109,6 +109,17 @@ class ProcessesTest < ServerTest
     assert_equal 5, @child.log.lines.size, @child.log
   end
 
+  covers :reuse_port
+  def test_another_server_may_share_the_address
+    start "--reuse-port"
+    other = Kino::Server.new(Apps::Basic.new, mode: :threaded, workers: 1, port: @child.port, reuse_port: true).start
+    assert_served_by pids
+    stop
+    assert_equal 200, Client.open(other.port) { |client| client.get("/").status }
+  ensure
+    other&.shutdown
+  end
+
   def test_the_default_is_one_process_and_auto_one_for_each_cpu_in_threads
     app = Apps::Basic.new.freeze
     assert_equal 1, Kino::Server.new(app, mode: :threaded).processes

@@ -32,7 +32,7 @@ module Kino
         Certificates.for(@server.settings)&.load
         AccessLog.check(@server.settings)
         create_pid_file unless Launch.of_this_process.predecessor # It has its file until this process is ready.
-        @sockets = @server.settings.placed(*Address::OPTIONS) { Sockets.new(wanted) }
+        @sockets = @server.settings.placed(*Address::OPTIONS) { Sockets.new(wanted, reuse_port: @server.settings[:reuse_port]) }
         @server.serves_at(@sockets.addresses, @desk ? @desk.addresses : [])
         @pid_file&.lead_to(@server.control_urls)
         inherited&.close

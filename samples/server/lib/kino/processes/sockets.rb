@@ -8,10 +8,11 @@ module Kino
     # Listening sockets that the master process opens and its processes share: a connection that waits in one is accepted by
     # whichever process comes first, and survives the end of any of them.
     class Sockets
-      # Binds +wanted+, addresses, except those that have a socket already; +option+ chooses other addresses. Raises BindError.
-      def initialize(wanted, option: "--port")
+      # Binds +wanted+, addresses, except those that have a socket already; +option+ chooses other addresses, +reuse_port+ is that
+      # option. Raises BindError.
+      def initialize(wanted, option: "--port", reuse_port: false)
         # Only to bind as the servers of the processes would; it never starts, so it has no threads.
-        id = Native.create({ binds: wanted.map(&:to_native) })
+        id = Native.create({ binds: wanted.map(&:to_native), reuse_port: reuse_port })
         @listeners = Listeners.new(wanted, option: option) { Native.listen(id) }
         bound = @listeners.open
         @sockets = @listeners.sockets
