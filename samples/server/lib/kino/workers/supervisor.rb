@@ -34,17 +34,14 @@ module Kino
       @lock = Mutex.new
       @changed = ConditionVariable.new
       @outcome = StartOutcome.new
-      # Includes the one whose worker is starting.
-      @vacant = specs.dup
-      # The number of a unit that waits for a free one.
-      @due = nil
+      @vacant = specs.dup # includes the one whose worker is starting
+      @due = nil          # the number of a unit that waits for a free one
       @joining = @join_deadline = nil
       @delay = 0
       @refusals = 0
       @respawns = 0
       @recycled = 0
-      @closing = false
-      @ended = false
+      @closing = @ended = false
     end
 
     # Returns when every worker has joined once. If no more can be started, returns with those that have joined
@@ -136,6 +133,8 @@ module Kino
         patience = @joining && [@join_deadline - now, 0].max
         event = Thread.handle_interrupt(Object => :on_blocking) { Native.next_event(@id, patience) }
         handle(*event) if event
+        # Others may report so often that no wait times out.
+        given_up if @joining && now >= @join_deadline
         !event.nil?
       end
     end
@@ -147,9 +146,11 @@ module Kino
       when :worker_stuck then stuck(details[0])
       when :unit_due then @process ? @process.due : recycle(details[0])
       when :room_asked then @room&.asked
-      when :nothing then refused("it did not report for #{JOIN_SECONDS} s")
+      when :nothing then given_up
       end
     end
+
+    def given_up = refused("it did not report for #{JOIN_SECONDS} s")
 
     # Starts a worker for the next vacant spec, unless one is still starting.
     def fill_vacancy
