@@ -78,7 +78,7 @@ class QuarantineTest < ServerTest
       assert_healthy_beside(server)
       status = server.stats[:worker_status]
       assert_equal [true], status.select { |worker| worker[:quarantined] }.map { |worker| worker[:index].zero? && worker[:in_flight] == 1 }
-      assert_equal [1, 1, 1, 0], server.stats.values_at(:alive, :quarantined, :quarantines, :respawns)
+      eventually("the other worker is counted") { server.stats.values_at(:alive, :quarantined, :quarantines, :respawns) == [1, 1, 1, 0] }
       shown = ask_json(server, "/workers")[:workers].find { |worker| worker[:quarantined] }
       assert_equal ["GET", "/hold"], shown[:request].values_at(:method, :path)
       assert_match(/^kino_workers_quarantined 1$/, ask(server, "/metrics").body)
@@ -138,7 +138,7 @@ class QuarantineTest < ServerTest
       assert_equal [200, "ready\n"], ask(server, "/ready").then { |ready| [ready.status, ready.body] }
       clients += stick(server, held)
       eventually("no worker is left") { ask(server, "/ready").then { |ready| [ready.status, ready.body] } == [503, "stuck\n"] }
-      assert_equal [2, 1], server.stats.values_at(:alive, :quarantined)
+      eventually("two are counted") { server.stats.values_at(:alive, :quarantined) == [2, 1] }
       held.open
       assert_equal ["held"] * 3, clients.map { |client| client.read_response.body }
       eventually("it is ready again") { ask(server, "/ready").status == 200 }
@@ -223,7 +223,7 @@ class QuarantineTest < ServerTest
         ends.pop
         assert_healthy_beside(server)
       end
-      assert_equal [0, 6, 0, 1], server.stats.values_at(:quarantined, :quarantines, :respawns, :alive)
+      eventually("the last one is counted") { server.stats.values_at(:quarantined, :quarantines, :respawns, :alive) == [0, 6, 0, 1] }
     end
     assert_equal 6, log.scan(/which was put aside, has returned and ended/).size, log
     refute_match(/ended \(/, log)
