@@ -128,6 +128,34 @@ class ShutdownTest < ServerTest
     [waiting, streaming].compact.each(&:close)
   end
 
+  # Waits for a writer of a named pipe.
+  class Stuck
+    def call(env) = [200, {}, [File.read(env["QUERY_STRING"])]]
+  end
+
+  test "workers that do not end are named with their requests and, if Ruby tells it, where they are" do |mode|
+    pipe = File.join(directory, "pipe")
+    File.mkfifo(pipe)
+    { { quarantine_timeout: 600 } => "GET /report", {} => "a request" }.each do |options, request|
+      server = serve(Stuck.new, mode, workers: 2, lint: false, **options)
+      client = Client.new(server.port).send_request("GET", "/report?#{pipe}")
+      eventually("a worker has it") { server.stats[:in_flight] == 1 }
+      log = logged { refute server.shutdown(timeout: 0.1) }
+      assert_match(/^kino: worker \d has had #{request} for \d+\.\d s and does not end/, log)
+      assert_match(/^kino: worker \d is at:\n.*shutdown_test\.rb:\d+:in /, log) if mode == :threaded
+    ensure
+      client&.close
+      release(pipe)
+    end
+  end
+
+  # Lets a worker go that could not be killed.
+  def release(pipe)
+    File.open(pipe, File::WRONLY | File::NONBLOCK, &:close)
+  rescue Errno::ENXIO
+    nil # it could
+  end
+
   test "a start that fails leaves nothing behind" do |mode|
     server = serve(Apps::Basic.new, mode)
     error = assert_raises(Kino::BindError) { serve(Apps::Basic.new, mode, port: server.port) }

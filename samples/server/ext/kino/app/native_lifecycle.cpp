@@ -124,6 +124,7 @@ void define_lifecycle(VALUE native) {
   kino::define_function<await_idle>(native, "await_idle");
   kino::define_function<call<&server::close>>(native, "close");
   kino::define_function<call<&server::abort>>(native, "abort");
+  kino::define_function<call<&server::say_remaining>>(native, "say_remaining");
   kino::define_function<stop>(native, "stop");
 }
 

@@ -78,6 +78,8 @@ public:
   void close();
   /// Ends all activity immediately.
   void abort();
+  /// Logs which workers are left, and what each does.
+  void say_remaining() const;
   void stop(gvl const& held);
   /// Whether it was stopped and the last worker has left, so it can be destroyed. A worker that was
   /// busy when the server stopped still finds its worker_context, whose request has ended.
@@ -150,6 +152,7 @@ private:
   void recycle(std::size_t slot);
   [[nodiscard]] quarantine::callbacks stuck_workers();
   void put_aside(kino::worker_slots::view const& stuck, std::size_t aside) noexcept;
+  [[nodiscard]] std::string account_of(kino::worker_slots::view const& worker, current_requests::view const& request) const;
   void say_stuck(kino::worker_slots::view const& stuck, std::string_view consequence) const;
   void handle(exchange::reply&& reply) noexcept override;
   [[nodiscard]] admission_queue::fate offer(work& any);

@@ -31,6 +31,14 @@ void wake_exactly() {
 #endif
 }
 
+// Of workers that remain at the end: one says what many others do.
+constexpr std::size_t most_told = 10;
+
+std::string thread_of(current_requests::view const& request) {
+  if (request.thread_id == 0) return {};
+  return "; its thread is " + std::to_string(request.thread_id) + " of the operating system";
+}
+
 std::string seconds(clock::duration time) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.1f s", std::chrono::duration<double>(time).count());
@@ -105,15 +113,35 @@ void server::put_aside(kino::worker_slots::view const& stuck, std::size_t aside)
   queue_.dismiss(stuck.id());  // Then the supervisor learns of its end later.
 }
 
+// "worker 3 has had GET /report for 120.0 s", as far as that is known.
+std::string server::account_of(kino::worker_slots::view const& worker, current_requests::view const& request) const {
+  std::string text = "worker " + std::to_string(worker.index) + " has ";
+  if (worker.in_flight == 0) return text + "no request";
+  text += "had ";
+  if (request.busy) {
+    text += request.method + ' ' + request.path + (request.cut ? "..." : "");
+  } else {
+    text += current_.kept() ? "an event of a WebSocket" : "a request";
+  }
+  return text + " for " + seconds(worker.busy);
+}
+
 // In native code, because Ruby may be what is stuck.
 void server::say_stuck(kino::worker_slots::view const& stuck, std::string_view consequence) const {
   current_requests::view const request = current_.of(stuck.index);
-  std::string text = "worker " + std::to_string(stuck.index) + " has had ";
-  text += request.busy ? request.method + ' ' + request.path + (request.cut ? "..." : "") : "an event of a WebSocket";
-  text += " for " + seconds(stuck.busy) + ", longer than quarantine_timeout (" + seconds(quarantine_settings_.timeout) + "), ";
-  text += consequence;
-  if (request.thread_id != 0) text += "; its thread is " + std::to_string(request.thread_id) + " of the operating system";
-  log_line(text);
+  std::string text = account_of(stuck, request) + ", longer than quarantine_timeout (" + seconds(quarantine_settings_.timeout) + "), ";
+  log_line(text.append(consequence).append(thread_of(request)));
+}
+
+void server::say_remaining() const {
+  std::size_t remaining = 0;
+  for (std::size_t i = 0; i != queue_.slots().size(); ++i) {
+    kino::worker_slots::view const worker = queue_.slots().view_of(i);
+    if (!worker.occupied || ++remaining > most_told) continue;
+    current_requests::view const request = current_.of(i);
+    log_line(account_of(worker, request) + " and does not end" + thread_of(request));
+  }
+  if (remaining > most_told) log_line(std::to_string(remaining - most_told) + " more workers do not end");
 }
 
 }  // namespace kino::server

@@ -38,6 +38,9 @@ public:
   explicit current_requests(std::size_t workers)
       : count_(workers), slots_(workers ? std::make_unique<slot[]>(workers) : nullptr) {}
 
+  /// Whether requests are kept at all.
+  [[nodiscard]] bool kept() const { return count_ != 0; }
+
   /// The calling thread is the worker.
   void joined(std::size_t worker) noexcept;
   void began(std::size_t worker, request const& head, clock::time_point ready) noexcept;

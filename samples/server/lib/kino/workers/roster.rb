@@ -51,7 +51,7 @@ module Kino
 
     # Dismisses a spec that was replaced, and frees its number, unless it has a worker left. Returns whether it did.
     def retire(spec)
-      return false if of_workers.any? { |one| one.equal?(spec) }
+      return false if workers.each_value.any? { |one| one.equal?(spec) }
 
       spec.dismiss
       @former.delete(spec)
@@ -59,8 +59,8 @@ module Kino
       true
     end
 
-    # The specs of all workers.
-    def of_workers = @present.values + @aside.values
+    # All workers, each with its spec.
+    def workers = @present.merge(@aside)
 
     # Call when all workers have left.
     def dismiss = (@specs + @former).each(&:dismiss)

@@ -2,6 +2,7 @@
 
 require_relative "backoff"
 require_relative "process_end"
+require_relative "remaining_workers"
 require_relative "roster"
 require_relative "start_outcome"
 require_relative "topology"
@@ -77,10 +78,8 @@ module Kino
       true
     end
 
-    # Kills the remaining workers if Ruby can; returns whether there were any.
-    def interrupt
-      @lock.synchronize { @roster.of_workers }.map(&:interrupt).any?
-    end
+    # Logs what the remaining workers do, and kills them if Ruby can; returns whether it can.
+    def interrupt = RemainingWorkers.interrupt(@id, @lock.synchronize { @roster.workers })
 
     # Call after the native server has stopped, which ends the event loop.
     def join
