@@ -91,6 +91,34 @@ class FileBodyTest < TLSServerTest
     end
   end
 
+  def test_a_file_with_fewer_bytes_than_its_size_says_is_enumerated
+    path = "/sys/kernel/mm/transparent_hugepage/enabled"
+    skip "this system has no sysfs" unless File.readable?(path)
+
+    server = answer { [200, {}, File.open(path)] }
+    assert_equal File.read(path), get(server).body, path
+    server = answer { [200, {}, Body.new(path)] }
+    assert_equal "enumerated", get(server).body, path
+  end
+
+  def test_a_file_of_holes_is_sent
+    File.truncate(@file, 0)
+    File.truncate(@file, 1_000_000)
+    server = answer { [200, {}, Body.new(@file)] }
+    assert_is_file get(server), "\0" * 1_000_000
+  end
+
+  def test_an_open_file_is_sent_as_it_is_even_if_another_one_has_its_name
+    server = answer do
+      file = File.open(@file)
+      File.binwrite("#{@file}.new", "x" * @text.bytesize)
+      File.rename("#{@file}.new", @file)
+      [200, {}, file]
+    end
+    response = get(server)
+    assert_equal Digest::SHA256.hexdigest(@text), Digest::SHA256.hexdigest(response.body)
+  end
+
   def test_an_open_file_is_sent_from_where_it_is
     server = answer { [200, {}, File.open(@file).tap { |file| file.seek(1_000_000) }] }
     assert_is_file get(server), @text.byteslice(1_000_000..)

@@ -9,7 +9,7 @@ module Kino
     OTHERS = /\Atransfer-encoding\z/i.freeze
 
     # The file of +body+, opened; nil if it is none that can be sent so: the response is a part of it, has another length or
-    # trailers, or it is no regular file, and those without a size in /proc are not.
+    # trailers, or it is no regular file, or one of /proc or /sys, whose sizes say nothing.
     def self.open(status, headers, body)
       return unless status.to_i == 200 && body.respond_to?(:to_path) && !body.respond_to?(:trailers)
 
@@ -21,7 +21,7 @@ module Kino
       end
       file = File.open(body.to_path, File::RDONLY | File::BINARY | File::NONBLOCK) # else a named pipe blocks until it has a writer
       made = new(file, body.is_a?(IO) ? body.pos : 0)
-      return made if made.length&.positive? && (stated.nil? || stated == made.length.to_s)
+      return made if made.length&.positive? && (stated.nil? || stated == made.length.to_s) && made.of?(body) && made.whole?
 
       file.close
       nil
@@ -36,8 +36,22 @@ module Kino
     def initialize(file, start)
       @file = file
       @start = start
-      stat = file.stat
-      @length = stat.size - start if stat.file?
+      @stat = file.stat
+      @length = @stat.size - start if @stat.file?
+    end
+
+    # Whether +body+, if it is open itself, is this file: another one may have its name by now.
+    def of?(body)
+      return true unless body.is_a?(IO)
+
+      other = body.stat
+      [other.dev, other.ino] == [@stat.dev, @stat.ino]
+    end
+
+    # Whether there are as many bytes as the size says: files of sysfs say 4096, have fewer, and have no blocks. Raises EOFError
+    # if not.
+    def whole?
+      @stat.blocks != 0 || !@file.pread(1, @start + @length - 1).empty?
     end
 
     def pour_into(stream)
