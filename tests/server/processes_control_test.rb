@@ -136,7 +136,7 @@ class ProcessesControlTest < ServerTest
       now = stats
       ready.call == [503, "stuck\n"] && [now["quarantined"], now["in_flight"], now["process_status"].map { |one| one["in_flight"] }] == [2, 6, [3, 3]]
     end
-    assert_match(/^kino_ready 0$/, ask("/metrics").body)
+    eventually("the metrics tell it, too") { ask("/metrics").body.match?(/^kino_ready 0$/) }
     # A process that takes the place of one of them has workers.
     Process.kill("KILL", stats["process_status"].first["pid"])
     eventually("it is ready again") { ready.call == [200, "ready\n"] }

@@ -77,7 +77,7 @@ class RecyclingTest < ServerTest
     assert_equal 1, lives(server, 2)
     held.await # The successor has joined, and its hook runs.
     assert_equal 1, lives(server, 20)
-    assert_equal [0, 2], server.stats.values_at(:recycled, :alive)
+    eventually("both are counted") { server.stats.values_at(:recycled, :alive) == [0, 2] }
     held.open
     eventually("it has left, although no request comes") { server.stats[:recycled] == 1 }
     assert_healthy(server)
