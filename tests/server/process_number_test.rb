@@ -113,7 +113,7 @@ class ProcessNumberTest < ServerTest
     random = Random.new(seed)
     start "--processes", "2", "--max-requests", "300", config: "process_start_timeout 30\n"
     wanted, crashes, steps = 2, 0, 0
-    seen = Census.new(connections: 8, path: "/") { TCPSocket.new("127.0.0.1", @child.port) }.run do
+    seen = Census.new(Addrinfo.tcp("127.0.0.1", @child.port), connections: 8, path: "/").run do
       @child.read_more
       next steps == 12 unless random.rand < 0.002
 

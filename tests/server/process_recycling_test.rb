@@ -13,7 +13,7 @@ class ProcessRecyclingTest < ServerTest
     @child.follow
   end
 
-  def census = Census.new(connections: 8, path: "/") { TCPSocket.new("127.0.0.1", @child.port) }
+  def census = Census.new(Addrinfo.tcp("127.0.0.1", @child.port), connections: 8, path: "/")
 
   covers :max_requests
   def test_a_process_that_has_served_max_requests_is_replaced_and_no_request_is_lost

@@ -100,7 +100,7 @@ class ProxiesTest < ServerTest
   # one is ready, as in a script that asks nothing but /ready.
   def stop_servers_under_load(port, *arguments)
     calls = File.join(directory, "calls")
-    census = Census.new(connections: CONNECTIONS, path: "/?#{calls}") { TCPSocket.new("127.0.0.1", port) }
+    census = Census.new(Addrinfo.tcp("127.0.0.1", port), connections: CONNECTIONS, path: "/?#{calls}")
     answer_some(census)
     TERMS.times do |round|
       number = round.even? ? 9292 : 9294

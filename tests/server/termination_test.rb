@@ -18,7 +18,8 @@ class TerminationTest < ServerTest
     binds = local ? ["-b", "127.0.0.1", "-b", "unix://#{socket}"] : []
     @child = Child.kino("-m", mode.to_s, "-w", "2", *arguments, *binds, File.join(__dir__, "support/counting.ru"))
     @child.follow
-    census = Census.new(connections: CONNECTIONS, path: "/?#{calls}") { local ? UNIXSocket.new(socket) : TCPSocket.new("127.0.0.1", @child.port) }
+    address = local ? Addrinfo.unix(socket) : Addrinfo.tcp("127.0.0.1", @child.port)
+    census = Census.new(address, connections: CONNECTIONS, path: "/?#{calls}")
     census.run { census.answered >= WARM }
     @child.signal("TERM")
     census.run { false }

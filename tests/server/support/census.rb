@@ -3,7 +3,8 @@
 require "socket"
 
 # Clients of a server that ends: each sends one request after the other, half of them on connections that they keep, and all of
-# them count what becomes of their requests. One Thread drives them all.
+# them count what becomes of their requests. One Thread drives them all, so none of its calls waits: a server that stops may let
+# a connection wait a second for its refusal, and ends connections that were silent for a second.
 #
 # A request has an answer, complete; or it was
 #
@@ -17,25 +18,27 @@ class Census
 
   # No event for so many seconds: the server hangs.
   STALL = 30
+  REFUSED = [Errno::ECONNREFUSED, Errno::ENOENT].freeze
   ENDED = [EOFError, Errno::ECONNRESET, Errno::EPIPE].freeze
 
   attr_reader :answered, :cut, :lost, :dropped, :statuses
 
-  # +connect+ opens a socket; +path+ is asked for.
-  def initialize(connections:, path:, &connect)
-    @connect = connect
+  # +address+ is an Addrinfo of the server; +path+ is asked for.
+  def initialize(address, connections:, path:)
+    @address = address
     @path = path
     @answered = @cut = @lost = @dropped = 0
     @statuses = Hash.new(0)
     @open = {}
+    @connecting = {}
     connections.times { |i| open(i.even?) }
   end
 
   # Sends requests until the block is true, or until every connection was refused. The answers to what has been sent come with
   # the next call.
   def run
-    until @open.empty? || yield
-      receive_some
+    until over? || yield
+      move_on
     end
     self
   end
@@ -43,7 +46,7 @@ class Census
   # Sends no more requests, and waits for the answers to the others.
   def finish
     @finished = true
-    receive_some until @open.empty?
+    move_on until over?
     self
   end
 
@@ -54,17 +57,33 @@ class Census
 
   private
 
-  def receive_some
-    ready, = IO.select(@open.keys, nil, nil, STALL)
-    raise "no answer for #{STALL} s" unless ready
+  def over? = @open.empty? && @connecting.empty?
 
-    ready.each { |socket| receive(@open[socket]) }
+  def move_on
+    readable, writable = IO.select(@open.keys, @connecting.keys, nil, STALL)
+    raise "no answer for #{STALL} s" unless readable
+
+    writable.each { |socket| connected(@connecting.delete(socket)) }
+    readable.each { |socket| receive(@open[socket]) }
   end
 
   def open(keeps)
-    send_on(Connection.new(@connect.call, keeps, 0, +""))
-  rescue Errno::ECONNREFUSED, Errno::ENOENT
-    nil
+    connection = Connection.new(Socket.new(@address.afamily, :STREAM), keeps, 0, +"")
+    if @address.unix? # A call that does not wait would fail when the queue is full.
+      connection.socket.connect(@address)
+      return send_on(connection)
+    end
+    connection.socket.connect_nonblock(@address, exception: false)
+    @connecting[connection.socket] = connection
+  rescue *REFUSED
+    connection.socket.close
+  end
+
+  def connected(connection)
+    failed = connection.socket.getsockopt(:SOCKET, :ERROR).int != 0
+    return connection.socket.close if failed || @finished
+
+    send_on(connection)
   end
 
   def send_on(connection)
