@@ -5,6 +5,7 @@
 #include "base/options.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <fcntl.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -70,6 +71,20 @@ std::optional<file_range> file_range::of(int descriptor, std::uint64_t offset, s
 void file_range::close() noexcept {
   if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
   left_ = 0;
+}
+
+std::string path_of_file(int descriptor) {
+#ifdef F_GETPATH
+  std::string path(PATH_MAX, '\0');
+  if (::fcntl(descriptor, F_GETPATH, path.data()) < 0) return {};
+  path.resize(path.find('\0'));
+#else
+  std::string path(4096, '\0');
+  ssize_t const length = ::readlink(("/proc/self/fd/" + std::to_string(descriptor)).c_str(), path.data(), path.size());
+  path.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
+#endif
+  std::replace_if(path.begin(), path.end(), [](unsigned char each) { return each < ' ' || each == 0x7f; }, '?');
+  return path;
 }
 
 }  // namespace kino::server

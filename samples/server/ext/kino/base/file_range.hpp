@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace kino::server {
@@ -47,5 +48,9 @@ private:
   std::uint64_t offset_ = 0;
   std::uint64_t left_ = 0;
 };
+
+/// The path of an open file, for messages: as far as the system knows it, with '?' for each control character. Empty if it knows
+/// none. Throws: std::bad_alloc.
+[[nodiscard]] std::string path_of_file(int descriptor);
 
 }  // namespace kino::server

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <exception>
 #include <new>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace kino::server {
@@ -28,6 +30,15 @@ void each_piece(response_bytes const& bytes, Visit visit) {
     if (!visit(one)) return;
   }
   if (!bytes.after.empty()) visit(piece(bytes.after));
+}
+
+void log_cut_file(int descriptor) noexcept {
+  constexpr std::string_view what = "the file of a response cannot be read, or has become shorter while it was sent";
+  try {
+    log_line(std::string(what) + ": " + path_of_file(descriptor));
+  } catch (std::bad_alloc const&) {
+    log_line(what);
+  }
 }
 
 }  // namespace
@@ -166,7 +177,10 @@ bool response_pipeline::send_file(file_range& file, bool reads_files, deferred& 
   }
   auto const slice = static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), tuning::file_slice));
   io_result const sent = transport_.send_file(file.descriptor(), file.offset(), slice);
-  if (sent.what == io_result::state::end) log_line("the file of a response cannot be read, or has become shorter while it was sent");
+  if (sent.what == io_result::state::end) {
+    log_cut_file(file.descriptor());
+    front().note(0, 0, exchange_end::cut);
+  }
   if (sent.failed() || sent.what == io_result::state::end) {
     reset_ = closing_ = true;
     add_pending(hang_up, then);

@@ -6,6 +6,7 @@
 #include <kino/wait.hpp>
 
 #include <cerrno>
+#include <string>
 #include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
@@ -37,8 +38,8 @@ std::size_t read_file(gvl const& held, int descriptor, std::span<char> into, std
       error = errno;
     }, kino::uninterruptible);
   }
-  if (got < 0) throw std::system_error(error, std::generic_category(), "kino: cannot read the file of a response");
-  if (got == 0) throw kino::raise(rb_eEOFError, "kino: the file of a response has become shorter while it was sent");
+  if (got < 0) throw std::system_error(error, std::generic_category(), "kino: cannot read the file of a response, " + path_of_file(descriptor));
+  if (got == 0) throw kino::raise(rb_eEOFError, "kino: the file of a response has become shorter while it was sent: " + path_of_file(descriptor));
   return static_cast<std::size_t>(got);
 }
 
