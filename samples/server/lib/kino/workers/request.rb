@@ -14,18 +14,13 @@ module Kino
       raise ArgumentError, "on_cancel needs a block" unless block
       return false if ended?
 
-      told = false
       watcher = Thread.new do
         Thread.current.report_on_exception = false
-        cancelled = wait
-        told = true
-        block.call if cancelled
+        block.call if wait
       rescue Exception => e
         Log.error("the block of on_cancel (#{block.source_location&.join(":")}) raised", e)
       end
       watcher.name = "kino on_cancel"
-      # Otherwise a handler that returns before this Thread waits would end a request that has been cancelled.
-      Thread.pass until told || watcher.stop?
       true
     end
   end
