@@ -45,12 +45,15 @@ class AccessLogTest < ServerTest
   test "every exchange has a line with its sizes, its times and its end" do |mode|
     server = serve(App.new, mode, lint: false, access_log: path, access_log_format: "json")
     Client.open(server.port) do |client|
+      # A client has its response before the line is written, so they are awaited one by one.
       client.get("/", headers: { "User-Agent" => "test", "Referer" => "http://x/", "X-Request-Id" => "abc-1" })
+      entries(1)
       client.request("POST", "/echo?q=1", body: "12345")
+      entries(2)
       client.request("HEAD", "/")
+      entries(3)
       client.get("/missing")
     end
-    # A client has its response before the line is written, so lines of several connections are awaited one by one.
     entries(4)
     get(server, "/fail")
     entries(5)
