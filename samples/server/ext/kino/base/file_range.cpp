@@ -83,7 +83,6 @@ std::string path_of_file(int descriptor) {
   ssize_t const length = ::readlink(("/proc/self/fd/" + std::to_string(descriptor)).c_str(), path.data(), path.size());
   path.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
 #endif
-  std::replace_if(path.begin(), path.end(), [](unsigned char each) { return each < ' ' || each == 0x7f; }, '?');
   return path;
 }
 

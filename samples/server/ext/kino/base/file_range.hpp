@@ -49,8 +49,7 @@ private:
   std::uint64_t left_ = 0;
 };
 
-/// The path of an open file, for messages: as far as the system knows it, with '?' for each control character. Empty if it knows
-/// none. Throws: std::bad_alloc.
+/// The path of an open file, for messages, which may hold any bytes; empty if the system knows none. Throws: std::bad_alloc.
 [[nodiscard]] std::string path_of_file(int descriptor);
 
 }  // namespace kino::server
