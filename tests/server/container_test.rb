@@ -75,7 +75,7 @@ class ContainerTest < ServerTest
 
   def test_several_processes_say_that_they_need_a_directory_for_temporary_files
     full = ["sh", "-c", 'mount -t tmpfs -o ro none /tmp && exec "$@"', "sh", *kino, "--processes", "2"]
-    # Ruby's last choice is the working directory, where nobody can create one.
+    # Dir.tmpdir falls back to the working directory. In /proc, no directory can be created.
     @child = Child.new([*NAMESPACES, *full, File.join(__dir__, "support/counting.ru")], chdir: "/proc", env: { "TMPDIR" => nil })
     @child.read_to_end
     assert_equal 1, @child.status

@@ -31,7 +31,7 @@ void wake_exactly() {
 #endif
 }
 
-// Of workers that remain at the end: one says what many others do.
+// At most so many workers that do not end are named, since most of them wait for the same thing.
 constexpr std::size_t most_told = 10;
 
 std::string thread_of(current_requests::view const& request) {

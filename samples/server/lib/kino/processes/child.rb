@@ -100,8 +100,8 @@ module Kino
       # When #silent? is to be called next.
       def look_at(seconds) = (@looked_at || Child.now) + [seconds - @silence, seconds / 2].min
 
-      # Sends "stop" (to all of them: nobody accepts connections afterwards), "leave" (others do, so without drain_delay), or another
-      # word that its kind of process knows.
+      # Sends an order. "stop": all processes stop, so none accepts connections afterwards. "leave": this process stops while others
+      # serve, so it skips drain_delay. A kind of process may know further orders.
       def order(word)
         @orders.write_nonblock("#{word}\n")
       rescue SystemCallError
@@ -133,7 +133,7 @@ module Kino
         @status
       end
 
-      # Somebody else has waited for it.
+      # Sets its Process::Status, for a master that has reaped any of its children (Crew#reap_adopted).
       attr_writer :status
 
       # Closes this process's ends of the pipes.
