@@ -64,6 +64,8 @@ public:
     std::uint64_t served;            ///< Requests finished by all workers of this slot.
     std::uint64_t workers;           ///< Number of workers that have had this slot.
     std::chrono::milliseconds busy;  ///< Age of the oldest request in flight; 0 if idle.
+    /// When that request began; 0 if idle. Two views of one request have the same time.
+    std::chrono::steady_clock::time_point since;
 
     /// The worker that has the slot, or had it last.
     [[nodiscard]] worker_id id() const { return {index, workers}; }
@@ -150,18 +152,20 @@ public:
     slot const& seen = slots_[index];
     bool const occupied = seen.occupied.load(std::memory_order_acquire);  // pairs with claim
     std::uint32_t const in_flight = seen.in_flight.load(std::memory_order_acquire);  // began
-    detail::clock::time_point const since{
-        detail::clock::duration{seen.since.load(std::memory_order_relaxed)}};
-    auto const busy = in_flight == 0 ? std::chrono::milliseconds{0}
-                                     : std::chrono::duration_cast<std::chrono::milliseconds>(
-                                           detail::clock::now() - since);
+    detail::clock::time_point since;
+    std::chrono::milliseconds busy{0};
+    if (in_flight != 0) {
+      since += detail::clock::duration{seen.since.load(std::memory_order_relaxed)};
+      busy = std::chrono::duration_cast<std::chrono::milliseconds>(detail::clock::now() - since);
+    }
     return {index,
             occupied,
             seen.quarantined.load(std::memory_order_relaxed),
             in_flight,
             seen.served.load(std::memory_order_relaxed),
             seen.workers.load(std::memory_order_relaxed),
-            busy};
+            busy,
+            since};
   }
 
   /// The statistics of every slot.

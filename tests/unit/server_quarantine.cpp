@@ -93,7 +93,7 @@ TEST_CASE("a worker is put aside when its request is as old as the limit, and no
   ward all(2, 1);
   static_cast<void>(all.join());
   std::size_t const stuck = all.busy();
-  all.pass(limit - seconds(5));
+  all.pass(limit - minutes(5));
   CHECK(all.aside.empty());
   all.pass(limit + seconds(5));
   CHECK(all.aside == ids{{stuck, 1}});
@@ -118,7 +118,7 @@ TEST_CASE("an idle worker is never put aside, nor one that begins a new request 
   static_cast<void>(all.join());
   std::size_t const diligent = all.busy();
   for (int n = 0; n != 5; ++n) {
-    all.pass(limit - seconds(5));
+    all.pass(limit - minutes(5));
     all.workers.finished(diligent);
     all.workers.began(diligent);
   }
@@ -147,6 +147,22 @@ TEST_CASE("no more than the maximum are put aside, which is said once; when one 
   for (int n = 0; n != 3; ++n) static_cast<void>(all.busy());
   all.pass(limit + seconds(5));
   CHECK(all.full == 2);
+}
+
+TEST_CASE("the older one of two requests is due first, although both began within a millisecond") {
+  // Whatever their ages are, in whole milliseconds.
+  for (std::uint32_t seed = 0; seed != stress::scaled(2000); ++seed) {
+    CAPTURE(seed);
+    stress::dice chance{seed};
+    ward all(3, 2);
+    for (int n = 0; n != 3; ++n) {
+      static_cast<void>(all.busy());
+      auto const next = server::clock::now() + std::chrono::microseconds(chance.below(150));
+      while (server::clock::now() < next) {}
+    }
+    all.pass(limit + seconds(5));
+    REQUIRE(all.aside == ids{{0, 1}, {1, 1}});
+  }
 }
 
 TEST_CASE("a mark does not hit the successor of a worker that leaves at that moment") {

@@ -37,6 +37,7 @@ TEST_CASE("a view shows whether a slot is occupied and how many requests are in 
   CHECK(view.served == 0);
   CHECK(view.workers == 1);
   CHECK(view.busy.count() == 0);
+  CHECK(view.since.time_since_epoch().count() == 0);
 
   slots.began(mine);
   slots.began(mine);
@@ -44,6 +45,8 @@ TEST_CASE("a view shows whether a slot is occupied and how many requests are in 
   CHECK(view.in_flight == 2);
   CHECK(view.busy.count() >= 0);
   CHECK(view.busy < std::chrono::hours(1));
+  CHECK(view.since <= std::chrono::steady_clock::now());
+  CHECK(slots.view_of(mine).since == view.since);
   slots.finished(mine);
   slots.finished(mine);
   view = slots.view_of(mine);

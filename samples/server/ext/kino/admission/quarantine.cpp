@@ -61,7 +61,7 @@ bool quarantine::exhausted(clock::time_point now) const noexcept {
 }
 
 clock::time_point quarantine::due(kino::worker_slots::view const& worker) const noexcept {
-  return clock::now() - worker.busy + settings_.timeout;
+  return worker.since + settings_.timeout;
 }
 
 // The view may be half that of a successor, which has done nothing wrong. What is seen of the slot once the mark is set belongs
