@@ -57,6 +57,15 @@ class KinoRequestTest < ServerTest
       Apps.text("undisturbed")
     end
 
+    # Its client has left; it returns without a moment in which another Thread could run.
+    def returning(env)
+      request = env["kino.request"]
+      Gate.arrive(env["QUERY_STRING"])
+      sleep(0.001) until request.cancelled?
+      request.on_cancel { App.note(env, "called") }
+      Apps.text("returning")
+    end
+
     # From Threads of the application, while they are being killed.
     def threads(env)
       request = env["kino.request"]
@@ -153,6 +162,20 @@ class KinoRequestTest < ServerTest
     held.open
     assert_healthy(server)
     assert_equal 4, notes.size
+  end
+
+  test "the block of on_cancel is called if the request is cancelled already, although the handler returns at once" do |mode|
+    server = serve(App.new, mode, workers: 1, lint: false)
+    held = gate
+    20.times do |before|
+      client = Client.new(server.port)
+      client.send_request("GET", "/returning?file=#{path}&#{held.query}")
+      held.await
+      client.reset
+      eventually("the call") { notes.size == before + 1 }
+    end
+    assert_healthy(server)
+    assert_equal 20, notes.size
   end
 
   # A client may end its side together with its request.

@@ -12,11 +12,12 @@ module Kino
     # whether it may still be called: false after the end of the request.
     def on_cancel(&block)
       raise ArgumentError, "on_cancel needs a block" unless block
+      cancelled = cancelled? # also after the end, so that is asked afterwards
       return false if ended?
 
       watcher = Thread.new do
         Thread.current.report_on_exception = false
-        block.call if wait
+        block.call if cancelled || wait
       rescue Exception => e
         Log.error("the block of on_cancel (#{block.source_location&.join(":")}) raised", e)
       end
