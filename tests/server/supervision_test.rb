@@ -116,17 +116,13 @@ class SupervisionTest < ServerTest
     left = 1
     next_event = Kino::Native.method(:next_event)
     log = logged do
-      # The first event is lost, and the next wait times out immediately.
-      stubbed(Kino::Native, :next_event, proc do |id, patience|
-        if (left -= 1) >= 0
-          next_event.call(id, nil)
-          [:nothing]
-        else
-          next_event.call(id, patience)
-        end
-      end) do
-        server = serve(Apps::Basic.new, mode)
-        assert_healthy(server)
+      # The first event is lost.
+      losing = proc do |id, patience|
+        next_event.call(id, nil) if (left -= 1) >= 0
+        next_event.call(id, patience)
+      end
+      with_constant(Kino::Supervisor, :JOIN_SECONDS, 0.5) do
+        stubbed(Kino::Native, :next_event, losing) { assert_healthy(serve(Apps::Basic.new, mode)) }
       end
     end
     assert_match(/kino worker \d+ could not start \(it did not report for/, log)

@@ -132,8 +132,8 @@ module Kino
         patience = @joining && [@join_deadline - now, 0].max
         event = Thread.handle_interrupt(Object => :on_blocking) { Native.next_event(@id, patience) }
         handle(*event) if event
-        # Others may report so often that no wait times out.
-        given_up if @joining && now >= @join_deadline
+        # Whatever the event is: others may report so often that no wait times out.
+        refused("it did not report for #{JOIN_SECONDS} s") if @joining && now >= @join_deadline
         !event.nil?
       end
     end
@@ -145,11 +145,8 @@ module Kino
       when :worker_stuck then stuck(details[0])
       when :unit_due then @process ? @process.due : recycle(details[0])
       when :room_asked then @room&.asked
-      when :nothing then given_up
       end
     end
-
-    def given_up = refused("it did not report for #{JOIN_SECONDS} s")
 
     # Starts a worker for the next vacant spec, unless one is still starting.
     def fill_vacancy
