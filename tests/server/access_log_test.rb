@@ -203,7 +203,7 @@ class AccessLogTest < ServerTest
     socket = File.join(directory, "socket")
     command = [RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-b", "unix://#{socket}", "-m", mode.to_s, "-w", "1",
                "--log-requests", *options, rackup]
-    @pid = Process.spawn({ "RUBYLIB" => Child.load_path }.merge(env), *command, in: File::NULL, **streams)
+    @pid = Process.spawn(Child.environment(env), *command, in: File::NULL, **streams)
     eventually("the server listens") { listens?(socket) }
     socket
   end

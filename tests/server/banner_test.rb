@@ -31,7 +31,7 @@ class BannerTest < ServerTest
   # What a terminal shows of a server with this environment.
   def on_a_terminal(env)
     File.write(File.join(directory, "config.ru"), "run ->(env) { [200, {}, []] }\n")
-    env = { "RUBYLIB" => Child.load_path, "NO_COLOR" => nil, "TERM" => "xterm" }.merge(env)
+    env = Child.environment("NO_COLOR" => nil, "TERM" => "xterm").merge(env)
     reader, writer, pid = PTY.spawn(env, RbConfig.ruby, File.join(Child::ROOT, "exe/kino"), "-p", "0", "-w", "1", "-m", "threaded", chdir: directory)
     seen = +""
     seen << reader.readpartial(4096) until seen.match?(/twice to force/)

@@ -335,7 +335,7 @@ class CliTest < ServerTest
 
   def test_what_the_app_writes_is_not_among_the_json
     write("config.ru", "puts '{'\nsystem('echo', '{')\n#{HELLO}")
-    command = [{ "RUBYLIB" => Child.load_path }, RbConfig.ruby, KINO, "--check", "--json", "--check-path", "/"]
+    command = [Child.environment, RbConfig.ruby, KINO, "--check", "--json", "--check-path", "/"]
     output, errors, status = Open3.capture3(*command, chdir: directory)
     assert_predicate status, :success?, errors
     assert JSON.parse(output)["ractors"]

@@ -35,8 +35,7 @@ class LogTest < ServerTest
 
   # Starts kino on a Unix socket with +err+ as its standard error, and waits until it serves.
   def kino(mode, err, *options)
-    env = { "RUBYLIB" => Child.load_path }
-    @pid = Process.spawn(env, RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-b", "unix://#{@socket}",
+    @pid = Process.spawn(Child.environment, RbConfig.ruby, "-W:no-experimental", File.join(Child::ROOT, "exe/kino"), "-b", "unix://#{@socket}",
                          "-m", mode.to_s, "-w", "2", "-t", "1", *options, File.join(directory, "config.ru"),
                          out: File::NULL, err: err, in: File::NULL)
     eventually("the server listens") { File.socket?(@socket) && serves?("/") }

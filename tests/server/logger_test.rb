@@ -206,7 +206,7 @@ class LoggerTest < ServerTest
   end
 
   def test_lines_are_written_at_the_end_of_a_process_and_by_its_children
-    status, output = Child.output("-W:no-experimental", "-e", <<~RUBY, env: { "RUBYLIB" => Child.load_path })
+    status, output = Child.output("-W:no-experimental", "-e", <<~RUBY)
       require "kino"
       logger = Kino::Logger.new(#{path.dump}, formatter: ->(*, message) { "\#{message}\\n" })
       logger.info("parent")

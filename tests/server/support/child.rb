@@ -17,6 +17,12 @@ class Child
     [*paths, ENV["RUBYLIB"]].compact.uniq.join(":")
   end
 
+  # For a process that runs the server: what the shell of these tests has set for kino is not for it.
+  def self.environment(more = {})
+    unset = ENV.keys.grep(/\AKINO_/).to_h { |name| [name, nil] }
+    { **unset, "RUBYLIB" => load_path, "NO_COLOR" => "1" }.merge(more)
+  end
+
   # kino with these arguments, on a free port.
   def self.kino(*arguments, **rest)
     ruby(File.join(ROOT, "exe/kino"), "-p", "0", *arguments, **rest)
@@ -38,8 +44,7 @@ class Child
   def initialize(command, env: {}, chdir: Dir.pwd, **descriptors)
     @reader, writer = IO.pipe
     @log = +""
-    env = { "RUBYLIB" => Child.load_path, "NO_COLOR" => "1" }.merge(env)
-    @pid = Process.spawn(env, *command, out: writer, err: writer, in: File::NULL, chdir: chdir, **descriptors)
+    @pid = Process.spawn(Child.environment(env), *command, out: writer, err: writer, in: File::NULL, chdir: chdir, **descriptors)
     writer.close
   end
 
