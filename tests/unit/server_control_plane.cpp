@@ -34,7 +34,7 @@ public:
   [[nodiscard]] server::server_statistics statistics() const override {
     server::server_statistics made{};
     made.served = 4711;
-    made.slots = {{0, true, false, 1, 4711, 1, std::chrono::milliseconds(12)}};
+    made.slots = {{0, true, false, 1, 4711, 1, std::chrono::milliseconds(12), {}}};
     return made;
   }
   [[nodiscard]] server::current_requests::view request_of(std::size_t worker) const override { return current.of(worker); }
