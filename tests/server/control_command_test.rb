@@ -204,6 +204,17 @@ class ControlCommandTest < ServerTest
     end
   end
 
+  def test_an_answer_counts_although_the_server_has_closed_before_the_whole_request_was_written
+    client = Kino::ControlClient.new(Kino::Address.new(path: @socket), "")
+    client.define_singleton_method(:connect) do
+      own, other = UNIXSocket.pair
+      other.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstopping\n")
+      other.close
+      own
+    end
+    assert_equal "stopping\n", client.post("/stop").body
+  end
+
   def test_files_that_are_no_pidfiles_are_sentences
     path = File.join(directory, "server.pid")
     files = { path => ->(name) { File.mkfifo(name) }, "#{path}.control" => ->(name) { File.mkfifo(name) } }
