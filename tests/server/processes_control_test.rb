@@ -34,10 +34,8 @@ class ProcessesControlTest < ServerTest
     Client.open(control) { |client| client.request(method, path, headers: headers) }
   end
 
-  def stats = JSON.parse(ask("/stats").body)
-
   def metrics(**rest)
-    ask("/metrics", **rest).body.lines.grep_v(/\A#/).to_h { |line| line.chomp.split(/ (?=\S+\z)/) }.transform_values(&:to_f)
+    told("/metrics", **rest).body.lines.grep_v(/\A#/).to_h { |line| line.chomp.split(/ (?=\S+\z)/) }.transform_values(&:to_f)
   end
 
   def requests(count)
@@ -50,20 +48,29 @@ class ProcessesControlTest < ServerTest
     stats
   end
 
+  # The statistics in which both processes are: one that takes too long to answer is left out.
+  def stats_of_both
+    now = nil
+    eventually("both have answered") { (now = stats)["process_status"].size == 2 }
+    now
+  end
+
   def test_the_numbers_are_those_of_all_processes
     start
-    members = stats.fetch("process_status").map { |one| one.fetch("pid") }
-    assert_equal [2, 0, 2], [stats["processes"], stats["process_replacements"], members.size]
+    now = stats_of_both
+    members = now["process_status"].map { |one| one.fetch("pid") }
+    assert_equal [2, 0], now.values_at("processes", "process_replacements")
     by_process = requests(40).tally
-    now = count_of(40)
+    count_of(40)
+    now = stats_of_both
     assert_equal by_process, now["process_status"].to_h { |one| [one["pid"].to_s, one["served"]] }.reject { |_, served| served.zero? }
     assert_equal [4, 4, 1, "threaded"], now.values_at("workers", "alive", "threads", "mode")
     assert_equal 40, now["queue_time"]["count"]
     assert_equal 40, now["worker_status"].sum { |worker| worker["served"] }
     assert_equal members.sort, now["worker_status"].map { |worker| worker["pid"] }.uniq.sort
-    assert_equal members.sort, JSON.parse(ask("/workers").body)["workers"].map { |worker| worker["pid"] }.uniq.sort
-    threads = JSON.parse(ask("/workers?backtraces=1").body)["threads"]
-    assert_equal members.sort, threads.map { |thread| thread["pid"] }.uniq.sort
+    { "/workers" => "workers", "/workers?backtraces=1" => "threads" }.each do |path, list|
+      eventually("#{path} is of both") { JSON.parse(told(path).body).fetch(list, []).map { |one| one["pid"] }.uniq.sort == members.sort }
+    end
     stop
   end
 
@@ -72,14 +79,15 @@ class ProcessesControlTest < ServerTest
     requests(30)
     count_of(30)
     [{}, { "Accept" => "application/openmetrics-text" }].each do |headers|
-      response = ask("/metrics", headers: headers)
+      response = told("/metrics", headers: headers)
       assert_equal headers["Accept"] || "text/plain", response["content-type"][/[^;]+/]
       assert_equal !headers.empty?, response.body.end_with?("# EOF\n")
       families = response.body.lines.grep(/# TYPE/)
       assert_equal families.uniq, families
       samples = response.body.lines.grep_v(/\A#/).map { |line| line[/\A.* /] }
       assert_equal samples.uniq, samples
-      now = metrics(headers: headers)
+      now = nil
+      eventually("both have answered") { (now = metrics(headers: headers))["kino_processes"] == 2 }
       assert_equal [30, 4, 4, 1, 1, 2, 2, 0],
                    now.values_at("kino_requests_served_total", "kino_workers_alive", "kino_workers_configured", "kino_ready", "kino_ruby_answered",
                                  "kino_processes", "kino_processes_configured", "kino_process_replacements_total")
@@ -97,8 +105,7 @@ class ProcessesControlTest < ServerTest
     victim = before["process_status"].max_by { |one| one["served"] }["pid"]
     Process.kill("KILL", victim)
     @child.await_line(/\(pid #{victim}\) ended with signal 9.*^kino: process \d \(pid \d+\) is ready$/m)
-    eventually("the replacement answers") { stats["process_status"].size == 2 }
-    assert_equal [20, 1, 4], stats.values_at("served", "process_replacements", "alive")
+    assert_equal [20, 1, 4], stats_of_both.values_at("served", "process_replacements", "alive")
     assert_equal [20, 20, 1], metrics.values_at("kino_requests_served_total", "kino_app_duration_seconds_count", "kino_process_replacements_total")
     requests(5)
     count_of(25)
@@ -136,7 +143,7 @@ class ProcessesControlTest < ServerTest
       now = stats
       ready.call == [503, "stuck\n"] && [now["quarantined"], now["in_flight"], now["process_status"].map { |one| one["in_flight"] }] == [2, 6, [3, 3]]
     end
-    eventually("the metrics tell it, too") { ask("/metrics").body.match?(/^kino_ready 0$/) }
+    eventually("the metrics tell it, too") { metrics["kino_ready"] == 0 }
     # A process that takes the place of one of them has workers.
     Process.kill("KILL", stats["process_status"].first["pid"])
     eventually("it is ready again") { ready.call == [200, "ready\n"] }
@@ -156,7 +163,7 @@ class ProcessesControlTest < ServerTest
     File.rename(log, "#{log}.1")
     assert_equal 200, ask("/reload", method: "POST").status
     eventually("it is opened again") { File.exist?(log) }
-    assert_match(/(process \d+: level debug.*){2}/, ask("/log-level?debug", method: "POST").body)
+    eventually("both log more") { ask("/log-level?debug", method: "POST").body.match?(/(process \d+: level debug.*){2}/) }
     assert_match(/\Acannot log from/, ask("/log-level?dbug", method: "POST").body)
     status, output = Child.output(File.join(Child::ROOT, "exe/kino"), "ctl", "--control", "unix://#{control}", "stats")
     assert_equal 0, status

@@ -31,11 +31,13 @@ module ProcessFamily
     assert_equal 0, @child.status, @child.log
   end
 
-  # A busy machine may not answer in time.
-  def stats
-    response = Client.open(control) { |client| client.get("/stats") } until response&.status == 200
-    JSON.parse(response.body)
+  # What the control plane answers. The processes of a busy machine may not do it in time.
+  def told(path, **rest)
+    response = Client.open(control) { |client| client.get(path, **rest) } until response&.status == 200
+    response
   end
+
+  def stats = JSON.parse(told("/stats").body)
 
   # The processes that serve, by their numbers from 1. Two may have the same number while one replaces the other.
   def pids = members.to_h { |pid| [number_of(pid), pid] }
