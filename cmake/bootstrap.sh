@@ -151,19 +151,31 @@ want_protocols() {
   want zlib1g-dev zlib.h
 }
 
-# need_gems 'name:requirement'...: installs missing gems into a separate GEM_HOME.
-need_gems() {
+# missing_gems 'name:requirement'...: prints those that GEM_HOME lacks.
+missing_gems() {
+  "$kino_ruby" -e 'puts(ARGV.select { |gem| Gem::Specification.find_all_by_name(*gem.split(":")).empty? })' -- "$@"
+}
+
+# install_gems 'name:requirement'...: installs missing gems into a separate GEM_HOME.
+install_gems() {
   local missing
   export GEM_HOME=$kino_root/build/gems-$kino_ruby_key
   unset GEM_PATH
-  mapfile -t missing < <("$kino_ruby" -e '
-    puts(ARGV.select { |gem| Gem::Specification.find_all_by_name(*gem.split(":")).empty? })
-  ' -- "$@")
+  mapfile -t missing < <(missing_gems "$@")
   [ ${#missing[@]} -eq 0 ] && return
   say "installing the gems ${missing[*]} into ${GEM_HOME#"$kino_root"/}"
   logged "$kino_ruby" -rrubygems/gem_runner -e 'Gem::GemRunner.new.run(ARGV)' -- \
-    install --no-document --conservative "${missing[@]}" ||
-    die "gem could not install: ${missing[*]}"
+    install --no-document --conservative "${missing[@]}"
+}
+
+# need_gems 'name:requirement'...: installs missing gems, or ends.
+need_gems() {
+  install_gems "$@" || die "gem could not install: $(missing_gems "$@" | paste -sd ' ')"
+}
+
+# want_gem 'name:requirement': the tests that use it are skipped where it cannot be installed.
+want_gem() {
+  install_gems "$1" || say "gem could not install ${1%%:*}; its tests will be skipped"
 }
 
 # want_node_package NAME: makes it available to Node. The tests that use it are skipped where there is no Node or npm.
