@@ -91,8 +91,10 @@ class SlowClientsTest < ServerTest
     assert_others_are_served
     @clients.each { |client| eventually("a reset") { reset?(client) } }
     assert_others_are_served
+    lines = -> { @child.log.scan("more slowly than min_response_rate").size }
+    eventually("each is logged") { lines.call >= READERS }
     @child.signal("KILL")
     @reader.join
-    assert_equal READERS, @child.log.scan("more slowly than min_response_rate").size
+    assert_equal READERS, lines.call
   end
 end
