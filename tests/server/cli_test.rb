@@ -87,7 +87,7 @@ class CliTest < ServerTest
     {
       "run Unknown.new\n" => /config\.ru raised while it was loaded: .*uninitialized constant Unknown/,
       "require 'no/such/file'\n" => /cannot load such file -- no\/such\/file/,
-      "run(\n" => /config\.ru.*syntax error/mi,
+      "run(\n" => /\Akino: config\.ru raised while it was loaded: \(SyntaxError\)\nconfig\.ru:.*syntax error.*[^\n]\n\z/mi,
       "begin; raise 'one'; rescue; raise 'two'; end\n" => /two \(RuntimeError\).*caused by one \(RuntimeError\)/m
     }.each do |text, message|
       write("config.ru", text)
@@ -99,6 +99,18 @@ class CliTest < ServerTest
         refute_match(%r{kino/(cli|app)|exe/kino|rack/builder}, output)
       end
     end
+  end
+
+  def test_a_rackup_file_uses_racks_middleware_without_requiring_it
+    write("config.ru", "use Rack::Static, urls: ['/public']\n#{HELLO}")
+    assert_match(/\AThe app /, kino("--check").last)
+  end
+
+  def test_a_ruby_file_serves_the_constant_that_it_is_named_after
+    write("my_app.rb", "class MyApp\n  def self.call(env) = [200, {}, [env.fetch('PATH_INFO')]]\nend\n")
+    %w[my_app.rb ./my_app.rb].each { |path| assert_equal [0, "The app can run in Ractors.\n"], kino("--check", path) }
+    write("my_app.rb", "OurApp = 1\n")
+    assert_match(/\Akino: my_app\.rb raised while it was loaded: uninitialized constant MyApp/, kino("my_app.rb").last)
   end
 
   def test_an_unknown_variable_is_reported_at_the_start

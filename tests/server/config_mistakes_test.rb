@@ -181,9 +181,9 @@ class ConfigMistakesTest < Minitest::Test
       "tls cert: 'pipe'" => "1: tls: cannot read pipe: it is a named pipe, not a regular file",
       "tls cert: '.'" => "1: tls: cannot read .: it is a directory, not a regular file",
       "tls cert: '/dev/zero'" => "1: tls: cannot read /dev/zero: it is a device, not a regular file",
-      "pidfile 'none/pid'" => "1: pidfile: cannot use the pidfile none/pid: No such file or directory",
+      "pidfile 'none/pid'" => "1: pidfile: cannot use the pidfile none/pid: its directory does not exist",
       "pidfile '.'" => "1: pidfile: cannot use the pidfile .: it is a directory",
-      "access_log 'none/log'" => "1: access_log: cannot open the access log #{@directory}/none/log: No such file or directory; choose another path with " \
+      "access_log 'none/log'" => "1: access_log: cannot open the access log #{@directory}/none/log: its directory does not exist; choose another path with " \
                                  "access_log, or stdout or stderr",
       "access_log_format '$no'" => /\A1: access_log_format: the access log format has the unknown field \$no; fields are [^\n]*\z/,
       "rackup 'pipe'" => "1: rackup: no rackup file pipe in #{@directory}; create one, or pass its path: kino path/to/config.ru",
@@ -202,7 +202,7 @@ class ConfigMistakesTest < Minitest::Test
     status, output = kino("--check-config", "--pidfile", "none/pid", env: { "KINO_CONTROL_TOKEN" => "@none", "KINO_CONTROL_BIND" => "127.0.0.1" })
     assert_equal [1, ["kino: 4 mistakes in the configuration:", "KINO_CONTROL_TOKEN: cannot read none: No such file or directory",
                       "no rackup file config.ru in #{@directory}; create one, or pass its path: kino path/to/config.ru",
-                      "--pidfile: cannot use the pidfile none/pid: No such file or directory",
+                      "--pidfile: cannot use the pidfile none/pid: its directory does not exist",
                       "kino.rb:1: tls: there is no file none"]], [status, output.lines.map(&:chomp)]
   end
 

@@ -93,7 +93,7 @@ class PidFileTest < ServerTest
     File.mkfifo(path)
     assert_match(/no regular file/, refused)
     assert_match(/Is a directory/, refused(directory))
-    assert_match(/No such file or directory/, refused(File.join(directory, "no/such.pid")))
+    assert_match(/its directory does not exist/, refused(File.join(directory, "no/such.pid")))
   end
 
   def test_only_its_own_file_is_removed

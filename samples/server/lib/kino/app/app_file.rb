@@ -24,6 +24,8 @@ module Kino
     def self.load(path)
       check(path)
       begin
+        # Loads Rack's middleware when a rackup file names it, as under other servers.
+        require "rack"
         require "rack/builder"
       rescue LoadError
         raise ConfigError, "a rackup file needs the rack gem; add it with `gem install rack` or to the Gemfile"
@@ -35,8 +37,9 @@ module Kino
     end
 
     def self.build(path)
-      # Rack 2 also returns the options of the file's first line.
-      app, = Rack::Builder.parse_file(path)
+      # Rack 2 also returns the options of the file's first line. Rack requires a file of another kind than .ru, so its path
+      # must be complete.
+      app, = Rack::Builder.parse_file(path.end_with?(".ru") ? path : File.expand_path(path))
       app
     rescue StandardError, ScriptError, SystemStackError, NoMemoryError => e
       raise if e.is_a?(Error)
@@ -46,7 +49,7 @@ module Kino
 
     # The message first, then the frames of the app. Those of the code that loaded the app tell its author nothing.
     def self.failure(path, error)
-      text = +"#{path} raised while it was loaded: #{described(error)}\n"
+      text = +"#{path} raised while it was loaded: #{described(error).chomp}\n"
       append_frames(text, error)
       text << "  caused by #{described(error.cause)}\n" if error.cause
       text << bundle_advice if error.is_a?(LoadError)
@@ -55,7 +58,8 @@ module Kino
 
     # Ruby 3.4 and later, and did_you_mean, add the error's class, an excerpt or suggestions to #detailed_message only.
     def self.described(error)
-      return "#{error.message} (#{error.class})" if error.is_a?(SyntaxError) || !error.respond_to?(:detailed_message)
+      return "(#{error.class})\n#{error.message}" if error.is_a?(SyntaxError)
+      return "#{error.message} (#{error.class})" unless error.respond_to?(:detailed_message)
 
       error.detailed_message(highlight: false)
     end

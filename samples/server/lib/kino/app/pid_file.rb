@@ -63,6 +63,8 @@ module Kino
       end
     rescue Errno::ELOOP
       refuse("it is a symbolic link")
+    rescue Errno::ENOENT
+      refuse(NamedFile::NO_DIRECTORY)
     rescue SystemCallError => e
       refuse(e.message.sub(/ @ .*/, ""))
     end

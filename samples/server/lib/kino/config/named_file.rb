@@ -9,6 +9,9 @@ module Kino
     KINDS = { "directory" => "a directory", "fifo" => "a named pipe", "socket" => "a socket",
               "characterSpecial" => "a device", "blockSpecial" => "a device" }.freeze
 
+    # Why a file that is to be written cannot be created.
+    NO_DIRECTORY = "its directory does not exist"
+
     # Yields the file, a regular one, to be read; never waits. +flags+ are those of File.open, added. Raises Unusable.
     def self.open(path, flags = 0)
       # A socket cannot be opened, and to open a device may do something.
@@ -38,7 +41,7 @@ module Kino
       kind = File.ftype(path) if File.exist?(path)
       place = kind ? path : File.dirname(path)
       raise Unusable, "it is a directory" if kind == "directory"
-      raise Unusable, reason(Errno::ENOENT.new) unless File.exist?(place)
+      raise Unusable, NO_DIRECTORY unless File.exist?(place)
       raise Unusable, reason(Errno::EACCES.new) unless File.writable?(place)
     end
 
