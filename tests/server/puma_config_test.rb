@@ -141,6 +141,13 @@ class PumaConfigTest < Minitest::Test
     assert_match(/it names no certificate/, entry("ssl_bind '127.0.0.1', 9292").text)
   end
 
+  def test_addresses_with_different_rules_for_clients_have_a_note
+    some = "ssl_bind '0.0.0.0', 443, cert: 'a', key: 'b', ca: 'c', verify_mode: 'force_peer'"
+    all = translate("#{some}\n#{some.sub("443", "444").sub(/, ca.*/, "")}\n").entries
+    all.each { |one| assert_match(/`ca` and `verify` apply to the clients of all addresses/, one.text) }
+    translate("#{some}\n#{some.sub("443", "444")}\n").entries.each { |one| assert_nil one.text }
+  end
+
   def test_times_limits_and_the_process
     {
       "persistent_timeout 75" => ["keep_alive_timeout 75"], "first_data_timeout 40" => ["header_timeout 40"], "max_keep_alive 9" => ["max_keep_alive 9"],

@@ -71,7 +71,7 @@ class ResponseBodyTest < ServerTest
   # Responses that Rack::Lint would not let through.
   class Wrong < Apps::Router
     RESPONSES = Ractor.make_shareable({
-      "status_string" => ["oops", {}, []], "status_low" => [99, {}, []], "status_high" => [1000, {}, []],
+      "status_string" => ["oops", {}, []], "status_nil" => [nil, {}, []], "status_low" => [99, {}, []], "status_high" => [1000, {}, []],
       "headers_nil" => [200, nil, []], "headers_array" => [200, [], []],
       "splitting" => [200, { "x" => "a\r\nset-cookie: b" }, []], "nul" => [200, { "x" => "a\0b" }, []],
       "name" => [200, { "x y" => "a" }, []], "name_split" => [200, { "x\r\ny" => "a" }, []],
@@ -304,7 +304,7 @@ class ResponseBodyTest < ServerTest
 
   test "an invalid response becomes 500" do |mode|
     server = serve(Wrong.new, mode, lint: false)
-    logged do
+    log = logged do
       Wrong::RESPONSES.each_key do |name|
         Client.open(server.port) do |client|
           response = client.get("/#{name}")
@@ -314,6 +314,8 @@ class ResponseBodyTest < ServerTest
         end
       end
     end
+    assert_match(/GET \/status_string raised: TypeError: kino: the response status is not a number but "oops"$/, log)
+    assert_match(/GET \/nothing raised: TypeError: the app returned nil instead of \[status, headers, body\]$/, log)
     assert_healthy(server)
   end
 

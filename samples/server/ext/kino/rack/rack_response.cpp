@@ -117,13 +117,24 @@ bool start_upgrade(gvl const& held, exchange& to, VALUE headers) {
   return true;
 }
 
+// The Integer that an object stands for, as a String of digits does; nil if it stands for none.
+VALUE integer_of(gvl const& held, VALUE object) {
+  return kino::protect(held, [&] {
+    VALUE const options = rb_hash_new();
+    rb_hash_aset(options, ID2SYM(rb_intern("exception")), Qfalse);
+    VALUE const arguments[] = {object, options};
+    return rb_funcallv_kw(rb_mKernel, rb_intern("Integer"), 2, arguments, RB_PASS_KEYWORDS);
+  });
+}
+
 // Describes the response by its status and headers.
 response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
   reading seen{&to.response(), nullptr};
-  long code = 0;
-  kino::protect(held, [&] {
-    code = FIXNUM_P(status) ? FIX2LONG(status) : NUM2LONG(rb_Integer(status));
-  });
+  VALUE const number = FIXNUM_P(status) ? status : integer_of(held, status);
+  if (!FIXNUM_P(number)) {
+    throw kino::raise(rb_eTypeError, "kino: the response status is not a number but " + inspected(held, status));
+  }
+  long const code = FIX2LONG(number);
   if (code == 101 && start_upgrade(held, to, headers)) {
     read_fields(held, seen, headers);
     return *seen.head;

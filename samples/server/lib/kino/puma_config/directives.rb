@@ -52,6 +52,7 @@ module Kino
 
       APP_CODE = "put what must happen before the first request at the end of config.ru"
       AT_END = "use `at_exit { ... }` in config.ru"
+      PROCESS_END = "use `at_exit { ... }`: with `processes`, in kino.rb as `after_fork { at_exit { ... } }`; without, in config.ru"
       BEFORE_FORK = "with `processes`, write `before_fork { |number| ... }` in kino.rb, which runs before each fork; without, it is not needed"
       AFTER_FORK = "with `processes`, write `after_fork { |number| ... }` in kino.rb; without, connections that the app opens while it loads stay " \
                    "valid, and nothing has to be reconnected; #{APP_CODE}"
@@ -64,7 +65,7 @@ module Kino
         after_worker_fork: "#{IN_PLACE}; `before_fork` runs before the next process is forked",
         worker_boot_timeout: "`process_start_timeout`, if `processes` is set",
         on_booted: AFTER_BOOT, after_booted: AFTER_BOOT,
-        on_worker_shutdown: "#{IN_PLACE}; #{AT_END}", before_worker_shutdown: "#{IN_PLACE}; #{AT_END}",
+        on_worker_shutdown: "#{IN_PLACE}; #{PROCESS_END}", before_worker_shutdown: "#{IN_PLACE}; #{PROCESS_END}",
         on_stopped: "#{IN_PLACE}; #{AT_END}", after_stopped: "#{IN_PLACE}; #{AT_END}",
         on_restart: "#{IN_PLACE}; #{AT_END}", before_restart: "#{IN_PLACE}; #{AT_END}",
         on_thread_start: WORKER_BOOT, before_thread_start: WORKER_BOOT,
@@ -78,7 +79,7 @@ module Kino
         plugin: "plugins of Puma run only there; run what it starts as a process of its own",
         daemonize: "let systemd, or `nohup kino &`, run it in the background",
         idle_timeout: "kino runs until it is stopped",
-        shutdown_debug: "kino logs no backtraces when it stops",
+        shutdown_debug: "kino names the workers that do not end, with their requests and, in mode threaded, their places in Ruby",
         worker_timeout: "`process_timeout`, if `processes` is set; `quarantine_timeout` lets another worker take the place of a stuck one; no timeout ends a handler, so give its calls timeouts of their own",
         set_remote_address: "`trusted_proxies` says whose X-Forwarded-For, or PROXY protocol header (`proxy_protocol true`), decides REMOTE_ADDR",
         rack_url_scheme: "X-Forwarded-Proto of `trusted_proxies` decides it",

@@ -29,6 +29,7 @@ module Kino
         @entries = []
         recorded.each { |one| @entries << (one.is_a?(Call) ? translate(one) : failure(one)) }
         add_addresses
+        note_rules_for_clients
       end
 
       private
@@ -168,6 +169,16 @@ module Kino
         @entries << entry(nil, :by_hand, "the file names no address; Puma then listens on every interface, and kino on 127.0.0.1, both " \
                                          "on port 9292. If other machines connect directly, add `bind \"0.0.0.0\"`")
       end
+
+      # Puma asks the clients of one address for certificates, and kino those of all.
+      def note_rules_for_clients
+        made = @entries.select { |one| one.code.any?(/\Atls /) }
+        return if made.map { |one| one.code.grep(/\Atls /).first[/\bca:.*/] }.uniq.size < 2
+
+        made.each { |one| one.text = [one.text, ONE_RULE].compact.join("; ") }
+      end
+
+      ONE_RULE = "`ca` and `verify` apply to the clients of all addresses that speak TLS; for other clients, start a second server"
 
       # --- workers ---
 

@@ -85,6 +85,7 @@ module Kino
         converse(id, slot, env, status, headers, body)
       else
         raise PartialHijack if headers.respond_to?(:key?) && headers.key?("rack.hijack") # which is the body
+        raise TypeError, "the app returned nil instead of [status, headers, body]" if [status, headers, body].none?
         raise TypeError, "the app's response body is #{body.class}, which responds to none of #to_ary, #each " \
                          "and #call; return an Array of Strings"
       end

@@ -167,8 +167,12 @@ void end_stream(session* of) noexcept {
 
 failure why(session const* of, char* text, std::size_t room) noexcept {
   char const* words = "the client ended the connection";
-  if (of->why == failure::certificate && SSL_get_verify_result(of->ssl.get()) != X509_V_OK) {
-    words = X509_verify_cert_error_string(SSL_get_verify_result(of->ssl.get()));
+  // INVALID_CALL: no certificate of the client has been verified.
+  long const verified = SSL_get_verify_result(of->ssl.get());
+  if (of->why == failure::certificate && ERR_GET_REASON(of->error) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+    words = "the client presented none";
+  } else if (of->why == failure::certificate && verified != X509_V_OK && verified != X509_V_ERR_INVALID_CALL) {
+    words = X509_verify_cert_error_string(verified);
   } else if (of->error != 0) {
     words = ERR_reason_error_string(of->error);
   } else if (of->why != failure::left) {
