@@ -130,6 +130,15 @@ private:
   server::http_server http_;
 };
 
+/// The result of a system call, which is repeated while it fails with EINTR: on Linux, a pause of the process (SIGSTOP, a frozen
+/// container, a debugger) interrupts the calls on a socket that has a timeout.
+template <class Call>
+auto uninterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 struct response {
   int status = 0;  // 0: the connection ended before the response was complete
   std::string body;
@@ -149,7 +158,7 @@ public:
   static client on(sockaddr_un const& to, std::size_t length) {
     client made(family{AF_UNIX});
     auto const* const address = reinterpret_cast<sockaddr const*>(&to);
-    if (::connect(made.socket_, address, static_cast<socklen_t>(length)) != 0) made.close();
+    if (!made.connect(address, static_cast<socklen_t>(length))) made.close();
     return made;
   }
 
@@ -158,7 +167,7 @@ public:
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return ::connect(socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+    return connect(reinterpret_cast<sockaddr*>(&to), sizeof to);
   }
   void close() {
     if (socket_ >= 0) ::close(std::exchange(socket_, -1));
@@ -178,7 +187,7 @@ public:
   /// Sends all bytes; false if the connection has ended.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
-      ssize_t const sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ssize_t const sent = uninterrupted([&] { return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
       if (sent <= 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
@@ -219,9 +228,12 @@ private:
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
   }
+  bool connect(sockaddr const* to, socklen_t length) {
+    return uninterrupted([&] { return ::connect(socket_, to, length); }) == 0;
+  }
   bool receive() {
     char bytes[16384];
-    ssize_t const length = ::recv(socket_, bytes, sizeof bytes, 0);
+    ssize_t const length = uninterrupted([&] { return ::recv(socket_, bytes, sizeof bytes, 0); });
     if (length > 0) seen_.append(bytes, static_cast<std::size_t>(length));
     waited_in_vain_ |= length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     return length > 0;
