@@ -20,14 +20,15 @@ using waited = run_permits::waited;
 
 namespace {
 
-// Permits for an amount of work. By default, the slice is so long that no permit expires.
+// Permits for an amount of work. By default, the slice is so long that no permit expires. The work waits only while a worker
+// sleeps, so the watcher counts no ticks while none does: what expires does not depend on how fast the test goes on.
 struct fixture {
   std::atomic<int> work{0};
   run_permits permits;
 
   fixture(std::size_t workers, std::uint32_t concurrency, std::chrono::milliseconds slice = 1h)
       : permits({.workers = workers, .concurrency = concurrency, .slice = slice},
-                [this] { return work.load() > 0; }) {}
+                [this] { return work.load() > 0 && permits.parked() > 0; }) {}
   run_permits::permit& operator[](std::size_t i) { return permits[i]; }
   void add_work(int more = 1) {
     work += more;
@@ -37,6 +38,21 @@ struct fixture {
   void start(std::size_t i) {
     REQUIRE(permits.acquire(permits[i]));
     permits.begin(permits[i]);
+  }
+};
+
+// Measures time by the ticks of a watcher for which work always waits.
+struct ticking {
+  run_permits permits{{.workers = 2, .concurrency = 1, .slice = 1ms}, [] { return true; }};
+
+  ticking() {
+    REQUIRE(permits.acquire(permits[0]));
+    permits.begin(permits[0]);
+    static_cast<void>(permits.wait(permits[1]));
+  }
+  void await_ticks(std::uint64_t count) {
+    auto const start = permits.watcher_wake_count();
+    await([&] { return permits.watcher_wake_count() > start + count; });
   }
 };
 
@@ -404,15 +420,10 @@ TEST_CASE("the only piece of work is not left to a woken worker that never arriv
 }
 
 TEST_CASE("no worker loses its permit while there is no work") {
-  fixture clock(2, 1, 1ms);  // the ticks of its watcher measure time
-  clock.work = 1;
-  clock.start(0);
   fixture place(2, 1, 1ms);
   place.start(0);
   place.permits.work_arrived();  // false alarm
-  static_cast<void>(clock.permits.wait(clock[1]));
-  auto const start = clock.permits.watcher_wake_count();
-  await([&] { return clock.permits.watcher_wake_count() > start + 20; });
+  ticking().await_ticks(20);
   CHECK(!place.permits.acquire(place[1]));
   CHECK(place.permits.running() == 1);
 }
@@ -422,7 +433,7 @@ TEST_CASE("the watcher sleeps while no work waits") {
   std::atomic<int> watcher_found_nothing{0};
   auto const test_thread = std::this_thread::get_id();
   run_permits permits({.workers = 2, .concurrency = 1, .slice = 1ms}, [&] {
-    bool const waits = work.load() > 0;
+    bool const waits = work.load() > 0 && permits.parked() > 0;  // as in fixture
     if (!waits && std::this_thread::get_id() != test_thread) ++watcher_found_nothing;
     return waits;
   });
@@ -438,13 +449,7 @@ TEST_CASE("the watcher sleeps while no work waits") {
   await([&] { return watcher_found_nothing == 2; });
   auto const then = permits.watcher_wake_count();
 
-  // The ticks of another watcher measure the time.
-  fixture clock(2, 1, 1ms);
-  clock.start(0);
-  clock.work = 1;
-  static_cast<void>(clock.permits.wait(clock[1]));
-  auto const start = clock.permits.watcher_wake_count();
-  await([&] { return clock.permits.watcher_wake_count() > start + 20; });
+  ticking().await_ticks(20);
   CHECK(permits.watcher_wake_count() == then);
   CHECK(watcher_found_nothing == 2);
 
