@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <asio/post.hpp>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -20,6 +21,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <functional>
+#include <future>
 #include <netinet/in.h>
 #include <optional>
 #include <string>
@@ -125,6 +127,16 @@ public:
   ~running_http_server() { http_.stop(); }
   [[nodiscard]] std::uint16_t port() const { return http_.addresses().front().port; }
   [[nodiscard]] server::http_server& get() { return http_; }
+  /// Lets the first I/O thread do nothing, from now on until `go_on` is ready.
+  void keep_busy(std::future<void> go_on) {
+    std::promise<void> begun;
+    auto const is_busy = begun.get_future();
+    asio::post(http_.first_thread().context(), [begun = std::move(begun), go_on = std::move(go_on)]() mutable {
+      begun.set_value();
+      go_on.wait();
+    });
+    is_busy.wait();
+  }
 
 private:
   server::http_server http_;

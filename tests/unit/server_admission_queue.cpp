@@ -17,6 +17,7 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace server = kino::server;
@@ -83,6 +84,8 @@ public:
   void ring() {
     on_thread([this] { http_.get().first_thread().deadlines().run(server::clock::now() + 2 * for_ever); });
   }
+  // Lets no alarm ring until `go_on` is ready.
+  void keep_busy(std::future<void> go_on) { http_.keep_busy(std::move(go_on)); }
   // Whether an alarm is set, after all that the thread was to do before.
   [[nodiscard]] bool alarm_set() {
     bool set = false;
@@ -131,8 +134,11 @@ TEST_CASE("an entry expires at its deadline, and the one after it at its own") {
   queue behind;
   room_test room(std::chrono::milliseconds(20), [&](server::work& any) { return behind.offer(any); });
   for (ticket& each : tickets) {
+    std::promise<void> seen;
+    room.keep_busy(seen.get_future());
     room->enter(exchange::reply(each));
     CHECK(room->size() == 1);
+    seen.set_value();
     await([&] { return each.expired(); });
     await([&] { return room->size() == 0; });
   }
@@ -141,13 +147,18 @@ TEST_CASE("an entry expires at its deadline, and the one after it at its own") {
 TEST_CASE("an alarm that rings while the only entry is being offered is not its last") {
   std::atomic<int> offers{0};
   std::atomic<bool> rung{false};
+  std::promise<void> in_hand;
   ticket first;
   ticket other;
   room_test room(std::chrono::milliseconds(20), [&](server::work&) {
-    // The second offer, by room_again, lasts until an alarm has been missed.
-    if (++offers == 3) rung.wait(false);
+    // The offer by room_again lasts until an alarm has been missed.
+    if (++offers == 3) {
+      in_hand.set_value();
+      rung.wait(false);
+    }
     return fate::full;
   });
+  room.keep_busy(in_hand.get_future());
   room->enter(exchange::reply(first));  // offers twice: it may have been the last to see no room
   CHECK(offers == 2);
   std::thread worker([&] { room->room_again(); });
