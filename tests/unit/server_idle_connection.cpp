@@ -29,6 +29,7 @@ public:
     REQUIRE(http.admit());
     http.connected(link->make_transport(), {"192.0.2.1", "1"}, here_, link->make_readiness());
     io();
+    tick();  // The connection's first deadline now is before that of any request.
   }
   ~late_server() {
     http.close_connections();
@@ -39,11 +40,11 @@ public:
     while (http.first_thread().context().poll_one() != 0) {}
     http.first_thread().context().restart();
   }
-  // Runs the deadlines before the I/O thread polls its sockets, so it has not been told what has arrived. The coarse clock must
-  // tick first, because the deadline was set by it.
-  void reach_deadline() {
-    for (auto const before = server::coarse_now(); server::coarse_now() == before;) {}
-    http.first_thread().deadlines().run(http.first_thread().deadlines().next());
+  // Runs the next deadline, and what is due within `more`, before the I/O thread polls its sockets, so it has not been told what
+  // has arrived.
+  void reach_deadline(server::clock::duration more = {}) {
+    tick();  // What begins now has a later deadline.
+    http.first_thread().deadlines().run(http.first_thread().deadlines().next() + more);
   }
   [[nodiscard]] std::string answers() {
     io();
@@ -51,6 +52,10 @@ public:
   }
 
 private:
+  // Waits until the coarse clock, by which the deadlines of idle connections are set, has passed the present.
+  static void tick() {
+    for (auto const now = server::clock::now(); server::coarse_now() <= now;) {}
+  }
   void handle(server::exchange::reply&& reply) noexcept override { answer(reply, "served"); }
 
   stress::dice chance_{1};
@@ -84,11 +89,12 @@ TEST_CASE("a request that has arrived when the time of an idle connection ends i
   SUBCASE("after keep_alive_timeout") {
     static_cast<void>(late.link->send(get));
     CHECK(late.answers().ends_with("served"));
+    late.reach_deadline();  // that of a connection without a request
     static_cast<void>(late.link->send(get));
     late.reach_deadline();
     CHECK(late.answers().ends_with("served"));
     CHECK(!late.link->sees_end());
-    late.reach_deadline();
+    late.reach_deadline(std::chrono::minutes(10));  // from the beginning or the end of the last request
     CHECK(late.link->sees_end());
   }
   SUBCASE("the beginning of one, which has its own time") {
