@@ -13,6 +13,7 @@ static kino::ractor_starter workers;
 
 // HelloRactor.serve { |number| answer }: answers in this Ractor until HelloRactor.stop.
 static VALUE serve(kino::gvl const& held, VALUE) {
+  kino::protect(held, [] { rb_need_block(); });
   auto handle = [&](question& asked) {
     VALUE const answer = kino::protect(held, [&] { return rb_yield(LONG2NUM(asked.number)); });
     asked.reply.answer(kino::from_ruby<long>(held, answer));

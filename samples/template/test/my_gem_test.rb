@@ -64,6 +64,10 @@ class MyGemTest < Minitest::Test
     RUBY
   end
 
+  def test_a_worker_needs_a_block
+    assert_raises(LocalJumpError) { MyGem.serve }
+  end
+
   def test_an_argument_of_the_wrong_class_is_a_type_error
     assert_raises(TypeError) { MyGem.ask("one") }
   end

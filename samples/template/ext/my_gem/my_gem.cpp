@@ -13,6 +13,7 @@ static kino::ractor_starter workers;
 
 // MyGem.serve { |number| answer }: makes the caller a worker until MyGem.stop.
 static VALUE serve(kino::gvl const& held, VALUE) {
+  kino::protect(held, [] { rb_need_block(); });
   auto handle = [&](question& asked) {
     // Ruby code may raise, and a Ruby exception runs no destructors: protect converts it to a C++ one.
     VALUE const answer = kino::protect(held, [&] { return rb_yield(LONG2NUM(asked.number)); });
