@@ -47,6 +47,7 @@ class ConfigMistakesTest < Minitest::Test
       ["-d"] => /unknown option -d; `kino --help` lists the options$/, ["-d", "5"] => /unknown option -d;/,
       ["-t", "1:5"] => /--threads.*"1:5".*1 to 64; there is no minimum and maximum: write 5$/,
       ["stats"] => /no rackup file stats in .*; did you mean `kino ctl stats`\?$/,
+      ["3000"] => /no rackup file 3000 in .*; did you mean `kino -p 3000`\?$/, ["start"] => /no rackup file start in .*; did you mean `kino`\?$/,
       ["--completion", "fish"] => /--completion fish: it takes bash or zsh/,
       ["-w", "0", "--prot", "-m", "fast"] => /3 mistakes.*^unknown option --prot; did you mean --port\?\n^--mode: .*\n^--workers: /m,
       ["-w", "many"] => /--workers.*"many".*integer, 1 to 1024/,

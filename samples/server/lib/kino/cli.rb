@@ -138,14 +138,16 @@ module Kino
       raise ConfigError, "--rails needs the gem kino-rails: add it to the Gemfile, or require \"kino/rails\" after \"rails\""
     end
 
-    # "kino stats" looks like "kino ctl stats".
+    # "kino stats" looks like "kino ctl stats", and other servers have a command to start or take a port.
     def refuse_verb(name)
       return if File.exist?(name)
 
       require_relative "control/verbs"
-      return unless ControlVerbs::VERBS.key?(name)
-
-      raise ConfigError, "no rackup file #{name} in #{Dir.pwd}; did you mean `kino ctl #{name}`?"
+      meant = if ControlVerbs::VERBS.key?(name) then "kino ctl #{name}"
+              elsif name.match?(/\A\d+\z/) then "kino -p #{name}"
+              elsif %w[start server].include?(name) then "kino"
+              end
+      raise ConfigError, "no rackup file #{name} in #{Dir.pwd}; did you mean `#{meant}`?" if meant
     end
 
     # The variable is the operator's, so only a flag or another variable overrides it.
