@@ -84,6 +84,68 @@ TEST_CASE("a client whose window stays closed is given up after two intervals") 
   CHECK(one.with.events() == "oc");
 }
 
+namespace {
+
+// Its windows are wide open, but it takes nothing from the network once it has the head of its event stream.
+struct stalled_talk : upgraded_talk {
+  stalled_talk() : upgraded_talk({}, {100'000'000, false}) {
+    asked = here.peer.request("GET", "/events");
+    here.settle();
+    server::websocket::settings chosen = of_events();
+    chosen.most_kept = 1'000'000;
+    socket = stream_events(here, with, chosen);
+    here.settle();
+    for (int written = 0; socket->kept() < 3; ++written) {
+      REQUIRE(written < 1000);
+      REQUIRE(write());
+    }
+    io();
+  }
+
+  bool write() { return socket->write(server::encode_event(std::string(10'000, 'x'))); }
+  void io() {
+    while (here.io()) {}
+  }
+  void pass(server::clock::duration later) {
+    here.http().first_thread().deadlines().run(server::clock::now() + later);
+    io();
+  }
+
+  captured_log log;
+};
+
+}  // namespace
+
+TEST_CASE("a client that takes nothing from the network loses its event stream, and then its connection") {
+  stalled_talk it;
+  while (it.write()) {}
+  it.io();
+  CHECK(it.with.events() == "oc");
+  CHECK(!it.here.wire().closed());
+  it.pass(6s);
+  CHECK(it.here.wire().closed());
+  CHECK(it.here.http().connections() == 0);
+}
+
+TEST_CASE("... also one that is given up because it took nothing for two intervals") {
+  stalled_talk it;
+  it.pass(41s);
+  CHECK(!it.here.wire().closed());
+  it.pass(82s);
+  CHECK(it.with.events() == "oc");
+  it.pass(200s);
+  CHECK(it.here.wire().closed());
+}
+
+TEST_CASE("... and one whose event stream the application has ended") {
+  stalled_talk it;
+  it.socket->close(server::close_code::normal);
+  it.io();
+  it.pass(6s);
+  it.pass(20s);
+  CHECK(it.here.wire().closed());
+}
+
 TEST_CASE("a client that reads is kept for as long as it likes, and gets comments") {
   event_stream_talk one;
   for (int i = 1; i != 200; ++i) one.here.pass(i * 41s);

@@ -152,9 +152,9 @@ private:
   void check_timeouts(clock::time_point now);
   [[nodiscard]] clock::time_point check_streams(clock::time_point now);
   [[nodiscard]] clock::time_point check_client(clock::time_point now, bool& lost);
-  // Whether there is anything to be sent that the client has to read in time. Tunnels have limits of their own.
+  // Whether there is anything to be sent that the client has to read in time. Tunnels have limits of their own, until they end.
   [[nodiscard]] bool waits_for_client() const {
-    return unsent_streams_ != 0 || (stalled_ && (tunnel_count_ == 0 || tunnel_count_ != stream_count_));
+    return unsent_streams_ != 0 || (stalled_ && (open_tunnels_ == 0 || open_tunnels_ != stream_count_));
   }
   // Whether a header is being received. It belongs to the stream that came last.
   [[nodiscard]] bool in_header() const { return streams_ && http2_state::of(*streams_).stage == http2_state::stage::head; }
@@ -173,7 +173,7 @@ private:
   byte_buffer frames_;  // to be sent before anything else
   exchange* streams_ = nullptr;
   std::size_t stream_count_ = 0;
-  std::size_t tunnel_count_ = 0;    // those that are tunnels
+  std::size_t open_tunnels_ = 0;    // those that are tunnels whose protocol looks after the client
   http2_tunnel* due_tunnels_ = nullptr;  // which the I/O thread has to serve; one reference each
   std::size_t unanswered_ = 0;      // those whose response is not complete
   std::size_t unsent_streams_ = 0;  // those of which something waits for the client

@@ -270,7 +270,6 @@ void http2_protocol::detach(exchange& gone, bool complete) {
   state.attached = state.writer_waits = false;
   --stream_count_;
   if (state.tunnel) {
-    --tunnel_count_;
     state.tunnel->ended();
     std::exchange(state.tunnel, nullptr)->drop();
   } else if (!state.last) {

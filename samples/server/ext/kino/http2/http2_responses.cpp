@@ -98,7 +98,7 @@ void http2_protocol::begin_tunnel(exchange& from, response_part const& part) {
   http2_state& state = http2_state::of(from);
   auto* const made = new http2_tunnel(*this, from, *part.upgrade);
   state.tunnel = made;  // counted
-  ++tunnel_count_;
+  ++open_tunnels_;
   --unanswered_;
   state.length.begin(from.head(), part, false);
   field_block const block(*part.head, state.length.stated());
@@ -172,7 +172,9 @@ bool http2_protocol::client_gone(exchange const& from) {
 
 // The session says that the stream has ended, at once or when the frame is on its way.
 void http2_protocol::reset(exchange& from, std::uint32_t error) {
-  session_.reset(http2_state::of(from).stream, error);
+  http2_state const& state = http2_state::of(from);
+  if (state.tunnel) state.tunnel->unwatched();
+  session_.reset(state.stream, error);
   pump();
 }
 

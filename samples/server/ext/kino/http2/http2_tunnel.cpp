@@ -54,8 +54,12 @@ void http2_tunnel::sent() noexcept {
   if (std::exchange(awaits_room_, false)) note(room);
 }
 
+// Its protocol looks after the client no longer: the limits of the connection hold for what the client has not read.
+void http2_tunnel::unwatched() noexcept { of_.open_tunnels_ -= std::exchange(watched_, false); }
+
 // The stream's reference has to be dropped afterwards; it is not the last one.
 void http2_tunnel::ended() noexcept {
+  unwatched();
   stream_ = nullptr;
   note(end);
 }
@@ -185,6 +189,7 @@ void http2_tunnel::shutdown_write() noexcept {
       if (!stream_ || of_.closing_) return;
       http2_state& state = http2_state::of(*stream_);
       if (std::exchange(state.last, true)) return;
+      unwatched();
       state.waits_since = coarse_now();
       if (std::exchange(state.waits_for_data, false)) of_.session_.resume(state.stream);
       of_.pump();

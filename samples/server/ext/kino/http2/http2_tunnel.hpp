@@ -90,6 +90,7 @@ private:
   void note(unsigned what) noexcept;
   void received(std::string_view bytes);
   void sent() noexcept;
+  void unwatched() noexcept;
   void ended() noexcept;
 
   // Without it.
@@ -108,6 +109,7 @@ private:
   http2_tunnel* next_due_ = nullptr;
   byte_buffer input_;
   bool awaits_room_ = false;
+  bool watched_ = true;          // counted in http2_protocol::open_tunnels_
   bool over_ = false;            // the protocol has learnt of the end
 
   // The I/O thread's own.
