@@ -187,6 +187,23 @@ TEST_CASE("a stream that is reset in the middle of a broadcast ends, and the oth
   CHECK(here.peer.goaways().empty());
 }
 
+TEST_CASE("a client that leaves many event streams, which only a reset does, keeps its connection") {
+  turns with;
+  talk here;
+  for (int i = 0; i != 500; ++i) {
+    auto const asked = here.peer.request("GET", "/events");
+    here.settle();
+    static_cast<void>(stream_events(here, with));
+    here.settle();
+    here.peer.reset(asked);
+    here.settle();
+    CHECK(with.events() == "oc");
+  }
+  CHECK(with.open == 0);
+  CHECK(here.peer.goaways().empty());
+  CHECK(!here.wire().closed());
+}
+
 // Whatever the windows and the network do, the client gets what was written, and nothing is left.
 TEST_CASE("everything arrives in order, whatever client and network do") {
   simulation_test::run_seeds(150, [](std::uint32_t seed) -> simulation_test::outcome {

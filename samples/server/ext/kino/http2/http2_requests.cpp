@@ -251,9 +251,11 @@ void http2_protocol::answer_refused(exchange& which) noexcept {
 
 // --- the end of a stream ------------------------------------------------------------
 
-// A response that is complete is no work in vain: the client only has no more to send of its request.
+// A response that is complete is no work in vain: the client only has no more to send of its request. Nor is one that has become
+// a tunnel: to reset its stream is how the client of an event stream leaves.
 void http2_protocol::on_reset(exchange& of) {
-  if (!http2_state::of(of).ended) on_nuisance(nuisance::reset, 0);
+  http2_state const& state = http2_state::of(of);
+  if (!state.ended && !state.tunnel) on_nuisance(nuisance::reset, 0);
 }
 
 void http2_protocol::on_stream_end(exchange& of, std::uint32_t) {
