@@ -110,7 +110,7 @@ TEST_CASE("a slow subscriber loses its connection, and delays no other") {
   captured_log const log;
   channel_hub hub;
   talk_setup small;
-  small.settings.most_kept = 5000;
+  small.settings.most_kept = 10'000;
   small.room = 500;
   talk slow(small);
   talk fast;

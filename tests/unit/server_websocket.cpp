@@ -26,7 +26,7 @@ talk_setup small() {
   talk_setup chosen;
   chosen.settings.max_message_size = 1000;
   chosen.settings.most_unhandled = 1000;
-  chosen.settings.most_kept = 5000;
+  chosen.settings.most_kept = 10'000;
   chosen.room = 500;
   return chosen;
 }
@@ -42,6 +42,17 @@ talk_setup without(server::websocket_event::kind unwanted) {
 }
 
 }  // namespace
+
+TEST_CASE("small messages that wait for a client count with the memory that each takes") {
+  talk_setup chosen = small();
+  chosen.settings.most_kept = 100'000;
+  talk here(chosen);
+  int written = 0;
+  while (here.socket->write(opcode::text, "x")) REQUIRE(++written < 2000);
+  CHECK(written > 1000);
+  here.settle();
+  CHECK(here.link->closed());
+}
 
 TEST_CASE("a client opens, talks and closes") {
   talk here;

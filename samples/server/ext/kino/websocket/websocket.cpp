@@ -128,7 +128,8 @@ void websocket::report(char const* why, deferred& then) noexcept {
 bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept {
   if (stage_ > stage::open) return false;
   std::size_t const length = length_of(pieces);
-  if (!kept_frames_.empty() && kept_bytes_ + length > settings_.most_kept) {
+  std::size_t const kept = kept_bytes_ + kept_frames_.size() * kept_frame::overhead();
+  if (!kept_frames_.empty() && kept + length > settings_.most_kept) {
     lose(then, speaks() == dialect::events ? "the client of an event stream does not read what is written to it"
                                            : "the client of a WebSocket does not read what is written to it");
     return false;

@@ -61,8 +61,8 @@ private:
 /// any thread writes, keeps what the client does not take yet, and hands out events, one at a time and in order.
 ///
 /// Written from any thread, a message goes to the transport at once, by that thread. What the transport does not take is
-/// kept, in order, and sent by the I/O thread. More than `most_kept` bytes are not: the connection is then closed, so a
-/// client that does not read costs no more than that.
+/// kept, in order, and sent by the I/O thread. More than `most_kept` bytes of memory are not: the connection is then closed, so
+/// a client that does not read costs no more than that.
 ///
 /// Events:
 ///
@@ -160,6 +160,11 @@ private:
   struct kept_frame {
     shared_frame frame;
     bool message;
+
+    /// Bytes beside those of the frame, with its place in a list: of many small frames they are most of the memory.
+    [[nodiscard]] static constexpr std::size_t overhead() {
+      return sizeof(kept_frame) + sizeof(std::string) + 4 * sizeof(void*);
+    }
   };
   /// A message that waits for its turn.
   struct unhandled_message {
