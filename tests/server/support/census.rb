@@ -12,9 +12,12 @@ require "socket"
 # * cut: its answer has begun and not ended,
 # * lost: its connection was new, and ended without a byte,
 # * dropped: its connection had been kept after an earlier answer that did not announce its end, and ended without a byte. HTTP lets
-#   a client repeat such a request (RFC 9112, 9.3.1), because the server may not have seen it.
+#   a client repeat such a request (RFC 9112, 9.3.1), because the server may not have seen it. A server that stops ends only
+#   connections that were silent for a second; a request that this process sends so late, because the machine is busy, does not count.
 class Census
-  Connection = Struct.new(:socket, :keeps, :answers, :buffer)
+  Connection = Struct.new(:socket, :keeps, :answers, :buffer, :sent_at, :late)
+
+  SILENCE_SECONDS = 1
 
   # No event for so many seconds: the server hangs.
   STALL = 30
@@ -88,6 +91,9 @@ class Census
 
   def send_on(connection)
     @open[connection.socket] = connection
+    now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    connection.late = connection.sent_at && now - connection.sent_at >= SILENCE_SECONDS
+    connection.sent_at = now
     connection.socket.write("GET #{@path} HTTP/1.1\r\nHost: census\r\n#{"Connection: close\r\n" unless connection.keeps}\r\n")
   rescue *ENDED
     # The answer, or the reset, is read.
@@ -117,7 +123,7 @@ class Census
   def failed(connection)
     if !connection.buffer.empty? then @cut += 1
     elsif connection.answers.zero? then @lost += 1
-    else @dropped += 1
+    elsif !connection.late then @dropped += 1
     end
     replace(connection)
   end
