@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "support/kept_client"
 require_relative "support/process_table"
 require_relative "support/server_test"
 
@@ -402,8 +403,8 @@ class ProcessesTest < ServerTest
 
   # One client opens a connection for each request, the others keep theirs until a response closes them.
   def kept
-    Client.open(@child.port) do |client|
-      response = client.get("/") until response&.closes? || rand < 0.05
+    KeptClient.open(@child.port) do |client|
+      nil until rand < 0.05 || (response = client.get("/")).nil? || response.closes?
       response&.body
     end
   end

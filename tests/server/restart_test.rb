@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "support/kept_client"
 require_relative "support/process_table"
 require_relative "support/server_test"
 require "kino/app/launch"
@@ -343,8 +344,8 @@ class RestartTest < ServerTest
   # Clients keep their connections until a response closes them, and connect again.
   def test_no_request_on_a_kept_connection_is_lost_meanwhile
     results = restart_under_load do |stopped|
-      Client.open(@child.port) do |client|
-        response = client.get("/") until stopped.call || response&.closes?
+      KeptClient.open(@child.port) do |client|
+        nil until stopped.call || (response = client.get("/")).nil? || response.closes?
         response&.closes?
       end
     end
