@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -280,12 +281,15 @@ TEST_CASE("a body that a busy worker leaves in its pipe is not the client's dela
   place at;
   at.settings.stream_body = {"/"};
   at.settings.connection.min_body_rate = 1u << 30;
-  at.settings.connection.rate_grace = std::chrono::milliseconds(250);
+  at.settings.connection.rate_grace = std::chrono::milliseconds(50);
   running_http_server http(at.requests, at.settings);
   client asking(http.port());
   std::string const body(2 * server::tuning::pipe_capacity, 'b');
-  // What the server does not read yet, the kernel takes.
+  // The kernel takes it all, before the client's time begins.
+  std::promise<void> sent;
+  http.keep_busy(sent.get_future());
   REQUIRE(asking.send(post(body)));
+  sent.set_value();
   exchange::reply const each = at.requests.next();
   // Longer than the grace: a client that is too slow meanwhile has been refused.
   client slow(http.port());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The end of idle connections, without sockets or threads: the test is the I/O thread, which may be late.
+// The end of connections whose client is waited for, without sockets or threads: the test is the I/O thread, which may be late.
 
 #include "net/connection.hpp"
 
@@ -103,6 +103,19 @@ TEST_CASE("a request that has arrived when the time of an idle connection ends i
     CHECK(late.answers().empty());
     static_cast<void>(late.link->send(get.substr(10)));
     CHECK(late.answers().ends_with("served"));
+  }
+  SUBCASE("the rest of one") {
+    static constexpr std::string_view post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody";
+    std::size_t there = 0;
+    SUBCASE("whose header had not all arrived") { there = 10; }
+    SUBCASE("whose body had not") { there = post.size() - 2; }
+    static_cast<void>(late.link->send(post.substr(0, there)));
+    CHECK(late.answers().empty());
+    late.reach_deadline();  // that of a connection without a request
+    static_cast<void>(late.link->send(post.substr(there)));
+    late.reach_deadline();
+    CHECK(late.answers().ends_with("served"));
+    CHECK(!late.link->sees_end());
   }
   SUBCASE("the end of the client") {
     late.link->end();

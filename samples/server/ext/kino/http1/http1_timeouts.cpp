@@ -10,8 +10,8 @@ namespace kino::server {
 
 void http1_protocol::check_timeouts(clock::time_point now) {
   time_limit next = next_limit(now);
-  if (next.of == phase::idle && next.due <= now) {
-    // This thread may have been busy, or not have run, since the client sent a request: what is there came in time.
+  if (next.of != phase::response && next.due <= now) {
+    // This thread may have been busy, or not have run, since the client sent something: what is there came in time.
     host_.read_now();
     if (alarm_.stopped()) return;
     next = next_limit(now);
