@@ -4,9 +4,7 @@
 
 #pragma once
 
-#ifdef KINO_TEST_FREEZES_TIME
 #include "frozen_clock.hpp"
-#endif
 #include "http2_frames.hpp"
 #include "http2_talk.hpp"
 
@@ -51,9 +49,7 @@ public:
   bool goaways_end = true;  // one without an error does, too
 
 private:
-#ifdef KINO_TEST_FREEZES_TIME
   frozen_clock const time_;
-#endif
 
   void settle() {
     for (bool moved = true; moved;) {
