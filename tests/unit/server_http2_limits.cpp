@@ -133,6 +133,50 @@ TEST_CASE("requests that were not valid do not occupy the I/O thread of a client
   CHECK(!it.wire->sees_end());
 }
 
+TEST_CASE("what has arrived is read before a client is late: the I/O thread may not have run") {
+  unread it(patient_settings());
+  it.exchange_all();
+  bool body = false;
+  std::size_t missing = 0;
+  SUBCASE("a request on an idle connection") { missing = SIZE_MAX; }
+  SUBCASE("the rest of a header") { missing = 2; }
+  SUBCASE("the rest of a body") {
+    missing = 2;
+    body = true;
+  }
+  auto const stream = it.peer.request(body ? "POST" : "GET", "/", {}, body);
+  if (body) {
+    it.peer.send_body(stream, std::string(1'000, 'b'));
+    it.peer.end_body(stream);
+  }
+  std::string const bytes = it.peer.output();
+  std::size_t const there = bytes.size() - std::min(missing, bytes.size());
+  REQUIRE(it.wire->send(std::string_view(bytes).substr(0, there)) == there);
+  while (it.here.io()) {}
+  CHECK(it.here.requests.empty());
+  REQUIRE(it.wire->send(std::string_view(bytes).substr(there)) == bytes.size() - there);
+  it.here.http().first_thread().deadlines().run(server::clock::now() + std::chrono::hours(2));
+  it.exchange_all();
+  REQUIRE(it.here.requests.size() == 1);
+  answer(it.here.take(), "in time");
+  it.exchange_all();
+  CHECK(it.peer.at(stream).body == "in time");
+}
+
+TEST_CASE("a client whose bytes have not all arrived in time is late, whatever came before") {
+  unread it(patient_settings());
+  it.exchange_all();
+  static_cast<void>(it.peer.request("GET", "/"));
+  std::string const bytes = it.peer.output();
+  REQUIRE(it.wire->send(std::string_view(bytes).substr(0, 12)) == 12);
+  while (it.here.io()) {}
+  REQUIRE(it.wire->send(std::string_view(bytes).substr(12, 3)) == 3);
+  it.here.http().first_thread().deadlines().run(server::clock::now() + std::chrono::hours(2));
+  it.exchange_all();
+  CHECK(it.here.requests.empty());
+  CHECK(it.wire->closed());
+}
+
 TEST_CASE("a request that comes behind the last one that the server has announced is not handled") {
   unread it(patient_settings());
   auto const [first, second] = it.fill();
