@@ -9,9 +9,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace server = kino::server;
 using http2_test::talk;
@@ -212,6 +217,42 @@ TEST_CASE("a response whose end alone waits for the client is ended by body_time
     here.pass(std::chrono::minutes(2));
     CHECK(here.peer.at(asked).closed);
   }
+}
+
+TEST_CASE("what a client does not take of whole responses waits in the file, as far as that may have it") {
+  server::options chosen = patient_settings();
+  std::uint64_t& most = chosen.connection.max_response_temp_file;
+  SUBCASE("all of it") { most = 1 << 30; }
+  SUBCASE("a part") { most = 1'000'000; }
+  SUBCASE("nothing") { most = 0; }
+  unread it(chosen);
+  it.exchange_all();
+  std::vector<std::pair<std::int32_t, std::string>> sent;
+  for (char each : {'a', 'b', 'c'}) sent.emplace_back(it.peer.request("GET", "/"), std::string(3'000'001, each));
+  it.send();
+  for (auto const& [stream, body] : sent) answer(it.here.take(), body);
+  auto& file = it.here.http().first_thread().shared().exchanges.spool();
+  CHECK((file.lent() != 0) == (most != 0));
+  it.exchange_all();
+  for (auto const& [stream, body] : sent) {
+    CHECK(it.peer.at(stream).body == body);
+    CHECK(it.peer.at(stream).closed);
+  }
+  CHECK(file.lent() == 0);
+}
+
+TEST_CASE("a client that leaves in the middle of a whole response ends it") {
+  server::options chosen = patient_settings();
+  chosen.connection.max_response_temp_file = 1 << 30;
+  unread it(chosen);
+  it.exchange_all();
+  auto const stream = it.peer.request("GET", "/");
+  it.send();
+  it.wire->reset();
+  answer(it.here.take(), std::string(3'000'000, 'a'));
+  while (it.here.io()) {}
+  CHECK(it.peer.at(stream).body.empty());
+  CHECK(it.here.http().first_thread().shared().exchanges.spool().lent() == 0);
 }
 
 TEST_CASE("a response may have a large header") {

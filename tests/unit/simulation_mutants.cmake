@@ -81,8 +81,9 @@ if(nghttp2_FOUND)
     [[      session_.consume(state.stream, std::exchange(state.unconsumed, 0));
       ask(watch);]] [[]] http2_simulation)
   kino_add_simulation_mutant(more_of_a_response http2/http2_responses.cpp
-    [[      if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);]] [[]] http2_simulation)
-  kino_add_simulation_mutant(waiting_for_the_client http2/http2_responses.cpp
+    [[      resume(state);
+      // A response that is complete]] [[      // A response that is complete]] http2_simulation)
+  kino_add_simulation_mutant(waiting_for_the_client http2/http2_output.cpp
     [[      ask(sent.what == io_result::state::wants_readable ? wait_readable : wait_writable);]] [[]] http2_simulation)
   kino_add_simulation_mutant(streams_that_were_reset http2/http2_protocol.cpp
     [[    if (state.attached) {

@@ -134,6 +134,7 @@ private:
   void answer_refused(exchange& which) noexcept;
 
   // responses, with the lock
+  [[nodiscard]] bool keep(http2_state& state, std::span<iovec const> data);
   void begin_response(exchange& from, response_part const& part);
   void begin_tunnel(exchange& from, response_part const& part);
   delivery transmit(exchange& from, response_part const& part, exchange_end how) noexcept;
@@ -142,6 +143,7 @@ private:
   void attach(exchange& fresh);
   void detach(exchange& gone, bool complete);
   void detach_all();
+  void resume(http2_state& of);
   void pump();
   void send_all();
   void finish_if_done();

@@ -47,12 +47,9 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
         return reset(from, http2_error::internal);
       }
       from.note(part.head ? part.head->status() : 0, bodiless ? 0 : length, how);
-      if (!bodiless && length != 0) {
-        if (state.out.empty()) state.waits_since = coarse_now();
-        for (iovec const& one : part.data) {
-          state.out.keep({static_cast<char const*>(one.iov_base), one.iov_len}, part.end, overflow_);
-        }
-        count_unsent(state);
+      if (!bodiless && length != 0 && !keep(state, part.data)) {
+        result = delivery::taken;  // The stream has ended meanwhile.
+        return;
       }
       if (part.end) {
         state.last = true;
@@ -62,7 +59,7 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
           part.trailers->fields().each([&](auto name, auto value) { state.trailers.append(name, value); });
         }
       }
-      if (std::exchange(state.waits_for_data, false)) session_.resume(state.stream);
+      resume(state);
       // A response that is complete goes out with the next one, if one is to come.
       bool const gathers = part.gather && (!part.end || unanswered_ != 0) && (gathered_ += length) < tuning::gather_size;
       if (!gathers) {
@@ -81,6 +78,27 @@ delivery http2_protocol::transmit(exchange& from, response_part const& part, exc
     cut(from);
     return delivery::gone;
   }
+}
+
+// What the client takes at once goes to neither memory nor file, and what it does not take goes to the file, also if it is the last
+// part: a connection may have many responses that wait. Returns false if the stream has ended.
+bool http2_protocol::keep(http2_state& state, std::span<iovec const> data) {
+  if (state.out.empty()) state.waits_since = coarse_now();
+  for (iovec const& one : data) {
+    std::string_view rest(static_cast<char const*>(one.iov_base), one.iov_len);
+    while (!rest.empty()) {
+      if (state.out.appended() >= tuning::write_buffer) {
+        resume(state);
+        pump();
+        if (!state.attached || closing_) return false;
+      }
+      std::string_view const some = rest.substr(0, tuning::write_buffer);
+      state.out.keep(some, false, overflow_);
+      count_unsent(state);
+      rest.remove_prefix(some.size());
+    }
+  }
+  return true;
 }
 
 void http2_protocol::begin_response(exchange& from, response_part const& part) {
@@ -237,64 +255,6 @@ void http2_protocol::count_unsent(http2_state& of) noexcept {
   bool const waits = of.attached && !of.out.empty() && !of.tunnel;  // a tunnel has limits of its own
   unsent_streams_ += waits;
   unsent_streams_ -= std::exchange(of.unsent, waits);
-}
-
-// --- the transport --------------------------------------------------------------------
-
-// Sends what there is, until the transport takes no more. If that fails, the bytes that are there may end within a frame:
-// what followed them would be taken for its rest.
-void http2_protocol::pump() {
-  try {
-    send_all();
-  } catch (...) {
-    closing_ = true;
-    ask(hang_up);
-    throw;
-  }
-  if (!watched_ && waits_for_client()) {
-    watched_ = true;
-    sending_.start(clock::now());
-    delivered_ = sent_;
-    ask(watch);
-  }
-  finish_if_done();
-}
-
-void http2_protocol::send_all() {
-  gathered_ = 0;
-  while (!stalled_ && !closing_) {
-    while (frames_.size() < tuning::frames_size) {
-      std::string_view const next = session_.next_output();
-      if (next.empty()) break;
-      frames_.append(next);
-    }
-    if (frames_.empty()) break;
-    iovec const all = piece(frames_.view());
-    io_result const sent = transport_.write_some({&all, 1});
-    if (sent.failed()) {
-      closing_ = true;
-      ask(hang_up);
-      return;
-    }
-    sent_ += sent.bytes;
-    frames_.consume(sent.bytes);
-    if (frames_.empty()) frames_.clear(tuning::kept_capacity);
-    else {
-      stalled_ = true;
-      ask(sent.what == io_result::state::wants_readable ? wait_readable : wait_writable);
-    }
-  }
-}
-
-// Ends the connection once nothing is left to do: the client then closes its side.
-void http2_protocol::finish_if_done() {
-  if (closing_ || !frames_.empty()) return;
-  bool const ended = !session_.wants_input() && !session_.has_output();
-  if (!ended && !(ending_ && !streams_ && !session_.has_output())) return;
-  closing_ = true;
-  transport_.shutdown_write();
-  detach_all();
-  ask(linger);
 }
 
 }  // namespace kino::server

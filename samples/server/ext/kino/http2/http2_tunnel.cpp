@@ -173,7 +173,7 @@ io_result http2_tunnel::write_some(std::span<iovec const> pieces) noexcept {
         taken += length;
       }
       state.waits_since = coarse_now();
-      if (std::exchange(state.waits_for_data, false)) of_.session_.resume(state.stream);
+      of_.resume(state);
       of_.pump();
       result = {io_result::state::done, taken};
     });
@@ -191,7 +191,7 @@ void http2_tunnel::shutdown_write() noexcept {
       if (std::exchange(state.last, true)) return;
       unwatched();
       state.waits_since = coarse_now();
-      if (std::exchange(state.waits_for_data, false)) of_.session_.resume(state.stream);
+      of_.resume(state);
       of_.pump();
       of_.ask(http2_protocol::watch);
     });
