@@ -59,12 +59,9 @@ public:
     quarantine.left();
   }
   // The real time stands still in comparison, and every call begins with it.
-  void pass(server::clock::duration later) {
-    quarantine.start();
-    io();
-    http_.first_thread().deadlines().run(server::clock::now() + later);
-    io();
-  }
+  void pass(server::clock::duration later) { reach(server::clock::now() + later); }
+  // The limit of its request is a moment away.
+  void nearly_stuck(std::size_t slot) { reach(workers.view_of(slot).since + limit - std::chrono::nanoseconds(1)); }
 
   kino::worker_slots workers;
   std::vector<kino::worker_id> aside;
@@ -73,6 +70,12 @@ public:
   std::function<void()> before_mark;
 
 private:
+  void reach(server::clock::time_point when) {
+    quarantine.start();
+    io();
+    http_.first_thread().deadlines().run(when);
+    io();
+  }
   void io() {
     while (http_.first_thread().context().poll_one() != 0) {}
     http_.first_thread().context().restart();
@@ -93,7 +96,7 @@ TEST_CASE("a worker is put aside when its request is as old as the limit, and no
   ward all(2, 1);
   static_cast<void>(all.join());
   std::size_t const stuck = all.busy();
-  all.pass(limit - minutes(5));
+  all.nearly_stuck(stuck);
   CHECK(all.aside.empty());
   all.pass(limit + seconds(5));
   CHECK(all.aside == ids{{stuck, 1}});
@@ -118,7 +121,7 @@ TEST_CASE("an idle worker is never put aside, nor one that begins a new request 
   static_cast<void>(all.join());
   std::size_t const diligent = all.busy();
   for (int n = 0; n != 5; ++n) {
-    all.pass(limit - minutes(5));
+    all.nearly_stuck(diligent);
     all.workers.finished(diligent);
     all.workers.began(diligent);
   }
