@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "socket"
+require_relative "kept_client"
 
 # Clients of a server that ends: each sends one request after the other, half of them on connections that they keep, and all of
 # them count what becomes of their requests. One Thread drives them all, so none of its calls waits: a server that stops may let
@@ -16,8 +17,6 @@ require "socket"
 #   connections that were silent for a second; a request that this process sends so late, because the machine is busy, does not count.
 class Census
   Connection = Struct.new(:socket, :keeps, :answers, :buffer, :sent_at, :late)
-
-  SILENCE_SECONDS = 1
 
   # No event for so many seconds: the server hangs.
   STALL = 30
@@ -92,7 +91,7 @@ class Census
   def send_on(connection)
     @open[connection.socket] = connection
     now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-    connection.late = connection.sent_at && now - connection.sent_at >= SILENCE_SECONDS
+    connection.late = connection.sent_at && now - connection.sent_at >= KeptClient::SILENCE_SECONDS
     connection.sent_at = now
     connection.socket.write("GET #{@path} HTTP/1.1\r\nHost: census\r\n#{"Connection: close\r\n" unless connection.keeps}\r\n")
   rescue *ENDED

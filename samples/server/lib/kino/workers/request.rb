@@ -12,6 +12,7 @@ module Kino
     # whether it may still be called: false after the end of the request.
     def on_cancel(&block)
       raise ArgumentError, "on_cancel needs a block" unless block
+
       cancelled = cancelled? # also after the end, so that is asked afterwards
       return false if ended?
 
