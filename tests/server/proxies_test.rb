@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "support/census"
+require_relative "support/ports"
 require_relative "support/programs"
 require_relative "support/server_test"
 require_relative "support/websocket_client"
@@ -16,9 +17,9 @@ class ProxiesTest < ServerTest
   STEP = 200
 
   # A port of its own for each address of a configuration.
-  class Ports
+  class ReplacedPorts
     def initialize
-      @ports = Hash.new { |ports, address| ports[address] = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] } }
+      @ports = Hash.new { |ports, documented| ports[documented] = Ports.reserve }
     end
 
     def [](number) = @ports[number.to_s]
@@ -33,7 +34,7 @@ class ProxiesTest < ServerTest
 
   def setup
     super
-    @ports = Ports.new
+    @ports = ReplacedPorts.new
   end
 
   def teardown

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "support/ports"
 require_relative "support/server_test"
 
 # `rackup -s kino`: the precedence of ports and addresses, and refused options.
@@ -32,11 +33,6 @@ class RackupTest < ServerTest
     @child = Child.ruby(*RACKUP, *arguments, env: env, chdir: directory)
   end
 
-  # A port that was just free.
-  def free_port
-    TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
-  end
-
   def assert_serves(child, port)
     assert_equal port, child.port
     Client.open(port) { |client| assert_equal "hello from /", client.get("/").body }
@@ -59,7 +55,7 @@ class RackupTest < ServerTest
   end
 
   def test_the_configuration_file_sets_port_and_address
-    port = free_port
+    port = Ports.reserve
     configure("port #{port}\nbind '127.0.0.1'\nworkers 1\n")
     child = rackup
     assert_match(/port #{port} \(\S*kino\.rb:1\)/, child.log)
@@ -68,17 +64,17 @@ class RackupTest < ServerTest
   end
 
   def test_a_variable_overrides_the_configuration_file
-    port = free_port
-    configure("port #{free_port}\nworkers 1\n")
+    port = Ports.reserve
+    configure("port #{Ports.reserve}\nworkers 1\n")
     child = rackup(env: { "KINO_PORT" => port.to_s, "KINO_BIND" => "127.0.0.1" })
     assert_match(/port #{port} \(KINO_PORT\)/, child.log)
     assert_serves(child, port)
   end
 
   def test_a_flag_overrides_variables_and_the_configuration_file
-    port = free_port
-    configure("port #{free_port}\nworkers 1\n")
-    assert_serves(rackup("-p", port.to_s, "-o", "127.0.0.1", env: { "KINO_PORT" => free_port.to_s }), port)
+    port = Ports.reserve
+    configure("port #{Ports.reserve}\nworkers 1\n")
+    assert_serves(rackup("-p", port.to_s, "-o", "127.0.0.1", env: { "KINO_PORT" => Ports.reserve.to_s }), port)
   end
 
   def test_an_unknown_option_or_an_invalid_value_prints_one_line_and_exits_with_status_1

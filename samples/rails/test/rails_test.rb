@@ -23,8 +23,10 @@ class RailsTest < ChildTest
            ["/upload", UPLOAD, "multipart/form-data; boundary=B"], ["/things/new", "a=1", FORM]].freeze
 
   # A running server; +log+ is what it has written.
-  Server = Struct.new(:pid, :port, :path) do
+  Server = Struct.new(:pid, :path) do
     def log = File.read(path)
+
+    def port = Integer(log[%r{^ +listening http://127\.0\.0\.1:(\d+)}, 1])
 
     def request(request, cookie = nil)
       request["Cookie"] = cookie if cookie
@@ -40,12 +42,11 @@ class RailsTest < ChildTest
       File.write("#{directory}/settings.rb", settings)
       FileUtils.mkdir_p(%w[pids sockets].map { |name| "#{directory}/tmp/#{name}" })
       File.write("#{directory}/kino.rb", configuration || "mode :#{mode}\nworkers 3\n")
-      port = TCPServer.open("127.0.0.1", 0) { |socket| socket.addr[1] }
       env = { "KINO_RAILS" => nil, "EXAMPLE_CHECKOUTS" => ENV.fetch("KINO_RAILS", ""), "RAILS_ENV" => "production", "RACK_ENV" => "production", "EXAMPLE_SETTINGS" => "#{directory}/settings.rb", "RUBY_MAX_CPU" => "64",
               "EXAMPLE_DATABASE" => "#{directory}/notes.sqlite3" }
-      pid = Process.spawn(env, RUBY, "-W0", KINO, "-b", "127.0.0.1", "-p", port.to_s, "-C", "#{directory}/kino.rb", *flags, "#{APPLICATION}/config.ru",
+      pid = Process.spawn(env, RUBY, "-W0", KINO, "-b", "127.0.0.1", "-p", "0", "-C", "#{directory}/kino.rb", *flags, "#{APPLICATION}/config.ru",
                           chdir: directory, %i[out err] => "#{directory}/log")
-      server = Server.new(pid, port, "#{directory}/log")
+      server = Server.new(pid, "#{directory}/log")
       await(server)
       yield server
     ensure
