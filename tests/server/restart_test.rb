@@ -87,6 +87,19 @@ class RestartTest < ServerTest
     held&.close
   end
 
+  # The new process has it from the sockets: its own choice would be another one.
+  def test_a_port_that_the_system_chose_stays
+    [["127.0.0.1:0"], ["localhost:0"], ["localhost:0", "--processes", "2"]].each do |where|
+      start("-b", *where)
+      port = @child.port
+      pid = restart
+      assert_match(/\Aold /, get(port))
+      finish(pid)
+      assert_equal 2, @child.log.scan(/^ +listening http:.*:#{port}$/).size, @child.log
+      refute_includes @child.log, "is closed"
+    end
+  end
+
   def test_a_program_that_cannot_start_leaves_the_old_process_serving
     start("--pidfile", "server.pid")
     File.write(File.join(directory, "config.ru"), "raise 'broken release'")

@@ -152,3 +152,23 @@ TEST_CASE("a server without connections has no live ones: a connection that clos
   counts.connections.wait(-1);
   CHECK(counts.connections.load() == 1);
 }
+
+#ifdef __linux__  // Other systems have no second loopback address for IPv4.
+TEST_CASE("if another program has the port that the system chose for two addresses, the system chooses again") {
+  desk requests;
+  server::options others = patient_settings();
+  others.binds.assign(400, {"127.0.0.2", 0, {}});
+  server::http_server other_program(others, requests);
+  other_program.listen();
+  server::options both = patient_settings();
+  both.binds = {{"127.0.0.1", 0, {}}, {"127.0.0.2", 0, {}}};
+  both.binds.back().same_port = true;
+  for (int i = 0; i < 500; ++i) {  // Linux has 14,000 ports to choose from first, so some of these find one that is taken.
+    server::http_server http(both, requests);
+    http.listen();
+    auto const found = http.addresses();
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].port == found[1].port);
+  }
+}
+#endif

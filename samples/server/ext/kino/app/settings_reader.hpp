@@ -147,6 +147,7 @@ private:
     one.read("path", made.path);
     one.read("tls", made.tls);
     one.read("proxy_protocol", made.proxy_protocol);
+    one.read("same_port", made.same_port);
     one.read("mode", made.mode);
     one.read("user", made.user);
     one.read("group", made.group);

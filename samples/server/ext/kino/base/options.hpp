@@ -47,6 +47,8 @@ struct bind_address {
   bool tls = false;
   /// Whether connections of options::trusted_proxies begin with a header of the PROXY protocol, in front of TLS, too.
   bool proxy_protocol = false;
+  /// Whether port 0 stands for the port of the address before: that of localhost for IPv6, which has one for IPv4, too.
+  bool same_port = false;
   /// A descriptor of a socket that listens there already, which the listener duplicates; none: it opens one.
   std::optional<int> socket = std::nullopt;
 

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace kino::server {
@@ -52,7 +53,34 @@ http_server::~http_server() { stop(); }
 
 void http_server::listen() {
   for (bind_address const& where : settings_.binds) {
-    listeners_.push_back(std::make_unique<listener>(*this, *threads_.front(), where));
+    if (where.same_port && where.port == 0 && !where.socket && !listeners_.empty()) {
+      listen_on_same_port(where);
+    } else {
+      listeners_.push_back(listener_at(where));
+    }
+  }
+}
+
+std::unique_ptr<listener> http_server::listener_at(bind_address const& where) {
+  return std::make_unique<listener>(*this, *threads_.front(), where);
+}
+
+// Another program may have the port that the system chose for the address before; then the system chooses again.
+void http_server::listen_on_same_port(bind_address where) {
+  constexpr int most_choices = 64;
+  std::unique_ptr<listener>& before = listeners_.back();
+  bind_address any = before->where();
+  any.port = 0;
+  any.socket.reset();
+  for (int choices = 1;; ++choices) {
+    where.port = before->where().port;
+    try {
+      listeners_.push_back(listener_at(where));
+      return;
+    } catch (std::system_error const& taken) {
+      if (taken.code() != std::errc::address_in_use || before->was_given() || choices == most_choices) throw;
+    }
+    before = listener_at(any);  // while it still has the port that another has, too
   }
 }
 

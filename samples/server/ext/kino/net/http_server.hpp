@@ -125,6 +125,8 @@ public:
   void leave_live() noexcept;
 
 private:
+  [[nodiscard]] std::unique_ptr<listener> listener_at(bind_address const& where);
+  void listen_on_same_port(bind_address where);
   void follow_accepting() noexcept;
   void follow_proxies() noexcept;
 

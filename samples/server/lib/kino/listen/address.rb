@@ -119,8 +119,8 @@ module Kino
     # A listening socket that this process has inherited, or nil.
     attr_reader :socket
 
-    def initialize(host: nil, port: nil, path: nil, mode: nil, user: nil, group: nil, tls: false, proxy_protocol: false, socket: nil,
-                   removes_file: true)
+    def initialize(host: nil, port: nil, path: nil, mode: nil, user: nil, group: nil, tls: false, proxy_protocol: false, same_port: false,
+                   socket: nil, removes_file: true)
       @host = host
       @port = port
       @path = path
@@ -129,6 +129,7 @@ module Kino
       @group = group
       @tls = tls
       @proxy_protocol = proxy_protocol
+      @same_port = same_port
       @socket = socket
       @removes_file = removes_file
       freeze
@@ -162,9 +163,7 @@ module Kino
       hosts = loopbacks.map(&:ip_address).select { |one| %w[127.0.0.1 ::1].include?(one) }
       return [self] if hosts.empty?
 
-      # The second address needs the port that the system chooses for the first.
-      number = port.zero? ? TCPServer.open(hosts.first, 0) { |socket| socket.addr[1] } : port
-      hosts.map { |one| Address.new(host: one, port: number, tls: tls, proxy_protocol: proxy_protocol) }
+      hosts.map { |one| Address.new(host: one, port: port, tls: tls, proxy_protocol: proxy_protocol, same_port: one != hosts.first) }
     end
 
     # This address, where +socket+, an IO, listens already; +removes_file+: whether a Unix socket's file is ours to remove.
@@ -176,7 +175,7 @@ module Kino
     # In the form that the native code takes.
     def to_native
       { host: host, port: port, path: path, mode: mode, **owner, tls: tls, proxy_protocol: proxy_protocol,
-        socket: socket&.fileno }.compact
+        same_port: @same_port, socket: socket&.fileno }.compact
     end
 
     # Raises ConfigError unless this system has the user and the group.
