@@ -118,7 +118,7 @@ class ConnectionTest < ServerTest
   covers :header_timeout
   test "request headers that do not arrive in time get 408" do |mode|
     patient = serve(Apps::Basic.new, mode, header_timeout: 3600)
-    server = serve(Apps::Basic.new, mode, header_timeout: 0.2)
+    server = serve(Apps::Basic.new, mode, header_timeout: 1)
     Client.open(patient.port) do |older|
       assert_equal 200, older.get("/").status
       older.send_raw("GET / HTTP/1.1\r\nHost:")

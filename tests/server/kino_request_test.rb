@@ -139,7 +139,7 @@ class KinoRequestTest < ServerTest
   end
 
   test "a handler whose client has got a 504 is cancelled, and its deadline cannot be moved any more" do |mode|
-    server = serve(App.new, mode, workers: 1, lint: false, request_timeout: 0.2)
+    server = serve(App.new, mode, workers: 1, lint: false, request_timeout: 1)
     held = gate
     Client.open(server.port) { |client| assert_equal 504, client.get("/late?file=#{path}&#{held.query}").status }
     held.open

@@ -12,7 +12,7 @@ class OverloadTest < ServerTest
     kept = gate
     waiting = Array.new(3) { Client.new(patient.port).send_request("GET", "/hold?#{kept.query}") }
     eventually("two wait") { patient.stats[:queued] == 2 }
-    server = serve(Apps::Basic.new, mode, workers: 2, queue_depth: 2, queue_timeout: 0.2)
+    server = serve(Apps::Basic.new, mode, workers: 2, queue_depth: 2, queue_timeout: 1)
     held = gate
     stuck = Array.new(2) { Client.new(server.port).send_request("GET", "/hold?#{held.query}") }
     held.await(2)

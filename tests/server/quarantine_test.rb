@@ -39,7 +39,7 @@ class QuarantineTest < ServerTest
     end
   end
 
-  def serve_strictly(mode, quarantine_timeout: 0.2, **rest)
+  def serve_strictly(mode, quarantine_timeout: 0.5, **rest)
     serve(App.new, mode, quarantine_timeout: quarantine_timeout, control_bind: "127.0.0.1:0", **rest)
   end
 
@@ -72,7 +72,7 @@ class QuarantineTest < ServerTest
     ends = Thread::Queue.new
     server = nil
     log = logged(/worker 0, which was put aside, has returned and ended/) do
-      server = serve_strictly(mode, workers: 1, quarantine_timeout: 0.2, on_worker_exit: ->(*all) { ends << all })
+      server = serve_strictly(mode, workers: 1, quarantine_timeout: 0.5, on_worker_exit: ->(*all) { ends << all })
       client, = stick(server, held)
       aside(server, 1)
       assert_healthy_beside(server)
@@ -90,7 +90,7 @@ class QuarantineTest < ServerTest
       assert_healthy(server)
       assert_equal [0, 1, 0], server.stats.values_at(:quarantined, :quarantines, :respawns)
     end
-    assert_equal 1, log.scan(%r{worker 0 has had GET /hold for \d+\.\d s, longer than quarantine_timeout \(0\.2 s\), so it is put aside}).size, log
+    assert_equal 1, log.scan(%r{worker 0 has had GET /hold for \d+\.\d s, longer than quarantine_timeout \(0\.5 s\), so it is put aside}).size, log
     assert_match(/worker 0 is at:\n.*gate\.rb:\d+/, log) if mode == :threaded
     refute_match(/ended \(/, log)
   end
@@ -167,7 +167,7 @@ class QuarantineTest < ServerTest
   test "a worker that is stuck in the body of a response, or in an event of a WebSocket, is put aside, too" do |mode|
     held = gate
     log = logged do
-      server = serve(App.new, mode, workers: 1, quarantine_timeout: 0.2, quarantine_max: 2, lint: false)
+      server = serve(App.new, mode, workers: 1, quarantine_timeout: 0.5, quarantine_max: 2, lint: false)
       body, = stick(server, held, "stream")
       aside(server, 1)
       socket = WebSocketClient.new(server.port, "/socket")

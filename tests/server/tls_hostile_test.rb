@@ -30,7 +30,7 @@ class TLSHostileTest < TLSServerTest
 
   covers :handshake_timeout
   def test_a_handshake_that_takes_too_long_is_ended_however_it_is_fragmented
-    server = serve_tls(handshake_timeout: 0.5)
+    server = serve_tls(handshake_timeout: 1.5)
     silent = Client.new(server.port)
     slow = Client.new(server.port)
     hello = client_hello
