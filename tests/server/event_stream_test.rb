@@ -72,6 +72,7 @@ class EventStreamTest < ServerTest
         Gate.arrive(query) if query.include?("arrive")
       when /binary/ then client.write("\xff".b)
       when /break/ then client.write("x", event: "a\nb")
+      when /control/ then client.write("x", id: "a\x01b")
       when /state/ then client.write([client.class, client.open?, client.pending, client.timeout, Ractor.shareable?(client)].inspect)
       end
     end
@@ -189,7 +190,7 @@ class EventStreamTest < ServerTest
     source = listen(server, "/events?close")
     assert_equal ["greeting", nil], [source.read.type, source.read]
     log = logged do
-      %w[raise binary break].each do |word|
+      %w[raise binary break control].each do |word|
         source = listen(server, "/events?#{word}")
         assert_equal ["greeting", nil], [source.read.type, source.read]
       end
@@ -197,6 +198,7 @@ class EventStreamTest < ServerTest
     assert_match(/on_open of an event stream raised/, log)
     assert_match(/carries text/, log)
     assert_match(/event of an event must be text without line breaks/, log)
+    assert_match(/id of an event must be text without control characters/, log)
     assert_healthy server
   end
 

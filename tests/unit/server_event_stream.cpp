@@ -115,6 +115,12 @@ TEST_CASE("an event has its data line by line, and its fields") {
   CHECK(!server::is_event_field({"a\0b", 3}));
 }
 
+TEST_CASE("an id of an event is one that a request can bring back") {
+  for (std::string_view id : {"", "7", "a b", "a\tb", "gr\xc3\xbc\xc3\x9f" "e", ":"}) CHECK(server::is_event_id(id));
+  for (std::string_view id : {"a\nb", "a\rb", "a\x01" "b", "a\x1b", "\x7f", " a", "a ", "\ta", "a\t", " "}) CHECK(!server::is_event_id(id));
+  CHECK(!server::is_event_id({"a\0b", 3}));
+}
+
 TEST_CASE("whatever the data is, it arrives as one event") {
   stress::dice chance(7);
   constexpr std::string_view letters = "ab:\n\r \n\rdi";

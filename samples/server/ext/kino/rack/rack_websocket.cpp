@@ -54,10 +54,11 @@ opcode opcode_of(gvl const& held, VALUE string) {
   return text ? opcode::text : opcode::binary;
 }
 
-std::string_view event_field(gvl const& held, char const* name, VALUE value) {
+// Throws unless it is text and `allowed`.
+std::string_view event_field(gvl const& held, VALUE value, bool (*allowed)(std::string_view) noexcept, char const* rule) {
   std::string_view const text = kino::bytes_of(held, value);
-  if (opcode_of(held, value) == opcode::text && is_event_field(text)) return text;
-  throw std::invalid_argument(std::string("kino: the ") + name + " of an event must be text without line breaks and NUL");
+  if (opcode_of(held, value) == opcode::text && allowed(text)) return text;
+  throw std::invalid_argument(rule);
 }
 
 }  // namespace
@@ -132,8 +133,14 @@ VALUE rack_websocket::write_event(gvl const& held, VALUE self, VALUE data, VALUE
     throw std::invalid_argument("kino: an event stream carries text: the data must be a valid String in UTF-8 or US-ASCII");
   }
   event_fields fields;
-  if (!NIL_P(type)) fields.type = event_field(held, "event", type);
-  if (!NIL_P(id)) fields.id = event_field(held, "id", id);
+  if (!NIL_P(type)) {
+    fields.type = event_field(held, type, is_event_field, "kino: the event of an event must be text without line breaks and NUL");
+  }
+  if (!NIL_P(id)) {
+    fields.id = event_field(held, id, is_event_id,
+                            "kino: the id of an event must be text without control characters, and without spaces around it: it "
+                            "comes back in a header field");
+  }
   fields.retry_ms = kino::from_ruby<std::optional<std::uint64_t>>(held, retry_ms);
   bool const accepted = to.write(encode_event(bytes, fields));
   RB_GC_GUARD(data);

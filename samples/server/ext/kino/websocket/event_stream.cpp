@@ -4,6 +4,7 @@
 
 #include "http/accept.hpp"
 #include "http/field_list.hpp"
+#include "http/grammar.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -43,6 +44,8 @@ bool asks_event_stream(request const& asked) {
 bool is_event_field(std::string_view text) noexcept {
   return text.find_first_of(std::string_view("\n\r\0", 3)) == text.npos;
 }
+
+bool is_event_id(std::string_view text) noexcept { return grammar::all_in_value(text) && trimmed(text).size() == text.size(); }
 
 shared_frame encode_event(std::string_view data, event_fields const& fields) {
   std::size_t length = 64 + fields.type.size() + fields.id.value_or("").size();

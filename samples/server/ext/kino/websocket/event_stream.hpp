@@ -23,13 +23,16 @@ struct event_fields {
   std::optional<std::uint64_t> retry_ms = {};    ///< How long the client waits before that.
 };
 
-/// Whether this can be the type or the id of an event: it has no line break, and no NUL.
+/// Whether this can be the type of an event: it has no line break, and no NUL.
 [[nodiscard]] bool is_event_field(std::string_view text) noexcept;
+
+/// Whether this can be the id of an event: an event field that comes back unchanged as Last-Event-ID, a field of a request.
+[[nodiscard]] bool is_event_id(std::string_view text) noexcept;
 
 /// Encodes an event: each line of `data` as one of the event. Line breaks, which may be LF, CR or CRLF, arrive as LF. `data`
 /// is text in UTF-8. Data that looks like an event is data like any other.
 ///
-/// The type and the id are event fields. Throws std::bad_alloc.
+/// The type is an event field, the id an event id. Throws std::bad_alloc.
 [[nodiscard]] shared_frame encode_event(std::string_view data, event_fields const& fields = {});
 
 /// A comment, which clients ignore.
