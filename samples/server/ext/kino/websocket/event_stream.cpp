@@ -48,7 +48,10 @@ bool is_event_field(std::string_view text) noexcept {
 bool is_event_id(std::string_view text) noexcept { return grammar::all_in_value(text) && trimmed(text).size() == text.size(); }
 
 shared_frame encode_event(std::string_view data, event_fields const& fields) {
-  std::size_t length = 64 + fields.type.size() + fields.id.value_or("").size();
+  std::size_t length = 1;
+  if (!fields.type.empty()) length += 8 + fields.type.size();
+  if (fields.id) length += 5 + fields.id->size();
+  if (fields.retry_ms) length += 28;
   each_line(data, [&](std::string_view line) { length += line.size() + 7; });
   auto const made = std::make_shared<std::string>();
   made->reserve(length);
