@@ -43,17 +43,6 @@ talk_setup without(server::websocket_event::kind unwanted) {
 
 }  // namespace
 
-TEST_CASE("small messages that wait for a client count with the memory that each takes") {
-  talk_setup chosen = small();
-  chosen.settings.most_kept = 100'000;
-  talk here(chosen);
-  int written = 0;
-  while (here.socket->write(opcode::text, "x")) REQUIRE(++written < 2000);
-  CHECK(written > 1000);
-  here.settle();
-  CHECK(here.link->closed());
-}
-
 TEST_CASE("a client opens, talks and closes") {
   talk here;
   CHECK(here.events() == "o");

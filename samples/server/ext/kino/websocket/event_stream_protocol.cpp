@@ -21,7 +21,7 @@ clock::time_point event_stream_protocol::check_client(clock::time_point now, web
   clock::time_point const next = heard_at_ + to.ping_interval_;
   if (now < next) return next;
   heard_at_ = now;
-  if (to.kept_frames_.empty()) {
+  if (to.kept_.empty()) {
     waiting_since_.reset();
     iovec const all = piece(event_stream_comment);
     static_cast<void>(to.put({&all, 1}, nullptr, false, then));

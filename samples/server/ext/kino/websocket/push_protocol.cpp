@@ -56,7 +56,7 @@ void push_protocol::close() noexcept {
     to.transport_ = nullptr;
     to.host_ = nullptr;
     to.stage_ = websocket::stage::closed;
-    to.drop_kept();
+    to.kept_.clear();
     to.end_events(then);
   });
 }

@@ -71,7 +71,7 @@ bool websocket::open() const noexcept {
 
 std::size_t websocket::kept() const noexcept {
   std::lock_guard guard(mutex_);
-  return kept_messages_;
+  return kept_.messages();
 }
 
 clock::duration websocket::ping_interval() const noexcept {
@@ -112,7 +112,7 @@ void websocket::stall(io_result written, deferred& then) noexcept {
 void websocket::lose(deferred& then, char const* why) noexcept {
   if (std::exchange(lost_, true)) return;
   stage_ = stage::ending;
-  drop_kept();
+  kept_.clear();
   if (why) report(why, then);
   ask(hang_up, then);
 }
@@ -128,14 +128,13 @@ void websocket::report(char const* why, deferred& then) noexcept {
 bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept {
   if (stage_ > stage::open) return false;
   std::size_t const length = length_of(pieces);
-  std::size_t const kept = kept_bytes_ + kept_frames_.size() * kept_frame::overhead();
-  if (!kept_frames_.empty() && kept + length > settings_.most_kept) {
+  if (!kept_.empty() && kept_.memory() + kept_.cost(length, whole) > settings_.most_kept) {
     lose(then, speaks() == dialect::events ? "the client of an event stream does not read what is written to it"
                                            : "the client of a WebSocket does not read what is written to it");
     return false;
   }
   std::size_t done = 0;
-  if (transport_ && kept_frames_.empty() && !stalled_) {
+  if (transport_ && kept_.empty() && !stalled_) {
     io_result const written = transport_->write_some(pieces);
     if (written.failed()) {
       lose(then);
@@ -146,36 +145,26 @@ bool websocket::put(std::span<iovec const> pieces, shared_frame const* whole, bo
     if (!written.done()) stall(written, then);
   }
   try {
-    if (whole) {
-      keep(*whole, message);
-    } else {
-      auto const copy = std::make_shared<std::string>();
-      copy->reserve(length);
-      for (iovec const& one : pieces) copy->append(static_cast<char const*>(one.iov_base), one.iov_len);
-      keep(copy, message);
-    }
+    kept_.add(pieces, length, whole, message);
   } catch (std::bad_alloc const&) {
     lose(then, "there is no memory for what a WebSocket's client has not read");
     return false;
   }
-  kept_offset_ += done;
-  kept_bytes_ -= done;
+  kept_.consume(done);
   was_slow_ |= message;
   pump(then);
   return true;
-}
-
-// Throws std::bad_alloc.
-void websocket::keep(shared_frame frame, bool message) {
-  kept_bytes_ += kept_frames_.emplace_back(kept_frame{std::move(frame), message}).frame->size();
-  kept_messages_ += message ? 1 : 0;
 }
 
 void websocket::begin_close(std::uint16_t status, stage next, deferred& then) noexcept {
   bool const events = speaks() == dialect::events;
   if (events) next = stage::ending;
   try {
-    if (!std::exchange(close_sent_, true) && !events) keep(encode_close(status), false);
+    if (!std::exchange(close_sent_, true) && !events) {
+      shared_frame const last = encode_close(status);
+      iovec const all = piece(*last);
+      kept_.add({&all, 1}, last->size(), &last, false);
+    }
   } catch (std::bad_alloc const&) {
     return lose(then, "there is no memory to close a WebSocket in order");
   }
@@ -189,20 +178,15 @@ void websocket::begin_close(std::uint16_t status, stage next, deferred& then) no
 // Sends what is kept.
 void websocket::pump(deferred& then) noexcept {
   if (!transport_ || lost_ || shut_down_) return;
-  while (!kept_frames_.empty() && !stalled_) {
+  while (!kept_.empty() && !stalled_) {
     std::array<iovec, 16> pieces;
-    std::size_t count = 0;
-    std::size_t offset = kept_offset_;
-    for (kept_frame const& one : kept_frames_) {
-      pieces[count++] = piece(std::string_view(*one.frame).substr(std::exchange(offset, 0)));
-      if (count == pieces.size()) break;
-    }
-    io_result const written = transport_->write_some({pieces.data(), count});
+    io_result const written = transport_->write_some({pieces.data(), kept_.first(pieces)});
     if (written.failed()) return lose(then);
-    sent(written.bytes);
+    kept_sent_ += written.bytes;
+    kept_.consume(written.bytes);
     if (!written.done()) stall(written, then);
   }
-  if (!kept_frames_.empty()) return;
+  if (!kept_.empty()) return;
   if (std::exchange(was_slow_, false) && stage_ == stage::open) {
     drained_due_ = wanted_.has(websocket_event::kind::drained);
     schedule(then);
@@ -212,22 +196,6 @@ void websocket::pump(deferred& then) noexcept {
   transport_->shutdown_write();
   ask(linger, then);
   end_events(then);
-}
-
-void websocket::sent(std::size_t length) noexcept {
-  kept_sent_ += length;
-  kept_bytes_ -= length;
-  kept_offset_ += length;
-  while (!kept_frames_.empty() && kept_offset_ >= kept_frames_.front().frame->size()) {
-    kept_offset_ -= kept_frames_.front().frame->size();
-    kept_messages_ -= kept_frames_.front().message ? 1 : 0;
-    kept_frames_.pop_front();
-  }
-}
-
-void websocket::drop_kept() noexcept {
-  kept_frames_.clear();
-  kept_offset_ = kept_bytes_ = kept_messages_ = 0;
 }
 
 }  // namespace kino::server

@@ -9,6 +9,7 @@
 #include "http/protocol.hpp"
 #include "http/upgrade.hpp"
 #include "websocket/frame.hpp"
+#include "websocket/kept_frames.hpp"
 #include "websocket/websocket_turn.hpp"
 
 #include <chrono>
@@ -156,16 +157,6 @@ private:
     linger = 16,
     hang_up = 32,
   };
-  /// What waits for the client.
-  struct kept_frame {
-    shared_frame frame;
-    bool message;
-
-    /// Bytes beside those of the frame, with its place in a list: of many small frames they are most of the memory.
-    [[nodiscard]] static constexpr std::size_t overhead() {
-      return sizeof(kept_frame) + sizeof(std::string) + 4 * sizeof(void*);
-    }
-  };
   /// A message that waits for its turn.
   struct unhandled_message {
     bool text;
@@ -190,13 +181,10 @@ private:
   void run(deferred& then) noexcept;
   void ask(unsigned what, deferred& then) noexcept;
   [[nodiscard]] bool put(std::span<iovec const> pieces, shared_frame const* whole, bool message, deferred& then) noexcept;
-  void keep(shared_frame frame, bool message);
   void begin_close(std::uint16_t status, stage next, deferred& then) noexcept;
   void stall(io_result written, deferred& then) noexcept;
   void lose(deferred& then, char const* why = nullptr) noexcept;
   void pump(deferred& then) noexcept;
-  void sent(std::size_t length) noexcept;
-  void drop_kept() noexcept;
   void drop_unhandled() noexcept;
   void end_events(deferred& then) noexcept;
   void schedule(deferred& then) noexcept;
@@ -231,10 +219,7 @@ private:
   unsigned pending_ = nothing;
   clock::duration ping_interval_;
 
-  std::list<kept_frame> kept_frames_;
-  std::size_t kept_offset_ = 0;    // in the first one
-  std::size_t kept_bytes_ = 0;
-  std::size_t kept_messages_ = 0;
+  kept_frames kept_;
   std::uint64_t kept_sent_ = 0;    // bytes of what was kept that have been sent
   bool stalled_ = false;           // the transport is full
   bool close_sent_ = false;        // or kept
