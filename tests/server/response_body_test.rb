@@ -72,6 +72,7 @@ class ResponseBodyTest < ServerTest
   class Wrong < Apps::Router
     RESPONSES = Ractor.make_shareable({
       "status_string" => ["oops", {}, []], "status_nil" => [nil, {}, []], "status_low" => [99, {}, []], "status_high" => [1000, {}, []],
+      "status_huge" => [2**64, {}, []],
       "headers_nil" => [200, nil, []], "headers_array" => [200, [], []],
       "splitting" => [200, { "x" => "a\r\nset-cookie: b" }, []], "nul" => [200, { "x" => "a\0b" }, []],
       "name" => [200, { "x y" => "a" }, []], "name_split" => [200, { "x\r\ny" => "a" }, []],
@@ -315,6 +316,7 @@ class ResponseBodyTest < ServerTest
       end
     end
     assert_match(/GET \/status_string raised: TypeError: kino: the response status is not a number but "oops"$/, log)
+    assert_match(/GET \/status_huge raised: ArgumentError: kino: the response status 18446744073709551616 is not between 200 and 999$/, log)
     assert_match(/GET \/nothing raised: TypeError: the app returned nil instead of \[status, headers, body\]$/, log)
     assert_healthy(server)
   end

@@ -131,10 +131,10 @@ VALUE integer_of(gvl const& held, VALUE object) {
 response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE headers) {
   reading seen{&to.response(), nullptr};
   VALUE const number = FIXNUM_P(status) ? status : integer_of(held, status);
-  if (!FIXNUM_P(number)) {
+  if (!RB_INTEGER_TYPE_P(number)) {
     throw kino::raise(rb_eTypeError, "kino: the response status is not a number but " + inspected(held, status));
   }
-  long const code = FIX2LONG(number);
+  long const code = FIXNUM_P(number) ? FIX2LONG(number) : -1;  // a larger Integer is no status either
   if (code == 101 && start_upgrade(held, to, headers)) {
     read_fields(held, seen, headers);
     return *seen.head;
@@ -146,8 +146,7 @@ response_head& read_head(gvl const& held, exchange& to, VALUE status, VALUE head
                                         "200 to 999" + (code == 101 ? ", or the header rack.protocol" : ""));
   }
   if (bad != problem::none) {
-    throw kino::raise(rb_eArgError, "kino: the response status " + std::to_string(code) +
-                                        " is not between 200 and 999");
+    throw kino::raise(rb_eArgError, "kino: the response status " + inspected(held, number) + " is not between 200 and 999");
   }
   read_fields(held, seen, headers);
   return *seen.head;
