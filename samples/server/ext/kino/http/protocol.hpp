@@ -57,8 +57,10 @@ public:
 
     /// Reads on: `wants_input` may have become true.
     virtual void read_on() = 0;
-    /// Reads what has arrived, at once, if input is wanted. Calls the protocol, as an event of the transport does.
-    virtual void read_now() = 0;
+    /// Does at once what the client has made possible: writes what waits for it, and reads what has arrived, if input is wanted.
+    /// Calls the protocol, as events of the transport do, which may close the connection. For deadlines: this thread may have been
+    /// busy, or not have run, since the client did something, which then came in time. Called from a deadline only.
+    virtual void catch_up() = 0;
     /// Calls `output_ready` once, when the transport is readable or writable, as its last write has said. If that
     /// write wants to be readable, the I/O thread must have made it itself, from where it calls this: what the
     /// transport needs may have been read since another thread's write.

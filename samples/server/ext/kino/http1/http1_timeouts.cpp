@@ -11,8 +11,7 @@ namespace kino::server {
 void http1_protocol::check_timeouts(clock::time_point now) {
   time_limit next = next_limit(now);
   if (next.of != phase::response && next.due <= now) {
-    // This thread may have been busy, or not have run, since the client sent something: what is there came in time.
-    host_.read_now();
+    host_.catch_up();
     if (alarm_.stopped()) return;
     next = next_limit(now);
   }

@@ -34,8 +34,9 @@ void http2_protocol::pump() {
 
 void http2_protocol::send_all() {
   gathered_ = 0;
-  while (!stalled_ && !closing_) {
-    while (frames_.size() < tuning::frames_size) {
+  // What is left of the last attempt goes first. If this one is in vain, too, nothing has moved, and no stream seems to make progress.
+  for (bool left = !frames_.empty(); !stalled_ && !closing_; left = false) {
+    while (!left && frames_.size() < tuning::frames_size) {
       std::string_view const next = session_.next_output();
       if (next.empty()) break;
       frames_.append(next);

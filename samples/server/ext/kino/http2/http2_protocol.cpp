@@ -223,6 +223,19 @@ void http2_protocol::output_ready() noexcept {
   });
 }
 
+// For the deadlines of tunnels. What fails is the connection, and not the tunnel that asks.
+void http2_protocol::catch_up() noexcept {
+  try {
+    host_.catch_up();
+  } catch (std::exception const& failed) {
+    host_.fail(failed);
+  }
+  // Those that got room without a read.
+  http2_tunnel* due = nullptr;
+  locked([&] { due = take_due_tunnels(); });
+  serve(due);
+}
+
 void http2_protocol::flush_late() noexcept {
   locked_or_fail([this] {
     flush_due_ = false;

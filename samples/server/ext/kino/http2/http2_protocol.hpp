@@ -125,6 +125,7 @@ private:
   void take(std::string_view bytes);
   [[nodiscard]] http2_tunnel* take_due_tunnels() noexcept;
   void serve(http2_tunnel* first) noexcept;
+  void catch_up() noexcept;
 
   // requests, with the lock
   void on_pseudo_field(exchange& to, std::string_view name, std::string_view value);

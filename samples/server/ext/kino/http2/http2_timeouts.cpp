@@ -10,8 +10,7 @@
 namespace kino::server {
 
 void http2_protocol::check_timeouts(clock::time_point now) {
-  // This thread may have been busy, or not have run, since the client sent something: what is there came in time.
-  host_.read_now();
+  host_.catch_up();
   if (alarm_.stopped()) return;
   clock::time_point next = clock::time_point::max();
   bool lost = false;

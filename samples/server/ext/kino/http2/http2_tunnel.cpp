@@ -108,6 +108,8 @@ void http2_tunnel::hand_over(byte_buffer& bytes) {
 
 void http2_tunnel::read_on() { consume(std::exchange(unconsumed_, 0)); }
 
+void http2_tunnel::catch_up() { of_.catch_up(); }
+
 void http2_tunnel::consume(std::size_t length) {
   of_.locked([&] {
     if (!stream_ || length == 0) return;

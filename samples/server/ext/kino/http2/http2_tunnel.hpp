@@ -49,8 +49,8 @@ public:
   [[nodiscard]] endpoint const& peer() const override;
   [[nodiscard]] endpoint const& local() const override;
   void read_on() override;
-  /// Does nothing: what has arrived has been handed over.
-  void read_now() override {}
+  /// For the whole connection, whose other streams may end meanwhile.
+  void catch_up() override;
   void await_output(io_result::state what) override;
   void linger() override;
   /// Not there: throws std::logic_error.

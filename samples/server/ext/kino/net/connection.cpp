@@ -96,7 +96,15 @@ void connection::readable() {
   wait_readable();
 }
 
-void connection::read() {
+void connection::catch_up() {
+  output_ready(io_result::state::wants_writable);
+  if (wants_input()) read(true);
+  output_ready(io_result::state::wants_readable);
+  wait_readable();
+}
+
+// `all`: what is there, even if its protocol would leave some of it for the next event.
+void connection::read(bool all) {
   for (int reads = 1;; ++reads) {
     std::span<char> const scratch = home_.read_buffer();
     std::span<char> const space = lingering_ ? scratch : protocol_->read_space(scratch);
@@ -110,7 +118,7 @@ void connection::read() {
       case io_result::state::wants_writable: input_waits_for_writable_ = true; return wait_writable();
     }
     bool const more = !lingering_ && protocol_->received(space, got.bytes);
-    if (!more || reads == tuning::reads_in_a_row) return;
+    if (!(all ? wants_input() : more) || reads == tuning::reads_in_a_row) return;
   }
 }
 

@@ -56,7 +56,7 @@ private:
   [[nodiscard]] endpoint const& peer() const override { return peer_; }
   [[nodiscard]] endpoint const& local() const override { return local_; }
   void read_on() override { wait_readable(); }
-  void read_now() override { readable(); }
+  void catch_up() override;
   void await_output(io_result::state what) override;
   void linger() override;
   void become(std::unique_ptr<protocol> next, std::string_view received) override;
@@ -74,7 +74,7 @@ private:
   void wait_readable();
   void wait_writable();
   void readable();
-  void read();
+  void read(bool all = false);
   void input_ended();
   void output_ready(io_result::state what) noexcept;
 

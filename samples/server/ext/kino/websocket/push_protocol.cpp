@@ -77,7 +77,7 @@ void push_protocol::attend() {
     alarm_.stop();
     return host_.linger();
   }
-  if (pending & websocket::look_at_time) check_time(clock::now());
+  if (pending & websocket::look_at_time) alarm_.set(clock::now());
   if (pending & (websocket::wait_writable | websocket::wait_readable)) {
     host_.await_output(pending & websocket::wait_writable ? io_result::state::wants_writable : io_result::state::wants_readable);
   }
@@ -95,10 +95,12 @@ void push_protocol::output_ready() noexcept {
 }
 
 void push_protocol::check_time(clock::time_point now) {
+  host_.catch_up();
+  if (alarm_.stopped()) return;
   clock::time_point next{};
   of_->locked([&](websocket::deferred& then) {
     websocket& to = *of_;
-    if (to.stage_ == websocket::stage::closed) return;
+    if (to.stage_ == websocket::stage::closed || to.shut_down_) return;
     if (to.stage_ == websocket::stage::open) {
       next = check_client(now, then);
       return;
