@@ -104,6 +104,25 @@ TEST_CASE("a close frame that has arrived is read before the closing handshake i
   CHECK(here.events() == "oc");
 }
 
+TEST_CASE("a client whose messages wait for a worker is pinged, and not waited for: its answer would not be read") {
+  captured_log const log;
+  talk_setup chosen;
+  chosen.settings.most_unhandled = 1000;
+  talk here(chosen);
+  std::string const message = frame(text, std::string(2000, 'm'));
+  here.send(message);
+  for (int i = 0; i != 5; ++i) {
+    here.wait(41s);
+    CHECK(here.next_frame().opcode == ping);
+  }
+  CHECK(here.socket->open());
+  CHECK(here.events() == "om" + std::string(2000, 'm') + ";");
+  here.wait(41s);
+  here.wait(41s);
+  CHECK(here.link->closed());
+  CHECK(log.text().find("does not answer a ping") != std::string::npos);
+}
+
 TEST_CASE("what the client of an event stream has made room for is sent before it is given up") {
   captured_log const log;
   talk here(of_events());

@@ -68,10 +68,12 @@ clock::time_point websocket_protocol::check_client(clock::time_point now, websoc
   websocket& to = *of_;
   clock::time_point const next = heard_at_ + to.ping_interval_;
   if (now < next) return next;
-  if (std::exchange(pinged_, true)) {
+  if (pinged_) {
     to.lose(then, "the client of a WebSocket does not answer a ping");
     return next;
   }
+  // While reading has stopped, its answer would not be seen.
+  pinged_ = !to.paused_;
   heard_at_ = now;
   frame_head const ping(opcode::ping, 0);
   iovec const all = piece(ping.bytes());

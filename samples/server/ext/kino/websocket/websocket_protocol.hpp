@@ -19,7 +19,8 @@ namespace kino::server {
 /// A websocket_protocol reads the frames of one client for a websocket.
 ///
 /// Time: a client that has said nothing for the websocket's ping_interval gets a ping, and loses its connection if it says
-/// nothing for as long again. A closing handshake may take settings::close_grace.
+/// nothing for as long again, unless its messages wait to be handled, and nothing is read. A closing handshake may take
+/// settings::close_grace.
 ///
 /// Threads: the I/O thread.
 class websocket_protocol final : public push_protocol, private websocket_reader::sink {
