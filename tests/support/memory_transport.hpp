@@ -198,7 +198,7 @@ public:
   void shutdown_write() noexcept override { link_->ended_by_server_ = true; }
   void close(ending how) noexcept override {
     link_->closed_ = link_->ended_by_server_ = true;
-    link_->reset_ |= how == ending::reset;
+    link_->reset_ |= how == ending::reset || !link_->to_server_.empty();  // as TCP does with what was not read
   }
   [[nodiscard]] std::uint64_t unacknowledged() const noexcept override { return link_->to_client_.size(); }
   [[nodiscard]] int descriptor() const noexcept override { return -1; }

@@ -117,6 +117,15 @@ TEST_CASE("a request that has arrived when the time of an idle connection ends i
     CHECK(late.answers().ends_with("served"));
     CHECK(!late.link->sees_end());
   }
+  SUBCASE("and what has arrived after the last request is not left unread: the client would lose the response") {
+    static_cast<void>(late.link->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    late.io();
+    static_cast<void>(late.link->send(std::string(900, 'x')));
+    late.reach_deadline();
+    CHECK(late.link->closed());
+    CHECK(!late.link->lost());
+    CHECK(late.answers().ends_with("served"));
+  }
   SUBCASE("the end of the client") {
     late.link->end();
     late.reach_deadline();

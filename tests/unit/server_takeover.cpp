@@ -195,6 +195,14 @@ TEST_CASE("an application that closes its socket ends the connection, and one th
   CHECK(other.application->receive(100) == "still read");
   CHECK(other.http().live() == 1);
   SUBCASE("until the client ends, too") { other.link->end(); }
+  SUBCASE("until the client ends, too, and what it sends before is read, also by a thread that is late") {
+    other.link->send("late");
+    other.http().first_thread().deadlines().run(other.http().first_thread().deadlines().next());
+    other.run();
+    CHECK(other.application->receive(100) == "late");
+    CHECK(other.http().live() == 1);
+    other.link->end();
+  }
   SUBCASE("until the client is silent for too long") {
     other.http().first_thread().deadlines().run(server::clock::now() + std::chrono::hours(1));
   }

@@ -23,7 +23,7 @@ connection::connection(io_thread& home, std::unique_ptr<transport> client,
                      guarded([this] { attend(); });
                      drop();
                    }),
-      linger_due_(home.deadlines(), [this] { close(); }),
+      linger_due_(home.deadlines(), [this] { end_lingering(); }),
       protocol_(home.http().make_protocol(home.shared(), *this, *transport_)) {}
 
 void connection::hold() noexcept {
@@ -171,6 +171,14 @@ void connection::linger() {
   if (std::exchange(live_, false)) home_.http().leave_live();
   linger_due_.set(clock::now() + tuning::linger);
   wait_readable();
+}
+
+// If bytes of the client were left unread, closing would reset the connection.
+void connection::end_lingering() noexcept {
+  hold();
+  guarded([this] { catch_up(); });
+  close();
+  drop();
 }
 
 void connection::follow_server() noexcept {

@@ -76,6 +76,7 @@ private:
   void readable();
   void read(bool all = false);
   void input_ended();
+  void end_lingering() noexcept;
   void output_ready(io_result::state what) noexcept;
 
   std::atomic<std::uint32_t> references_{1};

@@ -15,7 +15,7 @@ socket_relay::socket_relay(protocol_context const& shared, protocol::host& conne
       host_(connection),
       client_(client),
       application_(std::move(application)),
-      silence_(shared.deadlines, [this] { host_.close(); }) {}
+      silence_(shared.deadlines, [this] { end_silence(); }) {}
 
 void socket_relay::start(std::string_view received) {
   events_ = host_.watch(application_->descriptor());
@@ -59,6 +59,18 @@ void socket_relay::move_guarded() noexcept {
   } catch (std::exception const& failed) {
     host_.fail(failed);
   }
+}
+
+// The client has sent nothing for too long, unless this thread has not seen it yet.
+void socket_relay::end_silence() noexcept {
+  host_.hold();
+  try {
+    host_.catch_up();
+    if (open_ && !lingering_ && silence_.due() == clock::time_point::max()) host_.close();
+  } catch (std::exception const& failed) {
+    host_.fail(failed);
+  }
+  host_.drop();
 }
 
 // Moves what can be moved, and waits for the rest.

@@ -54,6 +54,7 @@ private:
   void hold() noexcept override { host_.hold(); }
   void drop() noexcept override { host_.drop(); }
 
+  void end_silence() noexcept;
   void move();
   void move_guarded() noexcept;
   void feed_application();
