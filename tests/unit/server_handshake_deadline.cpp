@@ -35,6 +35,8 @@ struct joined {
 // The queue of a thread, whose deadlines expire when a test says so.
 struct alarms {
   void expire() { queue.run(server::clock::now() + std::chrono::hours(1)); }
+  // The next one alone.
+  void step() { queue.run(queue.next()); }
   deadline_queue queue{[](server::clock::time_point) {}};
 };
 
@@ -68,6 +70,35 @@ TEST_CASE("each one has its own time") {
     CHECK(watched->expired());
     CHECK(one.ended());
   }
+}
+
+TEST_CASE("a handshake of which something has not been read gets a second more, once: its thread may not have run") {
+  alarms at;
+  handshake_deadline deadline(at.queue, std::chrono::seconds(0));
+  joined one;
+  auto const watched = deadline.watch(one.both[0]);
+  REQUIRE(::send(one.both[1], "hello", 5, 0) == 5);
+  at.step();
+  CHECK(!watched->expired());
+  bool finished = false;
+  SUBCASE("it is finished then") {
+    watched->finished();
+    finished = true;
+  }
+  SUBCASE("it is read then, and was not all of it") {
+    char bytes[5];
+    REQUIRE(::recv(one.both[0], bytes, sizeof bytes, 0) == 5);
+  }
+  SUBCASE("it is not read then") {}
+  // Another one does not wait for it.
+  joined other;
+  auto const second = deadline.watch(other.both[0]);
+  at.step();
+  CHECK(second->expired());
+  at.step();
+  CHECK(watched->expired() == !finished);
+  CHECK(one.ended() == !finished);
+  CHECK(at.queue.next() == server::clock::time_point::max());
 }
 
 TEST_CASE("a deadline that is stopped sets no alarm and ends nothing") {

@@ -8,9 +8,12 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 namespace server = kino::server;
@@ -118,6 +121,75 @@ TEST_CASE("a header that does not arrive in time ends the connection") {
   CHECK(slow.ended());
   CHECK(log.text().find("the PROXY protocol header did not arrive within header_timeout") != std::string::npos);
   await([&] { return at.http.get().connections() == 0 && at.http.get().live() == 0; });
+}
+
+namespace {
+
+// A server and a proxy that has connected; the test is the I/O thread, which may be late.
+class late_server final : public server::request_handler {
+public:
+  late_server() {
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends_) == 0);
+    here_.proxy_protocol = true;
+    REQUIRE(http_.admit());
+    http_.accepted(ends_[0], {"127.0.0.1", "1"}, here_);
+  }
+  ~late_server() {
+    ::close(ends_[1]);
+    http_.close_connections();
+    io();
+    CHECK(http_.connections() == 0);
+    CHECK(http_.live() == 0);
+  }
+
+  void send(std::string_view bytes) const { REQUIRE(::send(ends_[1], bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size())); }
+  void io() {
+    while (http_.first_thread().context().poll_one() != 0) {}
+    http_.first_thread().context().restart();
+  }
+  void reach_deadline() { http_.first_thread().deadlines().run(http_.first_thread().deadlines().next()); }
+  // What the server has sent, or an empty string; "end" if it has ended the connection.
+  [[nodiscard]] std::string answers() {
+    io();
+    char bytes[4096];
+    ssize_t const got = ::recv(ends_[1], bytes, sizeof bytes, MSG_DONTWAIT);
+    return got == 0 ? "end" : std::string(bytes, static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  }
+
+private:
+  void handle(server::exchange::reply&& reply) noexcept override { tell_client(reply); }
+
+  int ends_[2]{};
+  server::endpoint here_{"127.0.0.1", "80"};
+  server::http_server http_{proxied_settings(), *this};
+};
+
+}  // namespace
+
+TEST_CASE("what has arrived of a header when its time is over came in time: the I/O thread may not have run") {
+  captured_log log;
+  late_server late;
+  SUBCASE("all of it, with a request") {
+    late.send(header.substr(0, 10));
+    late.io();
+    late.send(std::string(header.substr(10)) + std::string(request));
+    late.reach_deadline();
+    CHECK(late.answers().ends_with("192.0.2.1 56789"));
+    CHECK(log.text().empty());
+  }
+  SUBCASE("not all of it") {
+    late.send(header.substr(0, 10));
+    late.io();
+    late.send(header.substr(10, 10));
+    late.reach_deadline();
+    CHECK(late.answers() == "end");
+    CHECK(log.text().find("did not arrive within header_timeout") != std::string::npos);
+  }
+  SUBCASE("something else") {
+    late.send(request);
+    late.reach_deadline();
+    CHECK(late.answers().starts_with("HTTP/1.1 400 "));
+  }
 }
 
 TEST_CASE("a proxy that only connects leaves no line in the log") {

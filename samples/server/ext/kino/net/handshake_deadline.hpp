@@ -7,7 +7,7 @@
 #include "base/deadline.hpp"
 #include "base/options.hpp"
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 
@@ -17,7 +17,8 @@ namespace kino::server {
 ///
 /// It keeps them in the order in which they were accepted. All have the same timeout, so the first one is due first
 /// and one alarm serves all. It ends a connection by shutting its socket down, which its I/O thread sees as the end of
-/// the stream.
+/// the stream. If that thread has not read what has arrived, because it was busy or the process did not run, it gets a second
+/// to do so, once.
 ///
 /// Threads: the thread of `alarms`, except for handshakes.
 /// Lifetime: destroyed before `alarms`, and stopped before that if it has watched; handshakes may outlive it.
@@ -38,6 +39,7 @@ public:
   private:
     friend class handshake_deadline;
     [[nodiscard]] bool over() const noexcept;
+    [[nodiscard]] bool unread() const noexcept;
     void expire() noexcept;
 
     std::mutex mutable mutex_;
@@ -65,7 +67,9 @@ private:
 
   clock::duration const timeout_;
   deadline alarm_;
-  std::deque<watched> watched_;
+  clock::time_point alarm_at_{};
+  std::list<watched> watched_;
+  std::list<watched> unread_;  // those that were due and get their second
 };
 
 }  // namespace kino::server

@@ -51,7 +51,7 @@ public:
       : in_(in),
         client_(std::move(client)),
         events_(in.home_.context(), client_->descriptor()),
-        due_(in.home_.deadlines(), [this] { too_late(); }),
+        due_(in.home_.deadlines(), [this] { look(true); }),
         peer_(std::move(peer)),
         local_(local) {}
 
@@ -76,23 +76,31 @@ private:
 
   void wait() { events_.wait(readiness::event::readable, readiness::reference(*this)); }
 
-  void ready(readiness::event) noexcept override try {
-    if (client_) receive();
-  } catch (std::exception const& failed) {
-    log_rejection(peer_, {0, failed.what()});
-    end();
+  void ready(readiness::event) noexcept override { look(false); }
+
+  // Takes what has arrived. `late`: no more is waited for. What is there came in time: this thread may not have run since.
+  void look(bool late) noexcept {
+    hold();
+    try {
+      if (client_ && receive()) late ? too_late() : wait();
+    } catch (std::exception const& failed) {
+      log_rejection(peer_, {0, failed.what()});
+      end();
+    }
+    drop();
   }
 
-  void receive() {
+  // Returns whether more of the header has to come.
+  [[nodiscard]] bool receive() {
     char bytes[peek_size];
     for (;;) {
       io_result const seen = peek(client_->descriptor(), bytes);
-      if (seen.what == io_result::state::wants_readable) return wait();
-      if (!seen.done()) return end();  // A health check that only connects, perhaps.
+      if (seen.what == io_result::state::wants_readable) return true;
+      if (!seen.done()) return end(), false;  // A health check that only connects, perhaps.
       proxy_header::result const got = header_.read({bytes, seen.bytes});
       take(got.taken);
-      if (got.what == proxy_header::state::complete) return forward();
-      if (got.what == proxy_header::state::invalid) return refuse();
+      if (got.what == proxy_header::state::complete) return forward(), false;
+      if (got.what == proxy_header::state::invalid) return refuse(), false;
     }
   }
 
