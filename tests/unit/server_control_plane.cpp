@@ -67,10 +67,13 @@ public:
     CHECK(next.detail == detail);
     plane_.questions().answer(next.number, std::move(text));
   }
-  void await_question() {
+  // Waits for the next question; returns its number.
+  std::uint64_t next_question() {
     server::inquiry next;
     REQUIRE(plane_.questions().questions().pop(next) == kino::pop_result::popped);
+    return next.number;
   }
+  void answer(std::uint64_t question, std::string text) { plane_.questions().answer(question, std::move(text)); }
   void leave() { plane_.leave(); }
   [[nodiscard]] client connected() const { return client(port_); }
   [[nodiscard]] response ask(std::string_view start, std::string_view fields = "Host: localhost\r\n") const {
@@ -222,6 +225,53 @@ TEST_CASE("clients that send half a request do not keep others from an answer: t
   CHECK(plane.ask("GET /stats").status == 200);
 }
 
+TEST_CASE("clients that only connect do not take the place of one whose request is being answered") {
+  running_control_plane plane;
+  client asking = plane.connected();
+  REQUIRE(asking.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  std::uint64_t const question = plane.next_question();
+  std::string sent;
+  SUBCASE("and send nothing") {}
+  SUBCASE("and half a request") { sent = "GET /stats HT"; }
+  SUBCASE("and a request without its body") { sent = "POST /stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"; }
+  std::vector<client> others;
+  for (int i = 0; i != 200; ++i) {
+    others.push_back(plane.connected());
+    static_cast<void>(others.back().send(sent));
+  }
+  CHECK(plane.ask("GET /live").status == 200);
+  plane.answer(question, "kino_ruby_threads 7\n");
+  CHECK(asking.read_response().status == 200);
+}
+
+TEST_CASE("an idle connection makes room before those whose request has not come") {
+  running_control_plane plane;
+  client first = plane.connected();
+  REQUIRE(first.send("GET /live HT"));
+  client idle = plane.connected();
+  REQUIRE(idle.send("GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  CHECK(idle.read_response().status == 200);
+  std::vector<client> others;
+  for (int i = 0; i != 62; ++i) others.push_back(plane.connected());
+  client last = plane.connected();
+  REQUIRE(last.send("GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+  CHECK(last.read_response().status == 200);
+  CHECK(idle.ended());
+  REQUIRE(first.send("TP/1.1\r\nHost: localhost\r\n\r\n"));
+  CHECK(first.read_response().status == 200);
+}
+
+TEST_CASE("while every connection has a request that is being answered, a new one still gets in") {
+  running_control_plane plane;
+  std::vector<client> asking;
+  for (int i = 0; i != 64; ++i) {
+    asking.push_back(plane.connected());
+    REQUIRE(asking.back().send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    static_cast<void>(plane.next_question());
+  }
+  CHECK(plane.ask("GET /live").status == 200);
+}
+
 namespace {
 
 // Asks for the metrics, with what Ruby answers.
@@ -300,7 +350,7 @@ TEST_CASE("a control plane that stops drops its questions") {
   plane.answer_as_ruby("");
   CHECK(asking.read_response().status == 200);
   REQUIRE(asking.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-  plane.await_question();
+  static_cast<void>(plane.next_question());
 }
 
 TEST_CASE("a worker's request is shown without its query, and no longer than it lasts") {

@@ -89,7 +89,7 @@ purpose purpose_of(std::string_view path) {
 control_plane::control_plane(control_settings const& settings, control_source const& source)
     : settings_(settings), source_(source), access_(settings.token), http_(http_options(settings), *this), inquiries_(http_.first_thread()) {
   // Or clients that only connect would keep operators out.
-  http_.displace_oldest();
+  http_.displace_others();
 }
 
 std::vector<bind_address> control_plane::listen() {

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -110,6 +111,14 @@ public:
   virtual void input_ended() = 0;
   /// The transport may take bytes again; see host::await_output.
   virtual void output_ready() noexcept = 0;
+
+  /// What the connection is doing, as far as it matters to which one ends when there are too many.
+  enum class activity : std::uint8_t {
+    idle,       ///< It has had its responses, and has begun nothing else.
+    awaited,    ///< Its client is waited for: its first request, the rest of one, or that it reads a response.
+    answering,  ///< A request of it is handled.
+  };
+  [[nodiscard]] virtual activity doing() { return activity::answering; }
 
   /// Does what other threads have asked for, after host::wake. Not called once the connection is closed. It and
   /// `flush_late` may also be called without reason: for the protocol that was there before.

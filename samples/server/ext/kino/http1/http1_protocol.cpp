@@ -130,6 +130,14 @@ void http1_protocol::output_ready() noexcept {
   pipeline_.writable();
 }
 
+protocol::activity http1_protocol::doing() {
+  auto const status = pipeline_.now();
+  // The request whose body is being received is in the queue, too.
+  bool const incomplete = current_ && !parser_.in_head() && !body_held_;
+  if (status.waiting > (incomplete ? 1 : 0) && !status.stalled) return activity::answering;
+  return current_ || ordinal_ == 0 || status.stalled ? activity::awaited : activity::idle;
+}
+
 // --- requests -------------------------------------------------------------------
 
 bool http1_protocol::begin_request() {

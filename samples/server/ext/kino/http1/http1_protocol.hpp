@@ -68,6 +68,7 @@ public:
   [[nodiscard]] bool received(std::span<char> space, std::size_t length) override;
   void input_ended() override;
   void output_ready() noexcept override;
+  [[nodiscard]] activity doing() override;
   void attend() override;
   void flush_late() noexcept override { pipeline_.flush_late(); }
 

@@ -41,6 +41,8 @@ public:
   void drop() noexcept override;
   /// Does what the http_server has begun: to drain, or to close, whatever is going on.
   void follow_server() noexcept;
+  /// See protocol::doing.
+  [[nodiscard]] protocol::activity doing() const { return protocol_->doing(); }
   /// See protocol::flush_late.
   void flush_late() noexcept { protocol_->flush_late(); }
 

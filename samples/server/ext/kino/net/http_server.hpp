@@ -44,9 +44,9 @@ public:
 
   /// Binds all addresses; connections wait in the backlog until `start`.
   void listen();
-  /// Beyond max_connections, the oldest connection is closed for a new one, which otherwise waits. For servers with short
-  /// requests, and one I/O thread. Before `start`.
-  void displace_oldest() noexcept { displaces_oldest_ = true; }
+  /// Beyond max_connections, a connection is closed for a new one, which otherwise waits: the oldest of those that are idle, else of
+  /// those whose client is waited for, else of all. For servers with short requests, and one I/O thread. Before `start`.
+  void displace_others() noexcept { displaces_others_ = true; }
   /// Other processes accept from the same sockets, and this one takes its share. Before `start`.
   void takes_place(process_place const& own) noexcept { place_ = own; }
   /// What encrypts connections; null without options::tls.
@@ -104,10 +104,10 @@ public:
   /// Counts a connection that is about to be accepted; false if there are too many, and the
   /// listeners are resumed when there are fewer.
   [[nodiscard]] bool admit();
-  /// Makes room for a connection that was not admitted; see displace_oldest.
-  void make_room() noexcept {
-    if (displaces_oldest_) first_thread().close_oldest();
-  }
+  /// See displace_others.
+  [[nodiscard]] bool displaces() const { return displaces_others_; }
+  /// Makes room for a connection that waits; see displace_others.
+  void make_room() noexcept { first_thread().displace_one(); }
   /// Takes over a connection that was admitted, see io_thread::adopt. If this throws, it is closed, and the
   /// admission is still the caller's.
   void connected(std::unique_ptr<transport> client, endpoint peer, endpoint const& local,
@@ -153,7 +153,7 @@ private:
   std::atomic<bool> draining_{false};
   std::atomic<bool> closing_{false};
   bool running_ = false;
-  bool displaces_oldest_ = false;
+  bool displaces_others_ = false;
   process_place place_;
 };
 

@@ -99,13 +99,19 @@ void io_thread::follow_server() noexcept {
 }
 
 // New connections are the first of the list.
-void io_thread::close_oldest_now() noexcept {
-  connection* oldest = connections_;
-  while (oldest && oldest->next_) oldest = oldest->next_;
-  if (!oldest) return;
-  oldest->hold();
-  oldest->close();
-  oldest->drop();
+void io_thread::displace_one_now() noexcept {
+  connection* least = nullptr;
+  protocol::activity least_doing{};
+  for (connection* one = connections_; one; one = one->next_) {
+    protocol::activity const doing = one->doing();
+    if (least && doing > least_doing) continue;
+    least = one;
+    least_doing = doing;
+  }
+  if (!least) return;
+  least->hold();
+  least->close();
+  least->drop();
 }
 
 void io_thread::flush_later(connection& one) noexcept {

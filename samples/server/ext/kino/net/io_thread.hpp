@@ -66,8 +66,8 @@ public:
   /// the thread wakes once for all of them.
   void flush_later(connection& one) noexcept;
 
-  /// Closes the connection that has been open for longest, soon; any thread.
-  void close_oldest() noexcept { oldest_notice_.send(); }
+  /// Closes one connection, soon: of those whose activity matters least, the one that has been open for longest; any thread.
+  void displace_one() noexcept { room_notice_.send(); }
   /// Makes every connection check whether the http_server drains or closes; any thread.
   void look_at_server() noexcept { server_notice_.send(); }
 
@@ -75,7 +75,7 @@ private:
   void run() noexcept;
   void start_adopted() noexcept;
   void follow_server() noexcept;
-  void close_oldest_now() noexcept;
+  void displace_one_now() noexcept;
   void flush_all() noexcept;
   void wake_by(clock::time_point when) noexcept;
   void run_deadlines() noexcept;
@@ -104,7 +104,7 @@ private:
   connection* adopted_ = nullptr;    // not yet started
   connection* unflushed_ = nullptr;  // counted
   notice adoption_notice_{notices_, [this] { start_adopted(); }};
-  notice oldest_notice_{notices_, [this] { close_oldest_now(); }};
+  notice room_notice_{notices_, [this] { displace_one_now(); }};
   notice server_notice_{notices_, [this] { follow_server(); }};
   notice flush_notice_{notices_, [this] { flush_due_.set(clock::now() + tuning::gather_time); }};
   std::thread thread_;

@@ -19,6 +19,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -202,7 +203,7 @@ void listener::accept() noexcept {
   for (;;) {
     if (leaves_next()) return pause_.set(clock::now() + accept_turns::turn);
     // What is beyond the limit waits in the kernel's backlog.
-    if (!http_.admit()) return http_.make_room();
+    if (!http_.admit()) return make_room();
     sockaddr_storage from{};
     int const socket = accept_socket(socket_.native_handle(), from);
     if (socket >= 0) {
@@ -220,6 +221,13 @@ void listener::accept() noexcept {
     if (!stopping_) back_off(error);
     return;
   }
+}
+
+// For a client that was not admitted; there may be none yet.
+void listener::make_room() noexcept {
+  if (!http_.displaces()) return;
+  pollfd clients{socket_.native_handle(), POLLIN, 0};
+  ::poll(&clients, 1, 0) == 1 ? http_.make_room() : wait();
 }
 
 // Whether another process should have the next connection, because it has fewer.

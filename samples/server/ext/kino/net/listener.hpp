@@ -61,6 +61,7 @@ private:
   void wait() noexcept;
   void accept() noexcept;
   [[nodiscard]] bool leaves_next() noexcept;
+  void make_room() noexcept;
   void take_over(int socket, sockaddr_storage const& from) noexcept;
   [[nodiscard]] bool turn_all_away() noexcept;
   void back_off(int error) noexcept;
