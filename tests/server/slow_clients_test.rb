@@ -84,6 +84,18 @@ class SlowClientsTest < ServerTest
     assert_others_are_served
   end
 
+  test "slow readers of responses in one piece take little memory" do |mode|
+    start(mode, "--min-response-rate", "0")
+    assert_others_are_served
+    proc = File.directory?("/proc/#{@child.pid}")
+    before = memory if proc
+    READERS.times { @clients << Client.new(@child.port).send_request("GET", "/whole") }
+    @clients.each { |client| assert client.socket.wait_readable(Client::WAIT), "it has begun" }
+    assert_others_are_served
+    assert_operator memory - before, :<=, 512 * READERS + 16_384, "kilobytes" if proc
+    @clients.each { |client| assert_equal 10 << 20, client.read_response.body.bytesize }
+  end
+
   # Each response occupies a worker until it is aborted.
   test "readers below the minimum rate are disconnected" do |mode|
     start(mode, "--max-response-temp-file", "0", "--min-response-rate", "1g", "--rate-grace", "100ms")

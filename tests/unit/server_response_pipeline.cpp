@@ -562,7 +562,7 @@ TEST_CASE("a file that cannot be read ends the connection visibly") {
   CHECK(here.deliver(0, "more", false) == delivery::gone);
 }
 
-TEST_CASE("without a limit for the file, or in one piece, a response touches no disk") {
+TEST_CASE("without a limit for the file, or if its client takes it at once, a response touches no disk") {
   auto const disk = std::make_shared<broken_disk>();
   {
     line here(1, disk, 0);
@@ -571,9 +571,25 @@ TEST_CASE("without a limit for the file, or in one piece, a response touches no 
   }
   line here(1, disk, most_stored);
   here.attach_all();
-  CHECK(here.deliver(0, large) != delivery::gone);
-  CHECK((here.all_arrived() == large));
+  CHECK(here.deliver(0, numbered(0, 100'000)) != delivery::gone);
+  CHECK((here.all_arrived() == numbered(0, 100'000)));
   CHECK(disk->opened == 0);
+}
+
+TEST_CASE("what a client does not take of a response in one piece waits in the file, as far as that may have it") {
+  auto const disk = std::make_shared<broken_disk>();
+  std::uint64_t most = most_stored;
+  SUBCASE("all of it") {}
+  SUBCASE("a part") { most = 1 << 20; }
+  SUBCASE("nothing") { most = 0; }
+  SUBCASE("a full disk") { disk->write_error = ENOSPC; }
+  line here(1, disk, most);
+  here.attach_all();
+  CHECK(here.deliver(0, large) != delivery::gone);
+  CHECK((here.lent() != 0) == (most != 0 && disk->write_error == 0));
+  CHECK((here.all_arrived() == large));
+  CHECK(here.lent() == 0);
+  CHECK(here.out.now().waiting == 0);
 }
 
 TEST_CASE("with any pieces, readers and disk errors, a response arrives whole and in order") {

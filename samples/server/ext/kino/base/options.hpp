@@ -72,8 +72,8 @@ struct limits {
   std::size_t max_connections = 1024;
   /// Bytes of a collected request body kept in memory; the rest is written to a file.
   std::size_t body_buffer = 64 * 1024;
-  /// Bytes of a streamed response that wait for its client in a file, beyond tuning::write_buffer in memory,
-  /// before its writer must wait; 0: none.
+  /// Bytes of a response that wait for its client in a file, beyond tuning::write_buffer in memory. When that is
+  /// full, the writer of a streamed response must wait; the rest of any other stays in memory. 0: none.
   std::uint64_t max_response_temp_file = 0;
   /// Whether clients of HTTP/2 may ask for WebSockets, by an extended CONNECT (RFC 8441).
   bool http2_websockets = false;

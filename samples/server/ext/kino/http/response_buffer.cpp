@@ -10,12 +10,12 @@
 
 namespace kino::server {
 
-void response_buffer::keep(std::string_view bytes, bool last, overflow const& to) {
+void response_buffer::keep(std::string_view bytes, overflow const& to) {
   while (!bytes.empty()) {
     std::string_view const some = bytes.substr(0, tuning::write_buffer);
     append(some);
     bytes.remove_prefix(some.size());
-    if (!last && above_high_watermark() && size() <= to.most && !disk_failed_) spill_to(to);
+    if (above_high_watermark() && size() <= to.most && !disk_failed_) spill_to(to);
   }
 }
 

@@ -12,8 +12,8 @@
 
 namespace kino::server {
 
-/// A response_buffer keeps what a client has not read yet: in memory, and from tuning::write_buffer bytes on, if its
-/// writer goes on, in a file.
+/// A response_buffer keeps what a client has not read yet: in memory, and from tuning::write_buffer bytes on in a
+/// file.
 ///
 /// Threads: one at a time.
 /// Blocks:  as the file system does, if bytes are in the file.
@@ -27,8 +27,8 @@ public:
     std::uint64_t most;
   };
 
-  /// Appends bytes; `last`: nothing follows, so no writer waits. Throws std::bad_alloc; then a part has been appended.
-  void keep(std::string_view bytes, bool last, overflow const& to);
+  /// Appends bytes. Throws std::bad_alloc; then a part has been appended.
+  void keep(std::string_view bytes, overflow const& to);
   /// Whether the writer should wait for the client.
   [[nodiscard]] bool above_high_watermark() const;
   /// Whether a writer that waits may go on. Once half of the file's limit is free, the file takes what the writer has

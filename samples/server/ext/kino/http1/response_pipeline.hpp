@@ -30,9 +30,9 @@ namespace kino::server {
 /// the client. The thread that makes this true, usually the worker of the previous request, hands the
 /// next one over. A connection therefore keeps at most that many bytes and one response.
 ///
-/// A streamed response that its client reads more slowly than it is written goes on into a file, up
-/// to the configured size, so its writer need not wait; the I/O thread sends it from there. If the
-/// file cannot be written, the writer waits.
+/// A response that its client reads more slowly than it is written goes on into a file, up to the
+/// configured size, so its writer need not wait; the I/O thread sends it from there. If the file is
+/// full or cannot be written, the writer waits; what has no more to come stays in memory.
 ///
 /// A file is sent by the I/O thread, which reads it: the disk may make it wait for each slice.
 ///

@@ -92,7 +92,7 @@ void response_pipeline::keep(exchange& from, response_bytes const& bytes, std::s
   each_piece(bytes, [&](iovec const& one) {
     std::size_t const skipped = std::min(sent, one.iov_len);
     sent -= skipped;
-    out.bytes.keep({static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped}, bytes.last, overflow_);
+    out.bytes.keep({static_cast<char const*>(one.iov_base) + skipped, one.iov_len - skipped}, overflow_);
     return true;
   });
 }

@@ -93,7 +93,7 @@ bool http2_protocol::keep(http2_state& state, std::span<iovec const> data) {
         if (!state.attached || closing_) return false;
       }
       std::string_view const some = rest.substr(0, tuning::write_buffer);
-      state.out.keep(some, false, overflow_);
+      state.out.keep(some, overflow_);
       count_unsent(state);
       rest.remove_prefix(some.size());
     }

@@ -171,7 +171,7 @@ io_result http2_tunnel::write_some(std::span<iovec const> pieces) noexcept {
       std::size_t taken = 0;
       for (iovec const& one : pieces) {
         std::size_t const length = std::min<std::size_t>(one.iov_len, tuning::stream_window - taken);
-        state.out.keep({static_cast<char const*>(one.iov_base), length}, false, of_.overflow_);
+        state.out.keep({static_cast<char const*>(one.iov_base), length}, of_.overflow_);
         taken += length;
       }
       state.waits_since = coarse_now();

@@ -157,8 +157,8 @@ module Kino
       Option.new(:min_response_rate, :rate, 240, group: :responses, range: 0..(1 << 30),
                  help: "minimum rate at which a client must read a response (else the connection is aborted); 0 for no minimum"),
       Option.new(:max_response_temp_file, :bytes, 64 << 20, group: :responses, range: 0..(1 << 50),
-                 help: "bytes of a streamed response that wait in an unlinked file in TMPDIR for a slow client before the app " \
-                       "must wait, too; 0: none"),
+                 help: "bytes of a response that wait in an unlinked file in TMPDIR for a slow client; beyond that, the app of a " \
+                       "streamed response must wait, too, and any other takes memory; 0: none"),
       Option.new(:log_requests, :boolean, nil, group: :logging, native: false, example: true,
                  default_text: "true with another option of the log", help: "log every request to access_log"),
       Option.new(:access_log, LogDestinationType.new, "stdout", group: :logging, native: false, example: "log/access.log",
