@@ -199,6 +199,7 @@ TEST_CASE("a changed or cut record ends the session") {
     one.run();
     CHECK(one.received.empty());
     CHECK(one.over == io_result::state::failed);
+    CHECK(one.peer.failed());  // by an alert, which says why
     one.to_send = "answer";
     iovec const piece{one.to_send.data(), one.to_send.size()};
     CHECK(one.ours->write_some({&piece, 1}).failed());

@@ -129,7 +129,6 @@ void tls_transport::look_at_handshake() noexcept {
 void tls_transport::fail() noexcept {
   bool const handshake = phase_ == phase::handshake;
   phase_ = phase::failed;
-  if (!handshake) return;
   char words[256];
   tls::failure const why = tls_library::get().why(session_.get(), words, sizeof words);
   if (why == tls::failure::plain_http) {
@@ -137,6 +136,7 @@ void tls_transport::fail() noexcept {
   } else {
     static_cast<void>(flush());  // the alert, which tells the client why
   }
+  if (!handshake) return;
   if (observer_) observer_->failed(why, words);
   observer_.reset();
 }
