@@ -15,7 +15,7 @@ socket_relay::socket_relay(protocol_context const& shared, protocol::host& conne
       host_(connection),
       client_(client),
       application_(std::move(application)),
-      silence_(shared.deadlines, [this] { end_silence(); }) {}
+      silence_(shared.deadlines, connection, [this](clock::time_point now) { check_silence(now); }) {}
 
 void socket_relay::start(std::string_view received) {
   events_ = host_.watch(application_->descriptor());
@@ -62,15 +62,14 @@ void socket_relay::move_guarded() noexcept {
 }
 
 // The client has sent nothing for too long, unless this thread has not seen it yet.
-void socket_relay::end_silence() noexcept {
-  host_.hold();
-  try {
+void socket_relay::check_silence(clock::time_point now) {
+  if (now >= silent_until_) {
+    silent_until_ = clock::time_point::max();
     host_.catch_up();
-    if (open_ && !lingering_ && silence_.due() == clock::time_point::max()) host_.close();
-  } catch (std::exception const& failed) {
-    host_.fail(failed);
+    if (!open_ || lingering_) return;
+    if (silent_until_ == clock::time_point::max()) return host_.close();
   }
-  host_.drop();
+  silence_.set(silent_until_);
 }
 
 // Moves what can be moved, and waits for the rest.
@@ -112,7 +111,7 @@ void socket_relay::read_application() {
     switch (got.what) {
       case io_result::state::done:
         to_client_.commit(got.bytes);
-        silence_.clear();
+        silent_until_ = clock::time_point::max();
         break;
       case io_result::state::end:
       case io_result::state::failed:
@@ -148,10 +147,11 @@ void socket_relay::end_if_done() {
   // A server that stops takes nothing more from the client, so the end of the client would not be seen.
   if (application_gone_ || (input_over_ && to_application_.empty())) {
     lingering_ = true;
-    silence_.clear();
+    silent_until_ = clock::time_point::max();
     return host_.linger();
   }
-  silence_.set(clock::now() + shared_.limit.keep_alive_timeout);
+  silent_until_ = clock::now() + shared_.limit.keep_alive_timeout;
+  silence_.set(silent_until_);
 }
 
 void socket_relay::wait(readiness::event what, bool& waits) {
@@ -166,7 +166,7 @@ bool socket_relay::application_closed() const {
 
 void socket_relay::close() noexcept {
   open_ = false;
-  silence_.clear();
+  silence_.stop();
   if (events_) events_->stop();
   application_->close(transport::ending::orderly);
   client_.close(output_end_told_ ? transport::ending::orderly : transport::ending::reset);

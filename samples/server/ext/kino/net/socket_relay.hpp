@@ -5,10 +5,10 @@
 #pragma once
 
 #include "base/byte_buffer.hpp"
-#include "base/deadline.hpp"
 #include "base/readiness.hpp"
 #include "base/transport.hpp"
 #include "http/protocol.hpp"
+#include "http/protocol_alarm.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -54,7 +54,7 @@ private:
   void hold() noexcept override { host_.hold(); }
   void drop() noexcept override { host_.drop(); }
 
-  void end_silence() noexcept;
+  void check_silence(clock::time_point now);
   void move();
   void move_guarded() noexcept;
   void feed_application();
@@ -69,7 +69,8 @@ private:
   transport& client_;
   std::unique_ptr<transport> const application_;
   std::unique_ptr<readiness> events_;  // of the application's socket
-  deadline silence_;
+  protocol_alarm silence_;
+  clock::time_point silent_until_ = clock::time_point::max();  // max: what the client sends is not waited for
   byte_buffer to_application_;
   byte_buffer to_client_;
 
