@@ -13,6 +13,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 
 namespace http2_test {
@@ -130,10 +131,16 @@ struct event_stream_talk : upgraded_talk {
 struct websocket_stream_talk : upgraded_talk {
   explicit websocket_stream_talk(reader of = {}, server::websocket::settings const& chosen = {})
       : upgraded_talk(offering_websockets(), of) {
-    asked = here.peer.raw_request(websocket_request, true);
+    std::tie(asked, socket) = open(chosen);
+  }
+
+  /// Opens a WebSocket on the connection; returns its stream, and the server's end.
+  std::pair<std::int32_t, std::shared_ptr<server::websocket>> open(server::websocket::settings const& chosen = {}) {
+    std::int32_t const stream = here.peer.raw_request(websocket_request, true);
     here.settle();
-    socket = upgrade_stream(here, with, chosen);
+    auto made = upgrade_stream(here, with, chosen);
     here.settle();
+    return {stream, std::move(made)};
   }
 };
 

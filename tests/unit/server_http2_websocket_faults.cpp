@@ -92,9 +92,7 @@ TEST_CASE("a client that does not read, and one that does not answer pings, lose
   CHECK(one.seen().error == server::http2_error::cancel);
   CHECK(one.with.events() == "oc");
 
-  std::int32_t const silent = ask(one.here);
-  static_cast<void>(upgrade_stream(one.here, one.with, {}));
-  one.here.settle();
+  std::int32_t const silent = one.open().first;
   one.here.pass(41s);
   CHECK(next_frame(one.here, silent).opcode == ping);
   one.here.pass(90s);

@@ -64,9 +64,7 @@ TEST_CASE("what has arrived is read before the client of a WebSocket is given up
 TEST_CASE("a pong that has arrived counts for its WebSocket alone, and others of the connection are given up") {
   captured_log const log;
   websocket_stream_talk one;
-  std::int32_t const silent = ask(one.here);
-  static_cast<void>(upgrade_stream(one.here, one.with, {}));
-  one.here.settle();
+  std::int32_t const silent = one.open().first;
   one.here.pass(41s);
   one.here.peer.send_body(one.asked, frame(pong));
   arrive(one.here);
@@ -78,9 +76,7 @@ TEST_CASE("a pong that has arrived counts for its WebSocket alone, and others of
 TEST_CASE("a client that has left meanwhile is not one that answers no ping") {
   captured_log const log;
   websocket_stream_talk one;
-  std::int32_t const other = ask(one.here);
-  static_cast<void>(upgrade_stream(one.here, one.with, {}));
-  one.here.settle();
+  std::int32_t const other = one.open().first;
   CHECK(one.with.events() == "oo");
   one.here.pass(41s);
   SUBCASE("the stream") { one.here.peer.reset(one.asked); }
