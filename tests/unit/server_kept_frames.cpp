@@ -84,9 +84,18 @@ TEST_CASE("short frames are one piece") {
   CHECK(some.memory() == 0);
 }
 
-TEST_CASE("a longer frame that others share is not copied, and one that nobody shares is") {
+TEST_CASE("a shared frame longer than most_copied is referenced; an unshared one is copied up to most_joined") {
   shared_frame const longer = shared(std::string(kept_frames::most_copied + 1, 'x'));
+  std::string const joined(kept_frames::most_joined, 'j');
+  std::string const own(kept_frames::most_joined + 1, 'o');
   kept_frames some;
+  add(some, joined);
+  add(some, own);
+  std::array<iovec, 16> pieces;
+  CHECK(some.first(pieces) == 2);
+  CHECK(pieces[0].iov_len == joined.size());
+  CHECK(first(some, 16) == joined + own);
+  some.clear();
   add(some, "a");
   add(some, longer);
   add(some, "b");
