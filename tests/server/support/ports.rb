@@ -6,8 +6,8 @@ require "socket"
 module Ports
   @reserved = []
 
-  # A port that stays free for a server of this test until the process ends. A socket is bound to it that does not listen: so the kernel
-  # gives the port to nobody who asks for any, and a server can listen on it all the same, since both have SO_REUSEADDR.
+  # A port of 127.0.0.1 that stays free for a server of this test until the process ends. A socket that does not listen is bound to it, so
+  # the kernel does not assign the port to a program that binds to port 0. A server can still bind to it: both sockets set SO_REUSEADDR.
   def self.reserve
     socket = Socket.new(:INET, :STREAM)
     socket.setsockopt(:SOCKET, :REUSEADDR, true)
