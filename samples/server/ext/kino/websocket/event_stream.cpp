@@ -48,7 +48,7 @@ bool is_event_field(std::string_view text) noexcept {
 bool is_event_id(std::string_view text) noexcept { return grammar::all_in_value(text) && trimmed(text).size() == text.size(); }
 
 shared_frame encode_event(std::string_view data, event_fields const& fields) {
-  std::size_t length = 1;
+  std::size_t length = 1;  // of what is appended below: of many events that wait, each byte too much counts
   if (!fields.type.empty()) length += 8 + fields.type.size();
   if (fields.id) length += 5 + fields.id->size();
   if (fields.retry_ms) length += 28;
